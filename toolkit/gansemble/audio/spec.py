@@ -1,0 +1,85 @@
+"""The audio specification: one value that every consumer shares and compares. Imports no torch."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class AudioSpec:
+    """How audio is sampled and turned into a mel spectrogram.
+
+    Args:
+        sample_rate: [Hz].
+        n_fft: FFT length [samples].
+        hop: frame shift [samples].
+        window: Hann window length [samples].
+        mels: number of mel bands (Slaney scale and normalisation).
+        fmin: lower edge of the lowest band [Hz].
+        fmax: upper edge of the highest band [Hz]; null is half the sample rate.
+        log_floor: magnitudes are clamped here before the natural logarithm; 1e-5 makes silence -11.512925.
+        power_floor: added to the power before the square root.
+
+    Raises:
+        ValueError: if the numbers cannot describe a spectrogram.
+    """
+
+    sample_rate: int = 22050
+    n_fft: int = 1024
+    hop: int = 256
+    window: int = 1024
+    mels: int = 80
+    fmin: float = 0.0
+    fmax: float | None = 8000.0
+    log_floor: float = 1e-5
+    power_floor: float = 1e-9
+
+    def __post_init__(self) -> None:
+        for key, message in self.problems():
+            raise ValueError(f"audio.{key}: {message}")
+
+    def problems(self) -> list[tuple[str, str]]:
+        """Each key that cannot be, with what was expected."""
+        found = []
+        for name in ("sample_rate", "n_fft", "hop", "window", "mels"):
+            if getattr(self, name) <= 0:
+                found.append((name, f"must be positive, got {getattr(self, name)}"))
+        if self.window > self.n_fft:
+            found.append(("window", f"must not exceed n_fft {self.n_fft}, got {self.window}"))
+        if self.hop > self.window:
+            found.append(("hop", f"must not exceed window {self.window}, got {self.hop}"))
+        if self.top > self.sample_rate / 2:
+            nyquist = f"half the sample rate ({self.sample_rate / 2:g} Hz)"
+            found.append(("fmax", f"must be at most {nyquist}, got {self.top:g} Hz; use a lower fmax, or null for {nyquist}"))
+        if not 0 <= self.fmin < self.top:
+            found.append(("fmin", f"must be at least 0 and below fmax {self.top:g} Hz, got {self.fmin:g}"))
+        if (self.n_fft - self.hop) % 2:
+            found.append(("hop", f"n_fft - hop must be even for centred frames, got {self.n_fft} - {self.hop}"))
+        return found
+
+    @property
+    def top(self) -> float:
+        """The highest band's upper edge [Hz]."""
+        return self.sample_rate / 2 if self.fmax is None else float(self.fmax)
+
+    def full_band(self) -> AudioSpec:
+        """The same specification with bands up to half the sample rate, as mel losses use."""
+        return dataclasses.replace(self, fmax=None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields by name."""
+        return dataclasses.asdict(self)
+
+    def digest(self) -> str:
+        """A hash of what the numbers mean: a null fmax and the Nyquist frequency written out are the same."""
+        meaning = self.as_dict() | {"fmax": self.top, "fmin": float(self.fmin)}
+        return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:16]
+
+    def differences(self, other: AudioSpec) -> list[str]:
+        """``key: ours -> theirs`` for every field whose meaning differs."""
+        mine, theirs = self.as_dict() | {"fmax": self.top}, other.as_dict() | {"fmax": other.top}
+        return [f"audio.{name}: {mine[name]} -> {theirs[name]}" for name in mine if mine[name] != theirs[name]]

@@ -1,0 +1,268 @@
+"""What a part is: the Protocols and the dataclasses that travel between parts.
+
+Shapes: ``[B, C, T]`` batch, channels, samples; ``[B, F, L]`` features, frames. Protocols describe and are never
+inherited from; the conformance kit calls each part, because a Protocol check says nothing about an ``nn.Module``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from gansemble.random import Draws
+
+Turn = Literal["generator", "discriminator"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What a network is told besides the signal it judges or makes.
+
+    Args:
+        latent: latent vectors [B, Z].
+        label: class or pitch indices [B].
+        signal: a conditioning signal [B, C, L], such as a log-mel spectrogram or a degraded waveform.
+    """
+
+    latent: Tensor | None = None
+    label: Tensor | None = None
+    signal: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one (sub-)discriminator says of a batch.
+
+    Args:
+        score: N opinions per item [B, N]. The rank is fixed so that any objective fits any discriminator.
+        features: intermediate maps, each [B, ...], for feature matching.
+        logits: auxiliary class logits [B, K].
+
+    Raises:
+        ValueError: if ``score`` is not of rank 2.
+    """
+
+    score: Tensor
+    features: Sequence[Tensor] = ()
+    logits: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.score.dim() != 2:
+            raise ValueError(f"Verdict.score must be [B, N], got shape {tuple(self.score.shape)}")
+
+
+Verdicts = Mapping[str, tuple[Verdict, ...]]
+
+
+@dataclass
+class Batch:
+    """One micro-batch, on the device.
+
+    Args:
+        audio: [B, C, T], full scale ±1.
+        ids: the clips' ids, for messages.
+        draws: random numbers keyed on (seed, epoch, item), equal whatever the number of processes.
+        mel: the conditioning log-mel spectrogram [B, mels, L] when the generator reads one.
+        label: class or pitch indices [B] when the corpus has labels.
+        extra: further tensors a corpus or degradation supplies, by name.
+    """
+
+    audio: Tensor
+    ids: tuple[str, ...]
+    draws: Draws
+    mel: Tensor | None = None
+    label: Tensor | None = None
+    extra: dict[str, Tensor] = field(default_factory=dict)
+
+
+@dataclass
+class Step:
+    """Everything one iteration made, read by terms, adaptive parts and monitors.
+
+    ``real`` and ``fake`` are clean, in the representation's domain; ``seen_*`` is what the discriminators saw after
+    noise injection. ``verdict_*`` are of the current turn; ``verdict_real`` is empty in the generator's turn unless a
+    part asks for it with ``wants_real_verdict``.
+    """
+
+    index: int
+    batch: Batch
+    real: Tensor
+    fake: Tensor
+    real_condition: Condition
+    fake_condition: Condition
+    seen_real: Tensor
+    seen_fake: Tensor
+    generator: nn.Module
+    discriminators: nn.Module
+    weights: Mapping[str, float]
+    verdict_real: Verdicts = field(default_factory=dict)
+    verdict_fake: Verdicts = field(default_factory=dict)
+
+    def pairs(self) -> Iterator[tuple[str, Verdict, Verdict]]:
+        """(discriminator's name, verdict on real, verdict on fake) for every sub-discriminator."""
+        for name, fakes in self.verdict_fake.items():
+            for real, fake in zip(self.verdict_real[name], fakes, strict=True):
+                yield name, real, fake
+
+
+@dataclass(frozen=True)
+class Contract:
+    """What a part needs and gives, declared before anything is built.
+
+    A registered class may define ``contract(parameters)`` (a static method; ``parameters`` are the filled constructor
+    arguments) returning one of these. ``None`` means "no statement".
+
+    Args:
+        reads: what a generator's condition must hold: ``"mel"``, ``"latent"``, ``"label"`` or a corpus' extra tensor.
+        domain: the representation the part works on, such as ``"waveform"``.
+        upsampling: output samples per frame of the condition; must equal ``audio.hop``.
+        granularity: the segment must be a multiple of this [samples].
+        shortest: the segment must be at least this long [samples].
+        gives: abilities, such as ``"features"`` of a discriminator.
+        needs: abilities some other part must give.
+        sample_rates: rates the part works at [Hz]; others are an error unless the part resamples itself.
+        latent: latent size.
+    """
+
+    reads: frozenset[str] | None = None
+    domain: str | None = None
+    upsampling: int | None = None
+    granularity: int | None = None
+    shortest: int | None = None
+    gives: frozenset[str] = frozenset()
+    needs: frozenset[str] = frozenset()
+    sample_rates: frozenset[int] | None = None
+    latent: int | None = None
+
+
+class Generator(Protocol):
+    """``(condition) -> x`` in the representation's domain; ``context_frames`` is its one-sided receptive field
+    in frames of the condition (None when unbounded), which lets long files be made in chunks."""
+
+    context_frames: int | None
+
+    def __call__(self, condition: Condition) -> Tensor: ...
+
+
+class Discriminator(Protocol):
+    """``(x, condition) -> Verdict``, or one Verdict for each sub-discriminator."""
+
+    def __call__(self, x: Tensor, condition: Condition) -> Verdict | Sequence[Verdict]: ...
+
+
+class Representation(Protocol):
+    """``encode(audio [B, C, T]) -> x`` and ``decode(x) -> audio``."""
+
+    domain: str
+
+    def encode(self, audio: Tensor) -> Tensor: ...
+
+    def decode(self, x: Tensor) -> Tensor: ...
+
+
+class NoiseInjector(Protocol):
+    """``(real, fake, batch) -> (seen_real, seen_fake)``, the same shapes; draws only from ``batch.draws``."""
+
+    def __call__(self, real: Tensor, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]: ...
+
+
+class Objective(Protocol):
+    """The adversarial loss on score maps [B, N] of one sub-discriminator; both return a scalar."""
+
+    def discriminator(self, real_score: Tensor, fake_score: Tensor) -> Tensor: ...
+
+    def generator(self, fake_score: Tensor) -> Tensor: ...
+
+
+class Term(Protocol):
+    """A loss or a regulariser: ``(step, turn) -> scalar`` in each of its ``turns``, a mean over the batch."""
+
+    turns: ClassVar[frozenset[str]]
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Score:
+    """One file's value of one metric; ``reason`` says why when ``value`` is NaN."""
+
+    value: float
+    reason: str | None = None
+
+
+class Metric(Protocol):
+    """Scores one estimate against its reference, both float arrays [T] at ``sample_rate`` [Hz].
+
+    ``definition`` names the exact variant; ``better`` is ``"higher"`` or ``"lower"``. Scores are returned by key, as
+    one metric may give several. A value that cannot be computed is NaN with a reason, never a number.
+    """
+
+    definition: str
+    better: Literal["higher", "lower"]
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> Mapping[str, Score]: ...
+
+
+class Corpus(Protocol):
+    """A source of audio: where to fetch it, how it is laid out, how it is split.
+
+    ``scan`` returns manifest entries (paths relative to ``folder``, split, labels) without opening audio;
+    ``mini`` writes a small corpus in the same layout, offline.
+    """
+
+    def fetch(self, folder: Path) -> None: ...
+
+    def scan(self, folder: Path) -> Sequence[Any]: ...
+
+    def mini(self, folder: Path) -> None: ...
+
+
+@runtime_checkable
+class Adaptive(Protocol):
+    """A part whose state follows a statistic of training, reduced over processes and checkpointed.
+
+    ``statistic(step)`` is called in ``statistic_turn`` of every step and returns one number per item [B]; ``adapt`` is
+    called every ``adapt_every`` steps with the mean over the interval (``statistic_window = "interval"``) or over the
+    last step only (``"last"``).
+    """
+
+    adapt_every: int
+    statistic_turn: Turn
+    statistic_window: str
+
+    def statistic(self, step: Step) -> Tensor: ...
+
+    def adapt(self, value: float) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+@runtime_checkable
+class Growable(Protocol):
+    """A network or representation that grows: ``set_progress`` is called before each step."""
+
+    def set_progress(self, progress: float) -> None: ...
+
+
+def as_verdicts(answer: Verdict | Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """A discriminator's answer as a tuple of verdicts.
+
+    Raises:
+        TypeError: if the answer is neither a Verdict nor a sequence of them.
+    """
+    verdicts = (answer,) if isinstance(answer, Verdict) else tuple(answer)
+    if not verdicts or not all(isinstance(verdict, Verdict) for verdict in verdicts):
+        raise TypeError(f"a discriminator must return Verdict or a sequence of Verdict, got {type(answer).__name__}")
+    return verdicts
+
+
+def zero(like: Tensor) -> Tensor:
+    """A float32 zero on ``like``'s device, for terms that have nothing to add."""
+    return torch.zeros((), device=like.device)
