@@ -1,0 +1,108 @@
+"""The ``gansemble`` command. Commands are imported when they are called; none imports torch at import time."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gansemble import __version__
+from gansemble.errors import GansembleError, near
+
+#: name -> (module:attribute, help). The order is the order of ``--help``.
+COMMANDS = {
+    "check": ("check:check", "Check recipes: types, names and contracts between parts, before anything is built."),
+    "fill": ("check:fill", "Print a recipe with every default written out."),
+    "describe": ("describe:describe", "Show a part: parameters, defaults, paper, file and line, size."),
+    "plugins": ("plugins:plugins", "List plugins and parts, and say what is wrong with them."),
+    "doctor": ("doctor:doctor", "Show versions and the state of this installation."),
+    "mini": ("data:mini", "Write a recipe's small offline corpus."),
+    "fetch": ("data:fetch", "Stage 0: find or download the corpus."),
+    "prepare": ("data:prepare", "Stage 1: examine and pack the audio."),
+    "statistics": ("data:statistics", "Stage 2: measure the training split."),
+    "train": ("train:train", "Stage 3: train, or go on training."),
+    "synthesise": ("synthesise:synthesise", "Stage 4, or any audio or mel spectrograms: generate waveforms."),
+    "evaluate": ("evaluate:evaluate", "Stage 5: score what was generated."),
+    "report": ("evaluate:report", "Stage 6: write the listening page."),
+    "status": ("status:status", "Show every stage of an experiment: done, stale (why) or missing."),
+    "import": ("imports:imports", "Turn published checkpoints into experiments."),
+}
+
+
+class Lazy(click.Group):
+    """A group whose commands' modules are imported on use, and whose errors are sentences."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return [*COMMANDS, *(name for name in super().list_commands(context) if name not in COMMANDS)]
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name in COMMANDS:
+            module, _, attribute = COMMANDS[name][0].partition(":")
+            return getattr(importlib.import_module(f"gansemble.cli.{module}"), attribute)
+        self._load_plugin_commands()
+        command = super().get_command(context, name)
+        if command is None:
+            known = self.list_commands(context)
+            raise click.UsageError(f"no command {name!r}{near(name, known)}; see gansemble --help")
+        return command
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        rows = [(name, text) for name, (_, text) in COMMANDS.items()]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
+
+    def _load_plugin_commands(self) -> None:
+        from gansemble import plugins
+
+        loaded = plugins.load()
+        for plugin in loaded.manager.get_plugins():
+            if hasattr(plugin, "gansemble_commands"):
+                try:
+                    plugin.gansemble_commands(group=PluginTarget(self))
+                except Exception as error:
+                    logging.getLogger(__name__).warning("a plugin's commands could not be added: %s", error)
+
+
+class PluginTarget:
+    """What ``gansemble_commands`` receives: ``add_command`` and ``commands`` of the root group."""
+
+    def __init__(self, group: click.Group) -> None:
+        from gansemble.cli.imports import imports
+
+        self.add_command = group.add_command
+        self.commands = {**group.commands, "import": imports}
+
+
+@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="gansemble")
+@click.option("--plugin", "plugin_files", multiple=True, type=click.Path(path_type=Path), help="Load a single-file plugin for this run.")
+def group(plugin_files: tuple[Path, ...]) -> None:
+    """Adversarial audio synthesis from recipes: plugins, training that resumes exactly, and listening pages."""
+    files = [*plugin_files, *(Path(p) for p in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if p)]
+    if files:
+        from gansemble import plugins
+
+        plugins.load(files)
+        os.environ["GANSEMBLE_PLUGIN_FILES"] = os.pathsep.join(str(path.resolve()) for path in files)
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Runs a command; an error meant for the user is printed without a traceback."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    try:
+        return group.main(args=arguments, prog_name="gansemble")
+    except GansembleError as error:
+        if os.environ.get("GANSEMBLE_TRACEBACK") == "1":
+            raise
+        click.echo(f"error: {error}" if error.exit_code == 1 else str(error), err=True)
+        sys.exit(error.exit_code)
+    except OSError as error:
+        if os.environ.get("GANSEMBLE_TRACEBACK") == "1" or error.errno is None:
+            raise
+        click.echo(f"error: {error.strerror or error}: {error.filename or ''} (GANSEMBLE_TRACEBACK=1 shows where)", err=True)
+        sys.exit(1)

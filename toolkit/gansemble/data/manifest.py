@@ -45,6 +45,7 @@ class Entry:
         offset: where the clip starts in the pack [samples].
         peak: largest magnitude, full scale 1.
         sha256: of the packed samples.
+        pack: the pack's file, relative to the manifest.
     """
 
     id: str
@@ -58,6 +59,7 @@ class Entry:
     peak: float
     sha256: str
     labels: Mapping[str, Any] = field(default_factory=dict)
+    pack: str = "audio.i16"
 
     @property
     def seconds(self) -> float:

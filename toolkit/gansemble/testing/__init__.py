@@ -1,0 +1,1 @@
+"""The conformance kit: fixtures and contracts any plugin's tests can use."""

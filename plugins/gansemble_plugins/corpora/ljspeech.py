@@ -1,0 +1,138 @@
+"""LJSpeech 1.1 (Ito and Johnson, 2017): 13,100 clips of one reader, with HiFi-GAN's split."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gansemble.audio import files
+from gansemble.data.download import Progress, download, unpack
+from gansemble.data.manifest import Clip
+from gansemble.data.mini import build, speech
+from gansemble.errors import DataError
+
+HERE = Path(__file__).parent
+
+
+class LJSpeech:
+    """The corpus in its own layout, ``wavs/*.wav`` and ``metadata.csv``, whole or in part.
+
+    With all 13,100 clips the split is HiFi-GAN's: 150 published ids are held out. A partial copy and the mini corpus
+    hold out every ``validation_every``-th clip, beginning with the first in sorted order.
+
+    Args:
+        validation_every: for a partial copy [clips].
+
+    Raises:
+        ValueError: if ``validation_every`` is less than 2.
+    """
+
+    sample_rate = 22050
+    licence = "public domain"
+    url = "https://data.keithito.com/data/speech/LJSpeech-1.1.tar.bz2"
+    sha256 = "be1a30453f28eb8dd26af4101ae40cbf2c50413b1bb21936cbcdc6fae3de8aa5"
+    archive_bytes = 2_748_572_632
+    clips = 13_100
+
+    def __init__(self, *, validation_every: int = 8) -> None:
+        if validation_every < 2:
+            raise ValueError(f"validation_every must be at least 2, got {validation_every}")
+        self.validation_every = validation_every
+
+    def fetch(self, folder: Path, *, progress: Progress | None = None) -> None:
+        """Downloads the archive beside ``folder`` and unpacks it, unless the layout is there already.
+
+        Raises:
+            DataError: if ``folder`` holds something else, or the download or the archive is not as published.
+        """
+        if _has_layout(folder):
+            return
+        if folder.exists() and any(folder.iterdir()):
+            raise DataError(f"{folder}: holds something, but not {_LAYOUT}; name an empty or a new folder with --data")
+        archive = folder.absolute().parent / self.url.rpartition("/")[2]
+        download(self.url, archive, sha256=self.sha256, size=self.archive_bytes, progress=progress)
+        unpack(archive, folder, max_bytes=8 << 30, max_files=20_000, inside="LJSpeech-1.1", progress=progress)
+
+    def scan(self, folder: Path) -> list[Clip]:
+        """The clips of ``metadata.csv`` whose file is there, sorted by id.
+
+        Raises:
+            DataError: if ``folder`` is missing, has not the layout, or holds no clip.
+        """
+        ids, _ = _present(folder)
+        held_out = self._held_out(ids)
+        return [Clip(id_, f"wavs/{id_}.wav", "validation" if id_ in held_out else "train") for id_ in ids]
+
+    def describe(self, folder: Path) -> str:
+        """One sentence: which clips are there and how they are split."""
+        ids, absent = _present(folder)
+        held_out = self._held_out(ids)
+        counts = f"{len(ids) - len(held_out)} train and {len(held_out)} validation clips"
+        if held_out == _published(ids):
+            return f"LJSpeech, {counts}: HiFi-GAN's published split."
+        part = f"partial copy, {absent} of {absent + len(ids)} listed clips absent" if absent else "short list of clips"
+        return f"LJSpeech ({part}), {counts}: every {self.validation_every}th clip held out, not HiFi-GAN's split."
+
+    def mini(self, folder: Path) -> None:
+        """60 short sentences by five voices of eSpeak NG, 22.05 kHz, in LJSpeech's layout; a second call does nothing.
+
+        Raises:
+            DataError: if ``folder`` holds something else, or eSpeak NG is missing.
+        """
+        build(folder, "ljspeech 1", _write_mini)
+
+    def _held_out(self, ids: list[str]) -> frozenset[str]:
+        return _published(ids) or frozenset(ids[:: self.validation_every])
+
+
+_LAYOUT = "LJSpeech's layout (wavs/*.wav and metadata.csv)"
+
+
+def _has_layout(folder: Path) -> bool:
+    return (folder / "metadata.csv").is_file() and (folder / "wavs").is_dir()
+
+
+def _published(ids: list[str]) -> frozenset[str]:
+    """HiFi-GAN's validation ids if ``ids`` is the whole corpus, else nothing."""
+    listed = frozenset((HERE / "ljspeech_validation_ids.txt").read_text(encoding="utf-8").split())
+    return listed if len(ids) == LJSpeech.clips and listed <= set(ids) else frozenset()
+
+
+def _present(folder: Path) -> tuple[list[str], int]:
+    """(ids that have a file, sorted; how many are listed and have none)."""
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder; expected {_LAYOUT}; run stage fetch, or name another with --data")
+    if not _has_layout(folder):
+        raise DataError(f"{folder}: expected {_LAYOUT}; run stage fetch into an empty folder, or name another with --data")
+    listed = _listed(folder / "metadata.csv")
+    there = {path.name for path in (folder / "wavs").iterdir()}
+    ids = sorted(id_ for id_ in listed if f"{id_}.wav" in there)
+    if not ids:
+        raise DataError(
+            f"{folder}: expected {_LAYOUT}; found {len(listed)} lines in metadata.csv and {len(there)} files in wavs, and "
+            "no file for any line; unpack the archive again, or name another folder with --data"
+        )
+    return ids, len(listed) - len(ids)
+
+
+def _listed(path: Path) -> list[str]:
+    """The ids of ``metadata.csv``: the first of its columns, which ``|`` parts and nothing quotes."""
+    ids: dict[str, int] = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+        id_, bar, _ = line.partition("|")
+        if not line:
+            continue
+        if not (bar and id_) or "/" in id_ or id_ in ids:
+            found = f"{id_!r} again, first on line {ids[id_]}" if id_ in ids else repr(line[:40])
+            raise DataError(f"{path}:{number}: expected 'id|text|normalised text' with a new id, got {found}")
+        ids[id_] = number
+    return list(ids)
+
+
+def _write_mini(folder: Path) -> None:
+    sentences = (HERE / "mini_sentences.txt").read_text(encoding="utf-8").splitlines()
+    (folder / "wavs").mkdir()
+    lines = []
+    for number, (sentence, audio) in enumerate(zip(sentences, speech(sentences), strict=True), 1):
+        files.write(folder / "wavs" / f"LJ001-{number:04d}.wav", audio, LJSpeech.sample_rate)
+        lines.append(f"LJ001-{number:04d}|{sentence}|{sentence}\n")
+    (folder / "metadata.csv").write_text("".join(lines), encoding="utf-8")

@@ -1,0 +1,122 @@
+"""HiFi-GAN's discriminators (section 2.3)."""
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
+
+from gansemble.interfaces import Condition, Contract, Verdict
+
+SLOPE = 0.1
+
+
+def judge(x: Tensor, convs: nn.ModuleList, post: nn.Module) -> Verdict:
+    """Runs convolutions with leaky ReLUs; the features are every map, the logits included."""
+    features = []
+    for conv in convs:
+        x = F.leaky_relu(conv(x), SLOPE)
+        features.append(x)
+    x = post(x)
+    return Verdict(x.flatten(1), (*features, x))
+
+
+class PeriodDiscriminator(nn.Module):
+    """Folds [B, 1, T] to [B, 1, T / period, period] and convolves along time only; T is reflect-padded to fit."""
+
+    def __init__(self, period: int, channels: tuple[int, ...], kernel: int, stride: int) -> None:
+        super().__init__()
+        self.period = period
+        pad = (kernel - 1) // 2
+        widths = (1, *channels)
+        layers = [
+            nn.Conv2d(before, after, (kernel, 1), (stride, 1), (pad, 0))
+            for before, after in zip(widths[:-1], widths[1:], strict=True)
+        ]
+        layers.append(nn.Conv2d(channels[-1], channels[-1], (kernel, 1), 1, (pad, 0)))
+        self.convs = nn.ModuleList(weight_norm(layer) for layer in layers)
+        self.conv_post = weight_norm(nn.Conv2d(channels[-1], 1, (3, 1), 1, (1, 0)))
+
+    def forward(self, x: Tensor) -> Verdict:
+        batch, channels, length = x.shape
+        if length % self.period:
+            x = F.pad(x, (0, self.period - length % self.period), mode="reflect")
+        return judge(x.view(batch, channels, -1, self.period), self.convs, self.conv_post)
+
+
+class MultiPeriod(nn.Module):
+    """MPD: one sub-discriminator for each period, prime so that they overlap little.
+
+    Args:
+        periods: [samples].
+        channels: of the strided layers; one more layer keeps the last width.
+        kernel, stride: along time.
+
+    Shape: x [B, 1, T] -> a Verdict for each period.
+    """
+
+    def __init__(
+        self, *, periods: tuple[int, ...] = (2, 3, 5, 7, 11), channels: tuple[int, ...] = (32, 128, 512, 1024),
+        kernel: int = 5, stride: int = 3,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.discriminators = nn.ModuleList(PeriodDiscriminator(period, channels, kernel, stride) for period in periods)
+
+    def forward(self, x: Tensor, condition: Condition) -> tuple[Verdict, ...]:
+        return tuple(discriminator(x) for discriminator in self.discriminators)
+
+    @staticmethod
+    def contract(parameters: dict[str, tuple[int, ...]]) -> Contract:
+        """Waveforms; returns feature maps; reflect padding needs one period."""
+        return Contract(domain="waveform", gives=frozenset({"features"}), shortest=max(parameters["periods"]))
+
+
+#: (channels, kernel, stride, groups) of MelGAN's multi-scale discriminator as HiFi-GAN widened it.
+_SCALE_LAYERS = (
+    (128, 15, 1, 1), (128, 41, 2, 4), (256, 41, 2, 16), (512, 41, 4, 16), (1024, 41, 4, 16), (1024, 41, 1, 16), (1024, 5, 1, 1),
+)  # fmt: skip
+
+
+class ScaleDiscriminator(nn.Module):
+    """Grouped strided convolutions over [B, 1, T]."""
+
+    def __init__(self, width: float, use_spectral_norm: bool) -> None:
+        super().__init__()
+        norm = spectral_norm if use_spectral_norm else weight_norm
+        before, layers = 1, []
+        for full, kernel, stride, groups in _SCALE_LAYERS:
+            after = max(16, int(full * width))
+            layers.append(nn.Conv1d(before, after, kernel, stride, kernel // 2, groups=groups))
+            before = after
+        self.convs = nn.ModuleList(norm(layer) for layer in layers)
+        self.conv_post = norm(nn.Conv1d(before, 1, 3, padding=1))
+
+    def forward(self, x: Tensor) -> Verdict:
+        return judge(x, self.convs, self.conv_post)
+
+
+class MultiScale(nn.Module):
+    """MSD: the waveform, then its averages over 2 and 4 samples; the first scale is spectrally normed, as published.
+
+    Args:
+        scales: how many.
+        width: factor on the published channel counts.
+
+    Shape: x [B, 1, T] -> a Verdict for each scale.
+    """
+
+    def __init__(self, *, scales: int = 3, width: float = 1.0) -> None:
+        super().__init__()
+        self.discriminators = nn.ModuleList(ScaleDiscriminator(width, scale == 0) for scale in range(scales))
+
+    def forward(self, x: Tensor, condition: Condition) -> tuple[Verdict, ...]:
+        verdicts = []
+        for index, discriminator in enumerate(self.discriminators):
+            x = F.avg_pool1d(x, 4, 2, padding=2) if index else x
+            verdicts.append(discriminator(x))
+        return tuple(verdicts)
+
+    @staticmethod
+    def contract(parameters: dict[str, object]) -> Contract:
+        """Waveforms; returns feature maps."""
+        return Contract(domain="waveform", gives=frozenset({"features"}))
+
+

@@ -1,0 +1,125 @@
+"""HiFi-GAN's generator (section 2.2): mel spectrogram to waveform at any product of upsampling rates."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from gansemble.audio.spec import AudioSpec
+from gansemble.interfaces import Condition, Contract
+
+SLOPE = 0.1
+
+
+def _conv(channels: int, kernel: int, dilation: int) -> nn.Module:
+    """A length-keeping weight-normed convolution, initialised as published: N(0, 0.01)."""
+    conv = nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=(kernel - 1) * dilation // 2)
+    nn.init.normal_(conv.weight, 0.0, 0.01)
+    return weight_norm(conv)
+
+
+class ResBlock1(nn.Module):
+    """x + conv(act(dilated conv(act(x)))), once for each dilation; [B, C, T] -> [B, C, T]."""
+
+    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
+        super().__init__()
+        self.convs1 = nn.ModuleList(_conv(channels, kernel, dilation) for dilation in dilations)
+        self.convs2 = nn.ModuleList(_conv(channels, kernel, 1) for _ in dilations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for first, second in zip(self.convs1, self.convs2, strict=True):
+            x = x + second(F.leaky_relu(first(F.leaky_relu(x, SLOPE)), SLOPE))
+        return x
+
+
+class ResBlock2(nn.Module):
+    """x + dilated conv(act(x)), once for each dilation; [B, C, T] -> [B, C, T]."""
+
+    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(_conv(channels, kernel, dilation) for dilation in dilations)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in self.convs:
+            x = x + conv(F.leaky_relu(x, SLOPE))
+        return x
+
+
+class HifiGan(nn.Module):
+    """Upsamples log-mel frames to samples; each stage halves the channels and averages residual blocks of several
+    kernels (multi-receptive-field fusion). The defaults are V1.
+
+    Args:
+        channels: before the first upsampling.
+        upsample_rates: their product is the hop [samples].
+        upsample_kernels: transposed convolutions' kernels, one for each rate.
+        kernels: of the residual blocks.
+        dilations: of the residual blocks, one list for each kernel.
+        residual: "1" has two convolutions for each dilation (V1, V2), "2" one (V3).
+
+    Shape: condition.signal [B, mels, L] -> [B, 1, L * hop] within ±1.
+    """
+
+    def __init__(
+        self, *, audio: AudioSpec, channels: int = 512, upsample_rates: tuple[int, ...] = (8, 8, 2, 2),
+        upsample_kernels: tuple[int, ...] = (16, 16, 4, 4), kernels: tuple[int, ...] = (3, 7, 11),
+        dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)), residual: Literal["1", "2"] = "1",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.kernels, self.dilations, self.residual = kernels, dilations, residual
+        self.upsample_rates, self.upsample_kernels = upsample_rates, upsample_kernels
+        self.conv_pre = weight_norm(nn.Conv1d(audio.mels, channels, 7, padding=3))
+        self.ups, self.resblocks = nn.ModuleList(), nn.ModuleList()
+        block = ResBlock1 if residual == "1" else ResBlock2
+        for rate, kernel in zip(upsample_rates, upsample_kernels, strict=True):
+            up = nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2)
+            nn.init.normal_(up.weight, 0.0, 0.01)
+            self.ups.append(weight_norm(up))
+            channels //= 2
+            self.resblocks.extend(block(channels, k, d) for k, d in zip(kernels, dilations, strict=True))
+        post = nn.Conv1d(channels, 1, 7, padding=3)
+        nn.init.normal_(post.weight, 0.0, 0.01)
+        self.conv_post = weight_norm(post)
+
+    def forward(self, condition: Condition) -> Tensor:
+        if condition.signal is None:
+            raise ValueError("hifigan reads condition.signal, a log-mel spectrogram [B, mels, L], got None")
+        x = self.conv_pre(condition.signal)
+        width = len(self.kernels)
+        for index, up in enumerate(self.ups):
+            x = up(F.leaky_relu(x, SLOPE))  # [B, C / 2, T * rate]
+            blocks = self.resblocks[index * width : (index + 1) * width]
+            x = sum(block(x) for block in blocks) / width  # type: ignore[assignment]
+        # The published code leaves this one at torch's default slope of 0.01.
+        return torch.tanh(self.conv_post(F.leaky_relu(x)))
+
+    @property
+    def context_frames(self) -> int:
+        """One-sided receptive field, rounded up [frames]."""
+        reach, rate = 3.0, 1
+        for factor, kernel in zip(self.upsample_rates, self.upsample_kernels, strict=True):
+            rate *= factor
+            reach += (kernel / 2 + 1) / rate
+            reach += max(self._block_reach(k, d) for k, d in zip(self.kernels, self.dilations, strict=True)) / rate
+        return int(reach + 3 / rate) + 2
+
+    def _block_reach(self, kernel: int, dilations: tuple[int, ...]) -> int:
+        second = len(dilations) if self.residual == "1" else 0
+        return (kernel - 1) // 2 * (sum(dilations) + second)
+
+    @staticmethod
+    def contract(parameters: dict[str, tuple[int, ...]]) -> Contract:
+        """Reads a mel spectrogram; makes prod(upsample_rates) samples of each frame."""
+        rates, kernels = parameters["upsample_rates"], parameters["upsample_kernels"]
+        if len(rates) != len(kernels):
+            raise ValueError(f"upsample_rates and upsample_kernels must be of one length, got {len(rates)} and {len(kernels)}")
+        if len(parameters["kernels"]) != len(parameters["dilations"]):
+            raise ValueError("kernels and dilations must be of one length")
+        product = 1
+        for rate, kernel in zip(rates, kernels, strict=True):
+            if kernel < rate or (kernel - rate) % 2:
+                raise ValueError(f"an upsampling kernel must exceed its rate by an even number, got kernel {kernel} for rate {rate}")
+            product *= rate
+        return Contract(reads=frozenset({"mel"}), domain="waveform", upsampling=product)

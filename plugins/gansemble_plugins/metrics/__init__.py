@@ -1,0 +1,23 @@
+"""Metrics that compare a generated clip with its reference: perceptual, spectral and waveform."""
+
+from gansemble import hookimpl
+
+
+@hookimpl
+def gansemble_register(register):
+    """Names the metrics; their modules are imported when one is built."""
+    parts = {
+        "pesq": ("perceptual:Pesq", "PESQ MOS-LQO, wide- or narrow-band (ITU-T P.862)"),
+        "stoi": ("perceptual:Stoi", "short-time objective intelligibility (Taal et al. 2011)"),
+        "estoi": ("perceptual:estoi", "extended short-time objective intelligibility (Jensen & Taal 2016)"),
+        "mel_distance": ("spectral:MelDistance", "mean absolute difference of log-mel spectrograms [nat]"),
+        "multi_resolution_stft": (
+            "spectral:MultiResolutionStft",
+            "spectral convergence + log magnitude over three STFTs",
+        ),
+        "lsd": ("spectral:Lsd", "log-spectral distance of super-resolution papers [log10 power]"),
+        "si_sdr": ("waveform:SiSdr", "scale-invariant signal-to-distortion ratio [dB]"),
+        "snr": ("waveform:Snr", "signal-to-noise ratio [dB]"),
+    }
+    for name, (target, summary) in parts.items():
+        register("metric", name, f"{__name__}.{target}", summary, example={})

@@ -1,0 +1,120 @@
+"""Distances between magnitude spectrograms: log-mel, multi-resolution STFT, log-spectral."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gansemble.audio.features import hann, log_mel
+from gansemble.audio.spec import AudioSpec
+from gansemble.interfaces import Score
+from gansemble_plugins.metrics.inputs import Unscorable, scored
+
+
+class MelDistance:
+    """The mean absolute difference of two log-mel spectrograms [nat], HiFi-GAN's validation error.
+
+    A gain g costs |ln g| in every band above the log floor.
+
+    Args:
+        audio: the audio specification, supplied by the toolkit.
+        full_band: bands up to half the sample rate, as the mel loss has, instead of up to ``audio.fmax``.
+
+    Shape:
+        estimate, reference: [T].
+    """
+
+    better: Literal["higher", "lower"] = "lower"
+
+    def __init__(self, *, audio: AudioSpec, full_band: bool = True):
+        self.spec = audio.full_band() if full_band else audio
+        spec = self.spec
+        self.definition = (
+            f"mean |ln mel - ln mel'| [nat] at {spec.sample_rate} Hz: {spec.mels} Slaney bands "
+            f"{spec.fmin:g}-{spec.top:g} Hz of magnitudes, "
+            f"n_fft {spec.n_fft}, hop {spec.hop}, Hann {spec.window}, floor {spec.log_floor:g}"
+        )
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        """``mel_distance``; NaN at another rate than the specification's."""
+        return scored(("mel_distance",), self._values, estimate, reference, sample_rate)
+
+    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
+        spec = self.spec
+        if sample_rate != spec.sample_rate:
+            raise Unscorable(f"mel distance is specified at {spec.sample_rate} Hz, got {sample_rate} Hz")
+        _at_least(max(spec.hop, (spec.n_fft - spec.hop) // 2 + 1), reference)
+        mels = log_mel(torch.from_numpy(np.stack([estimate, reference])), spec)  # [2, mels, L]
+        return {"mel_distance": float((mels[0] - mels[1]).abs().mean())}
+
+
+class MultiResolutionStft:
+    """Spectral convergence plus log-magnitude distance, each a mean over three STFTs (Yamamoto et al. 2020).
+
+    The defaults of auraloss 0.4, which BigVGAN publishes as M-STFT: spectral convergence
+    || |X| - |X'| || / || |X| || (Frobenius) and the mean of | ln |X| - ln |X'| |, with
+    |X| = sqrt(max(re^2 + im^2, 1e-8)) and X the reference.
+
+    Shape:
+        estimate, reference: [T].
+    """
+
+    better: Literal["higher", "lower"] = "lower"
+    definition = (
+        "spectral convergence + mean |ln magnitude difference|, power floor 1e-8, mean over (n_fft, hop, "
+        "Hann window) (1024, 120, 600), (2048, 240, 1200), (512, 50, 240), centred: auraloss 0.4 defaults"
+    )
+    resolutions = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
+    keys = ("multi_resolution_stft", "spectral_convergence", "log_magnitude")
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        """``multi_resolution_stft`` and its two summands, ``spectral_convergence`` and ``log_magnitude``."""
+        return scored(self.keys, self._values, estimate, reference, sample_rate)
+
+    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
+        convergences, logs = [], []
+        for n_fft, hop, window in self.resolutions:
+            ours, target = (_power(signal, n_fft, hop, window).sqrt() for signal in (estimate, reference))
+            convergences.append(float((target - ours).norm() / target.norm()))
+            logs.append(float((target.log() - ours.log()).abs().mean()))
+        convergence, log_magnitude = float(np.mean(convergences)), float(np.mean(logs))
+        return dict(zip(self.keys, (convergence + log_magnitude, convergence, log_magnitude), strict=True))
+
+
+class Lsd:
+    """Log-spectral distance, as audio super-resolution papers publish it (Lu et al. 2024, AP-BWE).
+
+    mean over frames of sqrt(mean over frequencies of (log10 |X|^2 - log10 |X'|^2)^2), with |X|^2 clamped at
+    1e-8. A gain of 10 costs 2.
+
+    Shape:
+        estimate, reference: [T].
+    """
+
+    better: Literal["higher", "lower"] = "lower"
+    definition = "log-spectral distance of log10 |X|^2 (floor 1e-8), n_fft 2048, hop 512, Hann 2048, centred"
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        """``lsd``."""
+        return scored(("lsd",), self._values, estimate, reference, sample_rate)
+
+    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
+        ours, target = (_power(signal, 2048, 512, 2048).log10() for signal in (estimate, reference))
+        return {"lsd": float((ours - target).square().mean(dim=0).sqrt().mean())}
+
+
+def _power(signal: np.ndarray, n_fft: int, hop: int, window: int) -> Tensor:
+    """max(|X|^2, 1e-8) [n_fft / 2 + 1, L] of [T], centred frames with reflect padding."""
+    _at_least(n_fft // 2 + 1, signal)
+    audio = torch.from_numpy(signal)
+    shape = hann(window, audio.device, audio.dtype)
+    spectrum = torch.stft(audio, n_fft, hop, window, shape, pad_mode="reflect", return_complex=True)
+    return (spectrum.real.square() + spectrum.imag.square()).clamp_min(1e-8)
+
+
+def _at_least(samples: int, signal: np.ndarray) -> None:
+    if signal.size < samples:
+        raise Unscorable(f"too short: the frames need at least {samples} samples, got {signal.size}")

@@ -1,0 +1,64 @@
+"""Ratios of waveform energies in decibels; both see a phase or time shift as an error."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+
+from gansemble.interfaces import Score
+from gansemble_plugins.metrics.inputs import scored
+
+#: Values are clamped here on both sides [dB], so that identical signals do not make a mean infinite.
+LIMIT_DB = 100.0
+
+
+class SiSdr:
+    """Scale-invariant signal-to-distortion ratio [dB] (Le Roux et al. 2019).
+
+    10 log10(|a t|^2 / |p - a t|^2) with a = <p, t> / <t, t>, estimate p and reference t without their means;
+    clamped to ±100 dB.
+
+    Shape:
+        estimate, reference: [T].
+    """
+
+    better: Literal["higher", "lower"] = "higher"
+    definition = "SI-SDR [dB], both signals made zero-mean, clamped to ±100 dB"
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        """``si_sdr``."""
+        return scored(("si_sdr",), self._values, estimate, reference, sample_rate)
+
+    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
+        signal, target = estimate - estimate.mean(), reference - reference.mean()
+        scaled = signal.dot(target) / target.dot(target) * target
+        return {"si_sdr": _decibels(np.linalg.norm(scaled), np.linalg.norm(signal - scaled))}
+
+
+class Snr:
+    """Signal-to-noise ratio [dB] of an estimate p and a reference t.
+
+    20 log10(|t| / max(|p - t|, 1e-8)), clamped to ±100 dB.
+
+    Shape:
+        estimate, reference: [T].
+    """
+
+    better: Literal["higher", "lower"] = "higher"
+    definition = "SNR [dB], 20 log10(|t| / max(|p - t|, 1e-8)), clamped to ±100 dB"
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        """``snr``."""
+        return scored(("snr",), self._values, estimate, reference, sample_rate)
+
+    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
+        error = np.linalg.norm(estimate - reference)
+        return {"snr": _decibels(np.linalg.norm(reference), np.maximum(error, 1e-8))}
+
+
+def _decibels(signal: Any, noise: Any) -> float:
+    """20 log10(signal / noise) of two norms, clamped; either may be zero, not both."""
+    with np.errstate(divide="ignore"):
+        ratio = 20 * (np.log10(signal) - np.log10(noise))
+    return float(np.clip(ratio, -LIMIT_DB, LIMIT_DB))

@@ -1,0 +1,198 @@
+"""SpecDiff-GAN's noise injection: diffusion with noise shaped by the inverse of the real audio's envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from gansemble.audio.spec import AudioSpec
+from gansemble.interfaces import Batch, Contract, Step, Turn
+from gansemble.noise import ForwardProcess, noisy_items, some_of, wide
+from gansemble_plugins.specdiff.filter import noise_level, response, shape_noise
+
+
+class SpectralDiffusion:
+    """x_t = sqrt(abar_t) x_0 + sqrt(1 - abar_t) eps with eps = G^+ M G z, for real and fake audio alike.
+
+    G is the STFT, G^+ its least-squares inverse, z white, and M a minimum-phase filter per frame, made from
+    the conditioning mel spectrogram of the real audio: the inverse of its envelope, so that noise fills what
+    is quiet. T adapts to the discriminators' confidence on real audio (see
+    :class:`gansemble.noise.ForwardProcess`).
+
+    ``principled`` scales each item's noise to RMS ``sigma``, aligns the filter with its frames and keeps
+    items apart. ``official`` is the released code: half-strength envelope, a filter half a hop early, noise
+    of unscaled level, p(t) ∝ t - 1, and division by the largest sample of the batch. The plugin's README
+    lists every difference.
+
+    Args:
+        audio: the audio specification, supplied by the toolkit.
+        shaping: of the noise: the envelope's inverse, the envelope, or white.
+        compat: this toolkit's or the released form.
+        sigma: RMS of the noise at abar = 0; 1 is full scale. The official form only uses it for white noise.
+        lifter: cepstral coefficients kept of the envelope.
+        floor: added to the envelope's linear magnitude, bounding the inverse.
+        beta_first: beta_1.
+        beta_last: beta_T, at every T.
+        t_min: smallest T [diffusion steps], where training starts.
+        t_max: largest T [diffusion steps].
+        fixed_t: a T that never adapts, or null.
+        target: r_d that holds T; above it T grows.
+        every: training steps between updates of T.
+        kwav: thousands of clips seen while T goes from smallest to largest.
+        law: how likely each diffusion step is: proportional to t, or equal.
+        pool: size of the pool items take their t from; half of it is t = 0.
+        threshold: half-way between the discriminators' targets for fake and real.
+        shared_t: one t for an item's real and fake.
+        shared_noise: one z for an item's real and fake.
+        batch_size: clips in one step over all processes, supplied by the toolkit.
+        seed: of the pool, supplied by the toolkit.
+
+    Shape: real and fake [B, 1, T], ``batch.mel`` [B, mels, T / hop].
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        audio: AudioSpec,
+        shaping: Literal["inverse", "envelope", "none"] = "inverse",
+        compat: Literal["principled", "official"] = "principled",
+        sigma: float = 0.05,
+        lifter: int = 24,
+        floor: float = 0.01,
+        beta_first: float = 1e-6,
+        beta_last: float = 1e-2,
+        t_min: int = 10,
+        t_max: int = 1000,
+        fixed_t: int | None = None,
+        target: float = 0.6,
+        every: int = 4,
+        kwav: float = 500.0,
+        law: Literal["priority", "uniform"] = "priority",
+        pool: int = 64,
+        threshold: float = 0.5,
+        shared_t: bool = True,
+        shared_noise: bool = False,
+        batch_size: int = 16,
+        seed: int = 0,
+    ) -> None:
+        if audio.n_fft % 2:
+            raise ValueError(f"audio.n_fft must be even for a spectral envelope, got {audio.n_fft}")
+        if not 1 <= lifter <= audio.n_fft // 2:
+            raise ValueError(f"lifter must be 1 to n_fft / 2 = {audio.n_fft // 2} coefficients, got {lifter}")
+        if sigma < 0 or floor <= 0:
+            raise ValueError(
+                f"sigma must not be negative and floor must be positive, got {sigma:g} and {floor:g}"
+            )
+        self.audio, self.shaping, self.compat = audio, shaping, compat
+        self.sigma, self.lifter, self.floor = sigma, lifter, floor
+        self.threshold, self.shared_t, self.shared_noise = threshold, shared_t, shared_noise
+        official = compat == "official"
+        self.process = ForwardProcess(
+            beta_first=beta_first, beta_last=beta_last, t_min=t_min, t_max=t_max, fixed_t=fixed_t,
+            law="priority_shifted" if official and law == "priority" else law,
+            pool=pool, target=target, every=every, kwav=kwav, batch_size=batch_size, seed=seed,
+        )  # fmt: skip
+        self.adapt_every = every
+        self.statistic_turn: Turn = "generator" if official else "discriminator"
+        self.statistic_window = "last" if official else "interval"
+        self.wants_real_verdict = official and fixed_t is None  # costs a forward pass
+
+    @staticmethod
+    def contract(parameters: Mapping[str, Any]) -> Contract:
+        """Shaped noise reads the mel spectrogram, and its frames must fit into the segment."""
+        if parameters.get("shaping") == "none":
+            return Contract(domain="waveform")
+        audio = parameters.get("audio")
+        shortest = (audio.n_fft - audio.hop) // 2 + 1 if isinstance(audio, AudioSpec) else None
+        return Contract(needs=frozenset({"mel"}), domain="waveform", shortest=shortest)
+
+    def __call__(self, real: Tensor, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Real and fake after t diffusion steps; gradients reach the fake, never the filter.
+
+        Raises:
+            ValueError: if the shapes or the mel spectrogram do not fit.
+        """
+        if real.shape != fake.shape or real.dim() != 3 or real.shape[1] != 1:
+            raise ValueError(
+                f"real and fake must both be [B, 1, T], got {tuple(real.shape)} and {tuple(fake.shape)}"
+            )
+        with torch.autocast(real.device.type, enabled=False):
+            real, fake = wide(real), wide(fake)
+            times = self.process.times(batch.draws)
+            if self.shared_t:
+                times[1] = times[0]
+            noise = self._noise(real, batch, noisy_items(times))
+            seen_real = self.process.mix(real, noise[0], times[0])
+            seen_fake = self.process.mix(fake, noise[1], times[1])
+            if self.compat == "official" and self.shaping != "none":
+                return _by_peak(seen_real), _by_peak(seen_fake)
+            return seen_real, seen_fake
+
+    @torch.no_grad()
+    def _noise(self, real: Tensor, batch: Batch, rows: Tensor) -> Tensor:
+        """eps for real and fake [2, B, 1, T]: zero for the items that stay clean, about half of them."""
+        mel = None if self.shaping == "none" else self._mel(batch, real.shape[-1])
+        noise = real.new_zeros(2, *real.shape)
+        if rows.numel() == 0:
+            return noise
+        draws, here = some_of(batch.draws, rows), rows.to(real.device, non_blocking=True)
+        streams = ("noise/z_real", "noise/z_real" if self.shared_noise else "noise/z_fake")
+        white = torch.cat([draws.normal(name, real.shape[-1], dtype=real.dtype) for name in streams])
+        noise[:, here, 0] = self._shape(white.to(real.device), mel, here).unflatten(0, (2, -1))
+        return noise
+
+    def _shape(self, white: Tensor, mel: Tensor | None, rows: Tensor) -> Tensor:
+        """Shaped noise [2 R, T] of white noise [2 R, T], R rows of it for real audio and R for fake."""
+        if self.shaping == "none" or mel is None:
+            return self.sigma * white
+        chosen = mel[rows].to(white.dtype)
+        filters = response(chosen, self.audio, self.lifter, self.floor, self.shaping, self.compat)
+        if self.compat == "principled":
+            filters = filters * (self.sigma / noise_level(filters, self.audio))[:, None, None]
+        return shape_noise(white, filters.repeat(2, 1, 1), self.audio, self.compat)
+
+    def _mel(self, batch: Batch, samples: int) -> Tensor:
+        """The batch's mel spectrogram, checked to be that of the audio."""
+        if batch.mel is None:
+            raise ValueError(
+                "spectral_diffusion must be given batch.mel, got none: the generator reads no mel"
+            )
+        bands, frames = batch.mel.shape[1:]
+        if bands != self.audio.mels:
+            raise ValueError(f"batch.mel must have audio.mels = {self.audio.mels} bands, got {bands}")
+        if frames * self.audio.hop != samples:
+            covered = f"{frames} frames of {self.audio.hop} = {frames * self.audio.hop} samples"
+            raise ValueError(f"batch.mel must cover the audio's {samples} samples exactly, got {covered}")
+        return batch.mel
+
+    def statistic(self, step: Step) -> Tensor:
+        """sign(mean score - threshold) of each real item as the discriminators saw it [B]."""
+        return self.process.statistic(step, self.threshold)
+
+    def adapt(self, value: float) -> None:
+        """One update of T by r_d, the mean of the statistic."""
+        self.process.adapt(value)
+
+    def monitors(self) -> dict[str, float]:
+        """T and p."""
+        return self.process.monitors()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The process' state."""
+        return self.process.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restores the process' state."""
+        self.process.load_state_dict(state)
+
+
+def _by_peak(x: Tensor) -> Tensor:
+    """The batch divided by its largest sample, through which gradients flow, as released; silence stays."""
+    peak = x.abs().max()
+    return x / torch.where(peak > 0, peak, torch.ones_like(peak))

@@ -1,0 +1,80 @@
+"""Vocos' generator (section 3): no upsampling layers; the inverse STFT makes the samples."""
+
+import torch
+from torch import Tensor, nn
+
+from gansemble.audio.features import istft
+from gansemble.audio.spec import AudioSpec
+from gansemble.interfaces import Condition, Contract
+
+
+class ConvNeXtBlock(nn.Module):
+    """Depth-wise convolution, LayerNorm, two-layer perceptron, layer scale, residual; [B, C, L] -> [B, C, L]."""
+
+    def __init__(self, dim: int, hidden: int, kernel: int, scale: float) -> None:
+        super().__init__()
+        self.depthwise = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.expand = nn.Linear(dim, hidden)
+        self.contract_back = nn.Linear(hidden, dim)
+        self.scale = nn.Parameter(torch.full((dim,), scale))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm(self.depthwise(x).transpose(1, 2))  # [B, L, C]
+        y = self.scale * self.contract_back(nn.functional.gelu(self.expand(y)))
+        return x + y.transpose(1, 2)
+
+
+class Vocos(nn.Module):
+    """Predicts magnitude and phase of a complex spectrogram whose frames are the mel's frames, and inverts it.
+
+    Args:
+        dim: width of the trunk.
+        hidden: width of the blocks' perceptrons.
+        blocks: how many.
+        kernel: of the depth-wise convolutions [frames].
+        largest: magnitudes are clipped here.
+
+    Shape: condition.signal [B, mels, L] -> [B, 1, L * hop] ("same" padding: no sample more or less).
+    """
+
+    def __init__(
+        self, *, audio: AudioSpec, dim: int = 512, hidden: int = 1536, blocks: int = 8, kernel: int = 7, largest: float = 100.0,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        self.audio, self.largest, self.kernel = audio, largest, kernel
+        self.embed = nn.Conv1d(audio.mels, dim, 7, padding=3)
+        self.norm = nn.LayerNorm(dim, eps=1e-6)
+        self.blocks = nn.ModuleList(ConvNeXtBlock(dim, hidden, kernel, 1 / blocks) for _ in range(blocks))
+        self.final_norm = nn.LayerNorm(dim, eps=1e-6)
+        self.head = nn.Linear(dim, audio.n_fft + 2)
+        self.apply(_initialise)
+
+    def forward(self, condition: Condition) -> Tensor:
+        if condition.signal is None:
+            raise ValueError("vocos reads condition.signal, a log-mel spectrogram [B, mels, L], got None")
+        x = self.norm(self.embed(condition.signal).transpose(1, 2)).transpose(1, 2)
+        for block in self.blocks:
+            x = block(x)
+        x = self.head(self.final_norm(x.transpose(1, 2))).transpose(1, 2)  # [B, n_fft + 2, L]
+        with torch.autocast(x.device.type, enabled=False):
+            log_magnitude, phase = (x if x.dtype == torch.float64 else x.float()).chunk(2, dim=1)
+            magnitude = log_magnitude.exp().clamp_max(self.largest)
+            spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
+            return istft(spectrum, self.audio.n_fft, self.audio.hop, self.audio.window).unsqueeze(1)
+
+    @property
+    def context_frames(self) -> int:
+        """One-sided receptive field [frames], with the frames that overlap in the inverse STFT."""
+        return 3 + len(self.blocks) * (self.kernel // 2) + -(-self.audio.n_fft // self.audio.hop)
+
+    @staticmethod
+    def contract(parameters: dict[str, object]) -> Contract:
+        """Reads a mel spectrogram; makes a hop of samples of each frame, whatever the hop."""
+        return Contract(reads=frozenset({"mel"}), domain="waveform")
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv1d | nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        nn.init.zeros_(module.bias)  # type: ignore[arg-type]

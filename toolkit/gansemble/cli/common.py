@@ -1,0 +1,85 @@
+"""Options and habits the stage commands share."""
+
+from __future__ import annotations
+
+import functools
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gansemble.errors import GansembleError
+from gansemble.stages import BY_NAME, Ledger, Project
+
+PATH = click.Path(path_type=Path)
+recipe_argument = click.argument("recipe", type=PATH)
+set_option = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe; may be repeated.")
+jobs_option = click.option("--jobs", type=click.IntRange(1), default=None, help="Worker processes (default: the number of processors).")
+
+
+def stage_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``RECIPE --set --exp --data --dump --force --dry-run``, handed on as one ``Project`` and two flags."""
+
+    @recipe_argument
+    @set_option
+    @click.option("--exp", type=PATH, help="Experiment folder (default: exp/<name> beside conf/).")
+    @click.option("--data", type=PATH, help="Corpus folder (default: data/<corpus> beside conf/).")
+    @click.option("--dump", type=PATH, help="Packed data (default: dump/<set> beside conf/).")
+    @click.option("--force", is_flag=True, help="Run even if up to date.")
+    @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+    @functools.wraps(function)
+    def wrapped(
+        recipe: Path, overrides: tuple[str, ...], exp: Path | None, data: Path | None, dump: Path | None, force: bool, dry_run: bool,
+        **rest: Any,
+    ) -> Any:  # fmt: skip
+        project = Project.of(recipe, overrides, exp, data, dump)
+        return function(project=project, force=force, dry_run=dry_run, **rest)
+
+    return wrapped
+
+
+def say(text: str) -> None:
+    """A line for the user."""
+    click.echo(text)
+
+
+def default_jobs(jobs: int | None) -> int:
+    """The processors this process may use."""
+    return jobs or len(os.sched_getaffinity(0))
+
+
+class Run:
+    """Decides whether a stage has to run, says so, and notes that it did.
+
+    Use: ``run = Run(project, "prepare", force, dry_run)``; ``if run.needed: …; run.done(outputs, result)``.
+
+    Raises:
+        GansembleError: if a stage before it has not been done.
+    """
+
+    def __init__(self, project: Project, name: str, force: bool, dry_run: bool) -> None:
+        self.project, self.name, self.ledger = project, name, Ledger(project)
+        self.stage, self.started = BY_NAME[name], time.time()
+        state = self.ledger.state(name)
+        self.reasons = state.reasons
+        self.needed = not dry_run and (force or state.word != "done")
+        label = f"stage {self.stage.number} {name}"
+        if state.word == "done" and not force:
+            say(f"{label}: up to date ({state.record['finished']})" if state.record else f"{label}: up to date")
+            return
+        for other in self.stage.after:
+            if self.ledger.record(other) is None and not dry_run:
+                number = BY_NAME[other].number
+                raise GansembleError(f"{label}: stage {number} {other} has not been done; run it first (run.sh --stage {number})")
+        why = "forced" if force else state.word if state.word == "missing" and not state.reasons else f"{state.word}: {'; '.join(state.reasons)}"
+        say(f"{label}: {self.stage.title} ({'to do' if why == 'missing' else why})")
+        if not dry_run:
+            project.remember()
+
+    def done(self, outputs: list[Path], result: str) -> None:
+        """Notes the stage as finished."""
+        self.ledger.finish(self.name, outputs, result, self.started)
+        say(f"stage {self.stage.number} {self.name}: done in {time.time() - self.started:.1f} s")

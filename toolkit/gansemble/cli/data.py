@@ -1,0 +1,81 @@
+"""``mini``, ``fetch``, ``prepare`` and ``statistics``."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import click
+
+from gansemble.cli.common import PATH, Run, default_jobs, jobs_option, recipe_argument, say, set_option, stage_options
+from gansemble.stages import Project
+
+
+def _load(project: Project):  # type: ignore[no-untyped-def]
+    from gansemble.recipe import check
+
+    return check.load(project.recipe, project.overrides)
+
+
+@click.command()
+@recipe_argument
+@set_option
+@click.option("--output", type=PATH, required=True, help="Folder to write it to.")
+def mini(recipe: Path, overrides: tuple[str, ...], output: Path) -> None:
+    """Write a small corpus in the layout of RECIPE's corpus, made offline."""
+    from gansemble.data.prepare import corpus_of
+    from gansemble.recipe import check
+
+    corpus = corpus_of(check.load(recipe, overrides))
+    corpus.mini(output)
+    say(f"mini corpus: {len(corpus.scan(output))} clips in {output}")
+
+
+@click.command()
+@stage_options
+def fetch(project: Project, force: bool, dry_run: bool) -> None:
+    """Stage 0: find the corpus in the data folder, or download and unpack it there."""
+    run = Run(project, "fetch", force, dry_run)
+    if run.needed:
+        from gansemble.data import prepare as stage
+
+        clips = stage.fetch(_load(project), project.data)
+        names = "\n".join(sorted(clip.id for clip in clips))
+        say(f"{len(clips)} clips in {project.data}")
+        run.done([project.data], hashlib.sha256(names.encode()).hexdigest()[:16])
+
+
+def _shard(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
+    if value is None:
+        return None
+    number, slash, total = value.partition("/")
+    if not (slash and number.isdigit() and total.isdigit() and 1 <= int(number) <= int(total)):
+        raise click.BadParameter(f"expected i/n with 1 <= i <= n, such as 1/4, got {value!r}")
+    return int(number), int(total)
+
+
+@click.command()
+@stage_options
+@jobs_option
+@click.option("--shard", callback=_shard, metavar="I/N", help="Pack every N-th clip only, as one job of an array; then run without.")
+def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shard: tuple[int, int] | None) -> None:
+    """Stage 1: examine every file and pack the audio, with a manifest."""
+    run = Run(project, "prepare", force or shard is not None, dry_run)
+    if run.needed:
+        from gansemble.data import prepare as stage
+
+        path = stage.prepare(_load(project), project.data, project.dump, default_jobs(jobs), say, shard)
+        if shard is None:
+            run.done([path], stage.fingerprint(path))
+
+
+@click.command()
+@stage_options
+def statistics(project: Project, force: bool, dry_run: bool) -> None:
+    """Stage 2: measure the training split's spectrum, levels and lengths."""
+    run = Run(project, "statistics", force, dry_run)
+    if run.needed:
+        from gansemble.data import prepare as stage
+
+        path = stage.statistics(_load(project), project.dump)
+        run.done([path], stage.fingerprint(path))

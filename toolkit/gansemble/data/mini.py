@@ -1,0 +1,197 @@
+"""Small corpora made offline: speech by eSpeak NG, harmonic notes by numpy, and folders of them. Imports no torch.
+
+The speech is for trying a recipe, not for research. Run as a module, this file is the child process that speaks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gansemble.audio import levels
+from gansemble.audio.files import resample
+from gansemble.data.download import staged
+from gansemble.errors import DataError
+
+MARK = ".mini.json"
+
+
+@dataclass(frozen=True)
+class Voice:
+    """A voice of eSpeak NG.
+
+    Args:
+        name: language file and variant, such as ``gmw/en-US+f3``.
+        pitch: 0 to 99, 50 being the voice's own.
+        words_per_minute: speed, 80 to 450.
+    """
+
+    name: str
+    pitch: int = 50
+    words_per_minute: int = 165
+
+
+VOICES = (
+    Voice("gmw/en-US+f3", 55, 165),
+    Voice("gmw/en-US+m3", 45, 160),
+    Voice("gmw/en+f5", 50, 170),
+    Voice("gmw/en-GB-scotland+m7", 50, 165),
+    Voice("gmw/en-US+f2", 40, 155),
+)
+
+
+def speech(sentences: Sequence[str], *, voices: Sequence[Voice] = VOICES, sample_rate: int = 22050) -> list[np.ndarray]:
+    """Each sentence spoken by the next voice in turn, float32 [T] at ``sample_rate`` [Hz].
+
+    The same list gives the same samples every time. What the library says depends on what it said before, so a fresh
+    process speaks each list; that also keeps a crash of the library away from this one.
+
+    Raises:
+        DataError: if eSpeak NG is not installed, cannot be loaded or cannot speak a voice.
+    """
+    request = {"sentences": list(sentences), "voices": [asdict(voice) for voice in voices]}
+    # The child imports what this process imports, and nothing from the working directory (-P).
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    child = subprocess.run(
+        [sys.executable, "-P", "-m", "gansemble.data.mini"],
+        input=json.dumps(request).encode(), capture_output=True, env=environment, timeout=600,
+    )  # fmt: skip
+    if child.returncode:
+        said = child.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {child.returncode}"]
+        raise DataError(f"eSpeak NG could not make the speech ({said[-1]}); pip install 'gansemble[mini]'")
+    head, _, body = child.stdout.partition(b"\n")
+    answer = json.loads(head)
+    samples = np.split(np.frombuffer(body, np.dtype("<i2")), np.cumsum(answer["lengths"])[:-1])
+    spoken = [levels.from_int16(each) for each in samples]
+    return [resample(each[np.newaxis], answer["sample_rate"], sample_rate)[0] for each in spoken]
+
+
+def notes(pitches: Sequence[int], *, sample_rate: int, seconds: float = 1.0, seed: int = 0) -> list[np.ndarray]:
+    """One harmonic note for each MIDI number (69 is 440 Hz), float32 [T], peak 0.5, the timbre drawn from ``seed``.
+
+    A 10 ms attack, partials that fade the faster the higher they are, a 50 ms release, and noise at -60 dB, so that the
+    spectrum has no cliff above the last partial.
+    """
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    made = []
+    for index, pitch in enumerate(pitches):
+        draws = np.random.default_rng((seed, index, pitch))
+        f0 = 440.0 * 2 ** ((pitch - 69) / 12)
+        slope, fading = draws.uniform(1.0, 1.8), draws.uniform(0.5, 1.5)
+        note = 1e-3 * draws.standard_normal(len(time))
+        for partial in range(1, min(64, int(0.45 * sample_rate / f0)) + 1):
+            phase = draws.uniform(0, 2 * np.pi)
+            fade = np.exp(-fading * (1 + 0.3 * partial) * time)
+            note += partial**-slope * fade * np.sin(2 * np.pi * partial * f0 * time + phase)
+        note *= np.minimum(1, np.minimum(time / 0.01, (seconds - time) / 0.05))
+        made.append((0.5 * note / np.abs(note).max()).astype(np.float32))
+    return made
+
+
+def build(folder: Path, stamp: str, write: Callable[[Path], None]) -> None:
+    """Calls ``write`` on a temporary folder that becomes ``folder`` when complete; does nothing when it is there already.
+
+    Args:
+        folder: where the mini corpus belongs.
+        stamp: names the corpus and its version; another version of it is made anew.
+        write: fills the folder it is given.
+
+    Raises:
+        DataError: if ``folder`` holds anything but a mini corpus.
+    """
+    mark = folder / MARK
+    if mark.is_file():
+        made = json.loads(mark.read_text(encoding="utf-8"))
+        sizes = made.get("bytes", {})
+        if made.get("stamp") == stamp and all(_size(folder / name) == size for name, size in sizes.items()):
+            return
+    elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(f"{folder}: holds something that is not a mini corpus; name another folder with --data")
+    with staged(folder) as temporary:
+        write(temporary)
+        sizes = {str(p.relative_to(temporary)): _size(p) for p in sorted(temporary.rglob("*")) if p.is_file()}
+        (temporary / MARK).write_text(json.dumps({"stamp": stamp, "bytes": sizes}), encoding="utf-8")
+        if mark.is_file():
+            _clear(folder)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else -1
+
+
+def _clear(folder: Path) -> None:
+    """Deletes the files of an older mini corpus, and only those."""
+    made = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    for name in [*made.get("bytes", {}), MARK]:
+        (folder / name).unlink(missing_ok=True)
+    for left in sorted((p for p in folder.rglob("*") if p.is_dir()), reverse=True):
+        if not any(left.iterdir()):
+            left.rmdir()
+
+
+# The child process.
+
+_RATE, _PITCH = 1, 3  # espeak_PARAMETER
+_SYNCHRONOUS = 2  # espeak_AUDIO_OUTPUT
+_DO_NOT_EXIT = 0x8000  # without it the library ends the process when its data are missing
+_UTF8 = 1
+_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
+
+
+def _speak(sentences: Sequence[str], voices: Sequence[Voice]) -> Iterator[bytes | int]:
+    """The library's sample rate [Hz], then each sentence as int16."""
+    try:
+        import espeakng_loader
+
+        library = ctypes.CDLL(espeakng_loader.get_library_path())
+        # A path of more than 160 characters would not fit into the library's buffer, so it is told a relative one.
+        os.chdir(Path(espeakng_loader.get_data_path()).parent)
+    except (ImportError, OSError, RuntimeError) as error:
+        raise SystemExit(f"{type(error).__name__}: {error}") from None
+    rate = library.espeak_Initialize(_SYNCHRONOUS, 0, b".", _DO_NOT_EXIT)
+    if rate <= 0:
+        raise SystemExit("espeak_Initialize failed: the library does not find its data")
+    yield rate
+    chunks: list[bytes] = []
+
+    @_CALLBACK
+    def collect(samples: Any, count: int, events: int) -> int:
+        if samples and count > 0:
+            chunks.append(ctypes.string_at(samples, 2 * count))
+        return 0
+
+    library.espeak_SetSynthCallback(collect)
+    for index, sentence in enumerate(sentences):
+        voice = voices[index % len(voices)]
+        if library.espeak_SetVoiceByName(voice.name.encode()):
+            raise SystemExit(f"eSpeak NG has no voice {voice.name!r}")
+        library.espeak_SetParameter(_RATE, voice.words_per_minute, 0)
+        library.espeak_SetParameter(_PITCH, voice.pitch, 0)
+        # Breath and flutter are drawn from a generator that starts from the clock.
+        library.espeak_ng_SetRandSeed(ctypes.c_long(index + 1))
+        text = sentence.encode() + b"\0"
+        if library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 0, 0, _UTF8, None, None):
+            raise SystemExit(f"eSpeak NG cannot speak {sentence!r}")
+        library.espeak_Synchronize()
+        yield b"".join(chunks)
+        chunks.clear()
+
+
+def _child() -> None:
+    request = json.load(sys.stdin)
+    rate, *spoken = _speak(request["sentences"], [Voice(**voice) for voice in request["voices"]])
+    head = json.dumps({"sample_rate": rate, "lengths": [len(each) // 2 for each in spoken]})
+    sys.stdout.buffer.write(head.encode() + b"\n" + b"".join(spoken))
+
+
+if __name__ == "__main__":
+    _child()

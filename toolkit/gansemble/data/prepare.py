@@ -1,0 +1,188 @@
+"""Stages 0 to 2: find the corpus, examine and pack it, measure the training split."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gansemble.data import doctor, manifest, pack
+from gansemble.data.manifest import SPLITS, Clip, Entry
+from gansemble.errors import DataError
+from gansemble.files import sha256, write_atomically
+from gansemble.recipe.check import Recipe
+
+#: Finding codes that stop preparation, the data key that decides, and the value that lets the clip pass.
+POLICIES = {
+    "missing": "broken", "unreadable": "broken", "truncated": "broken", "empty": "broken", "non_finite": "broken",
+    "wrong_rate": "rate", "channels": "channels", "short": "short",
+}  # fmt: skip
+
+
+def corpus_of(recipe: Recipe) -> Any:
+    """The recipe's corpus part."""
+    from gansemble.training.build import construct
+
+    return construct(recipe.single["corpus"], recipe)
+
+
+def fetch(recipe: Recipe, folder: Path) -> list[Clip]:
+    """The corpus' clips; downloads it into ``folder`` when it is not there."""
+    corpus = corpus_of(recipe)
+    corpus.fetch(folder)
+    return list(corpus.scan(folder))
+
+
+def prepare(
+    recipe: Recipe, folder: Path, dump: Path, jobs: int, say: Callable[[str], None], shard: tuple[int, int] | None = None
+) -> Path:
+    """Examines and packs a corpus; returns the manifest.
+
+    Everything is written under a temporary name and moved into place at the end; an old pack stays until then.
+    ``shard`` (i, n) packs every n-th clip only; the shards are put together by a run without it.
+
+    Raises:
+        DataError: with the doctor's report, if files are not what the recipe expects and no ``data`` key says what to do.
+    """
+    corpus = corpus_of(recipe)
+    clips = list(corpus.scan(folder))
+    if not clips:
+        raise DataError(f"{folder}: the corpus {recipe.single['corpus'].use} found no clip here; check --data")
+    if hasattr(corpus, "describe"):
+        say(str(corpus.describe(folder)))
+    done = _merge_shards(dump, clips) if shard is None else None
+    if done is not None:
+        say(f"put {done[1]} shards together")
+        return _publish(dump, done[0])
+    if shard is not None:
+        clips = sorted(clips, key=lambda clip: clip.id)[shard[0] - 1 :: shard[1]]
+    examined = doctor.examine(folder, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment, jobs=jobs)
+    for line in doctor.report_lines(examined.findings):
+        say(line)
+    kept = _apply(recipe, clips, examined.findings, dump)
+    facts = {fact.id: fact for fact in examined.facts}
+    target = dump if shard is None else dump / "shards" / f"{shard[0]}-of-{shard[1]}"
+    part = target / ("audio.i16.part")
+    sources = pack.plan(kept, facts, folder, recipe.audio.sample_rate, shortest=0)
+    entries = pack.pack(sources, part, recipe.audio.sample_rate, recipe.data, jobs)
+    part.replace(target / "audio.i16")
+    entries = [dataclasses.replace(entry, pack="audio.i16") for entry in entries]
+    rows = [dataclasses.asdict(finding) for finding in examined.findings]
+    write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
+    say(summary(entries))
+    if shard is None:
+        shutil.rmtree(dump / "shards", ignore_errors=True)
+    return _publish(target, entries)
+
+
+def _publish(target: Path, entries: Sequence[Entry]) -> Path:
+    path = target / "manifest.jsonl"
+    manifest.write(path, entries)
+    return path
+
+
+def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[Any], dump: Path) -> list[Clip]:
+    """The clips that go on, after the recipe's policies; raises when one says ``error``."""
+    stopping, dropped = [], set()
+    for finding in findings:
+        key = POLICIES.get(finding.code)
+        if key is None:
+            continue
+        policy = getattr(recipe.data, key)
+        if policy == "error":
+            stopping.append(finding)
+        elif policy == "drop":
+            dropped |= set(finding.ids)
+    if stopping:
+        text = "\n".join(doctor.report_lines(stopping))
+        raise DataError(f"the corpus is not what the recipe expects; nothing was packed.\n{text}")
+    kept = [clip for clip in clips if clip.id not in dropped]
+    if not kept:
+        raise DataError("every clip was dropped by the recipe's data policies; nothing was packed")
+    return kept
+
+
+def _merge_shards(dump: Path, clips: Sequence[Clip]) -> tuple[list[Entry], int] | None:
+    """All shards' entries, when every shard of one division is there and together they hold the corpus' clips."""
+    for first in sorted((dump / "shards").glob("1-of-*")):
+        total = int(first.name.partition("-of-")[2])
+        folders = [dump / "shards" / f"{number}-of-{total}" for number in range(1, total + 1)]
+        if not all((folder / "manifest.jsonl").is_file() for folder in folders):
+            continue
+        entries = [
+            dataclasses.replace(entry, pack=f"shards/{folder.name}/{entry.pack}")
+            for folder in folders
+            for entry in manifest.read(folder / "manifest.jsonl")
+        ]
+        if {entry.id for entry in entries} <= {clip.id for clip in clips}:
+            return sorted(entries, key=lambda entry: entry.id), total
+    return None
+
+
+def summary(entries: Sequence[Entry]) -> str:
+    """Clips and minutes of each split."""
+    parts = []
+    for split in SPLITS:
+        chosen = [entry for entry in entries if entry.split == split]
+        if chosen:
+            parts.append(f"{split} {len(chosen)} clips, {sum(entry.seconds for entry in chosen) / 60:.1f} min")
+    return "packed: " + "; ".join(parts)
+
+
+def statistics(recipe: Recipe, dump: Path) -> Path:
+    """Per-band mean and standard deviation of the training split's log-mel spectrogram, levels and lengths."""
+    import torch
+
+    from gansemble.audio.features import log_mel
+    from gansemble.data.segments import Packed
+
+    packed = Packed(dump, "train")
+    total = torch.zeros(recipe.audio.mels, dtype=torch.float64)
+    square, frames, energy, samples = torch.zeros_like(total), 0, 0.0, 0
+    for index, entry in enumerate(packed.entries):
+        if entry.frames <= recipe.audio.n_fft:
+            continue
+        audio = torch.from_numpy(packed.read(index))
+        mel = log_mel(audio[None], recipe.audio)[0].double()
+        total, square, frames = total + mel.sum(1), square + mel.square().sum(1), frames + mel.shape[1]
+        energy, samples = energy + float(audio.double().square().sum()), samples + entry.frames
+    if not frames:
+        raise DataError(f"{dump}: no training clip is longer than one frame ({recipe.audio.n_fft} samples)")
+    mean = total / frames
+    deviation = (square / frames - mean.square()).clamp_min(0).sqrt()
+    seconds = np.array([entry.seconds for entry in packed.entries])
+    facts = {
+        "clips": len(packed), "minutes": float(seconds.sum() / 60), "shortest_s": float(seconds.min()),
+        "longest_s": float(seconds.max()), "rms": (energy / samples) ** 0.5, "audio": recipe.audio.as_dict(),
+        "audio_digest": recipe.audio.digest(), "mel_mean": mean.tolist(), "mel_deviation": deviation.tolist(),
+    }  # fmt: skip
+    path = dump / f"statistics-{recipe.audio.digest()}.json"
+    write_atomically(path, json.dumps(facts, indent=1))
+    return path
+
+
+def check_segment(recipe: Recipe, dump: Path) -> None:
+    """Refuses training clips shorter than a segment unless the recipe pads them.
+
+    Raises:
+        DataError: naming the clips and what to do.
+    """
+    if recipe.data.short == "pad":
+        return
+    short = [e for e in manifest.read(dump / "manifest.jsonl") if e.split == "train" and e.frames < recipe.plan.segment]
+    if short:
+        named = ", ".join(f"{entry.id} ({entry.frames})" for entry in short[:5]) + (", …" if len(short) > 5 else "")
+        raise DataError(
+            f"{dump}: {len(short)} training clips are shorter than plan.segment {recipe.plan.segment}: {named}; "
+            "shorten plan.segment, or set data.short to pad or drop"
+        )
+
+
+def fingerprint(path: Path) -> str:
+    """What identifies a stage's result."""
+    return sha256(path)[:16]

@@ -1,0 +1,43 @@
+"""Summaries of per-file scores: mean with a bootstrap confidence interval, and how many files have a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean over the files that have a value, its bootstrap interval, and counts."""
+
+    mean: float
+    low: float
+    high: float
+    n_ok: int
+    n_total: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values; NaN as null."""
+        return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in asdict(self).items()}
+
+
+def summarise(values: Sequence[float], resamples: int = 1000, confidence: float = 0.95, seed: int = 0) -> Summary:
+    """The mean of the values that are not NaN, with a percentile bootstrap over files (Efron 1979), seeded."""
+    good = np.array([value for value in values if not math.isnan(value)], dtype=np.float64)
+    if not len(good):
+        return Summary(float("nan"), float("nan"), float("nan"), 0, len(values))
+    if len(good) == 1 or resamples < 1:
+        return Summary(float(good.mean()), float("nan"), float("nan"), len(good), len(values))
+    picks = np.random.default_rng(seed).integers(0, len(good), (resamples, len(good)))
+    low, high = np.quantile(good[picks].mean(axis=1), [(1 - confidence) / 2, (1 + confidence) / 2])
+    return Summary(float(good.mean()), float(low), float(high), len(good), len(values))
+
+
+def common(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The files every system has a value for; systems are compared on these alone."""
+    sets = [{file for file, value in scores.items() if not math.isnan(value)} for scores in systems.values()]
+    return sorted(set.intersection(*sets)) if sets else []

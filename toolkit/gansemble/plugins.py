@@ -1,0 +1,154 @@
+"""Finding plugins: entry points, allow and deny lists, single files, and what to do about broken ones.
+
+A plugin that fails is recorded with its traceback and raises only when a recipe asks for one of its parts;
+``GANSEMBLE_STRICT=1`` raises at once.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pluggy
+
+from gansemble import hookspecs
+from gansemble.errors import PluginError
+from gansemble.registry import GROUPS, KINDS, Broken, Entry, Registry
+
+GROUP = "gansemble.plugins"
+
+#: Part names given without a plugin are filed under this distribution-like prefix.
+_loaded: Plugins | None = None
+
+
+class Plugins:
+    """The plugin manager and the registry it filled.
+
+    Args:
+        discover: read installed entry points; tests pass False and :meth:`add_module` what they need.
+        files: single-file plugins for this run only.
+    """
+
+    def __init__(self, discover: bool = True, files: Sequence[Path] = ()) -> None:
+        self.manager = pluggy.PluginManager("gansemble")
+        self.manager.add_hookspecs(hookspecs)
+        self.registry = Registry()
+        if discover:
+            self._discover()
+        for path in files:
+            self._guard(f"file:{path.name}", lambda path=path: self.add_module(path.stem, _module_of(path)))
+
+    def add_module(self, name: str, plugin: Any) -> None:
+        """Registers one plugin object and its parts.
+
+        Raises:
+            PluginError: if it has no ``gansemble_register`` hook or misspells one.
+        """
+        if self.manager.has_plugin(name):
+            raise PluginError(f"two plugins are called {name!r}; rename one of the entry points")
+        misspelt = _misspelt_hooks(plugin)
+        if misspelt:
+            raise PluginError(f"{name}: no such hook: {', '.join(misspelt)}; hooks: {', '.join(_hook_names())}")
+        if not hasattr(plugin, "gansemble_register"):
+            raise PluginError(f"{name}: lacks the required hook gansemble_register(register)")
+        self.manager.register(plugin, name=name)
+        collected: list[Entry] = []
+
+        def register(
+            kind: str, part: str, target: str, summary: str = "", example: dict[str, Any] | None = None, since: str | None = None
+        ) -> None:
+            collected.append(Entry(kind, part, target, summary, name, example or {}, since))
+
+        try:
+            self.manager.subset_hook_caller("gansemble_register", _others(self.manager, plugin))(register=register)
+            for entry in collected:
+                self.registry.add(entry)
+        except Exception:
+            self.manager.unregister(plugin)
+            raise
+
+    def _discover(self) -> None:
+        wanted, refused = _names("GANSEMBLE_PLUGINS"), _names("GANSEMBLE_DISABLE") or set()
+        for point in _entry_points(GROUP):
+            if wanted is not None and point.name not in wanted:
+                self.registry.disabled[point.name] = "GANSEMBLE_PLUGINS"
+            elif point.name in refused:
+                self.registry.disabled[point.name] = "GANSEMBLE_DISABLE"
+            else:
+                self._guard(point.name, lambda point=point: self.add_module(point.name, point.load()))
+        for kind in KINDS:
+            for point in _entry_points(GROUPS[kind]):
+                plugin = point.dist.name if point.dist else "unnamed"
+                if (wanted is not None and plugin not in wanted) or plugin in refused:
+                    self.registry.disabled[plugin] = "GANSEMBLE_PLUGINS or GANSEMBLE_DISABLE"
+                    continue
+                entry = Entry(kind, point.name, point.value, f"from {plugin}", plugin)
+                self._guard(f"{plugin}:{point.name}", lambda entry=entry: self.registry.add(entry))
+
+    def _guard(self, name: str, load: Callable[[], None]) -> None:
+        try:
+            load()
+        except Exception as error:
+            if os.environ.get("GANSEMBLE_STRICT") == "1":
+                raise
+            self.registry.broken[name] = Broken(name, error, traceback.format_exc())
+
+
+def load(files: Sequence[Path] = ()) -> Plugins:
+    """The process's plugins, found on the first call; ``files`` adds single-file plugins."""
+    global _loaded
+    if _loaded is None or files:
+        _loaded = Plugins(files=files)
+    return _loaded
+
+
+def registry() -> Registry:
+    """The registry of the process's plugins."""
+    return load().registry
+
+
+def _names(variable: str) -> set[str] | None:
+    value = os.environ.get(variable)
+    return None if value is None else {name.strip() for name in value.split(",") if name.strip()}
+
+
+def _entry_points(group: str) -> Iterable[importlib.metadata.EntryPoint]:
+    """Entry points of a group, once each: editable and stale metadata can list one twice."""
+    seen = {}
+    for point in importlib.metadata.entry_points(group=group):
+        seen.setdefault((point.name, point.value), point)
+    return sorted(seen.values(), key=lambda point: (point.name, point.value))
+
+
+def _others(manager: pluggy.PluginManager, plugin: Any) -> list[Any]:
+    return [other for other in manager.get_plugins() if other is not plugin]
+
+
+def _hook_names() -> list[str]:
+    return [name for name in vars(hookspecs) if name.startswith("gansemble_")]
+
+
+def _misspelt_hooks(plugin: Any) -> list[str]:
+    """Names a plugin marked as hooks, or that look like hooks, that no hook has."""
+    known = set(_hook_names())
+    return [name for name in dir(plugin) if name.startswith("gansemble_") and name not in known
+            and hasattr(getattr(plugin, name), "gansemble_impl")]  # fmt: skip
+
+
+def _module_of(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise PluginError(f"--plugin {path}: no such file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"--plugin {path}: expected a Python file ending in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # targets are strings such as "my_plugin:MyLoss"
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,193 @@
+"""From a composed document to a checked :class:`Recipe`: every section and every part, all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gansemble.audio.spec import AudioSpec
+from gansemble.errors import PluginError, near
+from gansemble.recipe import types
+from gansemble.recipe.compose import compose
+from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError
+from gansemble.recipe.sections import (
+    SECTIONS, Data, Evaluation, LearningRate, Part, Plan, Schedule, Synthesis, Validation,
+)  # fmt: skip
+from gansemble.registry import Registry
+
+#: Sections of one part: section -> (kind, required).
+SINGLE = {
+    "corpus": ("corpus", True), "representation": ("representation", False), "generator": ("generator", True),
+    "objective": ("objective", False), "noise_injector": ("noise_injector", False),
+}  # fmt: skip
+#: Sections of several parts by name: section -> kind.
+MANY = {
+    "discriminators": "discriminator", "losses": "loss", "regularisers": "regulariser", "metrics": "metric",
+    "optimisers": "optimiser",
+}  # fmt: skip
+WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
+RATE_KEYS = ("decay", "warmup", "cosine")
+#: Constructor parameters the toolkit fills in when a recipe does not.
+SUPPLIED = ("audio", "batch_size", "seed")
+
+
+@dataclass
+class Recipe:
+    """A recipe whose every value has been checked against its constructor's types."""
+
+    path: Path
+    document: Document
+    audio: AudioSpec
+    plan: Plan = field(default_factory=Plan)
+    validation: Validation = field(default_factory=Validation)
+    data: Data = field(default_factory=Data)
+    synthesis: Synthesis = field(default_factory=Synthesis)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    name: str = ""
+    single: dict[str, Part] = field(default_factory=dict)
+    many: dict[str, dict[str, Part]] = field(default_factory=dict)
+
+    def parts(self) -> list[Part]:
+        """Every part, single sections first, in the order of the recipe."""
+        return [*self.single.values(), *(part for section in MANY for part in self.many.get(section, {}).values())]
+
+    def supplied(self) -> dict[str, Any]:
+        """What the toolkit fills into constructor parameters of these names."""
+        return {"audio": self.audio, "batch_size": self.plan.batch_size, "seed": self.plan.seed}
+
+
+def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
+    """Reads, composes, type-checks and contract-checks a recipe.
+
+    Raises:
+        RecipeError: with every problem found.
+    """
+    from gansemble import plugins
+    from gansemble.recipe import contracts
+
+    document = compose(path, overrides)
+    checker = _Checker(document, registry or plugins.registry())
+    recipe = checker.recipe(path)
+    if recipe is not None:
+        checker.problems += contracts.check(recipe)
+        if registry is None:
+            for found in plugins.load().manager.hook.gansemble_check_recipe(recipe=recipe):
+                checker.problems += [_from_plugin(document, key, message) for key, message in found]
+    if checker.problems or recipe is None:
+        raise RecipeError(checker.problems)
+    return recipe
+
+
+def _from_plugin(document: Document, key: str, message: str) -> Problem:
+    path = tuple(key.split("."))
+    return Problem(path, message, document.mark(path))
+
+
+class _Checker:
+    def __init__(self, document: Document, registry: Registry) -> None:
+        self.document = document
+        self.registry = registry
+        self.problems: list[Problem] = []
+
+    def recipe(self, path: Path) -> Recipe | None:
+        """The recipe, or None when a section could not be read at all."""
+        value = self.document.value
+        known = ["name", "audio", *SECTIONS, *SINGLE, *MANY]
+        for key in value:
+            if key not in known:
+                hint = near(str(key), known)
+                note = "" if hint else f"sections: {', '.join(known)}"
+                self.problems.append(Problem((key,), f"a recipe has no such section{hint}", self.document.key_mark((key,)), note))
+        sections = {name: self.section(name, cls) for name, cls in SECTIONS.items()}
+        audio = self.audio()
+        single = {name: part for name, (kind, required) in SINGLE.items() if (part := self.one(name, kind, required))}
+        many = {name: self.several(name, kind) for name, kind in MANY.items()}
+        if audio is None or any(section is None for section in sections.values()):
+            return None
+        broken = any(part.target is None for part in [*single.values(), *(p for parts in many.values() for p in parts.values())])
+        if broken or "generator" not in single:
+            return None
+        name = str(value.get("name") or path.stem)
+        return Recipe(path, self.document, audio, name=name, single=single, many=many, **sections)  # type: ignore[arg-type]
+
+    def section(self, name: str, cls: type) -> Any:
+        given = self.document.value.get(name) or {}
+        return types.check_value(given, cls, (name,), self.document, self.problems)
+
+    def audio(self) -> AudioSpec | None:
+        path: KeyPath = ("audio",)
+        given = self.document.value.get("audio") or {}
+        if not isinstance(given, dict):
+            self.problems.append(Problem(path, f"expected a mapping, got {given!r}", self.document.mark(path)))
+            return None
+        before = len(self.problems)
+        arguments = types.check_arguments(AudioSpec, given, path, self.document, self.problems, what="audio")
+        if len(self.problems) > before:
+            return None
+        spec = object.__new__(AudioSpec)
+        for name, parameter in types.signature(AudioSpec).items():
+            object.__setattr__(spec, name, arguments.get(name, parameter.default))
+        faults = spec.problems() if all(getattr(spec, n) > 0 for n in ("sample_rate", "hop", "mels")) else spec.problems()[:5]
+        for key, message in faults:
+            self.problems.append(Problem((*path, key), message, self.document.mark((*path, key))))
+        return None if faults else AudioSpec(**arguments)
+
+    def one(self, section: str, kind: str, required: bool) -> Part | None:
+        given = self.document.value.get(section)
+        if given is None:
+            if required:
+                message = f"a recipe needs a {section}, such as {section}: {{use: …}}"
+                self.problems.append(Problem((section,), message, self.document.marks.get(())))
+            return None
+        return self.part((section,), kind, given)
+
+    def several(self, section: str, kind: str) -> dict[str, Part]:
+        given = self.document.value.get(section) or {}
+        if not isinstance(given, dict):
+            message = f"expected parts by name, such as {section}: {{my_name: {{use: …}}}}, got {type(given).__name__}"
+            self.problems.append(Problem((section,), message, self.document.mark((section,))))
+            return {}
+        return {str(name): self.part((section, name), kind, value) for name, value in given.items() if value is not None}
+
+    def part(self, path: KeyPath, kind: str, given: Any) -> Part:
+        part = Part(kind, path, "")
+        if not isinstance(given, dict) or not isinstance(given.get("use"), str):
+            shown = "" if isinstance(given, dict) else f", got {given!r}"
+            self.problems.append(Problem(path, f"expected {{use: NAME, …}}{shown}", self.document.mark(path)))
+            return part
+        part.use = given["use"]
+        try:
+            part.entry = self.registry.get(kind, part.use)
+            target = part.entry.load()
+            types.hints(target)
+        except (PluginError, NameError, TypeError) as error:
+            use = (*path, "use")
+            self.problems.append(Problem(use, str(error), self.document.mark(use)))
+            return part
+        before = len(self.problems)
+        extra = ("use", *(("weight",) if kind in WEIGHTED else ()), *(RATE_KEYS if kind == "optimiser" else ()))
+        part.arguments = types.check_arguments(
+            target, given, path, self.document, self.problems, what=part.use, skip=extra,
+            supplied=[*SUPPLIED, *(("parameters",) if kind == "optimiser" else ())],
+        )  # fmt: skip
+        if kind in WEIGHTED:
+            part.weight = self.weight(path, given.get("weight", 1.0))
+        if kind == "optimiser":
+            rates = {key: given[key] for key in RATE_KEYS if key in given}
+            checked = types.check_arguments(LearningRate, rates, path, self.document, self.problems, what=part.use)
+            if len(self.problems) == before:
+                part.learning_rate = LearningRate(**checked)
+        if len(self.problems) == before:
+            part.target = target
+        return part
+
+    def weight(self, path: KeyPath, value: Any) -> Schedule:
+        here = (*path, "weight")
+        good = types.misfit(types.convert(value, float | dict[int, float]), float | dict[int, float]) is None
+        if not good or value == {}:
+            message = f"expected a number or a schedule such as {{0: 45, 200000: 5}}, got {value!r}"
+            self.problems.append(Problem(here, message, self.document.mark(here)))
+            return Schedule.of(1.0)
+        return Schedule.of(value)

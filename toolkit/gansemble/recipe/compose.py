@@ -1,0 +1,148 @@
+"""Composing a recipe: includes, deep merge, removal by null, ``--set`` and ``${…}`` references."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gansemble.errors import near
+from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError, dotted, parse, read
+
+REFERENCE = re.compile(r"\$\{([^{}]*)\}")
+
+
+def compose(path: Path, overrides: Sequence[str] = ()) -> Document:
+    """The document of a recipe file with its includes, then each ``key.path=value`` of ``overrides``, merged.
+
+    Raises:
+        RecipeError: if a file cannot be read, includes form a circle, or a reference leads nowhere.
+    """
+    document = _with_includes(Path(os.path.relpath(path)) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path, ())
+    for override in overrides:
+        merge(document, _override(override))
+    _resolve_references(document)
+    return document
+
+
+def merge(base: Document, over: Document, path: KeyPath = ()) -> None:
+    """Merges ``over`` into ``base``: mappings deeply, everything else replaced; null removes a mapping.
+
+    A part whose ``use`` changes is replaced whole, since the old part's keys mean nothing to the new one; so is a
+    weight schedule, whose keys are steps.
+    """
+    for key, value in _at(over, path).items():
+        child = (*path, key)
+        target = _at(base, path)
+        old = target.get(key)
+        replaced = not (isinstance(old, dict) and isinstance(value, dict)) or _is_schedule(value) or _other_part(old, value)
+        if value is None and isinstance(old, dict):
+            _forget(base, child)
+            del target[key]
+        elif replaced:
+            _forget(base, child)
+            target[key] = value
+            _copy_marks(base, over, child)
+        else:
+            base.keys[child] = over.keys[child]
+            merge(base, over, child)
+
+
+def _at(document: Document, path: KeyPath) -> dict[Any, Any]:
+    value: Any = document.value
+    for key in path:
+        value = value[key]
+    return value
+
+
+def _is_schedule(value: dict[Any, Any]) -> bool:
+    return bool(value) and all(isinstance(key, int) for key in value)
+
+
+def _other_part(old: dict[Any, Any], new: dict[Any, Any]) -> bool:
+    return "use" in new and "use" in old and new["use"] != old["use"]
+
+
+def _forget(document: Document, path: KeyPath) -> None:
+    for table in (document.marks, document.keys):
+        for known in [known for known in table if known[: len(path)] == path]:
+            del table[known]
+
+
+def _copy_marks(base: Document, over: Document, path: KeyPath) -> None:
+    for mine, theirs in ((base.marks, over.marks), (base.keys, over.keys)):
+        mine.update({known: mark for known, mark in theirs.items() if known[: len(path)] == path})
+
+
+def _with_includes(path: Path, chain: tuple[Path, ...]) -> Document:
+    resolved = path.resolve()
+    own = read(path)
+    includes = own.value.pop("include", [])
+    mark = own.marks.get(("include",))
+    if isinstance(includes, str):
+        includes = [includes]
+    if not isinstance(includes, list) or not all(isinstance(item, str) for item in includes):
+        raise RecipeError([Problem(("include",), "expected a list of recipe files, relative to this one", mark)])
+    result = Document()
+    for index, item in enumerate(includes):
+        target = Path(os.path.normpath(path.parent / item))
+        where = own.marks.get(("include", index), mark)
+        if target.resolve() in (*chain, resolved):
+            raise RecipeError([Problem(("include", index), f"{item} includes itself", where)])
+        if not target.is_file():
+            raise RecipeError([Problem(("include", index), f"no such file: {target}", where)])
+        merge(result, _with_includes(target, (*chain, resolved)))
+    result.marks[()] = own.marks.get(()) or result.marks.get(())  # type: ignore[assignment]
+    merge(result, own)
+    return result
+
+
+def _override(text: str) -> Document:
+    """A document of one value from ``key.path=value``."""
+    name, equals, value = text.partition("=")
+    keys = [int(part) if part.isdigit() else part for part in name.strip().split(".")]
+    if not equals or not all(str(key) for key in keys):
+        raise RecipeError([Problem((), f"--set {text}: expected key.path=value, such as losses.mel.weight=30")])
+    indented = "".join(f"{'  ' * depth}{key}:\n" for depth, key in enumerate(keys[:-1]))
+    document = parse(f"{indented}{'  ' * (len(keys) - 1)}{keys[-1]}: {value}", f"--set {text}")
+    for table in (document.marks, document.keys):
+        for path, mark in list(table.items()):
+            column = max(1, len(name) + 2) if table is document.marks else 1
+            table[path] = type(mark)("--set", 1, column, text, len(value) if table is document.marks else len(name))
+    return document
+
+
+def _resolve_references(document: Document) -> None:
+    problems: list[Problem] = []
+
+    def resolve(path: KeyPath, value: Any, chain: tuple[str, ...]) -> Any:
+        if isinstance(value, dict):
+            return {key: resolve((*path, key), child, chain) for key, child in value.items()}
+        if isinstance(value, list):
+            return [resolve((*path, index), child, chain) for index, child in enumerate(value)]
+        if not isinstance(value, str) or "${" not in value:
+            return value
+        whole = REFERENCE.fullmatch(value)
+        if not whole:
+            problems.append(Problem(path, f"a reference must be the whole value, got {value!r}", document.mark(path)))
+            return None
+        return follow(path, whole.group(1), chain)
+
+    def follow(path: KeyPath, name: str, chain: tuple[str, ...]) -> Any:
+        if name in chain:
+            problems.append(Problem(path, f"references form a circle: {' -> '.join([*chain, name])}", document.mark(path)))
+            return None
+        target: Any = document.value
+        for key in name.split("."):
+            if not isinstance(target, dict) or key not in target:
+                known = [dotted(known) for known in document.marks if known]
+                problems.append(Problem(path, f"${{{name}}} leads to no value of this recipe{near(name, known)}", document.mark(path)))
+                return None
+            target = target[key]
+        return resolve(path, target, (*chain, name))
+
+    document.value = resolve((), document.value, ())
+    if problems:
+        raise RecipeError(problems)

@@ -1,0 +1,207 @@
+"""YAML read so that every value keeps its file, line and column, and reads the way it looks.
+
+``1e-4`` is a float, ``true`` and ``false`` the only bools; there are no octal or sexagesimal numbers and no dates;
+a repeated key is an error.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gansemble.errors import GansembleError
+
+KeyPath = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Where a key or value stands: file (or ``--set …``), 1-based line and column, the line's text, the width."""
+
+    file: str
+    line: int
+    column: int
+    text: str
+    width: int
+
+    def caret(self) -> str:
+        """The source line with the value underlined."""
+        number = f"{self.line:5d}"
+        pad = "".join("\t" if letter == "\t" else " " for letter in self.text[: self.column - 1])
+        return f"{number} | {self.text}\n{'':5} | {pad}{'^' * max(1, self.width)}"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing wrong with a recipe."""
+
+    path: KeyPath
+    message: str
+    mark: Mark | None = None
+    note: str = ""
+
+    def __str__(self) -> str:
+        where = f"{self.mark.file}:{self.mark.line}:{self.mark.column}: " if self.mark else ""
+        name = f"{dotted(self.path)}: " if self.path else ""
+        lines = [f"{where}{name}{self.message}"]
+        if self.note:
+            lines.append(f"      ({self.note})")
+        if self.mark:
+            lines.append(self.mark.caret())
+        return "\n".join(lines)
+
+
+class RecipeError(GansembleError):
+    """All problems of a recipe, in the order of its lines."""
+
+    def __init__(self, problems: list[Problem]) -> None:
+        self.problems = sorted(problems, key=lambda p: (p.mark.file, p.mark.line, p.mark.column) if p.mark else ("", 0, 0))
+        count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
+        super().__init__("\n\n".join([*map(str, self.problems), f"{count} in the recipe; nothing was built or changed."]))
+
+
+@dataclass
+class Document:
+    """A recipe's values with the marks of its values and keys, by path."""
+
+    value: dict[str, Any] = field(default_factory=dict)
+    marks: dict[KeyPath, Mark] = field(default_factory=dict)
+    keys: dict[KeyPath, Mark] = field(default_factory=dict)
+
+    def mark(self, path: KeyPath) -> Mark | None:
+        """The mark of a value, or of the nearest thing that contains it."""
+        while path:
+            if path in self.marks:
+                return self.marks[path]
+            path = path[:-1]
+        return self.marks.get(())
+
+    def key_mark(self, path: KeyPath) -> Mark | None:
+        """The mark of a key, or of its value."""
+        return self.keys.get(path) or self.mark(path)
+
+
+def dotted(path: KeyPath) -> str:
+    """``losses.mel.weight``, ``discriminators.mpd.periods[2]``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+class _Loader(yaml.SafeLoader):
+    """A loader with its own resolver table; PyYAML's own is left alone."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}
+
+
+_INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)$")
+_FLOAT = re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))$|\.(nan|NaN|NAN)$")
+_Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(true|false)$"), list("tf"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(null|~|)$"), ["n", "~", ""])
+_Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+.0123456789"))
+
+
+def read(path: Path) -> Document:
+    """Reads one YAML file, without its includes.
+
+    Raises:
+        RecipeError: if the file is missing, is not YAML, repeats a key, or is not a mapping.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise RecipeError([Problem((), f"{path}: no such recipe file")]) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise RecipeError([Problem((), f"{path}: cannot be read as text ({error})")]) from error
+    return parse(text, str(path))
+
+
+def parse(text: str, file: str) -> Document:
+    """Reads YAML text; ``file`` is how messages name it."""
+    lines = text.splitlines() or [""]
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = Mark(file, mark.line + 1, mark.column + 1, lines[min(mark.line, len(lines) - 1)], 1) if mark else None
+        hint = "; a tab cannot indent YAML: use spaces" if "\\t" in str(error.problem) else ""
+        raise RecipeError([Problem((), f"not YAML: {error.problem or error}{hint}", where)]) from error
+    except yaml.YAMLError as error:
+        raise RecipeError([Problem((), f"{file}: not YAML: {error}")]) from error
+    finally:
+        loader.dispose()
+    document = Document()
+    if node is None:
+        return document
+    walker = _Walker(document, lines, file, loader)
+    value = walker.build(node, ())
+    if not isinstance(value, dict):
+        walker.problems.append(Problem((), f"a recipe must be a mapping of sections, got {type(value).__name__}", document.marks[()]))
+    if walker.problems:
+        raise RecipeError(walker.problems)
+    document.value = value
+    return document
+
+
+class _Walker:
+    """Builds plain values from YAML nodes and notes their marks."""
+
+    def __init__(self, document: Document, lines: list[str], file: str, loader: _Loader) -> None:
+        self.document = document
+        self.lines = lines
+        self.file = file
+        self.loader = loader
+        self.problems: list[Problem] = []
+
+    def build(self, node: yaml.Node, path: KeyPath) -> Any:
+        self.document.marks[path] = self.mark(node)
+        if isinstance(node, yaml.MappingNode):
+            return self.mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
+        if not node.tag.startswith("tag:yaml.org,2002:"):
+            self.problems.append(Problem(path, f"YAML tags such as {node.tag} are not read", self.mark(node)))
+            return None
+        return self.scalar(node, path)
+
+    def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[Any, Any]:
+        result: dict[Any, Any] = {}
+        for key_node, value_node in node.value:
+            key = self.scalar(key_node, path) if isinstance(key_node, yaml.ScalarNode) else None
+            mark = self.mark(key_node)
+            if not isinstance(key, str | int) or isinstance(key, bool):
+                self.problems.append(Problem(path, f"keys must be names or whole numbers, got {key!r}", mark))
+                continue
+            child = (*path, key)
+            if key in result:
+                first = self.document.keys[child].line
+                self.problems.append(Problem(child, f"key already given on line {first}", mark))
+                continue
+            self.document.keys[child] = mark
+            result[key] = self.build(value_node, child)
+        return result
+
+    def scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
+        kind, text = node.tag.rpartition(":")[2], node.value
+        try:
+            if kind == "int":
+                return int(text)
+            if kind == "float":
+                return float(text.replace("_", "").replace(".inf", "inf").replace(".Inf", "inf").replace(".nan", "nan"))
+        except ValueError:
+            self.problems.append(Problem(path, f"not a number: {text!r}", self.mark(node)))
+            return None
+        return {"bool": text == "true", "null": None}.get(kind, text)
+
+    def mark(self, node: yaml.Node) -> Mark:
+        start, end = node.start_mark, node.end_mark
+        text = self.lines[start.line] if start.line < len(self.lines) else ""
+        width = end.column - start.column if end.line == start.line else len(text) - start.column
+        return Mark(self.file, start.line + 1, start.column + 1, text, max(1, width))

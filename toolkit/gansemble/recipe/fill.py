@@ -1,0 +1,82 @@
+"""The filled recipe: every default written out, as plain values; what an experiment keeps and resuming compares."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+from gansemble.recipe import types
+from gansemble.recipe.check import MANY, RATE_KEYS, SINGLE, SUPPLIED, WEIGHTED, Recipe
+from gansemble.recipe.sections import SECTIONS, Part
+
+
+def fill(recipe: Recipe) -> dict[str, Any]:
+    """The whole recipe as plain values, sections in a fixed order."""
+    result: dict[str, Any] = {"name": recipe.name, "audio": recipe.audio.as_dict()}
+    for name in SINGLE:
+        result[name] = part(recipe.single[name]) if name in recipe.single else None
+    for name in MANY:
+        result[name] = {key: part(value) for key, value in recipe.many.get(name, {}).items()}
+    for name in SECTIONS:
+        result[name] = plain(dataclasses.asdict(getattr(recipe, name)))
+    return result
+
+
+def part(value: Part) -> dict[str, Any]:
+    """One part with its defaults; values the toolkit supplies are left out, as they stand elsewhere in the recipe."""
+    entry = value.entry
+    result: dict[str, Any] = {"use": value.use if "/" in value.use or entry is None else entry.name}
+    if value.kind in WEIGHTED:
+        result["weight"] = value.weight.plain()
+    for name, parameter in types.signature(value.target).items():
+        if name in value.arguments:
+            result[name] = plain(value.arguments[name])
+        elif name not in SUPPLIED and parameter.default is not parameter.empty:
+            result[name] = plain(parameter.default)
+    if value.kind == "optimiser":
+        result |= {key: getattr(value.learning_rate, key) for key in RATE_KEYS}
+    return result
+
+
+def plain(value: Any) -> Any:
+    """Tuples as lists, mappings as dicts, dataclasses as mappings."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        value = dataclasses.asdict(value)
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [plain(item) for item in value]
+    return value
+
+
+def dump(value: Mapping[str, Any]) -> str:
+    """YAML text that reads back equal."""
+    return yaml.dump(dict(value), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """A dumper whose floats keep a dot and whose lists stay on one line where they fit."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """``{"plan.steps": 10, …}`` of nested mappings; lists are leaves."""
+    if not isinstance(value, Mapping) or not value:
+        return {prefix: value}
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        result |= flatten(item, f"{prefix}.{key}" if prefix else str(key))
+    return result
+
+
+def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """(key, old value, new value) for every leaf that differs; a missing one is ``"(absent)"``."""
+    before, after = flatten(old), flatten(new)
+    keys = [*after, *(key for key in before if key not in after)]
+    pairs = [(key, before.get(key, "(absent)"), after.get(key, "(absent)")) for key in keys]
+    return [(key, a, b) for key, a, b in pairs if a != b]

@@ -1,0 +1,186 @@
+"""Checking values against constructor signatures: conversion, typeguard on every item, and near misses."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gansemble.errors import near
+from gansemble.recipe.document import Document, KeyPath, Problem
+
+
+def signature(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """A target's parameters by name."""
+    parameters = inspect.signature(target).parameters.values()
+    return {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+
+
+def hints(target: Callable[..., Any]) -> dict[str, Any]:
+    """A target's type hints, resolved.
+
+    Raises:
+        NameError: if an annotation names something that is not importable at run time.
+    """
+    return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+
+
+def check_arguments(
+    target: Callable[..., Any],
+    given: Mapping[Any, Any],
+    path: KeyPath,
+    document: Document,
+    problems: list[Problem],
+    *,
+    what: str,
+    skip: Sequence[str] = (),
+    supplied: Sequence[str] = (),
+) -> dict[str, Any]:
+    """The arguments converted to their types; every misfit is added to ``problems``.
+
+    ``skip`` names keys the recipe reads itself, ``supplied`` parameters the toolkit fills in when they are not given.
+    """
+    parameters, types_of = signature(target), hints(target)
+    origin = f"{target.__module__}:{getattr(target, '__qualname__', target)}"
+    arguments: dict[str, Any] = {}
+    for key, value in given.items():
+        here = (*path, key)
+        if key in skip:
+            continue
+        if key not in parameters:
+            usable = [name for name in parameters if name not in ("audio",)]
+            text = f"{what} takes no such parameter{near(str(key), usable)}"
+            note = "" if near(str(key), usable) else f"parameters: {', '.join(usable) or 'none'}"
+            problems.append(Problem(here, text, document.key_mark(here), note))
+            continue
+        if key == "audio" and key in supplied:
+            problems.append(Problem(here, "is supplied from the recipe's audio section", document.key_mark(here)))
+            continue
+        hint = types_of.get(key, Any)
+        note = f"{inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=parameters[key].default)}: "
+        note = f"{key}: {show(hint)}{_default(parameters[key])} of {origin}"
+        arguments[key] = check_value(value, hint, here, document, problems, note)
+    missing = [n for n, p in parameters.items() if p.default is p.empty and n not in given and n not in supplied]
+    for name in missing:
+        problems.append(Problem(path, f"{what} needs {name!r} ({show(types_of.get(name, Any))})", document.mark(path)))
+    return arguments
+
+
+def check_value(value: Any, hint: Any, path: KeyPath, document: Document, problems: list[Problem], note: str = "") -> Any:
+    """``value`` converted to ``hint``; a misfit is added to ``problems`` with the mark of the item at fault."""
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _dataclass(value, hint, path, document, problems)
+    converted = convert(value, hint)
+    fault = misfit(converted, hint)
+    if fault is None:
+        return converted
+    at = path
+    if isinstance(value, list):
+        item = _item_hint(hint)
+        wrong = [i for i, v in enumerate(value) if item is not None and misfit(convert(v, item), item) is not None]
+        at = (*path, wrong[0]) if wrong else path
+        if wrong:
+            shown = f"expected {show(item)}, got {_shown(value[wrong[0]])}"
+            problems.append(Problem(at, shown, document.mark(at), note))
+            return converted
+    problems.append(Problem(at, f"expected {show(hint)}, got {_shown(value)}", document.mark(at), note))
+    return converted
+
+
+def _dataclass(value: Any, cls: type, path: KeyPath, document: Document, problems: list[Problem]) -> Any:
+    if not isinstance(value, dict):
+        names = ", ".join(field.name for field in dataclasses.fields(cls))
+        problems.append(Problem(path, f"expected a mapping with {names}, got {_shown(value)}", document.mark(path)))
+        return None
+    before = len(problems)
+    arguments = check_arguments(cls, value, path, document, problems, what=str(path[-1]) if path else cls.__name__)
+    return cls(**arguments) if len(problems) == before else None
+
+
+def convert(value: Any, hint: Any) -> Any:
+    """YAML's types as Python's: lists to the sequence asked for, whole numbers to float; else unchanged."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        for arm in arguments:
+            candidate = convert(value, arm)
+            if misfit(candidate, arm) is None:
+                return candidate
+        return value
+    if hint is float and type(value) is int:
+        return float(value)
+    if origin in (tuple, list) and isinstance(value, list):
+        if origin is tuple and arguments and arguments[-1] is not Ellipsis:
+            pairs = zip(value, arguments, strict=False)
+            return tuple(convert(item, arm) for item, arm in pairs) if len(value) == len(arguments) else value
+        inner = arguments[0] if arguments else Any
+        return origin(convert(item, inner) for item in value)
+    if origin is dict and isinstance(value, dict) and len(arguments) == 2:
+        return {convert(key, arguments[0]): convert(item, arguments[1]) for key, item in value.items()}
+    return value
+
+
+def misfit(value: Any, hint: Any) -> str | None:
+    """Why ``value`` is not a ``hint``, or None; a bool is not a number, at any depth."""
+    from typeguard import CollectionCheckStrategy, ForwardRefPolicy, TypeCheckError, check_type
+
+    if _bool_as_number(value, hint):
+        return "a bool is not a number"
+    try:
+        check_type(
+            value, hint, forward_ref_policy=ForwardRefPolicy.ERROR,
+            collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS,
+        )  # fmt: skip
+    except TypeCheckError as error:
+        return str(error)
+    return None
+
+
+def _bool_as_number(value: Any, hint: Any) -> bool:
+    arguments = typing.get_args(hint)
+    if isinstance(value, bool):
+        arms = arguments if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+        literal = [item for arm in arms if typing.get_origin(arm) is typing.Literal for item in typing.get_args(arm)]
+        return bool not in arms and Any not in arms and object not in arms and value not in [x for x in literal if isinstance(x, bool)]
+    if isinstance(value, list | tuple):
+        item = _item_hint(hint)
+        return item is not None and any(_bool_as_number(entry, item) for entry in value)
+    return False
+
+
+def _item_hint(hint: Any) -> Any:
+    """The hint of a sequence's items, or None."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        found = [_item_hint(arm) for arm in typing.get_args(hint)]
+        return next((item for item in found if item is not None), None)
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) is list and arguments:
+        return arguments[0]
+    if typing.get_origin(hint) is tuple and arguments and (arguments[-1] is Ellipsis or len(set(arguments)) == 1):
+        return arguments[0] if arguments[-1] is Ellipsis else None
+    return None
+
+
+def show(hint: Any) -> str:
+    """A hint as a reader writes it."""
+    if typing.get_origin(hint) is typing.Literal:
+        return " or ".join(repr(item) for item in typing.get_args(hint))
+    if isinstance(hint, type) and not typing.get_args(hint):
+        return {"NoneType": "null"}.get(hint.__name__, hint.__name__)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return " or ".join(show(arm) for arm in typing.get_args(hint))
+    return str(hint).replace("typing.", "").replace("NoneType", "None")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "null"
+    names = {"dict": "mapping", "str": "text"}
+    shown = {True: "true", False: "false"}[value] if isinstance(value, bool) else repr(value)
+    return f"{names.get(type(value).__name__, type(value).__name__)} {shown}"
+
+
+def _default(parameter: inspect.Parameter) -> str:
+    return "" if parameter.default is parameter.empty else f" = {parameter.default!r}"

@@ -1,0 +1,153 @@
+"""What exists: parts by kind and name. Listing everything imports no part and no torch."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gansemble.errors import PluginError, near
+
+KINDS = (
+    "generator", "discriminator", "noise_injector", "regulariser", "metric",
+    "objective", "loss", "representation", "corpus", "optimiser",
+)  # fmt: skip
+
+#: The entry-point group that takes single parts of a kind without a plugin around them.
+GROUPS = {kind: "gansemble.corpora" if kind == "corpus" else f"gansemble.{kind}s" for kind in KINDS}
+
+#: Names that mean something to the recipe around a part, so no part may take them as a parameter.
+RESERVED = frozenset({"use", "weight"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered part.
+
+    Args:
+        kind: one of :data:`KINDS`.
+        name: unique within its kind; ``plugin/name`` always works.
+        target: ``package.module:attribute``, imported on first use.
+        summary: one line.
+        plugin: the entry-point name that provided it.
+        example: the smallest sensible constructor arguments.
+        since: the version of its plugin that introduced it.
+    """
+
+    kind: str
+    name: str
+    target: str
+    summary: str
+    plugin: str
+    example: Mapping[str, Any] = field(default_factory=dict)
+    since: str | None = None
+
+    def load(self) -> Callable[..., Any]:
+        """Imports the target.
+
+        Raises:
+            PluginError: if it cannot be imported, is missing, or takes ``**kwargs``.
+        """
+        module_name, _, attribute = self.target.partition(":")
+        try:
+            target = importlib.import_module(module_name)
+            for part in attribute.split("."):
+                target = getattr(target, part)
+        except (ImportError, AttributeError, OSError) as error:
+            raise PluginError(
+                f"{self.kind} {self.plugin}/{self.name}: its target {self.target} cannot be imported "
+                f"({type(error).__name__}: {error}); see `gansemble plugins doctor`"
+            ) from error
+        return _checked(self, target)
+
+
+def _checked(entry: Entry, target: Any) -> Callable[..., Any]:
+    for parameter in inspect.signature(target).parameters.values():
+        if parameter.kind is parameter.VAR_KEYWORD:
+            raise PluginError(f"{entry.target}: takes **{parameter.name}, which hides misspelt keys; name every parameter")
+        if parameter.name in RESERVED:
+            raise PluginError(f"{entry.target}: parameter {parameter.name!r} is reserved by the recipe; rename it")
+    return target
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be loaded."""
+
+    plugin: str
+    error: BaseException
+    traceback: str
+
+
+class Registry:
+    """All parts, and the plugins that failed to load."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self.broken: dict[str, Broken] = {}
+        self.disabled: dict[str, str] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Records an entry.
+
+        Raises:
+            PluginError: if the kind is unknown, the target is not ``module:attribute``, or the plugin repeats itself.
+        """
+        if entry.kind not in KINDS:
+            raise PluginError(f"{entry.plugin}: no kind {entry.kind!r} of part{near(entry.kind, KINDS)}; kinds: {', '.join(KINDS)}")
+        if not entry.name.isidentifier():
+            raise PluginError(f"{entry.plugin}: a part's name must be a lower_snake identifier, got {entry.name!r}")
+        if entry.target.count(":") != 1:
+            raise PluginError(f"{entry.plugin}/{entry.name}: target must be 'package.module:attribute', got {entry.target!r}")
+        if any((entry.kind, entry.name, entry.plugin) == (e.kind, e.name, e.plugin) for e in self._entries):
+            raise PluginError(f"{entry.plugin}: registers {entry.kind} {entry.name!r} twice")
+        self._entries.append(entry)
+
+    def entries(self, kind: str | None = None) -> list[Entry]:
+        """Entries of a kind, or all, sorted by kind, name and plugin."""
+        chosen = [entry for entry in self._entries if kind in (None, entry.kind)]
+        return sorted(chosen, key=lambda entry: (KINDS.index(entry.kind), entry.name, entry.plugin))
+
+    def get(self, kind: str, name: str) -> Entry:
+        """The entry a recipe means by ``name`` or ``plugin/name``.
+
+        Raises:
+            PluginError: if there is none, several plugins give it, or its plugin is broken.
+        """
+        plugin, _, short = name.rpartition("/")
+        found = [e for e in self.entries(kind) if e.name == short and plugin in ("", e.plugin)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            choices = " or ".join(f"'{entry.plugin}/{entry.name}'" for entry in found)
+            raise PluginError(f"{kind} {short!r} is given by several plugins; say {choices}")
+        raise PluginError(self._missing(kind, plugin, short))
+
+    def ambiguous(self) -> list[tuple[str, str, list[str]]]:
+        """(kind, name, plugins) for each short name that several plugins give."""
+        plugins: dict[tuple[str, str], list[str]] = {}
+        for entry in self.entries():
+            plugins.setdefault((entry.kind, entry.name), []).append(entry.plugin)
+        return [(kind, name, given) for (kind, name), given in plugins.items() if len(given) > 1]
+
+    def _missing(self, kind: str, plugin: str, name: str) -> str:
+        if plugin in self.broken:
+            broken = self.broken[plugin]
+            return (
+                f"{kind} {plugin}/{name}: plugin {plugin!r} could not be loaded "
+                f"({type(broken.error).__name__}: {broken.error}); see `gansemble plugins doctor`"
+            )
+        if plugin in self.disabled:
+            return f"{kind} {plugin}/{name}: plugin {plugin!r} is switched off by {self.disabled[plugin]}"
+        known = [entry.name for entry in self.entries(kind)] + [f"{e.plugin}/{e.name}" for e in self.entries(kind)]
+        message = f"no {kind} named {(plugin + '/' + name) if plugin else name!r}{near(name, known)}"
+        if not near(name, known):
+            message += f"; known: {', '.join(sorted({entry.name for entry in self.entries(kind)})) or 'none'}"
+        elsewhere = sorted({entry.kind for entry in self.entries() if entry.name == name})
+        if elsewhere:
+            message += f" ({name!r} is a {' and a '.join(elsewhere)})"
+        if self.broken:
+            message += f"; these plugins could not be loaded: {', '.join(sorted(self.broken))} (see `gansemble plugins doctor`)"
+        return message

@@ -1,0 +1,170 @@
+"""From a checked recipe to its parts. The only place where a recipe becomes objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gansemble.audio.features import log_mel
+from gansemble.interfaces import Adaptive, Batch, Condition, Growable, Verdict, as_verdicts
+from gansemble.recipe import contracts, types
+from gansemble.recipe.check import Recipe
+from gansemble.recipe.sections import Part, Schedule
+
+
+def construct(part: Part, recipe: Recipe, **extra: Any) -> Any:
+    """A part, built from its arguments and what the toolkit supplies to its parameters."""
+    names = types.signature(part.target)
+    supplied = {name: value for name, value in (recipe.supplied() | extra).items() if name in names}
+    return part.target(**(supplied | part.arguments))
+
+
+class Critics(nn.Module):
+    """All discriminators in one module: one wrapper, one optimiser, one forward."""
+
+    def __init__(self, discriminators: dict[str, nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict(discriminators)
+
+    def forward(self, *pairs: tuple[Tensor, Condition]) -> tuple[dict[str, tuple[Verdict, ...]], ...]:
+        """The verdicts by discriminator name on each (x, condition)."""
+        return tuple({name: as_verdicts(part(x, told)) for name, part in self.parts.items()} for x, told in pairs)
+
+
+@dataclass
+class Weighted:
+    """A term with its weight schedule."""
+
+    name: str
+    term: Any
+    weight: Schedule
+
+
+@dataclass
+class Parts:
+    """A recipe's parts, on one device."""
+
+    generator: nn.Module
+    critics: Critics
+    weights: dict[str, Schedule]
+    conditioner: Conditioner
+    representation: Any
+    objective: Any = None
+    objective_weight: Schedule = field(default_factory=lambda: Schedule.of(1.0))
+    injector: Any = None
+    terms: list[Weighted] = field(default_factory=list)
+
+    def stateful(self) -> dict[str, Any]:
+        """Parts besides the networks whose state a checkpoint holds, by recipe path."""
+        named = {"noise_injector": self.injector, "representation": self.representation}
+        named |= {weighted.name: weighted.term for weighted in self.terms}
+        return {name: part for name, part in named.items() if hasattr(part, "state_dict")}
+
+    def adaptive(self) -> dict[str, Adaptive]:
+        """The parts that follow a statistic of training."""
+        return {name: part for name, part in self.stateful().items() if isinstance(part, Adaptive)}
+
+    def growable(self) -> list[Growable]:
+        """The parts that grow."""
+        parts = [self.generator, self.representation, *self.critics.parts.values()]
+        return [part for part in parts if isinstance(part, Growable)]
+
+    def wants_real_verdict(self, turn: str) -> bool:
+        """Whether some part reads the verdict on real signals in this turn; the discriminators' always has it."""
+        parts = [weighted.term for weighted in self.terms if turn in weighted.term.turns] + [self.injector, self.objective]
+        return turn == "discriminator" or any(getattr(part, "wants_real_verdict", False) for part in parts)
+
+
+class Conditioner:
+    """Makes what the generator reads, as its contract states it.
+
+    Args:
+        reads: ``mel`` (log-mel of the clean audio), ``latent``, ``label``, or the name of an extra tensor of the batch.
+        latent: size of the latent vector.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        contract = contracts.contract_of(recipe.single["generator"], recipe)
+        self.reads = contract.reads or frozenset()
+        self.latent = contract.latent
+        self.spec = recipe.audio
+
+    def prepare(self, batch: Batch) -> Batch:
+        """Adds the mel spectrogram where it is read."""
+        if "mel" in self.reads and batch.mel is None:
+            with torch.no_grad():
+                batch.mel = log_mel(batch.audio, self.spec)
+        return batch
+
+    def __call__(self, batch: Batch, turn: str) -> tuple[Condition, Condition]:
+        """(condition of the real signals, condition of the fakes)."""
+        latent = batch.draws.uniform(f"latent/{turn}", self.latent) * 2 - 1 if "latent" in self.reads and self.latent else None
+        label = batch.label if "label" in self.reads else None
+        names = [name for name in self.reads if name not in ("mel", "latent", "label")]
+        signal = batch.mel if "mel" in self.reads else batch.extra[names[0]] if names else None
+        return Condition(label=label, signal=signal), Condition(latent, label, signal)
+
+
+def generator(recipe: Recipe) -> nn.Module:
+    """The recipe's generator alone, on the CPU."""
+    return construct(recipe.single["generator"], recipe)
+
+
+def build(recipe: Recipe, device: torch.device) -> Parts:
+    """All parts, weights drawn from the plan's seed."""
+    torch.manual_seed(recipe.plan.seed)
+    discriminators = recipe.many["discriminators"]
+    parts = Parts(
+        generator=generator(recipe).to(device),
+        critics=Critics({name: construct(part, recipe) for name, part in discriminators.items()}).to(device),
+        weights={name: part.weight for name, part in discriminators.items()},
+        conditioner=Conditioner(recipe),
+        representation=_representation(recipe, device),
+    )
+    if "objective" in recipe.single:
+        parts.objective = construct(recipe.single["objective"], recipe)
+        parts.objective_weight = recipe.single["objective"].weight
+    if "noise_injector" in recipe.single:
+        parts.injector = _placed(construct(recipe.single["noise_injector"], recipe), device)
+    for section in ("losses", "regularisers"):
+        for name, part in recipe.many[section].items():
+            parts.terms.append(Weighted(f"{section}.{name}", _placed(construct(part, recipe), device), part.weight))
+    return parts
+
+
+def _placed(part: Any, device: torch.device) -> Any:
+    return part.to(device) if isinstance(part, nn.Module) else part
+
+
+def _representation(recipe: Recipe, device: torch.device) -> Any:
+    if "representation" in recipe.single:
+        return _placed(construct(recipe.single["representation"], recipe), device)
+    return Samples()
+
+
+class Samples:
+    """The default representation: audio is judged and made as samples."""
+
+    domain = "waveform"
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """The identity."""
+        return audio
+
+    def decode(self, x: Tensor) -> Tensor:
+        """The identity."""
+        return x
+
+
+def optimisers(recipe: Recipe, parts: Parts) -> dict[str, torch.optim.Optimizer]:
+    """One optimiser for the generator and one for all discriminators."""
+    chosen = recipe.many["optimisers"]
+    networks = {"generator": parts.generator, "discriminators": parts.critics}
+    return {
+        side: construct(chosen[side], recipe, parameters=list(network.parameters()))
+        for side, network in networks.items()
+        if side in chosen and any(True for _ in network.parameters())
+    }

@@ -1,0 +1,148 @@
+"""What is watched while training: the discriminators' balance, non-finite losses, speed, and the curves on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gansemble.errors import TrainingError
+from gansemble.interfaces import Step
+
+
+@torch.no_grad()
+def balance(step: Step) -> dict[str, Tensor]:
+    """Win rate (share of items whose real score exceeds the fake's) and the gap of mean scores, over all verdicts."""
+    wins, gaps = [], []
+    for _, real, fake in step.pairs():
+        real_mean, fake_mean = real.score.float().mean(1), fake.score.float().mean(1)
+        wins.append((real_mean > fake_mean).float().mean())
+        gaps.append((real_mean - fake_mean).mean())
+    if not wins:
+        return {}
+    return {"discriminator/win_rate": torch.stack(wins).mean(), "discriminator/gap": torch.stack(gaps).mean()}
+
+
+class Finite:
+    """Remembers which of the last steps had a non-finite loss, without waiting for the device at every step."""
+
+    def __init__(self) -> None:
+        self._seen: list[tuple[int, tuple[str, ...], Tensor]] = []
+
+    def note(self, index: int, ids: Sequence[str], logs: Mapping[str, Tensor]) -> None:
+        """Records a step's losses."""
+        totals = [value for name, value in logs.items() if name.endswith(("/total", "gradient_norm/generator"))]
+        if totals:
+            self._seen.append((index, tuple(ids), torch.isfinite(torch.stack([t.float() for t in totals])).all()))
+
+    def first_bad(self) -> tuple[int, tuple[str, ...]] | None:
+        """(step, clip ids) of the first non-finite loss since the last call, or None."""
+        seen, self._seen = self._seen, []
+        if not seen:
+            return None
+        flags = torch.stack([flag for _, _, flag in seen]).tolist()
+        return next(((index, ids) for (index, ids, _), good in zip(seen, flags, strict=True) if not good), None)
+
+
+class Speed:
+    """Steps per second and the share of time spent waiting for data, since the last report."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Starts a new interval."""
+        self._start, self._steps, self._waited = time.monotonic(), 0, 0.0
+
+    def step(self, waited: float) -> None:
+        """Counts a step that waited so long for its data [s]."""
+        self._steps += 1
+        self._waited += waited
+
+    def report(self) -> dict[str, float]:
+        """steps/s and the waiting share; starts a new interval."""
+        elapsed = max(1e-9, time.monotonic() - self._start)
+        result = {"speed/steps_per_second": self._steps / elapsed, "speed/data_wait": self._waited / elapsed}
+        self.reset()
+        return result
+
+
+def memory(device: torch.device) -> dict[str, float]:
+    """Peak memory [GB]: of the device, or of the process on the CPU."""
+    if device.type == "cuda":
+        return {"memory/peak_gb": torch.cuda.max_memory_allocated(device) / 1e9}
+    import resource
+
+    return {"memory/peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}
+
+
+class Curves:
+    """Appends rows to ``logs/<name>.jsonl``; a resumed run first drops the rows the interrupted one wrote too many.
+
+    Args:
+        path: the file.
+        step: steps done when the run (re)started.
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            kept = [row for row in read_curves(path) if row["step"] <= step and step > 0]
+            path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Adds a row; a value that is not finite is written as null."""
+        row = {"step": step} | {name: value if math.isfinite(value) else None for name, value in values.items()}
+        with self.path.open("a") as stream:
+            stream.write(json.dumps(row) + "\n")
+
+
+def read_curves(path: Path) -> list[dict[str, Any]]:
+    """The rows of a curves file; a last line cut short by a crash is passed over."""
+    rows = []
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+class Collapse:
+    """Warns when the discriminators have won for long: nothing is left for the generator to learn from them."""
+
+    def __init__(self, patience: int = 50) -> None:
+        self._recent: deque[float] = deque(maxlen=patience)
+        self._warned = False
+
+    def note(self, values: Mapping[str, float]) -> str | None:
+        """A sentence of advice, once."""
+        if "discriminator/win_rate" not in values:
+            return None
+        self._recent.append(values["discriminator/win_rate"])
+        won = len(self._recent) == self._recent.maxlen and min(self._recent) > 0.999
+        if not won or self._warned:
+            return None
+        self._warned = True
+        return (
+            f"the discriminators have won every item of the last {self._recent.maxlen} reports; narrow them, lower their "
+            "learning rate, or inject noise (noise_injector) so that the generator has something to learn from"
+        )
+
+
+def nonfinite(step: int, ids: Sequence[str], last: int | None) -> TrainingError:
+    """The error of a loss that is not finite."""
+    kept = f"the checkpoint of step {last} is sound" if last is not None else "no checkpoint had been written yet"
+    return TrainingError(
+        f"step {step}: the loss is NaN or Inf; clips in this batch: {', '.join(ids)}; {kept}. "
+        "Look at these files (gansemble prepare --force examines them), lower the learning rate, set plan.clip, "
+        "or set plan.on_nan: rollback to go on from the checkpoint with other data"
+    )

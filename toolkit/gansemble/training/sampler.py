@@ -1,0 +1,114 @@
+"""Data order as a pure function of (seed, epoch): any step's items can be named without having run the ones before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+
+import torch
+
+from gansemble import random
+from gansemble.recipe.sections import Phase, Plan
+
+
+@lru_cache(maxsize=4)
+def order(seed: int, epoch: int, count: int) -> list[int]:
+    """The permutation of ``count`` clips in an epoch."""
+    return torch.randperm(count, generator=random.generator(seed, epoch, "order")).tolist()
+
+
+class Timetable:
+    """Which clips each step uses. Clips are a stream of epochs; steps take consecutive stretches of it, so no clip is
+    dropped and a batch may cross from one epoch into the next.
+
+    Args:
+        plan: steps, batch sizes, phases.
+        count: clips in the training split.
+        offset: clips skipped at the start, for going on with other data after a rollback.
+    """
+
+    def __init__(self, plan: Plan, count: int, offset: int = 0) -> None:
+        self.plan = plan
+        self.count = count
+        self.offset = offset
+
+    def batch_size(self, step: int) -> int:
+        """Clips in a step, over all processes and micro-batches."""
+        phase = self._phase(step)[0]
+        return self.plan.batch_size if phase is None or phase.batch_size is None else phase.batch_size
+
+
+    def _phase(self, step: int) -> tuple[Phase | None, float]:
+        """(the phase of a step, the fraction of it that has passed)."""
+        start = 0
+        for phase in self.plan.phases:
+            if step < start + phase.steps:
+                return phase, (step - start) / phase.steps
+            start += phase.steps
+        return (self.plan.phases[-1], 1.0) if self.plan.phases else (None, step / max(1, self.plan.steps))
+
+    def progress(self, step: int) -> float | None:
+        """Growth at a step, for growable parts; None when no phase states one."""
+        phase, fraction = self._phase(step)
+        if phase is None or phase.progress is None:
+            return None
+        first, last = phase.progress
+        return first + (last - first) * fraction
+
+    def position(self, step: int) -> int:
+        """Clips used before a step."""
+        position, start = self.offset, 0
+        for phase in self.plan.phases:
+            used = min(max(step - start, 0), phase.steps)
+            position += used * (phase.batch_size or self.plan.batch_size)
+            start += phase.steps
+        return position + max(0, step - start) * self.plan.batch_size
+
+    def epoch(self, step: int) -> int:
+        """The epoch a step starts in."""
+        return self.position(step) // self.count
+
+    def items(self, first: int, number: int) -> list[tuple[int, int]]:
+        """(epoch, clip) for stream positions first … first + number - 1."""
+        pairs = [divmod(position, self.count) for position in range(first, first + number)]
+        return [(epoch, order(self.plan.seed, epoch, self.count)[place]) for epoch, place in pairs]
+
+
+class StepSampler:
+    """For a ``DataLoader``'s ``batch_sampler``: the micro-batches of one process, from a step on, without end.
+
+    Args:
+        timetable: which clips each step uses.
+        start: first step.
+        stop: step to stop before.
+        rank, world: this process of how many.
+    """
+
+    def __init__(self, timetable: Timetable, start: int, stop: int, rank: int = 0, world: int = 1) -> None:
+        self.timetable = timetable
+        self.start, self.stop = start, stop
+        self.rank, self.world = rank, world
+
+    def __len__(self) -> int:
+        return max(0, self.stop - self.start) * self.timetable.plan.accumulate
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        for step in range(self.start, self.stop):
+            size = self.timetable.batch_size(step)
+            share = check_share(size, self.timetable.plan.accumulate, self.world)
+            first = self.timetable.position(step) + self.rank * share
+            for micro in range(self.timetable.plan.accumulate):
+                yield self.timetable.items(first + micro * share * self.world, share)
+
+
+def check_share(batch_size: int, accumulate: int, world: int) -> int:
+    """Clips of one process in one micro-batch.
+
+    Raises:
+        ValueError: if the batch cannot be shared evenly.
+    """
+    if batch_size % (accumulate * world):
+        raise ValueError(
+            f"plan.batch_size must be a multiple of processes × plan.accumulate = {world} × {accumulate}, got {batch_size}"
+        )
+    return batch_size // (accumulate * world)

@@ -1,0 +1,84 @@
+"""Collecting and restoring everything a run is: networks, optimisers, adaptive parts, counters, random states."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gansemble.errors import CheckpointError
+from gansemble.training.build import Parts
+from gansemble.training.checkpoint import Saved, save_network
+from gansemble.training.ema import Ema
+from gansemble.training.step import Side
+
+
+def rng() -> dict[str, Any]:
+    """This process's random states, as plain containers and tensors, so that ``weights_only`` reads them back."""
+    name, keys, position, gauss, cached = np.random.get_state()
+    state: dict[str, Any] = {
+        "torch": torch.get_rng_state(),
+        "python": random.getstate(),
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, gauss, cached],  # type: ignore[union-attr]
+    }
+    if torch.cuda.is_available():
+        state["cuda"] = torch.cuda.get_rng_state()
+    return state
+
+
+def restore_rng(state: Mapping[str, Any]) -> None:
+    """Sets this process's random states."""
+    torch.set_rng_state(state["torch"])
+    version, internal, gauss = state["python"]
+    random.setstate((version, tuple(internal), gauss))
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    if "cuda" in state and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def write(
+    folder: Path, parts: Parts, sides: Mapping[str, Side], ema: Ema | None, counters: Mapping[str, Any], adaptation: Mapping[str, Any]
+) -> None:
+    """Writes all that is the same on every process into a temporary checkpoint folder."""
+    save_network(folder / "generator.safetensors", parts.generator.state_dict())
+    if list(parts.critics.parameters()):
+        save_network(folder / "discriminators.safetensors", parts.critics.state_dict())
+    if ema is not None:
+        save_network(folder / "ema.safetensors", ema.state_dict())
+    for name, side in sides.items():
+        if side.optimiser is not None:
+            saved = {"optimiser": side.optimiser.state_dict(), "scaler": side.scaler.state_dict()}
+            torch.save(saved, folder / f"optimiser-{name}.pt")
+    stateful = {name: part.state_dict() for name, part in parts.stateful().items()}
+    torch.save({"counters": dict(counters), "parts": stateful, "adaptation": dict(adaptation)}, folder / "state.pt")
+
+
+def read(saved: Saved, parts: Parts, sides: Mapping[str, Side], ema: Ema | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Restores networks, optimisers and stateful parts; returns (counters, adaptation).
+
+    Raises:
+        CheckpointError: if the networks' shapes are not the recipe's.
+    """
+    try:
+        parts.generator.load_state_dict(saved.network("generator"))
+        if saved.has("discriminators.safetensors"):
+            parts.critics.load_state_dict(saved.network("discriminators"))
+    except RuntimeError as error:
+        raise CheckpointError(f"{saved.folder}: its networks are not this recipe's ({error}); train in another --exp") from error
+    if ema is not None:
+        ema.load_state_dict(saved.network("ema" if saved.has("ema.safetensors") else "generator"))
+    for name, side in sides.items():
+        if side.optimiser is not None and saved.has(f"optimiser-{name}.pt"):
+            state = saved.state(f"optimiser-{name}")
+            side.optimiser.load_state_dict(state["optimiser"])
+            side.scaler.load_state_dict(state["scaler"])
+    state = saved.state("state")
+    for name, part in parts.stateful().items():
+        if name in state["parts"]:
+            part.load_state_dict(state["parts"][name])
+    return state["counters"], state["adaptation"]

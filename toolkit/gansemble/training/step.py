@@ -1,0 +1,195 @@
+"""One step: encode, condition, generate, inject noise, the discriminators' turn, the generator's turn.
+
+No branch names a method. Accumulation is windowed by phase: all micro-batches of the discriminators' turn, one
+optimiser step, then all of the generator's turn against the new discriminators, one optimiser step. The usual
+per-micro-batch idiom lets early micro-batches meet old discriminators and is not the large batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gansemble.interfaces import Batch, Step, Turn, zero
+from gansemble.recipe.sections import Plan
+from gansemble.training.build import Parts
+
+PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Keeps parameters out of the graph: the generator's gradients are the same bit for bit, at half the cost."""
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+class Side:
+    """One optimiser with its network, gradient scaler and clipping.
+
+    Args:
+        network: the bare network.
+        wrapped: the network as the launcher wrapped it.
+        optimiser: of its parameters, or None when it has none.
+        plan: precision and clipping.
+    """
+
+    def __init__(self, network: nn.Module, wrapped: nn.Module, optimiser: torch.optim.Optimizer | None, plan: Plan) -> None:
+        self.network, self.wrapped, self.optimiser, self.clip = network, wrapped, optimiser, plan.clip
+        # One scaler for each side: a shared one is updated twice a step and unscales the other side's gradients.
+        self.scaler = torch.amp.GradScaler(enabled=plan.precision == "fp16" and torch.cuda.is_available())
+        self.base_rates = [group["lr"] for group in optimiser.param_groups] if optimiser else []
+
+    def backward(self, loss: Tensor) -> None:
+        """Adds the loss's gradients."""
+        self.scaler.scale(loss).backward()
+
+    def learn(self, measure: bool) -> Tensor | None:
+        """One optimiser step; the gradient norm when it is measured or clipped."""
+        if self.optimiser is None:
+            return None
+        norm = None
+        if self.clip is not None or measure:
+            self.scaler.unscale_(self.optimiser)
+            norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.clip or float("inf"))
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+        self.optimiser.zero_grad(set_to_none=True)
+        return norm
+
+    def set_rate(self, factor: float) -> None:
+        """Sets each group's learning rate to its base rate times a factor."""
+        if self.optimiser:
+            for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
+                group["lr"] = base * factor
+
+    def no_sync(self, off: bool) -> AbstractContextManager[Any]:
+        """Leaves gradients unreduced between processes until the window's last micro-batch."""
+        return self.wrapped.no_sync() if off and hasattr(self.wrapped, "no_sync") else nullcontext()
+
+
+class Stepper:
+    """Runs steps; holds no state of its own besides what it was given.
+
+    Args:
+        parts: the recipe's parts.
+        generator, discriminators: the two sides.
+        plan: the order of learning.
+        device: where the networks are.
+    """
+
+    def __init__(self, parts: Parts, generator: Side, discriminators: Side, plan: Plan, device: torch.device) -> None:
+        self.parts, self.plan, self.device = parts, plan, device
+        self.generator, self.discriminators = generator, discriminators
+
+    def __call__(self, index: int, batches: Sequence[Batch], observe: Any = None, measure: bool = False) -> dict[str, Tensor]:
+        """One step over a window of micro-batches; returns losses as detached scalars on the device.
+
+        ``observe(step, turn)`` is called after each micro-batch's verdicts, for statistics and monitors.
+        """
+        window, logs = len(batches), {}
+        adversarial = bool(self.parts.weights) and index >= self.plan.discriminators_from
+        learn_g = index % self.plan.generator_every == self.plan.generator_every - 1
+        keep_graph = window == 1 and learn_g and not self.plan.fresh_fake
+        batches = [self.parts.conditioner.prepare(batch) for batch in batches]
+        steps: list[Step] = []
+        if adversarial:
+            for place, batch in enumerate(batches):
+                step = self._generate(index, batch, "discriminator", keep_graph, inject=True)
+                with self.discriminators.no_sync(place < window - 1):
+                    self._turn(step, "discriminator", window, logs, observe)
+                steps = [step]
+            norm = self.discriminators.learn(measure)
+            if norm is not None:
+                logs["gradient_norm/discriminators"] = norm.detach()
+        if learn_g:
+            for place, batch in enumerate(batches):
+                turn = "generator" if self.plan.fresh_fake else "discriminator"
+                with self.generator.no_sync(place < window - 1):
+                    reuse = keep_graph and bool(steps)
+                    step = steps[0] if reuse else self._generate(index, batch, turn, True, inject=adversarial)
+                    self._turn(step, "generator", window, logs, observe, adversarial)
+            norm = self.generator.learn(measure)
+            if norm is not None:
+                logs["gradient_norm/generator"] = norm.detach()
+        return logs
+
+    def _generate(self, index: int, batch: Batch, turn: str, with_graph: bool, inject: bool) -> Step:
+        parts = self.parts
+        with torch.no_grad():
+            real = parts.representation.encode(batch.audio)
+            real_condition, fake_condition = parts.conditioner(batch, turn)
+        with torch.set_grad_enabled(with_graph), self.autocast():
+            fake = self.generator.wrapped(fake_condition).float()
+        seen = (real, fake)
+        if inject and parts.injector is not None:
+            with torch.set_grad_enabled(with_graph):
+                seen = parts.injector(real, fake, batch)
+        weights = {name: weight.at(index) for name, weight in parts.weights.items()}
+        return Step(index, batch, real, fake, real_condition, fake_condition, *seen, parts.generator, parts.critics, weights)
+
+    def _turn(
+        self, step: Step, turn: Turn, window: int, logs: dict[str, Tensor], observe: Any, adversarial: bool = True
+    ) -> None:
+        side = self.discriminators if turn == "discriminator" else self.generator
+        with frozen(self.parts.critics) if turn == "generator" else nullcontext():
+            if adversarial:
+                self._judge(step, turn)
+            total = self._objective(step, turn, logs, window) if adversarial else zero(step.fake)
+            for weighted in self.parts.terms:
+                blind = not adversarial and getattr(weighted.term, "wants_real_verdict", False)
+                if turn in weighted.term.turns and not blind and weighted.weight.at(step.index) != 0:
+                    value = weighted.term(step, turn)
+                    _add(logs, f"{turn}/{weighted.name}", value, window)
+                    total = total + weighted.weight.at(step.index) * value
+            _add(logs, f"{turn}/total", total, window)
+            if total.requires_grad:
+                side.backward(total / window)
+        if observe is not None:
+            observe(step, turn)
+
+    def _judge(self, step: Step, turn: Turn) -> None:
+        """Fills in the step's verdicts; the generator's turn uses the bare module, which its backward must not reduce."""
+        real = (step.seen_real, step.real_condition)
+        with self.autocast():
+            if turn == "discriminator":
+                fake = (step.seen_fake.detach(), step.fake_condition)
+                step.verdict_real, step.verdict_fake = self.discriminators.wrapped(real, fake)
+                return
+            (step.verdict_fake,) = self.parts.critics((step.seen_fake, step.fake_condition))
+            step.verdict_real = {}
+            if self.parts.wants_real_verdict(turn):
+                with torch.no_grad():
+                    (step.verdict_real,) = self.parts.critics(real)
+
+    def _objective(self, step: Step, turn: Turn, logs: dict[str, Tensor], window: int) -> Tensor:
+        """sum over discriminators of weight × sum over sub-discriminators of the objective."""
+        total = zero(step.fake)
+        for name, fakes in step.verdict_fake.items():
+            if turn == "discriminator":
+                pairs = zip(step.verdict_real[name], fakes, strict=True)
+                share = sum(self.parts.objective.discriminator(real.score, fake.score) for real, fake in pairs)
+            else:
+                share = sum(self.parts.objective.generator(fake.score) for fake in fakes)
+            _add(logs, f"{turn}/adversarial.{name}", share, window)
+            total = total + step.weights[name] * share
+        return total * self.parts.objective_weight.at(step.index) if turn == "generator" else total
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """Autocast of the networks; features and losses leave it by themselves."""
+        dtype = PRECISIONS.get(self.plan.precision)
+        return torch.autocast(self.device.type, dtype) if dtype is not None else nullcontext()
+
+
+def _add(logs: dict[str, Tensor], name: str, value: Any, window: int) -> None:
+    logs[name] = logs.get(name, 0) + value.detach() / window

@@ -1,0 +1,439 @@
+"""The outer loop: launch, resume, step, log, validate, save, and every way a run can end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import gather_object
+from torch import Tensor
+
+from gansemble.audio.spec import AudioSpec
+from gansemble.data.segments import Packed, Segments, collate
+from gansemble.errors import CheckpointError, Interrupted, TrainingError
+from gansemble.interfaces import Batch, Step
+from gansemble.random import Draws
+from gansemble.recipe import fill
+from gansemble.recipe.check import Recipe
+from gansemble.training import checkpoint, monitors, state
+from gansemble.training.adaptation import Adaptation
+from gansemble.training.build import build, optimisers
+from gansemble.training.display import Display
+from gansemble.training.ema import Ema
+from gansemble.training.lock import FolderLock
+from gansemble.training.sampler import StepSampler, Timetable, check_share
+from gansemble.training.step import Side, Stepper
+from gansemble.training.validation import Outcome, Validator, means
+
+log = logging.getLogger(__name__)
+FAILED_SAVES = 3
+ROLLBACKS = 3
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the command line says about a run, besides the recipe.
+
+    Args:
+        allow_change: go on under a recipe that differs from the checkpoint's.
+        force_unlock: take a lock another machine seems to hold.
+        processes: how many the launcher was asked for; a run of another number is refused.
+        stop_after: stop, as if interrupted, after this many steps of this run.
+    """
+
+    allow_change: bool = False
+    force_unlock: bool = False
+    processes: int | None = None
+    stop_after: int | None = None
+
+
+@dataclass
+class Counters:
+    """Where the run is: steps done, clips skipped after rollbacks, best scores by checkpoint name."""
+
+    step: int = 0
+    offset: int = 0
+    rollbacks: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    validated: int = -1
+
+
+class Trainer:
+    """Trains a recipe in an experiment folder.
+
+    Args:
+        recipe: checked.
+        exp: ``exp/<name>``.
+        data: the prepared data.
+        options: of this run.
+
+    Raises:
+        TrainingError: if the folder is taken, the loss is not finite, or checkpoints cannot be written.
+        CheckpointError: if the folder's checkpoints are of another recipe or audio specification.
+        Interrupted: after a signal, with the state saved.
+    """
+
+    def __init__(self, recipe: Recipe, exp: Path, data: Path, options: Options | None = None) -> None:
+        self.recipe, self.exp, self.options = recipe, exp, options or Options()
+        self.plan = recipe.plan
+        self.accelerator = Accelerator(
+            cpu=not torch.cuda.is_available(), kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)]
+        )
+        self.device, self.main = self.accelerator.device, self.accelerator.is_main_process
+        self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
+        if self.options.processes not in (None, self.world):
+            raise TrainingError(f"asked for {self.options.processes} processes, the launcher started {self.world}; check its configuration")
+        _share_of(self.plan, self.world)
+        _torch_settings(self.plan.deterministic)
+        self.train = Packed(data, "train", recipe.data.normalise)
+        self._check_rate()
+        self.parts = build(recipe, self.device)
+        chosen = optimisers(recipe, self.parts)
+        self.ema = Ema(self.parts.generator, self.plan.ema) if self.plan.ema is not None else None
+        wrapped_g = self.accelerator.prepare_model(self.parts.generator) if self.world > 1 else self.parts.generator
+        has_critics = bool(list(self.parts.critics.parameters()))
+        wrapped_d = self.accelerator.prepare_model(self.parts.critics) if self.world > 1 and has_critics else self.parts.critics
+        self.sides = {
+            "generator": Side(self.parts.generator, wrapped_g, chosen.get("generator"), self.plan),
+            "discriminators": Side(self.parts.critics, wrapped_d, chosen.get("discriminators"), self.plan),
+        }
+        self.stepper = Stepper(self.parts, self.sides["generator"], self.sides["discriminators"], self.plan, self.device)
+        self.adaptation = Adaptation(self.parts.adaptive(), self._sum)
+        self.validator = Validator(recipe, self.parts, data, self.rank, self.world)
+        self.store = checkpoint.Store(exp / "checkpoints", self.plan.keep)
+        self.counters = Counters()
+        self.finite, self.speed, self.collapse = monitors.Finite(), monitors.Speed(), monitors.Collapse()
+        self.filled = fill.fill(recipe)
+        self._stop = threading.Event()
+        self._failed_saves = 0
+        self._observed: Step | None = None
+
+    @property
+    def generator(self) -> torch.nn.Module:
+        """The generator that is validated and synthesised with: the average where there is one."""
+        return self.ema.shadow if self.ema else self.parts.generator
+
+    def run(self) -> int:
+        """Trains to ``plan.steps``; returns the steps done."""
+        lock: Any = FolderLock(self.exp, self.options.force_unlock) if self.main else contextlib.nullcontext()
+        hooks = _hooks() if self.main else None
+        error: BaseException | None = None
+        with lock, self._signals():
+            try:
+                self._start()
+                if hooks is not None:
+                    hooks.gansemble_run_start(run=self)
+                self._loop(lock)
+                return self.counters.step
+            except BaseException as raised:
+                error = raised
+                raise
+            finally:
+                if hooks is not None:
+                    hooks.gansemble_run_end(run=self, error=error)
+                if self.main and hasattr(self, "display"):
+                    self.display.close()
+                self.accelerator.end_training()
+
+    def _start(self) -> None:
+        """Restores the newest sound checkpoint, and opens the logs."""
+        if self.main:
+            self.store.clean()
+        saved = self.store.newest(log.warning if self.main else None, quarantine=False)
+        if saved is not None:
+            self._check_same(saved)
+            self._restore(saved)
+        self.accelerator.wait_for_everyone()
+        done = self.counters.step
+        if self.main:
+            self.exp.mkdir(parents=True, exist_ok=True)
+            self.display = Display(self.exp, self.recipe, done, self.world, self.device, self._sizes(), saved is not None)
+            self.train_curves = monitors.Curves(self.exp / "logs" / "train.jsonl", done)
+            self.valid_curves = monitors.Curves(self.exp / "logs" / "validation.jsonl", done)
+
+    def _loop(self, lock: Any) -> None:
+        stop = self.plan.steps
+        if self.options.stop_after is not None:
+            stop = min(stop, self.counters.step + self.options.stop_after)
+        if self.counters.step == 0 and self.counters.validated < 0:
+            self._validate()
+        stream = self._windows(stop)
+        while self.counters.step < stop:
+            begun = time.monotonic()
+            batches = next(stream)
+            self.speed.step(time.monotonic() - begun)
+            self._step(batches)
+            step = self.counters.step
+            if self.main:
+                lock.beat()
+                self.display.advance(step)
+            due = step % self.plan.save_every == 0 or step == self.plan.steps
+            stopping = self._agree_to_stop() or (step >= stop and step < self.plan.steps)
+            if (due or stopping or self.device.type == "cpu") and self._rolled_back(due or stopping):
+                stream = self._windows(stop)
+                continue
+            if step % self.recipe.validation.every == 0 or step == self.plan.steps:
+                self._validate()
+                due = True
+            if due or stopping:
+                self._save()
+            if stopping and step < self.plan.steps:
+                raise Interrupted(f"stopped after step {step} of {self.plan.steps}; the state is saved, run the same command to go on")
+
+    def _step(self, batches: list[Batch]) -> None:
+        index = self.counters.step
+        timetable = self._timetable()
+        epoch = timetable.epoch(index)
+        for name, side in self.sides.items():
+            if side.optimiser is not None:
+                side.set_rate(self.recipe.many["optimisers"][name].learning_rate.factor(index, epoch, self.plan.steps))
+        progress = timetable.progress(index)
+        if progress is not None:
+            for part in self.parts.growable():
+                part.set_progress(progress)
+        report = (index + 1) % self.plan.log_every == 0 or index == 0
+        self._first = {"discriminator": True, "generator": True}
+        logs = self.stepper(index, batches, self._observe, measure=report)
+        self.adaptation.end_step()
+        if self.ema is not None and (index + 1) % self.plan.generator_every == 0:
+            self.ema.update(self.parts.generator)
+        self.counters.step += 1
+        self.finite.note(self.counters.step, [identity for batch in batches for identity in batch.ids], logs)
+        if report:
+            self._report(logs, epoch)
+
+    def _observe(self, step: Step, turn: str) -> None:
+        self.adaptation.observe(step, turn, self._first[turn])
+        self._first[turn] = False
+        if turn == "discriminator":
+            self._observed = step
+
+    def _report(self, logs: Mapping[str, Tensor], epoch: int) -> None:
+        if self._observed is not None and self._observed.verdict_real:
+            logs = {**logs, **monitors.balance(self._observed)}
+        self._observed = None
+        names = sorted(logs)
+        values = self._sum(torch.stack([logs[name].float().to(self.device) for name in names])) / self.world
+        row = dict(zip(names, values.tolist(), strict=True)) | self.speed.report() | monitors.memory(self.device) | {"epoch": float(epoch)}
+        for name, side in self.sides.items():
+            if side.optimiser is not None:
+                row[f"rate/{name}"] = side.optimiser.param_groups[0]["lr"]
+        for name, part in self.parts.stateful().items():
+            if hasattr(part, "monitors"):
+                row |= {f"{name}/{key}": float(value) for key, value in part.monitors().items()}
+        if self.main:
+            self.train_curves.write(self.counters.step, row)
+            self.display.report(self.counters.step, row)
+            advice = self.collapse.note(row)
+            if advice:
+                self.display.say(advice)
+
+    def _validate(self) -> None:
+        rows, audio = self.validator.local(self.generator, self.device)
+        gathered = gather_object([(row, None) for row in rows]) if self.world > 1 else [(row, None) for row in rows]
+        outcome = Outcome(means([row for row, _ in gathered]), audio)
+        self.counters.validated = self.counters.step
+        best = outcome.means.get(self.recipe.validation.best)
+        if best is not None and best == best:
+            self._rank_best(best)
+        if self.main:
+            self.valid_curves.write(self.counters.step, outcome.means)
+            self.display.validated(self.counters.step, outcome)
+        self.speed.reset()
+
+    def _rank_best(self, score: float) -> None:
+        """Keeps the names of the best checkpoints; the one of this step is written right after."""
+        if self.counters.step == 0:
+            return
+        ranked = {**self.counters.best, f"{checkpoint.PREFIX}{self.counters.step:08d}": score}
+        order = sorted(ranked, key=lambda name: ranked[name], reverse=self.validator.higher_is_better)
+        self.counters.best = {name: ranked[name] for name in order[: max(1, self.recipe.validation.keep)]}
+
+    def _save(self) -> None:
+        """Writes a checkpoint; a full disk is reported and tried again at the next interval, up to three times."""
+        step = self.counters.step
+        adaptation = self.adaptation.state_dict()
+        temporary = self.store.begin(step) if self.main else None
+        folder = Path(gather_object([str(temporary)])[0]) if self.world > 1 else temporary
+        problem = None
+        try:
+            torch.save(state.rng(), folder / f"rng-{self.rank}.pt")  # type: ignore[operator]
+            self.accelerator.wait_for_everyone()
+            if self.main:
+                self._commit(folder, step, adaptation)  # type: ignore[arg-type]
+        except checkpoint.WRITE_ERRORS as error:
+            problem = error
+            if temporary is not None:
+                import shutil
+
+                shutil.rmtree(temporary, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        if problem is None:
+            self._failed_saves = 0
+            return
+        self._failed_saves += 1
+        message = f"step {step}: the checkpoint could not be written ({problem}); the ones before it are untouched"
+        if self._failed_saves >= FAILED_SAVES or step >= self.plan.steps or self._stop.is_set():
+            raise TrainingError(f"{message}. Free space and run the same command to go on from the last one") from problem
+        log.warning("%s; trying again at the next interval", message)
+
+    def _commit(self, folder: Path, step: int, adaptation: Mapping[str, Any]) -> None:
+        state.write(folder, self.parts, self.sides, self.ema, vars(self.counters), adaptation)
+        (folder / "recipe.yaml").write_text(fill.dump(self.filled))
+        facts = {"audio": self.recipe.audio.as_dict(), "audio_digest": self.recipe.audio.digest(), "world": self.world,
+                 "best": self.counters.best, "name": self.recipe.name}  # fmt: skip
+        self.store.commit(folder, step, facts, set(self.counters.best))
+
+    def _restore(self, saved: checkpoint.Saved) -> None:
+        counters, adaptation = state.read(saved, self.parts, self.sides, self.ema)
+        self.counters = Counters(**counters)
+        self.adaptation.load_state_dict(adaptation, self.main)
+        if saved.has(f"rng-{self.rank}.pt"):
+            state.restore_rng(saved.state(f"rng-{self.rank}"))
+
+    def _check_same(self, saved: checkpoint.Saved) -> None:
+        """Refuses a checkpoint of another audio specification, or of another recipe unless told otherwise."""
+        theirs = AudioSpec(**saved.manifest["audio"])
+        if theirs.digest() != self.recipe.audio.digest():
+            changed = "\n  ".join(theirs.differences(self.recipe.audio))
+            raise CheckpointError(f"{saved.folder}: made with another audio specification:\n  {changed}\ntrain in another --exp")
+        old = fill.flatten(read_filled(saved.folder / "recipe.yaml"))
+        blocking = blocking_differences(old, fill.flatten(self.filled))
+        if blocking and not self.options.allow_change:
+            listed = "\n  ".join(f"{key}: {before} -> {after}" for key, before, after in blocking)
+            raise CheckpointError(
+                f"{self.exp}: step {saved.step} was trained under a recipe that differs:\n  {listed}\n"
+                "go on under the new one with --allow-change, begin again with --force train (the old run is set aside), "
+                "or give the new one another --exp"
+            )
+
+    def _rolled_back(self, must_know: bool) -> bool:
+        """Looks at the losses since the last look; stops, or goes back and on with other data."""
+        if self.device.type != "cpu" and not must_know:
+            return False
+        bad = self.finite.first_bad()
+        if not self._any(bad is not None):
+            return False
+        step, ids = bad or (self.counters.step, ("another process",))
+        saved = self.store.newest(log.warning if self.main else None)
+        error = monitors.nonfinite(step, ids, saved.step if saved else None)
+        if self.plan.on_nan == "stop" or saved is None or self.counters.rollbacks >= ROLLBACKS:
+            raise error
+        log.warning("%s", error)
+        offset, rollbacks = self.counters.offset + self.plan.batch_size * (step - saved.step), self.counters.rollbacks + 1
+        self._restore(saved)
+        self.counters.offset, self.counters.rollbacks = offset, rollbacks
+        return True
+
+    def _windows(self, stop: int) -> Iterator[list[Batch]]:
+        """The micro-batches of each step, on the device."""
+        sampler = StepSampler(self._timetable(), self.counters.step, stop, self.rank, self.world)
+        loader = torch.utils.data.DataLoader(
+            Segments(self.train, self.plan.segment, self.plan.seed), batch_sampler=sampler, collate_fn=collate,  # type: ignore[arg-type]
+            num_workers=self.plan.workers, pin_memory=self.device.type == "cuda",
+        )  # fmt: skip
+        window: list[Batch] = []
+        for raw in loader:
+            label = raw["label"].to(self.device) if raw["label"] is not None else None
+            audio = raw["audio"].to(self.device, non_blocking=True)
+            window.append(Batch(audio, raw["ids"], Draws(self.plan.seed, raw["items"], self.device), label=label))
+            if len(window) == self.plan.accumulate:
+                yield window
+                window = []
+
+    def _timetable(self) -> Timetable:
+        return Timetable(self.plan, len(self.train), self.counters.offset)
+
+    def _check_rate(self) -> None:
+        rate = self.train.entries[0].sample_rate
+        if rate != self.recipe.audio.sample_rate:
+            raise TrainingError(
+                f"{self.train.folder}: packed at {rate} Hz, the recipe says {self.recipe.audio.sample_rate} Hz; prepare again with --force"
+            )
+
+    def _sizes(self) -> dict[str, int]:
+        networks = {"generator": self.parts.generator, "discriminators": self.parts.critics}
+        return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+
+    def _sum(self, tensor: Tensor) -> Tensor:
+        if self.world == 1:
+            return tensor
+        moved = tensor.to(self.device)
+        return self.accelerator.reduce(moved, "sum").to(tensor.device)
+
+    def _any(self, flag: bool) -> bool:
+        return flag if self.world == 1 else bool(self._sum(torch.tensor(float(flag))).item())
+
+    def _agree_to_stop(self) -> bool:
+        return self._any(self._stop.is_set())
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        """SIGTERM and SIGINT ask for a stop at the end of the step; a second one ends at once."""
+
+        def ask(number: int, frame: Any) -> None:
+            if self._stop.is_set():
+                raise KeyboardInterrupt
+            self._stop.set()
+
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def read_filled(path: Path) -> dict[str, Any]:
+    """The filled recipe of an experiment or checkpoint."""
+    from gansemble.recipe.document import read
+
+    return read(path).value
+
+
+def blocking_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Differing keys that change what a run computes."""
+    from gansemble.recipe.sections import BENIGN
+
+    def benign(key: str) -> bool:
+        return key in BENIGN or key.partition(".")[0] in BENIGN
+
+    keys = dict.fromkeys([*new, *old])
+    pairs = [(key, old.get(key, "(absent)"), new.get(key, "(absent)")) for key in keys if not benign(key)]
+    return [(key, before, after) for key, before, after in pairs if before != after]
+
+
+def _share_of(plan: Any, world: int) -> None:
+    sizes = {plan.batch_size, *(phase.batch_size for phase in plan.phases if phase.batch_size)}
+    try:
+        for size in sizes:
+            check_share(size, plan.accumulate, world)
+    except ValueError as error:
+        raise TrainingError(str(error)) from error
+
+
+def _torch_settings(deterministic: bool) -> None:
+    if deterministic:
+        torch.use_deterministic_algorithms(True)
+    if torch.cuda.is_available():
+        torch.backends.cudnn.benchmark = not deterministic
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
+
+
+def _hooks() -> Any:
+    from gansemble import plugins
+
+    return plugins.load().manager.hook

@@ -1,0 +1,89 @@
+"""Validation while training: the generator's copy-synthesis of held-out clips, scored by the recipe's metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from gansemble.data.segments import Packed
+from gansemble.evaluation.statistics import summarise
+from gansemble.interfaces import Batch
+from gansemble.random import Draws
+from gansemble.recipe.check import Recipe
+from gansemble.training.build import Parts, construct
+
+
+@dataclass
+class Outcome:
+    """Means by score key, and the first clips' audio (reference, estimate)."""
+
+    means: dict[str, float] = field(default_factory=dict)
+    audio: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+
+
+class Validator:
+    """Scores a generator on the validation split.
+
+    Args:
+        recipe: its ``validation`` and ``metrics`` sections.
+        parts: the conditioner and representation.
+        folder: the prepared data.
+        rank, world: this process's share of the clips.
+    """
+
+    def __init__(self, recipe: Recipe, parts: Parts, folder: Path, rank: int = 0, world: int = 1) -> None:
+        self.settings, self.spec, self.parts, self.seed = recipe.validation, recipe.audio, parts, recipe.plan.seed
+        self.packed = Packed(folder, "validation")
+        self.metrics = [construct(recipe.many["metrics"][name], recipe) for name in self.settings.metrics]
+        count = len(self.packed) if self.settings.clips is None else min(self.settings.clips, len(self.packed))
+        self.indices = list(range(count))[rank::world]
+        self.higher_is_better = not self.metrics or getattr(
+            self.metrics[self.settings.metrics.index(self.settings.best)], "better", "lower") == "higher"  # fmt: skip
+
+    @torch.no_grad()
+    def local(self, generator: nn.Module, device: torch.device) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Any]]:
+        """((clip index, scores) of this process's clips, audio of the first ones)."""
+        was_training = generator.training
+        generator.eval()
+        rows, audio = [], {}
+        for index in self.indices:
+            reference = self._clip(index)
+            clip = torch.from_numpy(reference)[None, None].to(device)
+            identity = self.packed.entries[index].id
+            batch = self.parts.conditioner.prepare(Batch(clip, (identity,), Draws(self.seed, [(0, index)], device)))
+            _, condition = self.parts.conditioner(batch, "validation")
+            made = self.parts.representation.decode(generator(condition).float())
+            estimate = made.clamp(-1, 1)[0, 0].cpu().numpy()
+            rows.append((index, self._scores(estimate, reference)))
+            if index < self.settings.audio:
+                audio[identity] = (reference, estimate)
+        generator.train(was_training)
+        return rows, audio
+
+    def _clip(self, index: int) -> np.ndarray:
+        entry, hop = self.packed.entries[index], self.spec.hop
+        frames = entry.frames
+        if self.settings.seconds is not None:
+            frames = min(frames, int(self.settings.seconds * self.spec.sample_rate))
+        return self.packed.read(index, 0, max(hop, frames // hop * hop))
+
+    def _scores(self, estimate: np.ndarray, reference: np.ndarray) -> dict[str, float]:
+        scores: dict[str, float] = {}
+        for metric in self.metrics:
+            found = metric.score(estimate, reference, self.spec.sample_rate)
+            scores |= {name: score.value for name, score in found.items()}
+        return scores
+
+
+def means(rows: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:
+    """The mean of each score over the clips that have it, in clip order so that the sum is the same for any number of
+    processes."""
+    ordered = [scores for _, scores in sorted(rows, key=lambda row: row[0])]
+    keys = dict.fromkeys(key for scores in ordered for key in scores)
+    return {key: summarise([scores.get(key, float("nan")) for scores in ordered], resamples=0).mean for key in keys}
