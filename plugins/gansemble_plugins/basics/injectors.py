@@ -17,7 +17,7 @@ class Gaussian:
 
     Args:
         sigma: standard deviation at the start.
-        decay_steps: training steps after which there is no noise, or null for constant noise.
+        decay_steps: discriminator steps after which there is no noise, or null for constant noise.
 
     Shape: real and fake [B, ...], of any domain.
 

@@ -18,8 +18,8 @@ MINI_PITCHES = (48, 52, 55, 60, 64, 67, 72, 76)
 class Folder:
     """Every audio file below a folder; its id is its path with ``/`` turned into ``__``, without the suffix.
 
-    A file's split depends on its id alone, so that adding files moves no other file to another split (but for the few
-    that ``minimum_validation`` asks for).
+    A file's split depends on its id alone, so that adding files moves no other file to another split (but
+    for the few that ``minimum_validation`` asks for).
 
     Args:
         validation: share of the files held out for validation.
@@ -29,7 +29,8 @@ class Folder:
         mini_rate: sample rate of the mini corpus [Hz].
 
     Raises:
-        ValueError: if the shares are negative or leave nothing for training, or a suffix is not one of an audio file.
+        ValueError: if the shares are negative or leave nothing for training, or a suffix is not one of an
+            audio file.
     """
 
     licence = "the files' own"
@@ -39,7 +40,9 @@ class Folder:
         extensions: Sequence[str] = (), mini_rate: int = 22050,
     ) -> None:  # fmt: skip
         if min(validation, test) < 0 or validation + test >= 1:
-            raise ValueError(f"validation and test must be at least 0 and sum to less than 1, got {validation} and {test}")
+            raise ValueError(
+                f"validation and test must be at least 0 and sum to less than 1, got {validation} and {test}"
+            )
         if minimum_validation < 0:
             raise ValueError(f"minimum_validation must be at least 0, got {minimum_validation}")
         self.suffixes = {"." + each.lower().lstrip(".") for each in extensions} or set(files.SUFFIXES)
@@ -57,7 +60,9 @@ class Folder:
             DataError: if it is not.
         """
         if not folder.is_dir():
-            raise DataError(f"{folder}: no such folder; expected one with audio files, yours to supply: name it with --data")
+            raise DataError(
+                f"{folder}: no such folder; expected one with audio files of yours: name it with --data"
+            )
 
     def scan(self, folder: Path) -> list[Clip]:
         """The clips, sorted by path.
@@ -66,11 +71,12 @@ class Folder:
             DataError: if the folder is missing, holds no audio, or two files would have the same id.
         """
         self.fetch(folder)
-        paths = [path.relative_to(folder) for path in files.find(folder) if path.suffix.lower() in self.suffixes]
+        found = [path for path in files.find(folder) if path.suffix.lower() in self.suffixes]
+        paths = [path.relative_to(folder) for path in found if path.is_file()]
         if not paths:
             raise DataError(
-                f"{folder}: expected audio files ({', '.join(sorted(self.suffixes))}) here or in folders below, found "
-                "none; name another folder with --data"
+                f"{folder}: expected audio files ({' '.join(sorted(self.suffixes))}) below it, found none; "
+                "name another folder with --data"
             )
         splits = self._splits(ids := _ids(folder, paths))
         return [Clip(id_, path.as_posix(), splits[id_]) for id_, path in zip(ids, paths, strict=True)]
@@ -78,7 +84,9 @@ class Folder:
     def describe(self, folder: Path) -> str:
         """One sentence: how many clips there are and how they are split."""
         counts = Counter(clip.split for clip in self.scan(folder))
-        listed = ", ".join(f"{counts[split]} {split}" for split in ("train", "validation", "test") if counts[split])
+        listed = ", ".join(
+            f"{counts[split]} {split}" for split in ("train", "validation", "test") if counts[split]
+        )
         return f"A folder of {counts.total()} audio files, split by a hash of their names: {listed}."
 
     def mini(self, folder: Path) -> None:
@@ -92,17 +100,15 @@ class Folder:
     def _splits(self, ids: Sequence[str]) -> dict[str, str]:
         places = {id_: _place(id_) for id_ in ids}
         ordered = sorted(ids, key=lambda id_: (places[id_], id_))
-        splits = {
-            id_: "validation" if place < self.validation else "test" if place < self.validation + self.test else "train"
-            for id_, place in places.items()
-        }
+        bounds = (("validation", self.validation), ("test", self.validation + self.test), ("train", 2))
+        splits = {id_: next(s for s, bound in bounds if place < bound) for id_, place in places.items()}
         # The nearest by hash fill up what is missing: first one for training, then the least for validation.
         if "train" not in splits.values():
             splits[ordered[-1]] = "train"
-        lacking = min(self.minimum_validation, len(ids) - 1) - sum(split == "validation" for split in splits.values())
+        held_out = sum(split == "validation" for split in splits.values())
+        lacking = min(self.minimum_validation, len(ids) - 1) - held_out
         for id_ in [id_ for id_ in ordered if splits[id_] != "validation"][: max(0, lacking)]:
-            if sum(split == "train" for split in splits.values()) > 1 or splits[id_] == "test":
-                splits[id_] = "validation"
+            splits[id_] = "validation"
         return splits
 
     def _write_mini(self, folder: Path) -> None:
@@ -112,7 +118,8 @@ class Folder:
 
 def _place(id_: str) -> float:
     """Where the id falls in [0, 1), evenly over ids."""
-    return int.from_bytes(hashlib.blake2b(id_.encode(), digest_size=8).digest(), "big") / 2**64
+    name = id_.encode(errors="surrogateescape")  # a file name need not be text
+    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") / 2**64
 
 
 def _ids(folder: Path, paths: Sequence[Path]) -> list[str]:

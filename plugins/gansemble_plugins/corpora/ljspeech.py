@@ -16,8 +16,8 @@ HERE = Path(__file__).parent
 class LJSpeech:
     """The corpus in its own layout, ``wavs/*.wav`` and ``metadata.csv``, whole or in part.
 
-    With all 13,100 clips the split is HiFi-GAN's: 150 published ids are held out. A partial copy and the mini corpus
-    hold out every ``validation_every``-th clip, beginning with the first in sorted order.
+    With all 13,100 clips the split is HiFi-GAN's: 150 published ids are held out. A partial copy and the
+    mini corpus hold out every ``validation_every``-th clip, beginning with the first in sorted order.
 
     Args:
         validation_every: for a partial copy [clips].
@@ -47,7 +47,9 @@ class LJSpeech:
         if _has_layout(folder):
             return
         if folder.exists() and any(folder.iterdir()):
-            raise DataError(f"{folder}: holds something, but not {_LAYOUT}; name an empty or a new folder with --data")
+            raise DataError(
+                f"{folder}: holds something, but not {_LAYOUT}; name an empty or a new folder with --data"
+            )
         archive = folder.absolute().parent / self.url.rpartition("/")[2]
         download(self.url, archive, sha256=self.sha256, size=self.archive_bytes, progress=progress)
         unpack(archive, folder, max_bytes=8 << 30, max_files=20_000, inside="LJSpeech-1.1", progress=progress)
@@ -69,11 +71,14 @@ class LJSpeech:
         counts = f"{len(ids) - len(held_out)} train and {len(held_out)} validation clips"
         if held_out == _published(ids):
             return f"LJSpeech, {counts}: HiFi-GAN's published split."
-        part = f"partial copy, {absent} of {absent + len(ids)} listed clips absent" if absent else "short list of clips"
-        return f"LJSpeech ({part}), {counts}: every {self.validation_every}th clip held out, not HiFi-GAN's split."
+        there = f"{len(ids)} of {absent + len(ids)} listed files there"
+        return (
+            f"LJSpeech in part ({there}), {counts}: one in {self.validation_every} held out from the first, "
+            "not HiFi-GAN's published split."
+        )
 
     def mini(self, folder: Path) -> None:
-        """60 short sentences by five voices of eSpeak NG, 22.05 kHz, in LJSpeech's layout; a second call does nothing.
+        """60 short sentences by five voices of eSpeak NG in LJSpeech's layout; a second call does nothing.
 
         Raises:
             DataError: if ``folder`` holds something else, or eSpeak NG is missing.
@@ -100,16 +105,22 @@ def _published(ids: list[str]) -> frozenset[str]:
 def _present(folder: Path) -> tuple[list[str], int]:
     """(ids that have a file, sorted; how many are listed and have none)."""
     if not folder.is_dir():
-        raise DataError(f"{folder}: no such folder; expected {_LAYOUT}; run stage fetch, or name another with --data")
+        raise DataError(
+            f"{folder}: no such folder; expected {_LAYOUT}; run stage fetch, or name another with --data"
+        )
     if not _has_layout(folder):
-        raise DataError(f"{folder}: expected {_LAYOUT}; run stage fetch into an empty folder, or name another with --data")
+        below = folder / "LJSpeech-1.1"
+        advice = "run stage fetch into an empty folder"
+        if _has_layout(below):
+            advice = f"did you mean {below.name}/ inside it (--data {below})"
+        raise DataError(f"{folder}: expected {_LAYOUT}; {advice}, or name another with --data")
     listed = _listed(folder / "metadata.csv")
     there = {path.name for path in (folder / "wavs").iterdir()}
     ids = sorted(id_ for id_ in listed if f"{id_}.wav" in there)
     if not ids:
         raise DataError(
-            f"{folder}: expected {_LAYOUT}; found {len(listed)} lines in metadata.csv and {len(there)} files in wavs, and "
-            "no file for any line; unpack the archive again, or name another folder with --data"
+            f"{folder}: expected {_LAYOUT}; found {len(listed)} lines in metadata.csv, {len(there)} files in "
+            "wavs, and no file for any line; unpack the archive again, or name another folder with --data"
         )
     return ids, len(listed) - len(ids)
 
@@ -117,9 +128,9 @@ def _present(folder: Path) -> tuple[list[str], int]:
 def _listed(path: Path) -> list[str]:
     """The ids of ``metadata.csv``: the first of its columns, which ``|`` parts and nothing quotes."""
     ids: dict[str, int] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
         id_, bar, _ = line.partition("|")
-        if not line:
+        if not line.strip():
             continue
         if not (bar and id_) or "/" in id_ or id_ in ids:
             found = f"{id_!r} again, first on line {ids[id_]}" if id_ in ids else repr(line[:40])

@@ -62,6 +62,8 @@ class MultiResolution(nn.Module):
 class Resolution(nn.Module):
     """Convolutions over one magnitude spectrogram [B, 1, F, L]; three of them halve the frames."""
 
+    window: Tensor
+
     def __init__(self, *, n_fft: int, hop: int, width: int, channels: int, slope: float, window: str) -> None:
         super().__init__()
         if not 0 < width <= n_fft or not 0 < hop <= n_fft:

@@ -25,12 +25,15 @@ def held_pseudo_inverse(spec: AudioSpec, device: torch.device, dtype: torch.dtyp
     """The mel pseudo-inverse [F, mels] whose bins outside the bands repeat the nearest band's centre.
 
     Minimum-norm solutions fade to zero over the outer halves of the first and the last triangle and stay
-    there, so the edge value is taken at those triangles' centres, not at fmin and fmax.
+    there, so the edge value is taken at those triangles' centres, not at fmin and fmax. It overshoots by 2 dB
+    at the last, so every bin is scaled to give back a flat spectrum exactly.
     """
     basis = mel_basis(spec, torch.device("cpu"), torch.float64)
     centres = basis.argmax(1)[basis.amax(1) > 0]
     bins = torch.arange(basis.shape[1]).clamp(int(centres.min()), int(centres.max()))
-    return mel_pseudo_inverse(spec, torch.device("cpu"), torch.float64)[bins].to(device=device, dtype=dtype)
+    inverse = mel_pseudo_inverse(spec, torch.device("cpu"), torch.float64)[bins]
+    flat = (inverse @ basis.sum(1)).clamp_min(0.5)
+    return (inverse / flat[:, None]).to(device=device, dtype=dtype)
 
 
 def log_magnitude(mel: Tensor, spec: AudioSpec, compat: Compat) -> Tensor:

@@ -37,9 +37,10 @@ def download(
     url: str, path: Path, *, sha256: str, size: int | None = None, progress: Progress | None = None,
     attempts: int = 5, timeout_s: float = 30.0,
 ) -> Path:  # fmt: skip
-    """Fetches ``url`` to ``path``, which appears only when whole and checked; a file already there is checked.
+    """Fetches ``url`` to ``path``, which appears only when whole and checked.
 
-    Bytes collect in ``<path>.part``, so an interrupted download goes on where it stopped.
+    A file already there is checked and kept. Bytes collect in ``<path>.part``, so an interrupted download
+    goes on where it stopped.
 
     Args:
         url: http or https.
@@ -51,8 +52,9 @@ def download(
         timeout_s: longest silence of the server [s].
 
     Raises:
-        DataError: if the server cannot be reached, sends a web page instead of a file, or the file has another size
-            or hash than published; the message holds the url, what was expected, what came, and what to do.
+        DataError: if the server cannot be reached, sends a web page instead of a file, or the file has
+            another size or hash than published; the message holds the url, what was expected, what came,
+            and what to do.
         ValueError: if ``url`` is neither http nor https.
     """
     if urlsplit(url).scheme not in ("http", "https"):
@@ -85,13 +87,15 @@ def _collect(
             return _receive(url, part, size, progress, timeout_s)
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DataError(f"{part}: no space left; free some and run again, the download goes on") from error
+                raise DataError(
+                    f"{part}: no space left; free some and run again, the download goes on"
+                ) from error
             failures = 1 if _length(part) > before else failures + 1
             if failures >= attempts:
                 reason = getattr(error, "reason", None) or error
                 raise DataError(
-                    f"{url}: could not be downloaded ({reason}), {_length(part)} bytes so far; run again to go on from "
-                    f"there, or fetch it elsewhere and put it at {part.with_suffix('')}"
+                    f"{url}: could not be downloaded ({reason}), {_length(part)} bytes so far; run again to "
+                    f"go on from there, or fetch it elsewhere and put it at {part.with_suffix('')}"
                 ) from error
             time.sleep(min(30.0, PAUSE_S * 2 ** (failures - 1)))
 
@@ -117,20 +121,25 @@ def _receive(url: str, part: Path, size: int | None, progress: Progress | None, 
             if error.headers.get("Content-Range") == f"bytes */{start}":
                 return
             part.unlink()
-            raise ConnectionError("the server could not go on from the partial file, which was deleted") from error
+            raise ConnectionError(
+                "the server could not go on from the partial file, which was deleted"
+            ) from error
         if error.code >= 500 or error.code in (408, 429):
             raise ConnectionError(f"HTTP {error.code} {error.reason}") from error
-        raise DataError(f"{url}: the server answered HTTP {error.code} {error.reason}; check the address") from error
+        raise DataError(
+            f"{url}: the server answered HTTP {error.code} {error.reason}; check the address"
+        ) from error
     with response:
-        start, total = _announced(response, start)
+        start, total = _announced(response, start, part)
         _refuse_page(url, response.headers.get_content_type(), b"")
         if None not in (size, total) and size != total:
             raise DataError(f"{url}: expected a file of {size} bytes, got one of {total}; {_CHANGED}")
         with part.open("r+b" if start else "wb") as out:
             out.seek(start)
             done = _copy(url, response, out, start, total or size, progress)
-    if total is not None and done < total:
-        raise ConnectionError(f"the connection closed after {done} of {total} bytes")
+    expected = total or size
+    if expected is not None and done < expected:
+        raise ConnectionError(f"the connection closed after {done} of {expected} bytes")
 
 
 def _copy(
@@ -150,13 +159,14 @@ def _copy(
     return done
 
 
-def _announced(response: http.client.HTTPResponse, start: int) -> tuple[int, int | None]:
+def _announced(response: http.client.HTTPResponse, start: int, part: Path) -> tuple[int, int | None]:
     """(where the answer starts, length of the whole file or None): 206 goes on, 200 starts again."""
     length = response.headers.get("Content-Length")
     if response.status != 206:
         return 0, int(length) if length and length.isdigit() else None
     found = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     if not found or int(found[1]) != start:
+        part.unlink(missing_ok=True)
         raise ConnectionError(f"asked for bytes from {start}, got {response.headers.get('Content-Range')!r}")
     return start, None if found[2] == "*" else int(found[2])
 
@@ -165,11 +175,11 @@ _CHANGED = "the publisher changed the file or the address leads elsewhere: compa
 
 
 def _refuse_page(url: str, content_type: str, head: bytes) -> None:
-    head = head[:64].lstrip().lower()
-    if content_type in ("text/html", "application/xhtml+xml") or head.startswith((b"<!doctype html", b"<html")):
+    page = head[:64].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    if page or content_type in ("text/html", "application/xhtml+xml"):
         raise DataError(
-            f"{url}: expected a file, got a web page (an error page, a login or a moved file); open the address in a "
-            "browser, or fetch the file elsewhere"
+            f"{url}: expected a file, got a web page (an error page, a login or a moved file); open the "
+            "address in a browser, or fetch the file elsewhere"
         )
 
 
@@ -196,7 +206,9 @@ def _alone(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise DataError(f"{path}: another process is downloading this file; wait for it, then run again") from error
+            raise DataError(
+                f"{path}: another process is downloading this file; wait for it, then run again"
+            ) from error
         except OSError:
             pass  # a network disk without locks: the hash still guards the result
         try:
@@ -206,26 +218,35 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def unpack(
-    archive: Path, folder: Path, *, max_bytes: int, max_files: int, inside: str = "", progress: Progress | None = None
+    archive: Path,
+    folder: Path,
+    *,
+    max_bytes: int,
+    max_files: int,
+    inside: str = "",
+    progress: Progress | None = None,
 ) -> Path:
     """Unpacks a tar (plain, gz, bz2, xz) or zip into ``folder``, which appears only when all of it is there.
 
-    Only regular files and folders are made. Links, devices, absolute names and ``..`` are refused, not repaired.
+    Only regular files and folders are made; links, devices, absolute names and ``..`` are refused.
 
     Args:
         archive: the file to unpack.
         folder: must not exist or be empty.
         max_bytes: most bytes the archive may hold unpacked [bytes].
         max_files: most files and folders it may hold.
-        inside: only what is below this folder of the archive, without it: the archive's top folder becomes ``folder``.
+        inside: only what is below this folder of the archive, without it: the archive's top folder becomes
+            ``folder``.
         progress: called with the bytes written so far.
 
     Raises:
-        DataError: if the archive is damaged, too large, or holds anything but plain files and folders, or if ``folder``
-            holds something already.
+        DataError: if the archive is damaged, too large, or holds anything but plain files and folders, or
+            if ``folder`` holds something already.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DataError(f"{folder}: cannot unpack {archive.name} here, it holds something already; move it away")
+        raise DataError(
+            f"{folder}: cannot unpack {archive.name} here, it holds something already; move it away"
+        )
     count = written = kept = 0
     with staged(folder) as root, _readable(archive):
         for name, stream in _members(archive):
@@ -245,13 +266,18 @@ def unpack(
                 while chunk := stream.read(CHUNK_BYTES):
                     written += len(chunk)
                     if written > max_bytes:
-                        raise DataError(f"{archive}: holds more than {max_bytes} bytes unpacked; not unpacked")
+                        raise DataError(
+                            f"{archive}: holds more than {max_bytes} bytes unpacked; not unpacked"
+                        )
                     out.write(chunk)
                     if progress:
                         progress(written, None)
         if not kept:
             raise DataError(f"{archive}: holds no files{f' below {inside}/' if inside else ''}")
     return folder
+
+
+_DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError)
 
 
 @contextmanager
@@ -261,10 +287,12 @@ def _readable(archive: Path) -> Iterator[None]:
         yield
     except FileExistsError as error:
         raise DataError(f"{archive}: holds {error.filename!r} twice; not unpacked") from error
-    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError) as error:
+    except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(f"{archive}: no space left to unpack it; free some and run again") from error
-        raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and download it again") from error
+        raise DataError(
+            f"{archive}: cannot be unpacked ({error}); delete it and download it again"
+        ) from error
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
@@ -317,17 +345,20 @@ def _place(archive: Path, root: Path, relative: PurePosixPath) -> Path:
 
 
 def _refuse(archive: Path, name: str, why: str) -> None:
-    raise DataError(f"{archive}: {name!r} {why}; only plain files and folders are unpacked. Do not trust this archive")
+    raise DataError(
+        f"{archive}: {name!r} {why}; only plain files and folders are unpacked. Do not trust this archive"
+    )
 
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside ``folder`` that takes its name when the block ends, and is deleted if it raises.
+    """A temporary folder beside ``folder`` that takes its name when the block ends; deleted if it raises.
 
     Raises:
         DataError: if ``folder`` holds something by then.
     """
-    folder = Path(os.path.realpath(folder))  # a link to another disk: stay on that disk, so that a rename is enough
+    # Through a link to another disk: beside the real folder, a rename is enough.
+    folder = Path(os.path.realpath(folder))
     folder.parent.mkdir(parents=True, exist_ok=True)
     prefix = f".{folder.name}.{socket.gethostname()}."
     for left in folder.parent.iterdir():
@@ -342,7 +373,9 @@ def staged(folder: Path) -> Iterator[Path]:
         try:
             temporary.replace(folder)
         except OSError as error:
-            raise DataError(f"{folder}: could not be put in place ({error.strerror}); move what is there away") from error
+            raise DataError(
+                f"{folder}: could not be put in place ({error.strerror}); move what is there away"
+            ) from error
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
@@ -354,5 +387,5 @@ def _alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     except PermissionError:
-        return True
+        pass
     return True

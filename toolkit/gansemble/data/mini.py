@@ -1,6 +1,6 @@
-"""Small corpora made offline: speech by eSpeak NG, harmonic notes by numpy, and folders of them. Imports no torch.
+"""Small corpora made offline: speech by eSpeak NG, harmonic notes by numpy, and folders of them. No torch.
 
-The speech is for trying a recipe, not for research. Run as a module, this file is the child process that speaks.
+The speech is for trying a recipe, not for research. Run as a module, this file is the process that speaks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,13 @@ VOICES = (
 )
 
 
-def speech(sentences: Sequence[str], *, voices: Sequence[Voice] = VOICES, sample_rate: int = 22050) -> list[np.ndarray]:
+def speech(
+    sentences: Sequence[str], *, voices: Sequence[Voice] = VOICES, sample_rate: int = 22050
+) -> list[np.ndarray]:
     """Each sentence spoken by the next voice in turn, float32 [T] at ``sample_rate`` [Hz].
 
-    The same list gives the same samples every time. What the library says depends on what it said before, so a fresh
-    process speaks each list; that also keeps a crash of the library away from this one.
+    The same list gives the same samples every time. What the library says depends on what it said before,
+    so a fresh process speaks each list; that also keeps a crash of the library away from this one.
 
     Raises:
         DataError: if eSpeak NG is not installed, cannot be loaded or cannot speak a voice.
@@ -75,11 +77,13 @@ def speech(sentences: Sequence[str], *, voices: Sequence[Voice] = VOICES, sample
     return [resample(each[np.newaxis], answer["sample_rate"], sample_rate)[0] for each in spoken]
 
 
-def notes(pitches: Sequence[int], *, sample_rate: int, seconds: float = 1.0, seed: int = 0) -> list[np.ndarray]:
-    """One harmonic note for each MIDI number (69 is 440 Hz), float32 [T], peak 0.5, the timbre drawn from ``seed``.
+def notes(
+    pitches: Sequence[int], *, sample_rate: int, seconds: float = 1.0, seed: int = 0
+) -> list[np.ndarray]:
+    """A harmonic note for each MIDI number (69 is 440 Hz), float32 [T], peak 0.5; ``seed`` sets the timbre.
 
-    A 10 ms attack, partials that fade the faster the higher they are, a 50 ms release, and noise at -60 dB, so that the
-    spectrum has no cliff above the last partial.
+    A 10 ms attack, partials that fade the faster the higher they are, a 50 ms release, and noise at -60 dB,
+    so that the spectrum has no cliff above the last partial.
     """
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     made = []
@@ -98,7 +102,7 @@ def notes(pitches: Sequence[int], *, sample_rate: int, seconds: float = 1.0, see
 
 
 def build(folder: Path, stamp: str, write: Callable[[Path], None]) -> None:
-    """Calls ``write`` on a temporary folder that becomes ``folder`` when complete; does nothing when it is there already.
+    """Fills ``folder`` by ``write``, in a temporary folder that is renamed; does nothing when that is done.
 
     Args:
         folder: where the mini corpus belongs.
@@ -108,20 +112,30 @@ def build(folder: Path, stamp: str, write: Callable[[Path], None]) -> None:
     Raises:
         DataError: if ``folder`` holds anything but a mini corpus.
     """
-    mark = folder / MARK
-    if mark.is_file():
-        made = json.loads(mark.read_text(encoding="utf-8"))
-        sizes = made.get("bytes", {})
-        if made.get("stamp") == stamp and all(_size(folder / name) == size for name, size in sizes.items()):
-            return
-    elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DataError(f"{folder}: holds something that is not a mini corpus; name another folder with --data")
-    with staged(folder) as temporary:
-        write(temporary)
-        sizes = {str(p.relative_to(temporary)): _size(p) for p in sorted(temporary.rglob("*")) if p.is_file()}
-        (temporary / MARK).write_text(json.dumps({"stamp": stamp, "bytes": sizes}), encoding="utf-8")
-        if mark.is_file():
-            _clear(folder)
+    if _complete(folder, stamp):
+        return
+    ours = (folder / MARK).is_file()
+    if not ours and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(f"{folder}: holds something that is no mini corpus; name another folder with --data")
+    try:
+        with staged(folder) as temporary:
+            write(temporary)
+            names = sorted(path for path in temporary.rglob("*") if path.is_file())
+            sizes = {str(path.relative_to(temporary)): _size(path) for path in names}
+            (temporary / MARK).write_text(json.dumps({"stamp": stamp, "bytes": sizes}), encoding="utf-8")
+            if ours:
+                _clear(folder)
+    except DataError:
+        if not _complete(folder, stamp):  # else another process was faster, and made the same
+            raise
+
+
+def _complete(folder: Path, stamp: str) -> bool:
+    if not (folder / MARK).is_file():
+        return False
+    made = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    sizes = made["bytes"].items()
+    return made["stamp"] == stamp and all(_size(folder / name) == size for name, size in sizes)
 
 
 def _size(path: Path) -> int:
@@ -131,8 +145,9 @@ def _size(path: Path) -> int:
 def _clear(folder: Path) -> None:
     """Deletes the files of an older mini corpus, and only those."""
     made = json.loads((folder / MARK).read_text(encoding="utf-8"))
-    for name in [*made.get("bytes", {}), MARK]:
-        (folder / name).unlink(missing_ok=True)
+    for name in [*made["bytes"], MARK]:
+        if ".." not in Path(name).parts and not Path(name).is_absolute():
+            (folder / name).unlink(missing_ok=True)
     for left in sorted((p for p in folder.rglob("*") if p.is_dir()), reverse=True):
         if not any(left.iterdir()):
             left.rmdir()
@@ -147,20 +162,20 @@ _UTF8 = 1
 _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
-def _speak(sentences: Sequence[str], voices: Sequence[Voice]) -> Iterator[bytes | int]:
-    """The library's sample rate [Hz], then each sentence as int16."""
+def _speak(sentences: Sequence[str], voices: Sequence[Voice]) -> tuple[int, list[bytes]]:
+    """The library's sample rate [Hz], and each sentence as int16."""
     try:
         import espeakng_loader
 
         library = ctypes.CDLL(espeakng_loader.get_library_path())
-        # A path of more than 160 characters would not fit into the library's buffer, so it is told a relative one.
+        # A path of more than 160 characters would not fit into the library's buffer: tell it a relative one.
         os.chdir(Path(espeakng_loader.get_data_path()).parent)
     except (ImportError, OSError, RuntimeError) as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from None
     rate = library.espeak_Initialize(_SYNCHRONOUS, 0, b".", _DO_NOT_EXIT)
     if rate <= 0:
         raise SystemExit("espeak_Initialize failed: the library does not find its data")
-    yield rate
+    spoken: list[bytes] = []
     chunks: list[bytes] = []
 
     @_CALLBACK
@@ -182,13 +197,14 @@ def _speak(sentences: Sequence[str], voices: Sequence[Voice]) -> Iterator[bytes 
         if library.espeak_Synth(text, ctypes.c_size_t(len(text)), 0, 0, 0, _UTF8, None, None):
             raise SystemExit(f"eSpeak NG cannot speak {sentence!r}")
         library.espeak_Synchronize()
-        yield b"".join(chunks)
+        spoken.append(b"".join(chunks))
         chunks.clear()
+    return rate, spoken
 
 
 def _child() -> None:
     request = json.load(sys.stdin)
-    rate, *spoken = _speak(request["sentences"], [Voice(**voice) for voice in request["voices"]])
+    rate, spoken = _speak(request["sentences"], [Voice(**voice) for voice in request["voices"]])
     head = json.dumps({"sample_rate": rate, "lengths": [len(each) // 2 for each in spoken]})
     sys.stdout.buffer.write(head.encode() + b"\n" + b"".join(spoken))
 

@@ -312,7 +312,7 @@ class Trainer:
             listed = "\n  ".join(f"{key}: {before} -> {after}" for key, before, after in blocking)
             raise CheckpointError(
                 f"{self.exp}: step {saved.step} was trained under a recipe that differs:\n  {listed}\n"
-                "go on under the new one with --allow-change, begin again with --force train (the old run is set aside), "
+                "go on under the new one with --allow-change, begin again with --force (the old run is set aside), "
                 "or give the new one another --exp"
             )
 

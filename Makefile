@@ -1,0 +1,42 @@
+# Everything works on a bare clone, without root: each target sets up what it needs.
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: install demo test check recipes bench clean help
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "gansemble needs Python 3.11 or newer, got " + sys.version.split()[0] + "; set PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing gansemble into $(VENV) (a few minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[mini,test,dev]'
+	@touch $@
+
+install: $(STAMP)  ## virtual environment and installation
+
+demo: $(STAMP)  ## the SpecDiff recipe on a small corpus made offline, in about a minute
+	./egs/ljspeech/specdiff/run.sh --mini
+
+test: $(STAMP)  ## the tests
+	$(BIN)/python -m pytest
+
+check: $(STAMP)  ## ruff, mypy, recipes, and shellcheck where it is installed
+	$(BIN)/ruff check toolkit plugins tests tools benchmarks
+	$(BIN)/ruff format --check toolkit plugins tests tools benchmarks
+	$(BIN)/mypy
+	$(BIN)/python tools/check_recipes.py
+	@if command -v shellcheck >/dev/null; then shellcheck -x egs/*/*/run.sh egs/_shared/recipe.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
+
+recipes: $(STAMP)  ## every recipe with --mini, all stages
+	$(BIN)/python tools/run_recipes.py
+
+bench: $(STAMP)  ## the benchmarks, with their ratios
+	$(BIN)/python -m benchmarks
+
+clean:  ## remove the virtual environment and what the recipes made
+	rm -rf $(VENV) egs/*/*/exp egs/*/*/dump egs/*/*/data

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# HiFi-GAN on LJSpeech: mel spectrogram to waveform with multi-period and multi-scale discriminators.
+recipe_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034  # read by the stage runner
+config=conf/v1.yaml
+# shellcheck source=../../_shared/recipe.sh
+. "$recipe_dir/../../_shared/recipe.sh"

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# StandardDiff-GAN on LJSpeech: HiFi-GAN whose discriminators see real and fake through white forward diffusion.
+recipe_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034  # read by the stage runner
+config=conf/v1.yaml
+# shellcheck source=../../_shared/recipe.sh
+. "$recipe_dir/../../_shared/recipe.sh"

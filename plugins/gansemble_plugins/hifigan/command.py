@@ -1,0 +1,23 @@
+"""``gansemble import hifigan``: published checkpoints become an experiment, to synthesise with or to fine-tune."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+PATH = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+@click.command("hifigan")
+@click.option("--generator", "generator_file", type=PATH, required=True, help="The published g_… file.")
+@click.option("--discriminators", "discriminator_file", type=PATH, help="The published do_… file, for fine-tuning.")
+@click.option("--config", type=PATH, required=True, help="The published config.json.")
+@click.option("--exp", type=click.Path(path_type=Path), required=True, help="Experiment folder to make.")
+def command(generator_file: Path, discriminator_file: Path | None, config: Path, exp: Path) -> None:
+    """Import a checkpoint in the published HiFi-GAN format."""
+    from gansemble_plugins.hifigan import published
+
+    recipe = published.write_experiment(generator_file, discriminator_file, config, exp)
+    click.echo(f"{exp}: ready; synthesise with gansemble synthesise --exp {exp} --input FILES --output DIR")
+    click.echo(f"fine-tune with gansemble train {recipe} --exp {exp} --data CORPUS after stages 0 to 2, with plan.steps set")

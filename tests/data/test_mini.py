@@ -1,0 +1,79 @@
+"""Speech and notes made offline: the same every time, and folders of them that appear whole."""
+
+import numpy as np
+import pytest
+
+from gansemble.data.mini import MARK, VOICES, Voice, build, notes, speech
+from gansemble.errors import DataError
+
+SENTENCES = ["The kettle sang on the stove.", "Two boats drifted past."]
+
+
+def test_speech_is_the_same_every_time_and_sounds():
+    pytest.importorskip("espeakng_loader")
+    one, two = speech(SENTENCES), speech(SENTENCES)
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    assert all(1 < len(audio) / 22050 < 3 and 0.1 < np.abs(audio).max() <= 1 for audio in one)
+
+
+def test_speech_is_resampled_and_follows_its_voice():
+    pytest.importorskip("espeakng_loader")
+    voices = [Voice("gmw/en-US", words_per_minute=120), Voice("gmw/en-US", words_per_minute=240)]
+    slow, fast = speech([SENTENCES[0]] * 2, voices=voices, sample_rate=16000)
+    assert slow.dtype == np.float32
+    assert 1.5 < len(slow) / len(fast) < 2.5
+    assert 1 < len(slow) / 16000 < 4
+
+
+def test_missing_espeak_names_the_extra(tmp_path, monkeypatch):
+    (tmp_path / "espeakng_loader.py").write_text("raise ImportError('not here')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(DataError, match=r"not here.*pip install 'gansemble\[mini\]'"):
+        speech(SENTENCES)
+
+
+def test_unknown_voice_is_named():
+    pytest.importorskip("espeakng_loader")
+    with pytest.raises(DataError, match="no voice 'klingon-77'"):
+        speech(SENTENCES, voices=[VOICES[0], Voice("klingon-77")])
+
+
+def test_notes_have_their_pitch_and_depend_only_on_the_seed():
+    low, high = notes([57, 69], sample_rate=16000, seconds=1.0, seed=3)
+    spectrum = np.abs(np.fft.rfft(low * np.hanning(16000)))
+    assert spectrum.argmax() % 220 == 0  # 1 Hz bins
+    assert low.shape == high.shape == (16000,) and np.abs(high).max() == pytest.approx(0.5)
+    assert np.array_equal(low, notes([57, 69], sample_rate=16000, seed=3)[0])
+    assert not np.array_equal(low, notes([57, 69], sample_rate=16000, seed=4)[0])
+
+
+def test_folder_is_built_once_and_again_when_a_file_is_lost_or_the_stamp_changes(tmp_path):
+    calls = []
+
+    def write(folder):
+        calls.append(folder)
+        (folder / "wavs").mkdir()
+        (folder / "wavs" / "a").write_text(str(len(calls)))
+
+    folder = tmp_path / "corpus"
+    build(folder, "v1", write)
+    build(folder, "v1", write)
+    assert len(calls) == 1 and sorted(path.name for path in folder.iterdir()) == [MARK, "wavs"]
+    (folder / "wavs" / "a").unlink()
+    build(folder, "v1", write)
+    build(folder, "v2", write)
+    assert (folder / "wavs" / "a").read_text() == "3"
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "mine.wav").write_text("keep")
+    with pytest.raises(DataError, match="no mini corpus"):
+        build(tmp_path, "v1", lambda folder: None)
+    assert (tmp_path / "mine.wav").read_text() == "keep"
+
+
+def test_failing_writer_leaves_nothing(tmp_path):
+    with pytest.raises(ZeroDivisionError):
+        build(tmp_path / "corpus", "v1", lambda folder: 1 / 0)
+    assert list(tmp_path.iterdir()) == []

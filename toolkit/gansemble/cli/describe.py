@@ -1,0 +1,122 @@
+"""``describe``."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from typing import Any
+
+import click
+
+from gansemble.errors import PluginError, near
+from gansemble.registry import KINDS
+
+
+@click.command()
+@click.argument("kind")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def describe(kind: str, name: str, as_json: bool) -> None:
+    """Show what a part is: its parameters with types, defaults and documentation, where it is written, how large it is."""
+    from gansemble import plugins
+
+    if kind not in KINDS:
+        raise PluginError(f"no kind {kind!r}{near(kind, KINDS)}; kinds: {', '.join(KINDS)}")
+    entry = plugins.registry().get(kind, name)
+    facts = _facts(entry)
+    if as_json:
+        click.echo(json.dumps(facts, indent=1, default=str))
+        return
+    click.echo(click.style(f"{kind} {entry.name}", bold=True) + f" ({entry.plugin}): {entry.summary}")
+    click.echo(f"{facts['file']}:{facts['line']}  {entry.target}\n")
+    if facts["text"]:
+        click.echo(facts["text"] + "\n")
+    for row in facts["parameters"]:
+        default = "" if row["default"] is inspect.Parameter.empty else f" = {row['default']!r}"
+        if row["supplied"]:
+            default = " (supplied by the toolkit)"
+        click.echo(f"  {row['name']}: {row['type']}{default}" + (f"\n      {row['text']}" if row["text"] else ""))
+    for key in ("paper", "contract", "sizes"):
+        if facts[key]:
+            click.echo(f"\n{key}: {facts[key]}")
+
+
+def _facts(entry: Any) -> dict[str, Any]:
+    from gansemble.recipe import types
+    from gansemble.recipe.check import SUPPLIED
+
+    target = entry.load()
+    text = inspect.getdoc(target) or ""
+    documented = _documented(text)
+    parameters, hints = types.signature(target), types.hints(target)
+    rows = [
+        {"name": name, "type": types.show(hints.get(name, Any)), "default": p.default, "text": documented.get(name, ""),
+         "supplied": name in SUPPLIED and p.default is p.empty}
+        for name, p in parameters.items()
+    ]  # fmt: skip
+    module = inspect.getmodule(target)
+    return {
+        "kind": entry.kind, "name": entry.name, "plugin": entry.plugin, "summary": entry.summary, "target": entry.target,
+        "file": inspect.getsourcefile(target), "line": inspect.getsourcelines(target)[1], "text": re.split(r"\n\s*Args:", text)[0].strip(),
+        "parameters": rows, "paper": _paper(module, target), "contract": _contract(target, parameters), "sizes": _size(target, parameters),
+    }  # fmt: skip
+
+
+def _documented(text: str) -> dict[str, str]:
+    """Parameter descriptions from an ``Args:`` block; one line may document several."""
+    block = re.search(r"Args:\n((?:[ \t]+.*\n?|\n(?=[ \t]))+)", text)
+    found: dict[str, str] = {}
+    current: list[str] = []
+    for line in block.group(1).splitlines() if block else ():
+        start = re.match(r"\s{4}(\w[\w, ]*): (.*)", line)
+        if start:
+            current = [name.strip() for name in start.group(1).split(",")]
+            found |= dict.fromkeys(current, start.group(2))
+        elif line.strip():
+            for name in current:
+                found[name] += " " + line.strip()
+        else:
+            break
+    return found
+
+
+def _paper(module: Any, target: Any) -> str:
+    """The first citation in the docstrings of the part, its module or its plugin."""
+    import sys
+
+    package = sys.modules.get(module.__package__) if module else None
+    for text in (inspect.getdoc(target), inspect.getdoc(module), inspect.getdoc(package)):
+        found = re.search(r"\(([^()]*(?:19|20)\d\d[^()]*)\)", text or "")
+        if found:
+            return found.group(1)
+    return ""
+
+
+def _contract(target: Any, parameters: Any) -> dict[str, Any]:
+    import dataclasses
+
+    from gansemble.audio.spec import AudioSpec
+
+    if not hasattr(target, "contract"):
+        return {}
+    filled = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
+    contract = target.contract(filled | {"audio": AudioSpec()})
+    return {k: sorted(v) if isinstance(v, frozenset) else v for k, v in dataclasses.asdict(contract).items() if v}
+
+
+def _size(target: Any, parameters: Any) -> dict[str, int]:
+    """Parameters of the default construction, as trained and with weight norms folded, where the part is a network."""
+    import torch
+    from torch import nn
+
+    from gansemble.audio.spec import AudioSpec
+    from gansemble.synthesis import fold
+
+    if not (inspect.isclass(target) and issubclass(target, nn.Module)):
+        return {}
+    supplied = {"audio": AudioSpec(), "batch_size": 16, "seed": 0}
+    with torch.device("cpu"):
+        network = target(**{name: value for name, value in supplied.items() if name in parameters})
+    trained = sum(p.numel() for p in network.parameters())
+    return {"parameters": trained, "folded": sum(p.numel() for p in fold(network).parameters())} if trained else {}

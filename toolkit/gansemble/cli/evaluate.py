@@ -1,0 +1,38 @@
+"""``evaluate`` and ``report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gansemble.cli.common import PATH, Run, default_jobs, jobs_option, say, stage_options
+from gansemble.files import sha256
+from gansemble.stages import Project
+
+
+@click.command()
+@stage_options
+@jobs_option
+def evaluate(project: Project, force: bool, dry_run: bool, jobs: int | None) -> None:
+    """Stage 5: score the generated clips against their references, file by file."""
+    run = Run(project, "evaluate", force, dry_run)
+    if run.needed:
+        from gansemble.evaluation import runner
+
+        path = runner.evaluate(project, default_jobs(jobs), say)
+        run.done([path, path.with_name("scores.jsonl")], sha256(path.with_name("scores.jsonl"))[:16])
+
+
+@click.command()
+@stage_options
+@click.option("--compare", type=PATH, multiple=True, help="Another experiment to show beside this one; may be repeated.")
+def report(project: Project, force: bool, dry_run: bool, compare: tuple[Path, ...]) -> None:
+    """Stage 6: write report/index.html, one self-contained page with audio, spectrograms, curves and tables."""
+    run = Run(project, "report", force or bool(compare), dry_run)
+    if run.needed:
+        from gansemble.evaluation import report as page
+
+        path = page.write(project, [Project.recall(exp.resolve()) for exp in compare])
+        run.done([path], sha256(path)[:16])
+        say(f"open {path}")

@@ -1,0 +1,46 @@
+"""``import``: a group that plugins add their published formats to."""
+
+from __future__ import annotations
+
+import click
+
+from gansemble.errors import near
+
+
+class Formats(click.Group):
+    """A group filled by plugins' ``gansemble_commands`` hooks, on use."""
+
+    _filled = False
+
+    def _fill(self) -> None:
+        if self._filled:
+            return
+        self._filled = True
+        import logging
+
+        from gansemble import plugins
+        from gansemble.cli import PluginTarget, group
+
+        for plugin in plugins.load().manager.get_plugins():
+            if hasattr(plugin, "gansemble_commands"):
+                try:
+                    plugin.gansemble_commands(group=PluginTarget(group))
+                except Exception as error:
+                    logging.getLogger(__name__).warning("a plugin's commands could not be added: %s", error)
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        self._fill()
+        return super().list_commands(context)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        self._fill()
+        command = super().get_command(context, name)
+        if command is None:
+            known = self.list_commands(context)
+            raise click.UsageError(f"no import format {name!r}{near(name, known)}; formats: {', '.join(known)}")
+        return command
+
+
+@click.group(cls=Formats)
+def imports() -> None:
+    """Turn published checkpoints into experiments that synthesise and fine-tune here."""

@@ -1,0 +1,66 @@
+"""``plugins list`` and ``plugins doctor``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from gansemble.registry import KINDS
+
+
+@click.group()
+def plugins() -> None:
+    """List plugins and parts, and say what is wrong with them."""
+
+
+@plugins.command("list")
+@click.option("--kind", type=click.Choice(KINDS), help="Only parts of this kind.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def list_(kind: str | None, as_json: bool) -> None:
+    """List every part by kind, with its plugin and summary; imports none of them."""
+    from gansemble import plugins as loading
+
+    registry = loading.registry()
+    entries = registry.entries(kind)
+    if as_json:
+        fields = ("kind", "name", "plugin", "target", "summary", "since")
+        rows = [{key: getattr(entry, key) for key in fields} | {"example": dict(entry.example)} for entry in entries]
+        click.echo(json.dumps({"parts": rows, "broken": sorted(registry.broken)}, indent=1))
+        return
+    width = max((len(entry.name) for entry in entries), default=0)
+    plugin_width = max((len(entry.plugin) for entry in entries), default=0)
+    previous = None
+    for entry in entries:
+        if entry.kind != previous:
+            click.echo(("\n" if previous else "") + click.style(entry.kind, bold=True))
+            previous = entry.kind
+        click.echo(f"  {entry.name:{width}}  {entry.plugin:{plugin_width}}  {entry.summary}")
+    for name, broken in registry.broken.items():
+        click.echo(f"\nbroken: {name} ({type(broken.error).__name__}: {broken.error}); see gansemble plugins doctor", err=True)
+
+
+@plugins.command()
+def doctor() -> None:
+    """Show broken plugins with their tracebacks, names given twice, and switched-off plugins; exits 1 when any is broken."""
+    from gansemble import plugins as loading
+
+    registry = loading.registry()
+    for name, reason in registry.disabled.items():
+        click.echo(f"off: {name} (by {reason})")
+    for kind, name, given in registry.ambiguous():
+        choices = ", ".join(f"{plugin}/{name}" for plugin in given)
+        click.echo(f"ambiguous: {kind} {name!r} is given by {len(given)} plugins; recipes must say one of {choices}")
+    missing = []
+    for entry in registry.entries():
+        try:
+            entry.load()
+        except Exception as error:
+            missing.append(entry)
+            click.echo(f"missing: {entry.kind} {entry.plugin}/{entry.name}: {error}")
+    for broken in registry.broken.values():
+        click.echo(f"broken: {broken.plugin}\n{broken.traceback}")
+    count = len({entry.plugin for entry in registry.entries()})
+    click.echo(f"{len(registry.entries())} parts of {count} plugins; {len(registry.broken)} broken plugins, {len(missing)} missing targets")
+    if registry.broken or missing:
+        raise SystemExit(1)

@@ -1,0 +1,31 @@
+"""``status``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gansemble.cli.common import PATH
+from gansemble.stages import Ledger, Project
+
+
+@click.command()
+@click.argument("exp", type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def status(exp: Path, as_json: bool) -> None:
+    """Show each stage of the experiment folder EXP: done, stale (and why), or missing."""
+    project = Project.recall(exp.resolve())
+    states = Ledger(project).states()
+    if as_json:
+        rows = [{"stage": s.stage.number, "name": s.stage.name, "state": s.word, "reasons": list(s.reasons)} for s in states]
+        click.echo(json.dumps(rows, indent=1))
+        return
+    click.echo(f"recipe {project.recipe}\ndata   {project.data}\npacked {project.dump}\n")
+    for state in states:
+        when = f" {state.record['finished']}, {state.record['seconds']:.1f} s" if state.record and state.word == "done" else ""
+        colour = {"done": "green", "stale": "yellow", "missing": "red"}[state.word]
+        click.echo(f"{state.stage.number} {state.stage.name:11} " + click.style(f"{state.word:8}", fg=colour) + when)
+        for reason in state.reasons:
+            click.echo(f"{'':14}{reason}")

@@ -1,0 +1,91 @@
+"""``synthesise``: stage 4 with a recipe, or any files with ``--input``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from gansemble.cli.common import PATH, Run, say, set_option
+from gansemble.errors import DataError, GansembleError
+from gansemble.stages import Project
+
+FORMATS = click.Choice(["pcm16", "pcm24", "float"])
+
+
+@click.command()
+@click.argument("recipe", type=PATH, required=False)
+@set_option
+@click.option("--exp", type=PATH, help="Experiment folder.")
+@click.option("--data", type=PATH, help="Corpus folder (stage 4).")
+@click.option("--dump", type=PATH, help="Packed data (stage 4).")
+@click.option("--force", is_flag=True, help="Run even if up to date.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--input", "inputs", type=PATH, multiple=True, help="Audio files, .npy log-mels [mels, frames], or folders of them.")
+@click.option("--output", type=PATH, help="Folder for the waveforms of --input.")
+@click.option("--format", "sample_format", type=FORMATS, default="pcm16", show_default=True, help="Sample format of --input's waveforms.")
+@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Which checkpoint --input uses.")
+@click.option("--chunk-seconds", type=float, default=10.0, show_default=True, help="Length made at a time; memory grows with it.")
+@click.option("--resample", is_flag=True, help="Resample inputs of another rate instead of refusing them.")
+def synthesise(
+    recipe: Path | None, overrides: tuple[str, ...], exp: Path | None, data: Path | None, dump: Path | None, force: bool, dry_run: bool,
+    inputs: tuple[Path, ...], output: Path | None, sample_format: str, checkpoint: str, chunk_seconds: float, resample: bool,
+) -> None:  # fmt: skip
+    """Generate waveforms.
+
+    With RECIPE: stage 4, copy-synthesis of the held-out clips into exp/<name>/samples. With --exp, --input and
+    --output: copy-synthesis of any audio, or waveforms of mel spectrograms.
+    """
+    if inputs:
+        if exp is None or output is None:
+            raise click.UsageError("--input needs --exp and --output")
+        _files(exp, inputs, output, sample_format, checkpoint, chunk_seconds, resample)
+        return
+    if recipe is None:
+        raise click.UsageError("expected RECIPE (stage 4), or --exp, --input and --output")
+    run = Run(Project.of(recipe, overrides, exp, data, dump), "synthesise", force, dry_run)
+    if run.needed:
+        from gansemble.evaluation import runner
+
+        path = runner.synthesise(run.project, say)
+        from gansemble.files import sha256
+
+        run.done([path], sha256(path)[:16])
+
+
+def _files(exp: Path, inputs: tuple[Path, ...], output: Path, sample_format: str, which: str, chunk: float, resample: bool) -> None:
+    from gansemble import synthesis
+    from gansemble.audio import files
+
+    sources = [found for path in inputs for found in _expand(path, files)]
+    loaded = synthesis.load(exp, which, warn=lambda text: click.echo(f"warning: {text}", err=True))
+    say(f"generator of step {loaded.step}, {loaded.source}")
+    failed = []
+    for source, name in sources:
+        target = output / f"{name}.wav"
+        if target.resolve() == source.resolve():
+            raise GansembleError(f"{target}: the output would overwrite its input; give another --output")
+        try:
+            facts = synthesis.synthesise_file(loaded, source, target, sample_format, chunk, resample)
+        except DataError as error:
+            failed.append(str(error))
+            click.echo(f"error: {error}", err=True)
+            continue
+        note = f", {facts['clipped']} samples clipped" if facts["clipped"] else ""
+        say(f"{target}: {facts['seconds']:.2f} s, {facts['seconds'] / max(1e-9, facts['took']):.1f} x real time{note}")
+    (output / "synthesis.json").write_text(json.dumps({"exp": str(exp), "step": loaded.step, "files": len(sources) - len(failed)}))
+    if failed:
+        raise GansembleError(f"{len(failed)} of {len(sources)} inputs could not be used; the others are in {output}")
+
+
+def _expand(path: Path, files) -> list[tuple[Path, str]]:  # type: ignore[no-untyped-def]
+    """(file, output name) of an input; a folder's sub-folders are kept in the names."""
+    if path.is_dir():
+        found = sorted([*files.find(path), *path.rglob("*.npy")])
+        if not found:
+            raise DataError(f"{path}: no audio or .npy file here")
+        return [(item, str(item.relative_to(path).with_suffix(""))) for item in found]
+    if not path.is_file():
+        raise DataError(f"{path}: no such file or folder")
+    return [(path, path.stem)]

@@ -1,0 +1,199 @@
+"""Stages 4 and 5: copy-synthesis of the held-out clips, and their scores file by file."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gansemble.audio import files
+from gansemble.data.segments import Packed
+from gansemble.errors import DataError, GansembleError
+from gansemble.evaluation.statistics import summarise
+from gansemble.files import write_atomically
+from gansemble.recipe import check
+from gansemble.recipe.check import Recipe
+from gansemble.stages import Project
+
+
+def synthesise(project: Project, say: Callable[[str], None]) -> Path:
+    """Writes ``samples/<split>/<id>.wav`` and ``samples/index.json`` with the real-time factor."""
+    import torch
+
+    from gansemble import synthesis
+    from gansemble.audio.features import log_mel
+
+    recipe = check.load(project.recipe, project.overrides)
+    settings = recipe.synthesis
+    loaded = synthesis.load(project.exp, settings.checkpoint, "cuda" if torch.cuda.is_available() else "cpu", say)
+    if loaded.spec.digest() != recipe.audio.digest():
+        raise GansembleError("the checkpoint's audio specification is not the recipe's:\n  " + "\n  ".join(loaded.spec.differences(recipe.audio)))
+    packed = Packed(project.dump, settings.split)
+    count = len(packed) if settings.clips is None else min(settings.clips, len(packed))
+    folder, rows = project.exp / "samples" / settings.split, []
+    chunk = max(16, int(settings.chunk_seconds * recipe.audio.sample_rate / recipe.audio.hop))
+    device = next(loaded.generator.parameters()).device
+    for index in range(count):
+        entry = packed.entries[index]
+        usable = entry.frames // recipe.audio.hop * recipe.audio.hop
+        mel = log_mel(torch.from_numpy(packed.read(index, 0, usable))[None].to(device), recipe.audio)[0]
+        begun = time.monotonic()
+        pieces = [piece.cpu() for piece in synthesis.generate(loaded.generator, mel, chunk)]
+        took = time.monotonic() - begun
+        folder.mkdir(parents=True, exist_ok=True)
+        clipped = files.write(folder / f"{entry.id}.wav", torch.cat(pieces, 1)[0].numpy(), recipe.audio.sample_rate, settings.format)
+        rows.append({"id": entry.id, "seconds": usable / recipe.audio.sample_rate, "took": took, "clipped": clipped})
+    seconds, took = sum(row["seconds"] for row in rows), sum(row["took"] for row in rows)
+    say(f"{count} clips, {seconds:.1f} s of audio in {took:.1f} s: {seconds / took:.1f} x real time on {device.type} (step {loaded.step})")
+    path = project.exp / "samples" / "index.json"
+    facts = {"split": settings.split, "step": loaded.step, "checkpoint": loaded.source.name, "device": device.type,
+             "threads": torch.get_num_threads(), "real_time_factor": took / seconds, "clips": rows}  # fmt: skip
+    write_atomically(path, json.dumps(facts, indent=1))
+    return path
+
+
+def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
+    """Writes ``scores/scores.jsonl`` (one line a file, NaN as null with its reason) and ``scores/summary.json``."""
+    recipe = check.load(project.recipe, project.overrides)
+    index = json.loads((project.exp / "samples" / "index.json").read_text())
+    packed = Packed(project.dump, index["split"])
+    known = {entry.id: number for number, entry in enumerate(packed.entries)}
+    missing = [row["id"] for row in index["clips"] if row["id"] not in known]
+    if missing:
+        raise DataError(f"{project.dump}: {len(missing)} generated clips have no reference there: {', '.join(missing[:5])}; synthesise again")
+    folder = project.exp / "samples" / index["split"]
+    work = [(row["id"], known[row["id"]], folder / f"{row['id']}.wav") for row in index["clips"]]
+    rows = _score_all(project, work, min(jobs, len(work)))
+    target = project.exp / "scores"
+    write_atomically(target / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    summary = _summary(recipe, rows, index)
+    write_atomically(target / "summary.json", json.dumps(summary, indent=1))
+    for line in table(summary):
+        say(line)
+    return target / "summary.json"
+
+
+def _score_all(project: Project, work: list[tuple[str, int, Path]], jobs: int) -> list[dict[str, Any]]:
+    arguments = (project.recipe, project.overrides, project.dump)
+    if jobs <= 1:
+        scorer = _Scorer(*arguments)
+        return [scorer(*item) for item in work]
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=arguments) as pool:
+        return list(pool.map(_score_one, work))
+
+
+_scorer: _Scorer | None = None
+
+
+def _start(recipe: Path, overrides: tuple[str, ...], dump: Path) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+    global _scorer
+    _scorer = _Scorer(recipe, overrides, dump)
+
+
+def _score_one(item: tuple[str, int, Path]) -> dict[str, Any]:
+    assert _scorer is not None
+    return _scorer(*item)
+
+
+class _Scorer:
+    """Scores one file with every metric of a recipe."""
+
+    def __init__(self, path: Path, overrides: tuple[str, ...], dump: Path) -> None:
+        from gansemble.training.build import construct
+
+        self.recipe = check.load(path, overrides)
+        self.metrics = {name: construct(part, self.recipe) for name, part in self.recipe.many["metrics"].items()}
+        self.dump = dump
+        self.packed: Packed | None = None
+
+    def __call__(self, identity: str, index: int, path: Path) -> dict[str, Any]:
+        packed = self.packed = self.packed or Packed(self.dump, self.recipe.synthesis.split)
+        estimate = files.read_mono(path, self.recipe.audio.sample_rate)
+        reference = packed.read(index, 0, len(estimate))
+        scores: dict[str, float | None] = {}
+        reasons: dict[str, str] = {}
+        for metric in self.metrics.values():
+            for name, score in metric.score(estimate, reference, self.recipe.audio.sample_rate).items():
+                scores[name] = None if math.isnan(score.value) else float(score.value)
+                if score.reason:
+                    reasons[name] = score.reason
+        return {"id": identity, "scores": scores, "reasons": reasons}
+
+
+def _summary(recipe: Recipe, rows: list[dict[str, Any]], index: Mapping[str, Any]) -> dict[str, Any]:
+    from gansemble.training.build import construct
+
+    definitions: dict[str, dict[str, Any]] = {}
+    silence = np.zeros(recipe.audio.sample_rate, np.float32)
+    for name, part in recipe.many["metrics"].items():
+        metric = construct(part, recipe)
+        for key in metric.score(silence, silence, recipe.audio.sample_rate):
+            definitions[key] = {"definition": metric.definition, "better": metric.better, "metric": name}
+    settings = recipe.evaluation
+    results = {}
+    for key, facts in definitions.items():
+        values = [float("nan") if (value := row["scores"].get(key)) is None else value for row in rows]
+        results[key] = summarise(values, settings.bootstrap, settings.confidence).as_dict() | facts
+    return {
+        "name": recipe.name, "step": index["step"], "split": index["split"], "real_time_factor": index["real_time_factor"],
+        "device": index["device"], "threads": index["threads"], "scores": results, "environment": environment(),
+    }  # fmt: skip
+
+
+def environment() -> dict[str, Any]:
+    """Versions, machine, commit and date, as results must carry them."""
+    import importlib.metadata
+
+    import torch
+
+    names = ("torch", "torchaudio", "numpy", "librosa", "pesq", "pystoi")
+    versions = {name: importlib.metadata.version(name) for name in names}
+    return versions | {
+        "gansemble": importlib.metadata.version("gansemble"), "commit": commit(), "python": platform.python_version(),
+        "machine": f"{_processor()}, {os.cpu_count()} processors" + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
+        "date": time.strftime("%Y-%m-%d"),
+    }  # fmt: skip
+
+
+def commit() -> str:
+    """The commit of the source tree, marked when it has changes; ``unknown`` outside one."""
+    root = Path(__file__).parent
+    try:
+        found = subprocess.run(
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=root, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown processor"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor")
+
+
+def table(summary: Mapping[str, Any]) -> list[str]:
+    """A summary as aligned lines."""
+    lines = [f"{'score':24} {'mean':>9} {'95 % interval':>21} {'files':>9}"]
+    for key, row in summary["scores"].items():
+        mean = "-" if row["mean"] is None else f"{row['mean']:.4f}"
+        interval = "-" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"
+        lines.append(f"{key:24} {mean:>9} {interval:>21} {row['n_ok']:>4}/{row['n_total']:<4}")
+    lines.append(f"{'real-time factor':24} {summary['real_time_factor']:>9.4f} {summary['device'] + ', ' + str(summary['threads']) + ' threads':>21}")
+    return lines
