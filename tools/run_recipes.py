@@ -11,7 +11,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def run(recipe: Path, work: Path) -> tuple[float, str]:
     """(seconds, output) of one run; raises when it fails."""
-    command = [str(recipe), "--mini", "--exp", str(work / "exp"), "--data", str(work / "data"), "--dump", str(work / "dump")]
+    command = [
+        str(recipe),
+        "--mini",
+        "--exp",
+        str(work / "exp"),
+        "--data",
+        str(work / "data"),
+        "--dump",
+        str(work / "dump"),
+    ]
     begun = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, cwd=work, timeout=1200)
     if done.returncode:
@@ -29,8 +38,13 @@ def main() -> None:
             again, output = run(recipe, Path(folder))
             skipped = output.count("up to date")
             if skipped != 7:
-                raise SystemExit(f"{recipe.relative_to(ROOT)}: the second run found {skipped} of 7 stages up to date:\n{output}")
-            print(f"{recipe.parent.relative_to(ROOT)}: all stages in {first:.0f} s, again in {again:.1f} s", flush=True)
+                raise SystemExit(
+                    f"{recipe.relative_to(ROOT)}: the second run found {skipped} of 7 stages up to date:\n{output}"
+                )
+            print(
+                f"{recipe.parent.relative_to(ROOT)}: all stages in {first:.0f} s, again in {again:.1f} s",
+                flush=True,
+            )
     print(f"{len(recipes)} passed, 0 failed")
 
 

@@ -69,30 +69,20 @@ def test_each_fault_of_reading_is_an_error_named_after_its_kind(tmp_path):
         "empty": ("none", "zero"),
         "non_finite": ("hole",),
     }
-    assert all(
-        finding.severity == "error" and "data.broken=drop" in finding.remedy for finding in findings.values()
-    )
+    assert all(finding.severity == "error" and "data.broken=drop" in finding.remedy for finding in findings.values())
     assert findings["truncated"].message.startswith("2 of 8 clips end before their header says")
     assert f"first at sample {RATE // 2}" in findings["non_finite"].message
 
 
 def test_rate_channels_and_length_name_the_recipe_keys(tmp_path):
-    clips = corpus(
-        tmp_path, good=noise(1), short=noise(2, 0.1), stereo=np.stack([noise(3), noise(4)], axis=1)
-    )
+    clips = corpus(tmp_path, good=noise(1), short=noise(2, 0.1), stereo=np.stack([noise(3), noise(4)], axis=1))
     soundfile.write(tmp_path / "slow.wav", noise(5), 16000)
     findings = found(tmp_path, [*clips, Clip("slow", "slow.wav", "train")], segment=8192)
     assert {code: finding.ids for code, finding in findings.items()} == {
         "wrong_rate": ("slow",), "channels": ("stereo",), "short": ("short",),
     }  # fmt: skip
-    assert (
-        "16000 Hz: 1" in findings["wrong_rate"].message
-        and "data.rate=resample" in findings["wrong_rate"].remedy
-    )
-    assert (
-        "data.channels=mix" in findings["channels"].remedy
-        and "data.channels=first" in findings["channels"].remedy
-    )
+    assert "16000 Hz: 1" in findings["wrong_rate"].message and "data.rate=resample" in findings["wrong_rate"].remedy
+    assert "data.channels=mix" in findings["channels"].remedy and "data.channels=first" in findings["channels"].remedy
     assert "data.short=pad" in findings["short"].remedy and findings["short"].severity == "error"
 
 
@@ -179,9 +169,7 @@ def real_ljspeech() -> Path:
 def test_ljspeech_as_published_has_no_findings():
     folder = real_ljspeech()
     clips = [Clip(path.stem, f"wavs/{path.name}", "train") for path in sorted((folder / "wavs").iterdir())]
-    assert report_lines(examine(folder, clips, sample_rate=RATE, segment=8192, jobs=1).findings) == [
-        "no findings"
-    ]
+    assert report_lines(examine(folder, clips, sample_rate=RATE, segment=8192, jobs=1).findings) == ["no findings"]
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000])

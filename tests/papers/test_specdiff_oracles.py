@@ -112,9 +112,7 @@ def injector(**changes: object) -> SpectralDiffusion:
         (1e-4, 2e-2, 1000, 1000, 4.0358298e-5, 1e-12),
     ],
 )
-def test_alpha_bar(
-    first: float, last: float, length: int, step: int, expected: float, tolerance: float
-) -> None:
+def test_alpha_bar(first: float, last: float, length: int, step: int, expected: float, tolerance: float) -> None:
     """Oracle 1: the betas span the present T, and index 0 is the clean signal."""
     table = alpha_bar(length, first, last)
     assert table.shape == (length + 1,) and table[0] == 1
@@ -192,9 +190,7 @@ def scores_of(positives: int) -> tuple[Tensor, Tensor]:
     return few, many
 
 
-@pytest.mark.parametrize(
-    ("updates", "length"), [(4, 11), (12, 12), (75, 20), (778, 109), (3903, 505), (7809, 1000)]
-)
+@pytest.mark.parametrize(("updates", "length"), [(4, 11), (12, 12), (75, 20), (778, 109), (3903, 505), (7809, 1000)])
 def test_length_after_updates(updates: int, length: int) -> None:
     """Oracle 3: T after so many positive updates; the released code needs 31,250 steps from 10 to 1000."""
     process = ForwardProcess()
@@ -287,9 +283,7 @@ def test_noise_covariance_is_llt() -> None:
     given = filters(7, TINY, 16)
     matrix = operator(TINY, given, "principled")
     expected = matrix.T @ matrix
-    samples = torch.cat(
-        [shape_noise(normal(chunk, 20_000, 64), given, TINY, "principled") for chunk in range(5)]
-    )
+    samples = torch.cat([shape_noise(normal(chunk, 20_000, 64), given, TINY, "principled") for chunk in range(5)])
     found, theory = covariance_error(samples, expected)
     assert 0.6 * theory < found < 1.5 * theory < 0.05
 
@@ -387,9 +381,7 @@ def test_released_filter() -> None:
     chirp = torch.cos(3e-4 * n * n).float()[None]
     shaped = shape_noise(chirp, found, LJSPEECH, "official")[0]
     assert float(shaped.square().mean().sqrt()) == pytest.approx(12.7686, rel=1e-3)
-    assert shaped[[0, 300, 1000, 1900]].tolist() == pytest.approx(
-        [9.0838, 4.4549, -5.0205, -4.8693], abs=0.02
-    )
+    assert shaped[[0, 300, 1000, 1900]].tolist() == pytest.approx([9.0838, 4.4549, -5.0205, -4.8693], abs=0.02)
 
 
 def test_level_of_one_filter() -> None:

@@ -25,9 +25,7 @@ PUBLISHED = (Path(ljspeech.__file__).parent / "ljspeech_validation_ids.txt").rea
 def layout(folder: Path, ids: list[str], absent: int = 0) -> Path:
     """LJSpeech's layout with empty files; the last ``absent`` ids have none."""
     (folder / "wavs").mkdir(parents=True)
-    (folder / "metadata.csv").write_text(
-        "".join(f'{id_}|a "quoted|a quoted\n' for id_ in ids), encoding="utf-8"
-    )
+    (folder / "metadata.csv").write_text("".join(f'{id_}|a "quoted|a quoted\n' for id_ in ids), encoding="utf-8")
     for id_ in ids[: len(ids) - absent]:
         (folder / "wavs" / f"{id_}.wav").touch()
     return folder
@@ -111,9 +109,7 @@ def test_mini_ljspeech_has_the_layout_sounds_healthy_and_is_the_same_every_time(
     one, two = tmp_path / "one", tmp_path / "two"
     LJSpeech().mini(one)
     LJSpeech().mini(two)
-    assert {p.name: p.read_bytes() for p in one.rglob("*.wav")} == {
-        p.name: p.read_bytes() for p in two.rglob("*.wav")
-    }
+    assert {p.name: p.read_bytes() for p in one.rglob("*.wav")} == {p.name: p.read_bytes() for p in two.rglob("*.wav")}
     before = (one / "metadata.csv").stat().st_mtime_ns
     LJSpeech().mini(one)
     assert (one / "metadata.csv").stat().st_mtime_ns == before
@@ -167,8 +163,7 @@ def test_shares_are_kept_and_a_file_keeps_its_split_when_others_come(tmp_path):
     assert 15 <= counts["validation"] <= 45 and 40 <= counts["test"] <= 80
     before = {clip.id: clip.split for clip in clips}
     after = {
-        clip.id: clip.split
-        for clip in corpus.scan(audio_names(tmp_path, [f"x{number}.wav" for number in range(50)]))
+        clip.id: clip.split for clip in corpus.scan(audio_names(tmp_path, [f"x{number}.wav" for number in range(50)]))
     }
     assert all(after[id_] == split for id_, split in before.items())
 

@@ -22,9 +22,7 @@ def batch_of(audio: Tensor, seed: int = 0) -> Batch:
 def step_of(seen: Tensor, score: Tensor) -> Step:
     told, module = Condition(), nn.Identity()
     verdicts = {"only": (Verdict(score),)}
-    return Step(
-        0, batch_of(seen), seen, seen, told, told, seen, seen, module, module, {}, verdict_real=verdicts
-    )
+    return Step(0, batch_of(seen), seen, seen, told, told, seen, seen, module, module, {}, verdict_real=verdicts)
 
 
 def audio(items: int, *shape: int) -> Tensor:

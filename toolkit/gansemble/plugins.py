@@ -12,6 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -24,7 +25,6 @@ from gansemble.registry import GROUPS, KINDS, Broken, Entry, Registry
 
 GROUP = "gansemble.plugins"
 
-#: Part names given without a plugin are filed under this distribution-like prefix.
 _loaded: Plugins | None = None
 
 
@@ -43,7 +43,7 @@ class Plugins:
         if discover:
             self._discover()
         for path in files:
-            self._guard(f"file:{path.name}", lambda path=path: self.add_module(path.stem, _module_of(path)))
+            self._guard(f"file:{path.name}", partial(self._add_file, path))
 
     def add_module(self, name: str, plugin: Any) -> None:
         """Registers one plugin object and its parts.
@@ -62,7 +62,12 @@ class Plugins:
         collected: list[Entry] = []
 
         def register(
-            kind: str, part: str, target: str, summary: str = "", example: dict[str, Any] | None = None, since: str | None = None
+            kind: str,
+            part: str,
+            target: str,
+            summary: str = "",
+            example: dict[str, Any] | None = None,
+            since: str | None = None,
         ) -> None:
             collected.append(Entry(kind, part, target, summary, name, example or {}, since))
 
@@ -74,6 +79,12 @@ class Plugins:
             self.manager.unregister(plugin)
             raise
 
+    def _add_file(self, path: Path) -> None:
+        self.add_module(path.stem, _module_of(path))
+
+    def _add_point(self, point: importlib.metadata.EntryPoint) -> None:
+        self.add_module(point.name, point.load())
+
     def _discover(self) -> None:
         wanted, refused = _names("GANSEMBLE_PLUGINS"), _names("GANSEMBLE_DISABLE") or set()
         for point in _entry_points(GROUP):
@@ -82,7 +93,7 @@ class Plugins:
             elif point.name in refused:
                 self.registry.disabled[point.name] = "GANSEMBLE_DISABLE"
             else:
-                self._guard(point.name, lambda point=point: self.add_module(point.name, point.load()))
+                self._guard(point.name, partial(self._add_point, point))
         for kind in KINDS:
             for point in _entry_points(GROUPS[kind]):
                 plugin = point.dist.name if point.dist else "unnamed"
@@ -90,7 +101,7 @@ class Plugins:
                     self.registry.disabled[plugin] = "GANSEMBLE_PLUGINS or GANSEMBLE_DISABLE"
                     continue
                 entry = Entry(kind, point.name, point.value, f"from {plugin}", plugin)
-                self._guard(f"{plugin}:{point.name}", lambda entry=entry: self.registry.add(entry))
+                self._guard(f"{plugin}:{point.name}", partial(self.registry.add, entry))
 
     def _guard(self, name: str, load: Callable[[], None]) -> None:
         try:
@@ -121,7 +132,7 @@ def _names(variable: str) -> set[str] | None:
 
 def _entry_points(group: str) -> Iterable[importlib.metadata.EntryPoint]:
     """Entry points of a group, once each: editable and stale metadata can list one twice."""
-    seen = {}
+    seen: dict[tuple[str, str], importlib.metadata.EntryPoint] = {}
     for point in importlib.metadata.entry_points(group=group):
         seen.setdefault((point.name, point.value), point)
     return sorted(seen.values(), key=lambda point: (point.name, point.value))
@@ -138,8 +149,11 @@ def _hook_names() -> list[str]:
 def _misspelt_hooks(plugin: Any) -> list[str]:
     """Names a plugin marked as hooks, or that look like hooks, that no hook has."""
     known = set(_hook_names())
-    return [name for name in dir(plugin) if name.startswith("gansemble_") and name not in known
-            and hasattr(getattr(plugin, name), "gansemble_impl")]  # fmt: skip
+    return [
+        name
+        for name in dir(plugin)
+        if name.startswith("gansemble_") and name not in known and hasattr(getattr(plugin, name), "gansemble_impl")
+    ]
 
 
 def _module_of(path: Path) -> ModuleType:

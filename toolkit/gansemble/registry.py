@@ -11,9 +11,17 @@ from typing import Any
 from gansemble.errors import PluginError, near
 
 KINDS = (
-    "generator", "discriminator", "noise_injector", "regulariser", "metric",
-    "objective", "loss", "representation", "corpus", "optimiser",
-)  # fmt: skip
+    "generator",
+    "discriminator",
+    "noise_injector",
+    "regulariser",
+    "metric",
+    "objective",
+    "loss",
+    "representation",
+    "corpus",
+    "optimiser",
+)
 
 #: The entry-point group that takes single parts of a kind without a plugin around them.
 GROUPS = {kind: "gansemble.corpora" if kind == "corpus" else f"gansemble.{kind}s" for kind in KINDS}
@@ -66,7 +74,9 @@ class Entry:
 def _checked(entry: Entry, target: Any) -> Callable[..., Any]:
     for parameter in inspect.signature(target).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
-            raise PluginError(f"{entry.target}: takes **{parameter.name}, which hides misspelt keys; name every parameter")
+            raise PluginError(
+                f"{entry.target}: takes **{parameter.name}, which hides misspelt keys; name every parameter"
+            )
         if parameter.name in RESERVED:
             raise PluginError(f"{entry.target}: parameter {parameter.name!r} is reserved by the recipe; rename it")
     return target
@@ -96,11 +106,15 @@ class Registry:
             PluginError: if the kind is unknown, the target is not ``module:attribute``, or the plugin repeats itself.
         """
         if entry.kind not in KINDS:
-            raise PluginError(f"{entry.plugin}: no kind {entry.kind!r} of part{near(entry.kind, KINDS)}; kinds: {', '.join(KINDS)}")
+            raise PluginError(
+                f"{entry.plugin}: no kind {entry.kind!r} of part{near(entry.kind, KINDS)}; kinds: {', '.join(KINDS)}"
+            )
         if not entry.name.isidentifier():
             raise PluginError(f"{entry.plugin}: a part's name must be a lower_snake identifier, got {entry.name!r}")
         if entry.target.count(":") != 1:
-            raise PluginError(f"{entry.plugin}/{entry.name}: target must be 'package.module:attribute', got {entry.target!r}")
+            raise PluginError(
+                f"{entry.plugin}/{entry.name}: target must be 'package.module:attribute', got {entry.target!r}"
+            )
         if any((entry.kind, entry.name, entry.plugin) == (e.kind, e.name, e.plugin) for e in self._entries):
             raise PluginError(f"{entry.plugin}: registers {entry.kind} {entry.name!r} twice")
         self._entries.append(entry)

@@ -46,13 +46,32 @@ STAGES = (
     Stage(0, "fetch", "find or download the corpus", 1, ("corpus",), (), True),
     Stage(1, "prepare", "examine and pack the audio", 1, ("corpus", "audio.sample_rate", "data"), ("fetch",), True),
     Stage(2, "statistics", "measure the training split", 1, ("audio",), ("prepare",), True),
-    Stage(3, "train", "train the networks", 1,
-          ("audio", "representation", "generator", "discriminators", "objective", "noise_injector", "losses", "regularisers",
-           "plan", "optimisers", "data"), ("prepare",)),
+    Stage(
+        3,
+        "train",
+        "train the networks",
+        1,
+        (
+            "audio",
+            "representation",
+            "generator",
+            "discriminators",
+            "objective",
+            "noise_injector",
+            "losses",
+            "regularisers",
+            "plan",
+            "optimisers",
+            "data",
+        ),
+        ("prepare",),
+    ),
     Stage(4, "synthesise", "generate the held-out clips", 1, ("synthesis",), ("train",)),
-    Stage(5, "evaluate", "score them", 1, ("metrics", "evaluation.bootstrap", "evaluation.confidence"), ("synthesise",)),
+    Stage(
+        5, "evaluate", "score them", 1, ("metrics", "evaluation.bootstrap", "evaluation.confidence"), ("synthesise",)
+    ),
     Stage(6, "report", "write the listening page", 1, ("evaluation.shown", "name"), ("evaluate",)),
-)  # fmt: skip
+)
 BY_NAME = {stage.name: stage for stage in STAGES}
 #: Keys of the train stage that do not make a finished run stale.
 _QUIET = frozenset({"plan.workers", "plan.log_every", "plan.save_every", "plan.keep", "plan.on_nan"})
@@ -79,14 +98,21 @@ class Project:
 
     @classmethod
     def of(
-        cls, recipe: Path, overrides: tuple[str, ...] = (), exp: Path | None = None, data: Path | None = None, dump: Path | None = None
+        cls,
+        recipe: Path,
+        overrides: tuple[str, ...] = (),
+        exp: Path | None = None,
+        data: Path | None = None,
+        dump: Path | None = None,
     ) -> Project:
         """Fills in the folders that were not given: ``exp/<name>``, ``data/<corpus>`` and ``dump/<set>`` beside ``conf/``."""
         values = compose(recipe, overrides).value
         root = recipe.resolve().parent
         root = root.parent if root.name == "conf" else root
         name = str(values.get("name") or recipe.stem)
-        corpus = (values.get("corpus") or {}).get("use", "corpus") if isinstance(values.get("corpus"), dict) else "corpus"
+        corpus = (
+            (values.get("corpus") or {}).get("use", "corpus") if isinstance(values.get("corpus"), dict) else "corpus"
+        )
         rate = (values.get("audio") or {}).get("sample_rate", 22050) if isinstance(values.get("audio"), dict) else 22050
         exp = (exp or root / "exp" / name).resolve()
         data = (data or root / "data" / corpus).resolve()
@@ -96,7 +122,12 @@ class Project:
 
     def remember(self) -> None:
         """Notes in the experiment how it was started, for ``gansemble status``."""
-        facts = {"recipe": str(self.recipe), "overrides": list(self.overrides), "data": str(self.data), "dump": str(self.dump)}
+        facts = {
+            "recipe": str(self.recipe),
+            "overrides": list(self.overrides),
+            "data": str(self.data),
+            "dump": str(self.dump),
+        }
         write_atomically(self.exp / "project.json", json.dumps(facts, indent=1))
 
     @classmethod
@@ -108,7 +139,9 @@ class Project:
         """
         path = exp / "project.json"
         if not path.is_file():
-            raise GansembleError(f"{exp}: expected an experiment folder, but it has no project.json; run a recipe's run.sh with --exp {exp}")
+            raise GansembleError(
+                f"{exp}: expected an experiment folder, but it has no project.json; run a recipe's run.sh with --exp {exp}"
+            )
         facts = json.loads(path.read_text())
         return cls.of(Path(facts["recipe"]), tuple(facts["overrides"]), exp, Path(facts["data"]), Path(facts["dump"]))
 
@@ -168,11 +201,15 @@ class Ledger:
         except (OSError, ValueError):
             records = {}
         records[name] = {
-            "version": stage.version, "keys": self.keys(stage), "inputs": self.inputs(stage), "result": result,
+            "version": stage.version,
+            "keys": self.keys(stage),
+            "inputs": self.inputs(stage),
+            "result": result,
             "upstream": {other: (self.record(other) or {}).get("result") for other in stage.after},
-            "outputs": [str(output) for output in outputs], "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+            "outputs": [str(output) for output in outputs],
+            "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
             "seconds": round(time.time() - started, 2),
-        }  # fmt: skip
+        }
         write_atomically(path, json.dumps(records, indent=1))
 
     def forget(self, name: str) -> None:
@@ -185,6 +222,7 @@ class Ledger:
 
     def keys(self, stage: Stage) -> dict[str, Any]:
         """The recipe's leaves a stage reads."""
+
         def read(key: str) -> bool:
             return any(key == own or key.startswith(own + ".") for own in stage.keys) and key not in _QUIET
 
@@ -217,7 +255,11 @@ class Ledger:
         inputs = self.inputs(stage)
         for key in inputs:
             if inputs[key] != record["inputs"].get(key):
-                change = f"{record['inputs'].get(key)} -> {inputs[key]}" if key == "folder" else f"changed in {self.project.data}"
+                change = (
+                    f"{record['inputs'].get(key)} -> {inputs[key]}"
+                    if key == "folder"
+                    else f"changed in {self.project.data}"
+                )
                 yield f"corpus {key}: {change}"
         for other in stage.after:
             if (self.record(other) or {}).get("result") != record["upstream"].get(other):

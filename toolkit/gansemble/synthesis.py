@@ -32,7 +32,12 @@ class Loaded:
     source: Path
 
 
-def load(exp: Path, which: str = "best", device: str | torch.device = "cpu", warn: Callable[[str], None] | None = None) -> Loaded:
+def load(
+    exp: Path,
+    which: str = "best",
+    device: str | torch.device = "cpu",
+    warn: Callable[[str], None] | None = None,
+) -> Loaded:
     """The generator of an experiment: its average where it has one, of the best or the last sound checkpoint.
 
     Raises:
@@ -44,7 +49,9 @@ def load(exp: Path, which: str = "best", device: str | torch.device = "cpu", war
     store = checkpoint.Store(exp / "checkpoints")
     saved = store.newest(warn)
     if saved is None:
-        raise CheckpointError(f"{exp}: expected an experiment with checkpoints, found none; train it first (run.sh --stage train)")
+        raise CheckpointError(
+            f"{exp}: expected an experiment with checkpoints, found none; train it first (run.sh --stage train)"
+        )
     if which == "best":
         for name in saved.manifest.get("best", {}):
             if (store.folder / name).is_dir():
@@ -148,7 +155,14 @@ class Window:
             held, before = held[:, drop:], ready - drop
 
 
-def synthesise_file(loaded: Loaded, source: Path, target: Path, sample_format: Any, chunk_seconds: float, resample: bool = False) -> dict[str, Any]:
+def synthesise_file(
+    loaded: Loaded,
+    source: Path,
+    target: Path,
+    sample_format: Any,
+    chunk_seconds: float,
+    resample: bool = False,
+) -> dict[str, Any]:
     """Writes the copy-synthesis of an audio or ``.npy`` mel file; returns seconds made, time taken and samples clipped.
 
     Raises:
@@ -161,7 +175,9 @@ def synthesise_file(loaded: Loaded, source: Path, target: Path, sample_format: A
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.part")
     try:
-        with soundfile.SoundFile(str(temporary), "w", spec.sample_rate, 1, files.SUBTYPES[sample_format], format="WAV") as out:
+        with soundfile.SoundFile(
+            str(temporary), "w", spec.sample_rate, 1, files.SUBTYPES[sample_format], format="WAV"
+        ) as out:
             for piece in Window(loaded, block).pieces(blocks):
                 audio = piece.numpy().T
                 clipped += int((np.abs(audio) > 1).sum())
@@ -182,7 +198,9 @@ def _npy_blocks(path: Path, spec: AudioSpec, block: int) -> Iterator[Tensor]:
     if mel.ndim == 3 and mel.shape[0] == 1:
         mel = mel[0]
     if mel.ndim != 2 or mel.shape[0] != spec.mels:
-        raise DataError(f"{path}: expected a log-mel spectrogram [mels, frames] with {spec.mels} mels, got shape {tuple(mel.shape)}")
+        raise DataError(
+            f"{path}: expected a log-mel spectrogram [mels, frames] with {spec.mels} mels, got shape {tuple(mel.shape)}"
+        )
     if not np.isfinite(mel).all():
         raise DataError(f"{path}: holds NaN or Inf")
     floor = float(np.log(spec.log_floor))

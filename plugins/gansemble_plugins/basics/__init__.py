@@ -10,17 +10,46 @@ def gansemble_register(register):
     register("objective", "lsgan", f"{here}.objectives:LeastSquares", "least squares (Mao et al. 2017)")
     register("objective", "hinge", f"{here}.objectives:Hinge", "hinge (Lim and Ye 2017; Miyato et al. 2018)")
     register("objective", "wgan", f"{here}.objectives:Wasserstein", "Wasserstein critic (Arjovsky et al. 2017)")
-    register("objective", "nonsaturating", f"{here}.objectives:NonSaturating", "non-saturating logistic (Goodfellow et al. 2014)")
+    register(
+        "objective",
+        "nonsaturating",
+        f"{here}.objectives:NonSaturating",
+        "non-saturating logistic (Goodfellow et al. 2014)",
+    )
     register("loss", "mel_l1", f"{here}.losses:MelL1", "L1 of log-mel spectrograms (HiFi-GAN)")
-    register("loss", "multi_scale_mel", f"{here}.losses:MultiScaleMel", "L1 of log-mels at several window lengths (DAC, BigVGAN-v2)")
-    register("loss", "multi_resolution_stft", f"{here}.losses:MultiResolutionStft",
-             "spectral convergence and log magnitude (Parallel WaveGAN)")  # fmt: skip
-    register("loss", "feature_matching", f"{here}.losses:FeatureMatching", "L1 of the discriminators' feature maps (MelGAN)")
+    register(
+        "loss",
+        "multi_scale_mel",
+        f"{here}.losses:MultiScaleMel",
+        "L1 of log-mels at several window lengths (DAC, BigVGAN-v2)",
+    )
+    register(
+        "loss",
+        "multi_resolution_stft",
+        f"{here}.losses:MultiResolutionStft",
+        "spectral convergence and log magnitude (Parallel WaveGAN)",
+    )
+    register(
+        "loss",
+        "feature_matching",
+        f"{here}.losses:FeatureMatching",
+        "L1 of the discriminators' feature maps (MelGAN)",
+    )
     register("loss", "waveform_l1", f"{here}.losses:WaveformL1", "mean absolute difference of samples")
     register("loss", "waveform_l2", f"{here}.losses:WaveformL2", "mean squared difference of samples")
-    register("noise_injector", "gaussian", f"{here}.injectors:Gaussian", "instance noise on what the discriminators see")
-    register("noise_injector", "diffusion", f"{here}.injectors:Diffusion",
-             "white forward diffusion with adaptive length (StandardDiff-GAN, Diffusion-GAN)", example={"t_max": 20})  # fmt: skip
+    register(
+        "noise_injector",
+        "gaussian",
+        f"{here}.injectors:Gaussian",
+        "instance noise on what the discriminators see",
+    )
+    register(
+        "noise_injector",
+        "diffusion",
+        f"{here}.injectors:Diffusion",
+        "white forward diffusion with adaptive length (StandardDiff-GAN, Diffusion-GAN)",
+        example={"t_max": 20},
+    )
     register("representation", "waveform", f"{here}.waveform:Waveform", "samples as they are")
     register("optimiser", "adamw", f"{here}.optimisers:adamw", "Adam with decoupled weight decay")
     register("optimiser", "adam", f"{here}.optimisers:adam", "Adam")

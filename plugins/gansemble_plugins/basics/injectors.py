@@ -137,9 +137,19 @@ class Diffusion:
         self.sigma, self.threshold = sigma, threshold
         self.shared_t, self.shared_noise = shared_t, shared_noise
         self.process = ForwardProcess(
-            beta_first=beta_first, beta_last=beta_last, t_min=t_min, t_max=t_max, fixed_t=fixed_t, law=law,
-            pool=pool, target=target, every=every, kwav=kwav, batch_size=batch_size, seed=seed,
-        )  # fmt: skip
+            beta_first=beta_first,
+            beta_last=beta_last,
+            t_min=t_min,
+            t_max=t_max,
+            fixed_t=fixed_t,
+            law=law,
+            pool=pool,
+            target=target,
+            every=every,
+            kwav=kwav,
+            batch_size=batch_size,
+            seed=seed,
+        )
         self.adapt_every = every
 
     @staticmethod

@@ -60,9 +60,13 @@ class MultiScaleMel:
     turns: ClassVar[frozenset[str]] = GENERATOR
 
     def __init__(
-        self, *, audio: AudioSpec, windows: tuple[int, ...] = (32, 64, 128, 256, 512, 1024, 2048),
-        mels: tuple[int, ...] = (5, 10, 20, 40, 80, 160, 320), log_floor: float = 1e-5,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        audio: AudioSpec,
+        windows: tuple[int, ...] = (32, 64, 128, 256, 512, 1024, 2048),
+        mels: tuple[int, ...] = (5, 10, 20, 40, 80, 160, 320),
+        log_floor: float = 1e-5,
+    ) -> None:
         if len(windows) != len(mels):
             raise ValueError(f"windows and mels must be of one length, got {len(windows)} and {len(mels)}")
         self.specs = [
@@ -100,9 +104,13 @@ class MultiResolutionStft:
     turns: ClassVar[frozenset[str]] = GENERATOR
 
     def __init__(
-        self, *, resolutions: tuple[tuple[int, int, int], ...] = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240)),
-        convergence: float = 1.0, log_magnitude: float = 1.0, floor: float = 1e-7,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        resolutions: tuple[tuple[int, int, int], ...] = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240)),
+        convergence: float = 1.0,
+        log_magnitude: float = 1.0,
+        floor: float = 1e-7,
+    ) -> None:
         self.resolutions = resolutions
         self.convergence = convergence
         self.log_magnitude = log_magnitude

@@ -7,16 +7,24 @@ from torch import nn
 
 
 def adamw(
-    parameters: Iterable[nn.Parameter], *, lr: float = 2e-4, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
+    parameters: Iterable[nn.Parameter],
+    *,
+    lr: float = 2e-4,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
     weight_decay: float = 0.01,
-) -> torch.optim.Optimizer:  # fmt: skip
+) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019); torch's default weight decay, as HiFi-GAN uses it."""
     return torch.optim.AdamW(parameters, lr=lr, betas=betas, eps=eps, weight_decay=weight_decay)
 
 
 def adam(
-    parameters: Iterable[nn.Parameter], *, lr: float = 1e-4, betas: tuple[float, float] = (0.5, 0.9), eps: float = 1e-8,
-) -> torch.optim.Optimizer:  # fmt: skip
+    parameters: Iterable[nn.Parameter],
+    *,
+    lr: float = 1e-4,
+    betas: tuple[float, float] = (0.5, 0.9),
+    eps: float = 1e-8,
+) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba 2015)."""
     return torch.optim.Adam(parameters, lr=lr, betas=betas, eps=eps)
 

@@ -36,9 +36,14 @@ class Folder:
     licence = "the files' own"
 
     def __init__(
-        self, *, validation: float = 0.05, test: float = 0.0, minimum_validation: int = 1,
-        extensions: Sequence[str] = (), mini_rate: int = 22050,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        validation: float = 0.05,
+        test: float = 0.0,
+        minimum_validation: int = 1,
+        extensions: Sequence[str] = (),
+        mini_rate: int = 22050,
+    ) -> None:
         if min(validation, test) < 0 or validation + test >= 1:
             raise ValueError(
                 f"validation and test must be at least 0 and sum to less than 1, got {validation} and {test}"
@@ -60,9 +65,7 @@ class Folder:
             DataError: if it is not.
         """
         if not folder.is_dir():
-            raise DataError(
-                f"{folder}: no such folder; expected one with audio files of yours: name it with --data"
-            )
+            raise DataError(f"{folder}: no such folder; expected one with audio files of yours: name it with --data")
 
     def scan(self, folder: Path) -> list[Clip]:
         """The clips, sorted by path.
@@ -84,9 +87,7 @@ class Folder:
     def describe(self, folder: Path) -> str:
         """One sentence: how many clips there are and how they are split."""
         counts = Counter(clip.split for clip in self.scan(folder))
-        listed = ", ".join(
-            f"{counts[split]} {split}" for split in ("train", "validation", "test") if counts[split]
-        )
+        listed = ", ".join(f"{counts[split]} {split}" for split in ("train", "validation", "test") if counts[split])
         return f"A folder of {counts.total()} audio files, split by a hash of their names: {listed}."
 
     def mini(self, folder: Path) -> None:

@@ -47,9 +47,7 @@ class LJSpeech:
         if _has_layout(folder):
             return
         if folder.exists() and any(folder.iterdir()):
-            raise DataError(
-                f"{folder}: holds something, but not {_LAYOUT}; name an empty or a new folder with --data"
-            )
+            raise DataError(f"{folder}: holds something, but not {_LAYOUT}; name an empty or a new folder with --data")
         archive = folder.absolute().parent / self.url.rpartition("/")[2]
         download(self.url, archive, sha256=self.sha256, size=self.archive_bytes, progress=progress)
         unpack(archive, folder, max_bytes=8 << 30, max_files=20_000, inside="LJSpeech-1.1", progress=progress)
@@ -105,9 +103,7 @@ def _published(ids: list[str]) -> frozenset[str]:
 def _present(folder: Path) -> tuple[list[str], int]:
     """(ids that have a file, sorted; how many are listed and have none)."""
     if not folder.is_dir():
-        raise DataError(
-            f"{folder}: no such folder; expected {_LAYOUT}; run stage fetch, or name another with --data"
-        )
+        raise DataError(f"{folder}: no such folder; expected {_LAYOUT}; run stage fetch, or name another with --data")
     if not _has_layout(folder):
         below = folder / "LJSpeech-1.1"
         advice = "run stage fetch into an empty folder"

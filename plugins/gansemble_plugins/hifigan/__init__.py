@@ -2,19 +2,40 @@
 
 from gansemble import hookimpl
 
-_SMALL = {"channels": 16, "upsample_rates": [16, 16], "upsample_kernels": [32, 32], "kernels": [3], "dilations": [[1, 3]]}
+_SMALL = {
+    "channels": 16,
+    "upsample_rates": [16, 16],
+    "upsample_kernels": [32, 32],
+    "kernels": [3],
+    "dilations": [[1, 3]],
+}
 
 
 @hookimpl
 def gansemble_register(register):
     """Names the parts; nothing is imported until a recipe asks for it."""
     here = __name__
-    register("generator", "hifigan", f"{here}.generator:HifiGan", "transposed convolutions and multi-receptive-field fusion",
-             example=_SMALL)  # fmt: skip
-    register("discriminator", "multi_period", f"{here}.discriminators:MultiPeriod", "folds the waveform at prime periods",
-             example={"channels": [4, 8], "periods": [2, 3]})  # fmt: skip
-    register("discriminator", "multi_scale", f"{here}.discriminators:MultiScale", "the waveform and two averaged versions of it",
-             example={"scales": 2, "width": 0.0625})  # fmt: skip
+    register(
+        "generator",
+        "hifigan",
+        f"{here}.generator:HifiGan",
+        "transposed convolutions and multi-receptive-field fusion",
+        example=_SMALL,
+    )
+    register(
+        "discriminator",
+        "multi_period",
+        f"{here}.discriminators:MultiPeriod",
+        "folds the waveform at prime periods",
+        example={"channels": [4, 8], "periods": [2, 3]},
+    )
+    register(
+        "discriminator",
+        "multi_scale",
+        f"{here}.discriminators:MultiScale",
+        "the waveform and two averaged versions of it",
+        example={"scales": 2, "width": 0.0625},
+    )
 
 
 @hookimpl

@@ -20,4 +20,6 @@ def command(generator_file: Path, discriminator_file: Path | None, config: Path,
 
     recipe = published.write_experiment(generator_file, discriminator_file, config, exp)
     click.echo(f"{exp}: ready; synthesise with gansemble synthesise --exp {exp} --input FILES --output DIR")
-    click.echo(f"fine-tune with gansemble train {recipe} --exp {exp} --data CORPUS after stages 0 to 2, with plan.steps set")
+    click.echo(
+        f"fine-tune with gansemble train {recipe} --exp {exp} --data CORPUS after stages 0 to 2, with plan.steps set"
+    )

@@ -1,5 +1,7 @@
 """HiFi-GAN's discriminators (section 2.3)."""
 
+from itertools import pairwise
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
@@ -27,10 +29,7 @@ class PeriodDiscriminator(nn.Module):
         self.period = period
         pad = (kernel - 1) // 2
         widths = (1, *channels)
-        layers = [
-            nn.Conv2d(before, after, (kernel, 1), (stride, 1), (pad, 0))
-            for before, after in zip(widths[:-1], widths[1:], strict=True)
-        ]
+        layers = [nn.Conv2d(before, after, (kernel, 1), (stride, 1), (pad, 0)) for before, after in pairwise(widths)]
         layers.append(nn.Conv2d(channels[-1], channels[-1], (kernel, 1), 1, (pad, 0)))
         self.convs = nn.ModuleList(weight_norm(layer) for layer in layers)
         self.conv_post = weight_norm(nn.Conv2d(channels[-1], 1, (3, 1), 1, (1, 0)))
@@ -54,9 +53,13 @@ class MultiPeriod(nn.Module):
     """
 
     def __init__(
-        self, *, periods: tuple[int, ...] = (2, 3, 5, 7, 11), channels: tuple[int, ...] = (32, 128, 512, 1024),
-        kernel: int = 5, stride: int = 3,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        periods: tuple[int, ...] = (2, 3, 5, 7, 11),
+        channels: tuple[int, ...] = (32, 128, 512, 1024),
+        kernel: int = 5,
+        stride: int = 3,
+    ) -> None:
         super().__init__()
         self.discriminators = nn.ModuleList(PeriodDiscriminator(period, channels, kernel, stride) for period in periods)
 
@@ -71,8 +74,14 @@ class MultiPeriod(nn.Module):
 
 #: (channels, kernel, stride, groups) of MelGAN's multi-scale discriminator as HiFi-GAN widened it.
 _SCALE_LAYERS = (
-    (128, 15, 1, 1), (128, 41, 2, 4), (256, 41, 2, 16), (512, 41, 4, 16), (1024, 41, 4, 16), (1024, 41, 1, 16), (1024, 5, 1, 1),
-)  # fmt: skip
+    (128, 15, 1, 1),
+    (128, 41, 2, 4),
+    (256, 41, 2, 16),
+    (512, 41, 4, 16),
+    (1024, 41, 4, 16),
+    (1024, 41, 1, 16),
+    (1024, 5, 1, 1),
+)
 
 
 class ScaleDiscriminator(nn.Module):
@@ -118,5 +127,3 @@ class MultiScale(nn.Module):
     def contract(parameters: dict[str, object]) -> Contract:
         """Waveforms; returns feature maps."""
         return Contract(domain="waveform", gives=frozenset({"features"}))
-
-

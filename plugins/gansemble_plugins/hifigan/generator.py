@@ -63,10 +63,16 @@ class HifiGan(nn.Module):
     """
 
     def __init__(
-        self, *, audio: AudioSpec, channels: int = 512, upsample_rates: tuple[int, ...] = (8, 8, 2, 2),
-        upsample_kernels: tuple[int, ...] = (16, 16, 4, 4), kernels: tuple[int, ...] = (3, 7, 11),
-        dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)), residual: Literal["1", "2"] = "1",
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        audio: AudioSpec,
+        channels: int = 512,
+        upsample_rates: tuple[int, ...] = (8, 8, 2, 2),
+        upsample_kernels: tuple[int, ...] = (16, 16, 4, 4),
+        kernels: tuple[int, ...] = (3, 7, 11),
+        dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)),
+        residual: Literal["1", "2"] = "1",
+    ) -> None:
         super().__init__()
         self.kernels, self.dilations, self.residual = kernels, dilations, residual
         self.upsample_rates, self.upsample_kernels = upsample_rates, upsample_kernels
@@ -114,12 +120,16 @@ class HifiGan(nn.Module):
         """Reads a mel spectrogram; makes prod(upsample_rates) samples of each frame."""
         rates, kernels = parameters["upsample_rates"], parameters["upsample_kernels"]
         if len(rates) != len(kernels):
-            raise ValueError(f"upsample_rates and upsample_kernels must be of one length, got {len(rates)} and {len(kernels)}")
+            raise ValueError(
+                f"upsample_rates and upsample_kernels must be of one length, got {len(rates)} and {len(kernels)}"
+            )
         if len(parameters["kernels"]) != len(parameters["dilations"]):
             raise ValueError("kernels and dilations must be of one length")
         product = 1
         for rate, kernel in zip(rates, kernels, strict=True):
             if kernel < rate or (kernel - rate) % 2:
-                raise ValueError(f"an upsampling kernel must exceed its rate by an even number, got kernel {kernel} for rate {rate}")
+                raise ValueError(
+                    f"an upsampling kernel must exceed its rate by an even number, got kernel {kernel} for rate {rate}"
+                )
             product *= rate
         return Contract(reads=frozenset({"mel"}), domain="waveform", upsampling=product)

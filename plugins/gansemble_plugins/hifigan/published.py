@@ -21,9 +21,20 @@ from gansemble.files import write_atomically
 #: Entries of a ``do_…`` file -> the discriminator part and its name in the recipe.
 DISCRIMINATORS = {"mpd": "multi_period", "msd": "multi_scale", "mrd": "multi_resolution"}
 NEEDED = (
-    "resblock", "upsample_rates", "upsample_kernel_sizes", "upsample_initial_channel", "resblock_kernel_sizes",
-    "resblock_dilation_sizes", "num_mels", "n_fft", "hop_size", "win_size", "sampling_rate", "fmin", "fmax",
-)  # fmt: skip
+    "resblock",
+    "upsample_rates",
+    "upsample_kernel_sizes",
+    "upsample_initial_channel",
+    "resblock_kernel_sizes",
+    "resblock_dilation_sizes",
+    "num_mels",
+    "n_fft",
+    "hop_size",
+    "win_size",
+    "sampling_rate",
+    "fmin",
+    "fmax",
+)
 
 
 def recipe_of(config: Mapping[str, Any], discriminators: list[str]) -> dict[str, Any]:
@@ -35,24 +46,45 @@ def recipe_of(config: Mapping[str, Any], discriminators: list[str]) -> dict[str,
     missing = [key for key in NEEDED if key not in config]
     if missing:
         raise GansembleError(f"config.json: expected a HiFi-GAN configuration, but it lacks {', '.join(missing)}")
-    rate = {"lr": config.get("learning_rate", 2e-4), "betas": [config.get("adam_b1", 0.8), config.get("adam_b2", 0.99)],
-            "decay": config.get("lr_decay", 0.999)}  # fmt: skip
+    rate = {
+        "lr": config.get("learning_rate", 2e-4),
+        "betas": [config.get("adam_b1", 0.8), config.get("adam_b2", 0.99)],
+        "decay": config.get("lr_decay", 0.999),
+    }
     return {
         "name": "imported",
-        "audio": {"sample_rate": config["sampling_rate"], "n_fft": config["n_fft"], "hop": config["hop_size"], "window": config["win_size"],
-                  "mels": config["num_mels"], "fmin": config["fmin"], "fmax": config["fmax"]},
+        "audio": {
+            "sample_rate": config["sampling_rate"],
+            "n_fft": config["n_fft"],
+            "hop": config["hop_size"],
+            "window": config["win_size"],
+            "mels": config["num_mels"],
+            "fmin": config["fmin"],
+            "fmax": config["fmax"],
+        },
         "corpus": {"use": "folder"},
-        "generator": {"use": "hifigan", "channels": config["upsample_initial_channel"], "upsample_rates": config["upsample_rates"],
-                      "upsample_kernels": config["upsample_kernel_sizes"], "kernels": config["resblock_kernel_sizes"],
-                      "dilations": config["resblock_dilation_sizes"], "residual": str(config["resblock"])},
+        "generator": {
+            "use": "hifigan",
+            "channels": config["upsample_initial_channel"],
+            "upsample_rates": config["upsample_rates"],
+            "upsample_kernels": config["upsample_kernel_sizes"],
+            "kernels": config["resblock_kernel_sizes"],
+            "dilations": config["resblock_dilation_sizes"],
+            "residual": str(config["resblock"]),
+        },
         "discriminators": {name: _discriminator(name, config) for name in discriminators},
         "objective": {"use": "lsgan"},
         "losses": {"mel": {"use": "mel_l1", "weight": 45}}
         | ({"features": {"use": "feature_matching", "weight": 2}} if discriminators else {}),
         "metrics": {"mel_distance": {"use": "mel_distance"}, "pesq": {"use": "pesq"}, "stoi": {"use": "stoi"}},
-        "plan": {"steps": 1_000_000, "batch_size": config.get("batch_size", 16), "segment": config.get("segment_size", 8192)},
-        "optimisers": {"generator": {"use": "adamw", **rate}} | ({"discriminators": {"use": "adamw", **rate}} if discriminators else {}),
-    }  # fmt: skip
+        "plan": {
+            "steps": 1_000_000,
+            "batch_size": config.get("batch_size", 16),
+            "segment": config.get("segment_size", 8192),
+        },
+        "optimisers": {"generator": {"use": "adamw", **rate}}
+        | ({"discriminators": {"use": "adamw", **rate}} if discriminators else {}),
+    }
 
 
 def _discriminator(name: str, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -66,7 +98,10 @@ def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Published names -> ours."""
     renamed = {}
     for name, tensor in state.items():
-        for old, new in (("weight_g", "parametrizations.weight.original0"), ("weight_v", "parametrizations.weight.original1")):
+        for old, new in (
+            ("weight_g", "parametrizations.weight.original0"),
+            ("weight_v", "parametrizations.weight.original1"),
+        ):
             name = name.removesuffix(old) + new if name.endswith("." + old) else name
         renamed[_spectral(name)] = tensor
     return renamed
@@ -74,8 +109,11 @@ def translate(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def _spectral(name: str) -> str:
     """Spectral norm's old names -> the parametrisation's."""
-    for old, new in (("weight_orig", "parametrizations.weight.original"), ("weight_u", "parametrizations.weight.0._u"),
-                     ("weight_v_sn", "parametrizations.weight.0._v")):  # fmt: skip
+    for old, new in (
+        ("weight_orig", "parametrizations.weight.original"),
+        ("weight_u", "parametrizations.weight.0._u"),
+        ("weight_v_sn", "parametrizations.weight.0._v"),
+    ):
         if name.endswith("." + old):
             return name.removesuffix(old) + new
     return name
@@ -89,7 +127,10 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> N
     """
     spectral = {name.rpartition(".")[0] for name in state if name.endswith(".weight_orig")}
     # Spectral norm also calls its second vector weight_v; it is told apart by the weight_orig beside it.
-    marked = {f"{name}_sn" if name.endswith(".weight_v") and name.rpartition(".")[0] in spectral else name: t for name, t in state.items()}
+    marked = {
+        f"{name}_sn" if name.endswith(".weight_v") and name.rpartition(".")[0] in spectral else name: t
+        for name, t in state.items()
+    }
     renamed = translate(marked)
     own = network.state_dict()
     if not any(".parametrizations." in name for name in renamed):
@@ -98,7 +139,9 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> N
     extra = [name for name in renamed if name not in own]
     if wrong or extra:
         listed = ", ".join([*wrong[:4], *extra[:4]])
-        raise CheckpointError(f"{source}: {len(wrong)} tensors missing or of another shape, {len(extra)} unknown (such as {listed}); is it this config's?")
+        raise CheckpointError(
+            f"{source}: {len(wrong)} tensors missing or of another shape, {len(extra)} unknown (such as {listed}); is it this config's?"
+        )
     network.load_state_dict(renamed)
 
 
@@ -143,7 +186,9 @@ def write_experiment(generator_file: Path, discriminator_file: Path | None, conf
     judges = _read(discriminator_file) if discriminator_file else {}
     names = [name for name in DISCRIMINATORS if name in judges]
     if discriminator_file and not names:
-        raise CheckpointError(f"{discriminator_file}: expected entries {', '.join(DISCRIMINATORS)}, got {', '.join(map(str, judges))}")
+        raise CheckpointError(
+            f"{discriminator_file}: expected entries {', '.join(DISCRIMINATORS)}, got {', '.join(map(str, judges))}"
+        )
     path = exp / "recipe.yaml"
     write_atomically(path, fill.dump(recipe_of(config, names)))
     recipe = check.load(path)
@@ -158,6 +203,12 @@ def write_experiment(generator_file: Path, discriminator_file: Path | None, conf
     counters = {"step": 0, "offset": 0, "rollbacks": 0, "best": {}, "validated": -1}
     torch.save({"counters": counters, "parts": {}, "adaptation": {}}, folder / "state.pt")
     (folder / "recipe.yaml").write_text(fill.dump(fill.fill(recipe)))
-    facts = {"audio": recipe.audio.as_dict(), "audio_digest": recipe.audio.digest(), "world": 1, "best": {}, "name": recipe.name}
+    facts = {
+        "audio": recipe.audio.as_dict(),
+        "audio_digest": recipe.audio.digest(),
+        "world": 1,
+        "best": {},
+        "name": recipe.name,
+    }
     store.commit(folder, 0, facts, set())
     return path

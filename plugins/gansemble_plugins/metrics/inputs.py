@@ -37,9 +37,7 @@ def scored(
     return {key: _score(float(values[key])) for key in keys}
 
 
-def aligned(
-    estimate: Any, reference: Any, tolerance: int = TOLERANCE_SAMPLES
-) -> tuple[np.ndarray, np.ndarray]:
+def aligned(estimate: Any, reference: Any, tolerance: int = TOLERANCE_SAMPLES) -> tuple[np.ndarray, np.ndarray]:
     """Both signals as float64 [T], cut to the shorter if they differ by at most ``tolerance`` samples.
 
     Raises:
@@ -48,9 +46,7 @@ def aligned(
     arrays = [_checked(name, array) for name, array in (("estimate", estimate), ("reference", reference))]
     sizes = [array.size for array in arrays]
     if max(sizes) - min(sizes) > tolerance:
-        raise Unscorable(
-            f"estimate has {sizes[0]} samples, reference {sizes[1]} samples: more than {tolerance} apart"
-        )
+        raise Unscorable(f"estimate has {sizes[0]} samples, reference {sizes[1]} samples: more than {tolerance} apart")
     first, second = (array[: min(sizes)] for array in arrays)
     for name, array in (("estimate", first), ("reference", second)):
         if silent(array):

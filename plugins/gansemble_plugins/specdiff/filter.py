@@ -79,9 +79,7 @@ def minimum_phase(magnitudes: Tensor) -> Tensor:
     return torch.fft.rfft(cepstrum * fold, dim=-1)
 
 
-def response(
-    mel: Tensor, spec: AudioSpec, lifter: int, floor: float, shaping: Shaping, compat: Compat
-) -> Tensor:
+def response(mel: Tensor, spec: AudioSpec, lifter: int, floor: float, shaping: Shaping, compat: Compat) -> Tensor:
     """M [B, F, L], the envelope's minimum-phase filter or its inverse, from log mels [B, mels, L]."""
     envelope = smooth(log_magnitude(mel, spec, compat), lifter, compat).exp() + floor
     logarithm = minimum_phase(envelope)

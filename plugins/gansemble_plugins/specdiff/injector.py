@@ -86,18 +86,25 @@ class SpectralDiffusion:
         if not 1 <= lifter <= audio.n_fft // 2:
             raise ValueError(f"lifter must be 1 to n_fft / 2 = {audio.n_fft // 2} coefficients, got {lifter}")
         if sigma < 0 or floor <= 0:
-            raise ValueError(
-                f"sigma must not be negative and floor must be positive, got {sigma:g} and {floor:g}"
-            )
+            raise ValueError(f"sigma must not be negative and floor must be positive, got {sigma:g} and {floor:g}")
         self.audio, self.shaping, self.compat = audio, shaping, compat
         self.sigma, self.lifter, self.floor = sigma, lifter, floor
         self.threshold, self.shared_t, self.shared_noise = threshold, shared_t, shared_noise
         official = compat == "official"
         self.process = ForwardProcess(
-            beta_first=beta_first, beta_last=beta_last, t_min=t_min, t_max=t_max, fixed_t=fixed_t,
+            beta_first=beta_first,
+            beta_last=beta_last,
+            t_min=t_min,
+            t_max=t_max,
+            fixed_t=fixed_t,
             law="priority_shifted" if official and law == "priority" else law,
-            pool=pool, target=target, every=every, kwav=kwav, batch_size=batch_size, seed=seed,
-        )  # fmt: skip
+            pool=pool,
+            target=target,
+            every=every,
+            kwav=kwav,
+            batch_size=batch_size,
+            seed=seed,
+        )
         self.adapt_every = every
         self.statistic_turn: Turn = "generator" if official else "discriminator"
         self.statistic_window = "last" if official else "interval"
@@ -119,9 +126,7 @@ class SpectralDiffusion:
             ValueError: if the shapes or the mel spectrogram do not fit.
         """
         if real.shape != fake.shape or real.dim() != 3 or real.shape[1] != 1:
-            raise ValueError(
-                f"real and fake must both be [B, 1, T], got {tuple(real.shape)} and {tuple(fake.shape)}"
-            )
+            raise ValueError(f"real and fake must both be [B, 1, T], got {tuple(real.shape)} and {tuple(fake.shape)}")
         with torch.autocast(real.device.type, enabled=False):
             real, fake = wide(real), wide(fake)
             times = self.process.times(batch.draws)
@@ -160,9 +165,7 @@ class SpectralDiffusion:
     def _mel(self, batch: Batch, samples: int) -> Tensor:
         """The batch's mel spectrogram, checked to be that of the audio."""
         if batch.mel is None:
-            raise ValueError(
-                "spectral_diffusion must be given batch.mel, got none: the generator reads no mel"
-            )
+            raise ValueError("spectral_diffusion must be given batch.mel, got none: the generator reads no mel")
         bands, frames = batch.mel.shape[1:]
         if bands != self.audio.mels:
             raise ValueError(f"batch.mel must have audio.mels = {self.audio.mels} bands, got {bands}")

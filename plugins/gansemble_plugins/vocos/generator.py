@@ -39,8 +39,15 @@ class Vocos(nn.Module):
     """
 
     def __init__(
-        self, *, audio: AudioSpec, dim: int = 512, hidden: int = 1536, blocks: int = 8, kernel: int = 7, largest: float = 100.0,
-    ) -> None:  # fmt: skip
+        self,
+        *,
+        audio: AudioSpec,
+        dim: int = 512,
+        hidden: int = 1536,
+        blocks: int = 8,
+        kernel: int = 7,
+        largest: float = 100.0,
+    ) -> None:
         super().__init__()
         self.audio, self.largest, self.kernel = audio, largest, kernel
         self.embed = nn.Conv1d(audio.mels, dim, 7, padding=3)

@@ -52,7 +52,9 @@ def pad_frames(audio: Tensor, n_fft: int, hop: int) -> Tensor:
     """
     pad = (n_fft - hop) // 2
     if audio.shape[-1] <= pad:
-        raise ValueError(f"audio must be longer than {pad} samples to be framed (n_fft {n_fft}, hop {hop}), got {audio.shape[-1]}")
+        raise ValueError(
+            f"audio must be longer than {pad} samples to be framed (n_fft {n_fft}, hop {hop}), got {audio.shape[-1]}"
+        )
     return F.pad(audio.unsqueeze(1), (pad, pad), mode="reflect").squeeze(1)
 
 

@@ -80,7 +80,9 @@ def read(path: Path, start: int = 0, frames: int = -1) -> tuple[np.ndarray, int]
         raise DataError(f"{path}: holds no samples")
     if not np.isfinite(audio).all():
         bad = int((~np.isfinite(audio)).any(axis=1).argmax())
-        raise DataError(f"{path}: holds NaN or Inf (first at sample {start + bad}); write the file again from its source")
+        raise DataError(
+            f"{path}: holds NaN or Inf (first at sample {start + bad}); write the file again from its source"
+        )
     return np.ascontiguousarray(audio.T), rate
 
 
@@ -109,9 +111,14 @@ def resample(audio: np.ndarray, rate: int, to_rate: int) -> np.ndarray:
     from gansemble.audio.torchaudio import functional
 
     out = functional.resample(
-        torch.from_numpy(np.ascontiguousarray(audio)), rate, to_rate, lowpass_filter_width=64, rolloff=0.9475937167399596,
-        resampling_method="sinc_interp_kaiser", beta=14.769656459379492,
-    )  # fmt: skip
+        torch.from_numpy(np.ascontiguousarray(audio)),
+        rate,
+        to_rate,
+        lowpass_filter_width=64,
+        rolloff=0.9475937167399596,
+        resampling_method="sinc_interp_kaiser",
+        beta=14.769656459379492,
+    )
     return out.numpy()
 
 
@@ -119,7 +126,9 @@ def write(path: Path, audio: np.ndarray, sample_rate: int, sample_format: Sample
     """Writes [T] or [C, T], clipped to ±1 (never wrapped), and returns how many samples were clipped."""
     frames = np.atleast_2d(audio).T
     clipped = int((np.abs(frames) > 1).sum())
-    with soundfile.SoundFile(str(path), "w", sample_rate, frames.shape[1], SUBTYPES[sample_format], format="WAV") as out:
+    with soundfile.SoundFile(
+        str(path), "w", sample_rate, frames.shape[1], SUBTYPES[sample_format], format="WAV"
+    ) as out:
         out.write(np.clip(frames, -1, 1))
     return clipped
 

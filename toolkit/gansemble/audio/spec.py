@@ -54,7 +54,12 @@ class AudioSpec:
             found.append(("hop", f"must not exceed window {self.window}, got {self.hop}"))
         if self.top > self.sample_rate / 2:
             nyquist = f"half the sample rate ({self.sample_rate / 2:g} Hz)"
-            found.append(("fmax", f"must be at most {nyquist}, got {self.top:g} Hz; use a lower fmax, or null for {nyquist}"))
+            found.append(
+                (
+                    "fmax",
+                    f"must be at most {nyquist}, got {self.top:g} Hz; use a lower fmax, or null for {nyquist}",
+                )
+            )
         if not 0 <= self.fmin < self.top:
             found.append(("fmin", f"must be at least 0 and below fmax {self.top:g} Hz, got {self.fmin:g}"))
         if (self.n_fft - self.hop) % 2:

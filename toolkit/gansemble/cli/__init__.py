@@ -16,7 +16,10 @@ from gansemble.errors import GansembleError, near
 
 #: name -> (module:attribute, help). The order is the order of ``--help``.
 COMMANDS = {
-    "check": ("check:check", "Check recipes: types, names and contracts between parts, before anything is built."),
+    "check": (
+        "check:check",
+        "Check recipes: types, names and contracts between parts, before anything is built.",
+    ),
     "fill": ("check:fill", "Print a recipe with every default written out."),
     "describe": ("describe:describe", "Show a part: parameters, defaults, paper, file and line, size."),
     "plugins": ("plugins:plugins", "List plugins and parts, and say what is wrong with them."),
@@ -80,10 +83,19 @@ class PluginTarget:
 
 @click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="gansemble")
-@click.option("--plugin", "plugin_files", multiple=True, type=click.Path(path_type=Path), help="Load a single-file plugin for this run.")
+@click.option(
+    "--plugin",
+    "plugin_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Load a single-file plugin for this run.",
+)
 def group(plugin_files: tuple[Path, ...]) -> None:
     """Adversarial audio synthesis from recipes: plugins, training that resumes exactly, and listening pages."""
-    files = [*plugin_files, *(Path(p) for p in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if p)]
+    files = [
+        *plugin_files,
+        *(Path(p) for p in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if p),
+    ]
     if files:
         from gansemble import plugins
 
@@ -104,5 +116,8 @@ def main(arguments: list[str] | None = None) -> Any:
     except OSError as error:
         if os.environ.get("GANSEMBLE_TRACEBACK") == "1" or error.errno is None:
             raise
-        click.echo(f"error: {error.strerror or error}: {error.filename or ''} (GANSEMBLE_TRACEBACK=1 shows where)", err=True)
+        click.echo(
+            f"error: {error.strerror or error}: {error.filename or ''} (GANSEMBLE_TRACEBACK=1 shows where)",
+            err=True,
+        )
         sys.exit(1)

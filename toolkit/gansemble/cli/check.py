@@ -27,7 +27,9 @@ def check(recipes: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
         else:
             say(f"{path}: ok ({len(recipe.parts())} parts)")
     if failed:
-        raise GansembleError(f"{len(failed)} of {len(recipes)} recipes failed: {', '.join(str(path) for path in failed)}")
+        raise GansembleError(
+            f"{len(failed)} of {len(recipes)} recipes failed: {', '.join(str(path) for path in failed)}"
+        )
 
 
 @click.command()

@@ -16,8 +16,19 @@ from gansemble.stages import BY_NAME, Ledger, Project
 
 PATH = click.Path(path_type=Path)
 recipe_argument = click.argument("recipe", type=PATH)
-set_option = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a value of the recipe; may be repeated.")
-jobs_option = click.option("--jobs", type=click.IntRange(1), default=None, help="Worker processes (default: the number of processors).")
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value of the recipe; may be repeated.",
+)
+jobs_option = click.option(
+    "--jobs",
+    type=click.IntRange(1),
+    default=None,
+    help="Worker processes (default: the number of processors).",
+)
 
 
 def stage_options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -32,9 +43,15 @@ def stage_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
     @functools.wraps(function)
     def wrapped(
-        recipe: Path, overrides: tuple[str, ...], exp: Path | None, data: Path | None, dump: Path | None, force: bool, dry_run: bool,
+        recipe: Path,
+        overrides: tuple[str, ...],
+        exp: Path | None,
+        data: Path | None,
+        dump: Path | None,
+        force: bool,
+        dry_run: bool,
         **rest: Any,
-    ) -> Any:  # fmt: skip
+    ) -> Any:
         project = Project.of(recipe, overrides, exp, data, dump)
         return function(project=project, force=force, dry_run=dry_run, **rest)
 
@@ -73,8 +90,16 @@ class Run:
         for other in self.stage.after:
             if self.ledger.record(other) is None and not dry_run:
                 number = BY_NAME[other].number
-                raise GansembleError(f"{label}: stage {number} {other} has not been done; run it first (run.sh --stage {number})")
-        why = "forced" if force else state.word if state.word == "missing" and not state.reasons else f"{state.word}: {'; '.join(state.reasons)}"
+                raise GansembleError(
+                    f"{label}: stage {number} {other} has not been done; run it first (run.sh --stage {number})"
+                )
+        why = (
+            "forced"
+            if force
+            else state.word
+            if state.word == "missing" and not state.reasons
+            else f"{state.word}: {'; '.join(state.reasons)}"
+        )
         say(f"{label}: {self.stage.title} ({'to do' if why == 'missing' else why})")
         if not dry_run:
             project.remember()

@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from gansemble.cli.common import PATH, Run, default_jobs, jobs_option, recipe_argument, say, set_option, stage_options
+from gansemble.cli.common import (
+    PATH,
+    Run,
+    default_jobs,
+    jobs_option,
+    recipe_argument,
+    say,
+    set_option,
+    stage_options,
+)
 from gansemble.stages import Project
 
 
@@ -57,7 +66,12 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 @click.command()
 @stage_options
 @jobs_option
-@click.option("--shard", callback=_shard, metavar="I/N", help="Pack every N-th clip only, as one job of an array; then run without.")
+@click.option(
+    "--shard",
+    callback=_shard,
+    metavar="I/N",
+    help="Pack every N-th clip only, as one job of an array; then run without.",
+)
 def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shard: tuple[int, int] | None) -> None:
     """Stage 1: examine every file and pack the audio, with a manifest."""
     run = Run(project, "prepare", force or shard is not None, dry_run)

@@ -51,16 +51,30 @@ def _facts(entry: Any) -> dict[str, Any]:
     documented = _documented(text)
     parameters, hints = types.signature(target), types.hints(target)
     rows = [
-        {"name": name, "type": types.show(hints.get(name, Any)), "default": p.default, "text": documented.get(name, ""),
-         "supplied": name in SUPPLIED and p.default is p.empty}
+        {
+            "name": name,
+            "type": types.show(hints.get(name, Any)),
+            "default": p.default,
+            "text": documented.get(name, ""),
+            "supplied": name in SUPPLIED and p.default is p.empty,
+        }
         for name, p in parameters.items()
-    ]  # fmt: skip
+    ]
     module = inspect.getmodule(target)
     return {
-        "kind": entry.kind, "name": entry.name, "plugin": entry.plugin, "summary": entry.summary, "target": entry.target,
-        "file": inspect.getsourcefile(target), "line": inspect.getsourcelines(target)[1], "text": re.split(r"\n\s*Args:", text)[0].strip(),
-        "parameters": rows, "paper": _paper(module, target), "contract": _contract(target, parameters), "sizes": _size(target, parameters),
-    }  # fmt: skip
+        "kind": entry.kind,
+        "name": entry.name,
+        "plugin": entry.plugin,
+        "summary": entry.summary,
+        "target": entry.target,
+        "file": inspect.getsourcefile(target),
+        "line": inspect.getsourcelines(target)[1],
+        "text": re.split(r"\n\s*Args:", text)[0].strip(),
+        "parameters": rows,
+        "paper": _paper(module, target),
+        "contract": _contract(target, parameters),
+        "sizes": _size(target, parameters),
+    }
 
 
 def _documented(text: str) -> dict[str, str]:

@@ -10,7 +10,20 @@ from pathlib import Path
 
 import click
 
-PACKAGES = ("torch", "torchaudio", "accelerate", "numpy", "scipy", "librosa", "soundfile", "pesq", "pystoi", "safetensors", "typeguard", "pluggy")
+PACKAGES = (
+    "torch",
+    "torchaudio",
+    "accelerate",
+    "numpy",
+    "scipy",
+    "librosa",
+    "soundfile",
+    "pesq",
+    "pystoi",
+    "safetensors",
+    "typeguard",
+    "pluggy",
+)
 
 
 @click.command()
@@ -19,7 +32,9 @@ def doctor() -> None:
     import gansemble
 
     click.echo(f"gansemble {gansemble.__version__} at {Path(gansemble.__file__).parent}")
-    click.echo(f"Python {platform.python_version()} on {platform.platform()}, {len(os.sched_getaffinity(0))} processors")
+    click.echo(
+        f"Python {platform.python_version()} on {platform.platform()}, {len(os.sched_getaffinity(0))} processors"
+    )
     missing = []
     for name in PACKAGES:
         try:

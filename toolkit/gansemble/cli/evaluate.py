@@ -26,7 +26,9 @@ def evaluate(project: Project, force: bool, dry_run: bool, jobs: int | None) -> 
 
 @click.command()
 @stage_options
-@click.option("--compare", type=PATH, multiple=True, help="Another experiment to show beside this one; may be repeated.")
+@click.option(
+    "--compare", type=PATH, multiple=True, help="Another experiment to show beside this one; may be repeated."
+)
 def report(project: Project, force: bool, dry_run: bool, compare: tuple[Path, ...]) -> None:
     """Stage 6: write report/index.html, one self-contained page with audio, spectrograms, curves and tables."""
     run = Run(project, "report", force or bool(compare), dry_run)

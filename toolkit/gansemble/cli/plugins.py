@@ -37,7 +37,10 @@ def list_(kind: str | None, as_json: bool) -> None:
             previous = entry.kind
         click.echo(f"  {entry.name:{width}}  {entry.plugin:{plugin_width}}  {entry.summary}")
     for name, broken in registry.broken.items():
-        click.echo(f"\nbroken: {name} ({type(broken.error).__name__}: {broken.error}); see gansemble plugins doctor", err=True)
+        click.echo(
+            f"\nbroken: {name} ({type(broken.error).__name__}: {broken.error}); see gansemble plugins doctor",
+            err=True,
+        )
 
 
 @plugins.command()
@@ -61,6 +64,8 @@ def doctor() -> None:
     for broken in registry.broken.values():
         click.echo(f"broken: {broken.plugin}\n{broken.traceback}")
     count = len({entry.plugin for entry in registry.entries()})
-    click.echo(f"{len(registry.entries())} parts of {count} plugins; {len(registry.broken)} broken plugins, {len(missing)} missing targets")
+    click.echo(
+        f"{len(registry.entries())} parts of {count} plugins; {len(registry.broken)} broken plugins, {len(missing)} missing targets"
+    )
     if registry.broken or missing:
         raise SystemExit(1)

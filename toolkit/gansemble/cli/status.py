@@ -19,12 +19,18 @@ def status(exp: Path, as_json: bool) -> None:
     project = Project.recall(exp.resolve())
     states = Ledger(project).states()
     if as_json:
-        rows = [{"stage": s.stage.number, "name": s.stage.name, "state": s.word, "reasons": list(s.reasons)} for s in states]
+        rows = [
+            {"stage": s.stage.number, "name": s.stage.name, "state": s.word, "reasons": list(s.reasons)} for s in states
+        ]
         click.echo(json.dumps(rows, indent=1))
         return
     click.echo(f"recipe {project.recipe}\ndata   {project.data}\npacked {project.dump}\n")
     for state in states:
-        when = f" {state.record['finished']}, {state.record['seconds']:.1f} s" if state.record and state.word == "done" else ""
+        when = (
+            f" {state.record['finished']}, {state.record['seconds']:.1f} s"
+            if state.record and state.word == "done"
+            else ""
+        )
         colour = {"done": "green", "stale": "yellow", "missing": "red"}[state.word]
         click.echo(f"{state.stage.number} {state.stage.name:11} " + click.style(f"{state.word:8}", fg=colour) + when)
         for reason in state.reasons:

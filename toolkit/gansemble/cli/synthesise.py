@@ -22,16 +22,52 @@ FORMATS = click.Choice(["pcm16", "pcm24", "float"])
 @click.option("--dump", type=PATH, help="Packed data (stage 4).")
 @click.option("--force", is_flag=True, help="Run even if up to date.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--input", "inputs", type=PATH, multiple=True, help="Audio files, .npy log-mels [mels, frames], or folders of them.")
+@click.option(
+    "--input",
+    "inputs",
+    type=PATH,
+    multiple=True,
+    help="Audio files, .npy log-mels [mels, frames], or folders of them.",
+)
 @click.option("--output", type=PATH, help="Folder for the waveforms of --input.")
-@click.option("--format", "sample_format", type=FORMATS, default="pcm16", show_default=True, help="Sample format of --input's waveforms.")
-@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True, help="Which checkpoint --input uses.")
-@click.option("--chunk-seconds", type=float, default=10.0, show_default=True, help="Length made at a time; memory grows with it.")
+@click.option(
+    "--format",
+    "sample_format",
+    type=FORMATS,
+    default="pcm16",
+    show_default=True,
+    help="Sample format of --input's waveforms.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Choice(["best", "last"]),
+    default="best",
+    show_default=True,
+    help="Which checkpoint --input uses.",
+)
+@click.option(
+    "--chunk-seconds",
+    type=float,
+    default=10.0,
+    show_default=True,
+    help="Length made at a time; memory grows with it.",
+)
 @click.option("--resample", is_flag=True, help="Resample inputs of another rate instead of refusing them.")
 def synthesise(
-    recipe: Path | None, overrides: tuple[str, ...], exp: Path | None, data: Path | None, dump: Path | None, force: bool, dry_run: bool,
-    inputs: tuple[Path, ...], output: Path | None, sample_format: str, checkpoint: str, chunk_seconds: float, resample: bool,
-) -> None:  # fmt: skip
+    recipe: Path | None,
+    overrides: tuple[str, ...],
+    exp: Path | None,
+    data: Path | None,
+    dump: Path | None,
+    force: bool,
+    dry_run: bool,
+    inputs: tuple[Path, ...],
+    output: Path | None,
+    sample_format: str,
+    checkpoint: str,
+    chunk_seconds: float,
+    resample: bool,
+) -> None:
     """Generate waveforms.
 
     With RECIPE: stage 4, copy-synthesis of the held-out clips into exp/<name>/samples. With --exp, --input and
@@ -54,7 +90,15 @@ def synthesise(
         run.done([path], sha256(path)[:16])
 
 
-def _files(exp: Path, inputs: tuple[Path, ...], output: Path, sample_format: str, which: str, chunk: float, resample: bool) -> None:
+def _files(
+    exp: Path,
+    inputs: tuple[Path, ...],
+    output: Path,
+    sample_format: str,
+    which: str,
+    chunk: float,
+    resample: bool,
+) -> None:
     from gansemble import synthesis
     from gansemble.audio import files
 
@@ -74,7 +118,9 @@ def _files(exp: Path, inputs: tuple[Path, ...], output: Path, sample_format: str
             continue
         note = f", {facts['clipped']} samples clipped" if facts["clipped"] else ""
         say(f"{target}: {facts['seconds']:.2f} s, {facts['seconds'] / max(1e-9, facts['took']):.1f} x real time{note}")
-    (output / "synthesis.json").write_text(json.dumps({"exp": str(exp), "step": loaded.step, "files": len(sources) - len(failed)}))
+    (output / "synthesis.json").write_text(
+        json.dumps({"exp": str(exp), "step": loaded.step, "files": len(sources) - len(failed)})
+    )
     if failed:
         raise GansembleError(f"{len(failed)} of {len(sources)} inputs could not be used; the others are in {output}")
 

@@ -16,8 +16,19 @@ from gansemble.stages import Project
 @stage_options
 @click.option("--allow-change", is_flag=True, help="Go on from a checkpoint under a recipe that differs.")
 @click.option("--force-unlock", is_flag=True, help="Take the folder though another machine's run seems to hold it.")
-@click.option("--stop-after", type=click.IntRange(1), help="Stop, with the state saved, after so many steps of this run.")
-def train(project: Project, force: bool, dry_run: bool, allow_change: bool, force_unlock: bool, stop_after: int | None) -> None:
+@click.option(
+    "--stop-after",
+    type=click.IntRange(1),
+    help="Stop, with the state saved, after so many steps of this run.",
+)
+def train(
+    project: Project,
+    force: bool,
+    dry_run: bool,
+    allow_change: bool,
+    force_unlock: bool,
+    stop_after: int | None,
+) -> None:
     """Stage 3: train RECIPE, going on from the newest sound checkpoint where there is one.
 
     A finished run whose recipe has changed is set aside in exp/<name>/previous and trained anew; so is any run with --force.

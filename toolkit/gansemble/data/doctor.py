@@ -94,9 +94,14 @@ class Examination:
 
 
 def examine(
-    folder: Path, clips: Sequence[Clip], *, sample_rate: int, segment: int | None, jobs: int,
+    folder: Path,
+    clips: Sequence[Clip],
+    *,
+    sample_rate: int,
+    segment: int | None,
+    jobs: int,
     progress: Callable[[int, int], None] | None = None,
-) -> Examination:  # fmt: skip
+) -> Examination:
     """Reads every clip once, in ``jobs`` processes, and judges the corpus.
 
     Args:
@@ -247,9 +252,7 @@ def bandwidth(power: np.ndarray, sample_rate: int) -> float:
     return float(cuts[best] / BANDS * nyquist) if falls[best] >= EDGE_DB else nyquist
 
 
-def judge(
-    facts: Sequence[Facts], clips: Sequence[Clip], *, sample_rate: int, segment: int | None
-) -> list[Finding]:
+def judge(facts: Sequence[Facts], clips: Sequence[Clip], *, sample_rate: int, segment: int | None) -> list[Finding]:
     """The findings that follow from the facts, errors first; arguments as for :func:`examine`."""
     found = [
         _finding(code, [fact for fact in facts if fact.error == code], len(facts), text)

@@ -34,9 +34,15 @@ PAUSE_S = 1.0  # before the second attempt; doubles with each further one
 
 
 def download(
-    url: str, path: Path, *, sha256: str, size: int | None = None, progress: Progress | None = None,
-    attempts: int = 5, timeout_s: float = 30.0,
-) -> Path:  # fmt: skip
+    url: str,
+    path: Path,
+    *,
+    sha256: str,
+    size: int | None = None,
+    progress: Progress | None = None,
+    attempts: int = 5,
+    timeout_s: float = 30.0,
+) -> Path:
     """Fetches ``url`` to ``path``, which appears only when whole and checked.
 
     A file already there is checked and kept. Bytes collect in ``<path>.part``, so an interrupted download
@@ -87,9 +93,7 @@ def _collect(
             return _receive(url, part, size, progress, timeout_s)
         except (OSError, http.client.HTTPException) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-                raise DataError(
-                    f"{part}: no space left; free some and run again, the download goes on"
-                ) from error
+                raise DataError(f"{part}: no space left; free some and run again, the download goes on") from error
             failures = 1 if _length(part) > before else failures + 1
             if failures >= attempts:
                 reason = getattr(error, "reason", None) or error
@@ -121,14 +125,10 @@ def _receive(url: str, part: Path, size: int | None, progress: Progress | None, 
             if error.headers.get("Content-Range") == f"bytes */{start}":
                 return
             part.unlink()
-            raise ConnectionError(
-                "the server could not go on from the partial file, which was deleted"
-            ) from error
+            raise ConnectionError("the server could not go on from the partial file, which was deleted") from error
         if error.code >= 500 or error.code in (408, 429):
             raise ConnectionError(f"HTTP {error.code} {error.reason}") from error
-        raise DataError(
-            f"{url}: the server answered HTTP {error.code} {error.reason}; check the address"
-        ) from error
+        raise DataError(f"{url}: the server answered HTTP {error.code} {error.reason}; check the address") from error
     with response:
         start, total = _announced(response, start, part)
         _refuse_page(url, response.headers.get_content_type(), b"")
@@ -142,9 +142,7 @@ def _receive(url: str, part: Path, size: int | None, progress: Progress | None, 
         raise ConnectionError(f"the connection closed after {done} of {expected} bytes")
 
 
-def _copy(
-    url: str, source: IO[bytes], out: IO[bytes], start: int, total: int | None, progress: Progress | None
-) -> int:
+def _copy(url: str, source: IO[bytes], out: IO[bytes], start: int, total: int | None, progress: Progress | None) -> int:
     """Appends ``source`` to ``out`` and returns the length reached; never more than ``total``."""
     done = start
     while chunk := source.read(CHUNK_BYTES):
@@ -206,9 +204,7 @@ def _alone(path: Path) -> Iterator[None]:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise DataError(
-                f"{path}: another process is downloading this file; wait for it, then run again"
-            ) from error
+            raise DataError(f"{path}: another process is downloading this file; wait for it, then run again") from error
         except OSError:
             pass  # a network disk without locks: the hash still guards the result
         try:
@@ -244,9 +240,7 @@ def unpack(
             if ``folder`` holds something already.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DataError(
-            f"{folder}: cannot unpack {archive.name} here, it holds something already; move it away"
-        )
+        raise DataError(f"{folder}: cannot unpack {archive.name} here, it holds something already; move it away")
     count = written = kept = 0
     with staged(folder) as root, _readable(archive):
         for name, stream in _members(archive):
@@ -266,9 +260,7 @@ def unpack(
                 while chunk := stream.read(CHUNK_BYTES):
                     written += len(chunk)
                     if written > max_bytes:
-                        raise DataError(
-                            f"{archive}: holds more than {max_bytes} bytes unpacked; not unpacked"
-                        )
+                        raise DataError(f"{archive}: holds more than {max_bytes} bytes unpacked; not unpacked")
                     out.write(chunk)
                     if progress:
                         progress(written, None)
@@ -290,9 +282,7 @@ def _readable(archive: Path) -> Iterator[None]:
     except _DAMAGE as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DataError(f"{archive}: no space left to unpack it; free some and run again") from error
-        raise DataError(
-            f"{archive}: cannot be unpacked ({error}); delete it and download it again"
-        ) from error
+        raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and download it again") from error
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
@@ -345,9 +335,7 @@ def _place(archive: Path, root: Path, relative: PurePosixPath) -> Path:
 
 
 def _refuse(archive: Path, name: str, why: str) -> None:
-    raise DataError(
-        f"{archive}: {name!r} {why}; only plain files and folders are unpacked. Do not trust this archive"
-    )
+    raise DataError(f"{archive}: {name!r} {why}; only plain files and folders are unpacked. Do not trust this archive")
 
 
 @contextmanager

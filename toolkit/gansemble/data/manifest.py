@@ -80,11 +80,15 @@ def read(path: Path) -> list[Entry]:
         DataError: if the file is missing or a line is not an entry.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no manifest here; run the prepare stage (run.sh --stage prepare --stop-stage prepare)")
+        raise DataError(
+            f"{path}: no manifest here; run the prepare stage (run.sh --stage prepare --stop-stage prepare)"
+        )
     entries = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             entries.append(Entry(**json.loads(line)))
         except (json.JSONDecodeError, TypeError) as error:
-            raise DataError(f"{path}:{number}: not a manifest line ({error}); run the prepare stage with --force") from error
+            raise DataError(
+                f"{path}:{number}: not a manifest line ({error}); run the prepare stage with --force"
+            ) from error
     return entries

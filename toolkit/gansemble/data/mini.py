@@ -49,9 +49,7 @@ VOICES = (
 )
 
 
-def speech(
-    sentences: Sequence[str], *, voices: Sequence[Voice] = VOICES, sample_rate: int = 22050
-) -> list[np.ndarray]:
+def speech(sentences: Sequence[str], *, voices: Sequence[Voice] = VOICES, sample_rate: int = 22050) -> list[np.ndarray]:
     """Each sentence spoken by the next voice in turn, float32 [T] at ``sample_rate`` [Hz].
 
     The same list gives the same samples every time. What the library says depends on what it said before,
@@ -65,8 +63,11 @@ def speech(
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     child = subprocess.run(
         [sys.executable, "-P", "-m", "gansemble.data.mini"],
-        input=json.dumps(request).encode(), capture_output=True, env=environment, timeout=600,
-    )  # fmt: skip
+        input=json.dumps(request).encode(),
+        capture_output=True,
+        env=environment,
+        timeout=600,
+    )
     if child.returncode:
         said = child.stderr.decode(errors="replace").strip().splitlines() or [f"exit code {child.returncode}"]
         raise DataError(f"eSpeak NG could not make the speech ({said[-1]}); pip install 'gansemble[mini]'")
@@ -77,9 +78,7 @@ def speech(
     return [resample(each[np.newaxis], answer["sample_rate"], sample_rate)[0] for each in spoken]
 
 
-def notes(
-    pitches: Sequence[int], *, sample_rate: int, seconds: float = 1.0, seed: int = 0
-) -> list[np.ndarray]:
+def notes(pitches: Sequence[int], *, sample_rate: int, seconds: float = 1.0, seed: int = 0) -> list[np.ndarray]:
     """A harmonic note for each MIDI number (69 is 440 Hz), float32 [T], peak 0.5; ``seed`` sets the timbre.
 
     A 10 ms attack, partials that fade the faster the higher they are, a 50 ms release, and noise at -60 dB,

@@ -47,7 +47,9 @@ def plan(clips: Sequence[Clip], facts: dict[str, Any], folder: Path, sample_rate
     return sources
 
 
-def pack(sources: Sequence[Source], target: Path, sample_rate: int, policy: Data, jobs: int, progress: Any = None) -> list[Entry]:
+def pack(
+    sources: Sequence[Source], target: Path, sample_rate: int, policy: Data, jobs: int, progress: Any = None
+) -> list[Entry]:
     """Writes every clip's samples into ``target`` and returns the manifest entries, in order.
 
     Raises:
@@ -78,7 +80,9 @@ def _reserve(target: Path, size: int) -> None:
                 os.posix_fallocate(stream.fileno(), 0, size)
         except OSError as error:
             target.unlink(missing_ok=True)
-            raise DataError(f"{target}: no room for {size / 1e9:.2f} GB of packed audio ({error.strerror}); free space or pass --dump") from error
+            raise DataError(
+                f"{target}: no room for {size / 1e9:.2f} GB of packed audio ({error.strerror}); free space or pass --dump"
+            ) from error
 
 
 def _pack_one(source: Source, target: Path, sample_rate: int, policy: Data) -> Entry:
@@ -94,8 +98,16 @@ def _pack_one(source: Source, target: Path, sample_rate: int, policy: Data) -> E
     pack_file[source.offset : source.offset + source.frames] = samples
     pack_file.flush()
     return Entry(
-        id=source.clip.id, path=source.clip.path, split=source.clip.split, sample_rate=sample_rate, frames=source.frames,
-        channels=source.channels, source_rate=source.source_rate, offset=source.offset,
-        peak=levels.peak(levels.from_int16(samples)), sha256=hashlib.sha256(samples.tobytes()).hexdigest(),
-        labels=dict(source.clip.labels), pack=target.name,
-    )  # fmt: skip
+        id=source.clip.id,
+        path=source.clip.path,
+        split=source.clip.split,
+        sample_rate=sample_rate,
+        frames=source.frames,
+        channels=source.channels,
+        source_rate=source.source_rate,
+        offset=source.offset,
+        peak=levels.peak(levels.from_int16(samples)),
+        sha256=hashlib.sha256(samples.tobytes()).hexdigest(),
+        labels=dict(source.clip.labels),
+        pack=target.name,
+    )

@@ -19,9 +19,15 @@ from gansemble.recipe.check import Recipe
 
 #: Finding codes that stop preparation, the data key that decides, and the value that lets the clip pass.
 POLICIES = {
-    "missing": "broken", "unreadable": "broken", "truncated": "broken", "empty": "broken", "non_finite": "broken",
-    "wrong_rate": "rate", "channels": "channels", "short": "short",
-}  # fmt: skip
+    "missing": "broken",
+    "unreadable": "broken",
+    "truncated": "broken",
+    "empty": "broken",
+    "non_finite": "broken",
+    "wrong_rate": "rate",
+    "channels": "channels",
+    "short": "short",
+}
 
 
 def corpus_of(recipe: Recipe) -> Any:
@@ -39,7 +45,12 @@ def fetch(recipe: Recipe, folder: Path) -> list[Clip]:
 
 
 def prepare(
-    recipe: Recipe, folder: Path, dump: Path, jobs: int, say: Callable[[str], None], shard: tuple[int, int] | None = None
+    recipe: Recipe,
+    folder: Path,
+    dump: Path,
+    jobs: int,
+    say: Callable[[str], None],
+    shard: tuple[int, int] | None = None,
 ) -> Path:
     """Examines and packs a corpus; returns the manifest.
 
@@ -61,7 +72,9 @@ def prepare(
         return _publish(dump, done[0])
     if shard is not None:
         clips = sorted(clips, key=lambda clip: clip.id)[shard[0] - 1 :: shard[1]]
-    examined = doctor.examine(folder, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment, jobs=jobs)
+    examined = doctor.examine(
+        folder, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment, jobs=jobs
+    )
     for line in doctor.report_lines(examined.findings):
         say(line)
     kept = _apply(recipe, clips, examined.findings, dump)
@@ -157,10 +170,16 @@ def statistics(recipe: Recipe, dump: Path) -> Path:
     deviation = (square / frames - mean.square()).clamp_min(0).sqrt()
     seconds = np.array([entry.seconds for entry in packed.entries])
     facts = {
-        "clips": len(packed), "minutes": float(seconds.sum() / 60), "shortest_s": float(seconds.min()),
-        "longest_s": float(seconds.max()), "rms": (energy / samples) ** 0.5, "audio": recipe.audio.as_dict(),
-        "audio_digest": recipe.audio.digest(), "mel_mean": mean.tolist(), "mel_deviation": deviation.tolist(),
-    }  # fmt: skip
+        "clips": len(packed),
+        "minutes": float(seconds.sum() / 60),
+        "shortest_s": float(seconds.min()),
+        "longest_s": float(seconds.max()),
+        "rms": (energy / samples) ** 0.5,
+        "audio": recipe.audio.as_dict(),
+        "audio_digest": recipe.audio.digest(),
+        "mel_mean": mean.tolist(),
+        "mel_deviation": deviation.tolist(),
+    }
     path = dump / f"statistics-{recipe.audio.digest()}.json"
     write_atomically(path, json.dumps(facts, indent=1))
     return path

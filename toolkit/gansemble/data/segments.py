@@ -28,11 +28,15 @@ class Packed:
 
     def __init__(self, folder: Path, split: str, normalise: float | None = None) -> None:
         self.folder = folder
-        self.entries: list[Entry] = [entry for entry in manifest.read(folder / "manifest.jsonl") if entry.split == split]
+        self.entries: list[Entry] = [
+            entry for entry in manifest.read(folder / "manifest.jsonl") if entry.split == split
+        ]
         self.normalise = normalise
         self._packs: dict[str, np.memmap] = {}
         if not self.entries:
-            raise DataError(f"{folder}/manifest.jsonl: no clip is in the {split} split; prepare more data, or change the corpus' split")
+            raise DataError(
+                f"{folder}/manifest.jsonl: no clip is in the {split} split; prepare more data, or change the corpus' split"
+            )
         for name in {entry.pack for entry in self.entries}:
             self._check_size(name)
 
@@ -90,7 +94,12 @@ class Segments(torch.utils.data.Dataset):
         room = max(0, entry.frames - self.segment)
         start = random.key(self.seed, epoch, index, "crop") % (room + 1)
         audio = torch.from_numpy(self.packed.read(index, start, self.segment))
-        return {"audio": audio.unsqueeze(0), "id": entry.id, "item": (epoch, index), "label": entry.labels.get("label")}
+        return {
+            "audio": audio.unsqueeze(0),
+            "id": entry.id,
+            "item": (epoch, index),
+            "label": entry.labels.get("label"),
+        }
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -99,6 +108,8 @@ def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
     known = all(isinstance(label, int) for label in labels)
     audio: Tensor = torch.stack([item["audio"] for item in items])
     return {
-        "audio": audio, "ids": tuple(item["id"] for item in items), "items": [item["item"] for item in items],
+        "audio": audio,
+        "ids": tuple(item["id"] for item in items),
+        "items": [item["item"] for item in items],
         "label": torch.tensor(labels) if known else None,
-    }  # fmt: skip
+    }

@@ -59,11 +59,16 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
     ids = [row["id"] for row in systems[0].index["clips"]][: recipe.evaluation.shown]
     body = [
         _header(recipe.name, systems),
-        "<h2>Scores</h2>", _table(systems),
-        "<h2>Listen</h2>", *(_clip(identity, systems, packed, recipe.audio) for identity in ids),
-        "<h2>Training</h2>", _curves(systems),
-        "<h2>Recipe</h2>", _recipe(project), _environment(systems[0].summary["environment"]),
-    ]  # fmt: skip
+        "<h2>Scores</h2>",
+        _table(systems),
+        "<h2>Listen</h2>",
+        *(_clip(identity, systems, packed, recipe.audio) for identity in ids),
+        "<h2>Training</h2>",
+        _curves(systems),
+        "<h2>Recipe</h2>",
+        _recipe(project),
+        _environment(systems[0].summary["environment"]),
+    ]
     path = project.exp / "report" / "index.html"
     write_atomically(path, _PAGE.replace("{title}", html.escape(recipe.name)).replace("{body}", "\n".join(body)))
     return path
@@ -75,7 +80,9 @@ def _system(project: Project, colour: str) -> System:
         summary = json.loads((project.exp / "scores" / "summary.json").read_text())
         lines = (project.exp / "scores" / "scores.jsonl").read_text().splitlines()
     except OSError as error:
-        raise GansembleError(f"{project.exp}: not evaluated yet ({error.filename} is missing); run its stages 4 and 5 first") from error
+        raise GansembleError(
+            f"{project.exp}: not evaluated yet ({error.filename} is missing); run its stages 4 and 5 first"
+        ) from error
     rows = {row["id"]: row for row in map(json.loads, lines)}
     return System(summary["name"], project.exp, index, summary, rows, colour)
 
@@ -95,7 +102,9 @@ def _table(systems: Sequence[System]) -> str:
     head = "".join(f"<th>{_dot(system)}{html.escape(system.name)}</th>" for system in systems)
     rows = []
     for key in keys:
-        facts: Mapping[str, Any] = next(system.summary["scores"][key] for system in systems if key in system.summary["scores"])
+        facts: Mapping[str, Any] = next(
+            system.summary["scores"][key] for system in systems if key in system.summary["scores"]
+        )
         better = facts["better"]
         having = {system.exp: system.scores(key) for system in systems if key in system.summary["scores"]}
         shared = common({str(exp): values for exp, values in having.items()})
@@ -113,7 +122,7 @@ def _table(systems: Sequence[System]) -> str:
             cells.append(f"<td{mark}>{mean.mean:.3f}{interval}{count}</td>" if mean.n_ok else f"<td>–{count}</td>")
         arrow = "↑" if better == "higher" else "↓"
         title = html.escape(facts["definition"])
-        rows.append(f"<tr><th title=\"{title}\">{html.escape(key)} {arrow}</th>{''.join(cells)}</tr>")
+        rows.append(f'<tr><th title="{title}">{html.escape(key)} {arrow}</th>{"".join(cells)}</tr>')
     note = "<p class=note>Mean over the files every system has a value for, with a 95 % bootstrap interval; ↑ higher is better, ↓ lower. "
     note += "Hold the pointer over a score for its exact definition.</p>"
     return f"<table class=scores><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{note}"
@@ -123,17 +132,19 @@ def _clip(identity: str, systems: Sequence[System], packed: Packed, spec: AudioS
     number = next(i for i, entry in enumerate(packed.entries) if entry.id == identity)
     reference = packed.read(number)
     top = _top(reference, spec)
-    columns = [("reference", reference, None)]
+    columns: list[tuple[str, np.ndarray, System | None]] = [("reference", reference, None)]
     for system in systems:
         path = system.samples / f"{identity}.wav"
         if path.is_file():
             columns.append((system.name, files.read_mono(path, spec.sample_rate), system))
     cells = []
-    for name, audio, system in columns:
-        caption = f"{_dot(system) if system else ''}{html.escape(name)}"
-        scores = _clip_scores(system, identity) if system else f"{len(reference) / spec.sample_rate:.2f} s"
+    for name, audio, owner in columns:
+        caption = f"{_dot(owner) if owner else ''}{html.escape(name)}"
+        scores = _clip_scores(owner, identity) if owner else f"{len(reference) / spec.sample_rate:.2f} s"
         picture = f'<img alt="spectrogram of {html.escape(name)}" src="{_picture(audio, spec, top)}">'
-        cells.append(f"<figure><figcaption>{caption}<small>{scores}</small></figcaption>{picture}{_player(audio, spec.sample_rate)}</figure>")
+        cells.append(
+            f"<figure><figcaption>{caption}<small>{scores}</small></figcaption>{picture}{_player(audio, spec.sample_rate)}</figure>"
+        )
     return f"<section><h3>{html.escape(identity)}</h3><div class=row>{''.join(cells)}</div></section>"
 
 
@@ -174,7 +185,16 @@ def _picture(audio: np.ndarray, spec: AudioSpec, top: float) -> str:
     figure = Figure(figsize=(4.6, 1.9), dpi=110, layout="constrained")
     axes = figure.subplots()
     extent = (0, len(audio) / spec.sample_rate, 0, spec.sample_rate / 2000)
-    axes.imshow(_levels(audio, spec), origin="lower", aspect="auto", cmap="magma", vmin=top - 80, vmax=top, extent=extent, interpolation="nearest")
+    axes.imshow(
+        _levels(audio, spec),
+        origin="lower",
+        aspect="auto",
+        cmap="magma",
+        vmin=top - 80,
+        vmax=top,
+        extent=extent,
+        interpolation="nearest",
+    )
     axes.set_ylabel("kHz", fontsize=7)
     axes.set_xlabel("s", fontsize=7, labelpad=0)
     axes.tick_params(labelsize=7, length=2)
@@ -191,7 +211,14 @@ def _curves(systems: Sequence[System]) -> str:
     """Small plots of validation scores and of the most telling training curves."""
     from matplotlib.figure import Figure
 
-    logs = [(system, read_curves(system.exp / "logs" / "validation.jsonl"), read_curves(system.exp / "logs" / "train.jsonl")) for system in systems]
+    logs = [
+        (
+            system,
+            read_curves(system.exp / "logs" / "validation.jsonl"),
+            read_curves(system.exp / "logs" / "train.jsonl"),
+        )
+        for system in systems
+    ]
     valid = list(dict.fromkeys(key for _, rows, _ in logs for row in rows for key in row if key != "step"))
     train = [name for name in _telling(row for _, _, rows in logs for row in rows)]
     panels = [(name, 1) for name in valid] + [(name, 2) for name in train]
@@ -206,10 +233,19 @@ def _curves(systems: Sequence[System]) -> str:
     for axes, (name, source) in zip(figure.axes, panels, strict=False):
         axes.set_visible(True)
         for entry in logs:
-            points = [(row["step"], row[name]) for row in entry[source] if row.get(name) is not None]
+            rows = entry[1] if source == 1 else entry[2]
+            points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
             if points:
-                axes.plot(*zip(*points, strict=True), color=entry[0].colour, linewidth=1.3, marker="o" if source == 1 else None, markersize=2.5)
-        axes.set_title(("validation: " if source == 1 else "") + name.replace("generator/losses.", "loss: "), fontsize=8)
+                axes.plot(
+                    *zip(*points, strict=True),
+                    color=entry[0].colour,
+                    linewidth=1.3,
+                    marker="o" if source == 1 else None,
+                    markersize=2.5,
+                )
+        axes.set_title(
+            ("validation: " if source == 1 else "") + name.replace("generator/losses.", "loss: "), fontsize=8
+        )
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25)
         axes.margins(x=0.02)
@@ -218,8 +254,12 @@ def _curves(systems: Sequence[System]) -> str:
 
 def _telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     names = dict.fromkeys(key for row in rows for key in row)
-    wanted = [n for n in names if n.startswith(("generator/losses.", "noise_injector/")) or n in (
-        "generator/total", "discriminator/total", "discriminator/win_rate", "speed/steps_per_second")]  # fmt: skip
+    wanted = [
+        n
+        for n in names
+        if n.startswith(("generator/losses.", "noise_injector/"))
+        or n in ("generator/total", "discriminator/total", "discriminator/win_rate", "speed/steps_per_second")
+    ]
     return wanted
 
 
@@ -231,7 +271,9 @@ def _recipe(project: Project) -> str:
 
 
 def _environment(facts: Mapping[str, Any]) -> str:
-    rows = "".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>" for key, value in facts.items())
+    rows = "".join(
+        f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>" for key, value in facts.items()
+    )
     return f"<details><summary>The environment</summary><table>{rows}</table></details>"
 
 

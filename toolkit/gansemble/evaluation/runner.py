@@ -37,10 +37,14 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Path:
     settings = recipe.synthesis
     loaded = synthesis.load(project.exp, settings.checkpoint, "cuda" if torch.cuda.is_available() else "cpu", say)
     if loaded.spec.digest() != recipe.audio.digest():
-        raise GansembleError("the checkpoint's audio specification is not the recipe's:\n  " + "\n  ".join(loaded.spec.differences(recipe.audio)))
+        raise GansembleError(
+            "the checkpoint's audio specification is not the recipe's:\n  "
+            + "\n  ".join(loaded.spec.differences(recipe.audio))
+        )
     packed = Packed(project.dump, settings.split)
     count = len(packed) if settings.clips is None else min(settings.clips, len(packed))
-    folder, rows = project.exp / "samples" / settings.split, []
+    folder = project.exp / "samples" / settings.split
+    rows: list[dict[str, Any]] = []
     chunk = max(16, int(settings.chunk_seconds * recipe.audio.sample_rate / recipe.audio.hop))
     device = next(loaded.generator.parameters()).device
     for index in range(count):
@@ -51,13 +55,27 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Path:
         pieces = [piece.cpu() for piece in synthesis.generate(loaded.generator, mel, chunk)]
         took = time.monotonic() - begun
         folder.mkdir(parents=True, exist_ok=True)
-        clipped = files.write(folder / f"{entry.id}.wav", torch.cat(pieces, 1)[0].numpy(), recipe.audio.sample_rate, settings.format)
+        clipped = files.write(
+            folder / f"{entry.id}.wav",
+            torch.cat(pieces, 1)[0].numpy(),
+            recipe.audio.sample_rate,
+            settings.format,
+        )
         rows.append({"id": entry.id, "seconds": usable / recipe.audio.sample_rate, "took": took, "clipped": clipped})
     seconds, took = sum(row["seconds"] for row in rows), sum(row["took"] for row in rows)
-    say(f"{count} clips, {seconds:.1f} s of audio in {took:.1f} s: {seconds / took:.1f} x real time on {device.type} (step {loaded.step})")
+    say(
+        f"{count} clips, {seconds:.1f} s of audio in {took:.1f} s: {seconds / took:.1f} x real time on {device.type} (step {loaded.step})"
+    )
     path = project.exp / "samples" / "index.json"
-    facts = {"split": settings.split, "step": loaded.step, "checkpoint": loaded.source.name, "device": device.type,
-             "threads": torch.get_num_threads(), "real_time_factor": took / seconds, "clips": rows}  # fmt: skip
+    facts = {
+        "split": settings.split,
+        "step": loaded.step,
+        "checkpoint": loaded.source.name,
+        "device": device.type,
+        "threads": torch.get_num_threads(),
+        "real_time_factor": took / seconds,
+        "clips": rows,
+    }
     write_atomically(path, json.dumps(facts, indent=1))
     return path
 
@@ -70,7 +88,9 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
     known = {entry.id: number for number, entry in enumerate(packed.entries)}
     missing = [row["id"] for row in index["clips"] if row["id"] not in known]
     if missing:
-        raise DataError(f"{project.dump}: {len(missing)} generated clips have no reference there: {', '.join(missing[:5])}; synthesise again")
+        raise DataError(
+            f"{project.dump}: {len(missing)} generated clips have no reference there: {', '.join(missing[:5])}; synthesise again"
+        )
     folder = project.exp / "samples" / index["split"]
     work = [(row["id"], known[row["id"]], folder / f"{row['id']}.wav") for row in index["clips"]]
     rows = _score_all(project, work, min(jobs, len(work)))
@@ -148,9 +168,15 @@ def _summary(recipe: Recipe, rows: list[dict[str, Any]], index: Mapping[str, Any
         values = [float("nan") if (value := row["scores"].get(key)) is None else value for row in rows]
         results[key] = summarise(values, settings.bootstrap, settings.confidence).as_dict() | facts
     return {
-        "name": recipe.name, "step": index["step"], "split": index["split"], "real_time_factor": index["real_time_factor"],
-        "device": index["device"], "threads": index["threads"], "scores": results, "environment": environment(),
-    }  # fmt: skip
+        "name": recipe.name,
+        "step": index["step"],
+        "split": index["split"],
+        "real_time_factor": index["real_time_factor"],
+        "device": index["device"],
+        "threads": index["threads"],
+        "scores": results,
+        "environment": environment(),
+    }
 
 
 def environment() -> dict[str, Any]:
@@ -162,10 +188,13 @@ def environment() -> dict[str, Any]:
     names = ("torch", "torchaudio", "numpy", "librosa", "pesq", "pystoi")
     versions = {name: importlib.metadata.version(name) for name in names}
     return versions | {
-        "gansemble": importlib.metadata.version("gansemble"), "commit": commit(), "python": platform.python_version(),
-        "machine": f"{_processor()}, {os.cpu_count()} processors" + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
+        "gansemble": importlib.metadata.version("gansemble"),
+        "commit": commit(),
+        "python": platform.python_version(),
+        "machine": f"{_processor()}, {os.cpu_count()} processors"
+        + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
         "date": time.strftime("%Y-%m-%d"),
-    }  # fmt: skip
+    }
 
 
 def commit() -> str:
@@ -173,7 +202,12 @@ def commit() -> str:
     root = Path(__file__).parent
     try:
         found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"], cwd=root, capture_output=True, text=True, timeout=10, check=True
+            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return "unknown"
@@ -185,7 +219,10 @@ def _processor() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         return platform.processor() or "unknown processor"
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown processor")
+    return next(
+        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        "unknown processor",
+    )
 
 
 def table(summary: Mapping[str, Any]) -> list[str]:
@@ -195,5 +232,7 @@ def table(summary: Mapping[str, Any]) -> list[str]:
         mean = "-" if row["mean"] is None else f"{row['mean']:.4f}"
         interval = "-" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"
         lines.append(f"{key:24} {mean:>9} {interval:>21} {row['n_ok']:>4}/{row['n_total']:<4}")
-    lines.append(f"{'real-time factor':24} {summary['real_time_factor']:>9.4f} {summary['device'] + ', ' + str(summary['threads']) + ' threads':>21}")
+    lines.append(
+        f"{'real-time factor':24} {summary['real_time_factor']:>9.4f} {summary['device'] + ', ' + str(summary['threads']) + ' threads':>21}"
+    )
     return lines

@@ -22,7 +22,10 @@ class Summary:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values; NaN as null."""
-        return {key: None if isinstance(value, float) and math.isnan(value) else value for key, value in asdict(self).items()}
+        return {
+            key: None if isinstance(value, float) and math.isnan(value) else value
+            for key, value in asdict(self).items()
+        }
 
 
 def summarise(values: Sequence[float], resamples: int = 1000, confidence: float = 0.95, seed: int = 0) -> Summary:

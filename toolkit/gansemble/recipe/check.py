@@ -13,20 +13,34 @@ from gansemble.recipe import types
 from gansemble.recipe.compose import compose
 from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError
 from gansemble.recipe.sections import (
-    SECTIONS, Data, Evaluation, LearningRate, Part, Plan, Schedule, Synthesis, Validation,
-)  # fmt: skip
+    SECTIONS,
+    Data,
+    Evaluation,
+    LearningRate,
+    Part,
+    Plan,
+    Schedule,
+    Synthesis,
+    Validation,
+)
 from gansemble.registry import Registry
 
 #: Sections of one part: section -> (kind, required).
 SINGLE = {
-    "corpus": ("corpus", True), "representation": ("representation", False), "generator": ("generator", True),
-    "objective": ("objective", False), "noise_injector": ("noise_injector", False),
-}  # fmt: skip
+    "corpus": ("corpus", True),
+    "representation": ("representation", False),
+    "generator": ("generator", True),
+    "objective": ("objective", False),
+    "noise_injector": ("noise_injector", False),
+}
 #: Sections of several parts by name: section -> kind.
 MANY = {
-    "discriminators": "discriminator", "losses": "loss", "regularisers": "regulariser", "metrics": "metric",
+    "discriminators": "discriminator",
+    "losses": "loss",
+    "regularisers": "regulariser",
+    "metrics": "metric",
     "optimisers": "optimiser",
-}  # fmt: skip
+}
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
 RATE_KEYS = ("decay", "warmup", "cosine")
 #: Constructor parameters the toolkit fills in when a recipe does not.
@@ -51,7 +65,10 @@ class Recipe:
 
     def parts(self) -> list[Part]:
         """Every part, single sections first, in the order of the recipe."""
-        return [*self.single.values(), *(part for section in MANY for part in self.many.get(section, {}).values())]
+        return [
+            *self.single.values(),
+            *(part for section in MANY for part in self.many.get(section, {}).values()),
+        ]
 
     def supplied(self) -> dict[str, Any]:
         """What the toolkit fills into constructor parameters of these names."""
@@ -99,14 +116,18 @@ class _Checker:
             if key not in known:
                 hint = near(str(key), known)
                 note = "" if hint else f"sections: {', '.join(known)}"
-                self.problems.append(Problem((key,), f"a recipe has no such section{hint}", self.document.key_mark((key,)), note))
+                self.problems.append(
+                    Problem((key,), f"a recipe has no such section{hint}", self.document.key_mark((key,)), note)
+                )
         sections = {name: self.section(name, cls) for name, cls in SECTIONS.items()}
         audio = self.audio()
         single = {name: part for name, (kind, required) in SINGLE.items() if (part := self.one(name, kind, required))}
         many = {name: self.several(name, kind) for name, kind in MANY.items()}
         if audio is None or any(section is None for section in sections.values()):
             return None
-        broken = any(part.target is None for part in [*single.values(), *(p for parts in many.values() for p in parts.values())])
+        broken = any(
+            part.target is None for part in [*single.values(), *(p for parts in many.values() for p in parts.values())]
+        )
         if broken or "generator" not in single:
             return None
         name = str(value.get("name") or path.stem)
@@ -129,7 +150,11 @@ class _Checker:
         spec = object.__new__(AudioSpec)
         for name, parameter in types.signature(AudioSpec).items():
             object.__setattr__(spec, name, arguments.get(name, parameter.default))
-        faults = spec.problems() if all(getattr(spec, n) > 0 for n in ("sample_rate", "hop", "mels")) else spec.problems()[:5]
+        faults = (
+            spec.problems()
+            if all(getattr(spec, n) > 0 for n in ("sample_rate", "hop", "mels"))
+            else spec.problems()[:5]
+        )
         for key, message in faults:
             self.problems.append(Problem((*path, key), message, self.document.mark((*path, key))))
         return None if faults else AudioSpec(**arguments)
@@ -149,7 +174,9 @@ class _Checker:
             message = f"expected parts by name, such as {section}: {{my_name: {{use: …}}}}, got {type(given).__name__}"
             self.problems.append(Problem((section,), message, self.document.mark((section,))))
             return {}
-        return {str(name): self.part((section, name), kind, value) for name, value in given.items() if value is not None}
+        return {
+            str(name): self.part((section, name), kind, value) for name, value in given.items() if value is not None
+        }
 
     def part(self, path: KeyPath, kind: str, given: Any) -> Part:
         part = Part(kind, path, "")
@@ -167,11 +194,21 @@ class _Checker:
             self.problems.append(Problem(use, str(error), self.document.mark(use)))
             return part
         before = len(self.problems)
-        extra = ("use", *(("weight",) if kind in WEIGHTED else ()), *(RATE_KEYS if kind == "optimiser" else ()))
+        extra = (
+            "use",
+            *(("weight",) if kind in WEIGHTED else ()),
+            *(RATE_KEYS if kind == "optimiser" else ()),
+        )
         part.arguments = types.check_arguments(
-            target, given, path, self.document, self.problems, what=part.use, skip=extra,
+            target,
+            given,
+            path,
+            self.document,
+            self.problems,
+            what=part.use,
+            skip=extra,
             supplied=[*SUPPLIED, *(("parameters",) if kind == "optimiser" else ())],
-        )  # fmt: skip
+        )
         if kind in WEIGHTED:
             part.weight = self.weight(path, given.get("weight", 1.0))
         if kind == "optimiser":

@@ -20,7 +20,9 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> Document:
     Raises:
         RecipeError: if a file cannot be read, includes form a circle, or a reference leads nowhere.
     """
-    document = _with_includes(Path(os.path.relpath(path)) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path, ())
+    document = _with_includes(
+        Path(os.path.relpath(path)) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path, ()
+    )
     for override in overrides:
         merge(document, _override(override))
     _resolve_references(document)
@@ -37,7 +39,9 @@ def merge(base: Document, over: Document, path: KeyPath = ()) -> None:
         child = (*path, key)
         target = _at(base, path)
         old = target.get(key)
-        replaced = not (isinstance(old, dict) and isinstance(value, dict)) or _is_schedule(value) or _other_part(old, value)
+        replaced = (
+            not (isinstance(old, dict) and isinstance(value, dict)) or _is_schedule(value) or _other_part(old, value)
+        )
         if value is None and isinstance(old, dict):
             _forget(base, child)
             del target[key]
@@ -132,13 +136,21 @@ def _resolve_references(document: Document) -> None:
 
     def follow(path: KeyPath, name: str, chain: tuple[str, ...]) -> Any:
         if name in chain:
-            problems.append(Problem(path, f"references form a circle: {' -> '.join([*chain, name])}", document.mark(path)))
+            problems.append(
+                Problem(path, f"references form a circle: {' -> '.join([*chain, name])}", document.mark(path))
+            )
             return None
         target: Any = document.value
         for key in name.split("."):
             if not isinstance(target, dict) or key not in target:
                 known = [dotted(known) for known in document.marks if known]
-                problems.append(Problem(path, f"${{{name}}} leads to no value of this recipe{near(name, known)}", document.mark(path)))
+                problems.append(
+                    Problem(
+                        path,
+                        f"${{{name}}} leads to no value of this recipe{near(name, known)}",
+                        document.mark(path),
+                    )
+                )
                 return None
             target = target[key]
         return resolve(path, target, (*chain, name))

@@ -57,7 +57,16 @@ def check(recipe: Recipe) -> list[Problem]:
 
 def _plan(recipe: Recipe, _: dict[KeyPath, Contract]) -> Iterator[Finding]:
     plan = recipe.plan
-    for name in ("steps", "batch_size", "segment", "generator_every", "accumulate", "log_every", "save_every", "keep"):
+    for name in (
+        "steps",
+        "batch_size",
+        "segment",
+        "generator_every",
+        "accumulate",
+        "log_every",
+        "save_every",
+        "keep",
+    ):
         if getattr(plan, name) < 1:
             yield ("plan", name), f"must be at least 1, got {getattr(plan, name)}"
     if plan.accumulate >= 1 and plan.batch_size % plan.accumulate:
@@ -68,7 +77,10 @@ def _plan(recipe: Recipe, _: dict[KeyPath, Contract]) -> Iterator[Finding]:
         yield ("plan", "clip"), f"must be positive or null, got {plan.clip:g}"
     total = sum(phase.steps for phase in plan.phases)
     if plan.phases and total != plan.steps:
-        yield ("plan", "phases"), f"the phases' steps add up to {total}, plan.steps is {plan.steps}; make them equal"
+        yield (
+            ("plan", "phases"),
+            f"the phases' steps add up to {total}, plan.steps is {plan.steps}; make them equal",
+        )
 
 
 def _segment(recipe: Recipe, contracts: dict[KeyPath, Contract]) -> Iterator[Finding]:
@@ -80,16 +92,22 @@ def _segment(recipe: Recipe, contracts: dict[KeyPath, Contract]) -> Iterator[Fin
         if contract.granularity and segment % contract.granularity:
             yield path, f"{dotted(part)} works on multiples of {contract.granularity} samples, got {segment}"
         if contract.shortest and segment < contract.shortest:
-            yield path, f"{dotted(part)} needs at least {contract.shortest} samples, got {segment}; raise plan.segment"
+            yield (
+                path,
+                f"{dotted(part)} needs at least {contract.shortest} samples, got {segment}; raise plan.segment",
+            )
 
 
 def _generator(recipe: Recipe, contracts: dict[KeyPath, Contract]) -> Iterator[Finding]:
     contract = contracts[("generator",)]
     if contract.upsampling is not None and contract.upsampling != recipe.audio.hop:
         where = next((("generator", k) for k in recipe.document.value["generator"] if "rate" in str(k)), ("generator",))
-        yield where, (
-            f"{recipe.single['generator'].use} makes {contract.upsampling} samples of each frame, but audio.hop is "
-            f"{recipe.audio.hop}; change the upsampling so that its product is {recipe.audio.hop}, or audio.hop to {contract.upsampling}"
+        yield (
+            where,
+            (
+                f"{recipe.single['generator'].use} makes {contract.upsampling} samples of each frame, but audio.hop is "
+                f"{recipe.audio.hop}; change the upsampling so that its product is {recipe.audio.hop}, or audio.hop to {contract.upsampling}"
+            ),
         )
 
 
@@ -121,25 +139,37 @@ def _rates(recipe: Recipe, contracts: dict[KeyPath, Contract]) -> Iterator[Findi
         if part[0] != "corpus":
             yield part, f"works at {allowed} Hz, but audio.sample_rate is {rate}"
         elif recipe.data.rate == "error":
-            yield ("audio", "sample_rate"), (
-                f"corpus {recipe.single['corpus'].use} is published at {allowed} Hz, got {rate}; "
-                "set data.rate: resample to resample it"
+            yield (
+                ("audio", "sample_rate"),
+                (
+                    f"corpus {recipe.single['corpus'].use} is published at {allowed} Hz, got {rate}; "
+                    "set data.rate: resample to resample it"
+                ),
             )
 
 
 def _learning(recipe: Recipe, _: dict[KeyPath, Contract]) -> Iterator[Finding]:
     discriminators, optimisers = recipe.many["discriminators"], recipe.many["optimisers"]
     if discriminators and "objective" not in recipe.single:
-        yield ("discriminators",), "a recipe with discriminators needs an objective, such as objective: {use: lsgan}"
+        yield (
+            ("discriminators",),
+            "a recipe with discriminators needs an objective, such as objective: {use: lsgan}",
+        )
     if not discriminators and not recipe.many["losses"]:
         yield ("generator",), "nothing would teach the generator: add discriminators or losses"
     for side in ("generator", *(("discriminators",) if discriminators else ())):
         if side not in optimisers:
-            yield ("optimisers",), f"a recipe needs optimisers.{side}, such as {side}: {{use: adamw, lr: 2e-4}}"
+            yield (
+                ("optimisers",),
+                f"a recipe needs optimisers.{side}, such as {side}: {{use: adamw, lr: 2e-4}}",
+            )
     for name in optimisers:
         if name not in ("generator", "discriminators"):
             hint = near(name, ["generator", "discriminators"])
-            yield ("optimisers", name), f"there are two optimisers, generator and discriminators, got {name!r}{hint}"
+            yield (
+                ("optimisers", name),
+                f"there are two optimisers, generator and discriminators, got {name!r}{hint}",
+            )
 
 
 def _validation(recipe: Recipe, _: dict[KeyPath, Contract]) -> Iterator[Finding]:
@@ -147,11 +177,24 @@ def _validation(recipe: Recipe, _: dict[KeyPath, Contract]) -> Iterator[Finding]
     for index, name in enumerate(validation.metrics):
         if name not in metrics:
             known = ", ".join(metrics) or "none"
-            yield ("validation", "metrics", index), f"no metric {name!r} in the metrics section{near(name, metrics)} (it has: {known})"
+            yield (
+                ("validation", "metrics", index),
+                f"no metric {name!r} in the metrics section{near(name, metrics)} (it has: {known})",
+            )
     if validation.metrics and validation.best not in validation.metrics:
-        yield ("validation", "best"), f"must be one of validation.metrics {list(validation.metrics)}, got {validation.best!r}"
+        yield (
+            ("validation", "best"),
+            f"must be one of validation.metrics {list(validation.metrics)}, got {validation.best!r}",
+        )
 
 
 RULES: tuple[Callable[[Recipe, dict[KeyPath, Contract]], Iterator[Finding]], ...] = (
-    _plan, _segment, _generator, _domains, _abilities, _rates, _learning, _validation,
-)  # fmt: skip
+    _plan,
+    _segment,
+    _generator,
+    _domains,
+    _abilities,
+    _rates,
+    _learning,
+    _validation,
+)

@@ -59,9 +59,13 @@ class RecipeError(GansembleError):
     """All problems of a recipe, in the order of its lines."""
 
     def __init__(self, problems: list[Problem]) -> None:
-        self.problems = sorted(problems, key=lambda p: (p.mark.file, p.mark.line, p.mark.column) if p.mark else ("", 0, 0))
+        self.problems = sorted(
+            problems, key=lambda p: (p.mark.file, p.mark.line, p.mark.column) if p.mark else ("", 0, 0)
+        )
         count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
-        super().__init__("\n\n".join([*map(str, self.problems), f"{count} in the recipe; nothing was built or changed."]))
+        super().__init__(
+            "\n\n".join([*map(str, self.problems), f"{count} in the recipe; nothing was built or changed."])
+        )
 
 
 @dataclass
@@ -100,7 +104,9 @@ class _Loader(yaml.SafeLoader):
 
 
 _INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)$")
-_FLOAT = re.compile(r"[-+]?([0-9][0-9_]*\.?[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))$|\.(nan|NaN|NAN)$")
+_FLOAT = re.compile(
+    r"[-+]?([0-9][0-9_]*\.?[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))$|\.(nan|NaN|NAN)$"
+)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"(true|false)$"), list("tf"))
 _Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"(null|~|)$"), ["n", "~", ""])
 _Loader.add_implicit_resolver("tag:yaml.org,2002:int", _INT, list("-+0123456789"))
@@ -143,7 +149,9 @@ def parse(text: str, file: str) -> Document:
     walker = _Walker(document, lines, file, loader)
     value = walker.build(node, ())
     if not isinstance(value, dict):
-        walker.problems.append(Problem((), f"a recipe must be a mapping of sections, got {type(value).__name__}", document.marks[()]))
+        walker.problems.append(
+            Problem((), f"a recipe must be a mapping of sections, got {type(value).__name__}", document.marks[()])
+        )
     if walker.problems:
         raise RecipeError(walker.problems)
     document.value = value
@@ -169,6 +177,7 @@ class _Walker:
         if not node.tag.startswith("tag:yaml.org,2002:"):
             self.problems.append(Problem(path, f"YAML tags such as {node.tag} are not read", self.mark(node)))
             return None
+        assert isinstance(node, yaml.ScalarNode)
         return self.scalar(node, path)
 
     def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[Any, Any]:

@@ -54,7 +54,9 @@ def plain(value: Any) -> Any:
 
 def dump(value: Mapping[str, Any]) -> str:
     """YAML text that reads back equal."""
-    return yaml.dump(dict(value), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+    return yaml.dump(
+        dict(value), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True
+    )
 
 
 class _Dumper(yaml.SafeDumper):

@@ -170,14 +170,29 @@ class LearningRate:
 
 
 SECTIONS: dict[str, Any] = {
-    "plan": Plan, "validation": Validation, "data": Data, "synthesis": Synthesis, "evaluation": Evaluation,
-}  # fmt: skip
+    "plan": Plan,
+    "validation": Validation,
+    "data": Data,
+    "synthesis": Synthesis,
+    "evaluation": Evaluation,
+}
 
 #: Keys that change how long or how visibly a run goes on, not what it computes: a resumed run may differ in them.
 BENIGN = frozenset(
-    {"plan.steps", "plan.workers", "plan.log_every", "plan.save_every", "plan.keep", "validation", "synthesis",
-     "evaluation", "metrics", "name", "plan.on_nan"}
-)  # fmt: skip
+    {
+        "plan.steps",
+        "plan.workers",
+        "plan.log_every",
+        "plan.save_every",
+        "plan.keep",
+        "validation",
+        "synthesis",
+        "evaluation",
+        "metrics",
+        "name",
+        "plan.on_nan",
+    }
+)
 
 
 @dataclass

@@ -69,7 +69,9 @@ def check_arguments(
     return arguments
 
 
-def check_value(value: Any, hint: Any, path: KeyPath, document: Document, problems: list[Problem], note: str = "") -> Any:
+def check_value(
+    value: Any, hint: Any, path: KeyPath, document: Document, problems: list[Problem], note: str = ""
+) -> Any:
     """``value`` converted to ``hint``; a misfit is added to ``problems`` with the mark of the item at fault."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _dataclass(value, hint, path, document, problems)
@@ -130,9 +132,11 @@ def misfit(value: Any, hint: Any) -> str | None:
         return "a bool is not a number"
     try:
         check_type(
-            value, hint, forward_ref_policy=ForwardRefPolicy.ERROR,
+            value,
+            hint,
+            forward_ref_policy=ForwardRefPolicy.ERROR,
             collection_check_strategy=CollectionCheckStrategy.ALL_ITEMS,
-        )  # fmt: skip
+        )
     except TypeCheckError as error:
         return str(error)
     return None
@@ -143,7 +147,12 @@ def _bool_as_number(value: Any, hint: Any) -> bool:
     if isinstance(value, bool):
         arms = arguments if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
         literal = [item for arm in arms if typing.get_origin(arm) is typing.Literal for item in typing.get_args(arm)]
-        return bool not in arms and Any not in arms and object not in arms and value not in [x for x in literal if isinstance(x, bool)]
+        return (
+            bool not in arms
+            and Any not in arms
+            and object not in arms
+            and value not in [x for x in literal if isinstance(x, bool)]
+        )
     if isinstance(value, list | tuple):
         item = _item_hint(hint)
         return item is not None and any(_bool_as_number(entry, item) for entry in value)

@@ -43,7 +43,9 @@ class Adaptation:
             entry[2] += 1
             if entry[2] >= part.adapt_every:
                 if entry[1]:
-                    pair = self.reduce(torch.stack([torch.as_tensor(entry[0]).double().cpu(), torch.tensor(float(entry[1])).double()]))
+                    pair = self.reduce(
+                        torch.stack([torch.as_tensor(entry[0]).double().cpu(), torch.tensor(float(entry[1])).double()])
+                    )
                     part.adapt(float(pair[0] / pair[1]))
                 self.sums[name] = [0.0, 0, 0]
 

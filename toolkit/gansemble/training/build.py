@@ -74,7 +74,10 @@ class Parts:
 
     def wants_real_verdict(self, turn: str) -> bool:
         """Whether some part reads the verdict on real signals in this turn; the discriminators' always has it."""
-        parts = [weighted.term for weighted in self.terms if turn in weighted.term.turns] + [self.injector, self.objective]
+        parts = [weighted.term for weighted in self.terms if turn in weighted.term.turns] + [
+            self.injector,
+            self.objective,
+        ]
         return turn == "discriminator" or any(getattr(part, "wants_real_verdict", False) for part in parts)
 
 
@@ -101,7 +104,11 @@ class Conditioner:
 
     def __call__(self, batch: Batch, turn: str) -> tuple[Condition, Condition]:
         """(condition of the real signals, condition of the fakes)."""
-        latent = batch.draws.uniform(f"latent/{turn}", self.latent) * 2 - 1 if "latent" in self.reads and self.latent else None
+        latent = (
+            batch.draws.uniform(f"latent/{turn}", self.latent) * 2 - 1
+            if "latent" in self.reads and self.latent
+            else None
+        )
         label = batch.label if "label" in self.reads else None
         names = [name for name in self.reads if name not in ("mel", "latent", "label")]
         signal = batch.mel if "mel" in self.reads else batch.extra[names[0]] if names else None

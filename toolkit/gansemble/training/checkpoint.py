@@ -75,10 +75,18 @@ class Store:
 
     def commit(self, temporary: Path, step: int, facts: Mapping[str, Any], protected: set[str]) -> Path:
         """Hashes the files, writes the manifest, renames the folder and prunes what is neither newest nor protected."""
-        files = {path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in sorted(temporary.iterdir())}
+        files = {
+            path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in sorted(temporary.iterdir())
+        }
         for name in files:
             sync(temporary / name)
-        manifest = {"step": step, "gansemble": __version__, "torch": torch.__version__, **facts, "files": files}
+        manifest = {
+            "step": step,
+            "gansemble": __version__,
+            "torch": torch.__version__,
+            **facts,
+            "files": files,
+        }
         write_atomically(temporary / "manifest.json", json.dumps(manifest, indent=1, sort_keys=True))
         sync(temporary)
         final = self.folder / f"{PREFIX}{step:08d}"
@@ -131,7 +139,9 @@ class Store:
         there = bool(self.folders())
         found = next(self.sound(warn, quarantine), None)
         if found is None and there:
-            raise CheckpointError(f"{self.folder}: no checkpoint here is sound; restore one, or train again with --force")
+            raise CheckpointError(
+                f"{self.folder}: no checkpoint here is sound; restore one, or train again with --force"
+            )
         return found
 
 
@@ -146,13 +156,17 @@ def verify(folder: Path) -> Saved:
         manifest = json.loads(path.read_text())
         files = manifest["files"]
     except (OSError, ValueError, KeyError) as error:
-        raise CheckpointError(f"{path}: missing or unreadable ({type(error).__name__}); the checkpoint is incomplete") from error
+        raise CheckpointError(
+            f"{path}: missing or unreadable ({type(error).__name__}); the checkpoint is incomplete"
+        ) from error
     for name, stated in files.items():
         file = folder / name
         if not file.is_file():
             raise CheckpointError(f"{file}: missing, though the manifest lists it")
         if file.stat().st_size != stated["bytes"]:
-            raise CheckpointError(f"{file}: expected {stated['bytes']} bytes, got {file.stat().st_size}: it was cut or altered")
+            raise CheckpointError(
+                f"{file}: expected {stated['bytes']} bytes, got {file.stat().st_size}: it was cut or altered"
+            )
         if sha256(file) != stated["sha256"]:
             raise CheckpointError(f"{file}: its sha256 is not the manifest's: it was altered")
     return Saved(folder, manifest)
@@ -166,7 +180,11 @@ def save_network(path: Path, state: Mapping[str, torch.Tensor]) -> None:
 def room_for(folder: Path, last_size: int) -> str | None:
     """Why a checkpoint of about ``last_size`` bytes would not fit, or None."""
     free = shutil.disk_usage(folder).free
-    return None if free > 1.2 * last_size else f"{folder}: {free / 1e6:.0f} MB free, a checkpoint needs {1.2 * last_size / 1e6:.0f} MB"
+    return (
+        None
+        if free > 1.2 * last_size
+        else f"{folder}: {free / 1e6:.0f} MB free, a checkpoint needs {1.2 * last_size / 1e6:.0f} MB"
+    )
 
 
 #: What a full disk makes the writers raise.

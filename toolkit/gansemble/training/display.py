@@ -29,7 +29,14 @@ class Display:
     """
 
     def __init__(
-        self, exp: Path, recipe: Recipe, done: int, world: int, device: torch.device, sizes: Mapping[str, int], resumed: bool
+        self,
+        exp: Path,
+        recipe: Recipe,
+        done: int,
+        world: int,
+        device: torch.device,
+        sizes: Mapping[str, int],
+        resumed: bool,
     ) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
@@ -41,14 +48,31 @@ class Display:
         self.task: Any = None
         networks = ", ".join(f"{name} {size / 1e6:.2f} M" for name, size in sizes.items())
         place = f"{world} process{'es' if world > 1 else ''} on {device.type}"
-        self.say(f"training {recipe.name}: {networks} parameters; {place}; steps {done} to {self.total}" + (" (resumed)" if resumed else ""))
+        self.say(
+            f"training {recipe.name}: {networks} parameters; {place}; steps {done} to {self.total}"
+            + (" (resumed)" if resumed else "")
+        )
         if sys.stderr.isatty():
             self._open_bar(done)
 
     def _open_bar(self, done: int) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
 
-        columns = (TextColumn("train"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), TextColumn("{task.fields[note]}"))
+        columns = (
+            TextColumn("train"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
         self.bar = Progress(*columns, transient=False, refresh_per_second=4)
         self.bar.start()
         self.task = self.bar.add_task("train", total=self.total, completed=done, note="")
@@ -70,7 +94,12 @@ class Display:
         """Numbers of a step: to TensorBoard, and a few to the eye."""
         for name, value in row.items():
             self.board.add_scalar(name, value, step)
-        shown = {"G": "generator/total", "D": "discriminator/total", "mel": "generator/losses.mel", "T": "noise_injector/T"}
+        shown = {
+            "G": "generator/total",
+            "D": "discriminator/total",
+            "mel": "generator/losses.mel",
+            "T": "noise_injector/T",
+        }
         parts = [f"{label} {row[name]:.3g}" for label, name in shown.items() if name in row]
         note = ", ".join([*parts, f"{row['speed/steps_per_second']:.2f} steps/s"])
         if self.bar is not None:
@@ -87,7 +116,9 @@ class Display:
 
     def validated(self, step: int, outcome: Outcome) -> None:
         """Validation scores, and the first clips' audio and spectrograms."""
-        self.say(f"step {step}: validation " + ", ".join(f"{name} {value:.4g}" for name, value in outcome.means.items()))
+        self.say(
+            f"step {step}: validation " + ", ".join(f"{name} {value:.4g}" for name, value in outcome.means.items())
+        )
         for name, value in outcome.means.items():
             self.board.add_scalar(f"validation/{name}", value, step)
         for name, (reference, estimate) in outcome.audio.items():

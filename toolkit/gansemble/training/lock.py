@@ -40,12 +40,18 @@ class FolderLock:
             except FileExistsError:
                 self._judge_holder()
             else:
-                owner = {"host": socket.gethostname(), "pid": os.getpid(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+                owner = {
+                    "host": socket.gethostname(),
+                    "pid": os.getpid(),
+                    "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+                }
                 write_atomically(self.path / "owner.json", json.dumps(owner))
                 return self
         raise TrainingError(f"{self.path}: another run took this folder just now; give this one another --exp")
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def beat(self) -> None:
@@ -67,7 +73,9 @@ class FolderLock:
         if dead or self.force:
             shutil.rmtree(self.path, ignore_errors=True)
             return
-        message = f"{self.path.parent}: run {owner['pid']} on {owner['host']} has been training here since {owner['since']}"
+        message = (
+            f"{self.path.parent}: run {owner['pid']} on {owner['host']} has been training here since {owner['since']}"
+        )
         remedy = "stop it, or give this run another --exp"
         if not here and age > STALE_SECONDS:
             remedy = f"its last sign of life is {age / 60:.0f} minutes old; if it is dead, pass --force-unlock"

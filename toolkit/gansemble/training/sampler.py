@@ -37,7 +37,6 @@ class Timetable:
         phase = self._phase(step)[0]
         return self.plan.batch_size if phase is None or phase.batch_size is None else phase.batch_size
 
-
     def _phase(self, step: int) -> tuple[Phase | None, float]:
         """(the phase of a step, the fraction of it that has passed)."""
         start = 0

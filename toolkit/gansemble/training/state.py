@@ -19,11 +19,11 @@ from gansemble.training.step import Side
 
 def rng() -> dict[str, Any]:
     """This process's random states, as plain containers and tensors, so that ``weights_only`` reads them back."""
-    name, keys, position, gauss, cached = np.random.get_state()
+    name, keys, position, gauss, cached = np.random.get_state(legacy=True)
     state: dict[str, Any] = {
         "torch": torch.get_rng_state(),
         "python": random.getstate(),
-        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, gauss, cached],  # type: ignore[union-attr]
+        "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, gauss, cached],
     }
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()
@@ -42,7 +42,12 @@ def restore_rng(state: Mapping[str, Any]) -> None:
 
 
 def write(
-    folder: Path, parts: Parts, sides: Mapping[str, Side], ema: Ema | None, counters: Mapping[str, Any], adaptation: Mapping[str, Any]
+    folder: Path,
+    parts: Parts,
+    sides: Mapping[str, Side],
+    ema: Ema | None,
+    counters: Mapping[str, Any],
+    adaptation: Mapping[str, Any],
 ) -> None:
     """Writes all that is the same on every process into a temporary checkpoint folder."""
     save_network(folder / "generator.safetensors", parts.generator.state_dict())
@@ -58,7 +63,9 @@ def write(
     torch.save({"counters": dict(counters), "parts": stateful, "adaptation": dict(adaptation)}, folder / "state.pt")
 
 
-def read(saved: Saved, parts: Parts, sides: Mapping[str, Side], ema: Ema | None) -> tuple[dict[str, Any], dict[str, Any]]:
+def read(
+    saved: Saved, parts: Parts, sides: Mapping[str, Side], ema: Ema | None
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Restores networks, optimisers and stateful parts; returns (counters, adaptation).
 
     Raises:
@@ -69,7 +76,9 @@ def read(saved: Saved, parts: Parts, sides: Mapping[str, Side], ema: Ema | None)
         if saved.has("discriminators.safetensors"):
             parts.critics.load_state_dict(saved.network("discriminators"))
     except RuntimeError as error:
-        raise CheckpointError(f"{saved.folder}: its networks are not this recipe's ({error}); train in another --exp") from error
+        raise CheckpointError(
+            f"{saved.folder}: its networks are not this recipe's ({error}); train in another --exp"
+        ) from error
     if ema is not None:
         ema.load_state_dict(saved.network("ema" if saved.has("ema.safetensors") else "generator"))
     for name, side in sides.items():

@@ -44,7 +44,9 @@ class Side:
         plan: precision and clipping.
     """
 
-    def __init__(self, network: nn.Module, wrapped: nn.Module, optimiser: torch.optim.Optimizer | None, plan: Plan) -> None:
+    def __init__(
+        self, network: nn.Module, wrapped: nn.Module, optimiser: torch.optim.Optimizer | None, plan: Plan
+    ) -> None:
         self.network, self.wrapped, self.optimiser, self.clip = network, wrapped, optimiser, plan.clip
         # One scaler for each side: a shared one is updated twice a step and unscales the other side's gradients.
         self.scaler = torch.amp.GradScaler(enabled=plan.precision == "fp16" and torch.cuda.is_available())
@@ -75,7 +77,8 @@ class Side:
 
     def no_sync(self, off: bool) -> AbstractContextManager[Any]:
         """Leaves gradients unreduced between processes until the window's last micro-batch."""
-        return self.wrapped.no_sync() if off and hasattr(self.wrapped, "no_sync") else nullcontext()
+        no_sync: Any = getattr(self.wrapped, "no_sync", None)
+        return no_sync() if off and no_sync is not None else nullcontext()
 
 
 class Stepper:
@@ -92,12 +95,15 @@ class Stepper:
         self.parts, self.plan, self.device = parts, plan, device
         self.generator, self.discriminators = generator, discriminators
 
-    def __call__(self, index: int, batches: Sequence[Batch], observe: Any = None, measure: bool = False) -> dict[str, Tensor]:
+    def __call__(
+        self, index: int, batches: Sequence[Batch], observe: Any = None, measure: bool = False
+    ) -> dict[str, Tensor]:
         """One step over a window of micro-batches; returns losses as detached scalars on the device.
 
         ``observe(step, turn)`` is called after each micro-batch's verdicts, for statistics and monitors.
         """
-        window, logs = len(batches), {}
+        window = len(batches)
+        logs: dict[str, Tensor] = {}
         adversarial = bool(self.parts.weights) and index >= self.plan.discriminators_from
         learn_g = index % self.plan.generator_every == self.plan.generator_every - 1
         keep_graph = window == 1 and learn_g and not self.plan.fresh_fake
@@ -136,10 +142,27 @@ class Stepper:
             with torch.set_grad_enabled(with_graph):
                 seen = parts.injector(real, fake, batch)
         weights = {name: weight.at(index) for name, weight in parts.weights.items()}
-        return Step(index, batch, real, fake, real_condition, fake_condition, *seen, parts.generator, parts.critics, weights)
+        return Step(
+            index,
+            batch,
+            real,
+            fake,
+            real_condition,
+            fake_condition,
+            *seen,
+            parts.generator,
+            parts.critics,
+            weights,
+        )
 
     def _turn(
-        self, step: Step, turn: Turn, window: int, logs: dict[str, Tensor], observe: Any, adversarial: bool = True
+        self,
+        step: Step,
+        turn: Turn,
+        window: int,
+        logs: dict[str, Tensor],
+        observe: Any,
+        adversarial: bool = True,
     ) -> None:
         side = self.discriminators if turn == "discriminator" else self.generator
         with frozen(self.parts.critics) if turn == "generator" else nullcontext():

@@ -86,12 +86,15 @@ class Trainer:
         self.recipe, self.exp, self.options = recipe, exp, options or Options()
         self.plan = recipe.plan
         self.accelerator = Accelerator(
-            cpu=not torch.cuda.is_available(), kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)]
+            cpu=not torch.cuda.is_available(),
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
         )
         self.device, self.main = self.accelerator.device, self.accelerator.is_main_process
         self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         if self.options.processes not in (None, self.world):
-            raise TrainingError(f"asked for {self.options.processes} processes, the launcher started {self.world}; check its configuration")
+            raise TrainingError(
+                f"asked for {self.options.processes} processes, the launcher started {self.world}; check its configuration"
+            )
         _share_of(self.plan, self.world)
         _torch_settings(self.plan.deterministic)
         self.train = Packed(data, "train", recipe.data.normalise)
@@ -101,12 +104,16 @@ class Trainer:
         self.ema = Ema(self.parts.generator, self.plan.ema) if self.plan.ema is not None else None
         wrapped_g = self.accelerator.prepare_model(self.parts.generator) if self.world > 1 else self.parts.generator
         has_critics = bool(list(self.parts.critics.parameters()))
-        wrapped_d = self.accelerator.prepare_model(self.parts.critics) if self.world > 1 and has_critics else self.parts.critics
+        wrapped_d = (
+            self.accelerator.prepare_model(self.parts.critics) if self.world > 1 and has_critics else self.parts.critics
+        )
         self.sides = {
             "generator": Side(self.parts.generator, wrapped_g, chosen.get("generator"), self.plan),
             "discriminators": Side(self.parts.critics, wrapped_d, chosen.get("discriminators"), self.plan),
         }
-        self.stepper = Stepper(self.parts, self.sides["generator"], self.sides["discriminators"], self.plan, self.device)
+        self.stepper = Stepper(
+            self.parts, self.sides["generator"], self.sides["discriminators"], self.plan, self.device
+        )
         self.adaptation = Adaptation(self.parts.adaptive(), self._sum)
         self.validator = Validator(recipe, self.parts, data, self.rank, self.world)
         self.store = checkpoint.Store(exp / "checkpoints", self.plan.keep)
@@ -156,7 +163,9 @@ class Trainer:
         done = self.counters.step
         if self.main:
             self.exp.mkdir(parents=True, exist_ok=True)
-            self.display = Display(self.exp, self.recipe, done, self.world, self.device, self._sizes(), saved is not None)
+            self.display = Display(
+                self.exp, self.recipe, done, self.world, self.device, self._sizes(), saved is not None
+            )
             self.train_curves = monitors.Curves(self.exp / "logs" / "train.jsonl", done)
             self.valid_curves = monitors.Curves(self.exp / "logs" / "validation.jsonl", done)
 
@@ -187,7 +196,9 @@ class Trainer:
             if due or stopping:
                 self._save()
             if stopping and step < self.plan.steps:
-                raise Interrupted(f"stopped after step {step} of {self.plan.steps}; the state is saved, run the same command to go on")
+                raise Interrupted(
+                    f"stopped after step {step} of {self.plan.steps}; the state is saved, run the same command to go on"
+                )
 
     def _step(self, batches: list[Batch]) -> None:
         index = self.counters.step
@@ -223,7 +234,12 @@ class Trainer:
         self._observed = None
         names = sorted(logs)
         values = self._sum(torch.stack([logs[name].float().to(self.device) for name in names])) / self.world
-        row = dict(zip(names, values.tolist(), strict=True)) | self.speed.report() | monitors.memory(self.device) | {"epoch": float(epoch)}
+        row = (
+            dict(zip(names, values.tolist(), strict=True))
+            | self.speed.report()
+            | monitors.memory(self.device)
+            | {"epoch": float(epoch)}
+        )
         for name, side in self.sides.items():
             if side.optimiser is not None:
                 row[f"rate/{name}"] = side.optimiser.param_groups[0]["lr"]
@@ -283,14 +299,21 @@ class Trainer:
         self._failed_saves += 1
         message = f"step {step}: the checkpoint could not be written ({problem}); the ones before it are untouched"
         if self._failed_saves >= FAILED_SAVES or step >= self.plan.steps or self._stop.is_set():
-            raise TrainingError(f"{message}. Free space and run the same command to go on from the last one") from problem
+            raise TrainingError(
+                f"{message}. Free space and run the same command to go on from the last one"
+            ) from problem
         log.warning("%s; trying again at the next interval", message)
 
     def _commit(self, folder: Path, step: int, adaptation: Mapping[str, Any]) -> None:
         state.write(folder, self.parts, self.sides, self.ema, vars(self.counters), adaptation)
         (folder / "recipe.yaml").write_text(fill.dump(self.filled))
-        facts = {"audio": self.recipe.audio.as_dict(), "audio_digest": self.recipe.audio.digest(), "world": self.world,
-                 "best": self.counters.best, "name": self.recipe.name}  # fmt: skip
+        facts = {
+            "audio": self.recipe.audio.as_dict(),
+            "audio_digest": self.recipe.audio.digest(),
+            "world": self.world,
+            "best": self.counters.best,
+            "name": self.recipe.name,
+        }
         self.store.commit(folder, step, facts, set(self.counters.best))
 
     def _restore(self, saved: checkpoint.Saved) -> None:
@@ -305,7 +328,9 @@ class Trainer:
         theirs = AudioSpec(**saved.manifest["audio"])
         if theirs.digest() != self.recipe.audio.digest():
             changed = "\n  ".join(theirs.differences(self.recipe.audio))
-            raise CheckpointError(f"{saved.folder}: made with another audio specification:\n  {changed}\ntrain in another --exp")
+            raise CheckpointError(
+                f"{saved.folder}: made with another audio specification:\n  {changed}\ntrain in another --exp"
+            )
         old = fill.flatten(read_filled(saved.folder / "recipe.yaml"))
         blocking = blocking_differences(old, fill.flatten(self.filled))
         if blocking and not self.options.allow_change:
@@ -329,7 +354,10 @@ class Trainer:
         if self.plan.on_nan == "stop" or saved is None or self.counters.rollbacks >= ROLLBACKS:
             raise error
         log.warning("%s", error)
-        offset, rollbacks = self.counters.offset + self.plan.batch_size * (step - saved.step), self.counters.rollbacks + 1
+        offset, rollbacks = (
+            self.counters.offset + self.plan.batch_size * (step - saved.step),
+            self.counters.rollbacks + 1,
+        )
         self._restore(saved)
         self.counters.offset, self.counters.rollbacks = offset, rollbacks
         return True
@@ -338,9 +366,12 @@ class Trainer:
         """The micro-batches of each step, on the device."""
         sampler = StepSampler(self._timetable(), self.counters.step, stop, self.rank, self.world)
         loader = torch.utils.data.DataLoader(
-            Segments(self.train, self.plan.segment, self.plan.seed), batch_sampler=sampler, collate_fn=collate,  # type: ignore[arg-type]
-            num_workers=self.plan.workers, pin_memory=self.device.type == "cuda",
-        )  # fmt: skip
+            Segments(self.train, self.plan.segment, self.plan.seed),
+            batch_sampler=sampler,
+            collate_fn=collate,  # type: ignore[arg-type]
+            num_workers=self.plan.workers,
+            pin_memory=self.device.type == "cuda",
+        )
         window: list[Batch] = []
         for raw in loader:
             label = raw["label"].to(self.device) if raw["label"] is not None else None

@@ -38,16 +38,25 @@ class Validator:
     """
 
     def __init__(self, recipe: Recipe, parts: Parts, folder: Path, rank: int = 0, world: int = 1) -> None:
-        self.settings, self.spec, self.parts, self.seed = recipe.validation, recipe.audio, parts, recipe.plan.seed
+        self.settings, self.spec, self.parts, self.seed = (
+            recipe.validation,
+            recipe.audio,
+            parts,
+            recipe.plan.seed,
+        )
         self.packed = Packed(folder, "validation")
         self.metrics = [construct(recipe.many["metrics"][name], recipe) for name in self.settings.metrics]
         count = len(self.packed) if self.settings.clips is None else min(self.settings.clips, len(self.packed))
         self.indices = list(range(count))[rank::world]
-        self.higher_is_better = not self.metrics or getattr(
-            self.metrics[self.settings.metrics.index(self.settings.best)], "better", "lower") == "higher"  # fmt: skip
+        self.higher_is_better = (
+            not self.metrics
+            or getattr(self.metrics[self.settings.metrics.index(self.settings.best)], "better", "lower") == "higher"
+        )
 
     @torch.no_grad()
-    def local(self, generator: nn.Module, device: torch.device) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Any]]:
+    def local(
+        self, generator: nn.Module, device: torch.device
+    ) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Any]]:
         """((clip index, scores) of this process's clips, audio of the first ones)."""
         was_training = generator.training
         generator.eval()
