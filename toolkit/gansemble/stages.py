@@ -107,8 +107,8 @@ class Project:
     ) -> Project:
         """Fills in the folders that were not given: ``exp/<name>``, ``data/<corpus>`` and ``dump/<set>`` beside ``conf/``."""
         values = compose(recipe, overrides).value
-        root = recipe.resolve().parent
-        root = root.parent if root.name == "conf" else root
+        folders = recipe.resolve().parents
+        root = next((folder.parent for folder in folders if folder.name == "conf"), folders[0])
         name = str(values.get("name") or recipe.stem)
         corpus = (
             (values.get("corpus") or {}).get("use", "corpus") if isinstance(values.get("corpus"), dict) else "corpus"

@@ -40,6 +40,20 @@ def mini(recipe: Path, overrides: tuple[str, ...], output: Path) -> None:
     say(f"mini corpus: {len(corpus.scan(output))} clips in {output}")
 
 
+class _Percent:
+    """Says how far a download is, at every twentieth."""
+
+    def __init__(self) -> None:
+        self.said = 0
+
+    def __call__(self, done: int, total: int | None) -> None:
+        if total and done * 20 // total > self.said:
+            self.said = done * 20 // total
+            say(f"  {self.said * 5} % of {total / 1e6:,.0f} MB")
+        elif total and done * 20 // total < self.said:
+            self.said = 0  # the next part: unpacking after downloading
+
+
 @click.command()
 @stage_options
 def fetch(project: Project, force: bool, dry_run: bool) -> None:
@@ -48,7 +62,7 @@ def fetch(project: Project, force: bool, dry_run: bool) -> None:
     if run.needed:
         from gansemble.data import prepare as stage
 
-        clips = stage.fetch(_load(project), project.data)
+        clips = stage.fetch(_load(project), project.data, _Percent())
         names = "\n".join(sorted(clip.id for clip in clips))
         say(f"{len(clips)} clips in {project.data}")
         run.done([project.data], hashlib.sha256(names.encode()).hexdigest()[:16])

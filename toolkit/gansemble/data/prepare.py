@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -37,10 +38,12 @@ def corpus_of(recipe: Recipe) -> Any:
     return construct(recipe.single["corpus"], recipe)
 
 
-def fetch(recipe: Recipe, folder: Path) -> list[Clip]:
-    """The corpus' clips; downloads it into ``folder`` when it is not there."""
+def fetch(recipe: Recipe, folder: Path, progress: Callable[[int, int | None], None] | None = None) -> list[Clip]:
+    """The corpus' clips; downloads it into ``folder`` when it is not there, telling ``progress`` (bytes done, bytes in
+    all) where the corpus can."""
     corpus = corpus_of(recipe)
-    corpus.fetch(folder)
+    takes_progress = progress is not None and "progress" in inspect.signature(corpus.fetch).parameters
+    corpus.fetch(folder, progress=progress) if takes_progress else corpus.fetch(folder)
     return list(corpus.scan(folder))
 
 
@@ -68,8 +71,18 @@ def prepare(
         say(str(corpus.describe(folder)))
     done = _merge_shards(dump, clips) if shard is None else None
     if done is not None:
-        say(f"put {done[1]} shards together")
-        return _publish(dump, done[0])
+        entries, total = done
+        say(f"put {total} shards together")
+        # Copies and leakage between shards show only now.
+        facts = [
+            doctor.Facts(**row)
+            for path in sorted(dump.glob("shards/*/facts.json"))
+            for row in json.loads(path.read_text())
+        ]
+        findings = doctor.judge(facts, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
+        for line in [*doctor.report_lines(findings), summary(entries)]:
+            say(line)
+        return _publish(dump, entries)
     if shard is not None:
         clips = sorted(clips, key=lambda clip: clip.id)[shard[0] - 1 :: shard[1]]
     examined = doctor.examine(
@@ -87,6 +100,7 @@ def prepare(
     entries = [dataclasses.replace(entry, pack="audio.i16") for entry in entries]
     rows = [dataclasses.asdict(finding) for finding in examined.findings]
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
+    write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in examined.facts]))
     say(summary(entries))
     if shard is None:
         shutil.rmtree(dump / "shards", ignore_errors=True)

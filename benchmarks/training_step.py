@@ -1,0 +1,124 @@
+"""One HiFi-GAN V1 training step, ours against the same step in the published order.
+
+The published order computes the discriminators' weight gradients in the generator's turn and then throws them away, and
+keeps a graph for the discriminators' forward on real audio. Ours freezes them. The generator's gradients must be equal.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks.timing import alternate, line
+from gansemble.interfaces import Batch
+from gansemble.random import Draws
+from gansemble.recipe import check
+from gansemble.training.build import Parts, build, optimisers
+from gansemble.training.step import Side, Stepper
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPE = ROOT / "egs/ljspeech/hifigan/conf/v1.yaml"
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class Published:
+    """A step in the published order, on the same parts."""
+
+    def __init__(self, parts: Parts, chosen: dict[str, torch.optim.Optimizer]) -> None:
+        self.parts, self.chosen = parts, chosen
+
+    def __call__(self, batch: Batch, learn: bool = True) -> None:
+        """Generates, trains the discriminators, then the generator through trainable discriminators."""
+        parts = self.parts
+        parts.conditioner.prepare(batch)
+        condition, _ = parts.conditioner(batch, "discriminator")
+        fake = parts.generator(condition)
+        self.chosen["discriminators"].zero_grad()
+        real_verdicts, fake_verdicts = parts.critics((batch.audio, condition), (fake.detach(), condition))
+        pairs = [
+            (r, f) for name in fake_verdicts for r, f in zip(real_verdicts[name], fake_verdicts[name], strict=True)
+        ]
+        torch.stack([parts.objective.discriminator(r.score, f.score) for r, f in pairs]).sum().backward()
+        if learn:
+            self.chosen["discriminators"].step()
+        self.chosen["generator"].zero_grad()
+        real_verdicts, fake_verdicts = parts.critics((batch.audio, condition), (fake, condition))
+        total = 45 * self._mel(batch.audio, fake)
+        for name in fake_verdicts:
+            for r, f in zip(real_verdicts[name], fake_verdicts[name], strict=True):
+                total = total + parts.objective.generator(f.score)
+                # Kept in the graph of the real side too, as published; its gradient is thrown away at the next step.
+                total = total + 2 * sum((a - b).abs().mean() for a, b in zip(r.features, f.features, strict=True))
+        total.backward()
+        if learn:
+            self.chosen["generator"].step()
+
+    def _mel(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+        from gansemble.audio.features import log_mel
+
+        spec = self.parts.conditioner.spec.full_band()
+        return (log_mel(real, spec) - log_mel(fake, spec)).abs().mean()
+
+
+def _make(precision: str) -> tuple[Parts, dict[str, Any], Stepper, Any]:
+    recipe = check.load(RECIPE, (f"plan.precision={precision}",))
+    parts = build(recipe, DEVICE)
+    chosen = optimisers(recipe, parts)
+    sides = {
+        "generator": Side(parts.generator, parts.generator, chosen["generator"], recipe.plan),
+        "discriminators": Side(parts.critics, parts.critics, chosen["discriminators"], recipe.plan),
+    }
+    return parts, chosen, Stepper(parts, sides["generator"], sides["discriminators"], recipe.plan, DEVICE), recipe
+
+
+def _batch(size: int, seed: int = 0) -> Batch:
+    audio = torch.randn(size, 1, 8192, generator=torch.Generator().manual_seed(seed)) * 0.1
+    return Batch(audio.to(DEVICE), ("noise",) * size, Draws.plain(seed, size, DEVICE))
+
+
+def gradients_differ(size: int = 1) -> float:
+    """The largest relative difference of the generator's gradients between the two orders, on equal weights."""
+    found = []
+    for published in (False, True):
+        parts, chosen, stepper, _ = _make("no")
+        parts.critics.eval()  # spectral norm would otherwise move its vectors between forwards
+        for optimiser in chosen.values():
+            optimiser.step = lambda *_, **__: None  # type: ignore[method-assign]
+        if published:
+            Published(parts, chosen)(_batch(size), learn=False)
+        else:
+            stepper.generator.learn = lambda measure: None  # type: ignore[method-assign, assignment]
+            stepper(0, [_batch(size)])
+        found.append([p.grad.clone() for p in parts.generator.parameters() if p.grad is not None])
+    return max(float((a - b).abs().max() / b.abs().max().clamp_min(1e-30)) for a, b in zip(*found, strict=True))
+
+
+def run(size: int | None = None, rounds: int = 3) -> list[str]:
+    """Rows: times and ratios, in float32 and with bf16 autocast."""
+    size = size or (16 if DEVICE.type == "cuda" else 2)
+    parts, chosen, stepper, _ = _make("no")
+    stepper_b = _make("bf16")[2]
+    published = Published(parts, chosen)
+    seconds = alternate(
+        {"published": lambda: published(_batch(size)), "float32": lambda: stepper(0, [_batch(size)]), "bf16": lambda: stepper_b(0, [_batch(size)])},
+        rounds,
+    )  # fmt: skip
+    where = f"batch {size} x 8192 on {DEVICE.type}"
+    return [
+        line("V1 step, published order", seconds["published"], "s", where),
+        line(
+            "V1 step, ours, float32",
+            seconds["float32"] / seconds["published"],
+            "x",
+            "of the published order's time; at most 0.70",
+        ),
+        line(
+            "V1 step, ours, bf16 autocast",
+            seconds["bf16"] / seconds["published"],
+            "x",
+            "of the published order's time in float32; at most 0.45",
+        ),
+        line("generator gradients, largest relative difference", gradients_differ(), "", "float32"),
+    ]
