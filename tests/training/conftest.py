@@ -104,8 +104,11 @@ class Workshop:
             assert options.get("stop_after"), "interrupted unasked"
         return trainer
 
-    def start(self, exp: Path, *sets: str, processes: int = 1, driver: Path | None = None) -> subprocess.Popen[str]:
-        """``gansemble train`` as a process group of its own; ``driver`` is a folder for the ranks' weights instead."""
+    def start(
+        self, exp: Path, *sets: str, processes: int = 1, driver: Path | None = None, before: str = ""
+    ) -> subprocess.Popen[str]:
+        """``gansemble train`` as a process group of its own. With ``driver``, a folder for the ranks' weights, a script
+        that starts with ``before`` does the same."""
         launch = [sys.executable]
         if processes > 1:
             launch += ["-m", "torch.distributed.run", "--nproc-per-node", str(processes), "--master-port", free_port()]
@@ -113,17 +116,22 @@ class Workshop:
             command = [*launch, "-m", "gansemble", "train", *self.arguments(exp, *sets)]
         else:
             script = self.folder / "process.py"
-            script.write_text(PROCESS)
+            script.write_text(before + PROCESS)
             command = [*launch, *map(str, (script, self.recipe, exp, self.dump, driver)), *sets]
         environment = os.environ | {"OMP_NUM_THREADS": "1", "GANSEMBLE_PROCESSES": str(processes)}
         return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            command,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
 
-    def finish(self, exp: Path, *sets: str, processes: int = 1, driver: Path | None = None) -> str:
+    def finish(self, exp: Path, *sets: str, processes: int = 1, **options: Any) -> str:
         """Runs to the end and returns the output; gloo's children may abort at exit after correct work (once)."""
         for attempt in (1, 2):
-            child = self.start(exp, *sets, processes=processes, driver=driver)
+            child = self.start(exp, *sets, processes=processes, **options)
             output, _ = wait(child)
             if child.returncode == 0:
                 return output
@@ -138,13 +146,27 @@ def free_port() -> str:
         return str(found.getsockname()[1])
 
 
+def members(group: int) -> list[int]:
+    """A launcher's processes: torch's launcher gives each of its children a session of its own."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[1]) == group or int(fields[3]) == group:
+            found.append(int(stat.parent.name))
+    return found
+
+
 def wait(child: subprocess.Popen[str], seconds: float = 120) -> tuple[str, float]:
-    """(output, seconds it took); the whole group is killed if it takes longer."""
+    """(output, seconds it took); all its processes are killed if it takes longer."""
     begun = time.monotonic()
     try:
         output, _ = child.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
+        for pid in members(child.pid):
+            os.kill(pid, signal.SIGKILL)
         raise
     return output, time.monotonic() - begun
 
@@ -230,4 +252,6 @@ def tools() -> Any:
     """What the test modules share besides the workshop."""
     import types
 
-    return types.SimpleNamespace(contents=contents, differences=differences, distance=distance, wait=wait)
+    return types.SimpleNamespace(
+        contents=contents, differences=differences, distance=distance, flatten=flatten, members=members, wait=wait
+    )

@@ -70,7 +70,7 @@ STAGES = (
     Stage(
         5, "evaluate", "score them", 1, ("metrics", "evaluation.bootstrap", "evaluation.confidence"), ("synthesise",)
     ),
-    Stage(6, "report", "write the listening page", 1, ("evaluation.shown", "name"), ("evaluate",)),
+    Stage(6, "report", "write the listening page", 1, ("evaluation", "name"), ("evaluate",)),
 )
 BY_NAME = {stage.name: stage for stage in STAGES}
 #: Keys of the train stage that do not make a finished run stale.

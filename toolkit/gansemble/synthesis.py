@@ -134,7 +134,8 @@ class Window:
     @torch.no_grad()
     def pieces(self, blocks: Iterator[Tensor]) -> Iterator[Tensor]:
         """Waveform pieces [C, T'] of consecutive mel blocks."""
-        device = next(self.loaded.generator.parameters()).device
+        first = next(self.loaded.generator.parameters(), None)
+        device = torch.device("cpu") if first is None else first.device
         if self.context is None:
             mel = torch.cat(list(blocks), dim=1).to(device)
             yield from generate(self.loaded.generator, mel)
@@ -195,12 +196,16 @@ def _npy_blocks(path: Path, spec: AudioSpec, block: int) -> Iterator[Tensor]:
         mel = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not readable as a .npy array ({error})") from error
+    if not (isinstance(mel, np.ndarray) and np.issubdtype(mel.dtype, np.floating)):
+        raise DataError(f"{path}: expected floating-point numbers, got {getattr(mel, 'dtype', type(mel).__name__)}")
     if mel.ndim == 3 and mel.shape[0] == 1:
         mel = mel[0]
     if mel.ndim != 2 or mel.shape[0] != spec.mels:
         raise DataError(
             f"{path}: expected a log-mel spectrogram [mels, frames] with {spec.mels} mels, got shape {tuple(mel.shape)}"
         )
+    if not mel.shape[1]:
+        raise DataError(f"{path}: holds no frames")
     if not np.isfinite(mel).all():
         raise DataError(f"{path}: holds NaN or Inf")
     floor = float(np.log(spec.log_floor))

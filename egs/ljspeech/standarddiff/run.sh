@@ -3,5 +3,5 @@
 recipe_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck disable=SC2034  # read by the stage runner
 config=conf/v1.yaml
-# shellcheck source=../../_shared/recipe.sh
+# shellcheck source=egs/_shared/recipe.sh
 . "$recipe_dir/../../_shared/recipe.sh"

@@ -125,6 +125,9 @@ class HifiGan(nn.Module):
             )
         if len(parameters["kernels"]) != len(parameters["dilations"]):
             raise ValueError("kernels and dilations must be of one length")
+        even = [kernel for kernel in parameters["kernels"] if kernel % 2 == 0]
+        if even:
+            raise ValueError(f"the residual blocks' kernels must be odd to keep the length, got {even[0]}")
         product = 1
         for rate, kernel in zip(rates, kernels, strict=True):
             if kernel < rate or (kernel - rate) % 2:

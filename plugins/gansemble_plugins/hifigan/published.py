@@ -46,6 +46,9 @@ def recipe_of(config: Mapping[str, Any], discriminators: list[str]) -> dict[str,
     missing = [key for key in NEEDED if key not in config]
     if missing:
         raise GansembleError(f"config.json: expected a HiFi-GAN configuration, but it lacks {', '.join(missing)}")
+    top = config.get("fmax_for_loss")
+    if top not in (None, config["fmax"]):
+        raise GansembleError(f"config.json: fmax_for_loss must be null or fmax {config['fmax']}, got {top}")
     rate = {
         "lr": config.get("learning_rate", 2e-4),
         "betas": [config.get("adam_b1", 0.8), config.get("adam_b2", 0.99)],
@@ -74,7 +77,7 @@ def recipe_of(config: Mapping[str, Any], discriminators: list[str]) -> dict[str,
         },
         "discriminators": {name: _discriminator(name, config) for name in discriminators},
         "objective": {"use": "lsgan"},
-        "losses": {"mel": {"use": "mel_l1", "weight": 45}}
+        "losses": {"mel": {"use": "mel_l1", "weight": 45, "full_band": top is None}}
         | ({"features": {"use": "feature_matching", "weight": 2}} if discriminators else {}),
         "metrics": {"mel_distance": {"use": "mel_distance"}, "pesq": {"use": "pesq"}, "stoi": {"use": "stoi"}},
         "plan": {
@@ -152,7 +155,10 @@ def _unfold(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str,
         magnitude = name.removesuffix("weight") + "parametrizations.weight.original0"
         if name.endswith(".weight") and magnitude in own:
             result[magnitude] = torch.linalg.vector_norm(tensor, dim=tuple(range(1, tensor.dim())), keepdim=True)
-            result[name.removesuffix("weight") + "parametrizations.weight.original1"] = tensor
+            # A filter of zeros has no direction; any will do, as its magnitude is zero.
+            result[name.removesuffix("weight") + "parametrizations.weight.original1"] = torch.where(
+                result[magnitude] == 0, torch.ones_like(tensor), tensor
+            )
         else:
             result[name] = tensor
     return result
@@ -160,9 +166,12 @@ def _unfold(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str,
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        content = torch.load(path, map_location="cpu", weights_only=True)
     except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError) as error:
         raise CheckpointError(f"{path}: not readable as a checkpoint of plain tensors ({error})") from error
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path}: expected a dictionary of tensors, got a {type(content).__name__}")
+    return content
 
 
 def write_experiment(generator_file: Path, discriminator_file: Path | None, config_file: Path, exp: Path) -> Path:

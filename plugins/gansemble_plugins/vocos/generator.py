@@ -1,5 +1,8 @@
 """Vocos' generator (section 3): no upsampling layers; the inverse STFT makes the samples."""
 
+import math
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -66,7 +69,8 @@ class Vocos(nn.Module):
         x = self.head(self.final_norm(x.transpose(1, 2))).transpose(1, 2)  # [B, n_fft + 2, L]
         with torch.autocast(x.device.type, enabled=False):
             log_magnitude, phase = (x if x.dtype == torch.float64 else x.float()).chunk(2, dim=1)
-            magnitude = log_magnitude.exp().clamp_max(self.largest)
+            # Clamped before exp: e^100 is infinite in float32, and the gradient of a clamped infinity is NaN.
+            magnitude = log_magnitude.clamp_max(math.log(self.largest)).exp()
             spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
             return istft(spectrum, self.audio.n_fft, self.audio.hop, self.audio.window).unsqueeze(1)
 
@@ -76,8 +80,10 @@ class Vocos(nn.Module):
         return 3 + len(self.blocks) * (self.kernel // 2) + -(-self.audio.n_fft // self.audio.hop)
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> Contract:
         """Reads a mel spectrogram; makes a hop of samples of each frame, whatever the hop."""
+        if parameters["kernel"] % 2 == 0:
+            raise ValueError(f"kernel must be odd to keep the number of frames, got {parameters['kernel']}")
         return Contract(reads=frozenset({"mel"}), domain="waveform")
 
 

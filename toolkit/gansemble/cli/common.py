@@ -93,6 +93,12 @@ class Run:
                 raise GansembleError(
                     f"{label}: stage {number} {other} has not been done; run it first (run.sh --stage {number})"
                 )
+        for other in self.stage.after:
+            before = self.ledger.state(other)
+            if before.word == "stale":
+                say(
+                    f"note: stage {before.stage.number} {other} is stale ({'; '.join(before.reasons)}); its old result is used"
+                )
         why = (
             "forced"
             if force

@@ -103,6 +103,12 @@ def _files(
     from gansemble.audio import files
 
     sources = [found for path in inputs for found in _expand(path, files)]
+    names = [name for _, name in sources]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise GansembleError(
+            f"several inputs would be written to {output / (twice[0] + '.wav')}; give one folder that holds them, or run once for each"
+        )
     loaded = synthesis.load(exp, which, warn=lambda text: click.echo(f"warning: {text}", err=True))
     say(f"generator of step {loaded.step}, {loaded.source}")
     failed = []

@@ -74,12 +74,12 @@ def prepare(
         entries, total = done
         say(f"put {total} shards together")
         # Copies and leakage between shards show only now.
-        facts = [
+        known = [
             doctor.Facts(**row)
             for path in sorted(dump.glob("shards/*/facts.json"))
             for row in json.loads(path.read_text())
         ]
-        findings = doctor.judge(facts, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
+        findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
         for line in [*doctor.report_lines(findings), summary(entries)]:
             say(line)
         return _publish(dump, entries)

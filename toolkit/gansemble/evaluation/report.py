@@ -20,6 +20,7 @@ from gansemble.errors import GansembleError
 from gansemble.evaluation.statistics import common, summarise
 from gansemble.files import write_atomically
 from gansemble.recipe import check
+from gansemble.recipe.sections import Evaluation
 from gansemble.stages import Project
 from gansemble.training.monitors import read_curves
 
@@ -60,7 +61,7 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
     body = [
         _header(recipe.name, systems),
         "<h2>Scores</h2>",
-        _table(systems),
+        _table(systems, recipe.evaluation),
         "<h2>Listen</h2>",
         *(_clip(identity, systems, packed, recipe.audio) for identity in ids),
         "<h2>Training</h2>",
@@ -97,7 +98,7 @@ def _header(name: str, systems: Sequence[System]) -> str:
     return f"<header><h1>{html.escape(name)}</h1><p>{html.escape(facts)}</p></header>"
 
 
-def _table(systems: Sequence[System]) -> str:
+def _table(systems: Sequence[System], settings: Evaluation) -> str:
     keys = list(dict.fromkeys(key for system in systems for key in system.summary["scores"]))
     head = "".join(f"<th>{_dot(system)}{html.escape(system.name)}</th>" for system in systems)
     rows = []
@@ -111,7 +112,7 @@ def _table(systems: Sequence[System]) -> str:
         cells, means = [], {}
         for system in systems:
             values = [having[system.exp][name] for name in shared] if system.exp in having else []
-            means[system.exp] = summarise(values)
+            means[system.exp] = summarise(values, settings.bootstrap, settings.confidence)
         good = [m.mean for m in means.values() if m.n_ok]
         best = (max if better == "higher" else min)(good) if good else None
         for system in systems:
@@ -123,7 +124,7 @@ def _table(systems: Sequence[System]) -> str:
         arrow = "↑" if better == "higher" else "↓"
         title = html.escape(facts["definition"])
         rows.append(f'<tr><th title="{title}">{html.escape(key)} {arrow}</th>{"".join(cells)}</tr>')
-    note = "<p class=note>Mean over the files every system has a value for, with a 95 % bootstrap interval; ↑ higher is better, ↓ lower. "
+    note = f"<p class=note>Mean over the files every system has a value for, with a {100 * settings.confidence:g} % bootstrap interval; ↑ higher is better, ↓ lower. "
     note += "Hold the pointer over a score for its exact definition.</p>"
     return f"<table class=scores><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{note}"
 

@@ -93,7 +93,7 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
         )
     folder = project.exp / "samples" / index["split"]
     work = [(row["id"], known[row["id"]], folder / f"{row['id']}.wav") for row in index["clips"]]
-    rows = _score_all(project, work, min(jobs, len(work)))
+    rows = _score_all(project, index["split"], work, min(jobs, len(work)))
     target = project.exp / "scores"
     write_atomically(target / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     summary = _summary(recipe, rows, index)
@@ -103,8 +103,8 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
     return target / "summary.json"
 
 
-def _score_all(project: Project, work: list[tuple[str, int, Path]], jobs: int) -> list[dict[str, Any]]:
-    arguments = (project.recipe, project.overrides, project.dump)
+def _score_all(project: Project, split: str, work: list[tuple[str, int, Path]], jobs: int) -> list[dict[str, Any]]:
+    arguments = (project.recipe, project.overrides, project.dump, split)
     if jobs <= 1:
         scorer = _Scorer(*arguments)
         return [scorer(*item) for item in work]
@@ -115,12 +115,12 @@ def _score_all(project: Project, work: list[tuple[str, int, Path]], jobs: int) -
 _scorer: _Scorer | None = None
 
 
-def _start(recipe: Path, overrides: tuple[str, ...], dump: Path) -> None:
+def _start(recipe: Path, overrides: tuple[str, ...], dump: Path, split: str) -> None:
     import torch
 
     torch.set_num_threads(1)
     global _scorer
-    _scorer = _Scorer(recipe, overrides, dump)
+    _scorer = _Scorer(recipe, overrides, dump, split)
 
 
 def _score_one(item: tuple[str, int, Path]) -> dict[str, Any]:
@@ -131,16 +131,16 @@ def _score_one(item: tuple[str, int, Path]) -> dict[str, Any]:
 class _Scorer:
     """Scores one file with every metric of a recipe."""
 
-    def __init__(self, path: Path, overrides: tuple[str, ...], dump: Path) -> None:
+    def __init__(self, path: Path, overrides: tuple[str, ...], dump: Path, split: str) -> None:
         from gansemble.training.build import construct
 
         self.recipe = check.load(path, overrides)
         self.metrics = {name: construct(part, self.recipe) for name, part in self.recipe.many["metrics"].items()}
-        self.dump = dump
+        self.dump, self.split = dump, split
         self.packed: Packed | None = None
 
     def __call__(self, identity: str, index: int, path: Path) -> dict[str, Any]:
-        packed = self.packed = self.packed or Packed(self.dump, self.recipe.synthesis.split)
+        packed = self.packed = self.packed or Packed(self.dump, self.split)
         estimate = files.read_mono(path, self.recipe.audio.sample_rate)
         reference = packed.read(index, 0, len(estimate))
         scores: dict[str, float | None] = {}

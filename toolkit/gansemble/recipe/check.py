@@ -97,6 +97,12 @@ def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = 
     return recipe
 
 
+def default_name(path: Path) -> str:
+    """What a recipe is called when it does not say: its recipe folder and its own name, such as ``specdiff small``."""
+    conf = next((folder for folder in path.resolve().parents if folder.name == "conf"), None)
+    return f"{conf.parent.name} {path.stem}" if conf else path.stem
+
+
 def _from_plugin(document: Document, key: str, message: str) -> Problem:
     path = tuple(key.split("."))
     return Problem(path, message, document.mark(path))
@@ -130,7 +136,7 @@ class _Checker:
         )
         if broken or "generator" not in single:
             return None
-        name = str(value.get("name") or path.stem)
+        name = str(value.get("name") or default_name(path))
         return Recipe(path, self.document, audio, name=name, single=single, many=many, **sections)  # type: ignore[arg-type]
 
     def section(self, name: str, cls: type) -> Any:

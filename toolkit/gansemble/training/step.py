@@ -63,7 +63,10 @@ class Side:
         norm = None
         if self.clip is not None or measure:
             self.scaler.unscale_(self.optimiser)
-            norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.clip or float("inf"))
+            parameters = [parameter for parameter in self.network.parameters() if parameter.grad is not None]
+            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+            if self.clip is not None:
+                nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)

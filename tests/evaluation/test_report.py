@@ -1,0 +1,326 @@
+"""Stages 4 to 6 on a tiny experiment: copies, scores file by file, and a page that needs nothing but itself."""
+
+import base64
+import hashlib
+import io
+import json
+import math
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from gansemble.audio import files, levels
+from gansemble.data import manifest
+from gansemble.data.manifest import Entry
+from gansemble.data.segments import Packed
+from gansemble.errors import DataError, GansembleError
+from gansemble.evaluation import report, runner
+from gansemble.recipe import check, fill
+from gansemble.stages import Project
+from gansemble.training import checkpoint
+from gansemble.training.build import generator as built
+
+torch.set_num_threads(1)
+RATE = 16000
+RECIPE = """
+name: tiny <one>
+audio: {sample_rate: 16000, n_fft: 256, hop: 64, window: 256, mels: 20, fmax: null}
+corpus: {use: folder}
+generator: {use: vocos, dim: 8, hidden: 16, blocks: 1}
+losses: {mel: {use: mel_l1}}
+metrics: {mel_distance: {use: mel_distance}, snr: {use: snr}}
+plan: {steps: 2, batch_size: 2, segment: 1024}
+optimisers: {generator: {use: adamw}}
+"""
+
+
+def clip(number: int, samples: int) -> np.ndarray:
+    draw = np.random.default_rng(number)
+    return 0.2 * np.sin(2 * np.pi * 300 * (number + 1) * np.arange(samples) / RATE) + 0.02 * draw.standard_normal(
+        samples
+    )
+
+
+def pack(dump: Path, clips: dict[str, tuple[str, np.ndarray]]) -> None:
+    """A prepared folder: id -> (split, audio)."""
+    dump.mkdir(parents=True)
+    entries, offset = [], 0
+    with (dump / "audio.i16").open("wb") as stream:
+        for name, (split, audio) in clips.items():
+            samples = levels.to_int16(audio)
+            stream.write(samples.tobytes())
+            digest = hashlib.sha256(samples.tobytes()).hexdigest()
+            entries.append(
+                Entry(name, f"{name}.wav", split, RATE, len(samples), 1, RATE, offset, levels.peak(audio), digest)
+            )
+            offset += len(samples)
+    manifest.write(dump / "manifest.jsonl", entries)
+
+
+def experiment(root: Path, name: str, seed: int, text: str = RECIPE) -> Project:
+    """An experiment with a checkpoint of random weights, on the clips in ``root/dump``."""
+    recipe_file = root / f"{name}.yaml"
+    recipe_file.write_text(text.replace("tiny <one>", name))
+    recipe = check.load(recipe_file)
+    project = Project.of(recipe_file, (), root / name, root / "data", root / "dump")
+    project.remember()
+    store = checkpoint.Store(project.exp / "checkpoints")
+    folder = store.begin(2)
+    torch.manual_seed(seed)
+    checkpoint.save_network(folder / "generator.safetensors", built(recipe).state_dict())
+    (folder / "recipe.yaml").write_text(fill.dump(fill.fill(recipe)))
+    store.commit(folder, 2, {"best": {}}, set())
+    return project
+
+
+def quiet(text: str) -> None:
+    pass
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    """Two evaluated experiments, ``tiny <one>`` and ``two``."""
+    root = tmp_path_factory.mktemp("evaluation")
+    pack(
+        root / "dump",
+        {
+            "a": ("validation", clip(0, 8000)),
+            "t": ("train", clip(7, 8000)),
+            "b": ("validation", clip(1, 6463)),
+            "u": ("train", clip(8, 6463)),
+        },
+    )
+    for name, seed in (("one", 0), ("two", 1)):
+        project = experiment(root, name, seed)
+        runner.synthesise(project, quiet)
+        runner.evaluate(project, 1, quiet)
+    return root
+
+
+@pytest.fixture
+def copy(root, tmp_path):
+    """The experiments again, to be spoilt by a test: ``copy(name)`` is a project."""
+    shutil.copytree(root, tmp_path / "copy")
+    here = tmp_path / "copy"
+
+    def project(name: str = "one", *overrides: str) -> Project:
+        return Project.of(here / f"{name}.yaml", overrides, here / name, here / "data", here / "dump")
+
+    return project
+
+
+class Page(HTMLParser):
+    """Everything a page refers to, by tag, and its text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.addresses, self.tags, self.text = [], [], ""
+        self.source = path.read_text()
+        self.feed(self.source)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.addresses += [
+            (tag, value) for key, value in attributes if key in ("src", "href", "srcset", "data", "poster")
+        ]
+
+    def handle_data(self, data):
+        self.text += data
+
+    def decoded(self, tag: str) -> list[bytes]:
+        return [base64.b64decode(value.partition("base64,")[2]) for name, value in self.addresses if name == tag]
+
+
+def rows(project: Project) -> dict[str, dict]:
+    lines = (project.exp / "scores/scores.jsonl").read_text().splitlines()
+    return {row["id"]: row for row in map(json.loads, lines)}
+
+
+def spoil(project: Project, name: str, key: str, reason: str = "made so") -> None:
+    """Makes one file's score NaN, as a metric that could not be computed leaves it."""
+    table = rows(project)
+    table[name]["scores"][key] = None
+    table[name]["reasons"][key] = reason
+    text = "".join(json.dumps(row) + "\n" for row in table.values())
+    (project.exp / "scores/scores.jsonl").write_text(text)
+
+
+# stage 4 ----------------------------------------------------------------
+
+
+def test_every_clip_of_the_split_is_copied_to_a_whole_number_of_hops(copy):
+    index = json.loads((copy().exp / "samples/index.json").read_text())
+    assert [row["id"] for row in index["clips"]] == ["a", "b"]
+    assert index["split"] == "validation" and index["step"] == 2
+    assert index["real_time_factor"] > 0
+    folder = copy().exp / "samples/validation"
+    assert {path.name: files.info(path).frames for path in folder.iterdir()} == {"a.wav": 8000, "b.wav": 6400}
+    assert index["real_time_factor"] == pytest.approx(
+        sum(row["took"] for row in index["clips"]) / sum(row["seconds"] for row in index["clips"])
+    )
+
+
+def test_a_checkpoint_of_another_audio_section_is_refused_with_both_values(copy):
+    with pytest.raises(GansembleError, match=r"audio\.fmax: 8000\.0 -> 7000\.0"):
+        runner.synthesise(copy("one", "audio.fmax=7000"), quiet)
+
+
+# stage 5 ----------------------------------------------------------------
+
+
+def test_scores_are_the_metrics_of_each_file_and_their_means(copy):
+    project = copy()
+    packed = Packed(project.dump, "validation")
+    table = rows(project)
+    assert list(table) == ["a", "b"]
+    for number, name in enumerate(table):
+        estimate = files.read(project.exp / f"samples/validation/{name}.wav")[0][0].astype(np.float64)
+        reference = packed.read(number, 0, len(estimate)).astype(np.float64)
+        expected = 20 * math.log10(np.linalg.norm(reference) / np.linalg.norm(reference - estimate))
+        assert table[name]["scores"]["snr"] == pytest.approx(expected, abs=1e-6)
+        assert table[name]["reasons"] == {}
+    summary = json.loads((project.exp / "scores/summary.json").read_text())
+    snr = summary["scores"]["snr"]
+    assert snr["mean"] == pytest.approx(np.mean([row["scores"]["snr"] for row in table.values()]))
+    assert snr["low"] <= snr["mean"] <= snr["high"] and (snr["n_ok"], snr["n_total"]) == (2, 2)
+    assert snr["better"] == "higher" and summary["scores"]["mel_distance"]["better"] == "lower"
+    assert "SNR [dB]" in snr["definition"]
+    assert {"torch", "numpy", "librosa", "gansemble", "commit", "machine", "date"} <= set(summary["environment"])
+
+
+def test_a_file_that_cannot_be_scored_has_null_and_a_reason(copy):
+    project = copy()
+    files.write(project.exp / "samples/validation/b.wav", np.zeros(6400), RATE)
+    lines = []
+    runner.evaluate(project, 1, lines.append)
+    row = rows(project)["b"]
+    assert row["scores"] == {"mel_distance": None, "snr": None}
+    assert row["reasons"]["snr"] == "estimate is silent"
+    summary = json.loads((project.exp / "scores/summary.json").read_text())["scores"]["snr"]
+    assert (summary["n_ok"], summary["n_total"]) == (1, 2)
+    assert any(re.search(r"^snr .* 1/2 *$", line) for line in lines)
+
+
+def test_the_references_are_those_of_the_split_that_was_generated(copy):
+    """Changing the recipe's split without synthesising again must not score clips against other ones."""
+    before = rows(copy())
+    project = copy("one", "synthesis.split=train")
+    try:
+        runner.evaluate(project, 1, quiet)
+    except GansembleError:
+        return
+    assert rows(project) == before
+
+
+def test_generated_clips_without_a_reference_are_named(copy):
+    project = copy()
+    index = project.exp / "samples/index.json"
+    index.write_text(index.read_text().replace('"id": "b"', '"id": "gone"'))
+    with pytest.raises(DataError, match="1 generated clips have no reference there: gone"):
+        runner.evaluate(project, 1, quiet)
+
+
+# stage 6 ----------------------------------------------------------------
+
+
+def test_the_page_holds_everything_it_shows(copy):
+    project = copy()
+    path = report.write(project)
+    assert path == project.exp / "report/index.html"
+    page = Page(path)
+    assert page.addresses and all(value.startswith("data:") for _, value in page.addresses)
+    assert not {"script", "link", "iframe", "object"} & set(page.tags)
+    assert not re.search(r"https?://|file:|@import|url\(", page.source)
+    assert str(project.exp) not in page.source and str(project.dump) not in page.source
+
+
+def test_the_page_plays_the_reference_beside_the_copy_and_shows_both(copy):
+    project = copy()
+    page = Page(report.write(project))
+    sounds = [soundfile.read(io.BytesIO(data)) for data in page.decoded("audio")]
+    assert [(len(audio), rate) for audio, rate in sounds] == [(8000, RATE), (8000, RATE), (6463, RATE), (6400, RATE)]
+    np.testing.assert_allclose(sounds[0][0], clip(0, 8000), atol=1e-4)
+    made = files.read(project.exp / "samples/validation/a.wav")[0][0]
+    np.testing.assert_allclose(sounds[1][0], made, atol=1e-4)
+    pictures = page.decoded("img")
+    assert len(pictures) == 4 and all(data.startswith(b"\x89PNG") for data in pictures)
+    assert len(set(pictures)) == 4, "each spectrogram is of its own audio"
+
+
+def test_the_page_shows_scores_recipe_and_environment_escaped(copy):
+    page = Page(report.write(copy()))
+    snr = np.mean([row["scores"]["snr"] for row in rows(copy()).values()])
+    assert f"{snr:.3f}" in page.text and "snr ↑" in page.text and "mel_distance ↓" in page.text
+    assert "use: vocos" in page.text and torch.__version__ in page.text
+    assert "No training curves" in page.text
+    project = copy()
+    project.recipe.write_text(project.recipe.read_text().replace("name: one", "name: a <b>bold</b> name"))
+    assert "a <b>bold</b> name" in Page(report.write(project)).text
+
+
+def test_the_page_shows_as_many_clips_as_the_recipe_says(copy):
+    page = Page(report.write(copy("one", "evaluation.shown=1")))
+    assert page.tags.count("audio") == 2
+
+
+def test_training_curves_are_drawn_where_there_are_logs(copy):
+    project = copy()
+    logs = project.exp / "logs"
+    logs.mkdir()
+    (logs / "train.jsonl").write_text('{"step": 1, "generator/total": 2.0}\n{"step": 2, "generator/total": null}\n{"st')
+    (logs / "validation.jsonl").write_text('{"step": 0, "mel_distance": 3.0}\n{"step": 2, "mel_distance": 1.0}\n')
+    page = Page(report.write(project))
+    assert "No training curves" not in page.text and "training steps" in page.text
+    assert len(page.decoded("img")) == 5
+
+
+def test_a_missing_score_shows_how_many_files_have_one(copy):
+    project = copy()
+    spoil(project, "b", "snr")
+    page = Page(report.write(project))
+    assert page.text.count("1 of 2 files") == 1
+    assert f"{rows(project)['a']['scores']['snr']:.3f}" in page.text
+    spoil(project, "a", "snr")
+    page = Page(report.write(project))
+    table = re.search(r"<table class=scores>.*?</table>", page.source, re.DOTALL).group()
+    assert "0 of 2 files" in table and "nan" not in table
+
+
+def test_experiments_are_compared_side_by_side_on_their_common_files(copy):
+    one, two = copy("one"), copy("two")
+    spoil(two, "b", "snr")
+    page = Page(report.write(one, [two]))
+    assert page.tags.count("audio") == 6 and page.tags.count("img") == 6
+    means = [rows(project)["a"]["scores"]["snr"] for project in (one, two)]
+    assert all(f"{mean:.3f}" in page.text for mean in means), "both means are of file a alone"
+    assert page.text.count("1 of 2 files") == 2
+    best = re.findall(r"<td class=best>(-?[\d.]+)", page.source)
+    mel = [np.mean([row["scores"]["mel_distance"] for row in rows(project).values()]) for project in (one, two)]
+    assert best == [f"{min(mel):.3f}", f"{max(means):.3f}"]
+
+
+def test_the_pages_intervals_are_those_of_the_recipe(copy):
+    """``evaluation.confidence`` and ``bootstrap`` make the table's interval, and the note names the confidence."""
+    project = copy("one", "evaluation.confidence=0.2")
+    runner.evaluate(project, 1, quiet)
+    mel = json.loads((project.exp / "scores/summary.json").read_text())["scores"]["mel_distance"]
+    values = [row["scores"]["mel_distance"] for row in rows(project).values()]
+    assert min(values) < mel["low"] <= mel["high"] < max(values), "narrower than at 95 %"
+    page = Page(report.write(project))
+    assert f"{mel['low']:.3f} … {mel['high']:.3f}" in page.text
+    assert "20 %" in page.text and "95 %" not in page.text
+
+
+def test_an_experiment_that_was_not_evaluated_is_told(copy):
+    project = copy()
+    (project.exp / "scores/summary.json").unlink()
+    with pytest.raises(
+        GansembleError, match=r"not evaluated yet \(.*summary\.json is missing\); run its stages 4 and 5"
+    ):
+        report.write(project)

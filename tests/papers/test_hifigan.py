@@ -1,0 +1,218 @@
+"""HiFi-GAN against the published code's sizes, initialisation and lengths."""
+
+import pytest
+import torch
+from torch import nn
+
+from gansemble.audio.spec import AudioSpec
+from gansemble.interfaces import Condition
+from gansemble.synthesis import fold
+from gansemble_plugins.hifigan.discriminators import MultiPeriod, MultiScale
+from gansemble_plugins.hifigan.generator import HifiGan
+
+torch.set_num_threads(1)
+V1 = {}
+V2 = {"channels": 128}
+V3 = {
+    "channels": 256,
+    "upsample_rates": (8, 8, 4),
+    "upsample_kernels": (16, 16, 8),
+    "kernels": (3, 5, 7),
+    "dilations": ((1, 2), (2, 6), (3, 12)),
+    "residual": "2",
+}
+TINY = {"v1": V1 | {"channels": 16}, "v3": V3 | {"channels": 16}}
+SPEC = AudioSpec()
+
+
+def parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def loud(network: nn.Module, seed: int = 0) -> nn.Module:
+    """Weights that keep the variance: the published initialisation makes an output of about 1e-3."""
+    draw = torch.Generator().manual_seed(seed)
+    for module in network.modules():
+        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
+            fan_in = module.weight[0].numel() / (module.stride[0] if isinstance(module, nn.ConvTranspose1d) else 1)
+            with torch.no_grad():
+                module.weight = torch.randn(module.weight.shape, generator=draw) / fan_in**0.5
+                module.bias.copy_(0.1 * torch.randn(module.bias.shape, generator=draw))
+    return network.eval()
+
+
+def mel(frames: int, seed: int = 1) -> torch.Tensor:
+    return torch.randn(1, 80, frames, generator=torch.Generator().manual_seed(seed))
+
+
+# sizes ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version, folded", [(V1, 13_926_017), (V2, 925_985), (V3, 1_462_273)], ids=["v1", "v2", "v3"])
+def test_the_generators_have_the_published_sizes(version, folded):
+    network = HifiGan(audio=SPEC, **version)
+    with_norm = parameters(network)
+    assert parameters(fold(network)) == folded
+    if version is V1:
+        assert with_norm == 13_936_130
+
+
+@pytest.mark.parametrize(
+    "sizes, rates, kernels, folded",
+    [
+        ({"sample_rate": 24000, "mels": 100, "fmax": 12000}, (8, 8, 2, 2), (16, 16, 4, 4), 13_997_697),
+        ({"sample_rate": 44100, "n_fft": 2048, "hop": 512, "window": 2048, "mels": 128, "fmax": None},
+         (8, 8, 2, 2, 2), (16, 16, 4, 4, 4), 14_132_545),
+    ],
+    ids=["vctk", "music"],
+)  # fmt: skip
+def test_specdiffs_generators_have_the_published_sizes(sizes, rates, kernels, folded):
+    network = HifiGan(audio=AudioSpec(**sizes), upsample_rates=rates, upsample_kernels=kernels)
+    assert parameters(fold(network)) == folded
+
+
+def test_the_multi_period_discriminator_has_the_published_size_and_score_lengths():
+    network = MultiPeriod()
+    assert parameters(network) == 41_105_770
+    with torch.no_grad():
+        verdicts = network(torch.zeros(1, 1, 8192), Condition())
+    assert [verdict.score.shape[1] for verdict in verdicts] == [102, 102, 105, 105, 110]
+    assert [len(verdict.features) for verdict in verdicts] == [6] * 5
+
+
+def test_the_multi_period_scores_have_the_published_lengths_at_16384_samples():
+    with torch.no_grad():
+        verdicts = MultiPeriod(channels=(2, 2, 2, 2))(torch.zeros(2, 1, 16384), Condition())
+    assert [verdict.score.shape for verdict in verdicts] == [(2, n) for n in (204, 204, 205, 203, 209)]
+
+
+def test_the_multi_scale_discriminator_has_the_published_size():
+    network = MultiScale()
+    assert parameters(network) == 29_618_821
+    with torch.no_grad():
+        verdicts = network(torch.zeros(1, 1, 2048), Condition())
+    # 2048, 1025 and 513 samples after the pooling, then a stride of 64 in all.
+    assert [verdict.score.shape for verdict in verdicts] == [(1, 32), (1, 17), (1, 9)]
+    assert [len(verdict.features) for verdict in verdicts] == [8] * 3
+
+
+def test_the_last_feature_map_is_the_score_map():
+    x = torch.randn(2, 1, 500, generator=torch.Generator().manual_seed(0))
+    for network in (MultiPeriod(channels=(4, 8)), MultiScale(width=1 / 16)):
+        for verdict in network.eval()(x, Condition()):
+            assert torch.equal(verdict.features[-1].flatten(1), verdict.score)
+
+
+# the generator ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", TINY)
+@pytest.mark.parametrize("frames", [1, 2, 7, 32])
+def test_each_frame_becomes_a_hop_of_samples(version, frames):
+    network = HifiGan(audio=SPEC, **TINY[version])
+    assert network(Condition(signal=mel(frames))).shape == (1, 1, 256 * frames)
+
+
+def test_uneven_rates_keep_the_length_too():
+    network = HifiGan(
+        audio=SPEC, channels=8, upsample_rates=(5, 3), upsample_kernels=(11, 7), kernels=(3,), dilations=((1,),)
+    )
+    assert network(Condition(signal=mel(9))).shape == (1, 1, 135)
+
+
+def test_the_output_stays_within_full_scale():
+    network = loud(HifiGan(audio=SPEC, **TINY["v1"]))
+    wave = network(Condition(signal=100 * mel(8)))
+    assert wave.abs().max() <= 1
+
+
+def test_a_missing_condition_is_told():
+    with pytest.raises(ValueError, match=r"condition\.signal, a log-mel"):
+        HifiGan(audio=SPEC, **TINY["v1"])(Condition())
+
+
+@pytest.mark.parametrize("version", TINY)
+def test_weights_are_drawn_from_a_normal_of_a_hundredth_but_for_the_first_convolution(version):
+    torch.manual_seed(0)
+    network = HifiGan(audio=SPEC, **(TINY[version] | {"channels": 64}))
+    convs = {name: m for name, m in network.named_modules() if isinstance(m, nn.Conv1d | nn.ConvTranspose1d)}
+    drawn = {name: conv.weight.detach().flatten() for name, conv in convs.items() if name != "conv_pre"}
+    assert any(name.startswith("ups.") for name in drawn) and any(name.startswith("resblocks.") for name in drawn)
+    for name, weight in drawn.items():
+        error = 5 * 0.01 / weight.numel() ** 0.5
+        assert abs(weight.std() - 0.01) < error, name
+        assert abs(weight.mean()) < error, name
+    assert convs["conv_pre"].weight.std() > 0.02, "torch's default there, as published"
+
+
+@pytest.mark.parametrize("version", TINY)
+def test_folding_leaves_no_parametrisation_and_the_same_output(version):
+    network = loud(HifiGan(audio=SPEC, **TINY[version]))
+    condition = Condition(signal=mel(6))
+    before = network(condition)
+    assert before.std() > 0.05
+    folded = fold(network)
+    assert not any("parametrizations" in name for name in folded.state_dict())
+    torch.testing.assert_close(folded(condition), before, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("version", [*TINY, "uneven"])
+def test_context_frames_reach_as_far_as_the_receptive_field(version):
+    """Changing every frame beyond the context changes nothing; the context is no more than twice what is needed."""
+    options = TINY.get(version) or TINY["v1"] | {"upsample_rates": (4, 4), "upsample_kernels": (10, 12)}
+    network = loud(HifiGan(audio=SPEC, **options))
+    context = network.context_frames
+    frames = 2 * context + 3
+    middle = frames // 2
+    original = mel(frames)
+    hop = network(Condition(signal=original)).shape[-1] // frames
+
+    def change(distance: int) -> float:
+        """How much the middle frame's samples move when all frames further away are others."""
+        other = original + 3 * mel(frames, seed=2)
+        other[..., middle - distance : middle + distance + 1] = original[..., middle - distance : middle + distance + 1]
+        with torch.no_grad():
+            waves = network(Condition(signal=torch.cat([original, other])))
+        first, second = waves[:, 0, middle * hop : (middle + 1) * hop]
+        return float((first - second).abs().max())
+
+    assert change(context) == 0
+    assert change(context // 2 - 1) > 0
+
+
+# contracts --------------------------------------------------------------
+
+
+def contract(**changes):
+    defaults = {
+        "upsample_rates": (8, 8, 2, 2),
+        "upsample_kernels": (16, 16, 4, 4),
+        "kernels": (3, 7, 11),
+        "dilations": ((1, 3, 5),) * 3,
+    }
+    return HifiGan.contract(defaults | changes)
+
+
+def test_the_contract_states_the_hop():
+    assert contract().upsampling == 256
+    assert contract().reads == {"mel"}
+
+
+@pytest.mark.parametrize(
+    "changes, message",
+    [
+        ({"upsample_kernels": (16, 16, 4)}, "of one length, got 4 and 3"),
+        ({"upsample_kernels": (15, 16, 4, 4)}, "kernel 15 for rate 8"),
+        ({"upsample_kernels": (6, 16, 4, 4)}, "kernel 6 for rate 8"),
+        ({"dilations": ((1, 3, 5),)}, "kernels and dilations must be of one length"),
+    ],
+)
+def test_kernels_that_would_lose_samples_are_refused(changes, message):
+    with pytest.raises(ValueError, match=message):
+        contract(**changes)
+
+
+def test_an_even_residual_kernel_is_refused():
+    """It would shorten the signal by a sample, and the residual sum would fail while training."""
+    with pytest.raises(ValueError, match="odd"):
+        contract(kernels=(3, 8, 11))
