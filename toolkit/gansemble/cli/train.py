@@ -9,7 +9,7 @@ import time
 import click
 
 from gansemble.cli.common import Run, say, stage_options
-from gansemble.stages import Project
+from gansemble.stages import Ledger, Project
 
 
 @click.command()
@@ -35,7 +35,8 @@ def train(
     """
     main = int(os.environ.get("RANK", "0")) == 0
     run = Run(project, "train", force, dry_run) if main else None
-    if run is not None and not run.needed:
+    needed = run.needed if run else not dry_run and (force or Ledger(project).state("train").word != "done")
+    if not needed:  # on every process alike, or the others would wait for the main one for ever
         return
     finished_before = run is not None and run.ledger.record("train") is not None
     from gansemble.data.prepare import check_segment
@@ -44,7 +45,10 @@ def train(
     recipe = check.load(project.recipe, project.overrides)
     check_segment(recipe, project.dump)
     if run is not None and (force or (finished_before and not allow_change)) and (project.exp / "checkpoints").exists():
-        _set_aside(project, run)
+        from gansemble.training.lock import FolderLock
+
+        with FolderLock(project.exp, force_unlock):  # not from under a run that is going on
+            _set_aside(project, run)
     from gansemble.training.trainer import Options, Trainer
 
     processes = os.environ.get("GANSEMBLE_PROCESSES")

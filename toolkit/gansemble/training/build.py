@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -123,6 +125,8 @@ def generator(recipe: Recipe) -> nn.Module:
 def build(recipe: Recipe, device: torch.device) -> Parts:
     """All parts, weights drawn from the plan's seed."""
     torch.manual_seed(recipe.plan.seed)
+    random.seed(recipe.plan.seed)
+    np.random.seed(recipe.plan.seed % 2**32)
     discriminators = recipe.many["discriminators"]
     parts = Parts(
         generator=generator(recipe).to(device),

@@ -120,15 +120,21 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
 
     def sound(self, warn: Callable[[str], None] | None = None, quarantine: bool = False) -> Iterator[Saved]:
-        """Verified checkpoints, newest first; an unsound one is reported and, with ``quarantine``, set aside."""
+        """Verified checkpoints, newest first; unsound ones are reported and, with ``quarantine``, set aside as soon as
+        a sound one before them is found."""
+        unsound: list[Path] = []
         for folder in reversed(self.folders()):
             try:
-                yield verify(folder)
+                saved = verify(folder)
             except CheckpointError as error:
                 if warn:
                     warn(f"{error}; falling back to the checkpoint before it")
-                if quarantine:
-                    folder.rename(_free(folder.with_name(f"corrupt-{folder.name}")))
+                unsound.append(folder)
+                continue
+            while quarantine and unsound:
+                bad = unsound.pop()
+                bad.rename(_free(bad.with_name(f"corrupt-{bad.name}")))
+            yield saved
 
     def newest(self, warn: Callable[[str], None] | None = None, quarantine: bool = False) -> Saved | None:
         """The newest sound checkpoint, or None when there is none at all.
@@ -155,7 +161,7 @@ def verify(folder: Path) -> Saved:
     try:
         manifest = json.loads(path.read_text())
         files = manifest["files"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path}: missing or unreadable ({type(error).__name__}); the checkpoint is incomplete"
         ) from error

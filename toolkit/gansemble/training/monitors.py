@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import time
 from collections import deque
@@ -11,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Step
+
+log = logging.getLogger(__name__)
 
 
 @torch.no_grad()
@@ -35,9 +38,11 @@ class Finite:
 
     def __init__(self) -> None:
         self._seen: list[tuple[int, tuple[str, ...], Tensor]] = []
+        self.last: tuple[int, tuple[str, ...]] = (0, ())
 
     def note(self, index: int, ids: Sequence[str], logs: Mapping[str, Tensor]) -> None:
         """Records a step's losses."""
+        self.last = (index, tuple(ids))
         totals = [value for name, value in logs.items() if name.endswith(("/total", "gradient_norm/generator"))]
         if totals:
             self._seen.append((index, tuple(ids), torch.isfinite(torch.stack([t.float() for t in totals])).all()))
@@ -49,6 +54,11 @@ class Finite:
             return None
         flags = torch.stack([flag for _, _, flag in seen]).tolist()
         return next(((index, ids) for (index, ids, _), good in zip(seen, flags, strict=True) if not good), None)
+
+    def bad_weights(self, networks: Sequence[nn.Module]) -> tuple[int, tuple[str, ...]] | None:
+        """The last step, if it left weights that are not finite: a finite loss may have a NaN gradient."""
+        flags = [torch.isfinite(p.detach()).all() for network in networks for p in network.parameters()]
+        return None if bool(torch.stack(flags).all()) else self.last
 
 
 class Speed:
@@ -101,8 +111,11 @@ class Curves:
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Adds a row; a value that is not finite is written as null."""
         row = {"step": step} | {name: value if math.isfinite(value) else None for name, value in values.items()}
-        with self.path.open("a") as stream:
-            stream.write(json.dumps(row) + "\n")
+        try:
+            with self.path.open("a") as stream:
+                stream.write(json.dumps(row) + "\n")
+        except OSError as error:
+            log.warning("%s: the row of step %d is lost (%s)", self.path, step, error)
 
 
 def read_curves(path: Path) -> list[dict[str, Any]]:

@@ -61,7 +61,7 @@ class Timetable:
             used = min(max(step - start, 0), phase.steps)
             position += used * (phase.batch_size or self.plan.batch_size)
             start += phase.steps
-        return position + max(0, step - start) * self.plan.batch_size
+        return position + max(0, step - start) * self.batch_size(start)
 
     def epoch(self, step: int) -> int:
         """The epoch a step starts in."""

@@ -84,7 +84,14 @@ def read(
     for name, side in sides.items():
         if side.optimiser is not None and saved.has(f"optimiser-{name}.pt"):
             state = saved.state(f"optimiser-{name}")
+            settings = [
+                {key: value for key, value in group.items() if key != "params"} for group in side.optimiser.param_groups
+            ]
             side.optimiser.load_state_dict(state["optimiser"])
+            for group, own in zip(
+                side.optimiser.param_groups, settings, strict=True
+            ):  # the recipe's, which --allow-change may change
+                group.update(own)
             side.scaler.load_state_dict(state["scaler"])
     state = saved.state("state")
     for name, part in parts.stateful().items():

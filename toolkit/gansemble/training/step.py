@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from gansemble.interfaces import Batch, Step, Turn, zero
 from gansemble.recipe.sections import Plan
@@ -187,7 +188,8 @@ class Stepper:
     def _judge(self, step: Step, turn: Turn) -> None:
         """Fills in the step's verdicts; the generator's turn uses the bare module, which its backward must not reduce."""
         real = (step.seen_real, step.real_condition)
-        with self.autocast():
+        # Weight norms are computed once a turn: real and fake are judged by the same weights.
+        with self.autocast(), parametrize.cached():
             if turn == "discriminator":
                 fake = (step.seen_fake.detach(), step.fake_condition)
                 step.verdict_real, step.verdict_fake = self.discriminators.wrapped(real, fake)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -122,7 +123,6 @@ class Trainer:
         self.filled = fill.fill(recipe)
         self._stop = threading.Event()
         self._failed_saves = 0
-        self._observed: Step | None = None
 
     @property
     def generator(self) -> torch.nn.Module:
@@ -153,9 +153,13 @@ class Trainer:
 
     def _start(self) -> None:
         """Restores the newest sound checkpoint, and opens the logs."""
+        saved = None
         if self.main:
             self.store.clean()
-        saved = self.store.newest(log.warning if self.main else None, quarantine=False)
+            saved = self.store.newest(log.warning, quarantine=True)
+        self.accelerator.wait_for_everyone()
+        if not self.main:
+            saved = self.store.newest()
         if saved is not None:
             self._check_same(saved)
             self._restore(saved)
@@ -166,8 +170,12 @@ class Trainer:
             self.display = Display(
                 self.exp, self.recipe, done, self.world, self.device, self._sizes(), saved is not None
             )
-            self.train_curves = monitors.Curves(self.exp / "logs" / "train.jsonl", done)
-            self.valid_curves = monitors.Curves(self.exp / "logs" / "validation.jsonl", done)
+            self._open_curves()
+
+    def _open_curves(self) -> None:
+        """Curves up to the step the run is at; rows beyond it are dropped."""
+        self.train_curves = monitors.Curves(self.exp / "logs" / "train.jsonl", self.counters.step)
+        self.valid_curves = monitors.Curves(self.exp / "logs" / "validation.jsonl", self.counters.step)
 
     def _loop(self, lock: Any) -> None:
         stop = self.plan.steps
@@ -175,7 +183,11 @@ class Trainer:
             stop = min(stop, self.counters.step + self.options.stop_after)
         if self.counters.step == 0 and self.counters.validated < 0:
             self._validate()
-        stream = self._windows(stop)
+        with contextlib.ExitStack() as stack:
+            self._steps(lock, stop, stack)
+
+    def _steps(self, lock: Any, stop: int, stack: contextlib.ExitStack) -> None:
+        stream = stack.enter_context(contextlib.closing(self._windows(stop)))
         while self.counters.step < stop:
             begun = time.monotonic()
             batches = next(stream)
@@ -185,14 +197,15 @@ class Trainer:
             if self.main:
                 lock.beat()
                 self.display.advance(step)
-            due = step % self.plan.save_every == 0 or step == self.plan.steps
+            validating = step % self.recipe.validation.every == 0 or step == self.plan.steps
+            due = validating or step % self.plan.save_every == 0
             stopping = self._agree_to_stop() or (step >= stop and step < self.plan.steps)
             if (due or stopping or self.device.type == "cpu") and self._rolled_back(due or stopping):
-                stream = self._windows(stop)
+                stream.close()
+                stream = stack.enter_context(contextlib.closing(self._windows(stop)))
                 continue
-            if step % self.recipe.validation.every == 0 or step == self.plan.steps:
+            if validating:
                 self._validate()
-                due = True
             if due or stopping:
                 self._save()
             if stopping and step < self.plan.steps:
@@ -213,6 +226,7 @@ class Trainer:
                 part.set_progress(progress)
         report = (index + 1) % self.plan.log_every == 0 or index == 0
         self._first = {"discriminator": True, "generator": True}
+        self._balance: dict[str, Tensor] | None = {} if report else None
         logs = self.stepper(index, batches, self._observe, measure=report)
         self.adaptation.end_step()
         if self.ema is not None and (index + 1) % self.plan.generator_every == 0:
@@ -225,15 +239,14 @@ class Trainer:
     def _observe(self, step: Step, turn: str) -> None:
         self.adaptation.observe(step, turn, self._first[turn])
         self._first[turn] = False
-        if turn == "discriminator":
-            self._observed = step
+        if turn == "discriminator" and self._balance is not None:  # now: the generator's turn may reuse the step
+            self._balance = monitors.balance(step)
 
     def _report(self, logs: Mapping[str, Tensor], epoch: int) -> None:
-        if self._observed is not None and self._observed.verdict_real:
-            logs = {**logs, **monitors.balance(self._observed)}
-        self._observed = None
+        logs = {**logs, **(self._balance or {})}
         names = sorted(logs)
-        values = self._sum(torch.stack([logs[name].float().to(self.device) for name in names])) / self.world
+        stacked = torch.stack([torch.zeros((), device=self.device), *(logs[name].float() for name in names)])
+        values = self._sum(stacked)[1:] / self.world
         row = (
             dict(zip(names, values.tolist(), strict=True))
             | self.speed.report()
@@ -278,31 +291,40 @@ class Trainer:
         """Writes a checkpoint; a full disk is reported and tried again at the next interval, up to three times."""
         step = self.counters.step
         adaptation = self.adaptation.state_dict()
-        temporary = self.store.begin(step) if self.main else None
-        folder = Path(gather_object([str(temporary)])[0]) if self.world > 1 else temporary
-        problem = None
-        try:
-            torch.save(state.rng(), folder / f"rng-{self.rank}.pt")  # type: ignore[operator]
-            self.accelerator.wait_for_everyone()
-            if self.main:
-                self._commit(folder, step, adaptation)  # type: ignore[arg-type]
-        except checkpoint.WRITE_ERRORS as error:
-            problem = error
-            if temporary is not None:
-                import shutil
-
-                shutil.rmtree(temporary, ignore_errors=True)
-        self.accelerator.wait_for_everyone()
-        if problem is None:
+        place, problem = "", None
+        if self.main:
+            try:
+                place = str(self.store.begin(step))
+            except checkpoint.WRITE_ERRORS as error:
+                problem = error
+        folder = Path(gather_object([place])[0] if self.world > 1 else place)
+        if not self._any(problem is not None):
+            problem = self._written(lambda: torch.save(state.rng(), folder / f"rng-{self.rank}.pt"))
+            if not self._any(problem is not None) and self.main:
+                problem = self._written(lambda: self._commit(folder, step, adaptation))
+        if not self._any(problem is not None):
             self._failed_saves = 0
             return
+        if place:
+            shutil.rmtree(place, ignore_errors=True)
         self._failed_saves += 1
-        message = f"step {step}: the checkpoint could not be written ({problem}); the ones before it are untouched"
-        if self._failed_saves >= FAILED_SAVES or step >= self.plan.steps or self._stop.is_set():
+        why = problem or "another process says why"
+        message = f"step {step}: the checkpoint could not be written ({why}); the ones before it are untouched"
+        if self._failed_saves >= FAILED_SAVES or step >= self.plan.steps or self._agree_to_stop():
             raise TrainingError(
                 f"{message}. Free space and run the same command to go on from the last one"
             ) from problem
-        log.warning("%s; trying again at the next interval", message)
+        if self.main:
+            log.warning("%s; trying again at the next interval", message)
+
+    @staticmethod
+    def _written(write: Callable[[], Any]) -> BaseException | None:
+        """What kept a file from being written, or None."""
+        try:
+            write()
+        except checkpoint.WRITE_ERRORS as error:
+            return error
+        return None
 
     def _commit(self, folder: Path, step: int, adaptation: Mapping[str, Any]) -> None:
         state.write(folder, self.parts, self.sides, self.ema, vars(self.counters), adaptation)
@@ -346,6 +368,8 @@ class Trainer:
         if self.device.type != "cpu" and not must_know:
             return False
         bad = self.finite.first_bad()
+        if bad is None and must_know:
+            bad = self.finite.bad_weights([self.parts.generator, self.parts.critics])
         if not self._any(bad is not None):
             return False
         step, ids = bad or (self.counters.step, ("another process",))
@@ -360,9 +384,11 @@ class Trainer:
         )
         self._restore(saved)
         self.counters.offset, self.counters.rollbacks = offset, rollbacks
+        if self.main:
+            self._open_curves()
         return True
 
-    def _windows(self, stop: int) -> Iterator[list[Batch]]:
+    def _windows(self, stop: int) -> Generator[list[Batch], None, None]:
         """The micro-batches of each step, on the device."""
         sampler = StepSampler(self._timetable(), self.counters.step, stop, self.rank, self.world)
         loader = torch.utils.data.DataLoader(
@@ -371,6 +397,8 @@ class Trainer:
             collate_fn=collate,  # type: ignore[arg-type]
             num_workers=self.plan.workers,
             pin_memory=self.device.type == "cuda",
+            worker_init_fn=_patient,
+            generator=torch.Generator(),  # else each start of the loader would draw from torch's own, which is resumed
         )
         window: list[Batch] = []
         for raw in loader:
@@ -408,7 +436,7 @@ class Trainer:
         return self._any(self._stop.is_set())
 
     @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
+    def _signals(self) -> Generator[None, None, None]:
         """SIGTERM and SIGINT ask for a stop at the end of the step; a second one ends at once."""
 
         def ask(number: int, frame: Any) -> None:
@@ -425,6 +453,16 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _patient(worker: int) -> None:
+    """Lets a loading process outlive the first signal, which the whole group may get, so that the step can end."""
+
+    def once(number: int, frame: Any) -> None:
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, once)
 
 
 def read_filled(path: Path) -> dict[str, Any]:
