@@ -125,7 +125,7 @@ def test_describe_for_programs_is_json_of_the_same(gansemble):
     status, out, _ = gansemble("describe", "optimiser", "adamw", "--json")
     facts = json.loads(out)
     assert status == 0 and (facts["kind"], facts["name"], facts["plugin"]) == ("optimiser", "adamw", "basics")
-    defaults = {row["name"]: row["default"] for row in facts["parameters"]}
+    defaults = {row["name"]: row.get("default") for row in facts["parameters"]}
     assert defaults["lr"] == 2e-4 and defaults["betas"] == [0.9, 0.999]
     assert "inspect" not in out
 

@@ -63,7 +63,7 @@ GOLDEN = {
         "{use: mel_l1, weight: 45}",
         "{use: mel_l1, zzz: 45}",
         "base.yaml:8:22: losses.mel.zzz: mel_l1 takes no such parameter\n"
-        "      (parameters: full_band)\n"
+        "      (parameters: full_band, weight)\n"
         "    8 |   mel: {use: mel_l1, zzz: 45}\n"
         "      |                      ^^^",
     ),

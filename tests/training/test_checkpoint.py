@@ -194,10 +194,10 @@ def full_at(monkeypatch):
     save = Trainer._save
 
     def make(*when: int) -> None:
-        def limited(self: Trainer) -> None:
+        def limited(self: Trainer, stopping: bool) -> None:
             room(20_000 if self.counters.step in when else resource.RLIM_INFINITY)
             try:
-                save(self)
+                save(self, stopping)
             finally:
                 room(resource.RLIM_INFINITY)
 

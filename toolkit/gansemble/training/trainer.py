@@ -4,39 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import shutil
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import gather_object
 from torch import Tensor
 
-from gansemble.audio.spec import AudioSpec
 from gansemble.data.segments import Packed, Segments, collate
-from gansemble.errors import CheckpointError, Interrupted, TrainingError
+from gansemble.errors import Interrupted, TrainingError
 from gansemble.interfaces import Batch, Step
 from gansemble.random import Draws
-from gansemble.recipe import fill
 from gansemble.recipe.check import Recipe
-from gansemble.training import checkpoint, monitors, state
+from gansemble.training import checkpoint, monitors
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.build import build, optimisers
 from gansemble.training.display import Display
 from gansemble.training.ema import Ema
 from gansemble.training.lock import FolderLock
+from gansemble.training.processes import Processes
 from gansemble.training.sampler import StepSampler, Timetable, check_share
+from gansemble.training.saving import Counters, Saver
+from gansemble.training.signals import StopRequest, patient_worker
 from gansemble.training.step import Side, Stepper
 from gansemble.training.validation import Outcome, Validator, means
 
 log = logging.getLogger(__name__)
-FAILED_SAVES = 3
 ROLLBACKS = 3
 
 
@@ -57,17 +52,6 @@ class Options:
     stop_after: int | None = None
 
 
-@dataclass
-class Counters:
-    """Where the run is: steps done, clips skipped after rollbacks, best scores by checkpoint name."""
-
-    step: int = 0
-    offset: int = 0
-    rollbacks: int = 0
-    best: dict[str, float] = field(default_factory=dict)
-    validated: int = -1
-
-
 class Trainer:
     """Trains a recipe in an experiment folder.
 
@@ -86,16 +70,9 @@ class Trainer:
     def __init__(self, recipe: Recipe, exp: Path, data: Path, options: Options | None = None) -> None:
         self.recipe, self.exp, self.options = recipe, exp, options or Options()
         self.plan = recipe.plan
-        self.accelerator = Accelerator(
-            cpu=not torch.cuda.is_available(),
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
-        )
-        self.device, self.main = self.accelerator.device, self.accelerator.is_main_process
-        self.world, self.rank = self.accelerator.num_processes, self.accelerator.process_index
-        if self.options.processes not in (None, self.world):
-            raise TrainingError(
-                f"asked for {self.options.processes} processes, the launcher started {self.world}; check its configuration"
-            )
+        self.processes = Processes(self.options.processes)
+        self.device, self.main = self.processes.device, self.processes.main
+        self.world, self.rank = self.processes.world, self.processes.rank
         _share_of(self.plan, self.world)
         _torch_settings(self.plan.deterministic)
         self.train = Packed(data, "train", recipe.data.normalise)
@@ -103,26 +80,21 @@ class Trainer:
         self.parts = build(recipe, self.device)
         chosen = optimisers(recipe, self.parts)
         self.ema = Ema(self.parts.generator, self.plan.ema) if self.plan.ema is not None else None
-        wrapped_g = self.accelerator.prepare_model(self.parts.generator) if self.world > 1 else self.parts.generator
-        has_critics = bool(list(self.parts.critics.parameters()))
-        wrapped_d = (
-            self.accelerator.prepare_model(self.parts.critics) if self.world > 1 and has_critics else self.parts.critics
-        )
+        networks = {"generator": self.parts.generator, "discriminators": self.parts.critics}
         self.sides = {
-            "generator": Side(self.parts.generator, wrapped_g, chosen.get("generator"), self.plan),
-            "discriminators": Side(self.parts.critics, wrapped_d, chosen.get("discriminators"), self.plan),
+            name: Side(network, self.processes.wrap(network), chosen.get(name), self.plan)
+            for name, network in networks.items()
         }
         self.stepper = Stepper(
             self.parts, self.sides["generator"], self.sides["discriminators"], self.plan, self.device
         )
-        self.adaptation = Adaptation(self.parts.adaptive(), self._sum)
+        self.adaptation = Adaptation(self.parts.adaptive(), self.processes.total)
         self.validator = Validator(recipe, self.parts, data, self.rank, self.world)
         self.store = checkpoint.Store(exp / "checkpoints", self.plan.keep)
         self.counters = Counters()
         self.finite, self.speed, self.collapse = monitors.Finite(), monitors.Speed(), monitors.Collapse()
-        self.filled = fill.fill(recipe)
-        self._stop = threading.Event()
-        self._failed_saves = 0
+        self.saver = Saver(recipe, self.store, self.processes, self.parts, self.sides, self.ema, self.adaptation)
+        self.stop = StopRequest()
 
     @property
     def generator(self) -> torch.nn.Module:
@@ -134,7 +106,7 @@ class Trainer:
         lock: Any = FolderLock(self.exp, self.options.force_unlock) if self.main else contextlib.nullcontext()
         hooks = _hooks() if self.main else None
         error: BaseException | None = None
-        with lock, self._signals():
+        with lock, self.stop:
             try:
                 self._start()
                 if hooks is not None:
@@ -149,21 +121,15 @@ class Trainer:
                     hooks.gansemble_run_end(run=self, error=error)
                 if self.main and hasattr(self, "display"):
                     self.display.close()
-                self.accelerator.end_training()
+                self.processes.end()
 
     def _start(self) -> None:
         """Restores the newest sound checkpoint, and opens the logs."""
-        saved = None
-        if self.main:
-            self.store.clean()
-            saved = self.store.newest(log.warning, quarantine=True)
-        self.accelerator.wait_for_everyone()
-        if not self.main:
-            saved = self.store.newest()
+        saved = self.saver.newest()
         if saved is not None:
-            self._check_same(saved)
-            self._restore(saved)
-        self.accelerator.wait_for_everyone()
+            self.saver.check_same(saved, self.options.allow_change)
+            self.counters = self.saver.restore(saved)
+        self.processes.wait()
         done = self.counters.step
         if self.main:
             self.exp.mkdir(parents=True, exist_ok=True)
@@ -199,7 +165,7 @@ class Trainer:
                 self.display.advance(step)
             validating = step % self.recipe.validation.every == 0 or step == self.plan.steps
             due = validating or step % self.plan.save_every == 0
-            stopping = self._agree_to_stop() or (step >= stop and step < self.plan.steps)
+            stopping = self.processes.any(self.stop.asked) or (step >= stop and step < self.plan.steps)
             if (due or stopping or self.device.type == "cpu") and self._rolled_back(due or stopping):
                 stream.close()
                 stream = stack.enter_context(contextlib.closing(self._windows(stop)))
@@ -207,7 +173,7 @@ class Trainer:
             if validating:
                 self._validate()
             if due or stopping:
-                self._save()
+                self._save(stopping)
             if stopping and step < self.plan.steps:
                 raise Interrupted(
                     f"stopped after step {step} of {self.plan.steps}; the state is saved, run the same command to go on"
@@ -246,7 +212,7 @@ class Trainer:
         logs = {**logs, **(self._balance or {})}
         names = sorted(logs)
         stacked = torch.stack([torch.zeros((), device=self.device), *(logs[name].float() for name in names)])
-        values = self._sum(stacked)[1:] / self.world
+        values = self.processes.total(stacked)[1:] / self.world
         row = (
             dict(zip(names, values.tolist(), strict=True))
             | self.speed.report()
@@ -268,8 +234,8 @@ class Trainer:
 
     def _validate(self) -> None:
         rows, audio = self.validator.local(self.generator, self.device)
-        gathered = gather_object([(row, None) for row in rows]) if self.world > 1 else [(row, None) for row in rows]
-        outcome = Outcome(means([row for row, _ in gathered]), audio)
+        gathered = self.processes.gather(rows)
+        outcome = Outcome(means(gathered), audio)
         self.counters.validated = self.counters.step
         best = outcome.means.get(self.recipe.validation.best)
         if best is not None and best == best:
@@ -287,81 +253,8 @@ class Trainer:
         order = sorted(ranked, key=lambda name: ranked[name], reverse=self.validator.higher_is_better)
         self.counters.best = {name: ranked[name] for name in order[: max(1, self.recipe.validation.keep)]}
 
-    def _save(self) -> None:
-        """Writes a checkpoint; a full disk is reported and tried again at the next interval, up to three times."""
-        step = self.counters.step
-        adaptation = self.adaptation.state_dict()
-        place, problem = "", None
-        if self.main:
-            try:
-                place = str(self.store.begin(step))
-            except checkpoint.WRITE_ERRORS as error:
-                problem = error
-        folder = Path(gather_object([place])[0] if self.world > 1 else place)
-        if not self._any(problem is not None):
-            problem = self._written(lambda: torch.save(state.rng(), folder / f"rng-{self.rank}.pt"))
-            if not self._any(problem is not None) and self.main:
-                problem = self._written(lambda: self._commit(folder, step, adaptation))
-        if not self._any(problem is not None):
-            self._failed_saves = 0
-            return
-        if place:
-            shutil.rmtree(place, ignore_errors=True)
-        self._failed_saves += 1
-        why = problem or "another process says why"
-        message = f"step {step}: the checkpoint could not be written ({why}); the ones before it are untouched"
-        if self._failed_saves >= FAILED_SAVES or step >= self.plan.steps or self._agree_to_stop():
-            raise TrainingError(
-                f"{message}. Free space and run the same command to go on from the last one"
-            ) from problem
-        if self.main:
-            log.warning("%s; trying again at the next interval", message)
-
-    @staticmethod
-    def _written(write: Callable[[], Any]) -> BaseException | None:
-        """What kept a file from being written, or None."""
-        try:
-            write()
-        except checkpoint.WRITE_ERRORS as error:
-            return error
-        return None
-
-    def _commit(self, folder: Path, step: int, adaptation: Mapping[str, Any]) -> None:
-        state.write(folder, self.parts, self.sides, self.ema, vars(self.counters), adaptation)
-        (folder / "recipe.yaml").write_text(fill.dump(self.filled))
-        facts = {
-            "audio": self.recipe.audio.as_dict(),
-            "audio_digest": self.recipe.audio.digest(),
-            "world": self.world,
-            "best": self.counters.best,
-            "name": self.recipe.name,
-        }
-        self.store.commit(folder, step, facts, set(self.counters.best))
-
-    def _restore(self, saved: checkpoint.Saved) -> None:
-        counters, adaptation = state.read(saved, self.parts, self.sides, self.ema)
-        self.counters = Counters(**counters)
-        self.adaptation.load_state_dict(adaptation, self.main)
-        if saved.has(f"rng-{self.rank}.pt"):
-            state.restore_rng(saved.state(f"rng-{self.rank}"))
-
-    def _check_same(self, saved: checkpoint.Saved) -> None:
-        """Refuses a checkpoint of another audio specification, or of another recipe unless told otherwise."""
-        theirs = AudioSpec(**saved.manifest["audio"])
-        if theirs.digest() != self.recipe.audio.digest():
-            changed = "\n  ".join(theirs.differences(self.recipe.audio))
-            raise CheckpointError(
-                f"{saved.folder}: made with another audio specification:\n  {changed}\ntrain in another --exp"
-            )
-        old = fill.flatten(read_filled(saved.folder / "recipe.yaml"))
-        blocking = blocking_differences(old, fill.flatten(self.filled))
-        if blocking and not self.options.allow_change:
-            listed = "\n  ".join(f"{key}: {before} -> {after}" for key, before, after in blocking)
-            raise CheckpointError(
-                f"{self.exp}: step {saved.step} was trained under a recipe that differs:\n  {listed}\n"
-                "go on under the new one with --allow-change, begin again with --force (the old run is set aside), "
-                "or give the new one another --exp"
-            )
+    def _save(self, stopping: bool) -> None:
+        self.saver.save(self.counters, last_chance=stopping or self.counters.step >= self.plan.steps)
 
     def _rolled_back(self, must_know: bool) -> bool:
         """Looks at the losses since the last look; stops, or goes back and on with other data."""
@@ -370,7 +263,7 @@ class Trainer:
         bad = self.finite.first_bad()
         if bad is None and must_know:
             bad = self.finite.bad_weights([self.parts.generator, self.parts.critics])
-        if not self._any(bad is not None):
+        if not self.processes.any(bad is not None):
             return False
         step, ids = bad or (self.counters.step, ("another process",))
         saved = self.store.newest(log.warning if self.main else None)
@@ -382,7 +275,7 @@ class Trainer:
             self.counters.offset + self.plan.batch_size * (step - saved.step),
             self.counters.rollbacks + 1,
         )
-        self._restore(saved)
+        self.counters = self.saver.restore(saved)
         self.counters.offset, self.counters.rollbacks = offset, rollbacks
         if self.main:
             self._open_curves()
@@ -397,7 +290,7 @@ class Trainer:
             collate_fn=collate,  # type: ignore[arg-type]
             num_workers=self.plan.workers,
             pin_memory=self.device.type == "cuda",
-            worker_init_fn=_patient,
+            worker_init_fn=patient_worker,
             generator=torch.Generator(),  # else each start of the loader would draw from torch's own, which is resumed
         )
         window: list[Batch] = []
@@ -422,66 +315,6 @@ class Trainer:
     def _sizes(self) -> dict[str, int]:
         networks = {"generator": self.parts.generator, "discriminators": self.parts.critics}
         return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
-
-    def _sum(self, tensor: Tensor) -> Tensor:
-        if self.world == 1:
-            return tensor
-        moved = tensor.to(self.device)
-        return self.accelerator.reduce(moved, "sum").to(tensor.device)
-
-    def _any(self, flag: bool) -> bool:
-        return flag if self.world == 1 else bool(self._sum(torch.tensor(float(flag))).item())
-
-    def _agree_to_stop(self) -> bool:
-        return self._any(self._stop.is_set())
-
-    @contextlib.contextmanager
-    def _signals(self) -> Generator[None, None, None]:
-        """SIGTERM and SIGINT ask for a stop at the end of the step; a second one ends at once."""
-
-        def ask(number: int, frame: Any) -> None:
-            if self._stop.is_set():
-                raise KeyboardInterrupt
-            self._stop.set()
-
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-        before = {number: signal.signal(number, ask) for number in (signal.SIGTERM, signal.SIGINT)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
-
-
-def _patient(worker: int) -> None:
-    """Lets a loading process outlive the first signal, which the whole group may get, so that the step can end."""
-
-    def once(number: int, frame: Any) -> None:
-        signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, once)
-
-
-def read_filled(path: Path) -> dict[str, Any]:
-    """The filled recipe of an experiment or checkpoint."""
-    from gansemble.recipe.document import read
-
-    return read(path).value
-
-
-def blocking_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Differing keys that change what a run computes."""
-    from gansemble.recipe.sections import BENIGN
-
-    def benign(key: str) -> bool:
-        return key in BENIGN or key.partition(".")[0] in BENIGN
-
-    keys = dict.fromkeys([*new, *old])
-    pairs = [(key, old.get(key, "(absent)"), new.get(key, "(absent)")) for key in keys if not benign(key)]
-    return [(key, before, after) for key, before, after in pairs if before != after]
 
 
 def _share_of(plan: Any, world: int) -> None:

@@ -1,0 +1,169 @@
+"""When and whether a run's state is written, and which states it may go on from."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gansemble.audio.spec import AudioSpec
+from gansemble.errors import CheckpointError, TrainingError
+from gansemble.recipe import fill
+from gansemble.recipe.check import Recipe
+from gansemble.recipe.document import read
+from gansemble.recipe.sections import BENIGN
+from gansemble.training import checkpoint, state
+from gansemble.training.adaptation import Adaptation
+from gansemble.training.build import Parts
+from gansemble.training.ema import Ema
+from gansemble.training.processes import Processes
+from gansemble.training.step import Side
+
+log = logging.getLogger(__name__)
+FAILED_SAVES = 3
+
+
+@dataclass
+class Counters:
+    """Where the run is: steps done, clips skipped after rollbacks, best scores by checkpoint name."""
+
+    step: int = 0
+    offset: int = 0
+    rollbacks: int = 0
+    best: dict[str, float] = field(default_factory=dict)
+    validated: int = -1
+
+
+class Saver:
+    """Writes and restores a run's checkpoints.
+
+    Args:
+        recipe: the run's.
+        store: where checkpoints are.
+        processes: of the run.
+        parts, sides, ema, adaptation: what a checkpoint holds besides counters and random states.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        store: checkpoint.Store,
+        processes: Processes,
+        parts: Parts,
+        sides: Mapping[str, Side],
+        ema: Ema | None,
+        adaptation: Adaptation,
+    ) -> None:
+        self.recipe, self.store, self.processes = recipe, store, processes
+        self.parts, self.sides, self.ema, self.adaptation = parts, sides, ema, adaptation
+        self.filled = fill.fill(recipe)
+        self._failed = 0
+
+    def newest(self) -> checkpoint.Saved | None:
+        """The newest sound checkpoint; the main process sets unsound ones aside and says so."""
+        saved = None
+        if self.processes.main:
+            self.store.clean()
+            saved = self.store.newest(log.warning, quarantine=True)
+        self.processes.wait()
+        return saved if self.processes.main else self.store.newest()
+
+    def restore(self, saved: checkpoint.Saved) -> Counters:
+        """Restores everything but the counters, which are returned."""
+        counters, adaptation = state.read(saved, self.parts, self.sides, self.ema)
+        self.adaptation.load_state_dict(adaptation, self.processes.main)
+        if saved.has(f"rng-{self.processes.rank}.pt"):
+            state.restore_rng(saved.state(f"rng-{self.processes.rank}"))
+        return Counters(**counters)
+
+    def save(self, counters: Counters, last_chance: bool) -> None:
+        """Writes a checkpoint; a full disk is reported and tried again at the next interval, up to three times.
+
+        Raises:
+            TrainingError: if it could not be written and there is no next time.
+        """
+        place, problem = "", None
+        adaptation = self.adaptation.state_dict()
+        if self.processes.main:
+            try:
+                place = str(self.store.begin(counters.step))
+            except checkpoint.WRITE_ERRORS as error:
+                problem = error
+        folder = Path(self.processes.gather([place])[0])
+        # Every process learns of a failure on any of them after each phase, or the barriers would no longer match.
+        if not self.processes.any(problem is not None):
+            problem = _written(lambda: torch.save(state.rng(), folder / f"rng-{self.processes.rank}.pt"))
+            if not self.processes.any(problem is not None) and self.processes.main:
+                problem = _written(lambda: self._commit(folder, counters, adaptation))
+        if not self.processes.any(problem is not None):
+            self._failed = 0
+            return
+        if place:
+            shutil.rmtree(place, ignore_errors=True)
+        self._failed += 1
+        why = problem or "another process says why"
+        message = f"step {counters.step}: the checkpoint could not be written ({why}); the ones before it are untouched"
+        if self._failed >= FAILED_SAVES or last_chance:
+            advice = "Free space and run the same command to go on from the last one"
+            raise TrainingError(f"{message}. {advice}") from problem
+        if self.processes.main:
+            log.warning("%s; trying again at the next interval", message)
+
+    def check_same(self, saved: checkpoint.Saved, allow_change: bool) -> None:
+        """Refuses a checkpoint of another audio specification, or of another recipe unless told otherwise.
+
+        Raises:
+            CheckpointError: listing what differs.
+        """
+        theirs = AudioSpec(**saved.manifest["audio"])
+        if theirs.digest() != self.recipe.audio.digest():
+            changed = "\n  ".join(theirs.differences(self.recipe.audio))
+            raise CheckpointError(
+                f"{saved.folder}: made with another audio specification:\n  {changed}\ntrain in another --exp"
+            )
+        old = fill.flatten(read(saved.folder / "recipe.yaml").value)
+        blocking = blocking_differences(old, fill.flatten(self.filled))
+        if blocking and not allow_change:
+            listed = "\n  ".join(f"{key}: {before} -> {after}" for key, before, after in blocking)
+            raise CheckpointError(
+                f"{saved.folder.parent.parent}: step {saved.step} was trained under a recipe that differs:\n  {listed}\n"
+                "go on under the new one with --allow-change, begin again with --force (the old run is set aside), "
+                "or give the new one another --exp"
+            )
+
+    def _commit(self, folder: Path, counters: Counters, adaptation: Mapping[str, Any]) -> None:
+        state.write(folder, self.parts, self.sides, self.ema, vars(counters), adaptation)
+        (folder / "recipe.yaml").write_text(fill.dump(self.filled))
+        facts = {
+            "audio": self.recipe.audio.as_dict(),
+            "audio_digest": self.recipe.audio.digest(),
+            "world": self.processes.world,
+            "best": counters.best,
+            "name": self.recipe.name,
+        }
+        self.store.commit(folder, counters.step, facts, set(counters.best))
+
+
+def _written(write: Callable[[], Any]) -> Any:
+    """What kept a file from being written, or None."""
+    try:
+        write()
+    except checkpoint.WRITE_ERRORS as error:
+        return error
+    return None
+
+
+def blocking_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """Differing keys that change what a run computes."""
+
+    def benign(key: str) -> bool:
+        return key in BENIGN or key.partition(".")[0] in BENIGN
+
+    keys = dict.fromkeys([*new, *old])
+    pairs = [(key, old.get(key, "(absent)"), new.get(key, "(absent)")) for key in keys if not benign(key)]
+    return [(key, before, after) for key, before, after in pairs if before != after]
