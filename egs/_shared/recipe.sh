@@ -8,7 +8,7 @@ stage_titles=("find or download the corpus" "examine and pack the audio" "measur
   "train, or go on training" "generate the held-out clips" "score them" "write the listening page")
 : "${recipe_dir:?is set by run.sh}"
 root=$(cd "$recipe_dir/../../.." && pwd)
-called_as="$0 $*"
+called_as=$(printf "%q " "$0" "$@")
 stage=0 stop_stage=6 data='' exp='' dump='' num_processes=1 num_machines=1 machine_rank=0 main_address='' main_port=29500
 jobs='' force=false dry_run=false mini=false allow_change=false force_unlock=false
 overrides=() plugin_files=() compare=()
@@ -81,7 +81,7 @@ stage_number() { # stage_number WORD OPTION
 }
 
 whole_number() { # whole_number VALUE OPTION MINIMUM
-  [[ $1 =~ ^[0-9]+$ && $1 -ge $3 ]] || die "$2 must be a whole number of at least $3, got '$1'"
+  [[ $1 =~ ^(0|[1-9][0-9]{0,8})$ && $1 -ge $3 ]] || die "$2 must be a whole number of at least $3, got '$1'"
 }
 
 parse() {
@@ -95,11 +95,12 @@ parse() {
         printf -v "${name//-/_}" true
         shift
         continue ;;
+      --mini=* | --force=* | --dry-run=* | --allow-change=* | --force-unlock=* | --help=*) die "${given%%=*} takes no value; see run.sh --help" ;;
       --*=*) name=${given%%=*} value=${given#*=}; shift ;;
       --*)
         name=$given
         [[ " ${options[*]} " == *" $name "* ]] || die "unknown option $name$(nearest "$name" "${options[@]}"); see run.sh --help"
-        (($# > 1)) || die "$name needs a value; see run.sh --help"
+        (($# > 1)) && [[ $2 != --* ]] || die "$name needs a value; see run.sh --help"
         value=$2
         shift 2 ;;
       *) die "unexpected word '$given'; options begin with --; see run.sh --help" ;;
@@ -125,6 +126,7 @@ parse() {
   done
   ((stage <= stop_stage)) || die "nothing to run: --stage $stage (${stage_names[$stage]}) comes after --stop-stage $stop_stage (${stage_names[$stop_stage]})"
   [[ $num_machines == 1 || -n $main_address ]] || die "--num-machines $num_machines needs --main-address, the address of machine 0"
+  ((machine_rank < num_machines)) || die "--machine-rank $machine_rank must be below --num-machines $num_machines"
   ((num_processes % num_machines == 0)) || die "--num-processes $num_processes must be a multiple of --num-machines $num_machines"
 }
 

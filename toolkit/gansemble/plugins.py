@@ -58,7 +58,8 @@ class Plugins:
             raise PluginError(f"{name}: no such hook: {', '.join(misspelt)}; hooks: {', '.join(_hook_names())}")
         if not hasattr(plugin, "gansemble_register"):
             raise PluginError(f"{name}: lacks the required hook gansemble_register(register)")
-        self.manager.register(plugin, name=name)
+        if not hasattr(plugin.gansemble_register, "gansemble_impl"):
+            raise PluginError(f"{name}: gansemble_register is not marked; write @gansemble.hookimpl above it")
         collected: list[Entry] = []
 
         def register(
@@ -72,11 +73,14 @@ class Plugins:
             collected.append(Entry(kind, part, target, summary, name, example or {}, since))
 
         try:
+            self.manager.register(plugin, name=name)
             self.manager.subset_hook_caller("gansemble_register", _others(self.manager, plugin))(register=register)
             for entry in collected:
                 self.registry.add(entry)
         except Exception:
-            self.manager.unregister(plugin)
+            self.registry.remove(name)
+            if self.manager.has_plugin(name):
+                self.manager.unregister(name=name)
             raise
 
     def _add_file(self, path: Path) -> None:
@@ -106,7 +110,7 @@ class Plugins:
     def _guard(self, name: str, load: Callable[[], None]) -> None:
         try:
             load()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if os.environ.get("GANSEMBLE_STRICT") == "1":
                 raise
             self.registry.broken[name] = Broken(name, error, traceback.format_exc())
@@ -159,6 +163,10 @@ def _misspelt_hooks(plugin: Any) -> list[str]:
 def _module_of(path: Path) -> ModuleType:
     if not path.is_file():
         raise PluginError(f"--plugin {path}: no such file")
+    loaded = getattr(sys.modules.get(path.stem), "__file__", None)
+    taken = path.stem in sys.modules and (loaded is None or Path(loaded).resolve() != path.resolve())
+    if taken or path.stem in sys.stdlib_module_names:
+        raise PluginError(f"--plugin {path}: there is another module called {path.stem!r}; rename the file")
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:
         raise PluginError(f"--plugin {path}: expected a Python file ending in .py")

@@ -24,7 +24,8 @@ KINDS = (
 )
 
 #: The entry-point group that takes single parts of a kind without a plugin around them.
-GROUPS = {kind: "gansemble.corpora" if kind == "corpus" else f"gansemble.{kind}s" for kind in KINDS}
+_PLURALS = {"corpus": "corpora", "loss": "losses"}
+GROUPS = {kind: f"gansemble.{_PLURALS.get(kind, kind + 's')}" for kind in KINDS}
 
 #: Names that mean something to the recipe around a part, so no part may take them as a parameter.
 RESERVED = frozenset({"use", "weight"})
@@ -63,7 +64,7 @@ class Entry:
             target = importlib.import_module(module_name)
             for part in attribute.split("."):
                 target = getattr(target, part)
-        except (ImportError, AttributeError, OSError) as error:
+        except (Exception, SystemExit) as error:
             raise PluginError(
                 f"{self.kind} {self.plugin}/{self.name}: its target {self.target} cannot be imported "
                 f"({type(error).__name__}: {error}); see `gansemble plugins doctor`"
@@ -72,6 +73,8 @@ class Entry:
 
 
 def _checked(entry: Entry, target: Any) -> Callable[..., Any]:
+    if not callable(target):
+        raise PluginError(f"{entry.target}: expected a class or function, got {type(target).__name__}")
     for parameter in inspect.signature(target).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             raise PluginError(
@@ -80,6 +83,10 @@ def _checked(entry: Entry, target: Any) -> Callable[..., Any]:
         if parameter.name in RESERVED:
             raise PluginError(f"{entry.target}: parameter {parameter.name!r} is reserved by the recipe; rename it")
     return target
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
 
 
 @dataclass(frozen=True)
@@ -118,6 +125,10 @@ class Registry:
         if any((entry.kind, entry.name, entry.plugin) == (e.kind, e.name, e.plugin) for e in self._entries):
             raise PluginError(f"{entry.plugin}: registers {entry.kind} {entry.name!r} twice")
         self._entries.append(entry)
+
+    def remove(self, plugin: str) -> None:
+        """Forgets a plugin's parts."""
+        self._entries = [entry for entry in self._entries if entry.plugin != plugin]
 
     def entries(self, kind: str | None = None) -> list[Entry]:
         """Entries of a kind, or all, sorted by kind, name and plugin."""
@@ -161,7 +172,9 @@ class Registry:
             message += f"; known: {', '.join(sorted({entry.name for entry in self.entries(kind)})) or 'none'}"
         elsewhere = sorted({entry.kind for entry in self.entries() if entry.name == name})
         if elsewhere:
-            message += f" ({name!r} is a {' and a '.join(elsewhere)})"
+            message += f" ({name!r} is {' and '.join(map(_article, elsewhere))})"
         if self.broken:
             message += f"; these plugins could not be loaded: {', '.join(sorted(self.broken))} (see `gansemble plugins doctor`)"
+        if self.disabled:
+            message += f"; these are switched off: {', '.join(sorted(self.disabled))} ({', '.join(sorted(set(self.disabled.values())))})"
         return message

@@ -114,6 +114,7 @@ class Project:
             (values.get("corpus") or {}).get("use", "corpus") if isinstance(values.get("corpus"), dict) else "corpus"
         )
         rate = (values.get("audio") or {}).get("sample_rate", 22050) if isinstance(values.get("audio"), dict) else 22050
+        corpus = corpus if isinstance(corpus, str) else "corpus"  # the check will say what is wrong
         exp = (exp or root / "exp" / name).resolve()
         data = (data or root / "data" / corpus).resolve()
         mark = hashlib.sha256(str(data).encode()).hexdigest()[:6]
@@ -234,7 +235,7 @@ class Ledger:
             return {}
         facts: dict[str, Any] = {"folder": str(self.project.data)}
         if stage.name == "prepare":
-            facts["files"] = _listing(self.project.data)
+            facts["files"] = listing(self.project.data)
         return facts
 
     def _path(self, stage: Stage) -> Path:
@@ -274,7 +275,7 @@ def _shown(value: Any) -> str:
     return text if len(text) < 80 else text[:77] + "..."
 
 
-def _listing(folder: Path) -> str:
+def listing(folder: Path) -> str:
     """A hash of the names, sizes and times of a folder's files."""
     digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")) if folder.is_dir() else ():

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gansemble.audio import files
 from gansemble.data.download import Progress, download, unpack
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, speech
 from gansemble.errors import DataError
+
+if TYPE_CHECKING:
+    from gansemble.interfaces import Contract
 
 HERE = Path(__file__).parent
 
@@ -37,6 +41,13 @@ class LJSpeech:
         if validation_every < 2:
             raise ValueError(f"validation_every must be at least 2, got {validation_every}")
         self.validation_every = validation_every
+
+    @staticmethod
+    def contract(parameters: dict[str, object]) -> Contract:
+        """Published at 22.05 kHz."""
+        from gansemble.interfaces import Contract
+
+        return Contract(sample_rates=frozenset({22050}))
 
     def fetch(self, folder: Path, *, progress: Progress | None = None) -> None:
         """Downloads the archive beside ``folder`` and unpacks it, unless the layout is there already.

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from gansemble import __version__
-from gansemble.errors import GansembleError, near
+from gansemble.errors import GansembleError, PluginError, near
 
 #: name -> (module:attribute, help). The order is the order of ``--help``.
 COMMANDS = {
@@ -96,6 +96,9 @@ def group(plugin_files: tuple[Path, ...]) -> None:
         *plugin_files,
         *(Path(p) for p in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if p),
     ]
+    for path in files:
+        if not path.is_file():
+            raise PluginError(f"--plugin {path}: no such file")
     if files:
         from gansemble import plugins
 

@@ -108,6 +108,9 @@ class Run:
         )
         say(f"{label}: {self.stage.title} ({'to do' if why == 'missing' else why})")
         if not dry_run:
+            from gansemble.recipe import check
+
+            check.load(project.recipe, project.overrides)  # before the first file is written
             project.remember()
 
     def done(self, outputs: list[Path], result: str) -> None:

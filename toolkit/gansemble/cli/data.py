@@ -90,11 +90,13 @@ def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shar
     """Stage 1: examine every file and pack the audio, with a manifest."""
     run = Run(project, "prepare", force or shard is not None, dry_run)
     if run.needed:
+        from gansemble.data import manifest
         from gansemble.data import prepare as stage
 
         path = stage.prepare(_load(project), project.data, project.dump, default_jobs(jobs), say, shard)
         if shard is None:
-            run.done([path], stage.fingerprint(path))
+            packs = sorted({path.parent / entry.pack for entry in manifest.read(path)})
+            run.done([path, *packs], stage.fingerprint(path))
 
 
 @click.command()

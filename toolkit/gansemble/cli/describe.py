@@ -33,7 +33,7 @@ def describe(kind: str, name: str, as_json: bool) -> None:
     if facts["text"]:
         click.echo(facts["text"] + "\n")
     for row in facts["parameters"]:
-        default = "" if row["default"] is inspect.Parameter.empty else f" = {row['default']!r}"
+        default = f" = {row['default']!r}" if "default" in row else ""
         if row["supplied"]:
             default = " (supplied by the toolkit)"
         click.echo(f"  {row['name']}: {row['type']}{default}" + (f"\n      {row['text']}" if row["text"] else ""))
@@ -54,7 +54,7 @@ def _facts(entry: Any) -> dict[str, Any]:
         {
             "name": name,
             "type": types.show(hints.get(name, Any)),
-            "default": p.default,
+            **({} if p.default is p.empty else {"default": p.default}),
             "text": documented.get(name, ""),
             "supplied": name in SUPPLIED and p.default is p.empty,
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import inspect
 import json
 import shutil
@@ -69,7 +70,8 @@ def prepare(
         raise DataError(f"{folder}: the corpus {recipe.single['corpus'].use} found no clip here; check --data")
     if hasattr(corpus, "describe"):
         say(str(corpus.describe(folder)))
-    done = _merge_shards(dump, clips) if shard is None else None
+    made_from = _made_from(recipe, folder)
+    done = _merge_shards(dump, made_from) if shard is None else None
     if done is not None:
         entries, total = done
         say(f"put {total} shards together")
@@ -88,9 +90,9 @@ def prepare(
     examined = doctor.examine(
         folder, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment, jobs=jobs
     )
+    kept = _apply(recipe, clips, examined.findings)
     for line in doctor.report_lines(examined.findings):
         say(line)
-    kept = _apply(recipe, clips, examined.findings, dump)
     facts = {fact.id: fact for fact in examined.facts}
     target = dump if shard is None else dump / "shards" / f"{shard[0]}-of-{shard[1]}"
     part = target / ("audio.i16.part")
@@ -102,9 +104,12 @@ def prepare(
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
     write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in examined.facts]))
     say(summary(entries))
-    if shard is None:
-        shutil.rmtree(dump / "shards", ignore_errors=True)
-    return _publish(target, entries)
+    if shard is not None:
+        write_atomically(target / "made-from", made_from)
+        return _publish(target, entries)
+    path = _publish(target, entries)
+    shutil.rmtree(dump / "shards", ignore_errors=True)  # only now: the old manifest may have pointed there
+    return path
 
 
 def _publish(target: Path, entries: Sequence[Entry]) -> Path:
@@ -113,7 +118,7 @@ def _publish(target: Path, entries: Sequence[Entry]) -> Path:
     return path
 
 
-def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[Any], dump: Path) -> list[Clip]:
+def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[Any]) -> list[Clip]:
     """The clips that go on, after the recipe's policies; raises when one says ``error``."""
     stopping, dropped = [], set()
     for finding in findings:
@@ -126,7 +131,7 @@ def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[Any], dump:
         elif policy == "drop":
             dropped |= set(finding.ids)
     if stopping:
-        text = "\n".join(doctor.report_lines(stopping))
+        text = "\n".join(doctor.report_lines(findings))
         raise DataError(f"the corpus is not what the recipe expects; nothing was packed.\n{text}")
     kept = [clip for clip in clips if clip.id not in dropped]
     if not kept:
@@ -134,20 +139,32 @@ def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[Any], dump:
     return kept
 
 
-def _merge_shards(dump: Path, clips: Sequence[Clip]) -> tuple[list[Entry], int] | None:
-    """All shards' entries, when every shard of one division is there and together they hold the corpus' clips."""
+def _made_from(recipe: Recipe, folder: Path) -> str:
+    """A hash of all that decides what a shard holds: the recipe's part in it, and the corpus' files."""
+    from gansemble.recipe.fill import fill
+    from gansemble.stages import listing
+
+    filled = fill(recipe)
+    facts = [filled["corpus"], filled["data"], recipe.audio.sample_rate, recipe.plan.segment, listing(folder)]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
+
+
+def _merge_shards(dump: Path, made_from: str) -> tuple[list[Entry], int] | None:
+    """All shards' entries, when every shard of one division is there and made from what is there now."""
     for first in sorted((dump / "shards").glob("1-of-*")):
         total = int(first.name.partition("-of-")[2])
         folders = [dump / "shards" / f"{number}-of-{total}" for number in range(1, total + 1)]
         if not all((folder / "manifest.jsonl").is_file() for folder in folders):
+            continue
+        marks = [folder / "made-from" for folder in folders]
+        if any(not mark.is_file() or mark.read_text() != made_from for mark in marks):
             continue
         entries = [
             dataclasses.replace(entry, pack=f"shards/{folder.name}/{entry.pack}")
             for folder in folders
             for entry in manifest.read(folder / "manifest.jsonl")
         ]
-        if {entry.id for entry in entries} <= {clip.id for clip in clips}:
-            return sorted(entries, key=lambda entry: entry.id), total
+        return sorted(entries, key=lambda entry: entry.id), total
     return None
 
 
@@ -210,9 +227,14 @@ def check_segment(recipe: Recipe, dump: Path) -> None:
     short = [e for e in manifest.read(dump / "manifest.jsonl") if e.split == "train" and e.frames < recipe.plan.segment]
     if short:
         named = ", ".join(f"{entry.id} ({entry.frames})" for entry in short[:5]) + (", …" if len(short) > 5 else "")
+        remedy = (
+            "run stage prepare again with --force, which drops them"
+            if recipe.data.short == "drop"
+            else "shorten plan.segment, or set data.short to pad or drop"
+        )
         raise DataError(
             f"{dump}: {len(short)} training clips are shorter than plan.segment {recipe.plan.segment}: {named}; "
-            "shorten plan.segment, or set data.short to pad or drop"
+            f"{remedy}"
         )
 
 

@@ -125,6 +125,7 @@ class _Checker:
                 self.problems.append(
                     Problem((key,), f"a recipe has no such section{hint}", self.document.key_mark((key,)), note)
                 )
+        types.check_value(value.get("name"), str | None, ("name",), self.document, self.problems)
         sections = {name: self.section(name, cls) for name, cls in SECTIONS.items()}
         audio = self.audio()
         single = {name: part for name, (kind, required) in SINGLE.items() if (part := self.one(name, kind, required))}
@@ -140,12 +141,14 @@ class _Checker:
         return Recipe(path, self.document, audio, name=name, single=single, many=many, **sections)  # type: ignore[arg-type]
 
     def section(self, name: str, cls: type) -> Any:
-        given = self.document.value.get(name) or {}
+        given = self.document.value.get(name)
+        given = {} if given is None else given
         return types.check_value(given, cls, (name,), self.document, self.problems)
 
     def audio(self) -> AudioSpec | None:
         path: KeyPath = ("audio",)
-        given = self.document.value.get("audio") or {}
+        given = self.document.value.get("audio")
+        given = {} if given is None else given
         if not isinstance(given, dict):
             self.problems.append(Problem(path, f"expected a mapping, got {given!r}", self.document.mark(path)))
             return None
@@ -175,7 +178,8 @@ class _Checker:
         return self.part((section,), kind, given)
 
     def several(self, section: str, kind: str) -> dict[str, Part]:
-        given = self.document.value.get(section) or {}
+        given = self.document.value.get(section)
+        given = {} if given is None else given
         if not isinstance(given, dict):
             message = f"expected parts by name, such as {section}: {{my_name: {{use: …}}}}, got {type(given).__name__}"
             self.problems.append(Problem((section,), message, self.document.mark((section,))))

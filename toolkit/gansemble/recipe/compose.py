@@ -111,6 +111,8 @@ def _override(text: str) -> Document:
         raise RecipeError([Problem((), f"--set {text}: expected key.path=value, such as losses.mel.weight=30")])
     indented = "".join(f"{'  ' * depth}{key}:\n" for depth, key in enumerate(keys[:-1]))
     document = parse(f"{indented}{'  ' * (len(keys) - 1)}{keys[-1]}: {value}", f"--set {text}")
+    if "\n" in text or "\r" in text:
+        raise RecipeError([Problem((), f"--set {text!r}: expected one line")])
     for table in (document.marks, document.keys):
         for path, mark in list(table.items()):
             column = max(1, len(name) + 2) if table is document.marks else 1

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from gansemble.recipe.check import Recipe
 
 Finding = tuple[KeyPath, str]
+#: Whole numbers outside ``plan``'s counts, with their least value.
+LEAST: dict[tuple[str, str], int] = {
+    ("plan", "workers"): 0,
+    ("plan", "discriminators_from"): 0,
+    ("validation", "every"): 1,
+    ("validation", "clips"): 1,
+    ("synthesis", "clips"): 1,
+}
 #: What the loop itself can supply to a part that needs it, and who decides.
 ABILITIES = {
     "features": "no discriminator of this recipe returns feature maps",
@@ -69,6 +77,22 @@ def _plan(recipe: Recipe, _: dict[KeyPath, Contract]) -> Iterator[Finding]:
     ):
         if getattr(plan, name) < 1:
             yield ("plan", name), f"must be at least 1, got {getattr(plan, name)}"
+    for path, least in LEAST.items():
+        value = getattr(getattr(recipe, path[0]), path[1])
+        if value is not None and value < least:
+            yield path, f"must be at least {least}, got {value:g}"
+    for path in (("synthesis", "chunk_seconds"), ("validation", "seconds"), ("data", "normalise")):
+        value = getattr(getattr(recipe, path[0]), path[1])
+        if value is not None and value <= 0:
+            yield path, f"must be positive, got {value:g}"
+    if not 0 < recipe.evaluation.confidence < 1:
+        yield (
+            ("evaluation", "confidence"),
+            f"must be between 0 and 1, such as 0.95, got {recipe.evaluation.confidence:g}",
+        )
+    for name, part in recipe.many["optimisers"].items():
+        if part.learning_rate.warmup < 0:
+            yield ("optimisers", name, "warmup"), f"must be at least 0, got {part.learning_rate.warmup}"
     if plan.accumulate >= 1 and plan.batch_size % plan.accumulate:
         yield ("plan", "accumulate"), f"must divide batch_size {plan.batch_size}, got {plan.accumulate}"
     if plan.ema is not None and not 0 < plan.ema < 1:

@@ -103,6 +103,7 @@ class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}
 
 
+_KINDS = frozenset({"map", "seq", "str", "int", "float", "bool", "null"})
 _INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)$")
 _FLOAT = re.compile(
     r"[-+]?([0-9][0-9_]*\.?[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))$|\.(nan|NaN|NAN)$"
@@ -131,14 +132,18 @@ def read(path: Path) -> Document:
 def parse(text: str, file: str) -> Document:
     """Reads YAML text; ``file`` is how messages name it."""
     lines = text.splitlines() or [""]
-    loader = _Loader(text)
+    try:
+        loader = _Loader(text)
+    except yaml.YAMLError as error:  # a character that YAML cannot hold
+        raise RecipeError([Problem((), f"{file}: not YAML: {str(error).splitlines()[0]}")]) from error
     try:
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = Mark(file, mark.line + 1, mark.column + 1, lines[min(mark.line, len(lines) - 1)], 1) if mark else None
+        context = f"{error.context}, " if "single document" in str(error.context) else ""
         hint = "; a tab cannot indent YAML: use spaces" if "\\t" in str(error.problem) else ""
-        raise RecipeError([Problem((), f"not YAML: {error.problem or error}{hint}", where)]) from error
+        raise RecipeError([Problem((), f"not YAML: {context}{error.problem or error}{hint}", where)]) from error
     except yaml.YAMLError as error:
         raise RecipeError([Problem((), f"{file}: not YAML: {error}")]) from error
     finally:
@@ -167,16 +172,25 @@ class _Walker:
         self.file = file
         self.loader = loader
         self.problems: list[Problem] = []
+        self.open: list[yaml.Node] = []
 
     def build(self, node: yaml.Node, path: KeyPath) -> Any:
         self.document.marks[path] = self.mark(node)
-        if isinstance(node, yaml.MappingNode):
-            return self.mapping(node, path)
-        if isinstance(node, yaml.SequenceNode):
-            return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
-        if not node.tag.startswith("tag:yaml.org,2002:"):
+        if node in self.open:
+            self.problems.append(Problem(path, "an alias inside its own anchor has no end", self.mark(node)))
+            return None
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        if kind not in _KINDS or (kind == "bool" and node.value not in ("true", "false")):
             self.problems.append(Problem(path, f"YAML tags such as {node.tag} are not read", self.mark(node)))
             return None
+        if not isinstance(node, yaml.ScalarNode):
+            self.open.append(node)
+            try:
+                if isinstance(node, yaml.MappingNode):
+                    return self.mapping(node, path)
+                return [self.build(child, (*path, index)) for index, child in enumerate(node.value)]
+            finally:
+                self.open.pop()
         assert isinstance(node, yaml.ScalarNode)
         return self.scalar(node, path)
 
@@ -203,7 +217,8 @@ class _Walker:
             if kind == "int":
                 return int(text)
             if kind == "float":
-                return float(text.replace("_", "").replace(".inf", "inf").replace(".Inf", "inf").replace(".nan", "nan"))
+                plain = text.replace("_", "").lower()
+                return float(plain.replace(".inf", "inf").replace(".nan", "nan"))
         except ValueError:
             self.problems.append(Problem(path, f"not a number: {text!r}", self.mark(node)))
             return None

@@ -10,6 +10,7 @@ import yaml
 
 from gansemble.recipe import types
 from gansemble.recipe.check import MANY, RATE_KEYS, SINGLE, SUPPLIED, WEIGHTED, Recipe
+from gansemble.recipe.document import _Loader
 from gansemble.recipe.sections import SECTIONS, Part
 
 
@@ -28,6 +29,7 @@ def fill(recipe: Recipe) -> dict[str, Any]:
 def part(value: Part) -> dict[str, Any]:
     """One part with its defaults; values the toolkit supplies are left out, as they stand elsewhere in the recipe."""
     entry = value.entry
+    hints = types.hints(value.target)
     result: dict[str, Any] = {"use": value.use if "/" in value.use or entry is None else entry.name}
     if value.kind in WEIGHTED:
         result["weight"] = value.weight.plain()
@@ -35,7 +37,7 @@ def part(value: Part) -> dict[str, Any]:
         if name in value.arguments:
             result[name] = plain(value.arguments[name])
         elif name not in SUPPLIED and parameter.default is not parameter.empty:
-            result[name] = plain(parameter.default)
+            result[name] = plain(types.convert(parameter.default, hints.get(name, Any)))
     if value.kind == "optimiser":
         result |= {key: getattr(value.learning_rate, key) for key in RATE_KEYS}
     return result
@@ -61,6 +63,15 @@ def dump(value: Mapping[str, Any]) -> str:
 
 class _Dumper(yaml.SafeDumper):
     """A dumper whose floats keep a dot and whose lists stay on one line where they fit."""
+
+    # Text that either reader takes for something else is quoted.
+    yaml_implicit_resolvers = {
+        first: [
+            *yaml.SafeDumper.yaml_implicit_resolvers.get(first, []),
+            *_Loader.yaml_implicit_resolvers.get(first, []),
+        ]
+        for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
+    }
 
     def ignore_aliases(self, data: Any) -> bool:
         return True

@@ -51,7 +51,7 @@ def check_arguments(
         if key in skip:
             continue
         if key not in parameters:
-            usable = [name for name in parameters if name not in ("audio",)]
+            usable = [*(name for name in parameters if name not in supplied), *(name for name in skip if name != "use")]
             text = f"{what} takes no such parameter{near(str(key), usable)}"
             note = "" if near(str(key), usable) else f"parameters: {', '.join(usable) or 'none'}"
             problems.append(Problem(here, text, document.key_mark(here), note))
@@ -60,7 +60,6 @@ def check_arguments(
             problems.append(Problem(here, "is supplied from the recipe's audio section", document.key_mark(here)))
             continue
         hint = types_of.get(key, Any)
-        note = f"{inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=parameters[key].default)}: "
         note = f"{key}: {show(hint)}{_default(parameters[key])} of {origin}"
         arguments[key] = check_value(value, hint, here, document, problems, note)
     missing = [n for n, p in parameters.items() if p.default is p.empty and n not in given and n not in supplied]
@@ -75,6 +74,15 @@ def check_value(
     """``value`` converted to ``hint``; a misfit is added to ``problems`` with the mark of the item at fault."""
     if dataclasses.is_dataclass(hint) and isinstance(hint, type):
         return _dataclass(value, hint, path, document, problems)
+    arguments = typing.get_args(hint)
+    if (
+        isinstance(value, list)
+        and len(arguments) == 2
+        and arguments[1] is Ellipsis
+        and dataclasses.is_dataclass(arguments[0])
+    ):
+        items = [check_value(item, arguments[0], (*path, i), document, problems) for i, item in enumerate(value)]
+        return tuple(items)
     converted = convert(value, hint)
     fault = misfit(converted, hint)
     if fault is None:
@@ -128,6 +136,8 @@ def misfit(value: Any, hint: Any) -> str | None:
     """Why ``value`` is not a ``hint``, or None; a bool is not a number, at any depth."""
     from typeguard import CollectionCheckStrategy, ForwardRefPolicy, TypeCheckError, check_type
 
+    if isinstance(value, str) and typing.get_origin(hint) is Sequence:
+        return "text is not a list"
     if _bool_as_number(value, hint):
         return "a bool is not a number"
     try:
@@ -153,9 +163,14 @@ def _bool_as_number(value: Any, hint: Any) -> bool:
             and object not in arms
             and value not in [x for x in literal if isinstance(x, bool)]
         )
-    if isinstance(value, list | tuple):
-        item = _item_hint(hint)
-        return item is not None and any(_bool_as_number(entry, item) for entry in value)
+    arms = arguments if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
+    for arm in arms:
+        inner = typing.get_args(arm)
+        if isinstance(value, dict) and typing.get_origin(arm) is dict:
+            return any(_bool_as_number(item, inner[1]) for item in value.values())
+        if isinstance(value, list | tuple) and typing.get_origin(arm) in (list, tuple, Sequence) and inner:
+            each = inner if len(inner) == len(value) and Ellipsis not in inner else inner[:1] * len(value)
+            return any(_bool_as_number(item, own) for item, own in zip(value, each, strict=True))
     return False
 
 

@@ -14,6 +14,7 @@ from gansemble.audio.features import log_mel
 from gansemble.interfaces import Adaptive, Batch, Condition, Growable, Verdict, as_verdicts
 from gansemble.recipe import contracts, types
 from gansemble.recipe.check import Recipe
+from gansemble.recipe.document import Problem, RecipeError
 from gansemble.recipe.sections import Part, Schedule
 
 
@@ -21,7 +22,10 @@ def construct(part: Part, recipe: Recipe, **extra: Any) -> Any:
     """A part, built from its arguments and what the toolkit supplies to its parameters."""
     names = types.signature(part.target)
     supplied = {name: value for name, value in (recipe.supplied() | extra).items() if name in names}
-    return part.target(**(supplied | part.arguments))
+    try:
+        return part.target(**(supplied | part.arguments))
+    except ValueError as error:
+        raise RecipeError([Problem(part.path, str(error), recipe.document.mark(part.path))]) from error
 
 
 class Critics(nn.Module):
