@@ -100,7 +100,7 @@ parse() {
       --*)
         name=$given
         [[ " ${options[*]} " == *" $name "* ]] || die "unknown option $name$(nearest "$name" "${options[@]}"); see run.sh --help"
-        (($# > 1)) && [[ $2 != --* ]] || die "$name needs a value; see run.sh --help"
+        if (($# < 2)) || [[ $2 == --* ]]; then die "$name needs a value; see run.sh --help"; fi
         value=$2
         shift 2 ;;
       *) die "unexpected word '$given'; options begin with --; see run.sh --help" ;;
@@ -216,6 +216,9 @@ main() {
     export GANSEMBLE_PLUGIN_FILES
   fi
   cd "$recipe_dir"
+  # Threads that spin while they wait are many times slower as soon as anything else runs; mini tensors need no threads.
+  export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-PASSIVE}
+  if $mini; then export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}; fi
   if $mini && ! $dry_run && [[ ! -d $data ]]; then
     run "$python" -m gansemble mini "$config" --output "$data" || die "the mini corpus could not be made"
   fi

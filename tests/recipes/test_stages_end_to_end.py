@@ -18,7 +18,7 @@ pytestmark = pytest.mark.recipe
 def run(work: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """run.sh --mini in a folder of the test's own, from that folder."""
     places = ["--exp", "exp", "--data", "data", "--dump", "dump"]
-    environment = os.environ | {"VIRTUAL_ENV": str(Path(sys.prefix)), "OMP_NUM_THREADS": "2"}
+    environment = os.environ | {"VIRTUAL_ENV": str(Path(sys.prefix)), "OMP_NUM_THREADS": "1"}
     return subprocess.run(
         [str(RUN), "--mini", *places, *words], cwd=work, capture_output=True, text=True, timeout=900, env=environment
     )

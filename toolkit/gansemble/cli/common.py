@@ -80,7 +80,8 @@ class Run:
     def __init__(self, project: Project, name: str, force: bool, dry_run: bool) -> None:
         self.project, self.name, self.ledger = project, name, Ledger(project)
         self.stage, self.started = BY_NAME[name], time.time()
-        state = self.ledger.state(name)
+        # A dry run shows what a real one would come to: stages behind a stale one would be stale by then.
+        state = self.ledger.states()[self.stage.number] if dry_run else self.ledger.state(name)
         self.reasons = state.reasons
         self.needed = not dry_run and (force or state.word != "done")
         label = f"stage {self.stage.number} {name}"
