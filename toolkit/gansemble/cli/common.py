@@ -96,7 +96,7 @@ class Run:
                 )
         for other in self.stage.after:
             before = self.ledger.state(other)
-            if before.word == "stale":
+            if before.word == "stale" and not dry_run:
                 say(
                     f"note: stage {before.stage.number} {other} is stale ({'; '.join(before.reasons)}); its old result is used"
                 )
