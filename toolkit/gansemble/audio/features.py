@@ -1,6 +1,6 @@
 """The one implementation of framing, mel basis and log floor.
 
-Frames are HiFi-GAN's: reflect padding of (n_fft - hop) / 2 on both sides, no centring, so that L frames stand for
+Frames are those mel vocoders agree on: reflect padding of (n_fft - hop) / 2 on both sides, no centring, so that L frames stand for
 exactly L * hop samples and frame k is centred on sample k * hop + hop / 2.
 """
 
@@ -77,7 +77,7 @@ def mel_of_magnitude(magnitudes: Tensor, spec: AudioSpec) -> Tensor:
 
 
 def log_mel(audio: Tensor, spec: AudioSpec) -> Tensor:
-    """The natural-log mel spectrogram [B, mels, T / hop] of mono audio [B, 1, T] or [B, T] (HiFi-GAN, section 2).
+    """The natural-log mel spectrogram [B, mels, T / hop] of mono audio [B, 1, T] or [B, T], with the framing and floor above.
 
     Computed in the audio's precision, at least float32, with autocast off: half precision loses the log floor.
 

@@ -351,7 +351,7 @@ def staged(folder: Path) -> Iterator[Path]:
     prefix = f".{folder.name}.{socket.gethostname()}."
     for left in folder.parent.iterdir():
         owner = left.name.removeprefix(prefix).removesuffix(".tmp")
-        if left.name.startswith(prefix) and owner.isdigit() and not _alive(int(owner)):
+        if left.name.startswith(prefix) and owner.isdigit() and not files.alive(int(owner)):
             shutil.rmtree(left, ignore_errors=True)
     temporary = folder.with_name(f"{prefix}{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
@@ -367,13 +367,3 @@ def staged(folder: Path) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -98,7 +98,7 @@ def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = 
 
 
 def default_name(path: Path) -> str:
-    """What a recipe is called when it does not say: its recipe folder and its own name, such as ``specdiff small``."""
+    """What a recipe is called when it does not say: its recipe folder and its own name, such as ``mymethod small``."""
     conf = next((folder for folder in path.resolve().parents if folder.name == "conf"), None)
     return f"{conf.parent.name} {path.stem}" if conf else path.stem
 

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from gansemble import __version__
 from gansemble.errors import CheckpointError
-from gansemble.files import sha256, sync, write_atomically
+from gansemble.files import alive, sha256, sync, write_atomically
 
 log = logging.getLogger(__name__)
 PREFIX = "step-"
@@ -116,7 +116,7 @@ class Store:
         """Deletes what dead writers on this machine left half-written."""
         for path in self.folder.glob(f".tmp-{PREFIX}*-{socket.gethostname()}-*") if self.folder.is_dir() else ():
             pid = int(path.name.rpartition("-")[2])
-            if pid != os.getpid() and not _alive(pid):
+            if pid != os.getpid() and not alive(pid):
                 shutil.rmtree(path, ignore_errors=True)
 
     def sound(self, warn: Callable[[str], None] | None = None, quarantine: bool = False) -> Iterator[Saved]:
@@ -195,16 +195,6 @@ def room_for(folder: Path, last_size: int) -> str | None:
 
 #: What a full disk makes the writers raise.
 WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _free(path: Path) -> Path:

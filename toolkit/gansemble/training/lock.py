@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from gansemble.errors import TrainingError
-from gansemble.files import write_atomically
+from gansemble.files import alive, write_atomically
 
 STALE_SECONDS = 600.0
 
@@ -69,7 +69,7 @@ class FolderLock:
         except (OSError, ValueError):
             owner, age = {"host": "unknown", "pid": 0, "since": "unknown"}, STALE_SECONDS + 1
         here = owner["host"] == socket.gethostname()
-        dead = not _alive(owner["pid"]) if here else age > STALE_SECONDS and self.force
+        dead = not alive(owner["pid"]) if here else age > STALE_SECONDS and self.force
         if dead or self.force:
             shutil.rmtree(self.path, ignore_errors=True)
             return
@@ -80,13 +80,3 @@ class FolderLock:
         if not here and age > STALE_SECONDS:
             remedy = f"its last sign of life is {age / 60:.0f} minutes old; if it is dead, pass --force-unlock"
         raise TrainingError(f"{message}; {remedy}")
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return pid > 0
