@@ -151,7 +151,7 @@ def _clip(identity: str, systems: Sequence[System], packed: Packed, spec: AudioS
 
 def _clip_scores(system: System, identity: str) -> str:
     scores = system.rows.get(identity, {}).get("scores", {})
-    shown = [f"{key} {value:.2f}" for key, value in scores.items() if value is not None][:4]
+    shown = [f"{key} {value:.2f}" for key, value in scores.items() if value is not None][:3]
     return " · ".join(shown)
 
 
@@ -297,7 +297,7 @@ header { padding: 28px 0 4px; } h1 { margin: 0; font-size: 28px; } header p { co
 h2 { font-size: 19px; margin: 34px 0 10px; } h3 { font-size: 14px; margin: 0 0 8px; font-weight: 600; }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; margin-bottom: 12px; }
 .row { display: flex; gap: 14px; overflow-x: auto; } figure { margin: 0; flex: 1 1 0; min-width: 260px; max-width: 560px; }
-figcaption { font-size: 13px; font-weight: 600; margin-bottom: 4px; } figcaption small { display: block; font-weight: 400; color: var(--soft); min-height: 1.3em; }
+figcaption { font-size: 13px; font-weight: 600; margin-bottom: 4px; } figcaption small { display: block; font-weight: 400; color: var(--soft); min-height: 1.3em; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 figure img { width: 100%; display: block; } audio { width: 100%; height: 34px; margin-top: 4px; } img.wide { width: 100%; background: #fff; border: 1px solid var(--line); border-radius: 8px; }
 table { border-collapse: collapse; background: var(--paper); } th, td { padding: 6px 14px; border: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; }
 tbody th { text-align: left; font-weight: 500; } .scores tbody th { cursor: help; } td small { display: block; color: var(--soft); font-size: 11.5px; } td.best { background: #ecfdf5; font-weight: 600; } td.best small { font-weight: 400; }
