@@ -40,6 +40,8 @@ COMMANDS = {
 class Lazy(click.Group):
     """A group whose commands' modules are imported on use, and whose errors are sentences."""
 
+    _loaded = False
+
     def list_commands(self, context: click.Context) -> list[str]:
         return [*COMMANDS, *(name for name in super().list_commands(context) if name not in COMMANDS)]
 
@@ -47,7 +49,7 @@ class Lazy(click.Group):
         if name in COMMANDS:
             module, _, attribute = COMMANDS[name][0].partition(":")
             return getattr(importlib.import_module(f"gansemble.cli.{module}"), attribute)
-        self._load_plugin_commands()
+        self.load_plugin_commands()
         command = super().get_command(context, name)
         if command is None:
             known = self.list_commands(context)
@@ -59,11 +61,14 @@ class Lazy(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
-    def _load_plugin_commands(self) -> None:
+    def load_plugin_commands(self) -> None:
+        """Lets plugins add their commands, once; one that cannot is named and passed over."""
+        if self._loaded:
+            return
+        self._loaded = True
         from gansemble import plugins
 
-        loaded = plugins.load()
-        for plugin in loaded.manager.get_plugins():
+        for plugin in plugins.load().manager.get_plugins():
             if hasattr(plugin, "gansemble_commands"):
                 try:
                     plugin.gansemble_commands(group=PluginTarget(self))

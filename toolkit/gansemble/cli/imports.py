@@ -10,23 +10,10 @@ from gansemble.errors import near
 class Formats(click.Group):
     """A group filled by plugins' ``gansemble_commands`` hooks, on use."""
 
-    _filled = False
-
     def _fill(self) -> None:
-        if self._filled:
-            return
-        self._filled = True
-        import logging
+        from gansemble.cli import group
 
-        from gansemble import plugins
-        from gansemble.cli import PluginTarget, group
-
-        for plugin in plugins.load().manager.get_plugins():
-            if hasattr(plugin, "gansemble_commands"):
-                try:
-                    plugin.gansemble_commands(group=PluginTarget(group))
-                except Exception as error:
-                    logging.getLogger(__name__).warning("a plugin's commands could not be added: %s", error)
+        group.load_plugin_commands()  # type: ignore[attr-defined]
 
     def list_commands(self, context: click.Context) -> list[str]:
         self._fill()
