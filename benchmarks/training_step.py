@@ -36,7 +36,7 @@ class Published:
         condition, _ = parts.conditioner(batch, "discriminator")
         fake = parts.generator(condition)
         self.chosen["discriminators"].zero_grad()
-        real_verdicts, fake_verdicts = parts.critics((batch.audio, condition), (fake.detach(), condition))
+        real_verdicts, fake_verdicts = self._judge(batch.audio, fake.detach(), condition)
         pairs = [
             (r, f) for name in fake_verdicts for r, f in zip(real_verdicts[name], fake_verdicts[name], strict=True)
         ]
@@ -44,7 +44,7 @@ class Published:
         if learn:
             self.chosen["discriminators"].step()
         self.chosen["generator"].zero_grad()
-        real_verdicts, fake_verdicts = parts.critics((batch.audio, condition), (fake, condition))
+        real_verdicts, fake_verdicts = self._judge(batch.audio, fake, condition)
         total = 45 * self._mel(batch.audio, fake)
         for name in fake_verdicts:
             for r, f in zip(real_verdicts[name], fake_verdicts[name], strict=True):
@@ -54,6 +54,12 @@ class Published:
         total.backward()
         if learn:
             self.chosen["generator"].step()
+
+    def _judge(self, real: torch.Tensor, fake: torch.Tensor, condition: Any) -> tuple[Any, Any]:
+        """Two passes, as published."""
+        (real_verdicts,) = self.parts.critics((real, condition))
+        (fake_verdicts,) = self.parts.critics((fake, condition))
+        return real_verdicts, fake_verdicts
 
     def _mel(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
         from gansemble.audio.features import log_mel

@@ -12,6 +12,7 @@ from gansemble.interfaces import Batch, Condition, as_verdicts
 from gansemble.random import Draws
 from gansemble.recipe import types
 from gansemble.registry import Entry
+from gansemble.training.build import Critics
 
 SPEC = AudioSpec()
 LENGTH = 8192
@@ -105,6 +106,20 @@ def test_a_discriminator_answers_with_verdicts(entry: Entry, audio: torch.Tensor
     assert torch.isfinite(heard.grad).all() and heard.grad.abs().sum() > 0
     for extreme in (torch.zeros_like(audio), torch.ones_like(audio)):
         assert all(torch.isfinite(v.score).all() for v in as_verdicts(network(extreme, Condition())))
+
+
+@pytest.mark.parametrize("entry", entries("discriminator"))
+def test_real_and_fake_in_one_pass_get_the_verdicts_they_get_apart(entry: Entry, audio: torch.Tensor) -> None:
+    """``items_apart`` is a promise: scores and features are those of two passes."""
+    critics = Critics({"one": make(entry).eval()})
+    fake = audio.flip(-1)
+    together = critics((audio, Condition()), (fake, Condition()))
+    apart = (*critics((audio, Condition())), *critics((fake, Condition())))
+    for ours, theirs in zip(together, apart, strict=True):
+        for a, b in zip(ours["one"], theirs["one"], strict=True):
+            torch.testing.assert_close(a.score, b.score, rtol=1e-4, atol=1e-5)
+            for x, y in zip(a.features, b.features, strict=True):
+                torch.testing.assert_close(x, y, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("entry", entries("noise_injector"))

@@ -150,7 +150,11 @@ class Generator(Protocol):
 
 
 class Discriminator(Protocol):
-    """``(x, condition) -> Verdict``, or one Verdict for each sub-discriminator."""
+    """``(x, condition) -> Verdict``, or one Verdict for each sub-discriminator.
+
+    A discriminator whose verdict on an item does not depend on the batch's other items may say ``items_apart = True``;
+    real and fake are then judged in one pass.
+    """
 
     def __call__(self, x: Tensor, condition: Condition) -> Verdict | Sequence[Verdict]: ...
 

@@ -52,6 +52,8 @@ class MultiPeriod(nn.Module):
     Shape: x [B, 1, T] -> a Verdict for each period.
     """
 
+    items_apart = True
+
     def __init__(
         self,
         *,
@@ -111,6 +113,8 @@ class MultiScale(nn.Module):
 
     Shape: x [B, 1, T] -> a Verdict for each scale.
     """
+
+    items_apart = True
 
     def __init__(self, *, scales: int = 3, width: float = 1.0) -> None:
         super().__init__()

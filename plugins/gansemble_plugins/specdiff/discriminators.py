@@ -32,6 +32,8 @@ class MultiResolution(nn.Module):
         ValueError: if a resolution has window > n_fft or hop > n_fft.
     """
 
+    items_apart = True
+
     def __init__(
         self,
         *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -36,8 +37,44 @@ class Critics(nn.Module):
         self.parts = nn.ModuleDict(discriminators)
 
     def forward(self, *pairs: tuple[Tensor, Condition]) -> tuple[dict[str, tuple[Verdict, ...]], ...]:
-        """The verdicts by discriminator name on each (x, condition)."""
-        return tuple({name: as_verdicts(part(x, told)) for name, part in self.parts.items()} for x, told in pairs)
+        """The verdicts by discriminator name on each (x, condition).
+
+        A discriminator that says ``items_apart`` gets all pairs as one batch: the same verdicts in one pass, whose
+        weight gradients are made once.
+        """
+        whole = _joined(pairs)
+        found: tuple[dict[str, tuple[Verdict, ...]], ...] = tuple({} for _ in pairs)
+        for name, part in self.parts.items():
+            if whole is not None and getattr(part, "items_apart", False):
+                sizes = [x.shape[0] for x, _ in pairs]
+                shares = [_split(verdict, sizes) for verdict in as_verdicts(part(*whole))]
+                for place, verdicts in enumerate(zip(*shares, strict=True)):
+                    found[place][name] = verdicts
+            else:
+                for place, (x, told) in enumerate(pairs):
+                    found[place][name] = as_verdicts(part(x, told))
+        return found
+
+
+def _joined(pairs: Sequence[tuple[Tensor, Condition]]) -> tuple[Tensor, Condition] | None:
+    """All pairs as one batch; None for a single pair, other shapes, or a condition only some of them have."""
+    if len(pairs) < 2 or len({x.shape[1:] for x, _ in pairs}) > 1:
+        return None
+    fields = {}
+    for name in ("latent", "label", "signal"):
+        values = [getattr(told, name) for _, told in pairs]
+        if any(value is None for value in values) and any(value is not None for value in values):
+            return None
+        fields[name] = None if values[0] is None else torch.cat(values)
+    return torch.cat([x for x, _ in pairs]), Condition(**fields)
+
+
+def _split(verdict: Verdict, sizes: list[int]) -> list[Verdict]:
+    """A batch's verdict as those of its parts."""
+    scores = verdict.score.split(sizes)
+    features = [feature.split(sizes) for feature in verdict.features]
+    logits = [None] * len(sizes) if verdict.logits is None else verdict.logits.split(sizes)
+    return [Verdict(scores[i], tuple(f[i] for f in features), logits[i]) for i in range(len(sizes))]
 
 
 @dataclass
