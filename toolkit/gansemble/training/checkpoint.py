@@ -183,16 +183,6 @@ def save_network(path: Path, state: Mapping[str, torch.Tensor]) -> None:
     save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, path)
 
 
-def room_for(folder: Path, last_size: int) -> str | None:
-    """Why a checkpoint of about ``last_size`` bytes would not fit, or None."""
-    free = shutil.disk_usage(folder).free
-    return (
-        None
-        if free > 1.2 * last_size
-        else f"{folder}: {free / 1e6:.0f} MB free, a checkpoint needs {1.2 * last_size / 1e6:.0f} MB"
-    )
-
-
 #: What a full disk makes the writers raise.
 WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
 
