@@ -118,7 +118,9 @@ GOLDEN = {
         "segment: 8000",
         "base.yaml:10:17: plan.segment: must be a multiple of audio.hop 256, got 8000; the nearest is 7936\n"
         "   10 | plan: {segment: 8000}\n"
-        "      |                 ^^^^",
+        "      |                 ^^^^\n"
+        "  audio.hop is 256 (its default)\n"
+        "  mend: --set plan.segment=7936",
     ),
     "upsampling": (
         "{use: hifigan}",
@@ -126,7 +128,9 @@ GOLDEN = {
         "base.yaml:3:43: generator.upsample_rates: hifigan makes 512 samples of each frame, but audio.hop is 256; "
         "change the upsampling so that its product is 256, or audio.hop to 512\n"
         "    3 | generator: {use: hifigan, upsample_rates: [8, 8, 2, 4], upsample_kernels: [16, 16, 4, 8]}\n"
-        "      |                                           ^^^^^^^^^^^^",
+        "      |                                           ^^^^^^^^^^^^\n"
+        "  audio.hop is 256 (its default)\n"
+        "  mend: --set audio.hop=512",
     ),
     "Nyquist": (
         "{sample_rate: 22050}",
@@ -141,7 +145,8 @@ GOLDEN = {
         "steps: 10}\nvalidation: {best: pesq}",
         "base.yaml:11:20: validation.best: must be one of validation.metrics ['mel_distance'], got 'pesq'\n"
         "   11 | validation: {best: pesq}\n"
-        "      |                    ^^^^",
+        "      |                    ^^^^\n"
+        "  mend: --set validation.best=mel_distance",
     ),
 }
 
@@ -264,10 +269,10 @@ CONTRACTS = {
     "discriminators: {use: adamw, lr: 2e-4}",
     "optimisers.generators={use: adamw}": "optimisers.generators: there are two optimisers, generator and "
     "discriminators, got 'generators'; did you mean 'generator'?",
-    "metrics.pesq={use: pesq, resample: false}": "metrics.pesq: works at 16000 Hz, but audio.sample_rate is 22050",
-    "metrics.pesq={use: pesq, resample: false, mode: nb}": "metrics.pesq: works at 8000 or 16000 Hz, but audio.sample_rate is 22050",
-    "losses.s={use: multi_scale_mel, windows: [16384], mels: [80]}": "plan.segment: losses.s needs at least "
-    "16384 samples, got 8192; raise plan.segment",
+    "metrics.pesq={use: pesq, resample: false}": "metrics.pesq.resample: metrics.pesq (pesq) works at 16000 Hz, but audio.sample_rate is 22050",
+    "metrics.pesq={use: pesq, resample: false, mode: nb}": "metrics.pesq.resample: metrics.pesq (pesq) works at 8000 or 16000 Hz, but audio.sample_rate is 22050",
+    "losses.s={use: multi_scale_mel, windows: [16384], mels: [80]}": "plan.segment: losses.s (multi_scale_mel) "
+    "needs at least 16384 samples, got 8192",
     "generator.upsample_rates=[8, 8, 4]": "generator: upsample_rates and upsample_kernels must be of one length, got 3 and 4",
 }
 
@@ -306,8 +311,11 @@ def test_feature_matching_needs_feature_maps(base):
     overrides = ["discriminators=null", "optimisers.discriminators=null", "losses.f={use: feature_matching}"]
     found = faults(base, *overrides)
     assert len(found) == 2
-    assert "losses.f: needs features, but no discriminator of this recipe returns feature maps" in found[0]
-    assert "losses.f: needs verdicts, but this recipe has no discriminator" in found[1]
+    assert (
+        "losses.f.use: losses.f (feature_matching) needs features, but no discriminator of this recipe returns feature maps"
+        in found[0]
+    )
+    assert "losses.f.use: losses.f (feature_matching) needs verdicts, but this recipe has no discriminator" in found[1]
     assert faults(base, "losses.f={use: feature_matching}") == []
 
 
@@ -317,13 +325,16 @@ class Mute(torch.nn.Module):
     def __init__(self, *, latent: int = 3) -> None:
         super().__init__()
 
+    def forward(self, condition: object) -> torch.Tensor:
+        return torch.zeros(1)
+
 
 def test_shaped_noise_needs_a_generator_that_reads_a_mel_spectrogram(base):
     registry = Plugins().registry
     registry.add(Entry("generator", "mute", f"{__name__}:Mute", "", "here"))
     with pytest.raises(RecipeError) as caught:
         check.load(base, ["generator={use: mute}", "noise_injector={use: spectral_diffusion}"], registry)
-    wanted = "noise_injector: needs mel, but the generator of this recipe reads no mel spectrogram"
+    wanted = "noise_injector.use: noise_injector (spectral_diffusion) needs mel, but the generator of this recipe reads no mel spectrogram"
     assert [wanted in str(problem) for problem in caught.value.problems] == [True]
 
 
@@ -339,7 +350,7 @@ def test_losses_alone_need_no_discriminator_objective_or_second_optimiser(base):
 
 def test_a_published_rate_needs_leave_to_be_resampled(base):
     lj = ["corpus.use=ljspeech", "audio.sample_rate=24000"]
-    wanted = "corpus ljspeech is published at 22050 Hz, got 24000; set data.rate: resample to resample it"
+    wanted = "corpus (ljspeech) is published at 22050 Hz, got 24000; set data.rate: resample to resample it"
     assert wanted in first_line(base, *lj)
     assert faults(base, *lj, "data.rate=resample") == []
 

@@ -23,6 +23,8 @@ class Zero:
 
     def __init__(self, *, size: int = 1) -> None:
         self.size = size
+    def __call__(self, step, turn):
+        return self.size
 
 @hookimpl
 def gansemble_register(register):
@@ -33,9 +35,9 @@ def gansemble_register(register):
 class Point:
     """An entry point without a distribution's files."""
 
-    def __init__(self, name, value="x:Y", load=None, dist="d"):
+    def __init__(self, name, value="x:Y", load=None, dist="d", requires=None):
         self.name, self.value, self.load = name, value, load
-        self.dist = types.SimpleNamespace(name=dist)
+        self.dist = types.SimpleNamespace(name=dist, version="1.0", requires=requires)
 
 
 def plugin(*parts, **hooks):
@@ -288,3 +290,18 @@ def test_the_environment_declares_every_plugin_of_pyproject():
     installed = {point.name for point in importlib.metadata.entry_points(group=plugins.GROUP)}
     assert project["entry-points"][plugins.GROUP].keys() <= installed, "run pip install -e . again"
     assert "GANSEMBLE_DISABLE" not in os.environ
+
+
+@pytest.mark.parametrize("line", ["gansemble>=99", "Gansemble (>=99)", "gansemble[mini]>=99 ; python_version>'3'"])
+def test_a_plugin_that_needs_a_newer_core_is_broken_and_says_so(points, line):
+    points[plugins.GROUP] = [Point("late", "p", lambda: plugin("a"), dist="acme", requires=["numpy", line])]
+    error = Plugins().registry.broken["late"].error
+    assert "acme 1.0 needs gansemble>=99, this is" in str(error) and "upgrade gansemble" in str(error)
+
+
+@pytest.mark.parametrize("line", ["gansemble", "gansemble>=0.1", "gansemble-extras>=99"])
+def test_a_plugin_that_needs_this_core_loads(points, line):
+    points[plugins.GROUP] = [Point("well", "p", lambda: plugin("a"), requires=[line])]
+    loaded = Plugins()
+    assert names(loaded) == {"well/a"} and not loaded.registry.broken
+    assert loaded.registry.sources["well"].requirement() == "d>=1.0"

@@ -4,6 +4,7 @@ import sys
 import types
 
 import pytest
+import torch
 
 from gansemble.errors import PluginError
 from gansemble.registry import Broken, Entry, Registry
@@ -14,6 +15,27 @@ class Sound:
 
     def __init__(self, *, size: int = 1) -> None:
         self.size = size
+
+    def __call__(self, step: object, turn: str) -> float:
+        return 0.0
+
+
+class Deaf:
+    """A part that does not take what it is called with."""
+
+    def __call__(self, step: object) -> float:
+        return 0.0
+
+
+class Silent:
+    """A part that cannot be called."""
+
+
+class Plain(torch.nn.Module):
+    """A network without an __init__ of its own, whose parent's takes anything."""
+
+    def forward(self, condition: object) -> float:
+        return 0.0
 
 
 class Swallowing:
@@ -164,3 +186,39 @@ def test_a_target_that_swallows_keywords_is_refused():
 def test_a_target_whose_parameter_means_something_to_the_recipe_is_refused():
     target = f"{__name__}:Clashing"
     assert said(entry(target=target).load) == f"{target}: parameter 'weight' is reserved by the recipe; rename it"
+
+
+@pytest.mark.parametrize(
+    ("kind", "part", "message"),
+    [
+        (
+            "loss",
+            "Deaf",
+            "its __call__ takes (step), but a loss's is called with (step, turn); see interfaces.py, Term",
+        ),
+        ("regulariser", "Silent", "cannot be called; a regulariser is called with (step, turn)"),
+        ("generator", "Deaf2", "its forward takes (x, mel, speaker), but a generator's is called with (condition)"),
+        (
+            "discriminator",
+            "Plain",
+            "its forward takes (condition), but a discriminator's is called with (x, condition)",
+        ),
+        ("objective", "Silent", "has no method discriminator(real_score, fake_score)"),
+        ("metric", "Sound", "has no method score(estimate, reference, sample_rate)"),
+        ("representation", "Sound", "has no method encode(audio)"),
+        ("corpus", "Sound", "has no method fetch(folder)"),
+    ],
+)
+def test_a_part_that_cannot_be_called_as_its_kind_is_refused(kind, part, message):
+    assert message in said(entry(kind, target=f"{__name__}:{part}").load)
+
+
+def test_a_network_without_an_init_takes_no_parameters_and_is_sound():
+    assert entry("generator", target=f"{__name__}:Plain").load() is Plain
+
+
+class Deaf2(torch.nn.Module):
+    """A generator that wants more than a condition."""
+
+    def forward(self, x: object, mel: object, speaker: object) -> object:
+        return x

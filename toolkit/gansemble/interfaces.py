@@ -115,29 +115,45 @@ class Contract:
     """What a part needs and gives, declared before anything is built.
 
     A registered class may define ``contract(parameters)`` (a static method; ``parameters`` are the filled constructor
-    arguments) returning one of these. ``None`` means "no statement".
+    arguments) returning one of these. ``None`` means "no statement". Recipes are held against it part by part, and the
+    conformance kit holds the part against it.
 
     Args:
         reads: what a generator's condition must hold: ``"mel"``, ``"latent"``, ``"label"`` or a corpus' extra tensor.
-        domain: the representation the part works on, such as ``"waveform"``.
+        domain: the representation the part works on or gives, such as ``"waveform"``.
+        shape: sizes behind the batch that the part works on or makes, such as ``(1, 128, 128)``; None is any size.
+        square: works on square maps only: the representation's last two axes must be of one size.
         upsampling: output samples per frame of the condition; must equal ``audio.hop``.
         granularity: the segment must be a multiple of this [samples].
         shortest: the segment must be at least this long [samples].
-        gives: abilities, such as ``"features"`` of a discriminator.
+        receptive_field: what one score sees [samples]; a segment shorter than a quarter of it is an error, as most of
+            what is judged would be padding.
+        gives: abilities, such as ``"features"`` of a discriminator, ``"labels"`` and ``"pitch"`` of a corpus.
         needs: abilities some other part must give.
         sample_rates: rates the part works at [Hz]; others are an error unless the part resamples itself.
-        latent: latent size.
+        latent: size of the latent vector that the part makes, reads or judges.
+        classes: how many classes a corpus' labels have, or a network is built for.
+        pitches: lowest and highest pitch of a corpus, or that a network is built for [MIDI number].
+        precisions: values of ``plan.precision`` the part works under.
+        because: for any of these fields, the constructor's parameter that decides it: messages point there.
     """
 
     reads: frozenset[str] | None = None
     domain: str | None = None
+    shape: tuple[int | None, ...] | None = None
+    square: bool = False
     upsampling: int | None = None
     granularity: int | None = None
     shortest: int | None = None
+    receptive_field: int | None = None
     gives: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     sample_rates: frozenset[int] | None = None
     latent: int | None = None
+    classes: int | None = None
+    pitches: tuple[int, int] | None = None
+    precisions: frozenset[str] | None = None
+    because: Mapping[str, str] = field(default_factory=dict)
 
 
 class Generator(Protocol):

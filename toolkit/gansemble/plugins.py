@@ -19,9 +19,9 @@ from typing import Any
 
 import pluggy
 
-from gansemble import hookspecs
+from gansemble import __version__, hookspecs
 from gansemble.errors import PluginError
-from gansemble.registry import GROUPS, KINDS, Broken, Entry, Registry
+from gansemble.registry import GROUPS, KINDS, Broken, Entry, Registry, Source
 
 GROUP = "gansemble.plugins"
 
@@ -85,9 +85,17 @@ class Plugins:
 
     def _add_file(self, path: Path) -> None:
         self.add_module(path.stem, _module_of(path))
+        self.registry.sources[path.stem] = Source(file=str(path))
 
     def _add_point(self, point: importlib.metadata.EntryPoint) -> None:
+        _check_core(point)
         self.add_module(point.name, point.load())
+        self.registry.sources[point.name] = _source(point)
+
+    def _add_part(self, entry: Entry, point: importlib.metadata.EntryPoint) -> None:
+        _check_core(point)
+        self.registry.add(entry)
+        self.registry.sources[entry.plugin] = _source(point)
 
     def _discover(self) -> None:
         wanted, refused = _names("GANSEMBLE_PLUGINS"), _names("GANSEMBLE_DISABLE") or set()
@@ -105,7 +113,7 @@ class Plugins:
                     self.registry.disabled[plugin] = "GANSEMBLE_PLUGINS or GANSEMBLE_DISABLE"
                     continue
                 entry = Entry(kind, point.name, point.value, f"from {plugin}", plugin)
-                self._guard(f"{plugin}:{point.name}", partial(self.registry.add, entry))
+                self._guard(f"{plugin}:{point.name}", partial(self._add_part, entry, point))
 
     def _guard(self, name: str, load: Callable[[], None]) -> None:
         try:
@@ -140,6 +148,27 @@ def _entry_points(group: str) -> Iterable[importlib.metadata.EntryPoint]:
     for point in importlib.metadata.entry_points(group=group):
         seen.setdefault((point.name, point.value), point)
     return sorted(seen.values(), key=lambda point: (point.name, point.value))
+
+
+def _source(point: importlib.metadata.EntryPoint) -> Source:
+    return Source(point.dist.name, point.dist.version) if point.dist else Source()
+
+
+def _check_core(point: importlib.metadata.EntryPoint) -> None:
+    """Refuses a plugin whose distribution asks for another version of the toolkit."""
+    if point.dist is None or point.dist.name == "gansemble":
+        return
+    from packaging.requirements import Requirement
+
+    for line in point.dist.requires or ():
+        if not line.replace("_", "-").lower().startswith("gansemble"):
+            continue
+        wanted = Requirement(line)
+        if wanted.name.lower() == "gansemble" and not wanted.specifier.contains(__version__, prereleases=True):
+            raise PluginError(
+                f"{point.dist.name} {point.dist.version} needs gansemble{wanted.specifier}, this is {__version__}; "
+                f"upgrade gansemble, or install another version of {point.dist.name}"
+            )
 
 
 def _others(manager: pluggy.PluginManager, plugin: Any) -> list[Any]:

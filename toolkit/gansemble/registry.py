@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gansemble import calls
 from gansemble.errors import PluginError, near
 
 KINDS = (
@@ -26,6 +27,11 @@ KINDS = (
 #: The entry-point group that takes single parts of a kind without a plugin around them.
 _PLURALS = {"corpus": "corpora", "loss": "losses"}
 GROUPS = {kind: f"gansemble.{_PLURALS.get(kind, kind + 's')}" for kind in KINDS}
+
+_PROTOCOLS = {kind: "".join(word.title() for word in kind.split("_")) for kind in KINDS} | {
+    "loss": "Term",
+    "regulariser": "Term",
+}
 
 #: Names that mean something to the recipe around a part, so no part may take them as a parameter.
 RESERVED = frozenset({"use", "weight"})
@@ -75,18 +81,38 @@ class Entry:
 def _checked(entry: Entry, target: Any) -> Callable[..., Any]:
     if not callable(target):
         raise PluginError(f"{entry.target}: expected a class or function, got {type(target).__name__}")
+    # A class without an __init__ of its own may inherit one that takes anything, such as torch's Module: no parameters.
+    inherited = inspect.isclass(target) and getattr(target.__init__, "__module__", "").startswith("torch.")
     for parameter in inspect.signature(target).parameters.values():
-        if parameter.kind is parameter.VAR_KEYWORD:
+        if parameter.kind is parameter.VAR_KEYWORD and not inherited:
             raise PluginError(
                 f"{entry.target}: takes **{parameter.name}, which hides misspelt keys; name every parameter"
             )
         if parameter.name in RESERVED:
             raise PluginError(f"{entry.target}: parameter {parameter.name!r} is reserved by the recipe; rename it")
+    wrong = calls.fault(entry.kind, target)
+    if wrong:
+        raise PluginError(f"{entry.target}: {wrong}; see interfaces.py, {_PROTOCOLS[entry.kind]}")
     return target
 
 
 def _article(noun: str) -> str:
     return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a plugin came from: its distribution and version, or its file."""
+
+    distribution: str | None = None
+    version: str | None = None
+    file: str | None = None
+
+    def requirement(self) -> str | None:
+        """What gets it again; None for what ships with the toolkit."""
+        if self.distribution == "gansemble":
+            return None
+        return f"{self.distribution}>={self.version}" if self.distribution else f"--plugin {self.file}"
 
 
 @dataclass(frozen=True)
@@ -104,6 +130,7 @@ class Registry:
     def __init__(self) -> None:
         self._entries: list[Entry] = []
         self.broken: dict[str, Broken] = {}
+        self.sources: dict[str, Source] = {}
         self.disabled: dict[str, str] = {}
 
     def add(self, entry: Entry) -> None:
@@ -166,6 +193,12 @@ class Registry:
             )
         if plugin in self.disabled:
             return f"{kind} {plugin}/{name}: plugin {plugin!r} is switched off by {self.disabled[plugin]}"
+        if plugin and plugin not in {entry.plugin for entry in self.entries()}:
+            installed = sorted({entry.plugin for entry in self.entries()})
+            return (
+                f"{kind} {plugin}/{name}: plugin {plugin!r} is not installed{near(plugin, installed) or ';'} install the "
+                f"package that provides it (pip install …), or load its file with --plugin; installed: {', '.join(installed)}"
+            )
         known = [entry.name for entry in self.entries(kind)] + [f"{e.plugin}/{e.name}" for e in self.entries(kind)]
         message = f"no {kind} named {(plugin + '/' + name) if plugin else name!r}{near(name, known)}"
         if not near(name, known):

@@ -87,7 +87,7 @@ class MultiScaleMel:
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
         """Waveform domain; the longest window must fit the segment."""
-        return Contract(domain="waveform", shortest=max(parameters["windows"]))  # type: ignore[call-overload]
+        return Contract(domain="waveform", shortest=max(parameters["windows"]), because={"shortest": "windows"})  # type: ignore[call-overload]
 
 
 class MultiResolutionStft:
@@ -139,7 +139,7 @@ class MultiResolutionStft:
     def contract(parameters: dict[str, object]) -> Contract:
         """Waveform domain; the longest FFT must fit the segment."""
         longest = max(resolution[0] for resolution in parameters["resolutions"])  # type: ignore[attr-defined]
-        return Contract(domain="waveform", shortest=longest)
+        return Contract(domain="waveform", shortest=longest, because={"shortest": "resolutions"})
 
 
 class FeatureMatching:

@@ -1,6 +1,7 @@
 """HiFi-GAN's discriminators (section 2.3)."""
 
 from itertools import pairwise
+from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -69,9 +70,20 @@ class MultiPeriod(nn.Module):
         return tuple(discriminator(x) for discriminator in self.discriminators)
 
     @staticmethod
-    def contract(parameters: dict[str, tuple[int, ...]]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> Contract:
         """Waveforms; returns feature maps; reflect padding needs one period."""
-        return Contract(domain="waveform", gives=frozenset({"features"}), shortest=max(parameters["periods"]))
+        rows = 2 + parameters["kernel"]  # of the unstrided layers, then of each strided one
+        for _ in parameters["channels"]:
+            rows = (rows - 1) * parameters["stride"] + parameters["kernel"]
+        longest = max(parameters["periods"])
+        return Contract(
+            domain="waveform",
+            shape=(1, None),
+            gives=frozenset({"features"}),
+            shortest=longest,
+            receptive_field=(rows - 1) * longest + 1,
+            because={"shortest": "periods", "receptive_field": "periods"},
+        )
 
 
 #: (channels, kernel, stride, groups) of MelGAN's multi-scale discriminator as HiFi-GAN widened it.
@@ -128,6 +140,17 @@ class MultiScale(nn.Module):
         return tuple(verdicts)
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> Contract:
         """Waveforms; returns feature maps."""
-        return Contract(domain="waveform", gives=frozenset({"features"}))
+        seen = 3
+        for _, kernel, stride, _ in reversed(_SCALE_LAYERS):
+            seen = (seen - 1) * stride + kernel
+        for _ in range(parameters["scales"] - 1):
+            seen = (seen - 1) * 2 + 4
+        return Contract(
+            domain="waveform",
+            shape=(1, None),
+            gives=frozenset({"features"}),
+            receptive_field=seen,
+            because={"receptive_field": "scales"},
+        )

@@ -135,4 +135,10 @@ class HifiGan(nn.Module):
                     f"an upsampling kernel must exceed its rate by an even number, got kernel {kernel} for rate {rate}"
                 )
             product *= rate
-        return Contract(reads=frozenset({"mel"}), domain="waveform", upsampling=product)
+        return Contract(
+            reads=frozenset({"mel"}),
+            domain="waveform",
+            shape=(1, None),
+            upsampling=product,
+            because={"upsampling": "upsample_rates"},
+        )

@@ -75,7 +75,8 @@ class Pesq:
         """The rates it works at, when it may not resample."""
         if parameters.get("resample", True):
             return Contract()
-        return Contract(sample_rates=frozenset(PESQ_RATES[parameters.get("mode", "wb")]))
+        rates = frozenset(PESQ_RATES[parameters.get("mode", "wb")])
+        return Contract(sample_rates=rates, because={"sample_rates": "resample"})
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
         """PESQ as ``pesq`` (wide-band) or ``pesq_nb``."""

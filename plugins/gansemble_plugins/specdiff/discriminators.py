@@ -54,7 +54,18 @@ class MultiResolution(nn.Module):
     def contract(parameters: Mapping[str, Any]) -> Contract:
         """Gives features; reflect padding needs a segment longer than the largest (n_fft - hop) / 2."""
         shortest = max(shortest_input(n_fft, hop) for n_fft, hop, _ in parameters["resolutions"])
-        return Contract(domain="waveform", shortest=shortest, gives=frozenset({"features"}))
+        frames = 5  # of the last two layers, then of the strided ones and the first
+        for _ in range(3):
+            frames = (frames - 1) * 2 + 9
+        frames += 8
+        return Contract(
+            domain="waveform",
+            shape=(1, None),
+            shortest=shortest,
+            gives=frozenset({"features"}),
+            receptive_field=max((frames - 1) * hop + width for _, hop, width in parameters["resolutions"]),
+            because={"shortest": "resolutions", "receptive_field": "resolutions"},
+        )
 
     def forward(self, x: Tensor, condition: Condition | None = None) -> tuple[Verdict, ...]:
         """A verdict for each resolution; the condition is not read."""

@@ -84,7 +84,7 @@ class Vocos(nn.Module):
         """Reads a mel spectrogram; makes a hop of samples of each frame, whatever the hop."""
         if parameters["kernel"] % 2 == 0:
             raise ValueError(f"kernel must be odd to keep the number of frames, got {parameters['kernel']}")
-        return Contract(reads=frozenset({"mel"}), domain="waveform")
+        return Contract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None))
 
 
 def _initialise(module: nn.Module) -> None:

@@ -26,6 +26,8 @@ def check(recipes: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
             click.echo(f"{error}\n", err=True)
         else:
             say(f"{path}: ok ({len(recipe.parts())} parts)")
+            for note in recipe.notes:
+                say(f"  note: {note.message}")
     if failed:
         raise GansembleError(
             f"{len(failed)} of {len(recipes)} recipes failed: {', '.join(str(path) for path in failed)}"

@@ -110,12 +110,12 @@ def _paper(module: Any, target: Any) -> str:
 def _contract(target: Any, parameters: Any) -> dict[str, Any]:
     import dataclasses
 
-    from gansemble.audio.spec import AudioSpec
+    from gansemble.recipe.contracts import stand_ins
 
     if not hasattr(target, "contract"):
         return {}
     filled = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
-    contract = target.contract(filled | {"audio": AudioSpec()})
+    contract = target.contract({name: value for name, value in stand_ins().items() if name in parameters} | filled)
     return {k: sorted(v) if isinstance(v, frozenset) else v for k, v in dataclasses.asdict(contract).items() if v}
 
 
@@ -124,12 +124,12 @@ def _size(target: Any, parameters: Any) -> dict[str, int]:
     import torch
     from torch import nn
 
-    from gansemble.audio.spec import AudioSpec
+    from gansemble.recipe.contracts import stand_ins
     from gansemble.synthesis import fold
 
     if not (inspect.isclass(target) and issubclass(target, nn.Module)):
         return {}
-    supplied = {"audio": AudioSpec(), "batch_size": 16, "seed": 0}
+    supplied = stand_ins()
     with torch.device("cpu"):
         network = target(**{name: value for name, value in supplied.items() if name in parameters})
     trained = sum(p.numel() for p in network.parameters())

@@ -12,6 +12,8 @@ from gansemble.errors import PluginError, near
 from gansemble.recipe import types
 from gansemble.recipe.compose import compose
 from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError
+from gansemble.recipe.limits import Finding
+from gansemble.recipe.required import Required
 from gansemble.recipe.sections import (
     SECTIONS,
     Data,
@@ -44,7 +46,7 @@ MANY = {
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
 RATE_KEYS = ("decay", "warmup", "cosine")
 #: Constructor parameters the toolkit fills in when a recipe does not.
-SUPPLIED = ("audio", "batch_size", "seed")
+SUPPLIED = ("audio", "batch_size", "seed", "segment")
 
 
 @dataclass
@@ -62,6 +64,9 @@ class Recipe:
     name: str = ""
     single: dict[str, Part] = field(default_factory=dict)
     many: dict[str, dict[str, Part]] = field(default_factory=dict)
+    plugins: dict[str, str] = field(default_factory=dict)
+    registry: Registry | None = None
+    notes: list[Problem] = field(default_factory=list)
 
     def parts(self) -> list[Part]:
         """Every part, single sections first, in the order of the recipe."""
@@ -72,29 +77,48 @@ class Recipe:
 
     def supplied(self) -> dict[str, Any]:
         """What the toolkit fills into constructor parameters of these names."""
-        return {"audio": self.audio, "batch_size": self.plan.batch_size, "seed": self.plan.seed}
+        plan = self.plan
+        return {"audio": self.audio, "batch_size": plan.batch_size, "seed": plan.seed, "segment": plan.segment}
 
 
 def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
     """Reads, composes, type-checks and contract-checks a recipe.
 
     Raises:
-        RecipeError: with every problem found.
+        RecipeError: with every problem found, each with a change that mends it where one was found.
     """
     from gansemble import plugins
     from gansemble.recipe import contracts
+    from gansemble.recipe.mend import mend
 
-    document = compose(path, overrides)
-    checker = _Checker(document, registry or plugins.registry())
-    recipe = checker.recipe(path)
+    known = registry or plugins.registry()
+    recipe, document, problems = _read(path, overrides, known)
     if recipe is not None:
-        checker.problems += contracts.check(recipe)
+        findings = contracts.examine(recipe)
+        faults = [finding for finding in findings if not finding.advice]
+
+        def attempt(change: Sequence[str]) -> list[Finding]:
+            changed, _, wrong = _read(path, (*overrides, *change), known)
+            if changed is None or wrong:
+                raise RecipeError(wrong)
+            return [finding for finding in contracts.examine(changed) if not finding.advice]
+
+        problems += [
+            contracts.problem(fault, document, "" if problems else mend(fault, faults, attempt)) for fault in faults
+        ]
+        recipe.notes = [contracts.problem(finding, document) for finding in findings if finding.advice]
         if registry is None:
             for found in plugins.load().manager.hook.gansemble_check_recipe(recipe=recipe):
-                checker.problems += [_from_plugin(document, key, message) for key, message in found]
-    if checker.problems or recipe is None:
-        raise RecipeError(checker.problems)
+                problems += [_from_plugin(document, key, message) for key, message in found]
+    if problems or recipe is None:
+        raise RecipeError(problems)
     return recipe
+
+
+def _read(path: Path, overrides: Sequence[str], registry: Registry) -> tuple[Recipe | None, Document, list[Problem]]:
+    document = compose(path, overrides)
+    checker = _Checker(document, registry)
+    return checker.recipe(path), document, checker.problems
 
 
 def default_name(path: Path) -> str:
@@ -113,11 +137,13 @@ class _Checker:
         self.document = document
         self.registry = registry
         self.problems: list[Problem] = []
+        self.required = Required(document, registry)
 
     def recipe(self, path: Path) -> Recipe | None:
         """The recipe, or None when a section could not be read at all."""
         value = self.document.value
-        known = ["name", "audio", *SECTIONS, *SINGLE, *MANY]
+        known = ["name", "plugins", "audio", *SECTIONS, *SINGLE, *MANY]
+        self.problems += self.required.problems
         for key in value:
             if key not in known:
                 hint = near(str(key), known)
@@ -138,7 +164,17 @@ class _Checker:
         if broken or "generator" not in single:
             return None
         name = str(value.get("name") or default_name(path))
-        return Recipe(path, self.document, audio, name=name, single=single, many=many, **sections)  # type: ignore[arg-type]
+        return Recipe(
+            path,
+            self.document,
+            audio,
+            name=name,
+            single=single,
+            many=many,
+            plugins=self.required.given,
+            registry=self.registry,
+            **sections,  # type: ignore[arg-type]
+        )
 
     def section(self, name: str, cls: type) -> Any:
         given = self.document.value.get(name)
@@ -201,7 +237,7 @@ class _Checker:
             types.hints(target)
         except (PluginError, NameError, TypeError) as error:
             use = (*path, "use")
-            self.problems.append(Problem(use, str(error), self.document.mark(use)))
+            self.problems.append(Problem(use, f"{error}{self.required.hint()}", self.document.mark(use)))
             return part
         before = len(self.problems)
         extra = (

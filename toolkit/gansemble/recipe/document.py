@@ -28,6 +28,11 @@ class Mark:
     text: str
     width: int
 
+    @property
+    def place(self) -> str:
+        """``file:line:column``."""
+        return f"{self.file}:{self.line}:{self.column}"
+
     def caret(self) -> str:
         """The source line with the value underlined."""
         number = f"{self.line:5d}"
@@ -37,21 +42,40 @@ class Mark:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a recipe."""
+    """One thing wrong with a recipe.
+
+    Args:
+        path: the value at fault.
+        message: what is wrong with it.
+        mark: where it stands.
+        note: a line about what was expected.
+        other: the value it does not agree with, as a sentence.
+        other_mark: where that stands; None when it is a default.
+        mend: a change that makes it right.
+    """
 
     path: KeyPath
     message: str
     mark: Mark | None = None
     note: str = ""
+    other: str = ""
+    other_mark: Mark | None = None
+    mend: str = ""
 
     def __str__(self) -> str:
-        where = f"{self.mark.file}:{self.mark.line}:{self.mark.column}: " if self.mark else ""
+        where = f"{self.mark.place}: " if self.mark else ""
         name = f"{dotted(self.path)}: " if self.path else ""
         lines = [f"{where}{name}{self.message}"]
         if self.note:
             lines.append(f"      ({self.note})")
         if self.mark:
             lines.append(self.mark.caret())
+        if self.other:
+            lines.append(f"  {self.other_mark.place}: {self.other}" if self.other_mark else f"  {self.other}")
+            if self.other_mark:
+                lines.append(self.other_mark.caret())
+        if self.mend:
+            lines.append(f"  mend: {self.mend}")
         return "\n".join(lines)
 
 

@@ -16,7 +16,10 @@ from gansemble.recipe.sections import SECTIONS, Part
 
 def fill(recipe: Recipe) -> dict[str, Any]:
     """The whole recipe as plain values, sections in a fixed order."""
-    result: dict[str, Any] = {"name": recipe.name, "audio": recipe.audio.as_dict()}
+    result: dict[str, Any] = {"name": recipe.name}
+    if needed := needed_plugins(recipe):
+        result["plugins"] = needed
+    result["audio"] = recipe.audio.as_dict()
     for name in SINGLE:
         result[name] = part(recipe.single[name]) if name in recipe.single else None
     for name in MANY:
@@ -24,6 +27,18 @@ def fill(recipe: Recipe) -> dict[str, Any]:
     for name in SECTIONS:
         result[name] = plain(dataclasses.asdict(getattr(recipe, name)))
     return result
+
+
+def needed_plugins(recipe: Recipe) -> dict[str, str]:
+    """What gets each plugin of the recipe's parts that does not ship with the toolkit."""
+    sources = recipe.registry.sources if recipe.registry else {}
+    found = dict(recipe.plugins)
+    for part in recipe.parts():
+        source = sources.get(part.entry.plugin) if part.entry else None
+        requirement = source.requirement() if source else None
+        if requirement is not None:
+            found.setdefault(part.entry.plugin, requirement)
+    return found
 
 
 def part(value: Part) -> dict[str, Any]:

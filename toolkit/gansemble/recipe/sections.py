@@ -190,6 +190,7 @@ BENIGN = frozenset(
         "evaluation",
         "metrics",
         "name",
+        "plugins",
         "plan.on_nan",
     }
 )

@@ -1,0 +1,49 @@
+"""How the toolkit calls a part of each kind; a part that cannot be called so is refused before a recipe is built."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+#: kind -> method -> arguments, given by position. ``()`` stands for calling the part itself.
+CALLS: dict[str, dict[str, tuple[str, ...]]] = {
+    "generator": {"()": ("condition",)},
+    "discriminator": {"()": ("x", "condition")},
+    "noise_injector": {"()": ("real", "fake", "batch")},
+    "loss": {"()": ("step", "turn")},
+    "regulariser": {"()": ("step", "turn")},
+    "objective": {"discriminator": ("real_score", "fake_score"), "generator": ("fake_score",)},
+    "representation": {"encode": ("audio",), "decode": ("x",)},
+    "metric": {"score": ("estimate", "reference", "sample_rate")},
+    "corpus": {"fetch": ("folder",), "scan": ("folder",), "mini": ("folder",)},
+    "optimiser": {},
+}
+
+
+def fault(kind: str, target: Any) -> str | None:
+    """What is wrong with a class's methods, or None; functions that return parts are left to the conformance kit."""
+    if not inspect.isclass(target):
+        return None
+    for name, arguments in CALLS[kind].items():
+        method = _method(target, name)
+        shown = f"{name}({', '.join(arguments)})" if name != "()" else f"({', '.join(arguments)})"
+        if method is None:
+            return f"has no method {shown}" if name != "()" else f"cannot be called; a {kind} is called with {shown}"
+        try:
+            inspect.signature(method).bind(None, *arguments)
+        except TypeError:
+            own = [parameter for parameter in inspect.signature(method).parameters if parameter != "self"]
+            called = "" if name == "()" else f" {name}"
+            return f"its {method.__name__} takes ({', '.join(own)}), but a {kind}'s{called} is called with {shown}"
+    return None
+
+
+def _method(target: type, name: str) -> Any:
+    names = (name,) if name != "()" else ("forward", "__call__")
+    for each in names:
+        for base in target.__mro__:
+            # torch's Module has a forward of its own that only says that there is none.
+            if each in vars(base) and base is not object and not base.__module__.startswith("torch."):
+                found = vars(base)[each]
+                return found.__func__ if isinstance(found, staticmethod | classmethod) else found
+    return None

@@ -1,0 +1,74 @@
+"""The plugins a recipe says it needs: ``plugins: {acme: "gansemble-acme>=0.2"}``, and how to get those that are missing."""
+
+from __future__ import annotations
+
+import shlex
+
+from gansemble.recipe import types
+from gansemble.recipe.document import Document, Problem
+from gansemble.registry import Registry
+
+
+class Required:
+    """A recipe's ``plugins`` section against what is installed.
+
+    A value is what ``pip install`` takes, whose version is checked; other text is shown as it is.
+
+    Args:
+        document: the recipe.
+        registry: what is installed.
+    """
+
+    def __init__(self, document: Document, registry: Registry) -> None:
+        self.problems: list[Problem] = []
+        self.missing: dict[str, str] = {}
+        section = document.value.get("plugins") or {}
+        self.given: dict[str, str] = types.check_value(section, dict[str, str], ("plugins",), document, self.problems)
+        if self.problems:
+            self.given = {}
+        installed = {entry.plugin for entry in registry.entries()}
+        for name, requirement in self.given.items():
+            path = ("plugins", name)
+            if name in registry.broken:
+                error = registry.broken[name].error
+                text = f"plugin {name!r} is installed but could not be loaded ({error}); see `gansemble plugins doctor`"
+                self.problems.append(Problem(path, text, document.mark(path)))
+            elif name in registry.disabled:
+                text = f"plugin {name!r} is switched off by {registry.disabled[name]}"
+                self.problems.append(Problem(path, text, document.mark(path)))
+            elif name not in installed:
+                self.missing[name] = way(requirement)
+                text = f"plugin {name!r} is not installed; get it with: {way(requirement)}"
+                self.problems.append(Problem(path, text, document.mark(path)))
+            else:
+                source = registry.sources.get(name)
+                wrong = _mismatch(requirement, source.version if source else None)
+                if wrong:
+                    text = f"plugin {name!r}: {wrong}; get another with: {way(requirement)}"
+                    self.problems.append(Problem(path, text, document.mark(path)))
+
+    def hint(self) -> str:
+        """What to add to the message about a part that is not found."""
+        ways = [f"{name!r} ({how})" for name, how in self.missing.items()]
+        return f"; it may come with the missing plugin {' or '.join(ways)}" if ways else ""
+
+
+def way(requirement: str) -> str:
+    """A command that gets a plugin, or the recipe's own words."""
+    return f"pip install {shlex.quote(requirement)}" if _specifier(requirement) is not None else requirement
+
+
+def _specifier(requirement: str):  # type: ignore[no-untyped-def]
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(requirement).specifier
+    except InvalidRequirement:
+        return None
+
+
+def _mismatch(requirement: str, version: str | None) -> str:
+    wanted = _specifier(requirement)
+    if wanted is None or version is None or wanted.contains(version, prereleases=True):
+        return ""
+    return f"the recipe needs {requirement}, installed is {version}"
