@@ -1,1 +1,22 @@
-"""The conformance kit: fixtures and contracts any plugin's tests can use."""
+"""The conformance kit: what every part of a kind must do, for any plugin's tests.
+
+The whole test file of a plugin is::
+
+    from gansemble.testing import for_plugin
+
+    test_conformance = for_plugin("my_plugin")
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def for_plugin(name: str) -> Any:
+    """A pytest function that holds every part of an installed plugin to its kind's promises, one test for each.
+
+    Where the plugin is not installed or cannot be loaded, it is one test that fails and says why.
+    """
+    from gansemble.testing.conformance import test_function
+
+    return test_function(name)

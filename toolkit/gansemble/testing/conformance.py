@@ -1,0 +1,207 @@
+"""Which promises each kind makes, and running them over a plugin's parts."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from gansemble.errors import PluginError, near
+from gansemble.registry import Entry, Registry
+from gansemble.testing import data, networks, terms
+from gansemble.testing.subject import Fault, Subject, demand
+
+Check = Callable[[Subject], None]
+
+
+def constructor_can_be_checked(subject: Subject) -> None:
+    """Every constructor parameter is annotated, given by keyword, and documented in the class' Args."""
+    bare = [name for name in subject.signature if name not in subject.hints]
+    demand(not bare, f"annotate {', '.join(bare)}, so that recipes can be checked")
+    positional = [
+        name
+        for name, p in subject.signature.items()
+        if p.kind is not p.KEYWORD_ONLY and subject.entry.kind != "optimiser"
+    ]
+    demand(
+        not positional or not inspect.isclass(subject.target),
+        f"make {', '.join(positional)} keyword-only: write * before them",
+    )
+    demand(
+        bool(inspect.getdoc(subject.target)),
+        "write a docstring: what it computes, units, shapes, the paper and equation",
+    )
+
+
+def contract_is_sound(subject: Subject) -> None:
+    """Its contract holds for defaults and for the example, and ``because`` names fields and parameters."""
+    fields = set(subject.contract.__dataclass_fields__)
+    for field, parameter in subject.contract.because.items():
+        demand(field in fields, f"its contract's because names {field!r}, which is no field of a contract")
+        demand(parameter in subject.signature, f"its contract's because names {parameter!r}, which is no parameter")
+
+
+def is_built_the_same_from_one_seed(subject: Subject) -> None:
+    """Built twice from one seed it is the same: initial weights come from torch's generator."""
+    if subject.entry.kind == "optimiser":
+        return
+    ours, theirs = subject.make(3), subject.make(3)
+    if not hasattr(ours, "state_dict"):
+        return
+    mine, other = ours.state_dict(), theirs.state_dict()
+    tensors = [name for name, value in mine.items() if isinstance(value, torch.Tensor)]
+    same = mine.keys() == other.keys() and all(torch.equal(mine[name], other[name]) for name in tensors)
+    demand(same, "built twice from one seed it differs; draw initial weights from torch's generator")
+
+
+def two_processes_agree(subject: Subject) -> None:
+    """Two processes with half a batch each end with the same gradients and running statistics."""
+    fault = _together(_key(subject.entry)).get(f"{subject.entry.kind} {subject.entry.plugin}/{subject.entry.name}")
+    demand(not fault, fault or "")
+
+
+_siblings: dict[Any, Sequence[Entry]] = {}
+
+
+def _key(entry: Entry) -> str:
+    """All networks of a plugin run in one pair of processes."""
+    key = f"{entry.plugin}"
+    known = _siblings.get(key)
+    if known is None or entry not in known:
+        key = f"{entry.plugin}/{entry.kind}/{entry.name}"
+        _siblings[key] = [entry]
+    return key
+
+
+@functools.lru_cache(maxsize=64)
+def _together(key: str) -> dict[str, str]:
+    from gansemble.testing.processes import agree
+
+    return agree([entry for entry in _siblings[key] if entry.kind in ("generator", "discriminator")])
+
+
+EVERY: tuple[Check, ...] = (constructor_can_be_checked, contract_is_sound, is_built_the_same_from_one_seed)
+CHECKS: dict[str, tuple[Check, ...]] = {
+    "generator": (*EVERY, *networks.GENERATOR, two_processes_agree),
+    "discriminator": (*EVERY, *networks.DISCRIMINATOR, two_processes_agree),
+    "noise_injector": (*EVERY, *terms.INJECTOR),
+    "regulariser": (*EVERY, *terms.TERM),
+    "metric": (*EVERY, *data.METRIC),
+    "objective": (*EVERY, *terms.OBJECTIVE),
+    "loss": (*EVERY, *terms.TERM),
+    "representation": (*EVERY, *data.REPRESENTATION),
+    "corpus": (*EVERY, *data.CORPUS),
+    "optimiser": (*EVERY, *data.OPTIMISER),
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check said of one part; ``fault`` is None when the promise is kept."""
+
+    entry: Entry
+    check: Check
+    fault: str | None
+
+    @property
+    def name(self) -> str:
+        """The check's name."""
+        return self.check.__name__
+
+
+def hold(entry: Entry, check: Check) -> None:
+    """Runs one check.
+
+    Raises:
+        Fault: if the promise is not kept; another error of the part is a fault too, with its place.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            check(Subject(entry))
+    except Fault:
+        raise
+    except Exception as error:
+        raise Fault(f"{type(error).__name__}: {error}{_place(error, entry)}") from error
+
+
+def _place(error: BaseException, entry: Entry) -> str:
+    """The last line of the part's own package that the error came through."""
+    import traceback
+
+    package = entry.target.partition(":")[0].partition(".")[0]
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if package in f.filename]
+    return f" ({frames[-1].filename}:{frames[-1].lineno})" if frames else ""
+
+
+def examine(entries: Sequence[Entry]) -> Iterator[Result]:
+    """Runs every check of every part, one after the other."""
+    note(entries)
+    for entry in entries:
+        for check in CHECKS[entry.kind]:
+            try:
+                hold(entry, check)
+            except Fault as fault:
+                yield Result(entry, check, str(fault))
+            else:
+                yield Result(entry, check, None)
+
+
+def note(entries: Sequence[Entry]) -> None:
+    """Lets the networks of each plugin share one pair of processes."""
+    for plugin in {entry.plugin for entry in entries}:
+        _siblings[plugin] = [entry for entry in entries if entry.plugin == plugin]
+    _together.cache_clear()
+
+
+def find(name: str, registry: Registry) -> list[Entry]:
+    """The parts of a plugin, or those called ``plugin/part`` or ``part``.
+
+    Raises:
+        PluginError: if there is none, or the plugin could not be loaded.
+    """
+    if name in registry.broken:
+        raise PluginError(f"plugin {name!r} could not be loaded:\n{registry.broken[name].traceback}")
+    plugin, _, part = name.rpartition("/")
+    entries = [e for e in registry.entries() if name == e.plugin or (e.name == part and plugin in ("", e.plugin))]
+    if not entries:
+        known = sorted({entry.plugin for entry in registry.entries()})
+        raise PluginError(f"no plugin or part named {name!r}{near(name, known)}; plugins: {', '.join(known)}")
+    return entries
+
+
+def test_function(name: str) -> Any:
+    """See :func:`gansemble.testing.for_plugin`."""
+    import pytest
+
+    from gansemble import plugins
+
+    try:
+        entries = find(name, plugins.registry())
+    except PluginError as error:
+        message = str(error)
+
+        def test_plugin_is_installed() -> None:
+            raise AssertionError(message)
+
+        return test_plugin_is_installed
+    note(entries)
+    cases = [
+        pytest.param(entry, check, id=f"{entry.kind}-{entry.name}-{check.__name__}")
+        for entry in entries
+        for check in CHECKS[entry.kind]
+    ]
+
+    @pytest.mark.parametrize(("entry", "check"), cases)
+    def test_conformance(entry: Entry, check: Check) -> None:
+        hold(entry, check)
+
+    return test_conformance
+
+
+test_function.__test__ = False  # type: ignore[attr-defined]  # a maker of tests, not one

@@ -1,0 +1,369 @@
+"""What every generator and discriminator must do."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gansemble.interfaces import Condition, Verdict, as_verdicts
+from gansemble.testing.subject import Fault, Subject, demand
+from gansemble.training.build import Critics
+
+Call = Callable[[nn.Module], tuple[Tensor, ...]]
+#: A receptive field longer than this is believed [samples].
+LONGEST = 400_000
+
+
+def generates(subject: Subject, condition: Condition | None = None) -> Call:
+    """Calls a generator."""
+    told = condition or subject.condition()
+    return lambda network: (network(told),)
+
+
+def judges(subject: Subject, x: Tensor | None = None) -> Call:
+    """Calls a discriminator: its scores, then its features and logits."""
+    heard = subject.x() if x is None else x
+    told = subject.told(heard.shape[0])
+
+    def call(network: nn.Module) -> tuple[Tensor, ...]:
+        verdicts = as_verdicts(network(heard, told))
+        scores = tuple(verdict.score for verdict in verdicts)
+        logits = tuple(verdict.logits for verdict in verdicts if verdict.logits is not None)
+        return (*scores, *(feature for verdict in verdicts for feature in verdict.features), *logits)
+
+    return call
+
+
+def call_of(subject: Subject) -> Call:
+    """The call of the part's kind."""
+    return generates(subject) if subject.entry.kind == "generator" else judges(subject)
+
+
+def total(tensors: Sequence[Tensor]) -> Tensor:
+    """A scalar that depends on all of them."""
+    return torch.stack([tensor.float().square().mean() for tensor in tensors]).sum()
+
+
+def is_a_network(subject: Subject) -> None:
+    """It is a torch module with something to learn."""
+    network = subject.make()
+    demand(isinstance(network, nn.Module), f"expected a torch.nn.Module, got {type(network).__name__}")
+    demand(any(True for _ in network.parameters()), "it has no parameters: nothing can be learnt")
+
+
+def keeps_dtype_device_and_finiteness(subject: Subject) -> None:
+    """float32 in, float32 out, on the same device, all finite; one item alone too."""
+    network = subject.make()
+    for made in call_of(subject)(network):
+        demand(made.dtype == torch.float32, f"expected float32 of float32 inputs, got {made.dtype}")
+        demand(made.device.type == "cpu", f"expected the inputs' device cpu, got {made.device}")
+        demand(bool(torch.isfinite(made).all()), "its output is not finite")
+    if subject.entry.kind == "generator":
+        generates(subject, subject.condition(1))(network.eval())
+    else:
+        judges(subject, subject.x(1))(network.eval())
+
+
+def teaches_every_parameter(subject: Subject) -> None:
+    """Every parameter gets a finite gradient; one that gets none stops training on several processes."""
+    network = subject.make().train()
+    total(call_of(subject)(network)).backward()
+    _demand_gradients(network)
+
+
+def _demand_gradients(network: nn.Module) -> None:
+    learning = [(name, p.grad) for name, p in network.named_parameters() if p.requires_grad]
+    without = [name for name, grad in learning if grad is None]
+    demand(not without, f"no gradient reaches {', '.join(without[:5])}")
+    broken = [name for name, grad in learning if grad is not None and not torch.isfinite(grad).all()]
+    demand(not broken, f"the gradient of {', '.join(broken[:5])} is not finite")
+
+
+def leaves_its_inputs_alone(subject: Subject) -> None:
+    """What it is given is not written to."""
+    network = subject.make()
+    if subject.entry.kind == "generator":
+        told = subject.condition()
+        given = [value for value in (told.latent, told.label, told.signal) if value is not None]
+        call = generates(subject, told)
+    else:
+        heard = subject.x()
+        given, call = [heard], judges(subject, heard)
+    before = [value.clone() for value in given]
+    call(network)
+    same = all(torch.equal(value, old) for value, old in zip(given, before, strict=True))
+    demand(same, "it writes into its inputs; use x = x + y, not x += y, on what it was given")
+
+
+def repeats_itself(subject: Subject) -> None:
+    """The same inputs give the same output: in eval always, in training under the same seed."""
+    network, call = subject.make().eval(), call_of(subject)
+    with torch.no_grad():
+        same = _equal(call(network), call(network))
+    demand(same, "two calls in eval differ; a draw, a dropout or a running statistic is on that should be off")
+    first, second = subject.make().train(), subject.make().train()
+    made = []
+    for network in (first, second):
+        torch.manual_seed(11)
+        made.append(call(network))
+    demand(_equal(*made), "two networks of one seed differ; it draws from something torch.manual_seed does not set")
+
+
+def _equal(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
+    return len(ours) == len(theirs) and all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def keeps_its_state(subject: Subject) -> None:
+    """A state dict, loaded into another network, gives the same outputs; so does a deep copy, which averages need."""
+    call = call_of(subject)
+    network, other = subject.make(0), subject.make(1)
+    call(network.train())  # so that running statistics have moved
+    with torch.no_grad():
+        expected = call(network.eval())
+        other.load_state_dict(network.state_dict())
+        restored = call(other.eval())
+        demand(
+            _equal(expected, restored),
+            "a network restored from its state dict differs; register what it needs as buffers",
+        )
+        try:
+            twin = copy.deepcopy(network)
+        except Exception as error:
+            raise Fault(f"it cannot be copied, which the average of weights needs ({error})") from error
+        demand(_equal(expected, call(twin.eval())), "a deep copy differs")
+
+
+def knows_training_from_eval(subject: Subject) -> None:
+    """Calling it leaves its mode alone, and in eval its running statistics too."""
+    network, call = subject.make(), call_of(subject)
+    for mode in (True, False):
+        network.train(mode)
+        before = {name: value.clone() for name, value in network.state_dict().items()}
+        call(network)
+        modes = {module.training for module in network.modules()}
+        demand(modes == {mode}, "calling it changes the mode it is in")
+        if not mode:
+            moved = [n for n, value in network.state_dict().items() if not torch.equal(value, before[n])]
+            demand(not moved, f"a call in eval changes {', '.join(moved[:3])}")
+
+
+def survives_autocast(subject: Subject) -> None:
+    """Under bfloat16 autocast its outputs and gradients are finite."""
+    network = subject.make().train()
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            made = call_of(subject)(network)
+    except (RuntimeError, TypeError) as error:
+        raise Fault(f"it fails under bfloat16 autocast ({str(error).splitlines()[0]})") from error
+    demand(all(bool(torch.isfinite(each).all()) for each in made), "its output under bfloat16 autocast is not finite")
+    total(made).backward()
+    _demand_gradients(network)
+
+
+def makes_what_its_contract_says(subject: Subject) -> None:
+    """The shape of what it makes: a hop of samples of each frame, or the contract's own shape."""
+    contract, made = subject.contract, subject.make()(subject.condition())
+    demand(isinstance(made, Tensor), f"expected a Tensor, got {type(made).__name__}")
+    wanted: tuple[int | None, ...] = contract.shape or ((1, None) if subject.waveform else ())
+    if subject.waveform and wanted and wanted[-1] is None:
+        wanted = (*wanted[:-1], subject.segment)
+    if not wanted:
+        demand(made.shape[0] == 2, f"expected the batch's 2 items first, got {tuple(made.shape)}")
+        return
+    fits = len(made.shape) == len(wanted) + 1 and made.shape[0] == 2
+    fits = fits and all(size in (None, have) for size, have in zip(wanted, made.shape[1:], strict=True))
+    shown = ", ".join("any" if size is None else str(size) for size in wanted)
+    demand(fits, f"expected [2, {shown}], got {list(made.shape)}")
+
+
+def makes_any_length(subject: Subject) -> None:
+    """A generator that reads a spectrogram makes its upsampling of any number of frames."""
+    if subject.contract.reads is None or "mel" not in subject.contract.reads:
+        return
+    network, up = subject.make().eval(), subject.contract.upsampling or subject.spec.hop
+    for frames in (1, 2, 7, 33):
+        signal = torch.randn(1, subject.spec.mels, frames, generator=torch.Generator().manual_seed(0)) - 5
+        with torch.no_grad():
+            made = network(Condition(signal=signal))
+        demand(
+            made.shape == (1, 1, frames * up),
+            f"{frames} frames at {up} samples each should make [1, 1, {frames * up}], got {list(made.shape)}",
+        )
+
+
+def reaches_as_far_as_it_says(subject: Subject) -> None:
+    """``context_frames`` is the one-sided receptive field, so that long files can be made in chunks."""
+    if subject.contract.reads is None or "mel" not in subject.contract.reads:
+        return
+    network = subject.make().eval()
+    demand(
+        hasattr(network, "context_frames"),
+        "it reads a spectrogram and has no context_frames: its one-sided receptive field [frames], or None",
+    )
+    context = network.context_frames
+    if context is None or context > 1000:
+        return
+    demand(isinstance(context, int) and context >= 0, f"context_frames must be a whole number or None, got {context!r}")
+    frames = 2 * context + 40
+    signal = torch.randn(1, subject.spec.mels, frames, generator=torch.Generator().manual_seed(0)) - 5
+    other = signal.clone()
+    middle = frames // 2
+    other[:, :, middle] += 3.0
+    with torch.no_grad():
+        whole = network(Condition(signal=signal))
+        changed = (whole - network(Condition(signal=other))).abs().amax(dim=(0, 1))
+    hop = whole.shape[-1] // frames
+    moved = (changed > 1e-6 * changed.max()).nonzero().flatten()
+    demand(len(moved) > 0, "a change of a frame changes nothing")
+    reach = max(middle - int(moved.min()) // hop, int(moved.max()) // hop - middle)
+    demand(reach <= context, f"context_frames says {context}, but a frame changes samples {reach} frames away")
+
+
+def takes_silence_and_full_scale(subject: Subject) -> None:
+    """Digital silence and a full-scale square wave give finite outputs and gradients."""
+    time = torch.arange(subject.segment)
+    square = torch.sign(torch.sin(2 * torch.pi * 100 * time / subject.spec.sample_rate) + 1e-9)
+    for name, sound, latent in (
+        ("silence", torch.zeros(2, 1, subject.segment), 0.0),
+        ("full scale", square.expand(2, 1, -1), 1.0),
+    ):
+        network = subject.make().train()
+        if subject.entry.kind == "generator":
+            made = generates(subject, subject.condition(2, sound, latent))(network)
+        else:
+            heard = sound if subject.waveform else torch.full_like(subject.x(), latent)
+            heard = heard.expand_as(subject.x()).clone().requires_grad_()
+            made = judges(subject, heard)(network)
+        demand(all(bool(torch.isfinite(each).all()) for each in made), f"its output of {name} is not finite")
+        total(made).backward()
+        try:
+            _demand_gradients(network)
+        except Fault as fault:
+            raise Fault(f"of {name}: {fault}") from fault
+        if subject.entry.kind == "discriminator":
+            demand(
+                heard.grad is not None and bool(torch.isfinite(heard.grad).all()),
+                f"the gradient to {name} is not finite",
+            )
+
+
+def answers_with_verdicts(subject: Subject) -> None:
+    """Verdicts of scores [B, N], with the features and logits its contract promises."""
+    answer = subject.make()(subject.x(), subject.told())
+    if not isinstance(answer, Verdict | list | tuple):
+        raise Fault(f"expected a Verdict, or one for each sub-discriminator, got {type(answer).__name__}")
+    try:
+        verdicts = as_verdicts(answer)
+    except TypeError as error:
+        raise Fault(str(error)) from error
+    for verdict in verdicts:
+        demand(verdict.score.shape[0] == 2, f"a score must be [B, N] with B = 2, got {list(verdict.score.shape)}")
+        demand(verdict.score.shape[1] > 0, "a score has no opinion, N = 0")
+        if verdict.logits is not None:
+            classes = subject.contract.classes or verdict.logits.shape[-1]
+            wanted = (2, classes)
+            demand(tuple(verdict.logits.shape) == wanted, f"logits must be {wanted}, got {tuple(verdict.logits.shape)}")
+    has = all(len(verdict.features) > 0 for verdict in verdicts)
+    promised = "features" in subject.contract.gives
+    demand(has or not promised, 'its contract gives "features", but its verdicts have none')
+    demand(
+        promised or not has,
+        'its verdicts have features, but its contract does not give "features"; losses cannot find them',
+    )
+    wrong = [list(f.shape) for verdict in verdicts for f in verdict.features if f.shape[0] != 2]
+    demand(not wrong, f"features must be [B, ...] with B = 2, got {wrong[:3]}")
+
+
+def passes_gradients_to_what_it_hears(subject: Subject) -> None:
+    """The generator learns through it: a finite gradient that is not zero reaches its input."""
+    heard = subject.x().requires_grad_()
+    verdicts = as_verdicts(subject.make()(heard, subject.told()))
+    torch.stack([verdict.score.mean() for verdict in verdicts]).sum().backward()
+    demand(heard.grad is not None, "no gradient of the score reaches its input")
+    assert heard.grad is not None
+    demand(bool(torch.isfinite(heard.grad).all()), "the gradient of the score to its input is not finite")
+    demand(bool(heard.grad.abs().sum() > 0), "the gradient of the score to its input is zero")
+
+
+def keeps_its_word_on_items_apart(subject: Subject) -> None:
+    """``items_apart = True`` promises that an item's verdict does not depend on the batch's other items."""
+    network = subject.make().eval()
+    if not getattr(network, "items_apart", False):
+        return
+    critics = Critics({"one": network})
+    real, told = subject.x(), subject.told()
+    fake = real.flip(-1)
+    with torch.no_grad():
+        together = critics((real, told), (fake, told))
+        apart = (*critics((real, told)), *critics((fake, told)))
+    for ours, theirs in zip(together, apart, strict=True):
+        for a, b in zip(ours["one"], theirs["one"], strict=True):
+            close = torch.allclose(a.score, b.score, rtol=1e-4, atol=1e-5)
+            close = close and all(
+                torch.allclose(x, y, rtol=1e-4, atol=1e-5) for x, y in zip(a.features, b.features, strict=True)
+            )
+            demand(close, "it says items_apart, but real and fake in one batch get other verdicts than apart")
+
+
+def sees_as_much_as_it_says(subject: Subject) -> None:
+    """The declared receptive field covers the measured one, and is not more than half as large again."""
+    declared = subject.contract.receptive_field
+    if declared is None or not subject.waveform or declared > LONGEST:
+        return
+    network = subject.make().eval()
+    for parameter in network.parameters():
+        parameter.requires_grad_(False)
+    length = -(-3 * declared // subject.spec.hop) * subject.spec.hop
+    heard = subject.x(1, length).requires_grad_()
+    seen = 0
+    for verdict in as_verdicts(network(heard, Condition())):
+        places = torch.randint(verdict.score.shape[1], (24,), generator=torch.Generator().manual_seed(0))
+        for place in places.tolist():
+            (gradient,) = torch.autograd.grad(verdict.score[0, place], heard, retain_graph=True)
+            touched = gradient.abs().amax(dim=(0, 1)).nonzero().flatten()
+            if len(touched):
+                seen = max(seen, int(touched[-1] - touched[0]) + 1)
+    demand(seen <= declared, f"its contract says a score sees {declared} samples, measured {seen}")
+    demand(declared <= 1.5 * seen + 64, f"its contract says a score sees {declared} samples, measured only {seen}")
+
+
+def works_at_its_shortest(subject: Subject) -> None:
+    """It works at the shortest segment its contract allows."""
+    shortest = subject.contract.shortest
+    if shortest is None or not subject.waveform:
+        return
+    length = -(-shortest // (subject.contract.granularity or 1)) * (subject.contract.granularity or 1)
+    network = subject.make().eval()
+    try:
+        if subject.entry.kind == "discriminator":
+            made = judges(subject, subject.x(2, length))(network)
+        else:
+            return
+    except (RuntimeError, ValueError) as error:
+        raise Fault(f"its contract says {shortest} samples are enough, but {length} fail: {error}") from error
+    demand(all(bool(torch.isfinite(each).all()) for each in made), f"its output of {length} samples is not finite")
+
+
+COMMON = (
+    is_a_network,
+    keeps_dtype_device_and_finiteness,
+    teaches_every_parameter,
+    leaves_its_inputs_alone,
+    repeats_itself,
+    keeps_its_state,
+    knows_training_from_eval,
+    survives_autocast,
+    takes_silence_and_full_scale,
+)
+GENERATOR = (*COMMON, makes_what_its_contract_says, makes_any_length, reaches_as_far_as_it_says)
+DISCRIMINATOR = (
+    *COMMON,
+    answers_with_verdicts,
+    passes_gradients_to_what_it_hears,
+    keeps_its_word_on_items_apart,
+    sees_as_much_as_it_says,
+    works_at_its_shortest,
+)

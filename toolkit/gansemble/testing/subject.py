@@ -1,0 +1,189 @@
+"""The part under test: built from its registered example, with inputs that fit its contract."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gansemble.audio.features import log_mel
+from gansemble.audio.spec import AudioSpec
+from gansemble.interfaces import Batch, Condition, Contract, Step, Turn, Verdict
+from gansemble.random import Draws
+from gansemble.recipe import types
+from gansemble.registry import Entry
+from gansemble.training.build import Critics
+
+SEGMENT = 8192
+
+
+class Fault(AssertionError):
+    """A promise that a part does not keep: what was expected, what came, and what to look at."""
+
+
+def demand(condition: bool, message: str) -> None:
+    """Raises a Fault with ``message`` unless ``condition``."""
+    if not condition:
+        raise Fault(message)
+
+
+class Subject:
+    """A registered part with everything needed to call it.
+
+    The example may set the scene with ``audio`` (an audio section) and ``segment``; its other keys are constructor
+    arguments, read as a recipe's are.
+
+    Args:
+        entry: the registered part.
+
+    Raises:
+        Fault: if the part cannot be built from its example.
+    """
+
+    def __init__(self, entry: Entry) -> None:
+        self.entry = entry
+        self.target = entry.load()
+        example = dict(entry.example)
+        self.spec = AudioSpec(**example.pop("audio", {}))
+        self.signature, self.hints = types.signature(self.target), types.hints(self.target)
+        unknown = [name for name in example if name not in self.signature and name != "segment"]
+        demand(not unknown, f"its example names {', '.join(unknown)}, which its constructor does not take")
+        segment = example.get("segment", SEGMENT)
+        if "segment" not in self.signature:
+            example.pop("segment", None)
+        self.example = {name: types.convert(value, self.hints.get(name, Any)) for name, value in example.items()}
+        self.segment = segment
+        self.contract = self._contract()
+        if "segment" not in entry.example:
+            unit = math.lcm(self.spec.hop, self.contract.granularity or 1)
+            self.segment = -(-max(segment, self.contract.shortest or 0) // unit) * unit
+
+    def arguments(self) -> dict[str, Any]:
+        """Constructor arguments: the example, and what the toolkit supplies."""
+        supplied = {"audio": self.spec, "batch_size": 2, "seed": 0, "segment": self.segment}
+        return {name: value for name, value in supplied.items() if name in self.signature} | self.example
+
+    def make(self, seed: int = 0) -> Any:
+        """The part, its weights drawn from ``seed``."""
+        torch.manual_seed(seed)
+        return self.target(**self.arguments())
+
+    def _contract(self) -> Contract:
+        declare = getattr(self.target, "contract", None)
+        if declare is None:
+            return Contract()
+        defaults = {n: p.default for n, p in self.signature.items() if p.default is not p.empty}
+        contract = declare(defaults | self.arguments())
+        demand(isinstance(contract, Contract), f"its contract returns {type(contract).__name__}, expected Contract")
+        return contract
+
+    @property
+    def waveform(self) -> bool:
+        """Whether the part works on samples."""
+        return self.contract.domain in (None, "waveform")
+
+    def audio(self, batch: int = 2, length: int | None = None) -> Tensor:
+        """Harmonic tones with a little noise [B, 1, T], within ±1, no two items alike."""
+        length = length or self.segment
+        time = torch.arange(length) / self.spec.sample_rate
+        pitches = [110.0 * 1.31**index for index in range(batch)]
+        tones = torch.stack([sum(torch.sin(2 * torch.pi * f * k * time) / k for k in range(1, 9)) for f in pitches])  # type: ignore[arg-type,misc]
+        noise = torch.randn(batch, length, generator=torch.Generator().manual_seed(1))
+        return (0.1 * tones + 0.003 * noise)[:, None]
+
+    def x(self, batch: int = 2, length: int | None = None) -> Tensor:
+        """A signal in the part's domain [B, ...]."""
+        if self.waveform:
+            sound = self.audio(batch, length)
+            channels = (self.contract.shape or (1,))[0] or 1
+            return sound.expand(batch, channels, -1).contiguous()
+        sizes = [64 if size is None else size for size in self.contract.shape or (1, 64, 64)]
+        drawn = torch.randn(batch, *sizes, generator=torch.Generator().manual_seed(2))
+        return torch.tanh(drawn * torch.linspace(0.5, 1.5, batch).view(-1, *[1] * len(sizes)))
+
+    def labels(self, batch: int = 2) -> Tensor:
+        """Class or pitch indices [B]."""
+        pitches = self.contract.pitches
+        count = self.contract.classes or (pitches[1] - pitches[0] + 1 if pitches else 2)
+        return torch.arange(batch) % count
+
+    def condition(self, batch: int = 2, audio: Tensor | None = None, latent: float | None = None) -> Condition:
+        """What the part reads, by its contract; a generator that says nothing is given everything."""
+        reads = self.contract.reads
+        names = {"mel", "latent", "label"} if reads is None else set(reads)
+        sound = self.audio(batch) if audio is None else audio
+        z = None
+        if "latent" in names:
+            z = torch.rand(batch, self.contract.latent or 8, generator=torch.Generator().manual_seed(3)) * 2 - 1
+            z = z if latent is None else torch.full_like(z, latent)
+        extra = names - {"mel", "latent", "label"}
+        signal = log_mel(sound, self.spec) if "mel" in names else sound if extra else None
+        return Condition(z, self.labels(batch) if "label" in names else None, signal)
+
+    def told(self, batch: int = 2) -> Condition:
+        """What a discriminator is told: labels where it asks for them, and a mel spectrogram of waveforms."""
+        signal = log_mel(self.audio(batch), self.spec) if self.waveform else None
+        asks = self.contract.classes or self.contract.pitches or self.contract.needs & {"labels", "pitch"}
+        return Condition(label=self.labels(batch) if asks else None, signal=signal)
+
+    def batch(self, size: int = 2, seed: int = 3, audio: Tensor | None = None, first: int = 0) -> Batch:
+        """A batch whose items are numbered from ``first``; equal numbers get equal draws."""
+        sound = self.audio(first + size)[first:] if audio is None else audio
+        items = [(0, index) for index in range(first, first + size)]
+        names = tuple(f"clip-{index}" for index in range(first, first + size))
+        return Batch(
+            sound, names, Draws(seed, items), mel=log_mel(sound, self.spec), label=self.labels(first + size)[first:]
+        )
+
+    def step(
+        self, turn: Turn, size: int = 2, real: Tensor | None = None, fake: Tensor | None = None, first: int = 0
+    ) -> Step:
+        """A step with a stand-in generator and discriminator, whose verdicts have features and logits.
+
+        Items are numbered from ``first``; equal numbers are equal items.
+        """
+        real = self.x(first + size)[first:] if real is None else real
+        made = self.x(first + size).flip(-1)[first:] * 0.7 if fake is None else fake
+        torch.manual_seed(5)
+        generator, critics = StandInGenerator(made), Critics({"one": StandInCritic(self.contract.classes or 3)})
+        latent = torch.rand(first + size, self.contract.latent or 8, generator=torch.Generator().manual_seed(4))[first:]
+        told = Condition(label=self.labels(first + size)[first:])
+        made_with = Condition(latent, told.label)
+        fake = generator(made_with)
+        batch = self.batch(size, first=first)
+        step = Step(7, batch, real, fake, told, made_with, real, fake, generator, critics, {"one": 1.0})
+        seen = fake.detach() if turn == "discriminator" else fake
+        step.verdict_real, step.verdict_fake = critics((real, told), (seen, made_with))
+        return step
+
+
+class StandInGenerator(nn.Module):
+    """made * weight + bias: something that learns and makes any shape."""
+
+    def __init__(self, made: Tensor) -> None:
+        super().__init__()
+        self.made = made
+        self.weight = nn.Parameter(torch.tensor(1.0))
+        self.bias = nn.Parameter(torch.tensor(0.0))
+
+    def forward(self, condition: Condition) -> Tensor:
+        return self.made * self.weight + self.bias
+
+
+class StandInCritic(nn.Module):
+    """Two feature maps, a score at every place, and class logits, for any shape."""
+
+    items_apart = True
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3))
+        self.head = nn.Parameter(torch.randn(classes))
+
+    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+        low = torch.tanh(x * self.weight[0])
+        high = torch.tanh(low * self.weight[1] + x)
+        score = (high * self.weight[2]).flatten(1)
+        return Verdict(score, (low, high), score.mean(1, keepdim=True) * self.head)
