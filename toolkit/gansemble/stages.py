@@ -121,15 +121,23 @@ class Project:
         dump = (dump or root / "dump" / f"{corpus}-{rate}-{mark}").resolve()
         return cls(recipe.resolve(), overrides, exp, data, dump, values)
 
-    def remember(self) -> None:
-        """Notes in the experiment how it was started, for ``gansemble status``."""
+    def remember(self, plugins: Mapping[str, str] | None = None) -> None:
+        """Notes in the experiment how it was started, for ``gansemble status``, and which plugins it needs."""
         facts = {
+            "plugins": dict(plugins or {}),
             "recipe": str(self.recipe),
             "overrides": list(self.overrides),
             "data": str(self.data),
             "dump": str(self.dump),
         }
         write_atomically(self.exp / "project.json", json.dumps(facts, indent=1))
+
+    def needed_before(self) -> dict[str, str]:
+        """The plugins the experiment needed when a command last ran there, and how to get each."""
+        try:
+            return json.loads((self.exp / "project.json").read_text()).get("plugins", {})
+        except (OSError, ValueError):
+            return {}
 
     @classmethod
     def recall(cls, exp: Path) -> Project:

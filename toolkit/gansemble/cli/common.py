@@ -68,6 +68,25 @@ def default_jobs(jobs: int | None) -> int:
     return jobs or len(os.sched_getaffinity(0))
 
 
+def _check(project: Project) -> None:
+    """Checks the recipe and notes the plugins it needs, so that their absence can be explained later."""
+    from gansemble import plugins
+    from gansemble.recipe import check, fill
+    from gansemble.recipe.document import RecipeError
+    from gansemble.recipe.required import way
+
+    try:
+        recipe = check.load(project.recipe, project.overrides)
+    except RecipeError as error:
+        installed = {entry.plugin for entry in plugins.registry().entries()}
+        gone = {name: how for name, how in project.needed_before().items() if name not in installed}
+        lines = [
+            f"when this experiment last ran it used plugin {n!r}; get it with: {way(how)}" for n, how in gone.items()
+        ]
+        raise GansembleError("\n".join([str(error), *lines])) from error
+    project.remember(fill.needed_plugins(recipe))
+
+
 class Run:
     """Decides whether a stage has to run, says so, and notes that it did.
 
@@ -109,10 +128,7 @@ class Run:
         )
         say(f"{label}: {self.stage.title} ({'to do' if why == 'missing' else why})")
         if not dry_run:
-            from gansemble.recipe import check
-
-            check.load(project.recipe, project.overrides)  # before the first file is written
-            project.remember()
+            _check(project)  # before the first file is written
 
     def done(self, outputs: list[Path], result: str) -> None:
         """Notes the stage as finished."""

@@ -1,8 +1,9 @@
-"""``plugins list`` and ``plugins doctor``."""
+"""``plugins list``, ``new``, ``check`` and ``doctor``."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -41,6 +42,59 @@ def list_(kind: str | None, as_json: bool) -> None:
             f"\nbroken: {name} ({type(broken.error).__name__}: {broken.error}); see gansemble plugins doctor",
             err=True,
         )
+
+
+@plugins.command()
+@click.argument("name")
+@click.option(
+    "--kind",
+    "kinds",
+    type=click.Choice(KINDS),
+    multiple=True,
+    help="A kind of part to begin with; may be repeated (default: generator).",
+)
+@click.option("--all", "every", is_flag=True, help="One part of every kind.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder to write it in (default: here).")
+def new(name: str, kinds: tuple[str, ...], every: bool, out: Path) -> None:
+    """Write a new plugin NAME: a distribution of its own with working parts, their tests and a README."""
+    from gansemble import scaffold
+
+    root = scaffold.create(name, KINDS if every else kinds or ("generator",), out)
+    click.echo(f"{root}: written\n")
+    click.echo(f"  pip install -e {root}        its parts are then known in every recipe")
+    click.echo(f"  gansemble plugins check {name}  the conformance kit, also run by pytest in {root}")
+    click.echo(f"  {root}/README.md             how to use it in a recipe, and a checklist for porting a paper")
+
+
+@plugins.command()
+@click.argument("name")
+@click.option("-v", "--verbose", is_flag=True, help="Name each promise that is kept, too.")
+def check(name: str, verbose: bool) -> None:
+    """Hold a plugin's parts to what their kinds promise; NAME is a plugin, a part, or plugin/part. Exits 1 on a fault."""
+    from gansemble import plugins as loading
+    from gansemble.testing import conformance
+
+    entries = conformance.find(name, loading.registry())
+    faults, promises = 0, 0
+    results = conformance.examine(entries)
+    for entry in entries:
+        own = []
+        for _ in conformance.CHECKS[entry.kind]:
+            own.append(next(results))
+        wrong = [result for result in own if result.fault]
+        promises, faults = promises + len(own), faults + len(wrong)
+        mark = click.style("FAULT", fg="red") if wrong else click.style("ok   ", fg="green")
+        click.echo(
+            f"{mark} {entry.kind} {entry.plugin}/{entry.name}: {len(own) - len(wrong)} of {len(own)} promises kept"
+        )
+        for result in own:
+            if result.fault:
+                click.echo(f"      {result.name.replace('_', ' ')}: {result.fault}")
+            elif verbose:
+                click.echo(f"      {result.name.replace('_', ' ')}")
+    click.echo(f"{len(entries)} parts, {promises} promises, {faults} faults")
+    if faults:
+        raise SystemExit(1)
 
 
 @plugins.command()

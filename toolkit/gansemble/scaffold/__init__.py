@@ -1,0 +1,100 @@
+"""A new plugin's files: a distribution of its own, with one working part of each kind asked for.
+
+The parts in ``parts/`` are working modules in which ``Acme`` and ``acme`` stand for the plugin's name.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import keyword
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gansemble import __version__
+from gansemble.errors import PluginError
+from gansemble.files import write_atomically
+from gansemble.registry import KINDS
+
+HERE = Path(__file__).parent
+#: What each kind's line in a recipe looks like, and its one-line summary.
+KIND_LINES = {
+    "generator": ("generator: {use: acme}", "convolutions over mel frames, a hop of samples from each"),
+    "discriminator": ("discriminators: {acme: {use: acme}}", "strided convolutions over the waveform"),
+    "noise_injector": ("noise_injector: {use: acme}", "Gaussian noise at a fixed signal-to-noise ratio"),
+    "regulariser": ("regularisers: {acme: {use: acme, weight: 0.001}}", "keeps scores of real clips near zero"),
+    "metric": ("metrics: {acme: {use: acme}}", "difference of level [dB]"),
+    "objective": ("objective: {use: acme}", "least squares with one-sided label smoothing"),
+    "loss": ("losses: {acme: {use: acme, weight: 10}}", "L1 of log-magnitude spectra"),
+    "representation": ("representation: {use: acme}", "mu-law companded samples"),
+    "corpus": ("corpus: {use: acme}", "a folder wavs/ and a list of validation clips"),
+    "optimiser": ("optimisers: {generator: {use: acme}}", "Adam with Nesterov momentum"),
+}
+
+
+def create(name: str, kinds: Sequence[str], folder: Path) -> Path:
+    """Writes ``folder/gansemble-<name>`` and returns it.
+
+    Raises:
+        PluginError: if the name will not do, or the folder is not empty.
+    """
+    _check_name(name)
+    root = folder / f"gansemble-{name.replace('_', '-')}"
+    if root.exists() and any(root.iterdir()):
+        raise PluginError(f"{root}: expected no such folder, or an empty one; choose another name or another --out")
+    chosen = [kind for kind in KINDS if kind in kinds]
+    for source, target in (("pyproject.toml.in", "pyproject.toml"), ("README.md.in", "README.md")):
+        write_atomically(root / target, _named(_filled((HERE / source).read_text(), chosen), name))
+    write_atomically(root / name / "__init__.py", _named(_filled((HERE / "init.py.in").read_text(), chosen), name))
+    for kind in chosen:
+        write_atomically(root / name / f"{kind}.py", _named((HERE / "parts" / f"{kind}.py").read_text(), name))
+    write_atomically(
+        root / "tests" / "test_conformance.py", _named((HERE / "test_conformance.py.in").read_text(), name)
+    )
+    write_atomically(root / ".gitignore", "__pycache__/\n*.egg-info/\ndist/\n")
+    return root
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+        raise PluginError(f"a plugin's name must be lower_snake, such as my_plugin, got {name!r}")
+    if name in sys.stdlib_module_names or name.startswith("gansemble"):
+        raise PluginError(f"{name!r} would take the place of another module; choose another name")
+    if importlib.util.find_spec(name) is not None:
+        raise PluginError(f"a module called {name!r} is installed already; choose another name")
+
+
+def _filled(text: str, kinds: Sequence[str]) -> str:
+    """Puts in what depends on the kinds."""
+    registrations = "\n".join(
+        f'    register("{kind}", "acme", f"{{__name__}}.{kind}:{_class(kind)}", "{KIND_LINES[kind][1]}"{_example(kind)})'
+        for kind in kinds
+    )
+    recipe = "\n".join(KIND_LINES[kind][0] for kind in kinds)
+    parts = "\n".join(f"| `{kind}` | `acme/{kind}.py` | {KIND_LINES[kind][1]} |" for kind in kinds)
+    for key, value in (
+        ("@REGISTRATIONS@", registrations),
+        ("@RECIPE@", recipe),
+        ("@PARTS@", parts),
+        ("@VERSION@", __version__),
+        ("@FIRST@", kinds[0]),
+    ):
+        text = text.replace(key, value)
+    return text
+
+
+def _class(kind: str) -> str:
+    camel = "".join(word.title() for word in kind.split("_"))
+    return "acme" if kind == "optimiser" else f"Acme{camel}"
+
+
+def _example(kind: str) -> str:
+    """Small networks, for quick tests."""
+    small = {"generator": '{"channels": 16, "dilations": [1, 3]}', "discriminator": '{"channels": [4, 8]}'}
+    return f", example={small[kind]}" if kind in small else ""
+
+
+def _named(text: str, name: str) -> str:
+    camel = "".join(word.title() for word in name.split("_"))
+    return text.replace("Acme", camel).replace("acme", name)

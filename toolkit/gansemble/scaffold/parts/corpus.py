@@ -1,0 +1,52 @@
+"""A corpus: where audio comes from and how it is split."""
+
+from pathlib import Path
+
+import numpy as np
+
+from gansemble.audio import files
+from gansemble.data.manifest import Clip
+from gansemble.errors import DataError
+
+
+class AcmeCorpus:
+    """A folder ``wavs/`` of WAV files beside ``validation.txt``, one file name a line.
+
+    Args:
+        rate: of the mini corpus [Hz].
+    """
+
+    def __init__(self, *, rate: int = 22050) -> None:
+        self.rate = rate
+
+    def fetch(self, folder: Path) -> None:
+        """Nothing to download: says where the audio has to be.
+
+        Raises:
+            DataError: if it is not there.
+        """
+        if not (folder / "wavs").is_dir():
+            raise DataError(f"{folder}: expected a folder wavs/ with WAV files; copy them there, or give --data DIR")
+
+    def scan(self, folder: Path) -> list[Clip]:
+        """The clips, by name.
+
+        Raises:
+            DataError: if the folder has another layout.
+        """
+        paths = sorted((folder / "wavs").glob("*.wav"))
+        if not paths:
+            raise DataError(f"{folder}: expected WAV files in {folder.name}/wavs, found none")
+        held_out = set((folder / "validation.txt").read_text().split())
+        splits = ["validation" if path.name in held_out else "train" for path in paths]
+        return [Clip(path.stem, f"wavs/{path.name}", split) for path, split in zip(paths, splits, strict=True)]
+
+    def mini(self, folder: Path) -> None:
+        """Eight falling tones of a second and a half, made without a network."""
+        time = np.arange(int(1.5 * self.rate)) / self.rate
+        (folder / "wavs").mkdir(parents=True, exist_ok=True)
+        for index in range(8):
+            phase = 2 * np.pi * (200 + 40 * index) * (time - 0.2 * time**2)
+            tone = sum(np.sin(k * phase) / k for k in range(1, 6)) * 0.2 * np.exp(-time)
+            files.write(folder / "wavs" / f"tone-{index}.wav", np.asarray(tone, np.float32), self.rate, "pcm16")
+        (folder / "validation.txt").write_text("tone-3.wav\ntone-6.wav\n")

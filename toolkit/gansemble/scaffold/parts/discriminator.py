@@ -1,0 +1,45 @@
+"""A discriminator of waveforms."""
+
+from itertools import pairwise
+from typing import Any
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from gansemble.interfaces import Condition, Contract, Verdict
+
+KERNEL, STRIDE = 15, 4
+
+
+class AcmeDiscriminator(nn.Module):
+    """Strided convolutions; each score is an opinion on a stretch of samples.
+
+    Args:
+        channels: of the strided layers.
+
+    Shape: x [B, 1, T] -> Verdict with score [B, N] and one feature map for each layer.
+    """
+
+    items_apart = True  # no item's verdict depends on the batch's others
+
+    def __init__(self, *, channels: tuple[int, ...] = (32, 64, 128, 256)) -> None:
+        super().__init__()
+        layers = [nn.Conv1d(a, b, KERNEL, STRIDE, KERNEL // 2) for a, b in pairwise((1, *channels))]
+        self.layers = nn.ModuleList(weight_norm(layer) for layer in layers)
+        self.last = weight_norm(nn.Conv1d(channels[-1], 1, 3, padding=1))
+
+    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+        features = []
+        for layer in self.layers:
+            x = F.leaky_relu(layer(x), 0.1)
+            features.append(x)
+        return Verdict(self.last(x).flatten(1), tuple(features))
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        """Judges mono samples; returns feature maps."""
+        seen = 3
+        for _ in parameters["channels"]:
+            seen = (seen - 1) * STRIDE + KERNEL
+        return Contract(domain="waveform", shape=(1, None), gives=frozenset({"features"}), receptive_field=seen)

@@ -1,0 +1,17 @@
+"""An optimiser: a function of parameters; decay, warm-up and cosine are the recipe's own keys."""
+
+from collections.abc import Iterable
+
+import torch
+
+
+def acme(
+    parameters: Iterable[torch.nn.Parameter], *, lr: float = 2e-4, betas: tuple[float, float] = (0.8, 0.99)
+) -> torch.optim.Optimizer:
+    """Adam with Nesterov momentum (Dozat 2016).
+
+    Args:
+        lr: learning rate.
+        betas: of the running means of the gradient and its square.
+    """
+    return torch.optim.NAdam(list(parameters), lr=lr, betas=betas)

@@ -1,0 +1,36 @@
+"""A representation: the domain that generators make and discriminators judge."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from gansemble.interfaces import Contract
+
+
+class AcmeRepresentation:
+    """Samples companded by the mu-law (ITU-T G.711, without its quantisation): quiet passages get more room.
+
+    Args:
+        mu: strength of the companding.
+
+    Shape: audio [B, C, T] within ±1 -> the same.
+    """
+
+    domain = "acme"
+
+    def __init__(self, *, mu: float = 255.0) -> None:
+        self.mu = mu
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """sign(x) ln(1 + mu |x|) / ln(1 + mu)."""
+        return torch.sign(audio) * torch.log1p(self.mu * audio.abs()) / math.log1p(self.mu)
+
+    def decode(self, x: Tensor) -> Tensor:
+        """sign(x) ((1 + mu)^|x| - 1) / mu."""
+        return torch.sign(x) * torch.expm1(x.abs() * math.log1p(self.mu)) / self.mu
+
+    @staticmethod
+    def contract(parameters: dict[str, object]) -> Contract:
+        """Mono, as many numbers as samples."""
+        return Contract(domain="acme", shape=(1, None))
