@@ -21,7 +21,11 @@ COMMANDS = {
         "Check recipes: types, names and contracts between parts, before anything is built.",
     ),
     "fill": ("check:fill", "Print a recipe with every default written out."),
-    "describe": ("describe:describe", "Show a part: parameters, defaults, paper, file and line, size."),
+    "describe": (
+        "describe:describe",
+        "Show a part (parameters, contract, paper, file and line, size) or a recipe (cost, memory, who set what).",
+    ),
+    "diff": ("diff:diff", "Show what differs between two experiments: recipes, scores, versions."),
     "plugins": ("plugins:plugins", "List plugins and parts, and say what is wrong with them."),
     "doctor": ("doctor:doctor", "Show versions and the state of this installation."),
     "mini": ("data:mini", "Write a recipe's small offline corpus."),

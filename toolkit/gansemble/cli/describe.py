@@ -5,22 +5,42 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import click
 
+from gansemble.cli.common import set_option
 from gansemble.errors import PluginError, near
 from gansemble.registry import KINDS
 
 
 @click.command()
-@click.argument("kind")
-@click.argument("name")
+@click.argument("words", nargs=-1, required=True, metavar="RECIPE | KIND NAME")
+@set_option
+@click.option("--defaults", is_flag=True, help="Of a recipe, list the values that are defaults, too.")
+@click.option("--fast", is_flag=True, help="Of a recipe, leave out what has to be measured on built networks.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def describe(kind: str, name: str, as_json: bool) -> None:
-    """Show what a part is: its parameters with types, defaults and documentation, where it is written, how large it is."""
+def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool, fast: bool, as_json: bool) -> None:
+    """Show what a part or a recipe is.
+
+    KIND NAME: a part's parameters with types, defaults and documentation, its contract, where it is written, how large
+    it is. RECIPE: its parts with parameters, multiplications for a second of audio, receptive fields, delay, memory of a
+    training step, and where each value was set.
+    """
     from gansemble import plugins
 
+    if len(words) == 1:
+        from gansemble.cli.describe_recipe import show
+
+        if words[0] in KINDS:
+            known = ", ".join(entry.name for entry in plugins.registry().entries(words[0]))
+            raise PluginError(f"describe {words[0]} NAME: expected a name; there are: {known}")
+        show(Path(words[0]), overrides, defaults, fast, as_json)
+        return
+    if len(words) > 2:
+        raise click.UsageError(f"expected RECIPE, or KIND NAME, got {len(words)} words")
+    kind, name = words
     if kind not in KINDS:
         raise PluginError(f"no kind {kind!r}{near(kind, KINDS)}; kinds: {', '.join(KINDS)}")
     entry = plugins.registry().get(kind, name)

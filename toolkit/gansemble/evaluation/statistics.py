@@ -44,3 +44,27 @@ def common(systems: Mapping[str, Mapping[str, float]]) -> list[str]:
     """The files every system has a value for; systems are compared on these alone."""
     sets = [{file for file, value in scores.items() if not math.isnan(value)} for scores in systems.values()]
     return sorted(set.intersection(*sets)) if sets else []
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of second minus first over the files both have, its bootstrap interval, and how many files."""
+
+    mean: float
+    low: float
+    high: float
+    files: int
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval leaves zero out."""
+        return self.low > 0 or self.high < 0
+
+
+def paired(
+    first: Mapping[str, float], second: Mapping[str, float], resamples: int = 1000, confidence: float = 0.95
+) -> Difference:
+    """The difference of two systems file by file: files that are hard for both weigh on neither."""
+    files = common({"first": first, "second": second})
+    found = summarise([second[name] - first[name] for name in files], resamples, confidence)
+    return Difference(found.mean, found.low, found.high, len(files))

@@ -1,0 +1,134 @@
+"""``describe RECIPE``: what it is made of, what it costs, and who set what."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from gansemble.recipe.check import Recipe
+
+
+def show(path: Path, overrides: tuple[str, ...], defaults: bool, fast: bool, as_json: bool) -> None:
+    """Prints a recipe's description.
+
+    Raises:
+        RecipeError: if the recipe is not sound.
+    """
+    from gansemble.recipe import check
+
+    recipe = check.load(path, overrides)
+    facts = _facts(recipe, fast)
+    facts["values"] = _values(recipe, defaults)
+    if as_json:
+        click.echo(json.dumps(facts, indent=1, default=str))
+        return
+    click.echo(click.style(recipe.name, bold=True) + f"  {path}")
+    for line in _text(facts):
+        click.echo(line)
+    for note in recipe.notes:
+        click.echo(f"note: {note.message}")
+    click.echo(
+        "\n" + click.style("values", bold=True) + ("" if defaults else " that differ from defaults or stand in a file")
+    )
+    width = max((len(row["key"]) for row in facts["values"]), default=0)
+    for row in facts["values"]:
+        click.echo(f"  {row['key']:{width}}  {json.dumps(row['value']):28}  {row['where']}")
+
+
+def _facts(recipe: Recipe, fast: bool) -> dict[str, Any]:
+    parts = [
+        {
+            "path": ".".join(map(str, part.path)),
+            "use": part.use,
+            "plugin": part.entry.plugin,
+            "target": part.entry.target,
+        }
+        for part in recipe.parts()
+    ]
+    facts: dict[str, Any] = {"name": recipe.name, "recipe": str(recipe.path), "parts": parts}
+    facts["audio"] = {"sample_rate": recipe.audio.sample_rate, "hop": recipe.audio.hop}
+    facts["plan"] = {
+        "batch_size": recipe.plan.batch_size,
+        "segment": recipe.plan.segment,
+        "precision": recipe.plan.precision,
+    }
+    if fast:
+        return facts
+    import torch
+
+    from gansemble import measure
+
+    built = measure.parts_of(recipe)
+    facts["networks"] = [dataclasses.asdict(network) for network in measure.networks(recipe, built)]
+    facts["delay_seconds"] = measure.delay(recipe, built.generator)
+    facts["real_time_factor"] = measure.real_time_factor(recipe, built)
+    facts["threads"] = torch.get_num_threads()
+    memory = measure.memory(recipe, built)
+    facts["memory"] = dataclasses.asdict(memory) | {"total": memory.total}
+    return facts
+
+
+def _text(facts: dict[str, Any]) -> list[str]:
+    rate, hop = facts["audio"]["sample_rate"], facts["audio"]["hop"]
+    lines = []
+    if "networks" in facts:
+        labels = [f"{row['path']} ({row['use']})" for row in facts["networks"]]
+        wide = max(map(len, labels))
+        lines.append(f"\n{'network':{wide}} {'parameters':>12} {'MACs/s of audio':>16}  sees")
+        for label, row in zip(labels, facts["networks"], strict=True):
+            macs = "-" if row["macs"] is None else f"{row['macs'] / 1e9:.3f} G"
+            lines.append(f"{label:{wide}} {row['parameters']:>12,} {macs:>16}  {_sees(row, rate, hop)}")
+    networks = {row["path"] for row in facts.get("networks", ())}
+    others = [part for part in facts["parts"] if part["path"] not in networks]
+    lines.append("\n" + click.style("parts", bold=True))
+    width = max(len(part["path"]) for part in others)
+    lines += [f"  {part['path']:{width}}  {part['use']:22} {part['plugin']}" for part in others]
+    if "memory" in facts:
+        memory, plan = facts["memory"], facts["plan"]
+        delay = facts["delay_seconds"]
+        shown = "unbounded" if delay is None else f"{1000 * delay:.0f} ms"
+        factor = 1 / facts["real_time_factor"]
+        lines.append(f"\ndelay    {shown} of look-ahead (context, and half a window)")
+        lines.append(
+            f"speed    generates at {factor:.1f} x real time here (CPU, {facts['threads']} threads, one second)"
+        )
+        pieces = ", ".join(
+            f"{name} {_bytes(memory[name])}" for name in ("weights", "gradients", "optimisers", "activations")
+        )
+        step = f"{plan['batch_size']} x {plan['segment']} samples"
+        lines.append(f"memory   about {_bytes(memory['total'])} for a training step of {step}: {pieces}")
+    return lines
+
+
+def _sees(row: dict[str, Any], rate: int, hop: int) -> str:
+    if row["sees"] is None:
+        return "not stated"
+    if row["path"] == "generator":
+        return f"±{row['sees']} frames ({1000 * row['sees'] * hop / rate:.0f} ms)"
+    return f"{row['sees']:,} samples ({1000 * row['sees'] / rate:.0f} ms)"
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20)):
+        if count >= size:
+            return f"{count / size:.2f} {unit}"
+    return f"{count / 1024:.0f} KiB"
+
+
+def _values(recipe: Recipe, defaults: bool) -> list[dict[str, Any]]:
+    """Every value with its file and line, or ``default``."""
+    from gansemble.recipe.fill import fill, flatten
+
+    rows = []
+    for key, value in flatten(fill(recipe)).items():
+        path = tuple(int(part) if part.isdigit() else part for part in key.split("."))
+        mark = recipe.document.marks.get(path)
+        if mark is not None or defaults:
+            where = "default" if mark is None else mark.file if mark.file == "--set" else f"{mark.file}:{mark.line}"
+            rows.append({"key": key, "value": value, "where": where})
+    return rows

@@ -1,0 +1,71 @@
+"""``diff``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gansemble.cli.common import PATH
+
+if TYPE_CHECKING:
+    from gansemble.evaluation.compare import Comparison, Score
+
+
+@click.command()
+@click.argument("first", metavar="EXP1", type=PATH)
+@click.argument("second", metavar="EXP2", type=PATH)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def diff(first: Path, second: Path, as_json: bool) -> None:
+    """Show what differs between the experiments EXP1 and EXP2: recipe keys, scores over the files both have, versions."""
+    from gansemble.evaluation import compare
+
+    ours, theirs = compare.load(first), compare.load(second)
+    found = compare.compare(ours, theirs)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(found), indent=1, default=str))
+        return
+    click.echo(f"1  {first} (step {ours.step:,})\n2  {second} (step {theirs.step:,})")
+    for line in _text(found):
+        click.echo(line)
+
+
+def _text(found: Comparison) -> list[str]:
+    lines = [_title("recipe")]
+    lines += _rows(found.recipe) or ["  the same"]
+    if found.scores:
+        lines.append(_title("scores") + "  2 minus 1 over the files both have, with a 95 % interval")
+        lines.append(f"  {'':24} {'1':>9} {'2':>9} {'difference':>11}")
+        lines += [_score(score) for score in found.scores]
+    lines.append(_title("versions"))
+    lines += _rows(found.environment) or ["  the same"]
+    return [*lines, *(f"note: {note}" for note in found.notes)]
+
+
+def _title(text: str) -> str:
+    return "\n" + click.style(text, bold=True)
+
+
+def _rows(rows: list[tuple[str, Any, Any]]) -> list[str]:
+    width = max((len(key) for key, _, _ in rows), default=0)
+    return [f"  {key:{width}}  {_shown(a)} -> {_shown(b)}" for key, a, b in rows]
+
+
+def _shown(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _score(score: Score) -> str:
+    change = score.difference
+    arrow = "↑" if score.better == "higher" else "↓"
+    first, second = ("-" if value is None else f"{value:.4f}" for value in (score.first, score.second))
+    if not change.files:
+        return f"  {score.key + ' ' + arrow:24} {first:>9} {second:>9}   no file has both"
+    better = (change.mean > 0) == (score.better == "higher")
+    word = ("better" if better else "worse") if change.clear else "no clear difference"
+    interval = f"[{change.low:+.4f}, {change.high:+.4f}]" if change.low == change.low else ""
+    text = f"  {score.key + ' ' + arrow:24} {first:>9} {second:>9} {change.mean:>+11.4f} {interval:22} {word}"
+    return f"{text} ({change.files} files)"

@@ -1,0 +1,103 @@
+"""Two experiments held against each other: recipes, scores file by file, versions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gansemble.errors import GansembleError
+from gansemble.evaluation.statistics import Difference, paired
+from gansemble.recipe.document import read
+from gansemble.recipe.fill import differences
+
+ABSENT = "(absent)"
+#: Below this, percentile intervals are known to be too narrow.
+FEW = 10
+
+
+@dataclass
+class Experiment:
+    """What an experiment folder says of itself: its filled recipe, step, scores by file, and environment."""
+
+    path: Path
+    recipe: dict[str, Any]
+    step: int | None = None
+    scores: dict[str, dict[str, float]] = field(default_factory=dict)
+    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score:
+    """One score of both: means over all files of each, and the difference over the files both have."""
+
+    key: str
+    better: str
+    first: float | None
+    second: float | None
+    difference: Difference
+
+
+@dataclass
+class Comparison:
+    """What differs."""
+
+    recipe: list[tuple[str, Any, Any]]
+    environment: list[tuple[str, Any, Any]]
+    scores: list[Score]
+    notes: list[str]
+
+
+def load(exp: Path) -> Experiment:
+    """An experiment from its folder.
+
+    Raises:
+        GansembleError: if the folder holds no experiment.
+    """
+    found = sorted((exp / "checkpoints").glob("step-*/recipe.yaml"))
+    if not found:
+        raise GansembleError(
+            f"{exp}: expected an experiment folder with checkpoints; run a recipe's run.sh with --exp {exp}"
+        )
+    made = Experiment(exp, read(found[-1]).value)
+    made.step = int(found[-1].parent.name.partition("-")[2])
+    try:
+        summary = json.loads((exp / "scores" / "summary.json").read_text())
+        lines = (exp / "scores" / "scores.jsonl").read_text().splitlines()
+    except (OSError, ValueError):
+        return made
+    made.step, made.facts, made.environment = summary["step"], summary["scores"], summary["environment"]
+    for row in map(json.loads, lines):
+        for key, value in row["scores"].items():
+            made.scores.setdefault(key, {})[row["id"]] = float("nan") if value is None else value
+    return made
+
+
+def compare(first: Experiment, second: Experiment) -> Comparison:
+    """What differs between two experiments."""
+    notes = []
+    for each in (first, second):
+        if not each.scores:
+            notes.append(f"{each.path}: has no scores yet; run its stages 4 and 5")
+    keys = sorted({*first.environment, *second.environment})
+    versions = [(key, first.environment.get(key, ABSENT), second.environment.get(key, ABSENT)) for key in keys]
+    scores = []
+    for key in [key for key in first.scores if key in second.scores]:
+        ours, theirs = first.facts[key], second.facts[key]
+        if ours["definition"] != theirs["definition"]:
+            notes.append(
+                f"{key}: not compared, its definitions differ: {ours['definition']!r} and {theirs['definition']!r}"
+            )
+            continue
+        difference = paired(first.scores[key], second.scores[key])
+        scores.append(Score(key, ours["better"], ours["mean"], theirs["mean"], difference))
+    few = min((score.difference.files for score in scores), default=FEW)
+    if few < FEW:
+        notes.append(f"{few} files are few: intervals resampled from them are too narrow")
+    alone = sorted(set(first.scores) ^ set(second.scores)) if first.scores and second.scores else []
+    if alone:
+        notes.append(f"only one of them has {', '.join(alone)}")
+    differing = [row for row in versions if row[1] != row[2]] if first.environment and second.environment else []
+    return Comparison(differences(first.recipe, second.recipe), differing, scores, notes)
