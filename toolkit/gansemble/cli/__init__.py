@@ -25,6 +25,7 @@ COMMANDS = {
         "describe:describe",
         "Show a part (parameters, contract, paper, file and line, size) or a recipe (cost, memory, who set what).",
     ),
+    "matrix": ("matrix:matrix", "Combine parts in every way that fits, run each combination and compare them."),
     "diff": ("diff:diff", "Show what differs between two experiments: recipes, scores, versions."),
     "plugins": ("plugins:plugins", "List plugins and parts, and say what is wrong with them."),
     "doctor": ("doctor:doctor", "Show versions and the state of this installation."),
@@ -36,6 +37,7 @@ COMMANDS = {
     "synthesise": ("synthesise:synthesise", "Stage 4, or any audio or mel spectrograms: generate waveforms."),
     "evaluate": ("evaluate:evaluate", "Stage 5: score what was generated."),
     "report": ("evaluate:report", "Stage 6: write the listening page."),
+    "run": ("run:run", "Run several stages of a recipe in one process."),
     "status": ("status:status", "Show every stage of an experiment: done, stale (why) or missing."),
     "import": ("imports:imports", "Turn published checkpoints into experiments."),
 }

@@ -2,50 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from gansemble.audio import files
-from gansemble.audio.spec import AudioSpec
 from gansemble.data.segments import Packed
-from gansemble.errors import GansembleError
-from gansemble.evaluation.statistics import common, summarise
+from gansemble.evaluation import page
+from gansemble.evaluation.page import System
 from gansemble.files import write_atomically
 from gansemble.recipe import check
-from gansemble.recipe.sections import Evaluation
 from gansemble.stages import Project
-from gansemble.training.monitors import read_curves
-
-COLOURS = ("#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2")
-
-
-@dataclass
-class System:
-    """One experiment as the page shows it."""
-
-    name: str
-    exp: Path
-    index: Mapping[str, Any]
-    summary: Mapping[str, Any]
-    rows: Mapping[str, Mapping[str, Any]]
-    colour: str
-
-    @property
-    def samples(self) -> Path:
-        """Where its waveforms are."""
-        return self.exp / "samples" / self.index["split"]
-
-    def scores(self, key: str) -> dict[str, float]:
-        """Values by file; NaN where there is none."""
-        return {name: _nan(row["scores"].get(key)) for name, row in self.rows.items()}
 
 
 def write(project: Project, others: Sequence[Project] = ()) -> Path:
@@ -55,37 +21,24 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
         GansembleError: if an experiment has not been evaluated.
     """
     recipe = check.load(project.recipe, project.overrides)
-    systems = [_system(item, COLOURS[number % len(COLOURS)]) for number, item in enumerate([project, *others])]
+    systems = [page.system_of(item.exp, number) for number, item in enumerate([project, *others])]
     packed = Packed(project.dump, systems[0].index["split"])
     ids = [row["id"] for row in systems[0].index["clips"]][: recipe.evaluation.shown]
     body = [
         _header(recipe.name, systems),
         "<h2>Scores</h2>",
-        _table(systems, recipe.evaluation),
+        page.table(systems, recipe.evaluation),
         "<h2>Listen</h2>",
-        *(_clip(identity, systems, packed, recipe.audio) for identity in ids),
+        *(page.clip(identity, systems, packed, recipe.audio) for identity in ids),
         "<h2>Training</h2>",
-        _curves(systems),
+        page.curves(systems),
         "<h2>Recipe</h2>",
         _recipe(project),
-        _environment(systems[0].summary["environment"]),
+        page.environment(systems[0].summary["environment"]),
     ]
     path = project.exp / "report" / "index.html"
-    write_atomically(path, _PAGE.replace("{title}", html.escape(recipe.name)).replace("{body}", "\n".join(body)))
+    write_atomically(path, page.assemble(recipe.name, body))
     return path
-
-
-def _system(project: Project, colour: str) -> System:
-    try:
-        index = json.loads((project.exp / "samples" / "index.json").read_text())
-        summary = json.loads((project.exp / "scores" / "summary.json").read_text())
-        lines = (project.exp / "scores" / "scores.jsonl").read_text().splitlines()
-    except OSError as error:
-        raise GansembleError(
-            f"{project.exp}: not evaluated yet ({error.filename} is missing); run its stages 4 and 5 first"
-        ) from error
-    rows = {row["id"]: row for row in map(json.loads, lines)}
-    return System(summary["name"], project.exp, index, summary, rows, colour)
 
 
 def _header(name: str, systems: Sequence[System]) -> str:
@@ -98,212 +51,8 @@ def _header(name: str, systems: Sequence[System]) -> str:
     return f"<header><h1>{html.escape(name)}</h1><p>{html.escape(facts)}</p></header>"
 
 
-def _table(systems: Sequence[System], settings: Evaluation) -> str:
-    keys = list(dict.fromkeys(key for system in systems for key in system.summary["scores"]))
-    head = "".join(f"<th>{_dot(system)}{html.escape(system.name)}</th>" for system in systems)
-    rows = []
-    for key in keys:
-        facts: Mapping[str, Any] = next(
-            system.summary["scores"][key] for system in systems if key in system.summary["scores"]
-        )
-        better = facts["better"]
-        having = {system.exp: system.scores(key) for system in systems if key in system.summary["scores"]}
-        shared = common({str(exp): values for exp, values in having.items()})
-        cells, means = [], {}
-        for system in systems:
-            values = [having[system.exp][name] for name in shared] if system.exp in having else []
-            means[system.exp] = summarise(values, settings.bootstrap, settings.confidence)
-        good = [m.mean for m in means.values() if m.n_ok]
-        best = (max if better == "higher" else min)(good) if good else None
-        for system in systems:
-            mean, total = means[system.exp], len(system.rows)
-            mark = " class=best" if len(systems) > 1 and mean.n_ok and mean.mean == best else ""
-            interval = f"<small>{mean.low:.3f} … {mean.high:.3f}</small>" if mean.low == mean.low else ""
-            count = f"<small>{mean.n_ok} of {total} files</small>" if mean.n_ok < total else ""
-            cells.append(f"<td{mark}>{mean.mean:.3f}{interval}{count}</td>" if mean.n_ok else f"<td>–{count}</td>")
-        arrow = "↑" if better == "higher" else "↓"
-        title = html.escape(facts["definition"])
-        rows.append(f'<tr><th title="{title}">{html.escape(key)} {arrow}</th>{"".join(cells)}</tr>')
-    note = f"<p class=note>Mean over the files every system has a value for, with a {100 * settings.confidence:g} % bootstrap interval; ↑ higher is better, ↓ lower. "
-    note += "Hold the pointer over a score for its exact definition.</p>"
-    return f"<table class=scores><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{note}"
-
-
-def _clip(identity: str, systems: Sequence[System], packed: Packed, spec: AudioSpec) -> str:
-    number = next(i for i, entry in enumerate(packed.entries) if entry.id == identity)
-    reference = packed.read(number)
-    top = _top(reference, spec)
-    columns: list[tuple[str, np.ndarray, System | None]] = [("reference", reference, None)]
-    for system in systems:
-        path = system.samples / f"{identity}.wav"
-        if path.is_file():
-            columns.append((system.name, files.read_mono(path, spec.sample_rate), system))
-    cells = []
-    for name, audio, owner in columns:
-        caption = f"{_dot(owner) if owner else ''}{html.escape(name)}"
-        scores = _clip_scores(owner, identity) if owner else f"{len(reference) / spec.sample_rate:.2f} s"
-        picture = f'<img alt="spectrogram of {html.escape(name)}" src="{_picture(audio, spec, top)}">'
-        cells.append(
-            f"<figure><figcaption>{caption}<small>{scores}</small></figcaption>{picture}{_player(audio, spec.sample_rate)}</figure>"
-        )
-    return f"<section><h3>{html.escape(identity)}</h3><div class=row>{''.join(cells)}</div></section>"
-
-
-def _clip_scores(system: System, identity: str) -> str:
-    scores = system.rows.get(identity, {}).get("scores", {})
-    shown = [f"{key} {value:.2f}" for key, value in scores.items() if value is not None][:3]
-    return " · ".join(shown)
-
-
-def _player(audio: np.ndarray, rate: int) -> str:
-    import soundfile
-
-    buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(audio, -1, 1), rate, format="WAV", subtype="PCM_16")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<audio controls preload="none" src="data:audio/wav;base64,{data}"></audio>'
-
-
-def _levels(audio: np.ndarray, spec: AudioSpec) -> np.ndarray:
-    """A linear-frequency spectrogram in dB [bins, frames]: mel bands would hide what happens in the highs."""
-    import torch
-
-    from gansemble.audio.features import magnitude, stft
-
-    padded = np.pad(audio, (0, max(0, spec.n_fft - len(audio))))
-    spectrum = magnitude(stft(torch.from_numpy(padded)[None], spec.n_fft, spec.hop, spec.window), 1e-10)[0]
-    return 20 * np.log10(spectrum.numpy())
-
-
-def _top(audio: np.ndarray, spec: AudioSpec) -> float:
-    return float(_levels(audio, spec).max())
-
-
-def _picture(audio: np.ndarray, spec: AudioSpec, top: float) -> str:
-    """A PNG data address; every system of a clip shares the reference's colour scale of 80 dB."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(4.6, 1.9), dpi=110, layout="constrained")
-    axes = figure.subplots()
-    extent = (0, len(audio) / spec.sample_rate, 0, spec.sample_rate / 2000)
-    axes.imshow(
-        _levels(audio, spec),
-        origin="lower",
-        aspect="auto",
-        cmap="magma",
-        vmin=top - 80,
-        vmax=top,
-        extent=extent,
-        interpolation="nearest",
-    )
-    axes.set_ylabel("kHz", fontsize=7)
-    axes.set_xlabel("s", fontsize=7, labelpad=0)
-    axes.tick_params(labelsize=7, length=2)
-    return _png(figure)
-
-
-def _png(figure: Any) -> str:
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png")
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
-def _curves(systems: Sequence[System]) -> str:
-    """Small plots of validation scores and of the most telling training curves."""
-    from matplotlib.figure import Figure
-
-    logs = [
-        (
-            system,
-            read_curves(system.exp / "logs" / "validation.jsonl"),
-            read_curves(system.exp / "logs" / "train.jsonl"),
-        )
-        for system in systems
-    ]
-    valid = list(dict.fromkeys(key for _, rows, _ in logs for row in rows for key in row if key != "step"))
-    train = [name for name in _telling(row for _, _, rows in logs for row in rows)]
-    panels = [(name, 1) for name in valid] + [(name, 2) for name in train]
-    if not panels:
-        return "<p class=note>No training curves: this experiment was imported.</p>"
-    columns = 3
-    lines = -(-len(panels) // columns)
-    figure = Figure(figsize=(12, 2.5 * lines), dpi=100, layout="constrained")
-    grid = figure.subplots(lines, columns, squeeze=False).flat
-    for axes in grid:
-        axes.set_visible(False)
-    for axes, (name, source) in zip(figure.axes, panels, strict=False):
-        axes.set_visible(True)
-        for entry in logs:
-            rows = entry[1] if source == 1 else entry[2]
-            points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
-            if points:
-                axes.plot(
-                    *zip(*points, strict=True),
-                    color=entry[0].colour,
-                    linewidth=1.3,
-                    marker="o" if source == 1 else None,
-                    markersize=2.5,
-                )
-        axes.set_title(
-            ("validation: " if source == 1 else "") + name.replace("generator/losses.", "loss: "), fontsize=8
-        )
-        axes.tick_params(labelsize=7)
-        axes.grid(alpha=0.25)
-        axes.margins(x=0.02)
-    return f'<img class=wide alt="training curves over steps" src="{_png(figure)}"><p class=note>Horizontal axis: training steps.</p>'
-
-
-def _telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
-    names = dict.fromkeys(key for row in rows for key in row)
-    wanted = [
-        n
-        for n in names
-        if n.startswith(("generator/losses.", "noise_injector/"))
-        or n in ("generator/total", "discriminator/total", "discriminator/win_rate", "speed/steps_per_second")
-    ]
-    return wanted
-
-
 def _recipe(project: Project) -> str:
     store = project.exp / "checkpoints"
     found = sorted(store.glob("step-*/recipe.yaml"))
     text = found[-1].read_text() if found else project.recipe.read_text()
     return f"<details><summary>The filled recipe</summary><pre>{html.escape(text)}</pre></details>"
-
-
-def _environment(facts: Mapping[str, Any]) -> str:
-    rows = "".join(
-        f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>" for key, value in facts.items()
-    )
-    return f"<details><summary>The environment</summary><table>{rows}</table></details>"
-
-
-def _dot(system: System) -> str:
-    return f'<i class=dot style="background:{system.colour}"></i>'
-
-
-def _nan(value: float | None) -> float:
-    return float("nan") if value is None else value
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root { color-scheme: light; --ink: #1f2937; --soft: #6b7280; --line: #e5e7eb; --paper: #ffffff; --wash: #f9fafb; }
-* { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: var(--ink); background: var(--wash); margin: 0 auto; max-width: 1240px; padding: 0 20px 60px; }
-header { padding: 28px 0 4px; } h1 { margin: 0; font-size: 28px; } header p { color: var(--soft); margin: 4px 0 0; }
-h2 { font-size: 19px; margin: 34px 0 10px; } h3 { font-size: 14px; margin: 0 0 8px; font-weight: 600; }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; margin-bottom: 12px; }
-.row { display: flex; gap: 14px; overflow-x: auto; } figure { margin: 0; flex: 1 1 0; min-width: 260px; max-width: 560px; }
-figcaption { font-size: 13px; font-weight: 600; margin-bottom: 4px; } figcaption small { display: block; font-weight: 400; color: var(--soft); min-height: 1.3em; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-figure img { width: 100%; display: block; } audio { width: 100%; height: 34px; margin-top: 4px; } img.wide { width: 100%; background: #fff; border: 1px solid var(--line); border-radius: 8px; }
-table { border-collapse: collapse; background: var(--paper); } th, td { padding: 6px 14px; border: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; }
-tbody th { text-align: left; font-weight: 500; } .scores tbody th { cursor: help; } td small { display: block; color: var(--soft); font-size: 11.5px; } td.best { background: #ecfdf5; font-weight: 600; } td.best small { font-weight: 400; }
-.dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 6px; }
-.note { color: var(--soft); font-size: 13px; } details { margin: 8px 0; } summary { cursor: pointer; } pre { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px; overflow-x: auto; font-size: 12.5px; }
-</style></head><body>
-{body}
-</body></html>
-"""

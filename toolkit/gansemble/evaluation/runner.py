@@ -93,7 +93,8 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
         )
     folder = project.exp / "samples" / index["split"]
     work = [(row["id"], known[row["id"]], folder / f"{row['id']}.wav") for row in index["clips"]]
-    rows = _score_all(project, index["split"], work, min(jobs, len(work)))
+    # A worker takes seconds to start: one for every eight files.
+    rows = _score_all(project, index["split"], work, min(jobs, -(-len(work) // 8)))
     target = project.exp / "scores"
     write_atomically(target / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     summary = _summary(recipe, rows, index)

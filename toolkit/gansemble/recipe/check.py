@@ -107,12 +107,33 @@ def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = 
             contracts.problem(fault, document, "" if problems else mend(fault, faults, attempt)) for fault in faults
         ]
         recipe.notes = [contracts.problem(finding, document) for finding in findings if finding.advice]
-        if registry is None:
-            for found in plugins.load().manager.hook.gansemble_check_recipe(recipe=recipe):
-                problems += [_from_plugin(document, key, message) for key, message in found]
+        problems += _asked(recipe) if registry is None else []
     if problems or recipe is None:
         raise RecipeError(problems)
     return recipe
+
+
+def inspect(document: Document, path: Path, registry: Registry | None = None) -> tuple[Recipe | None, list[Problem]]:
+    """A composed document as a recipe, and every problem found, without looking for mends; None where there is none."""
+    from gansemble import plugins
+    from gansemble.recipe import contracts
+
+    checker = _Checker(document, registry or plugins.registry())
+    recipe = checker.recipe(path)
+    problems = list(checker.problems)
+    if recipe is not None:
+        faults = [finding for finding in contracts.examine(recipe) if not finding.advice]
+        problems += [contracts.problem(fault, document) for fault in faults]
+        problems += _asked(recipe) if registry is None else []
+    return recipe, problems
+
+
+def _asked(recipe: Recipe) -> list[Problem]:
+    """What plugins find wrong with a recipe."""
+    from gansemble import plugins
+
+    answers = plugins.load().manager.hook.gansemble_check_recipe(recipe=recipe)
+    return [_from_plugin(recipe.document, key, message) for answer in answers for key, message in answer or ()]
 
 
 def _read(path: Path, overrides: Sequence[str], registry: Registry) -> tuple[Recipe | None, Document, list[Problem]]:

@@ -20,12 +20,17 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> Document:
     Raises:
         RecipeError: if a file cannot be read, includes form a circle, or a reference leads nowhere.
     """
-    document = _with_includes(
-        Path(os.path.relpath(path)) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path, ()
-    )
+    document = gather(path, overrides)
+    resolve_references(document)
+    return document
+
+
+def gather(path: Path, overrides: Sequence[str] = ()) -> Document:
+    """What :func:`compose` does before it follows references."""
+    shown = Path(os.path.relpath(path)) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path
+    document = _with_includes(shown, ())
     for override in overrides:
         merge(document, _override(override))
-    _resolve_references(document)
     return document
 
 
@@ -120,7 +125,12 @@ def _override(text: str) -> Document:
     return document
 
 
-def _resolve_references(document: Document) -> None:
+def resolve_references(document: Document) -> None:
+    """Replaces every ``${key.path}`` by the value there.
+
+    Raises:
+        RecipeError: if one leads nowhere or round in a circle, or is not the whole value.
+    """
     problems: list[Problem] = []
 
     def resolve(path: KeyPath, value: Any, chain: tuple[str, ...]) -> Any:

@@ -1,0 +1,146 @@
+"""``matrix``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from gansemble.cli.common import PATH, say, set_option
+from gansemble.errors import GansembleError
+
+
+@click.command()
+@click.argument("file", type=PATH)
+@set_option
+@click.option(
+    "--exp", type=PATH, help="Folder of the comparison (default: exp/matrix-<name> beside FILE or its matrix/)."
+)
+@click.option("--data", type=PATH, help="Corpus folder (default: data/<corpus> there).")
+@click.option("--mini", is_flag=True, help="Make the corpus' small offline version where there is no data.")
+@click.option("--plan", "plan_only", is_flag=True, help="Show cells, reasons, sizes and times, and run nothing.")
+@click.option(
+    "--timed-steps",
+    type=click.IntRange(0),
+    default=3,
+    show_default=True,
+    help="Steps timed of each kind; 0 times none.",
+)
+@click.option("--cell", "cells", multiple=True, help="Run this cell only; may be repeated.")
+@click.option(
+    "--num-processes",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Processes of each cell's training, one per GPU.",
+)
+@click.option(
+    "--submit",
+    metavar="TEMPLATE",
+    help="Hand each cell to a scheduler: a command with {command}, {script}, {name} or {log}.",
+)
+@click.option("--results", "results_only", is_flag=True, help="Only write RESULTS.md and the page from what is there.")
+def matrix(
+    file: Path,
+    overrides: tuple[str, ...],
+    exp: Path | None,
+    data: Path | None,
+    mini: bool,
+    plan_only: bool,
+    timed_steps: int,
+    cells: tuple[str, ...],
+    num_processes: int,
+    submit: str | None,
+    results_only: bool,
+) -> None:
+    """Run every combination of parts that FILE names and that fits, and compare them.
+
+    FILE is a recipe with a section matrix of axes, such as
+
+    \b
+      matrix:
+        generator: [hifigan, vocos]
+        discriminators: {period: [mpd], both: [mpd, mrd]}
+        noise_injector: [null, spectral_diffusion]
+        seed: [1, 2]
+
+    Combinations that do not fit are left out, with the reason. The same command again goes on where it stopped.
+    """
+    from gansemble.matrix import results, run
+    from gansemble.matrix.expand import expand
+    from gansemble.matrix.plan import Costs, lines
+
+    found = expand(file, overrides)
+    places = run.Places.of(found, exp, data, num_processes, mini)
+    chosen = [found.cell(name) for name in cells] if cells else found.cells
+    costs = Costs(places.exp / "plan.json")
+    runs = [run.CellRun(cell, places) for cell in found.cells if cell.possible]
+    if results_only:
+        say(str(results.write(found, runs, costs, places.exp)))
+        return
+    if not cells:
+        if timed_steps:
+            costs.measure(chosen, timed_steps, say)
+        for line in lines(chosen, costs):
+            say(line)
+    if plan_only:
+        return
+    wrong = [cell for cell in chosen if not cell.possible]
+    if cells and wrong:
+        raise GansembleError("\n\n".join([f"{wrong[0].name} is impossible:", *map(str, wrong[0].problems)]))
+    if not runs:
+        raise GansembleError(f"{file}: no combination is possible; the reasons are above")
+    to_run = [each for each in runs if each.cell in chosen]
+    if submit is not None:
+        _submit(to_run, submit, file, overrides, places)
+        return
+    after = (lambda: None) if cells else (lambda: void(results.write(found, runs, costs, places.exp, with_page=False)))
+    failed = run.sequence(to_run, say, after)
+    if cells:
+        if failed:
+            raise GansembleError(f"{len(failed)} of {len(to_run)} cells failed; their logs are named above")
+        return
+    written = results.write(found, runs, costs, places.exp)
+    for line in written.read_text().splitlines()[2:3]:
+        say(line)
+    say(f"results: {written}\npage:    {written.with_name('index.html')}")
+    if failed:
+        raise GansembleError(
+            f"{len(failed)} of {len(to_run)} cells failed: {', '.join(each.cell.name for each in failed)}"
+        )
+
+
+def void(_: object) -> None:
+    """Nothing."""
+
+
+def _submit(runs: list, template: str, file: Path, overrides: tuple[str, ...], places) -> None:  # type: ignore[no-untyped-def,type-arg]
+    from gansemble.matrix import run
+
+    child = run.Child(say)
+    prepared: set[Path] = set()
+    with child.listening():
+        for each in runs:
+            state = each.state()
+            if state.word in ("done", "submitted", "running"):
+                say(f"{each.cell.name}: {state.word}")
+                continue
+            if each.dump not in prepared:
+                each.prepare(child)
+                prepared.add(each.dump)
+            changes = [word for change in overrides for word in ("--set", change)]
+            where = ["--exp", str(places.exp), "--data", str(places.data), "--num-processes", str(places.processes)]
+            command = [
+                sys.executable,
+                "-m",
+                "gansemble",
+                "matrix",
+                str(file.resolve()),
+                *changes,
+                *where,
+                "--cell",
+                each.cell.name,
+            ]
+            say(f"{each.cell.name}: {run.submit(each, template, command) or 'submitted'}")
+    say(f"when they are done: gansemble matrix {file} --exp {places.exp} --results")

@@ -1,0 +1,241 @@
+"""From a matrix file to its cells: a recipe for each combination, and the reason where the parts do not fit.
+
+A matrix file is a recipe with a section ``matrix`` of axes::
+
+    include: [conf/mini.yaml]
+    matrix:
+      generator: [hifigan, {use: vocos, dim: 64}]
+      discriminators: {mpd only: [mpd], both: [mpd, mrd]}
+      noise_injector: [null, diffusion]
+      seed: [1, 2]
+
+An axis is a section, ``seed``, or a key path such as ``plan.batch_size``; its choices are a list, or a mapping that
+names them. A part is merged over the recipe's own where it is the same part and takes its place where it is another;
+of a section of many parts, a list of names keeps those alone.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gansemble.errors import GansembleError, near
+from gansemble.recipe import check
+from gansemble.recipe.check import MANY, SINGLE, Recipe
+from gansemble.recipe.compose import gather, merge, resolve_references
+from gansemble.recipe.document import Document, KeyPath, Mark, Problem, RecipeError
+from gansemble.recipe.sections import SECTIONS
+from gansemble.registry import Registry
+
+#: Short names of axes.
+SHORT = {"seed": "plan.seed"}
+MOST = 2000
+
+
+@dataclass
+class Cell:
+    """One combination.
+
+    Args:
+        name: of its folder.
+        choices: axis -> label.
+        document: its composed recipe.
+        recipe: the checked recipe; None where it could not be read.
+        problems: why it is impossible; empty when it is not.
+    """
+
+    name: str
+    choices: dict[str, str]
+    document: Document
+    recipe: Recipe | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def possible(self) -> bool:
+        """Whether its parts fit together."""
+        return self.recipe is not None and not self.problems
+
+
+@dataclass
+class Matrix:
+    """A matrix file, expanded.
+
+    Args:
+        path: the file.
+        name: of the comparison.
+        axes: axis -> labels of its choices.
+        cells: every combination, impossible ones too, in the order of the axes.
+    """
+
+    path: Path
+    name: str
+    axes: dict[str, list[str]]
+    cells: list[Cell]
+
+    def cell(self, name: str) -> Cell:
+        """A cell by name.
+
+        Raises:
+            GansembleError: if there is none.
+        """
+        for cell in self.cells:
+            if cell.name == name:
+                return cell
+        known = [cell.name for cell in self.cells]
+        raise GansembleError(f"{self.path}: no cell {name!r}{near(name, known)}; cells: {', '.join(known)}")
+
+
+def expand(path: Path, overrides: tuple[str, ...] = (), registry: Registry | None = None) -> Matrix:
+    """The cells of a matrix file.
+
+    Raises:
+        RecipeError: if the file or its axes cannot be read.
+    """
+    base = gather(path, overrides)
+    given = base.value.pop("matrix", None)
+    where = base.keys.get(("matrix",))
+    if not isinstance(given, dict) or not given:
+        message = "expected axes by name, such as matrix: {generator: [hifigan, vocos], seed: [1, 2]}"
+        raise RecipeError([Problem(("matrix",), f"{path}: {message}" if where is None else message, where)])
+    axes = {axis: _choices(base, axis, choices) for axis, choices in given.items()}
+    count = 1
+    for choices in axes.values():
+        count *= len(choices)
+    if count > MOST:
+        raise RecipeError(
+            [Problem(("matrix",), f"has {count} cells, at most {MOST} are run; leave some choices out", where)]
+        )
+    for axis, choices in axes.items():
+        slugs = [_slug(label) for label in choices]
+        twice = [label for label in choices if slugs.count(_slug(label)) > 1]
+        if twice:
+            text = f"choices {' and '.join(map(repr, twice))} would share one folder; name them apart"
+            raise RecipeError([Problem(("matrix", axis), text, base.key_mark(("matrix", axis)))])
+    cells = [_cell(base, axes, labels, path, registry) for labels in itertools.product(*axes.values())]
+    name = str(base.value.get("name") or path.stem)
+    return Matrix(path, name, {axis: list(choices) for axis, choices in axes.items()}, cells)
+
+
+def _choices(base: Document, axis: Any, given: Any) -> dict[str, tuple[KeyPath, Any]]:
+    """label -> (where it stands in the file, value)."""
+    path: KeyPath = ("matrix", axis)
+    known = [*SINGLE, *MANY, *SECTIONS, *SHORT, "audio"]
+    if not isinstance(axis, str) or axis.partition(".")[0] not in known:
+        hint = near(str(axis), known)
+        text = f"no such section{hint or '; an axis is a section, seed, or a key path such as plan.batch_size'}"
+        raise RecipeError([Problem(path, text, base.key_mark(path))])
+    if isinstance(given, dict) and given and "use" not in given:
+        return {str(label): ((*path, label), value) for label, value in given.items()}
+    if not isinstance(given, list) or not given:
+        text = f"expected a list of choices, or choices by name, got {given!r}"
+        raise RecipeError([Problem(path, text, base.mark(path))])
+    found: dict[str, tuple[KeyPath, Any]] = {}
+    for index, value in enumerate(given):
+        label = plain = _label(value)
+        number = 2
+        while label in found:
+            label, number = f"{plain} {number}", number + 1
+        found[label] = ((*path, index), value)
+    return found
+
+
+def _label(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return str(value["use"]) if "use" in value else "+".join(map(str, value)) or "none"
+    if isinstance(value, list):
+        return "+".join(map(str, value)) or "none"
+    return {True: "true", False: "false"}[value] if isinstance(value, bool) else str(value)
+
+
+def _cell(
+    base: Document,
+    axes: Mapping[str, Mapping[str, tuple[KeyPath, Any]]],
+    labels: tuple[str, ...],
+    path: Path,
+    registry: Registry | None,
+) -> Cell:
+    choices = dict(zip(axes, labels, strict=True))
+    name = "+".join(_slug(label) for label in labels)
+    document = copy.deepcopy(base)
+    problems: list[Problem] = []
+    for axis, label in choices.items():
+        where, value = axes[axis][label]
+        problems += _apply(document, axis, where, value)
+    document.value["name"] = " · ".join(labels)
+    cell = Cell(name, choices, document, problems=problems)
+    if not problems:
+        try:
+            resolve_references(document)
+            cell.recipe, cell.problems = check.inspect(document, path, registry)
+        except RecipeError as error:
+            cell.problems = error.problems
+    return cell
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", label).strip("-.") or "x"
+
+
+def _apply(document: Document, axis: str, where: KeyPath, value: Any) -> list[Problem]:
+    """Puts one choice into a cell's document; its values keep their place in the file."""
+    target: KeyPath = tuple(SHORT.get(axis, axis).split("."))
+    section = target[0]
+    if len(target) == 1 and section in SINGLE and isinstance(value, str):
+        value = {"use": value}
+    if len(target) == 1 and section in MANY:
+        own = document.value.get(section) or {}
+        if isinstance(value, list):
+            unknown = [name for name in value if not isinstance(name, str) or name not in own]
+            if unknown:
+                hint = near(str(unknown[0]), list(own))
+                text = f"the recipe's {section} have no {unknown[0]!r}{hint} (it has: {', '.join(own) or 'none'})"
+                return [Problem(where, text, document.mark(where))]
+            value = {name: {} for name in value}
+        kept = {name: None for name in own if name not in (value or {})}
+        value = {**(value or {}), **kept}
+    _merge_value(document, target, value, where)
+    return []
+
+
+def _merge_value(document: Document, target: KeyPath, value: Any, where: KeyPath) -> None:
+    """Merges a value that stands at ``where`` in the file as if it stood at ``target`` in an including recipe."""
+    over = Document()
+    mark = document.mark(where)
+    nested: Any = value
+    for key in reversed(target):
+        nested = {key: nested}
+    over.value = nested
+    for depth in range(len(target) + 1):
+        _put(over, target[:depth], mark)
+    for path in _paths(value):
+        _put(over, (*target, *path), document.marks.get((*where, *path), mark))
+    _leave_in_place(document, target)
+    merge(document, over)
+
+
+def _put(over: Document, path: KeyPath, mark: Mark | None) -> None:
+    if mark is not None:
+        over.marks[path] = over.keys[path] = mark
+
+
+def _leave_in_place(document: Document, target: KeyPath) -> None:
+    """Gives sections a recipe does not have yet a mapping to be merged into."""
+    value: dict[Any, Any] = document.value
+    for key in target[:-1]:
+        if not isinstance(value.get(key), dict):
+            value[key] = {}
+        value = value[key]
+
+
+def _paths(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+    yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _paths(item, (*path, key))

@@ -1,0 +1,148 @@
+"""What a matrix will cost: parameters, memory and time of each cell, from a few timed steps; kept in ``plan.json``."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gansemble.files import write_atomically
+from gansemble.matrix.expand import Cell
+from gansemble.recipe.fill import fill
+
+#: What changes how long a run goes on or what is measured, not what a step costs.
+_IDLE = ("name", "metrics", "validation", "synthesis", "evaluation", "plugins", "corpus")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one cell.
+
+    Args:
+        generator, discriminators: parameters.
+        memory: of a training step [bytes]; measured on a GPU, estimated elsewhere.
+        step: time of one [s].
+        device: where it was timed.
+    """
+
+    generator: int
+    discriminators: int
+    memory: int
+    step: float
+    device: str
+
+
+class Costs:
+    """Costs of cells by what decides them, remembered in a file, so that a resumed plan times nothing again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self.known: dict[str, dict[str, Any]] = json.loads(path.read_text())
+        except (OSError, ValueError):
+            self.known = {}
+
+    def get(self, cell: Cell) -> Cost | None:
+        """A cell's cost, if it was measured."""
+        found = self.known.get(_mark(cell))
+        return Cost(**found) if found else None
+
+    def measure(self, cells: Sequence[Cell], steps: int, say: Callable[[str], None]) -> None:
+        """Times every possible cell that was not timed yet, each kind of step once."""
+        missing: dict[str, Cell] = {}
+        for cell in cells:
+            if cell.possible and _mark(cell) not in self.known:
+                missing.setdefault(_mark(cell), cell)
+        if missing:
+            say(f"timing {len(missing)} kinds of step, {steps} steps each")
+        for mark, cell in missing.items():
+            self.known[mark] = dataclasses.asdict(_cost(cell, steps))
+            write_atomically(self.path, json.dumps(self.known, indent=1))
+
+
+def _mark(cell: Cell) -> str:
+    assert cell.recipe is not None
+    values = fill(cell.recipe)
+    for key in _IDLE:
+        values.pop(key, None)
+    plan = values["plan"]
+    for key in ("steps", "seed", "log_every", "save_every", "keep", "workers", "on_nan", "phases"):
+        plan.pop(key, None)
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _cost(cell: Cell, steps: int) -> Cost:
+    import torch
+
+    from gansemble import measure
+
+    assert cell.recipe is not None
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    parts = measure.parts_of(cell.recipe, device)
+    sizes = [sum(p.numel() for p in network.parameters()) for network in (parts.generator, parts.critics)]
+    speed = measure.speed(cell.recipe, parts, device, steps)
+    memory = speed.peak or measure.memory(cell.recipe, measure.parts_of(cell.recipe)).total
+    return Cost(sizes[0], sizes[1], memory, speed.seconds, speed.device)
+
+
+def lines(cells: Sequence[Cell], costs: Costs) -> list[str]:
+    """The plan as text: possible cells with their costs, then impossible ones with the reason."""
+    possible = [cell for cell in cells if cell.possible]
+    width = max((len(cell.name) for cell in cells), default=4)
+    made = [f"{len(cells)} cells, {len(possible)} possible"]
+    total = 0.0
+    if possible:
+        made.append(f"  {'cell':{width}} {'G':>9} {'D':>9} {'memory':>10} {'steps':>9} {'s/step':>8} {'time':>9}")
+    for cell in possible:
+        cost = costs.get(cell)
+        assert cell.recipe is not None
+        count = cell.recipe.plan.steps
+        if cost is None:
+            made.append(f"  {cell.name:{width}} {'':>9} {'':>9} {'':>10} {count:>9,}")
+            continue
+        total += cost.step * count
+        made.append(
+            f"  {cell.name:{width}} {short(cost.generator):>9} {short(cost.discriminators):>9} "
+            f"{cost.memory / 2**20:>6.0f} MiB {count:>9,} {cost.step:>8.3f} {span(cost.step * count):>9}"
+        )
+    if total:
+        made.append(
+            f"  {'training, one cell after the other':{width}} {'':>9} {'':>9} {'':>10} {'':>9} {'':>8} {span(total):>9}"
+        )
+    for why, names in by_reason(cells).items():
+        made += [f"  impossible: {', '.join(names)}", f"    {why}"]
+    return made
+
+
+def reason(cell: Cell) -> str:
+    """Why a cell is impossible, on one line."""
+    return "; ".join(dict.fromkeys(problem.message for problem in cell.problems))
+
+
+def by_reason(cells: Sequence[Cell]) -> dict[str, list[str]]:
+    """reason -> the cells that are impossible for it."""
+    found: dict[str, list[str]] = {}
+    for cell in cells:
+        if not cell.possible:
+            found.setdefault(reason(cell), []).append(cell.name)
+    return found
+
+
+def short(count: int) -> str:
+    """13.9 M."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.2f} {unit}"
+    return str(count)
+
+
+def span(seconds: float) -> str:
+    """2.5 h."""
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,284 @@
+"""What came out: RESULTS.md and a page with tables, curves and the same items of every cell side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import html
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gansemble.data.segments import Packed
+from gansemble.errors import GansembleError
+from gansemble.evaluation import page
+from gansemble.evaluation.page import System
+from gansemble.evaluation.statistics import Summary, common, paired, summarise
+from gansemble.files import write_atomically
+from gansemble.matrix.expand import Matrix
+from gansemble.matrix.plan import Costs, by_reason, short, span
+from gansemble.matrix.run import CellRun, State
+
+#: Cells whose audio and curves the page shows; the others are in its table.
+SHOWN = 24
+CLIPS = 4
+
+
+@dataclass
+class Row:
+    """A line of the table: a combination, over its seeds where there are several.
+
+    Args:
+        labels: axis -> label, without the seed.
+        runs: the cells behind it.
+        scores: score -> summary over the files that every row has.
+        spread: score -> lowest and highest mean of a seed; empty with one seed.
+        files: score -> value by file, over seeds.
+    """
+
+    labels: dict[str, str]
+    runs: list[CellRun]
+    scores: dict[str, Summary]
+    spread: dict[str, tuple[float, float]]
+    files: dict[str, dict[str, float]]
+
+
+@dataclass
+class Results:
+    """Everything the two documents say."""
+
+    matrix: Matrix
+    runs: list[CellRun]
+    states: dict[str, State]
+    systems: dict[str, System]
+    rows: list[Row]
+    best: Row | None
+    criterion: str
+    higher: bool
+    files: dict[str, int]
+    confidence: float
+
+
+def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
+    """Reads what the done cells scored."""
+    states = {run.cell.name: run.state() for run in runs}
+    systems: dict[str, System] = {}
+    for run in runs:
+        if states[run.cell.name].word == "done":
+            try:
+                system = page.system_of(run.exp, len(systems))
+            except GansembleError:
+                continue
+            systems[run.cell.name] = dataclasses.replace(system, name=_title(run.cell.choices))
+    first = next((run.cell.recipe for run in runs if run.cell.recipe), None)
+    settings, criterion = (first.evaluation, first.validation.best) if first else (None, "")
+    confidence, resamples = (settings.confidence, settings.bootstrap) if settings else (0.95, 1000)
+    keys = list(dict.fromkeys(key for system in systems.values() for key in system.summary["scores"]))
+    shared = {key: common({name: _finite(system, key) for name, system in systems.items()}) for key in keys}
+    groups: dict[tuple[str, ...], list[CellRun]] = {}
+    for run in runs:
+        if run.cell.name in systems:
+            groups.setdefault(tuple(v for k, v in run.cell.choices.items() if k != "seed"), []).append(run)
+    rows = []
+    for members in groups.values():
+        labels = {axis: label for axis, label in members[0].cell.choices.items() if axis != "seed"}
+        row = Row(labels, members, {}, {}, {})
+        for key in keys:
+            tables = [
+                systems[run.cell.name].scores(key) for run in members if key in systems[run.cell.name].summary["scores"]
+            ]
+            row.files[key] = {n: sum(table[n] for table in tables) / len(tables) for n in shared[key]} if tables else {}
+            row.scores[key] = summarise(list(row.files[key].values()), resamples, confidence)
+            if len(tables) > 1 and shared[key]:
+                seeds = [sum(table[name] for name in shared[key]) / len(shared[key]) for table in tables]
+                row.spread[key] = (min(seeds), max(seeds))
+        rows.append(row)
+    facts: Mapping[str, Any] = next(
+        (s.summary["scores"][criterion] for s in systems.values() if criterion in s.summary["scores"]), {}
+    )
+    higher = facts.get("better", "higher") == "higher"
+    ranked = [row for row in rows if criterion in row.scores and row.scores[criterion].n_ok]
+    ranked.sort(key=lambda row: row.scores[criterion].mean, reverse=higher)
+    rest = [row for row in rows if row not in ranked]
+    best = ranked[0] if len(ranked) > 1 else None
+    count = {key: len(names) for key, names in shared.items()}
+    return Results(matrix, list(runs), states, systems, ranked + rest, best, criterion, higher, count, confidence)
+
+
+def _title(choices: Mapping[str, str]) -> str:
+    return " · ".join(f"seed {label}" if axis == "seed" else label for axis, label in choices.items())
+
+
+def _finite(system: System, key: str) -> dict[str, float]:
+    return system.scores(key) if key in system.summary["scores"] else {name: float("nan") for name in system.rows}
+
+
+def write(matrix: Matrix, runs: Sequence[CellRun], costs: Costs, folder: Path, with_page: bool = True) -> Path:
+    """Writes ``RESULTS.md``, ``results.json`` and, unless told otherwise, ``index.html``; returns the first."""
+    found = collect(matrix, runs)
+    environment: Mapping[str, Any] = next((system.summary["environment"] for system in found.systems.values()), {})
+    path = folder / "RESULTS.md"
+    write_atomically(path, _markdown(found, costs, environment))
+    write_atomically(folder / "results.json", json.dumps(_plain(found, environment), indent=1))
+    if with_page and found.systems:
+        write_atomically(folder / "index.html", _page(found, costs, environment))
+    return path
+
+
+def _columns(found: Results) -> list[str]:
+    """Scores, the deciding one first."""
+    keys = list(dict.fromkeys(key for row in found.rows for key in row.scores))
+    return sorted(keys, key=lambda key: key != found.criterion)
+
+
+def _arrow(found: Results, key: str) -> str:
+    better = next(s.summary["scores"][key]["better"] for s in found.systems.values() if key in s.summary["scores"])
+    return "↑" if better == "higher" else "↓"
+
+
+def _value(row: Row, key: str, small: Callable[[str], str]) -> str:
+    summary = row.scores.get(key)
+    if summary is None or not summary.n_ok:
+        return "–"
+    text = f"{summary.mean:.3f}"
+    if summary.low == summary.low:
+        text += small(f"{summary.low:.3f} … {summary.high:.3f}")
+    if key in row.spread:
+        low, high = row.spread[key]
+        text += small(f"{len(row.runs)} seeds {low:.3f} … {high:.3f}")
+    return text
+
+
+def _sums(found: Results) -> str:
+    impossible = sum(not cell.possible for cell in found.matrix.cells)
+    words: dict[str, int] = {}
+    for state in found.states.values():
+        words[state.word] = words.get(state.word, 0) + 1
+    order = ("done", "running", "submitted", "stopped", "failed", "missing")
+    said = [f"{words[word]} {'to do' if word == 'missing' else word}" for word in order if word in words]
+    return f"{len(found.matrix.cells)} cells: " + ", ".join([*said, f"{impossible} impossible"])
+
+
+def _verdict(found: Results) -> str:
+    if found.best is None:
+        return "No cell is best: fewer than two have scores."
+    summary, second = found.best.scores[found.criterion], found.rows[1]
+    shown, other = (" · ".join(row.labels.values()) or "the recipe" for row in (found.best, second))
+    way = "highest" if found.higher else "lowest"
+    ahead = paired(second.files[found.criterion], found.best.files[found.criterion], confidence=found.confidence)
+    interval = f" ({ahead.low:+.3f} … {ahead.high:+.3f})" if ahead.low == ahead.low else ""
+    clear = "clearly ahead of" if ahead.clear else "not clearly ahead of"
+    return (
+        f"Best: {shown}, {way} {found.criterion} {summary.mean:.3f}; {clear} {other}: {ahead.mean:+.3f}{interval} "
+        f"over the same {ahead.files} files."
+    )
+
+
+def _note(found: Results) -> str:
+    files = sorted(set(found.files.values()))
+    over = f"{files[0]}" if len(files) == 1 else f"{files[0]} to {files[-1]}" if files else "no"
+    seeds = (
+        " Several seeds are averaged file by file; below, the lowest and highest mean of a seed."
+        if any(row.spread for row in found.rows)
+        else ""
+    )
+    few = " Intervals over so few files are too narrow." if files and files[0] < 10 else ""
+    return (
+        f"Means over the {over} files that every cell has, with {100 * found.confidence:g} % bootstrap intervals; "
+        f"↑ higher is better, ↓ lower.{seeds}{few}"
+    )
+
+
+def _cost_of(row: Row, costs: Costs) -> str:
+    cost = costs.get(row.runs[0].cell)
+    return f"{short(cost.generator)} + {short(cost.discriminators)}" if cost else "–"
+
+
+def _left_out(found: Results) -> list[tuple[str, str, str]]:
+    """(cell, state, why) of every cell without scores."""
+    rows = [(", ".join(names), "impossible", why) for why, names in by_reason(found.matrix.cells).items()]
+    names = {name: state for name, state in found.states.items() if name not in found.systems}
+    return rows + [(name, "to do" if s.word == "missing" else s.word, s.reason) for name, s in names.items()]
+
+
+def _markdown(found: Results, costs: Costs, environment: Mapping[str, Any]) -> str:
+    axes = [axis for axis in found.matrix.axes if axis != "seed"]
+    keys = _columns(found)
+    lines = [f"# {found.matrix.name}", "", f"{_sums(found)}. {_verdict(found)}", ""]
+    lines.append(f"Made by `gansemble matrix {found.matrix.path.name}` on {time.strftime('%Y-%m-%d')}.")
+    if found.rows:
+        lines += ["", "| " + " | ".join([*axes, "G + D", *(f"{key} {_arrow(found, key)}" for key in keys)]) + " |"]
+        lines.append("|" + "---|" * (len(axes) + 1 + len(keys)))
+        for row in found.rows:
+            mark = "**" if row is found.best else ""
+            cells = [f"{mark}{row.labels[axis]}{mark}" for axis in axes]
+            cells += [_cost_of(row, costs), *(_value(row, key, lambda text: f" ({text})") for key in keys)]
+            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+        lines += ["", _note(found)]
+    left = _left_out(found)
+    if left:
+        lines += ["", "## Cells without scores", "", "| cell | state | why |", "|---|---|---|"]
+        lines += [f"| {name} | {word} | {why.replace('|', chr(92) + '|')} |" for name, word, why in left]
+    lines += ["", "## Environment", "", *(f"* {key}: {value}" for key, value in environment.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _plain(found: Results, environment: Mapping[str, Any]) -> dict[str, Any]:
+    rows = [
+        {"labels": row.labels, "cells": [run.cell.name for run in row.runs]}
+        | {"scores": {key: summary.as_dict() for key, summary in row.scores.items()}, "spread": row.spread}
+        for row in found.rows
+    ]
+    left = [{"cell": name, "state": word, "why": why} for name, word, why in _left_out(found)]
+    best = found.best.labels if found.best else None
+    facts = {"name": found.matrix.name, "criterion": found.criterion, "best": best, "rows": rows}
+    return facts | {"without_scores": left, "environment": dict(environment)}
+
+
+def _page(found: Results, costs: Costs, environment: Mapping[str, Any]) -> str:
+    axes = [axis for axis in found.matrix.axes if axis != "seed"]
+    keys = _columns(found)
+    head = "".join(
+        f"<th>{html.escape(text)}</th>" for text in [*axes, "G + D", *(f"{key} {_arrow(found, key)}" for key in keys)]
+    )
+    body = []
+    for row in found.rows:
+        dots = "".join(page.dot(found.systems[run.cell.name]) for run in row.runs)
+        labels = [html.escape(row.labels[axis]) for axis in axes]
+        cells = (
+            [f"<th>{dots}{labels[0]}</th>", *(f"<th>{label}</th>" for label in labels[1:])]
+            if labels
+            else [f"<th>{dots}</th>"]
+        )
+        cells.append(f"<td>{_cost_of(row, costs)}</td>")
+        cells += [f"<td>{_value(row, key, lambda text: f'<small>{text}</small>')}</td>" for key in keys]
+        body.append(f"<tr{' class=best' if row is found.best else ''}>{''.join(cells)}</tr>")
+    order = [run for row in found.rows for run in row.runs][:SHOWN]
+    systems = [found.systems[run.cell.name] for run in order]
+    first = order[0]
+    assert first.cell.recipe is not None
+    packed = Packed(first.dump, systems[0].index["split"])
+    items = [row["id"] for row in systems[0].index["clips"]][: min(CLIPS, first.cell.recipe.evaluation.shown)]
+    hidden = sum(len(row.runs) for row in found.rows) - len(order)
+    more = f"<p class=note>The {len(order)} best cells; {hidden} more are in the table.</p>" if hidden else ""
+    left = "".join(
+        f"<tr><th>{html.escape(name)}</th><td>{word}</td><td class=text>{html.escape(why)}</td></tr>"
+        for name, word, why in _left_out(found)
+    )
+    left_out = f"<h2>Cells without scores</h2><table class=reasons>{left}</table>" if left else ""
+    seconds = sum(state.facts.get("seconds", 0) for state in found.states.values() if state.word == "done")
+    pieces = [
+        f"<header><h1>{html.escape(found.matrix.name)}</h1><p>{html.escape(_sums(found))} · {span(seconds)} in all · {environment.get('date', '')}</p></header>",
+        f"<p class=verdict>{html.escape(_verdict(found))}</p>",
+        f"<h2>Scores</h2><div class=wide-table><table class=scores><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>",
+        f"<p class=note>{html.escape(_note(found))}</p>",
+        f"<h2>Listen</h2>{more}",
+        *(page.clip(identity, systems, packed, first.cell.recipe.audio) for identity in items),
+        "<h2>Training</h2>",
+        page.curves(systems),
+        left_out,
+        page.environment(environment),
+    ]
+    return page.assemble(found.matrix.name, pieces)
