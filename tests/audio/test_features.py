@@ -223,3 +223,22 @@ def test_every_field_changes_the_digest_and_is_named_as_a_difference(changes):
 def test_differences_show_both_values_ours_first():
     other = AudioSpec(sample_rate=24000, fmax=None)
     assert LJSPEECH.differences(other) == ["audio.sample_rate: 22050 -> 24000", "audio.fmax: 8000.0 -> 12000.0"]
+
+
+def test_the_mel_product_is_made_in_full_precision_whatever_networks_are_allowed(monkeypatch):
+    """On a GPU the trainer allows TF32; the basis and the pseudo-inverse reach 80 dB down and must not see it."""
+    seen = []
+    product = torch.matmul
+
+    def spy(*arguments):
+        seen.append(torch.get_float32_matmul_precision())
+        return product(*arguments)
+
+    monkeypatch.setattr(torch, "matmul", spy)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        log_mel(torch.randn(1, 1, 4096), AudioSpec())
+        assert seen == ["highest"] and torch.get_float32_matmul_precision() == "high"
+    finally:
+        torch.set_float32_matmul_precision(before)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -111,6 +112,7 @@ def test_frozen_discriminators_leave_the_generators_gradients_as_they_are(bench,
     free = gradients(bench(f"plan.accumulate={accumulate}"), "generator", monkeypatch)
     mine = [name for name in frozen if name.startswith("generator")]
     assert all(torch.equal(frozen[name], free[name]) and frozen[name].abs().sum() > 0 for name in mine)
+    assert all(frozen[name] is None for name in frozen if name.startswith("discriminators"))
     assert any(free[name] is not None for name in free if name.startswith("discriminators"))
 
 
@@ -291,3 +293,14 @@ def test_other_objectives_of_an_undecided_discriminator(objective, discriminator
     logs = one_step(torch.zeros(2, 1, 64), torch.ones(2, 1, 64), half, objective, [])
     assert logs["discriminator/total"] == pytest.approx(8 * discriminator, abs=1e-5)
     assert logs["generator/total"] == pytest.approx(8 * generator, abs=1e-5)
+
+
+def test_learning_rates_decay_by_the_epoch_a_step_starts_in(workshop, tmp_path):
+    """5 training clips and batches of 4: step k starts in epoch 4 k // 5, and the rate is 1e-3 times 0.9 to that power."""
+    trainer = workshop.train(tmp_path, "plan.log_every=1", "validation.every=1000")
+    rows = [json.loads(line) for line in (tmp_path / "logs" / "train.jsonl").read_text().splitlines()]
+    clips = len(trainer.train)
+    expected = [1e-3 * 0.9 ** (4 * index // clips) for index in range(12)]
+    assert [row["rate/generator"] for row in rows] == pytest.approx(expected, rel=1e-9)
+    assert [row["rate/discriminators"] for row in rows] == pytest.approx(expected, rel=1e-9)
+    assert expected[-1] < expected[0]

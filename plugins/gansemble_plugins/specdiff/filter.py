@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gansemble.audio.features import hann, istft, mel_basis, mel_pseudo_inverse, stft
+from gansemble.audio.features import full_precision, hann, istft, mel_basis, mel_pseudo_inverse, stft
 from gansemble.audio.spec import AudioSpec
 
 Shaping = Literal["inverse", "envelope"]
@@ -42,7 +42,8 @@ def log_magnitude(mel: Tensor, spec: AudioSpec, compat: Compat) -> Tensor:
     The released code clamps at the mel's own floor, which also fills the bins above fmax.
     """
     inverse = mel_pseudo_inverse if compat == "official" else held_pseudo_inverse
-    magnitudes = mel.exp().transpose(1, 2) @ inverse(spec, mel.device, mel.dtype).T
+    with full_precision():
+        magnitudes = mel.exp().transpose(1, 2) @ inverse(spec, mel.device, mel.dtype).T
     if compat == "official":
         return magnitudes.clamp_min(spec.log_floor).log()
     floor = (magnitudes.amax(-1, keepdim=True) * RANGE).clamp_min(spec.log_floor)
@@ -115,7 +116,8 @@ def noise_level(filters: Tensor, spec: AudioSpec) -> Tensor:
     parts = torch.view_as_real(filters.transpose(1, 2)).flatten(2)  # [B, L, 2 F]
     sides = torch.full_like(parts[0, 0], 2 / spec.n_fft)
     sides[:2] = sides[-2:] = 1 / spec.n_fft  # DC and Nyquist have no mirror image
-    products = (parts * sides) @ parts.transpose(1, 2)  # [B, L, L]
+    with full_precision():
+        products = (parts * sides) @ parts.transpose(1, 2)  # [B, L, L]
     return (products * overlaps(spec, parts.shape[1], parts.device, parts.dtype)).sum((1, 2)).sqrt()
 
 

@@ -6,6 +6,8 @@ exactly L * hop samples and frame k is centred on sample k * hop + hop / 2.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
@@ -14,6 +16,17 @@ from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.audio.torchaudio import functional
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """float32 products with all their bits, whatever networks are allowed: TF32's ten lose what lies 60 dB down."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 @lru_cache(maxsize=64)
@@ -72,7 +85,8 @@ def magnitude(spectrum: Tensor, power_floor: float) -> Tensor:
 
 def mel_of_magnitude(magnitudes: Tensor, spec: AudioSpec) -> Tensor:
     """ln(max(basis @ magnitude, log_floor)) [B, mels, L] of [B, n_fft / 2 + 1, L]."""
-    mel = torch.matmul(mel_basis(spec, magnitudes.device, magnitudes.dtype), magnitudes)
+    with full_precision():
+        mel = torch.matmul(mel_basis(spec, magnitudes.device, magnitudes.dtype), magnitudes)
     return torch.log(mel.clamp_min(spec.log_floor))
 
 
