@@ -132,6 +132,7 @@ class Contract:
         needs: abilities some other part must give.
         sample_rates: rates the part works at [Hz]; others are an error unless the part resamples itself.
         latent: size of the latent vector that the part makes, reads or judges.
+        latent_law: how a generator's latent vectors are drawn.
         classes: how many classes a corpus' labels have, or a network is built for.
         pitches: lowest and highest pitch of a corpus, or that a network is built for [MIDI number].
         precisions: values of ``plan.precision`` the part works under.
@@ -150,6 +151,7 @@ class Contract:
     needs: frozenset[str] = frozenset()
     sample_rates: frozenset[int] | None = None
     latent: int | None = None
+    latent_law: Literal["uniform", "normal"] = "uniform"
     classes: int | None = None
     pitches: tuple[int, int] | None = None
     precisions: frozenset[str] | None = None
@@ -269,6 +271,23 @@ class Growable(Protocol):
     """A network or representation that grows: ``set_progress`` is called before each step."""
 
     def set_progress(self, progress: float) -> None: ...
+
+
+@runtime_checkable
+class Fitted(Protocol):
+    """A representation with statistics of the training split, measured in stage 2 and kept in checkpoints.
+
+    ``fit`` is given every training segment once, as batches [B, 1, T]. ``fitted`` says whether that has happened or a
+    state was loaded; encode and decode may raise RuntimeError before.
+    """
+
+    fitted: bool
+
+    def fit(self, audio: Iterator[Tensor]) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
 
 
 def as_verdicts(answer: Verdict | Sequence[Verdict]) -> tuple[Verdict, ...]:

@@ -17,13 +17,34 @@ from torch import Tensor
 from gansemble.audio import files
 from gansemble.data.manifest import SPLITS, Clip
 from gansemble.errors import DataError
-from gansemble.interfaces import Score
+from gansemble.interfaces import Fitted, Score
 from gansemble.testing.subject import Fault, Subject, demand
+
+
+def fitted(subject: Subject) -> Any:
+    """The representation, its statistics measured on a few tones where it has any."""
+    part = subject.make()
+    if isinstance(part, Fitted) and not part.fitted:
+        part.fit(iter([subject.audio(2), subject.audio(4)[2:]]))
+        demand(part.fitted, "after fit, it must say fitted = True")
+    return part
+
+
+def representation_keeps_its_state(subject: Subject) -> None:
+    """What it measured, saved and loaded into another, encodes the same."""
+    part, audio = fitted(subject), subject.audio()
+    if not hasattr(part, "state_dict"):
+        demand(not isinstance(part, Fitted), "it is fitted, but has no state_dict for checkpoints")
+        return
+    other = subject.make(1)
+    other.load_state_dict(part.state_dict())
+    demand(getattr(other, "fitted", True), "loaded from a fitted state, it must say fitted = True")
+    demand(torch.equal(part.encode(audio), other.encode(audio)), "restored from its state dict it encodes otherwise")
 
 
 def encodes_what_its_contract_says(subject: Subject) -> None:
     """A domain, the contract's own, and the contract's shape, finite and float32."""
-    part = subject.make()
+    part = fitted(subject)
     domain = getattr(part, "domain", None)
     demand(isinstance(domain, str), 'it has no domain; say domain = "…", the name of what encode gives')
     declared = subject.contract.domain
@@ -41,7 +62,7 @@ def encodes_what_its_contract_says(subject: Subject) -> None:
 
 def decodes_to_audio(subject: Subject) -> None:
     """Audio of the shape it was, whose spectrum is nearer to the original's than silence is."""
-    part, audio = subject.make(), subject.audio()
+    part, audio = fitted(subject), subject.audio()
     made = part.decode(part.encode(audio))
     demand(made.shape == audio.shape, f"decode of encode should give {list(audio.shape)}, got {list(made.shape)}")
     demand(bool(torch.isfinite(made).all()), "what it decodes is not finite")
@@ -57,7 +78,7 @@ def _magnitudes(audio: Tensor) -> Tensor:
 
 def representation_takes_silence(subject: Subject) -> None:
     """Silence and full scale are encoded and decoded to something finite."""
-    part = subject.make()
+    part = fitted(subject)
     for name, audio in (
         ("silence", torch.zeros(2, 1, subject.segment)),
         ("full scale", torch.ones(2, 1, subject.segment)),
@@ -69,7 +90,7 @@ def representation_takes_silence(subject: Subject) -> None:
 
 def representation_keeps_items_apart(subject: Subject) -> None:
     """An item is encoded the same alone as in a batch, and the same twice."""
-    part, audio = subject.make(), subject.audio()
+    part, audio = fitted(subject), subject.audio()
     both = part.encode(audio)
     demand(torch.equal(both, part.encode(audio)), "two calls of encode differ")
     demand(
@@ -80,7 +101,7 @@ def representation_keeps_items_apart(subject: Subject) -> None:
 
 def representation_leaves_its_inputs_alone(subject: Subject) -> None:
     """Neither encode nor decode writes into what it is given."""
-    part, audio = subject.make(), subject.audio()
+    part, audio = fitted(subject), subject.audio()
     before = audio.clone()
     x = part.encode(audio)
     demand(torch.equal(audio, before), "encode writes into the audio")
@@ -346,6 +367,7 @@ REPRESENTATION: Checks = (
     representation_takes_silence,
     representation_keeps_items_apart,
     representation_leaves_its_inputs_alone,
+    representation_keeps_its_state,
 )
 METRIC: Checks = (scores_better_what_is_better, gives_a_reason_for_no_score, metric_repeats_itself)
 CORPUS: Checks = (

@@ -129,13 +129,13 @@ class Conditioner:
 
     Args:
         reads: ``mel`` (log-mel of the clean audio), ``latent``, ``label``, or the name of an extra tensor of the batch.
-        latent: size of the latent vector.
+        latent: size of the latent vector, drawn from the contract's law: uniform in ±1, or standard normal.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         contract = contracts.contract_of(recipe.single["generator"], recipe)
         self.reads = contract.reads or frozenset()
-        self.latent = contract.latent
+        self.latent, self.latent_law = contract.latent, contract.latent_law
         self.spec = recipe.audio
 
     def prepare(self, batch: Batch) -> Batch:
@@ -147,11 +147,13 @@ class Conditioner:
 
     def __call__(self, batch: Batch, turn: str) -> tuple[Condition, Condition]:
         """(condition of the real signals, condition of the fakes)."""
-        latent = (
-            batch.draws.uniform(f"latent/{turn}", self.latent) * 2 - 1
-            if "latent" in self.reads and self.latent
-            else None
-        )
+        latent = None
+        if "latent" in self.reads and self.latent:
+            stream = f"latent/{turn}"
+            normal = self.latent_law == "normal"
+            latent = (
+                batch.draws.normal(stream, self.latent) if normal else batch.draws.uniform(stream, self.latent) * 2 - 1
+            )
         label = batch.label if "label" in self.reads else None
         names = [name for name in self.reads if name not in ("mel", "latent", "label")]
         signal = batch.mel if "mel" in self.reads else batch.extra[names[0]] if names else None
