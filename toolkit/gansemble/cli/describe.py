@@ -57,9 +57,14 @@ def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool,
         if row["supplied"]:
             default = " (supplied by the toolkit)"
         click.echo(f"  {row['name']}: {row['type']}{default}" + (f"\n      {row['text']}" if row["text"] else ""))
-    for key in ("paper", "contract", "sizes"):
+    if facts["paper"]:
+        click.echo(f"\npaper: {facts['paper']}")
+    for key in ("contract", "sizes"):
         if facts[key]:
-            click.echo(f"\n{key}: {facts[key]}")
+            click.echo(f"\n{key}")
+            for name, value in facts[key].items():
+                shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+                click.echo(f"  {name}: {shown:,}" if isinstance(value, int) else f"  {name}: {shown}")
 
 
 def _facts(entry: Any) -> dict[str, Any]:
@@ -136,7 +141,11 @@ def _contract(target: Any, parameters: Any) -> dict[str, Any]:
         return {}
     filled = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
     contract = target.contract({name: value for name, value in stand_ins().items() if name in parameters} | filled)
-    return {k: sorted(v) if isinstance(v, frozenset) else v for k, v in dataclasses.asdict(contract).items() if v}
+    stated = {k: v for k, v in dataclasses.asdict(contract).items() if v and k not in ("because", "latent_law")}
+    if contract.latent:
+        stated["latent_law"] = contract.latent_law
+    plain = {k: sorted(v) if isinstance(v, frozenset) else v for k, v in stated.items()}
+    return plain | {k: ["any" if n is None else n for n in v] for k, v in plain.items() if k == "shape"}
 
 
 def _size(target: Any, parameters: Any) -> dict[str, int]:
