@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check recipes bench clean help
+.PHONY: install demo test check recipes docs bench clean help
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -25,18 +25,24 @@ demo: $(STAMP)  ## the SpecDiff recipe on a small corpus made offline, in about 
 test: $(STAMP)  ## the tests
 	$(BIN)/python -m pytest
 
-check: $(STAMP)  ## ruff, mypy, recipes, and shellcheck where it is installed
-	$(BIN)/ruff check toolkit plugins tests tools benchmarks
-	$(BIN)/ruff format --check toolkit plugins tests tools benchmarks
+check: $(STAMP)  ## ruff, mypy, recipes, the documentation's links, and shellcheck where it is installed
+	$(BIN)/ruff check toolkit plugins tests tools benchmarks docs
+	$(BIN)/ruff format --check toolkit plugins tests tools benchmarks docs
 	$(BIN)/mypy
+	$(BIN)/mypy docs/hooks.py docs/docstrings.py
 	$(BIN)/python tools/check_recipes.py
 	@if command -v shellcheck >/dev/null; then shellcheck -x egs/*/*/run.sh egs/_shared/recipe.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
+	@$(MAKE) --no-print-directory docs
 
 recipes: $(STAMP)  ## every recipe with --mini, all stages
 	$(BIN)/python tools/run_recipes.py
+
+# Not --quiet, which would leave warnings uncounted.
+docs: $(STAMP)  ## the documentation, in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: $(STAMP)  ## the benchmarks, with their ratios
 	$(BIN)/python -m benchmarks
 
 clean:  ## remove the virtual environment and what the recipes made
-	rm -rf $(VENV) egs/*/*/exp egs/*/*/dump egs/*/*/data
+	rm -rf $(VENV) site egs/*/*/exp egs/*/*/dump egs/*/*/data

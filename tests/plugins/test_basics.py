@@ -282,3 +282,16 @@ def test_feature_matching_teaches_the_generator_alone():
     real, fake = noise(samples=600).requires_grad_(), noise(1, samples=600).requires_grad_()
     FeatureMatching()(judged(real, fake, MultiPeriod(channels=(4, 8), periods=(2, 3))), "generator").backward()
     assert real.grad is None and fake.grad.abs().max() > 0
+
+
+def test_clipped_weights_stay_within_their_bound_after_every_step():
+    from gansemble_plugins.basics.optimisers import rmsprop
+
+    weight = torch.nn.Parameter(torch.tensor([0.5, -0.001]))
+    optimiser = rmsprop([weight], lr=1e-4, clip_weights=0.01)
+    for _ in range(3):
+        weight.grad = torch.tensor([1.0, 1.0])
+        optimiser.step()
+        assert weight.abs().max() <= 0.01 and weight[1] < -0.001
+    with pytest.raises(ValueError, match="clip_weights must be positive or null, got 0"):
+        rmsprop([weight], clip_weights=0.0)

@@ -73,14 +73,14 @@ def _facts(entry: Any) -> dict[str, Any]:
 
     target = entry.load()
     text = inspect.getdoc(target) or ""
-    documented = _documented(text)
+    told = documented(text)
     parameters, hints = types.signature(target), types.hints(target)
     rows = [
         {
             "name": name,
             "type": types.show(hints.get(name, Any)),
             **({} if p.default is p.empty else {"default": p.default}),
-            "text": documented.get(name, ""),
+            "text": told.get(name, ""),
             "supplied": name in SUPPLIED and p.default is p.empty,
         }
         for name, p in parameters.items()
@@ -102,7 +102,7 @@ def _facts(entry: Any) -> dict[str, Any]:
     }
 
 
-def _documented(text: str) -> dict[str, str]:
+def documented(text: str) -> dict[str, str]:
     """Parameter descriptions from an ``Args:`` block; one line may document several."""
     block = re.search(r"Args:\n((?:[ \t]+.*\n?|\n(?=[ \t]))+)", text)
     found: dict[str, str] = {}

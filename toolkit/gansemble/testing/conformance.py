@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 
+from gansemble.cli.describe import documented
 from gansemble.errors import PluginError, near
+from gansemble.recipe.check import SUPPLIED
 from gansemble.registry import Entry, Registry
 from gansemble.testing import data, networks, terms
 from gansemble.testing.subject import Fault, Subject, demand
@@ -32,10 +34,11 @@ def constructor_can_be_checked(subject: Subject) -> None:
         not positional or not inspect.isclass(subject.target),
         f"make {', '.join(positional)} keyword-only: write * before them",
     )
-    demand(
-        bool(inspect.getdoc(subject.target)),
-        "write a docstring: what it computes, units, shapes, the paper and equation",
-    )
+    text = inspect.getdoc(subject.target) or ""
+    demand(bool(text), "write a docstring: what it computes, units, shapes, the paper and equation")
+    told = (*SUPPLIED, "parameters")
+    silent = [name for name in subject.signature if name not in documented(text) and name not in told]
+    demand(not silent, f"document {', '.join(silent)} in the docstring's Args: what it is, and its unit")
 
 
 def contract_is_sound(subject: Subject) -> None:
