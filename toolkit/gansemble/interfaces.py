@@ -130,6 +130,7 @@ class Contract:
             what is judged would be padding.
         gives: abilities, such as ``"features"`` of a discriminator, ``"labels"`` and ``"pitch"`` of a corpus.
         needs: abilities some other part must give.
+        clashes: abilities no other part may give, such as ``"batch_norm"`` with a gradient penalty.
         sample_rates: rates the part works at [Hz]; others are an error unless the part resamples itself.
         latent: size of the latent vector that the part makes, reads or judges.
         latent_law: how a generator's latent vectors are drawn.
@@ -149,6 +150,7 @@ class Contract:
     receptive_field: int | None = None
     gives: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
+    clashes: frozenset[str] = frozenset()
     sample_rates: frozenset[int] | None = None
     latent: int | None = None
     latent_law: Literal["uniform", "normal"] = "uniform"

@@ -1,4 +1,4 @@
-"""Objectives, losses, injectors and optimisers that every paper uses."""
+"""Objectives, losses, regularisers, injectors and optimisers that every paper uses."""
 
 from gansemble import hookimpl
 
@@ -50,6 +50,13 @@ def gansemble_register(register):
         "white forward diffusion with adaptive length (StandardDiff-GAN, Diffusion-GAN)",
         example={"t_max": 20},
     )
+    register(
+        "regulariser",
+        "gradient_penalty",
+        f"{here}.regularisers:GradientPenalty",
+        "norm of the score's gradient held at a target (WGAN-GP); R1 with target 0 at real items",
+    )
+    register("regulariser", "drift", f"{here}.regularisers:Drift", "mean of squared real scores (progressive GAN)")
     register("representation", "waveform", f"{here}.waveform:Waveform", "samples as they are")
     register("optimiser", "adamw", f"{here}.optimisers:adamw", "Adam with decoupled weight decay")
     register("optimiser", "adam", f"{here}.optimisers:adam", "Adam")

@@ -262,6 +262,20 @@ def abilities(scene: Scene) -> Iterator[Finding]:
             )
 
 
+def clashes(scene: Scene) -> Iterator[Finding]:
+    """Two parts that exclude each other."""
+    for part, contract in scene.contracts.items():
+        for other, theirs in scene.contracts.items():
+            for thing in sorted(contract.clashes & theirs.gives):
+                yield Finding(
+                    scene.decided_by(other, "gives"),
+                    f"{scene.use(other)} has {thing}, which does not go with {scene.use(part)}",
+                    scene.decided_by(part, "clashes"),
+                    f"{scene.use(part)} excludes {thing}",
+                    (*scene.set(other, "gives", "none"), *scene.remove(part), *scene.swap(other)),
+                )
+
+
 def _giver(need: str) -> KeyPath:
     """The section that would give an ability."""
     known = {"features": "discriminators", "verdicts": "discriminators", "mel": "generator"}
@@ -401,6 +415,7 @@ RULES = (
     domain,
     shape,
     abilities,
+    clashes,
     classes,
     latent,
     rates,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from gansemble.interfaces import Condition, Verdict, as_verdicts
 from gansemble.testing.subject import Fault, Subject, demand
@@ -347,6 +348,15 @@ def works_at_its_shortest(subject: Subject) -> None:
     demand(all(bool(torch.isfinite(each).all()) for each in made), f"its output of {length} samples is not finite")
 
 
+def says_that_it_has_batch_norm(subject: Subject) -> None:
+    """Batch norm in a discriminator is stated in its contract: gradient penalties do not go with it."""
+    norms = [name for name, module in subject.make().named_modules() if isinstance(module, _BatchNorm)]
+    stated = "batch_norm" in subject.contract.gives
+    demand(
+        stated or not norms, f'it has batch norm ({", ".join(norms[:2])}); say so: its contract must give "batch_norm"'
+    )
+
+
 COMMON = (
     is_a_network,
     keeps_dtype_device_and_finiteness,
@@ -362,6 +372,7 @@ GENERATOR = (*COMMON, makes_what_its_contract_says, makes_any_length, reaches_as
 DISCRIMINATOR = (
     *COMMON,
     answers_with_verdicts,
+    says_that_it_has_batch_norm,
     passes_gradients_to_what_it_hears,
     keeps_its_word_on_items_apart,
     sees_as_much_as_it_says,
