@@ -16,6 +16,7 @@ def gansemble_register(register: Any) -> None:
     register("representation", "picture", f"{here}:Picture")
     register("generator", "from_noise", f"{here}:FromNoise")
     register("generator", "sung", f"{here}:Sung")
+    register("generator", "own", f"{here}:Own")
     register("discriminator", "picture_critic", f"{here}:PictureCritic")
     register("discriminator", "mute_critic", f"{here}:MuteCritic")
     register("discriminator", "farsighted", f"{here}:Farsighted")
@@ -47,7 +48,7 @@ class Picture:
 
 
 class FromNoise(nn.Module):
-    """A waveform of a latent vector, of a class if there are any."""
+    """A waveform of a mel spectrogram and a latent vector, of a class if there are any."""
 
     context_frames = None
 
@@ -61,7 +62,7 @@ class FromNoise(nn.Module):
     def contract(parameters: dict[str, Any]) -> Contract:
         labelled = parameters["classes"] is not None
         return Contract(
-            reads=frozenset({"latent", "label"} if labelled else {"latent"}),
+            reads=frozenset({"mel", "latent", "label"} if labelled else {"mel", "latent"}),
             domain=parameters["domain"],
             latent=parameters["latent"],
             classes=parameters["classes"],
@@ -79,12 +80,20 @@ class Sung(FromNoise):
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         return Contract(
-            reads=frozenset({"latent"}),
+            reads=frozenset({"mel", "latent"}),
             latent=100,
             needs=frozenset({"pitch"}),
             pitches=parameters["pitches"],
             because={"pitches": "pitches"},
         )
+
+
+class Own(FromNoise):
+    """Clips that imitate none."""
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        return Contract(reads=frozenset({"latent"}), latent=8)
 
 
 class MuteCritic(nn.Module):

@@ -239,3 +239,12 @@ def test_a_mend_that_breaks_something_else_is_not_shown(base, registry):
     with pytest.raises(RecipeError) as caught:
         check.load(base, [*rates, "plan.segment=8448"], registry)
     assert "mend: --set audio.hop=512 --set plan.segment=8192" in str(caught.value)
+
+
+def test_what_compares_pairs_does_not_go_with_a_generator_of_its_own_clips(base, registry):
+    """A loss and a metric that hold each clip against its own reference."""
+    with pytest.raises(RecipeError) as caught:
+        check.load(base, ["generator={use: own}"], registry)
+    said = [problem.message for problem in caught.value.problems]
+    why = "needs pairs, but the generator of this recipe makes clips of its own, which imitate none in particular"
+    assert said == [f"losses.mel (mel_l1) {why}", f"metrics.mel_distance (mel_distance) {why}"]

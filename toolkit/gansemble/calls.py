@@ -20,11 +20,16 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
 }
 
 
+#: A metric of whole sets has this method instead.
+SET_METRIC = {"score_set": ("estimates", "references", "sample_rate", "labels")}
+
+
 def fault(kind: str, target: Any) -> str | None:
     """What is wrong with a class's methods, or None; functions that return parts are left to the conformance kit."""
     if not inspect.isclass(target):
         return None
-    for name, arguments in CALLS[kind].items():
+    calls = SET_METRIC if kind == "metric" and _method(target, "score_set") is not None else CALLS[kind]
+    for name, arguments in calls.items():
         method = _method(target, name)
         shown = f"{name}({', '.join(arguments)})" if name != "()" else f"({', '.join(arguments)})"
         if method is None:

@@ -232,6 +232,21 @@ class Metric(Protocol):
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> Mapping[str, Score]: ...
 
 
+class SetMetric(Protocol):
+    """Scores a set of clips against another, for generators whose clips imitate none in particular.
+
+    ``estimates`` and ``references`` are float arrays [T] at ``sample_rate`` [Hz]; ``labels`` are those the estimates were
+    made with, None where there are none.
+    """
+
+    definition: str
+    better: Literal["higher", "lower"]
+
+    def score_set(
+        self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
+    ) -> Mapping[str, Score]: ...
+
+
 class Corpus(Protocol):
     """A source of audio: where to fetch it, how it is laid out, how it is split.
 

@@ -45,7 +45,7 @@ class Stage:
 STAGES = (
     Stage(0, "fetch", "find or download the corpus", 1, ("corpus",), (), True),
     Stage(1, "prepare", "examine and pack the audio", 1, ("corpus", "audio.sample_rate", "data"), (), True),
-    Stage(2, "statistics", "measure the training split", 1, ("audio",), ("prepare",), True),
+    Stage(2, "statistics", "measure the training split", 1, ("audio", "representation"), ("prepare",), True),
     Stage(
         3,
         "train",

@@ -10,6 +10,8 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.interfaces import Contract, Step, Turn, zero
 
 GENERATOR = frozenset({"generator"})
+#: These compare each fake with its own real item.
+PAIRS = frozenset({"pairs"})
 
 
 def _same_length(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
@@ -44,8 +46,8 @@ class MelL1:
 
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
-        """Waveform domain."""
-        return Contract(domain="waveform")
+        """Waveform domain; each fake against its own real item."""
+        return Contract(domain="waveform", needs=PAIRS)
 
 
 class MultiScaleMel:
@@ -87,7 +89,12 @@ class MultiScaleMel:
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
         """Waveform domain; the longest window must fit the segment."""
-        return Contract(domain="waveform", shortest=max(parameters["windows"]), because={"shortest": "windows"})  # type: ignore[call-overload]
+        return Contract(
+            domain="waveform",
+            needs=PAIRS,
+            shortest=max(parameters["windows"]),  # type: ignore[call-overload]
+            because={"shortest": "windows"},
+        )
 
 
 class MultiResolutionStft:
@@ -139,7 +146,7 @@ class MultiResolutionStft:
     def contract(parameters: dict[str, object]) -> Contract:
         """Waveform domain; the longest FFT must fit the segment."""
         longest = max(resolution[0] for resolution in parameters["resolutions"])  # type: ignore[attr-defined]
-        return Contract(domain="waveform", shortest=longest, because={"shortest": "resolutions"})
+        return Contract(domain="waveform", needs=PAIRS, shortest=longest, because={"shortest": "resolutions"})
 
 
 class FeatureMatching:
@@ -175,7 +182,7 @@ class FeatureMatching:
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
         """Needs feature maps."""
-        return Contract(needs=frozenset({"features", "verdicts"}))
+        return Contract(needs=frozenset({"features", "verdicts", "pairs"}))
 
 
 class WaveformL1:
@@ -188,6 +195,11 @@ class WaveformL1:
         real, fake = _same_length(step.real, step.fake)
         return (real - fake).abs().mean()
 
+    @staticmethod
+    def contract(parameters: dict[str, object]) -> Contract:
+        """Each fake against its own real item, in any domain."""
+        return Contract(needs=PAIRS)
+
 
 class WaveformL2:
     """mean (x - G)^2 of samples."""
@@ -198,3 +210,8 @@ class WaveformL2:
         """Reads step.real and step.fake."""
         real, fake = _same_length(step.real, step.fake)
         return (real - fake).square().mean()
+
+    @staticmethod
+    def contract(parameters: dict[str, object]) -> Contract:
+        """Each fake against its own real item, in any domain."""
+        return Contract(needs=PAIRS)

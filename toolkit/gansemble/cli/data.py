@@ -107,5 +107,13 @@ def statistics(project: Project, force: bool, dry_run: bool) -> None:
     if run.needed:
         from gansemble.data import prepare as stage
 
-        path = stage.statistics(_load(project), project.dump)
-        run.done([path], stage.fingerprint(path))
+        recipe = _load(project)
+        path = stage.statistics(recipe, project.dump)
+        outputs = [path]
+        if "representation" in recipe.single:
+            from gansemble.training.build import construct
+            from gansemble.training.fitting import fit
+
+            fitted = fit(construct(recipe.single["representation"], recipe), recipe, project.dump)
+            outputs += [fitted] if fitted is not None else []
+        run.done(outputs, stage.fingerprint(path))

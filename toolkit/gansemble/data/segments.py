@@ -13,6 +13,7 @@ from torch import Tensor
 from gansemble import random
 from gansemble.audio.levels import from_int16
 from gansemble.data import manifest
+from gansemble.data.labels import Labels
 from gansemble.data.manifest import Entry
 from gansemble.errors import DataError
 
@@ -78,12 +79,14 @@ class Segments(torch.utils.data.Dataset):
         packed: the clips.
         segment: crop length [samples].
         seed: the run's seed.
+        labels: reads a clip's label.
     """
 
-    def __init__(self, packed: Packed, segment: int, seed: int) -> None:
+    def __init__(self, packed: Packed, segment: int, seed: int, labels: Labels = Labels()) -> None:  # noqa: B008
         self.packed = packed
         self.segment = segment
         self.seed = seed
+        self.labels = labels
 
     def __len__(self) -> int:
         return len(self.packed)
@@ -98,7 +101,7 @@ class Segments(torch.utils.data.Dataset):
             "audio": audio.unsqueeze(0),
             "id": entry.id,
             "item": (epoch, index),
-            "label": entry.labels.get("label"),
+            "label": self.labels(entry),
         }
 
 

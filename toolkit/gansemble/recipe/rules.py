@@ -25,6 +25,7 @@ ABILITIES = {
     "labels": "the corpus of this recipe has no labels",
     "pitch": "the corpus of this recipe has no pitches",
     "verdicts": "this recipe has no discriminator",
+    "pairs": "the generator of this recipe makes clips of its own, which imitate none in particular",
 }
 OPTIONAL = ("noise_injector", "representation", "losses", "regularisers", "metrics", "discriminators")
 REPRESENTATION: KeyPath = ("representation",)
@@ -80,6 +81,18 @@ class Scene:
         found = [max(unit, wanted // unit * unit), -(-wanted // unit) * unit]
         found.sort(key=lambda length: abs(length - wanted))
         return tuple((f"plan.segment={length}",) for length in found if length >= least)
+
+    @property
+    def paired(self) -> bool:
+        """Whether each fake imitates a real item: the generator reads a signal, or does not say what it reads."""
+        reads = self.contracts[("generator",)].reads
+        return reads is None or bool(reads - {"latent", "label"})
+
+    @property
+    def compares(self) -> frozenset[KeyPath]:
+        """Metrics that hold each clip against its own reference."""
+        metrics = [part for part in self.recipe.parts() if part.kind == "metric"]
+        return frozenset(part.path for part in metrics if not hasattr(part.target, "score_set"))
 
     @property
     def domain(self) -> str:
@@ -247,8 +260,10 @@ def abilities(scene: Scene) -> Iterator[Finding]:
     given |= reads & {"mel"}
     if scene.recipe.many["discriminators"]:
         given.add("verdicts")
+    if scene.paired:
+        given.add("pairs")
     for part, contract in scene.contracts.items():
-        needs = set(contract.needs)
+        needs = set(contract.needs) | ({"pairs"} if part in scene.compares else set())
         if part == ("generator",):
             needs |= {"labels" if name == "label" else name for name in reads - {"mel", "latent"}}
         for need in sorted(needs - given):
@@ -278,7 +293,7 @@ def clashes(scene: Scene) -> Iterator[Finding]:
 
 def _giver(need: str) -> KeyPath:
     """The section that would give an ability."""
-    known = {"features": "discriminators", "verdicts": "discriminators", "mel": "generator"}
+    known = {"features": "discriminators", "verdicts": "discriminators", "mel": "generator", "pairs": "generator"}
     return (known.get(need, "corpus"),)
 
 

@@ -127,9 +127,13 @@ class Parts:
 class Conditioner:
     """Makes what the generator reads, as its contract states it.
 
+    A generator that reads a signal makes an imitation of each real item; one that reads none makes items of its own,
+    whose labels are drawn from those of the training split, independently of the real batch.
+
     Args:
         reads: ``mel`` (log-mel of the clean audio), ``latent``, ``label``, or the name of an extra tensor of the batch.
         latent: size of the latent vector, drawn from the contract's law: uniform in ±1, or standard normal.
+        prior: every label of the training split, from which fakes' are drawn; without it they are the batch's.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -137,6 +141,12 @@ class Conditioner:
         self.reads = contract.reads or frozenset()
         self.latent, self.latent_law = contract.latent, contract.latent_law
         self.spec = recipe.audio
+        self.prior: Tensor | None = None
+
+    @property
+    def paired(self) -> bool:
+        """Whether each fake imitates a real item."""
+        return bool(self.reads - {"latent", "label"})
 
     def prepare(self, batch: Batch) -> Batch:
         """Adds the mel spectrogram where it is read."""
@@ -147,17 +157,25 @@ class Conditioner:
 
     def __call__(self, batch: Batch, turn: str) -> tuple[Condition, Condition]:
         """(condition of the real signals, condition of the fakes)."""
-        latent = None
-        if "latent" in self.reads and self.latent:
-            stream = f"latent/{turn}"
-            normal = self.latent_law == "normal"
-            latent = (
-                batch.draws.normal(stream, self.latent) if normal else batch.draws.uniform(stream, self.latent) * 2 - 1
-            )
-        label = batch.label if "label" in self.reads else None
         names = [name for name in self.reads if name not in ("mel", "latent", "label")]
         signal = batch.mel if "mel" in self.reads else batch.extra[names[0]] if names else None
-        return Condition(label=label, signal=signal), Condition(latent, label, signal)
+        real, fake = (batch.label, self._labels(batch, turn)) if "label" in self.reads else (None, None)
+        return Condition(label=real, signal=signal), Condition(self.latents(batch, turn), fake, signal)
+
+    def latents(self, batch: Batch, turn: str) -> Tensor | None:
+        """Latent vectors [B, Z] of a batch's items."""
+        if "latent" not in self.reads or not self.latent:
+            return None
+        stream = f"latent/{turn}"
+        if self.latent_law == "normal":
+            return batch.draws.normal(stream, self.latent)
+        return batch.draws.uniform(stream, self.latent) * 2 - 1
+
+    def _labels(self, batch: Batch, turn: str) -> Tensor | None:
+        if self.paired or self.prior is None:
+            return batch.label
+        picks = batch.draws.integers(f"label/{turn}", len(self.prior))
+        return self.prior.to(picks.device)[picks]
 
 
 def generator(recipe: Recipe) -> nn.Module:

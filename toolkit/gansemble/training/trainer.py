@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gansemble.data.labels import Labels
 from gansemble.data.segments import Packed, Segments, collate
 from gansemble.errors import Interrupted, TrainingError
 from gansemble.interfaces import Batch, Step
@@ -23,6 +24,7 @@ from gansemble.training.adaptation import Adaptation
 from gansemble.training.build import build, optimisers
 from gansemble.training.display import Display
 from gansemble.training.ema import Ema
+from gansemble.training.fitting import fit
 from gansemble.training.lock import FolderLock
 from gansemble.training.processes import Processes
 from gansemble.training.sampler import StepSampler, Timetable, check_share
@@ -77,7 +79,10 @@ class Trainer:
         _torch_settings(self.plan.deterministic)
         self.train = Packed(data, "train", recipe.data.normalise)
         self._check_rate()
+        self.labels = Labels.of(recipe)
         self.parts = build(recipe, self.device)
+        self.parts.conditioner.prior = prior(self.train, self.labels)
+        fit(self.parts.representation, recipe, data)
         chosen = optimisers(recipe, self.parts)
         self.ema = Ema(self.parts.generator, self.plan.ema) if self.plan.ema is not None else None
         networks = {"generator": self.parts.generator, "discriminators": self.parts.critics}
@@ -285,7 +290,7 @@ class Trainer:
         """The micro-batches of each step, on the device."""
         sampler = StepSampler(self._timetable(), self.counters.step, stop, self.rank, self.world)
         loader = torch.utils.data.DataLoader(
-            Segments(self.train, self.plan.segment, self.plan.seed),
+            Segments(self.train, self.plan.segment, self.plan.seed, self.labels),
             batch_sampler=sampler,
             collate_fn=collate,  # type: ignore[arg-type]
             num_workers=self.plan.workers,
@@ -324,6 +329,12 @@ def _share_of(plan: Any, world: int) -> None:
             check_share(size, plan.accumulate, world)
     except ValueError as error:
         raise TrainingError(str(error)) from error
+
+
+def prior(packed: Packed, labels: Labels) -> Tensor | None:
+    """The labels of a split's clips, where all of them have one."""
+    found = [labels(entry) for entry in packed.entries]
+    return torch.tensor(found) if all(label is not None for label in found) else None
 
 
 def _torch_settings(deterministic: bool) -> None:
