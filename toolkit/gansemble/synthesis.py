@@ -19,17 +19,21 @@ from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import CheckpointError, DataError
 from gansemble.interfaces import Condition
+from gansemble.recipe.check import Recipe
 from gansemble.training import checkpoint
 
 
 @dataclass
 class Loaded:
-    """A generator ready to synthesise: folded, in eval mode, without gradients."""
+    """A generator ready to synthesise: folded, in eval mode, without gradients; its recipe, and the state of its
+    representation where it has one."""
 
     generator: nn.Module
     spec: AudioSpec
     step: int
     source: Path
+    recipe: Recipe
+    representation: dict[str, Any] | None = None
 
 
 def load(
@@ -60,7 +64,9 @@ def load(
     recipe = check.load(saved.folder / "recipe.yaml")
     network = generator(recipe)
     network.load_state_dict(saved.network("ema" if saved.has("ema.safetensors") else "generator"))
-    return Loaded(fold(network).eval().requires_grad_(False).to(device), recipe.audio, saved.step, saved.folder)
+    kept = saved.state("state")["parts"].get("representation") if saved.has("state.pt") else None
+    ready = fold(network).eval().requires_grad_(False).to(device)
+    return Loaded(ready, recipe.audio, saved.step, saved.folder, recipe, kept)
 
 
 def fold(network: nn.Module) -> nn.Module:

@@ -1,4 +1,4 @@
-"""Validation while training: the generator's copy-synthesis of held-out clips, scored by the recipe's metrics."""
+"""Validation while training: copy-synthesis of held-out clips, or clips of the generator's own, scored by the metrics."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from gansemble.evaluation.statistics import summarise
 from gansemble.interfaces import Batch
 from gansemble.random import Draws
 from gansemble.recipe.check import Recipe
+from gansemble.sampling import Maker
 from gansemble.training.build import Parts, construct
 
 
@@ -47,6 +48,7 @@ class Validator:
         self.packed = Packed(folder, "validation")
         self.metrics = [construct(recipe.many["metrics"][name], recipe) for name in self.settings.metrics]
         count = len(self.packed) if self.settings.clips is None else min(self.settings.clips, len(self.packed))
+        self.count, self.rank = count, rank
         self.indices = list(range(count))[rank::world]
         self.higher_is_better = (
             not self.metrics
@@ -60,8 +62,11 @@ class Validator:
         """((clip index, scores) of this process's clips, audio of the first ones)."""
         was_training = generator.training
         generator.eval()
-        rows, audio = [], {}
-        for index in self.indices:
+        rows: list[tuple[int, dict[str, float]]] = []
+        audio: dict[str, Any] = {}
+        if not self.parts.conditioner.paired:
+            rows, audio = self._own(generator)
+        for index in self.indices if self.parts.conditioner.paired else ():
             reference = self._clip(index)
             clip = torch.from_numpy(reference)[None, None].to(device)
             identity = self.packed.entries[index].id
@@ -74,6 +79,22 @@ class Validator:
                 audio[identity] = (reference, estimate)
         generator.train(was_training)
         return rows, audio
+
+    def _own(self, generator: nn.Module) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Any]]:
+        """Clips of the generator's own as a set against the validation clips, on the main process alone."""
+        if self.rank:
+            return [], {}
+        maker = Maker.of(self.parts, generator, self.seed)
+        made = [maker.one(index) for index in range(self.count)]
+        references = [self._clip(index) for index in range(self.count)]
+        labels = [sample.label for sample in made]
+        scores: dict[str, float] = {}
+        for metric in self.metrics:
+            found = metric.score_set([s.audio for s in made], references, self.spec.sample_rate, labels)
+            scores |= {name: score.value for name, score in found.items()}
+        names = [self.packed.entries[index].id for index in range(self.count)]
+        shown = min(self.settings.audio, self.count)
+        return [(0, scores)], {names[i]: (references[i], made[i].audio) for i in range(shown)}
 
     def _clip(self, index: int) -> np.ndarray:
         entry, hop = self.packed.entries[index], self.spec.hop
