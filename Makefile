@@ -26,8 +26,8 @@ test: $(STAMP)  ## the tests
 	$(BIN)/python -m pytest
 
 check: $(STAMP)  ## ruff, mypy, recipes, the documentation's links, and shellcheck where it is installed
-	$(BIN)/ruff check toolkit plugins tests tools benchmarks docs
-	$(BIN)/ruff format --check toolkit plugins tests tools benchmarks docs
+	$(BIN)/ruff check toolkit plugins tests tools benchmarks docs examples
+	$(BIN)/ruff format --check toolkit plugins tests tools benchmarks docs examples
 	$(BIN)/mypy
 	$(BIN)/mypy docs/hooks.py docs/docstrings.py
 	$(BIN)/python tools/check_recipes.py

@@ -57,7 +57,8 @@ def plugin(*parts, **hooks):
 def points(monkeypatch):
     """``points["group"] = [Point, …]`` stands for everything that is installed."""
     groups: dict[str, list[Point]] = {}
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: groups.get(group, []))
+    installed = types.SimpleNamespace(select=lambda group: groups.get(group, []))
+    monkeypatch.setattr(importlib.metadata, "entry_points", lambda: installed)
     for variable in ("GANSEMBLE_PLUGINS", "GANSEMBLE_DISABLE", "GANSEMBLE_STRICT"):
         monkeypatch.delenv(variable, raising=False)
     return groups
@@ -156,6 +157,16 @@ def test_two_plugins_of_one_name_are_refused_and_the_first_stays(points, empty_p
     assert names(loaded) == {"p/a"} and "two plugins" in str(loaded.registry.broken["p"].error)
 
 
+def test_no_other_plugin_takes_the_place_of_one_of_ours(points):
+    ours = Point("hifigan", "z", lambda: plugin("a"), dist="gansemble")
+    points[plugins.GROUP] = [Point("hifigan", "a", lambda: plugin("b"), dist="other"), ours]
+    loaded = Plugins()
+    assert names(loaded) == {"hifigan/a"}
+    message = str(loaded.registry.broken["hifigan"].error)
+    assert message.startswith("two plugins are called 'hifigan', one of gansemble and one of other, which is left out")
+    assert loaded.registry.fault("hifigan") is None, "the one that is there is sound"
+
+
 def test_an_entry_point_that_is_listed_twice_counts_once(points):
     points[plugins.GROUP] = [Point("p", "one", lambda: plugin("a"))] * 2
     loaded = Plugins()
@@ -226,6 +237,16 @@ def test_a_malformed_single_part_is_broken_alone_and_a_switched_off_one_is_off(p
     loaded = Plugins()
     assert set(loaded.registry.broken) == {"d:a"} and set(loaded.registry.disabled) == {"off"}
     assert names(loaded) == {"d/b"}
+
+
+def test_a_part_of_a_broken_single_file_or_distribution_is_not_called_missing(points, tmp_path):
+    (tmp_path / "torn_file.py").write_text("import no_such_library")
+    points["gansemble.losses"] = [Point("a", "no_colon"), Point("b", "m:B")]
+    registry = Plugins(files=[tmp_path / "torn_file.py"]).registry
+    message = said(registry.get, "loss", "torn_file/zero")
+    assert message.startswith("loss torn_file/zero: plugin 'torn_file' could not be loaded (ModuleNotFoundError: ")
+    assert "plugin 'd' could not be loaded (PluginError: d/a: target must be " in said(registry.get, "loss", "d/a")
+    assert registry.get("loss", "d/b").target == "m:B"
 
 
 def test_a_single_file_is_a_plugin_named_after_it(points, tmp_path):

@@ -180,12 +180,19 @@ def test_a_target_that_cannot_be_called_is_a_plugin_error(monkeypatch):
 def test_a_target_that_swallows_keywords_is_refused():
     target = f"{__name__}:Swallowing"
     message = said(entry(target=target).load)
-    assert message == f"{target}: takes **options, which hides misspelt keys; name every parameter"
+    assert message == f"loss p/a: {target}: takes **options, which hides misspelt keys; name every parameter"
 
 
 def test_a_target_whose_parameter_means_something_to_the_recipe_is_refused():
     target = f"{__name__}:Clashing"
-    assert said(entry(target=target).load) == f"{target}: parameter 'weight' is reserved by the recipe; rename it"
+    message = said(entry(target=target).load)
+    assert message == f"loss p/a: {target}: parameter 'weight' is reserved by the recipe; rename it"
+
+
+def test_a_target_without_a_signature_is_a_plugin_error():
+    assert said(entry(target="builtins:dict").load) == (
+        "loss p/a: builtins:dict: its parameters cannot be read; give a Python class or function"
+    )
 
 
 @pytest.mark.parametrize(

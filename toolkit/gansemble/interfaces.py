@@ -236,9 +236,10 @@ class SetMetric(Protocol):
     """Scores a set of clips against another, for generators whose clips imitate none in particular.
 
     ``estimates`` and ``references`` are float arrays [T] at ``sample_rate`` [Hz]; ``labels`` are those the estimates were
-    made with, None where there are none.
+    made with, None where there are none. ``keys`` are those of the scores, the one that ranks checkpoints first.
     """
 
+    keys: tuple[str, ...]
     definition: str
     better: Literal["higher", "lower"]
 

@@ -89,6 +89,12 @@ class Plugins:
 
     def _add_point(self, point: importlib.metadata.EntryPoint) -> None:
         _check_core(point)
+        if self.manager.has_plugin(point.name):
+            first, second = (each.distribution for each in (self.registry.sources[point.name], _source(point)))
+            raise PluginError(
+                f"two plugins are called {point.name!r}, one of {first} and one of {second}, which is left out; "
+                "rename the entry point of one"
+            )
         self.add_module(point.name, point.load())
         self.registry.sources[point.name] = _source(point)
 
@@ -99,7 +105,8 @@ class Plugins:
 
     def _discover(self) -> None:
         wanted, refused = _names("GANSEMBLE_PLUGINS"), _names("GANSEMBLE_DISABLE") or set()
-        for point in _entry_points(GROUP):
+        installed = importlib.metadata.entry_points()  # once: every call reads the metadata of all that is installed
+        for point in _entry_points(installed, GROUP):
             if wanted is not None and point.name not in wanted:
                 self.registry.disabled[point.name] = "GANSEMBLE_PLUGINS"
             elif point.name in refused:
@@ -107,7 +114,7 @@ class Plugins:
             else:
                 self._guard(point.name, partial(self._add_point, point))
         for kind in KINDS:
-            for point in _entry_points(GROUPS[kind]):
+            for point in _entry_points(installed, GROUPS[kind]):
                 plugin = point.dist.name if point.dist else "unnamed"
                 if (wanted is not None and plugin not in wanted) or plugin in refused:
                     self.registry.disabled[plugin] = "GANSEMBLE_PLUGINS or GANSEMBLE_DISABLE"
@@ -142,12 +149,19 @@ def _names(variable: str) -> set[str] | None:
     return None if value is None else {name.strip() for name in value.split(",") if name.strip()}
 
 
-def _entry_points(group: str) -> Iterable[importlib.metadata.EntryPoint]:
-    """Entry points of a group, once each: editable and stale metadata can list one twice."""
+def _entry_points(installed: Any, group: str) -> Iterable[importlib.metadata.EntryPoint]:
+    """Entry points of a group, once each: editable and stale metadata can list one twice.
+
+    The toolkit's own come first, so that no other plugin of the same name takes their place.
+    """
     seen: dict[tuple[str, str], importlib.metadata.EntryPoint] = {}
-    for point in importlib.metadata.entry_points(group=group):
+    for point in installed.select(group=group):
         seen.setdefault((point.name, point.value), point)
-    return sorted(seen.values(), key=lambda point: (point.name, point.value))
+    return sorted(seen.values(), key=lambda point: (not _ours(point), point.name, point.value))
+
+
+def _ours(point: importlib.metadata.EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == "gansemble"
 
 
 def _source(point: importlib.metadata.EntryPoint) -> Source:
@@ -156,7 +170,7 @@ def _source(point: importlib.metadata.EntryPoint) -> Source:
 
 def _check_core(point: importlib.metadata.EntryPoint) -> None:
     """Refuses a plugin whose distribution asks for another version of the toolkit."""
-    if point.dist is None or point.dist.name == "gansemble":
+    if point.dist is None or _ours(point):
         return
     from packaging.requirements import Requirement
 

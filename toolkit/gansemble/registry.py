@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gansemble import calls
@@ -79,20 +80,23 @@ class Entry:
 
 
 def _checked(entry: Entry, target: Any) -> Callable[..., Any]:
+    who = f"{entry.kind} {entry.plugin}/{entry.name}: {entry.target}"
     if not callable(target):
-        raise PluginError(f"{entry.target}: expected a class or function, got {type(target).__name__}")
+        raise PluginError(f"{who}: expected a class or function, got {type(target).__name__}")
     # A class without an __init__ of its own may inherit one that takes anything, such as torch's Module: no parameters.
     inherited = inspect.isclass(target) and getattr(target.__init__, "__module__", "").startswith("torch.")
-    for parameter in inspect.signature(target).parameters.values():
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except ValueError as error:  # written in C
+        raise PluginError(f"{who}: its parameters cannot be read; give a Python class or function") from error
+    for parameter in parameters:
         if parameter.kind is parameter.VAR_KEYWORD and not inherited:
-            raise PluginError(
-                f"{entry.target}: takes **{parameter.name}, which hides misspelt keys; name every parameter"
-            )
+            raise PluginError(f"{who}: takes **{parameter.name}, which hides misspelt keys; name every parameter")
         if parameter.name in RESERVED:
-            raise PluginError(f"{entry.target}: parameter {parameter.name!r} is reserved by the recipe; rename it")
+            raise PluginError(f"{who}: parameter {parameter.name!r} is reserved by the recipe; rename it")
     wrong = calls.fault(entry.kind, target)
     if wrong:
-        raise PluginError(f"{entry.target}: {wrong}; see interfaces.py, {_PROTOCOLS[entry.kind]}")
+        raise PluginError(f"{who}: {wrong}; see interfaces.py, {_PROTOCOLS[entry.kind]}")
     return target
 
 
@@ -177,6 +181,14 @@ class Registry:
             raise PluginError(f"{kind} {short!r} is given by several plugins; say {choices}")
         raise PluginError(self._missing(kind, plugin, short))
 
+    def fault(self, plugin: str, part: str = "") -> Broken | None:
+        """Why a plugin, or a single part of a distribution, could not be loaded, by the names recipes use."""
+        if plugin in {entry.plugin for entry in self._entries}:
+            return self.broken.get(f"{plugin}:{part}")
+        files = [n for n in self.broken if n.startswith("file:") and Path(n.removeprefix("file:")).stem == plugin]
+        found = [self.broken[name] for name in (plugin, f"{plugin}:{part}", *files) if name in self.broken]
+        return found[0] if found else None
+
     def ambiguous(self) -> list[tuple[str, str, list[str]]]:
         """(kind, name, plugins) for each short name that several plugins give."""
         plugins: dict[tuple[str, str], list[str]] = {}
@@ -185,8 +197,8 @@ class Registry:
         return [(kind, name, given) for (kind, name), given in plugins.items() if len(given) > 1]
 
     def _missing(self, kind: str, plugin: str, name: str) -> str:
-        if plugin in self.broken:
-            broken = self.broken[plugin]
+        broken = self.fault(plugin, name)
+        if broken is not None:
             return (
                 f"{kind} {plugin}/{name}: plugin {plugin!r} could not be loaded "
                 f"({type(broken.error).__name__}: {broken.error}); see `gansemble plugins doctor`"

@@ -99,7 +99,10 @@ def check(name: str, verbose: bool) -> None:
 
 @plugins.command()
 def doctor() -> None:
-    """Show broken plugins with their tracebacks, names given twice, and switched-off plugins; exits 1 when any is broken."""
+    """Show broken plugins with their tracebacks, names given twice, and switched-off plugins.
+
+    Exits 1 when a plugin is broken, a part is missing, or a name is given twice: recipes that use it then fail.
+    """
     from gansemble import plugins as loading
 
     registry = loading.registry()
@@ -114,12 +117,12 @@ def doctor() -> None:
             entry.load()
         except Exception as error:
             missing.append(entry)
-            click.echo(f"missing: {entry.kind} {entry.plugin}/{entry.name}: {error}")
+            click.echo(f"missing: {error}")
     for broken in registry.broken.values():
         click.echo(f"broken: {broken.plugin}\n{broken.traceback}")
     count = len({entry.plugin for entry in registry.entries()})
     click.echo(
         f"{len(registry.entries())} parts of {count} plugins; {len(registry.broken)} broken plugins, {len(missing)} missing targets"
     )
-    if registry.broken or missing:
+    if registry.broken or missing or registry.ambiguous():
         raise SystemExit(1)

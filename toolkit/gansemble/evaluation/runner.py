@@ -14,11 +14,10 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from gansemble.audio import files
 from gansemble.data.segments import Packed
 from gansemble.errors import DataError, GansembleError
+from gansemble.evaluation import naming
 from gansemble.evaluation.statistics import summarise
 from gansemble.files import write_atomically
 from gansemble.recipe import check
@@ -136,7 +135,7 @@ class _Scorer:
         from gansemble.training.build import construct
 
         self.recipe = check.load(path, overrides)
-        self.metrics = {name: construct(part, self.recipe) for name, part in self.recipe.many["metrics"].items()}
+        self.metrics = [(part, construct(part, self.recipe)) for part in self.recipe.many["metrics"].values()]
         self.dump, self.split = dump, split
         self.packed: Packed | None = None
 
@@ -146,8 +145,9 @@ class _Scorer:
         reference = packed.read(index, 0, len(estimate))
         scores: dict[str, float | None] = {}
         reasons: dict[str, str] = {}
-        for metric in self.metrics.values():
-            for name, score in metric.score(estimate, reference, self.recipe.audio.sample_rate).items():
+        for part, metric in self.metrics:
+            found = naming.scores(part, metric, estimate, reference, self.recipe.audio.sample_rate)
+            for name, score in found.items():
                 scores[name] = None if math.isnan(score.value) else float(score.value)
                 if score.reason:
                     reasons[name] = score.reason
@@ -158,10 +158,9 @@ def _summary(recipe: Recipe, rows: list[dict[str, Any]], index: Mapping[str, Any
     from gansemble.training.build import construct
 
     definitions: dict[str, dict[str, Any]] = {}
-    silence = np.zeros(recipe.audio.sample_rate, np.float32)
     for name, part in recipe.many["metrics"].items():
         metric = construct(part, recipe)
-        for key in metric.score(silence, silence, recipe.audio.sample_rate):
+        for key in naming.keys(part, metric, recipe.audio.sample_rate):
             definitions[key] = {"definition": metric.definition, "better": metric.better, "metric": name}
     settings = recipe.evaluation
     results = {}

@@ -75,7 +75,9 @@ def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
     first = next((run.cell.recipe for run in runs if run.cell.recipe), None)
     settings, criterion = (first.evaluation, first.validation.best) if first else (None, "")
     confidence, resamples = (settings.confidence, settings.bootstrap) if settings else (0.95, 1000)
-    keys = list(dict.fromkeys(key for system in systems.values() for key in system.summary["scores"]))
+    every = [item for system in systems.values() for item in system.summary["scores"].items()]
+    keys = list(dict.fromkeys(key for key, _ in every))
+    criterion = next((key for key, facts in every if facts.get("metric") == criterion), criterion)
     shared = {key: common({name: _finite(system, key) for name, system in systems.items()}) for key in keys}
     groups: dict[tuple[str, ...], list[CellRun]] = {}
     for run in runs:

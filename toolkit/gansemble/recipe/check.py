@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -129,11 +131,22 @@ def inspect(document: Document, path: Path, registry: Registry | None = None) ->
 
 
 def _asked(recipe: Recipe) -> list[Problem]:
-    """What plugins find wrong with a recipe."""
+    """What plugins find wrong with a recipe; one that fails at it is a problem of the recipes that use it only."""
     from gansemble import plugins
 
-    answers = plugins.load().manager.hook.gansemble_check_recipe(recipe=recipe)
-    return [_from_plugin(recipe.document, key, message) for answer in answers for key, message in answer or ()]
+    used = {part.entry.plugin for part in recipe.parts()} | set(recipe.plugins)
+    problems: list[Problem] = []
+    for hook in plugins.load().manager.hook.gansemble_check_recipe.get_hookimpls():
+        try:
+            found: Any = hook.function(*[recipe for _ in hook.argnames]) or ()
+            problems += [_from_plugin(recipe.document, key, message) for key, message in found]
+        except Exception as error:
+            text = f"plugin {hook.plugin_name!r} fails to check it ({type(error).__name__}: {error}); tell its author"
+            if hook.plugin_name in used:
+                problems.append(Problem((), text, recipe.document.mark(())))
+            else:
+                logging.getLogger(__name__).warning("%s: %s", recipe.path, text)
+    return problems
 
 
 def _read(path: Path, overrides: Sequence[str], registry: Registry) -> tuple[Recipe | None, Document, list[Problem]]:
@@ -149,7 +162,8 @@ def default_name(path: Path) -> str:
 
 
 def _from_plugin(document: Document, key: str, message: str) -> Problem:
-    path = tuple(key.split("."))
+    """``discriminators.mpd.periods[2]`` as a place in the document."""
+    path: KeyPath = tuple(int(index) if index else name for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", key))
     return Problem(path, message, document.mark(path))
 
 

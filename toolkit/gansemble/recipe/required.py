@@ -29,9 +29,11 @@ class Required:
         installed = {entry.plugin for entry in registry.entries()}
         for name, requirement in self.given.items():
             path = ("plugins", name)
-            if name in registry.broken:
-                error = registry.broken[name].error
-                text = f"plugin {name!r} is installed but could not be loaded ({error}); see `gansemble plugins doctor`"
+            broken = registry.fault(name)
+            if broken is not None:
+                text = (
+                    f"plugin {name!r} is there but could not be loaded ({broken.error}); see `gansemble plugins doctor`"
+                )
                 self.problems.append(Problem(path, text, document.mark(path)))
             elif name in registry.disabled:
                 text = f"plugin {name!r} is switched off by {registry.disabled[name]}"

@@ -40,6 +40,7 @@ def create(name: str, kinds: Sequence[str], folder: Path) -> Path:
         PluginError: if the name will not do, or the folder is not empty.
     """
     _check_name(name)
+    _check_taken(name, kinds)
     root = folder / f"gansemble-{name.replace('_', '-')}"
     if root.exists() and any(root.iterdir()):
         raise PluginError(f"{root}: expected no such folder, or an empty one; choose another name or another --out")
@@ -57,7 +58,7 @@ def create(name: str, kinds: Sequence[str], folder: Path) -> Path:
 
 
 def _check_name(name: str) -> None:
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z0-9]+)*", name) or keyword.iskeyword(name):
         raise PluginError(f"a plugin's name must be lower_snake, such as my_plugin, got {name!r}")
     if name in sys.stdlib_module_names or name.startswith("gansemble"):
         raise PluginError(f"{name!r} would take the place of another module; choose another name")
@@ -65,12 +66,21 @@ def _check_name(name: str) -> None:
         raise PluginError(f"a module called {name!r} is installed already; choose another name")
 
 
+def _check_taken(name: str, kinds: Sequence[str]) -> None:
+    """A second plugin of a name is not loaded, and a second part of a name makes recipes ambiguous."""
+    from gansemble import plugins
+
+    registry = plugins.registry()
+    if name in {entry.plugin for entry in registry.entries()} | set(registry.broken) | set(registry.disabled):
+        raise PluginError(f"a plugin called {name!r} is installed already; choose another name")
+    for entry in registry.entries():
+        if entry.name == name and entry.kind in kinds:
+            raise PluginError(f"plugin {entry.plugin!r} gives the {entry.kind} {name!r} already; choose another name")
+
+
 def _filled(text: str, kinds: Sequence[str]) -> str:
     """Puts in what depends on the kinds."""
-    registrations = "\n".join(
-        f'    register("{kind}", "acme", f"{{__name__}}.{kind}:{_class(kind)}", "{KIND_LINES[kind][1]}"{_example(kind)})'
-        for kind in kinds
-    )
+    registrations = "\n".join(_registration(kind) for kind in kinds)
     recipe = "\n".join(KIND_LINES[kind][0] for kind in kinds)
     parts = "\n".join(f"| `{kind}` | `acme/{kind}.py` | {KIND_LINES[kind][1]} |" for kind in kinds)
     for key, value in (
@@ -89,12 +99,14 @@ def _class(kind: str) -> str:
     return "acme" if kind == "optimiser" else f"Acme{camel}"
 
 
-def _example(kind: str) -> str:
-    """Small networks, for quick tests."""
+def _registration(kind: str) -> str:
+    """One call; networks get small examples, for quick tests."""
     small = {"generator": '{"channels": 16, "dilations": [1, 3]}', "discriminator": '{"channels": [4, 8]}'}
-    return f", example={small[kind]}" if kind in small else ""
+    arguments = [f'"{kind}"', '"acme"', f'f"{{__name__}}.{kind}:{_class(kind)}"', f'"{KIND_LINES[kind][1]}"']
+    arguments += [f"example={small[kind]}"] if kind in small else []
+    return "\n".join(["    register(", *(f"        {argument}," for argument in arguments), "    )"])
 
 
 def _named(text: str, name: str) -> str:
     camel = "".join(word.title() for word in name.split("_"))
-    return text.replace("Acme", camel).replace("acme", name)
+    return text.replace("Acme", camel).replace("acme", name).replace("@DASHED@", name.replace("_", "-"))

@@ -168,13 +168,17 @@ def find(name: str, registry: Registry) -> list[Entry]:
     Raises:
         PluginError: if there is none, or the plugin could not be loaded.
     """
-    if name in registry.broken:
-        raise PluginError(f"plugin {name!r} could not be loaded:\n{registry.broken[name].traceback}")
     plugin, _, part = name.rpartition("/")
+    broken = registry.fault(plugin or name, part)
+    if broken is not None:
+        raise PluginError(f"plugin {plugin or name!r} could not be loaded:\n{broken.traceback}")
     entries = [e for e in registry.entries() if name == e.plugin or (e.name == part and plugin in ("", e.plugin))]
     if not entries:
         known = sorted({entry.plugin for entry in registry.entries()})
-        raise PluginError(f"no plugin or part named {name!r}{near(name, known)}; plugins: {', '.join(known)}")
+        parts = sorted({word for entry in registry.entries() for word in (entry.name, f"{entry.plugin}/{entry.name}")})
+        raise PluginError(
+            f"no plugin or part named {name!r}{near(name, [*known, *parts])}; plugins: {', '.join(known)}"
+        )
     return entries
 
 

@@ -242,7 +242,7 @@ class Trainer:
         gathered = self.processes.gather(rows)
         outcome = Outcome(means(gathered), audio)
         self.counters.validated = self.counters.step
-        best = outcome.means.get(self.recipe.validation.best)
+        best = outcome.means.get(self.validator.best)
         if best is not None and best == best:
             self._rank_best(best)
         if self.main:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gansemble.data.segments import Packed
+from gansemble.evaluation import naming
 from gansemble.evaluation.statistics import summarise
 from gansemble.interfaces import Batch
 from gansemble.random import Draws
@@ -36,6 +37,8 @@ class Validator:
         parts: the conditioner and representation.
         folder: the prepared data.
         rank, world: this process's share of the clips.
+
+    ``best`` is the key of the score that ranks checkpoints.
     """
 
     def __init__(self, recipe: Recipe, parts: Parts, folder: Path, rank: int = 0, world: int = 1) -> None:
@@ -46,14 +49,16 @@ class Validator:
             recipe.plan.seed,
         )
         self.packed = Packed(folder, "validation")
-        self.metrics = [construct(recipe.many["metrics"][name], recipe) for name in self.settings.metrics]
+        chosen = {name: recipe.many["metrics"][name] for name in self.settings.metrics}
+        self.metrics = [(part, construct(part, recipe)) for part in chosen.values()]
         count = len(self.packed) if self.settings.clips is None else min(self.settings.clips, len(self.packed))
         self.count, self.rank = count, rank
         self.indices = list(range(count))[rank::world]
-        self.higher_is_better = (
-            not self.metrics
-            or getattr(self.metrics[self.settings.metrics.index(self.settings.best)], "better", "lower") == "higher"
-        )
+        self.best, self.higher_is_better = self.settings.best, True
+        if self.metrics:
+            part, metric = self.metrics[list(chosen).index(self.settings.best)]
+            self.best = naming.keys(part, metric, self.spec.sample_rate)[0]
+            self.higher_is_better = getattr(metric, "better", "lower") == "higher"
 
     @torch.no_grad()
     def local(
@@ -89,8 +94,9 @@ class Validator:
         references = [self._clip(index) for index in range(self.count)]
         labels = [sample.label for sample in made]
         scores: dict[str, float] = {}
-        for metric in self.metrics:
-            found = metric.score_set([s.audio for s in made], references, self.spec.sample_rate, labels)
+        for part, metric in self.metrics:
+            estimates = [sample.audio for sample in made]
+            found = naming.set_scores(part, metric, estimates, references, self.spec.sample_rate, labels)
             scores |= {name: score.value for name, score in found.items()}
         names = [self.packed.entries[index].id for index in range(self.count)]
         shown = min(self.settings.audio, self.count)
@@ -105,8 +111,8 @@ class Validator:
 
     def _scores(self, estimate: np.ndarray, reference: np.ndarray) -> dict[str, float]:
         scores: dict[str, float] = {}
-        for metric in self.metrics:
-            found = metric.score(estimate, reference, self.spec.sample_rate)
+        for part, metric in self.metrics:
+            found = naming.scores(part, metric, estimate, reference, self.spec.sample_rate)
             scores |= {name: score.value for name, score in found.items()}
         return scores
 
