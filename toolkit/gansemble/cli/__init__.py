@@ -35,6 +35,7 @@ COMMANDS = {
     "statistics": ("data:statistics", "Stage 2: measure the training split."),
     "train": ("train:train", "Stage 3: train, or go on training."),
     "synthesise": ("synthesise:synthesise", "Stage 4, or any audio or mel spectrograms: generate waveforms."),
+    "sample": ("sample:sample", "Make clips from latent vectors, with a generator that imitates none."),
     "evaluate": ("evaluate:evaluate", "Stage 5: score what was generated."),
     "report": ("evaluate:report", "Stage 6: write the listening page."),
     "run": ("run:run", "Run several stages of a recipe in one process."),

@@ -119,6 +119,55 @@ def clip(identity: str, systems: Sequence[System], packed: Packed, spec: AudioSp
     return f"<section><h3>{html.escape(identity)}</h3><div class=row>{''.join(cells)}</div></section>"
 
 
+def set_table(systems: Sequence[System]) -> str:
+    """Scores of whole sets by row, systems by column."""
+    keys = list(dict.fromkeys(key for system in systems for key in system.summary["scores"]))
+    if not keys:
+        return "<p class=note>This recipe has no metric of whole sets.</p>"
+    head = "".join(f"<th>{dot(system)}{html.escape(system.name)}</th>" for system in systems)
+    rows = []
+    for key in keys:
+        found = [system.summary["scores"].get(key) for system in systems]
+        facts: Mapping[str, Any] = next(each for each in found if each)
+        cells = [
+            "<td>–</td>"
+            if not each or each["mean"] is None
+            else f"<td>{each['mean']:.3f}<small>{each['n_ok']} clips</small></td>"
+            for each in found
+        ]
+        arrow, title = "↑" if facts["better"] == "higher" else "↓", html.escape(facts["definition"])
+        rows.append(f'<tr><th title="{title}">{html.escape(key)} {arrow}</th>{"".join(cells)}</tr>')
+    note = "<p class=note>Each score is of a whole set. Hold the pointer over a score for its exact definition.</p>"
+    return f"<table class=scores><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{note}"
+
+
+def gallery(system: System, count: int, spec: AudioSpec) -> str:
+    """The first clips a system made of its own."""
+    made = []
+    for row in system.index["clips"][:count]:
+        audio = files.read_mono(system.samples / f"{row['id']}.wav", spec.sample_rate)
+        label = "" if row.get("label") is None else f" · label {row['label']}"
+        made.append((f"{row['id']}{label}", audio))
+    return _wall(f"{dot(system)}{html.escape(system.name)}: generated", made, spec)
+
+
+def real(packed: Packed, count: int, length: int, spec: AudioSpec) -> str:
+    """Clips of the corpus, spread over it, cut to the generator's length."""
+    chosen = range(0, len(packed), max(1, len(packed) // max(1, count)))
+    clips = [(packed.entries[index].id, packed.read(index, 0, length)) for index in list(chosen)[:count]]
+    return _wall("real clips", clips, spec)
+
+
+def _wall(title: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec) -> str:
+    cells = [
+        f"<figure><figcaption title='{html.escape(name)}'>{html.escape(name)}<small>{len(audio) / spec.sample_rate:.2f} s</small>"
+        f'</figcaption><img alt="spectrogram of {html.escape(name)}" src="{_picture(audio, spec, _top(audio, spec))}">'
+        f"{_player(audio, spec.sample_rate)}</figure>"
+        for name, audio in clips
+    ]
+    return f"<section><h3>{title}</h3><div class=wall>{''.join(cells)}</div></section>"
+
+
 def _clip_scores(system: System, identity: str) -> str:
     scores = system.rows.get(identity, {}).get("scores", {})
     shown = [f"{key} {value:.2f}" for key, value in scores.items() if value is not None][:3]
@@ -261,7 +310,7 @@ body { font: 15px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif
 header { padding: 28px 0 4px; } h1 { margin: 0; font-size: 28px; } header p { color: var(--soft); margin: 4px 0 0; }
 h2 { font-size: 19px; margin: 34px 0 10px; } h3 { font-size: 14px; margin: 0 0 8px; font-weight: 600; }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; margin-bottom: 12px; }
-.row { display: flex; gap: 14px; overflow-x: auto; } figure { margin: 0; flex: 1 1 0; min-width: 260px; max-width: 560px; }
+.wall { display: grid; grid-template-columns: repeat(4, 1fr); gap: 14px; } .wall figure { min-width: 0; } .row { display: flex; gap: 14px; overflow-x: auto; } figure { margin: 0; flex: 1 1 0; min-width: 260px; max-width: 560px; }
 figcaption { font-size: 13px; font-weight: 600; margin-bottom: 4px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; } figcaption small { display: block; font-weight: 400; color: var(--soft); min-height: 1.3em; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 figure img { width: 100%; display: block; } audio { width: 100%; height: 34px; margin-top: 4px; } img.wide { width: 100%; background: #fff; border: 1px solid var(--line); border-radius: 8px; }
 table { border-collapse: collapse; background: var(--paper); } th, td { padding: 6px 14px; border: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; }

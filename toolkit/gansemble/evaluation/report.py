@@ -24,12 +24,20 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
     systems = [page.system_of(item.exp, number) for number, item in enumerate([project, *others])]
     packed = Packed(project.dump, systems[0].index["split"])
     ids = [row["id"] for row in systems[0].index["clips"]][: recipe.evaluation.shown]
+    if systems[0].index.get("own"):
+        listen = [
+            page.set_table(systems),
+            "<h2>Listen</h2>",
+            *(page.gallery(system, recipe.evaluation.shown, recipe.audio) for system in systems),
+            page.real(packed, recipe.evaluation.shown, recipe.plan.segment, recipe.audio),
+        ]
+    else:
+        clips = (page.clip(identity, systems, packed, recipe.audio) for identity in ids)
+        listen = [page.table(systems, recipe.evaluation), "<h2>Listen</h2>", *clips]
     body = [
         _header(recipe.name, systems),
         "<h2>Scores</h2>",
-        page.table(systems, recipe.evaluation),
-        "<h2>Listen</h2>",
-        *(page.clip(identity, systems, packed, recipe.audio) for identity in ids),
+        *listen,
         "<h2>Training</h2>",
         page.curves(systems),
         "<h2>Recipe</h2>",

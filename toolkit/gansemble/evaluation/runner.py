@@ -17,7 +17,7 @@ from typing import Any
 from gansemble.audio import files
 from gansemble.data.segments import Packed
 from gansemble.errors import DataError, GansembleError
-from gansemble.evaluation import naming
+from gansemble.evaluation import naming, own
 from gansemble.evaluation.statistics import summarise
 from gansemble.files import write_atomically
 from gansemble.recipe import check
@@ -31,9 +31,12 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Path:
 
     from gansemble import synthesis
     from gansemble.audio.features import log_mel
+    from gansemble.training.build import Conditioner
 
     recipe = check.load(project.recipe, project.overrides)
     settings = recipe.synthesis
+    if not Conditioner(recipe).paired:
+        return own.synthesise(project, recipe, say)
     loaded = synthesis.load(project.exp, settings.checkpoint, "cuda" if torch.cuda.is_available() else "cpu", say)
     if loaded.spec.digest() != recipe.audio.digest():
         raise GansembleError(
@@ -83,6 +86,9 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
     """Writes ``scores/scores.jsonl`` (one line a file, NaN as null with its reason) and ``scores/summary.json``."""
     recipe = check.load(project.recipe, project.overrides)
     index = json.loads((project.exp / "samples" / "index.json").read_text())
+    if index.get("own"):
+        rows, found = own.score(project, recipe, index)
+        return _write(project, rows, _facts(recipe, index) | {"scores": found}, say)
     packed = Packed(project.dump, index["split"])
     known = {entry.id: number for number, entry in enumerate(packed.entries)}
     missing = [row["id"] for row in index["clips"] if row["id"] not in known]
@@ -94,9 +100,12 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
     work = [(row["id"], known[row["id"]], folder / f"{row['id']}.wav") for row in index["clips"]]
     # A worker takes seconds to start: one for every eight files.
     rows = _score_all(project, index["split"], work, min(jobs, -(-len(work) // 8)))
+    return _write(project, rows, _summary(recipe, rows, index), say)
+
+
+def _write(project: Project, rows: list[dict[str, Any]], summary: dict[str, Any], say: Callable[[str], None]) -> Path:
     target = project.exp / "scores"
     write_atomically(target / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    summary = _summary(recipe, rows, index)
     write_atomically(target / "summary.json", json.dumps(summary, indent=1))
     for line in table(summary):
         say(line)
@@ -167,6 +176,10 @@ def _summary(recipe: Recipe, rows: list[dict[str, Any]], index: Mapping[str, Any
     for key, facts in definitions.items():
         values = [float("nan") if (value := row["scores"].get(key)) is None else value for row in rows]
         results[key] = summarise(values, settings.bootstrap, settings.confidence).as_dict() | facts
+    return _facts(recipe, index) | {"scores": results}
+
+
+def _facts(recipe: Recipe, index: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "step": index["step"],
@@ -174,7 +187,6 @@ def _summary(recipe: Recipe, rows: list[dict[str, Any]], index: Mapping[str, Any
         "real_time_factor": index["real_time_factor"],
         "device": index["device"],
         "threads": index["threads"],
-        "scores": results,
         "environment": environment(),
     }
 

@@ -1,0 +1,144 @@
+"""``sample``: clips of a generator that makes its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gansemble.cli.common import PATH, say
+from gansemble.errors import GansembleError
+
+
+def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
+    """``3``, ``0,2,5`` or ``24-84``."""
+    if value is None:
+        return None
+    found: list[int] = []
+    for piece in value.split(","):
+        first, dash, last = piece.partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()):
+            raise click.BadParameter(f"expected whole numbers such as 3, 0,2,5 or 24-84, got {value!r}")
+        found += range(int(first), int(last) + 1) if dash else [int(first)]
+    return found
+
+
+@click.command()
+@click.option("--exp", type=PATH, required=True, help="Experiment folder.")
+@click.option("--output", type=PATH, required=True, help="Folder for the waveforms.")
+@click.option(
+    "--count", type=click.IntRange(1), default=16, show_default=True, help="Clips, or points of an interpolation."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Of latent vectors and labels.")
+@click.option("--labels", callback=_numbers, help="Classes to make in turn, such as 0,2,5 or 0-9.")
+@click.option("--pitch", "pitches", callback=_numbers, help="MIDI pitches to make in turn, such as 60 or 24-84.")
+@click.option("--same-latent", is_flag=True, help="One latent vector for all: a sweep over labels or pitches.")
+@click.option(
+    "--truncation", type=click.FloatRange(0, min_open=True), help="Scale latent vectors: below 1, less variety."
+)
+@click.option(
+    "--interpolate", nargs=2, type=int, metavar="A B", help="From the latent vector of clip A to that of clip B."
+)
+@click.option("--latent", type=PATH, help="A latent vector that was written beside a clip (.npy).")
+@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True)
+@click.option(
+    "--format", "sample_format", type=click.Choice(["pcm16", "pcm24", "float"]), default="pcm16", show_default=True
+)
+def sample(
+    exp: Path,
+    output: Path,
+    count: int,
+    seed: int,
+    labels: list[int] | None,
+    pitches: list[int] | None,
+    same_latent: bool,
+    truncation: float | None,
+    interpolate: tuple[int, int] | None,
+    latent: Path | None,
+    checkpoint: str,
+    sample_format: Any,
+) -> None:
+    """Make clips from latent vectors: each WAV with its vector (.npy) and what it was made from (.json) beside it.
+
+    The same command makes the same files again, bit for bit on the CPU, whatever --count was.
+    """
+    import numpy as np
+    import torch
+
+    from gansemble import sampling
+    from gansemble.audio import files
+    from gansemble.data.labels import Labels
+
+    if labels is not None and pitches is not None:
+        raise click.UsageError("--labels or --pitch, not both")
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    maker, loaded = sampling.load(exp, checkpoint, device, seed, lambda text: click.echo(f"warning: {text}", err=True))
+    lowest = Labels.of(loaded.recipe).lowest
+    told = _labels(maker, loaded.recipe, labels, pitches, lowest)
+    given = None if latent is None else _latent(latent, maker.conditioner.latent)
+    points: list[Any] = [given] * count
+    if interpolate is not None:
+        ends = [torch.from_numpy(maker.one(index, told[0] if told else None).latent) for index in interpolate]
+        points = sampling.between(ends[0], ends[1], count, maker.conditioner.latent_law)
+    elif same_latent and given is None:
+        points = [torch.from_numpy(maker.one(0, told[0] if told else None).latent)] * count
+    output.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        made = maker.one(index, told[index % len(told)] if told else None, points[index], truncation)
+        path = output / f"sample-{index:05d}.wav"
+        clipped = files.write(path, made.audio, loaded.spec.sample_rate, sample_format)
+        np.save(path.with_suffix(".npy"), made.latent)
+        facts = {"exp": str(exp), "step": loaded.step, "seed": seed, "index": index, "label": made.label}
+        facts |= {"pitch": made.label + lowest} if made.label is not None and lowest is not None else {}
+        facts |= {"truncation": truncation, "interpolate": interpolate, "clipped": clipped}
+        path.with_suffix(".json").write_text(json.dumps(facts, indent=1))
+    say(
+        f"{count} clips of {len(made.audio) / loaded.spec.sample_rate:.2f} s in {output} (step {loaded.step}, seed {seed})"
+    )
+
+
+def _labels(
+    maker: Any, recipe: Any, labels: list[int] | None, pitches: list[int] | None, lowest: int | None
+) -> list[int]:
+    """Label indices to go through; empty where the generator reads none."""
+    from gansemble.recipe.contracts import contract_of
+
+    contract = contract_of(recipe.single["generator"], recipe)
+    reads = "label" in maker.conditioner.reads
+    if not reads:
+        if labels is not None or pitches is not None:
+            raise GansembleError(
+                f"generator {recipe.single['generator'].use} reads no label; leave --labels and --pitch out"
+            )
+        return []
+    if pitches is not None and lowest is None:
+        raise GansembleError(f"generator {recipe.single['generator'].use} reads classes, not pitches; use --labels")
+    count = contract.classes or (contract.pitches[1] - contract.pitches[0] + 1 if contract.pitches else None)
+    chosen = labels if pitches is None else [pitch - (lowest or 0) for pitch in pitches]
+    if chosen is None:
+        return list(range(count)) if count else [0]
+    wrong = [label for label in chosen if label < 0 or (count is not None and label >= count)]
+    if wrong:
+        low = lowest or 0
+        shown = (
+            f"--pitch {wrong[0] + low}: must be within {low}..{low + (count or 1) - 1}"
+            if pitches
+            else f"--labels {wrong[0]}: must be below {count}"
+        )
+        raise GansembleError(f"{shown}, what the generator was built for")
+    return chosen
+
+
+def _latent(path: Path, size: int | None) -> Any:
+    import numpy as np
+    import torch
+
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise GansembleError(f"--latent {path}: not readable as a .npy array ({error})") from error
+    if found.shape != (size,):
+        raise GansembleError(f"--latent {path}: expected shape ({size},), got {found.shape}")
+    return torch.from_numpy(found.astype(np.float32))
