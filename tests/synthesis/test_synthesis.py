@@ -71,7 +71,7 @@ NETWORKS = {"hifigan": hifigan, "vocos": vocos}
 
 
 def loaded(network: nn.Module) -> Loaded:
-    return Loaded(network, SPEC, 0, Path())
+    return Loaded(network, SPEC, 0, Path(), recipe=None)
 
 
 def whole(network: nn.Module, mel: torch.Tensor) -> torch.Tensor:

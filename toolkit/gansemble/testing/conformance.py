@@ -15,7 +15,7 @@ from gansemble.cli.describe import documented
 from gansemble.errors import PluginError, near
 from gansemble.recipe.check import SUPPLIED
 from gansemble.registry import Entry, Registry
-from gansemble.testing import data, networks, terms
+from gansemble.testing import corpora, data, discriminators, injectors, networks, terms
 from gansemble.testing.subject import Fault, Subject, demand
 
 Check = Callable[[Subject], None]
@@ -50,10 +50,11 @@ def contract_is_sound(subject: Subject) -> None:
 
 
 def is_built_the_same_from_one_seed(subject: Subject) -> None:
-    """Built twice from one seed it is the same: initial weights come from torch's generator."""
+    """Built twice from one seed it is the same: initial weights come from torch's generator, which it does not seed."""
     if subject.entry.kind == "optimiser":
         return
     ours, theirs = subject.make(3), subject.make(3)
+    demand(torch.initial_seed() == 3, "building it seeds torch's generator; leave that to the recipe's plan.seed")
     if not hasattr(ours, "state_dict"):
         return
     mine, other = ours.state_dict(), theirs.state_dict()
@@ -91,14 +92,14 @@ def _together(key: str) -> dict[str, str]:
 EVERY: tuple[Check, ...] = (constructor_can_be_checked, contract_is_sound, is_built_the_same_from_one_seed)
 CHECKS: dict[str, tuple[Check, ...]] = {
     "generator": (*EVERY, *networks.GENERATOR, two_processes_agree),
-    "discriminator": (*EVERY, *networks.DISCRIMINATOR, two_processes_agree),
-    "noise_injector": (*EVERY, *terms.INJECTOR),
+    "discriminator": (*EVERY, *discriminators.DISCRIMINATOR, two_processes_agree),
+    "noise_injector": (*EVERY, *injectors.INJECTOR),
     "regulariser": (*EVERY, *terms.TERM),
     "metric": (*EVERY, *data.METRIC),
     "objective": (*EVERY, *terms.OBJECTIVE),
     "loss": (*EVERY, *terms.TERM),
     "representation": (*EVERY, *data.REPRESENTATION),
-    "corpus": (*EVERY, *data.CORPUS),
+    "corpus": (*EVERY, *corpora.CORPUS),
     "optimiser": (*EVERY, *data.OPTIMISER),
 }
 

@@ -1,29 +1,27 @@
-"""What every representation, metric, corpus and optimiser must do."""
+"""What every representation, metric and optimiser must do."""
 
 from __future__ import annotations
 
-import hashlib
 import math
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gansemble.audio import files
-from gansemble.data.manifest import SPLITS, Clip
-from gansemble.errors import DataError
 from gansemble.interfaces import Fitted, Score
-from gansemble.testing.subject import Fault, Subject, demand
+from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved
 
 
 def fitted(subject: Subject) -> Any:
     """The representation, its statistics measured on a few tones where it has any."""
     part = subject.make()
+    lacking = [name for name in ("fitted", "state_dict", "load_state_dict") if not hasattr(part, name)]
+    demand(
+        not hasattr(part, "fit") or not lacking,
+        f"it has fit() but no {', '.join(lacking)}: the toolkit would never fit it",
+    )
     if isinstance(part, Fitted) and not part.fitted:
         part.fit(iter([subject.audio(2), subject.audio(4)[2:]]))
         demand(part.fitted, "after fit, it must say fitted = True")
@@ -34,10 +32,9 @@ def representation_keeps_its_state(subject: Subject) -> None:
     """What it measured, saved and loaded into another, encodes the same."""
     part, audio = fitted(subject), subject.audio()
     if not hasattr(part, "state_dict"):
-        demand(not isinstance(part, Fitted), "it is fitted, but has no state_dict for checkpoints")
         return
     other = subject.make(1)
-    other.load_state_dict(part.state_dict())
+    other.load_state_dict(saved(part.state_dict()))
     demand(getattr(other, "fitted", True), "loaded from a fitted state, it must say fitted = True")
     demand(torch.equal(part.encode(audio), other.encode(audio)), "restored from its state dict it encodes otherwise")
 
@@ -71,6 +68,22 @@ def decodes_to_audio(subject: Subject) -> None:
     demand(error < 0.9, f"decoded, its spectrum is {error:.2f} of the original's away from it; silence is 1.00 away")
 
 
+def decodes_in_time(subject: Subject) -> None:
+    """What is decoded lies where it lay: the middle of a burst moves by less than half a hop."""
+    part, audio = fitted(subject), subject.audio()
+    places = torch.arange(audio.shape[-1], dtype=torch.float64)
+    burst = torch.where((places - subject.segment / 2).abs() < subject.segment / 8, audio, 0.0)
+    made = part.decode(part.encode(burst))
+    demand(made.shape == burst.shape, f"decode of encode should give {list(burst.shape)}, got {list(made.shape)}")
+    demand(bool(torch.isfinite(made).all()), "decoded, a burst with silence around it is not finite")
+    middles = [float((places * x[0, 0].double() ** 2).sum() / (x[0, 0].double() ** 2).sum()) for x in (burst, made)]
+    late = middles[1] - middles[0]
+    demand(
+        abs(late) < subject.spec.hop / 2,
+        f"decoded, a burst is {abs(late):.0f} samples {'late' if late > 0 else 'early'}; look at how frames are padded",
+    )
+
+
 def _magnitudes(audio: Tensor) -> Tensor:
     window = torch.hann_window(1024)
     return torch.stft(audio[:, 0].float(), 1024, 256, window=window, return_complex=True).abs()
@@ -89,7 +102,7 @@ def representation_takes_silence(subject: Subject) -> None:
 
 
 def representation_keeps_items_apart(subject: Subject) -> None:
-    """An item is encoded the same alone as in a batch, and the same twice."""
+    """An item is encoded the same alone as in a batch, and the same twice; so it is decoded, whatever came between."""
     part, audio = fitted(subject), subject.audio()
     both = part.encode(audio)
     demand(torch.equal(both, part.encode(audio)), "two calls of encode differ")
@@ -97,6 +110,28 @@ def representation_keeps_items_apart(subject: Subject) -> None:
         torch.allclose(both[:1], part.encode(audio[:1]), atol=1e-5),
         "an item is encoded otherwise alone than in a batch",
     )
+    made = _decode(part, both)
+    part.encode(audio[:1] * 0.1)
+    demand(
+        torch.allclose(made, _decode(part, both), atol=1e-5),
+        "decode depends on what was encoded last; keep in x what it needs",
+    )
+    demand(
+        torch.allclose(made[1:], _decode(part, both[1:]), atol=1e-4),
+        "an item is decoded otherwise alone than in a batch",
+    )
+
+
+def _decode(part: Any, x: Tensor) -> Tensor:
+    """Decoded under one seed: phases may start at random."""
+    torch.manual_seed(0)
+    return part.decode(x.clone())
+
+
+def representation_works_on_other_devices(subject: Subject) -> None:
+    """What it makes by itself is made where the audio is."""
+    part, audio = on_meta(fitted(subject)), subject.audio().to("meta")
+    demand_no_device_of_its_own(lambda: part.decode(part.encode(audio)))
 
 
 def representation_leaves_its_inputs_alone(subject: Subject) -> None:
@@ -174,117 +209,16 @@ def metric_repeats_itself(subject: Subject) -> None:
     """The same files get the same score, whatever was scored between them, and are not written to."""
     metric, reference = subject.make(), _tone(subject)
     estimate = (reference * 0.8).astype(np.float32)
+    estimate[1000] = 1.5  # beyond full scale, for who limits in place
     kept = estimate.copy(), reference.copy()
     first = _score(subject, metric, estimate, reference)
+    same = np.array_equal(estimate, kept[0]) and np.array_equal(reference, kept[1])
+    demand(same, "it writes into the audio it scores; use x = x - y, not x -= y")
     _score(subject, metric, reference[::-1].copy(), reference)
     second = _score(subject, metric, estimate, reference)
     for key in first:
         same = first[key].value == second[key].value or math.isnan(first[key].value)
-        demand(same, f"{key}: scored again, {first[key].value:.6g} becomes {second[key].value:.6g}")
-    same = np.array_equal(estimate, kept[0]) and np.array_equal(reference, kept[1])
-    demand(same, "it writes into the audio it scores")
-
-
-@contextmanager
-def _mini(subject: Subject) -> Iterator[tuple[Any, Path]]:
-    with tempfile.TemporaryDirectory() as folder:
-        corpus, root = subject.make(), Path(folder) / "corpus"
-        corpus.mini(root)
-        yield corpus, root
-
-
-def lists_sound_clips(subject: Subject) -> None:
-    """The mini corpus' clips have unique plain ids, files that exist, and train and validation splits."""
-    with _mini(subject) as (corpus, root):
-        clips = list(corpus.scan(root))
-        demand(len(clips) > 0, "scan finds nothing in its own mini corpus")
-        wrong = [type(clip).__name__ for clip in clips if not isinstance(clip, Clip)]
-        demand(not wrong, f"scan must give gansemble.data.manifest.Clip, got {wrong[:1]}")
-        ids = [clip.id for clip in clips]
-        twice = sorted({name for name in ids if ids.count(name) > 1})
-        demand(not twice, f"ids must be unique, but {', '.join(twice[:3])} comes again")
-        odd = [name for name in ids if "/" in name or "\\" in name or name in ("", ".", "..")]
-        demand(not odd, f"ids must be file names without separators, got {odd[:3]}")
-        lost = [clip.path for clip in clips if not (root / clip.path).is_file()]
-        demand(not lost, f"paths must be relative to the folder and exist, got {lost[:3]}")
-        splits = {clip.split for clip in clips}
-        demand(splits <= set(SPLITS), f"splits must be of {', '.join(SPLITS)}, got {sorted(splits)}")
-        demand(
-            {"train", "validation"} <= splits, f"the mini corpus needs train and validation clips, got {sorted(splits)}"
-        )
-
-
-def scans_without_opening_audio(subject: Subject) -> None:
-    """Listing reads names and lists, not audio; twice, it lists the same in the same order."""
-    with _mini(subject) as (corpus, root):
-        first = list(corpus.scan(root))
-        demand(first == list(corpus.scan(root)), "two scans differ")
-        for clip in first:
-            (root / clip.path).write_bytes(b"")
-        try:
-            again = list(corpus.scan(root))
-        except Exception as error:
-            raise Fault(f"scan opens the audio: with empty files it raises {type(error).__name__}: {error}") from error
-        demand(again == first, "scan opens the audio: with empty files it lists something else")
-
-
-def makes_the_same_mini_corpus_twice(subject: Subject) -> None:
-    """Offline, readable, at a rate its contract allows, and the same bytes each time."""
-    marks = []
-    for _ in range(2):
-        with _mini(subject) as (corpus, root):
-            digest = hashlib.sha256()
-            for clip in corpus.scan(root):
-                info = files.info(root / clip.path)
-                demand(info.frames > 0, f"{clip.path} of the mini corpus is empty")
-                rates = subject.contract.sample_rates
-                demand(
-                    rates is None or info.sample_rate in rates,
-                    f"its contract says {sorted(rates or ())} Hz, {clip.path} has {info.sample_rate}",
-                )
-                digest.update((root / clip.path).read_bytes())
-            marks.append(digest.hexdigest())
-    demand(marks[0] == marks[1], "the mini corpus differs from one time to the next; seed what it draws")
-
-
-def gives_the_labels_its_contract_says(subject: Subject) -> None:
-    """Labels of 0 to classes - 1 and pitches within range, on every clip, where the contract gives them."""
-    contract = subject.contract
-    with _mini(subject) as (corpus, root):
-        for clip in corpus.scan(root):
-            if "labels" in contract.gives:
-                label = clip.labels.get("label")
-                demand(isinstance(label, int), f"{clip.id}: its contract gives labels, but this clip's is {label!r}")
-                demand(
-                    contract.classes is None or 0 <= label < contract.classes,
-                    f"{clip.id}: label {label} is not in 0..{(contract.classes or 0) - 1}",
-                )  # type: ignore[operator]
-            if "pitch" in contract.gives:
-                pitch = clip.labels.get("pitch")
-                low, high = contract.pitches or (0, 127)
-                demand(
-                    isinstance(pitch, int) and low <= pitch <= high,
-                    f"{clip.id}: pitch {pitch!r} is not in {low}..{high}",
-                )
-
-
-def refuses_a_folder_that_is_not_its_own(subject: Subject) -> None:
-    """A missing or foreign folder is a DataError that names it, not another exception and not an empty list."""
-    with tempfile.TemporaryDirectory() as folder:
-        foreign = Path(folder) / "foreign"
-        foreign.mkdir()
-        (foreign / "notes.txt").write_text("nothing here")
-        for root in (Path(folder) / "missing", foreign):
-            try:
-                found = list(subject.make().scan(root))
-            except DataError as error:
-                demand(root.name in str(error), f"the error does not name the folder: {error}")
-            except Exception as error:
-                raise Fault(
-                    f"a {root.name} folder raises {type(error).__name__} ({error}), expected DataError"
-                ) from error
-            else:
-                raise Fault(f"a {root.name} folder gives {len(found)} clips, expected DataError")
+        demand(same, f"{key}: scored again, {first[key].value!r} becomes {second[key].value!r}; it remembers or draws")
 
 
 def _learn(optimiser: torch.optim.Optimizer, weights: Sequence[Tensor], steps: int) -> None:
@@ -298,8 +232,8 @@ def _weights() -> list[torch.nn.Parameter]:
     return [torch.nn.Parameter(torch.linspace(0.5, 2.0, size)) for size in (3, 4)]
 
 
-def _optimiser(subject: Subject, weights: list[torch.nn.Parameter]) -> torch.optim.Optimizer:
-    made = subject.target(parameters=weights, **subject.example)
+def _optimiser(subject: Subject, weights: list[torch.nn.Parameter], **other: Any) -> torch.optim.Optimizer:
+    made = subject.target(parameters=weights, **(subject.example | other))
     demand(isinstance(made, torch.optim.Optimizer), f"expected a torch.optim.Optimizer, got {type(made).__name__}")
     return made
 
@@ -309,6 +243,14 @@ def takes_parameters(subject: Subject) -> None:
     demand(next(iter(subject.signature), "") == "parameters", "its first parameter must be called parameters")
     groups = _optimiser(subject, _weights()).param_groups
     demand(all(isinstance(group.get("lr"), float) for group in groups), "its parameter groups have no lr to schedule")
+    if "lr" in subject.signature:
+        once, twice = (
+            [group["lr"] for group in _optimiser(subject, _weights(), lr=rate).param_groups] for rate in (0.125, 0.25)
+        )
+        demand(
+            np.allclose(twice, [2 * rate for rate in once]) and max(once) > 0,
+            f"built with lr 0.125 and with 0.25, its parameter groups have {once} and {twice}; hand lr on",
+        )
 
 
 def goes_downhill(subject: Subject) -> None:
@@ -330,7 +272,7 @@ def goes_on_exactly(subject: Subject) -> None:
     _learn(first, halted, 3)
     resumed = [torch.nn.Parameter(weight.detach().clone()) for weight in halted]
     second = _optimiser(subject, resumed)
-    second.load_state_dict(first.state_dict())
+    second.load_state_dict(saved(first.state_dict()))
     _learn(second, resumed, 2)
     same = all(torch.equal(a, b) for a, b in zip(straight, resumed, strict=True))
     demand(same, "going on from its state dict gives other weights; keep everything it needs in state_dict")
@@ -364,17 +306,12 @@ Checks = tuple[Callable[[Subject], None], ...]
 REPRESENTATION: Checks = (
     encodes_what_its_contract_says,
     decodes_to_audio,
+    decodes_in_time,
     representation_takes_silence,
     representation_keeps_items_apart,
     representation_leaves_its_inputs_alone,
     representation_keeps_its_state,
+    representation_works_on_other_devices,
 )
 METRIC: Checks = (scores_better_what_is_better, gives_a_reason_for_no_score, metric_repeats_itself)
-CORPUS: Checks = (
-    lists_sound_clips,
-    scans_without_opening_audio,
-    makes_the_same_mini_corpus_twice,
-    gives_the_labels_its_contract_says,
-    refuses_a_folder_that_is_not_its_own,
-)
 OPTIMISER: Checks = (takes_parameters, goes_downhill, goes_on_exactly, survives_a_zero_gradient, follows_its_rate)

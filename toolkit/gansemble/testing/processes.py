@@ -94,7 +94,6 @@ def _disagreement(subject: Subject, rank: int) -> str:
     from gansemble.testing.networks import generates, judges, total
 
     network = subject.make().train()
-    wrapped = nn.parallel.DistributedDataParallel(network, broadcast_buffers=False)
     half = slice(2 * rank, 2 * rank + 2)
     if subject.entry.kind == "generator":
         told = subject.condition(4)
@@ -102,6 +101,18 @@ def _disagreement(subject: Subject, rank: int) -> str:
         call = generates(subject, Condition(**{n: None if v is None else v[half] for n, v in fields.items()}))
     else:
         call = judges(subject, subject.x(4)[half])
+    # What the wrapper would wait for is asked before it: a parameter that one process reaches and the other does not.
+    torch.manual_seed(rank)
+    total(call(network)).backward()
+    idle = [name for name, p in network.named_parameters() if p.requires_grad and p.grad is None]
+    found: list[list[str]] = [[]] * 2
+    distributed.all_gather_object(found, idle)
+    if any(found):
+        where = next(place for place in (0, 1) if found[place])
+        names = ", ".join(found[where][:5])
+        return f"no gradient reaches {names} in process {where} of 2; every process must use every parameter each step"
+    network = subject.make().train()
+    wrapped = nn.parallel.DistributedDataParallel(network, broadcast_buffers=False)
     torch.manual_seed(rank)
     for _ in range(2):
         # The second backward is where a parameter without a gradient stops the wrapper.
@@ -109,17 +120,16 @@ def _disagreement(subject: Subject, rank: int) -> str:
         total(call(wrapped)).backward()
     states = {f"the gradient of {name}": p.grad for name, p in network.named_parameters() if p.grad is not None}
     states |= {f"the buffer {name}": b for name, b in network.named_buffers() if b.is_floating_point()}
-    for name, value in states.items():
+    differ = []
+    for name, value in states.items():  # all of them, as the other process sends all of them
         theirs = value.detach().clone()
         distributed.broadcast(theirs, 0)
         if not torch.allclose(theirs, value.detach(), rtol=1e-4, atol=1e-6):
-            hint = (
-                "; running statistics need synchronising, or a norm without them"
-                if name.startswith("the buffer")
-                else ""
-            )
-            return f"two processes end with different values: {name}{hint}"
-    return ""
+            differ.append(name)
+    if not differ:
+        return ""
+    hint = "; running statistics need synchronising, or a norm without them" if "buffer" in differ[0] else ""
+    return f"two processes end with different values: {', '.join(differ[:3])}{hint}"
 
 
 if __name__ == "__main__":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import math
+import re
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,6 +30,45 @@ def demand(condition: bool, message: str) -> None:
     """Raises a Fault with ``message`` unless ``condition``."""
     if not condition:
         raise Fault(message)
+
+
+def saved(state: Any) -> Any:
+    """A state dict as a checkpoint gives it back.
+
+    Raises:
+        Fault: if a checkpoint cannot hold it.
+    """
+    held = io.BytesIO()
+    try:
+        torch.save(state, held)
+        held.seek(0)
+        return torch.load(held, weights_only=True)
+    except Exception as error:
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        why = f"{found[1]} in it is refused" if found else str(error).strip().splitlines()[0]
+        raise Fault(
+            f"a checkpoint cannot hold its state dict ({why}); keep tensors, numbers, text, lists and dicts in it"
+        ) from error
+
+
+def demand_no_device_of_its_own(call: Callable[[], Any]) -> None:
+    """Raises a Fault if ``call``, with inputs on torch's meta device in a GPU's place, meets a tensor on the CPU.
+
+    Other errors are the meta device's, which holds no numbers and cannot do everything.
+    """
+    try:
+        call()
+    except Exception as error:
+        demand(
+            not re.search("same device|expected device", str(error)),
+            f"its inputs are on another device (meta, in a GPU's place), but it makes a tensor on the CPU ({error}); "
+            "make it with device=x.device, or register it as a buffer",
+        )
+
+
+def on_meta(part: Any) -> Any:
+    """A part that training would move to its device, on torch's meta device."""
+    return part.to("meta") if isinstance(part, nn.Module) else part
 
 
 class Subject:
@@ -85,13 +127,14 @@ class Subject:
         return self.contract.domain in (None, "waveform")
 
     def audio(self, batch: int = 2, length: int | None = None) -> Tensor:
-        """Harmonic tones with a little noise [B, 1, T], within ±1, no two items alike."""
+        """Harmonic tones with a little noise [B, 1, T], within ±1, no two items of one pitch or loudness."""
         length = length or self.segment
         time = torch.arange(length) / self.spec.sample_rate
         pitches = [110.0 * 1.31**index for index in range(batch)]
         tones = torch.stack([sum(torch.sin(2 * torch.pi * f * k * time) / k for k in range(1, 9)) for f in pitches])  # type: ignore[arg-type,misc]
         noise = torch.randn(batch, length, generator=torch.Generator().manual_seed(1))
-        return (0.1 * tones + 0.003 * noise)[:, None]
+        loudness = torch.tensor([0.1 * 0.8 ** (index % 8) for index in range(batch)])
+        return (loudness[:, None] * tones + 0.003 * noise)[:, None]
 
     def x(self, batch: int = 2, length: int | None = None) -> Tensor:
         """A signal in the part's domain [B, ...]."""
@@ -128,34 +171,46 @@ class Subject:
         asks = self.contract.classes or self.contract.pitches or self.contract.needs & {"labels", "pitch"}
         return Condition(label=self.labels(batch) if asks else None, signal=signal)
 
-    def batch(self, size: int = 2, seed: int = 3, audio: Tensor | None = None, first: int = 0) -> Batch:
+    def batch(
+        self, size: int = 2, seed: int = 3, audio: Tensor | None = None, first: int = 0, device: str = "cpu"
+    ) -> Batch:
         """A batch whose items are numbered from ``first``; equal numbers get equal draws."""
         sound = self.audio(first + size)[first:] if audio is None else audio
         items = [(0, index) for index in range(first, first + size)]
         names = tuple(f"clip-{index}" for index in range(first, first + size))
-        return Batch(
-            sound, names, Draws(seed, items), mel=log_mel(sound, self.spec), label=self.labels(first + size)[first:]
-        )
+        mel, label = log_mel(sound, self.spec), self.labels(first + size)[first:]
+        return Batch(sound.to(device), names, Draws(seed, items, device), mel.to(device), label.to(device))
 
     def step(
-        self, turn: Turn, size: int = 2, real: Tensor | None = None, fake: Tensor | None = None, first: int = 0
+        self,
+        turn: Turn,
+        size: int = 2,
+        real: Tensor | None = None,
+        fake: Tensor | None = None,
+        first: int = 0,
+        device: str = "cpu",
+        unasked: bool = True,
     ) -> Step:
         """A step with a stand-in generator and discriminator, whose verdicts have features and logits.
 
-        Items are numbered from ``first``; equal numbers are equal items.
+        Items are numbered from ``first``; equal numbers are equal items. Without ``unasked`` the generator's turn has
+        no verdict on real signals, as training has none for parts that do not say ``wants_real_verdict``.
         """
-        real = self.x(first + size)[first:] if real is None else real
-        made = self.x(first + size).flip(-1)[first:] * 0.7 if fake is None else fake
+        real = (self.x(first + size)[first:] if real is None else real).to(device)
+        made = (self.x(first + size).flip(-1)[first:] * 0.7 if fake is None else fake).to(device)
         torch.manual_seed(5)
-        generator, critics = StandInGenerator(made), Critics({"one": StandInCritic(self.contract.classes or 3)})
+        generator = StandInGenerator(made).to(device)
+        critics = Critics({"one": StandInCritic(self.contract.classes or 3)}).to(device)
         latent = torch.rand(first + size, self.contract.latent or 8, generator=torch.Generator().manual_seed(4))[first:]
-        told = Condition(label=self.labels(first + size)[first:])
-        made_with = Condition(latent, told.label)
+        told = Condition(label=self.labels(first + size)[first:].to(device))
+        made_with = Condition(latent.to(device), told.label)
         fake = generator(made_with)
-        batch = self.batch(size, first=first)
+        batch = self.batch(size, first=first, device=device)
         step = Step(7, batch, real, fake, told, made_with, real, fake, generator, critics, {"one": 1.0})
         seen = fake.detach() if turn == "discriminator" else fake
         step.verdict_real, step.verdict_fake = critics((real, told), (seen, made_with))
+        if turn == "generator" and not unasked:
+            step.verdict_real = {}
         return step
 
 

@@ -1,16 +1,28 @@
-"""What every objective, loss, regulariser and noise injector must do."""
+"""What every objective, loss and regulariser must do."""
 
 from __future__ import annotations
 
+import functools
 from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-from gansemble.interfaces import Adaptive, Step, Turn
-from gansemble.testing.subject import Fault, Subject, demand
+from gansemble.interfaces import Step, Turn
+from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved
 
 TURNS: tuple[Turn, ...] = get_args(Turn)
+WINDOWS = ("interval", "last")
+#: What a part needs to be adapted; see interfaces.py, Adaptive.
+ADAPTIVE = (
+    "adapt_every",
+    "statistic_turn",
+    "statistic_window",
+    "statistic",
+    "adapt",
+    "state_dict",
+    "load_state_dict",
+)
 
 
 def teaches_both_sides(subject: Subject) -> None:
@@ -18,6 +30,9 @@ def teaches_both_sides(subject: Subject) -> None:
     objective = subject.make()
     real = torch.full((2, 3), 0.4, requires_grad=True)
     fake = torch.full((2, 3), 0.3, requires_grad=True)
+    for name, value in zip(("discriminator", "generator"), _objective_values(objective, real, fake), strict=True):
+        demand(value.shape == (), f"{name}() must give a scalar, got shape {tuple(value.shape)}")
+        demand(value.requires_grad, f"{name}() has no gradient to the scores; neither detach them nor use no_grad")
     to_real, to_fake = torch.autograd.grad(objective.discriminator(real, fake), (real, fake), allow_unused=True)
     (of_generator,) = torch.autograd.grad(objective.generator(fake), fake, allow_unused=True)
     demand(to_real is not None and bool((to_real < 0).all()), "discriminator() does not want real scores up")
@@ -39,6 +54,9 @@ def gives_scalars_of_any_score(subject: Subject) -> None:
     score = torch.randn(2, 3).bfloat16()
     for value in _objective_values(objective, score, score):
         demand(bool(torch.isfinite(value)), "it is not finite for bfloat16 scores")
+        demand(
+            value.dtype == torch.float32, f"expected float32 of bfloat16 scores, got {value.dtype}; say score.float()"
+        )
 
 
 def is_a_mean_over_items_and_opinions(subject: Subject) -> None:
@@ -64,13 +82,21 @@ def objective_leaves_scores_alone(subject: Subject) -> None:
     before = real.clone(), fake.clone()
     first, second = _objective_values(objective, real, fake), _objective_values(objective, real, fake)
     demand(torch.equal(real, before[0]) and torch.equal(fake, before[1]), "it writes into the scores")
-    demand(all(torch.equal(a, b) for a, b in zip(first, second, strict=True)), "two calls differ")
+    same = all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    demand(same, "two calls with the same scores differ; an objective must draw nothing and remember nothing")
+
+
+def objective_works_on_other_devices(subject: Subject) -> None:
+    """What it makes by itself is made where the scores are."""
+    objective, score = on_meta(subject.make()), torch.empty(2, 3, device="meta")
+    demand_no_device_of_its_own(lambda: _objective_values(objective, score, score))
 
 
 def _turns(term: Any) -> list[Turn]:
     turns = getattr(term, "turns", None)
     demand(
-        isinstance(turns, frozenset | set) and len(turns) > 0, 'it has no turns; say turns = frozenset({"generator"})'
+        isinstance(turns, frozenset | set) and len(turns) > 0,
+        f'its turns must be a set of {" or ".join(TURNS)}, such as frozenset({{"generator"}}), got {turns!r}',
     )
     unknown = sorted(set(turns) - set(TURNS))  # type: ignore[arg-type]
     demand(not unknown, f"its turns hold {unknown}; there are {', '.join(TURNS)}")
@@ -86,6 +112,24 @@ def has_turns_and_gives_scalars(subject: Subject) -> None:
         demand(value.shape == (), f"expected a scalar, got shape {tuple(value.shape)}")
         demand(value.dtype in (torch.float32, torch.float64), f"expected float32, got {value.dtype}")
         demand(bool(torch.isfinite(value)), f"its value in the {turn}'s turn is not finite")
+
+
+def asks_for_what_it_reads(subject: Subject) -> None:
+    """In the generator's turn there is no verdict on real signals, unless a term says ``wants_real_verdict``."""
+    term = subject.make()
+    if "generator" not in _turns(term) or getattr(term, "wants_real_verdict", False):
+        return
+    advice = (
+        "a term that reads step.verdict_real or step.pairs() in the generator's turn says wants_real_verdict = True"
+    )
+    value = term(subject.step("generator"), "generator")
+    try:
+        without = subject.make()(subject.step("generator", unasked=False), "generator")
+    except Exception as error:
+        raise Fault(
+            f"without a verdict on real signals it raises {type(error).__name__} ({error}); {advice}"
+        ) from error
+    demand(torch.allclose(value, without), f"without a verdict on real signals its value differs; {advice}")
 
 
 def teaches_the_side_whose_turn_it_is(subject: Subject) -> None:
@@ -117,30 +161,70 @@ def is_a_mean_over_items(subject: Subject) -> None:
 
 
 def draws_only_from_the_batch(subject: Subject) -> None:
-    """Equal steps give equal values whatever torch's own generator does: draw from step.batch.draws."""
+    """Equal steps give equal values whatever other generators do, and torch's is not seeded."""
     for turn in _turns(subject.make()):
         values = []
         for seed in (1, 2):
             term, step = subject.make(), subject.step(turn)
             torch.manual_seed(seed)
             values.append(term(step, turn))
-        demand(torch.equal(*values), "its value depends on torch's own generator; draw from step.batch.draws")
+            demand(torch.initial_seed() == seed, "it seeds torch's generator; draw from step.batch.draws")
+        demand(
+            torch.equal(*values),
+            "its value depends on torch's, numpy's or Python's generator; draw from step.batch.draws",
+        )
 
 
 def leaves_the_step_alone(subject: Subject) -> None:
-    """Nothing of the step is written to."""
+    """Nothing of the step is written to: signals, verdicts, weights, gradients and modes stay as they were."""
     term = subject.make()
     for turn in _turns(term):
         step = subject.step(turn)
-        before = {name: value.detach().clone() for name, value in _tensors(step).items()}
+        tensors, modes = _tensors(step), _modes(step)
+        before = {name: value.detach().clone() for name, value in tensors.items()}
+        flags = {name: (value._version, value.requires_grad) for name, value in tensors.items()}
         term(step, turn)
-        changed = [name for name, value in _tensors(step).items() if not torch.equal(value.detach(), before[name])]
-        demand(not changed, f"it writes into step.{', step.'.join(changed)}")
+        changed = [
+            name
+            for name, value in tensors.items()
+            if value._version != flags[name][0] or not torch.equal(value.detach(), before[name])
+        ]
+        demand(not changed, f"it writes into step.{', step.'.join(changed[:3])}; use x = x + y, not x += y")
+        flagged = [name for name, value in tensors.items() if value.requires_grad != flags[name][1]]
+        demand(
+            not flagged,
+            f"it changes requires_grad of step.{', step.'.join(flagged[:3])}; leave it so, and work on x.detach()",
+        )
+        learnt = [name for name, value in tensors.items() if value.is_leaf and value.grad is not None]
+        demand(not learnt, f"it adds to the gradient of step.{', step.'.join(learnt[:3])}; use torch.autograd.grad")
+        demand(modes == _modes(step), "it puts a network into train or eval mode and leaves it there")
 
 
 def _tensors(step: Step) -> dict[str, Tensor]:
     names = ("real", "fake", "seen_real", "seen_fake")
-    return {name: getattr(step, name) for name in names} | {"batch.audio": step.batch.audio}
+    found = {name: getattr(step, name) for name in names} | {"batch.audio": step.batch.audio}
+    if step.batch.mel is not None:
+        found["batch.mel"] = step.batch.mel
+    for side in ("verdict_real", "verdict_fake"):
+        for name, verdicts in getattr(step, side).items():
+            for place, verdict in enumerate(verdicts):
+                found[f"{side}[{name!r}][{place}].score"] = verdict.score
+                found |= {f"{side}[{name!r}][{place}].features[{n}]": each for n, each in enumerate(verdict.features)}
+    for side in ("generator", "discriminators"):
+        found |= {f"{side}.{name}": weight for name, weight in getattr(step, side).named_parameters()}
+    return found
+
+
+def _modes(step: Step) -> list[bool]:
+    return [module.training for network in (step.generator, step.discriminators) for module in network.modules()]
+
+
+def term_works_on_other_devices(subject: Subject) -> None:
+    """What it makes by itself is made where the step's signals are."""
+    term = on_meta(subject.make())
+    for turn in _turns(term):
+        step = subject.step(turn, device="meta")
+        demand_no_device_of_its_own(functools.partial(term, step, turn))
 
 
 def takes_silence_full_scale_and_equality(subject: Subject) -> None:
@@ -170,148 +254,82 @@ def takes_silence_full_scale_and_equality(subject: Subject) -> None:
 
 
 def keeps_precision_under_autocast(subject: Subject) -> None:
-    """Under bfloat16 autocast its value stays within 2 % of the float32 one."""
+    """Under bfloat16 autocast its value stays within 2 % of the float32 one and its gradient within 10 %.
+
+    Also for a fake near the real signal, where training ends and a difference of rounded numbers has no digits left.
+    """
     if subject.contract.precisions is not None and "bf16" not in subject.contract.precisions:
         return
+    x = subject.x()
+    near = x + 1e-3 * torch.randn(x.shape, generator=torch.Generator().manual_seed(6))
+    advice = "compute it with autocast off"
     for turn in _turns(subject.make()):
-        plain = subject.make()(subject.step(turn), turn)
-        step = subject.step(turn)
-        with torch.autocast("cpu", torch.bfloat16):
-            cast = subject.make()(step, turn)
-        demand(
-            torch.allclose(plain.float(), cast.float(), rtol=0.02, atol=1e-4),
-            f"under bfloat16 autocast it gives {float(cast):.6g} instead of {float(plain):.6g}; compute it with autocast off",
-        )
+        for where, fake in (("", None), (" for a fake near the real signal", near)):
+            (plain, slope), (cast, rounded) = (_value_and_slope(subject, turn, fake, half) for half in (False, True))
+            demand(cast.dtype == plain.dtype, f"under bfloat16 autocast it gives {cast.dtype}; {advice}")
+            demand(
+                torch.allclose(plain, cast, rtol=0.02, atol=1e-4),
+                f"under bfloat16 autocast it gives {float(cast):.6g} instead of {float(plain):.6g}{where}; {advice}",
+            )
+            error, size = (rounded - slope).norm(), slope.norm()
+            demand(
+                bool(error <= 0.1 * size),
+                f"under bfloat16 autocast {100 * float(error / size):.0f} % of its gradient is rounding{where}; {advice}",
+            )
+
+
+def _value_and_slope(subject: Subject, turn: Turn, fake: Tensor | None, half: bool) -> tuple[Tensor, Tensor]:
+    """A new term's value, and its gradient to all it teaches as one vector; with autocast on or off."""
+    term, step = subject.make(), subject.step(turn, fake=fake)
+    network = step.generator if turn == "generator" else step.discriminators
+    taught = [*network.parameters(), *([step.fake] if turn == "generator" else [])]
+    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+        value = term(step, turn)
+    if not value.requires_grad:
+        return value, torch.zeros(1)
+    found = torch.autograd.grad(value, taught, allow_unused=True)
+    return value, torch.cat([torch.zeros(1), *(each.flatten() for each in found if each is not None)])
 
 
 def term_keeps_its_state(subject: Subject) -> None:
-    """A term with a state gives, restored from it, the same value."""
+    """A term with a state gives, restored from it, the same value; one without gives the same value each time."""
     term = subject.make()
     turns = _turns(term)
-    if not hasattr(term, "state_dict"):
-        return
+    adapts(subject, term)
     for turn in turns:
         term(subject.step(turn), turn)
+    if not hasattr(term, "state_dict"):
+        for turn in turns:
+            used, new = (each(subject.step(turn), turn) for each in (term, subject.make()))
+            demand(
+                torch.allclose(used, new, rtol=1e-6),
+                "its value depends on the steps before, but it has no state_dict: a resumed run would go on otherwise",
+            )
+        return
     other = subject.make(1)
-    other.load_state_dict(term.state_dict())
+    other.load_state_dict(saved(term.state_dict()))
     for turn in turns:
         ours, theirs = (each(subject.step(turn), turn) for each in (term, other))
         demand(torch.allclose(ours, theirs, rtol=1e-6), "restored from its state dict, its next value differs")
 
 
-def _inject(subject: Subject, size: int = 2, first: int = 0, part: Any = None, seed: int = 3) -> tuple[Tensor, Tensor]:
-    injector = subject.make() if part is None else part
-    real = subject.x(first + size)[first:]
-    return injector(real, real * 0.5, subject.batch(size, seed=seed, first=first))
-
-
-def injector_keeps_shapes(subject: Subject) -> None:
-    """Two signals of the shapes given, float32 and finite."""
-    seen = _inject(subject)
-    demand(isinstance(seen, tuple) and len(seen) == 2, "expected (seen_real, seen_fake)")
-    for each in seen:
-        demand(each.shape == subject.x().shape, f"expected {list(subject.x().shape)}, got {list(each.shape)}")
-        demand(each.dtype == torch.float32, f"expected float32, got {each.dtype}")
-        demand(bool(torch.isfinite(each).all()), "what the discriminators would see is not finite")
-
-
-def injects_something(subject: Subject) -> None:
-    """Of sixteen items at least one is changed."""
-    seen_real, seen_fake = _inject(subject, 16)
-    real = subject.x(16)
-    changed = not torch.equal(seen_real, real) or not torch.equal(seen_fake, real * 0.5)
-    demand(changed, "it changes none of sixteen items")
-
-
-def injector_draws_only_from_the_batch(subject: Subject) -> None:
-    """Equal draws give equal noise whatever torch's own generator does; other draws give other noise."""
-    made = []
-    for seed in (1, 2):
-        part = subject.make()
-        torch.manual_seed(seed)
-        made.append(_inject(subject, 16, part=part))
-    same = all(torch.equal(a, b) for a, b in zip(*made, strict=True))
-    demand(same, "its noise depends on torch's own generator; draw from batch.draws")
-    other = _inject(subject, 16, seed=4)
-    differs = any(not torch.equal(a, b) for a, b in zip(made[0], other, strict=True))
-    demand(differs, "its noise is the same for other draws; draw from batch.draws")
-
-
-def two_halves_are_the_whole(subject: Subject) -> None:
-    """Two processes with half a batch each see what one process sees: every item's noise is its own."""
-    whole = _inject(subject, 4)
-    halves = [_inject(subject, 2, first) for first in (0, 2)]
-    for index, name in enumerate(("real", "fake")):
-        joined = torch.cat([half[index] for half in halves])
-        demand(
-            torch.allclose(whole[index], joined, atol=1e-6),
-            f"in two halves, {name} items see other noise than together",
-        )
-
-
-def injector_leaves_its_inputs_alone(subject: Subject) -> None:
-    """Real and fake are not written to."""
-    injector, batch = subject.make(), subject.batch(16)
-    real, fake = subject.x(16), subject.x(16) * 0.5
-    before = real.clone(), fake.clone()
-    injector(real, fake, batch)
-    demand(torch.equal(real, before[0]) and torch.equal(fake, before[1]), "it writes into its inputs")
-
-
-def injector_passes_gradients(subject: Subject) -> None:
-    """The generator learns through the noise: a finite gradient reaches the fake."""
-    fake = (subject.x(16) * 0.5).requires_grad_()
-    _, seen = subject.make()(subject.x(16), fake, subject.batch(16))
-    demand(seen.requires_grad, "no gradient reaches the fake")
-    (gradient,) = torch.autograd.grad(seen.square().sum(), fake)
-    demand(
-        bool(torch.isfinite(gradient).all() and (gradient.abs().sum() > 0)),
-        "the gradient to the fake is zero or not finite",
-    )
-
-
-def injector_takes_silence(subject: Subject) -> None:
-    """Silence is finite."""
-    silence = torch.zeros_like(subject.x(4))
-    sound = silence if subject.waveform else None
-    for each in subject.make()(silence, silence, subject.batch(4, audio=sound)):
-        demand(bool(torch.isfinite(each).all()), "of silence the discriminators would see what is not finite")
-
-
-def injector_keeps_its_state(subject: Subject) -> None:
-    """An adaptive injector adapts, and restored from its state dict does the same."""
-    injector = subject.make()
-    if not hasattr(injector, "state_dict"):
+def adapts(subject: Subject, part: Any) -> None:
+    """Adapts a part that says how; one that lacks something of it would never be adapted."""
+    if not hasattr(part, "adapt"):
         return
-    if isinstance(injector, Adaptive):
-        demand(injector.adapt_every >= 1, f"adapt_every must be at least 1, got {injector.adapt_every}")
-        demand(
-            injector.statistic_turn in TURNS, f"statistic_turn must be one of {TURNS}, got {injector.statistic_turn!r}"
-        )
-        statistic = injector.statistic(subject.step(injector.statistic_turn, 4))
-        demand(
-            tuple(statistic.shape) == (4,),
-            f"statistic() must give one number per item, [4], got {list(statistic.shape)}",
-        )
-        for _ in range(5):
-            injector.adapt(1.0)
-    other = subject.make(1)
-    other.load_state_dict(injector.state_dict())
-    ours, theirs = (_inject(subject, 16, part=part) for part in (injector, other))
-    same = all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
-    demand(same, "restored from its state dict it injects other noise")
-
-
-def injector_keeps_precision_under_autocast(subject: Subject) -> None:
-    """Noise levels of a thousandth do not survive bfloat16: under autocast it injects what it injects without."""
-    plain = _inject(subject, 4)
-    try:
-        with torch.autocast("cpu", torch.bfloat16):
-            cast = _inject(subject, 4)
-    except RuntimeError as error:
-        raise Fault(f"it fails under bfloat16 autocast ({str(error).splitlines()[0]})") from error
-    close = all(torch.allclose(a, b.float(), atol=1e-4) for a, b in zip(plain, cast, strict=True))
-    demand(close, "under bfloat16 autocast it injects other noise; compute it with autocast off")
+    lacking = [name for name in ADAPTIVE if not hasattr(part, name)]
+    demand(not lacking, f"it has adapt() but no {', '.join(lacking)}: the toolkit would never adapt it")
+    demand(part.adapt_every >= 1, f"adapt_every must be at least 1, got {part.adapt_every}")
+    demand(part.statistic_turn in TURNS, f"statistic_turn must be one of {TURNS}, got {part.statistic_turn!r}")
+    demand(
+        part.statistic_window in WINDOWS, f"statistic_window must be one of {WINDOWS}, got {part.statistic_window!r}"
+    )
+    statistic = part.statistic(subject.step(part.statistic_turn, 4))
+    demand(
+        tuple(statistic.shape) == (4,), f"statistic() must give one number per item, [4], got {list(statistic.shape)}"
+    )
+    for _ in range(5):
+        part.adapt(1.0)
 
 
 def is_no_network_by_accident(subject: Subject) -> None:
@@ -326,27 +344,19 @@ OBJECTIVE = (
     gives_scalars_of_any_score,
     is_a_mean_over_items_and_opinions,
     objective_leaves_scores_alone,
+    objective_works_on_other_devices,
+    is_no_network_by_accident,
 )
 TERM = (
     has_turns_and_gives_scalars,
+    asks_for_what_it_reads,
     teaches_the_side_whose_turn_it_is,
     is_a_mean_over_items,
     draws_only_from_the_batch,
     leaves_the_step_alone,
+    term_works_on_other_devices,
     takes_silence_full_scale_and_equality,
     keeps_precision_under_autocast,
     term_keeps_its_state,
-    is_no_network_by_accident,
-)
-INJECTOR = (
-    injector_keeps_shapes,
-    injects_something,
-    injector_draws_only_from_the_batch,
-    two_halves_are_the_whole,
-    injector_leaves_its_inputs_alone,
-    injector_passes_gradients,
-    injector_takes_silence,
-    injector_keeps_its_state,
-    injector_keeps_precision_under_autocast,
     is_no_network_by_accident,
 )

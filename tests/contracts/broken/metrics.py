@@ -1,0 +1,142 @@
+"""Metrics with one mistake each."""
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+
+from gansemble.interfaces import Score
+
+
+class Sound:
+    """Signal-to-noise ratio 10 log10(sum x^2 / sum (x - y)^2) [dB], limited to ±100 dB."""
+
+    definition = "10 log10(sum x^2 / sum (x - y)^2) [dB], at most 100"
+    better: Literal["higher", "lower"] = "higher"
+    key = "snr"
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        reason = self.refuses(estimate, reference)
+        return {self.key: Score(math.nan, reason) if reason else Score(self.value(estimate, reference))}
+
+    def refuses(self, estimate: Any, reference: Any) -> str | None:
+        """Why there is no value, or None."""
+        if len(reference) == 0:
+            return "nothing to score"
+        if not (np.isfinite(estimate).all() and np.isfinite(reference).all()):
+            return "audio that is not finite"
+        return None if np.any(reference) else "the reference is silent"
+
+    def value(self, estimate: Any, reference: Any) -> float:
+        """The ratio of finite signals [dB]."""
+        return float(np.clip(self.ratio(estimate, reference), -100, 100))
+
+    def ratio(self, estimate: Any, reference: Any) -> float:
+        """The ratio, infinite for a perfect estimate."""
+        noise = np.square(reference - estimate).sum(dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            return float(10 * np.log10(np.square(reference).sum(dtype=np.float64) / noise))
+
+
+class Unlimited(Sound):
+    """Infinite for a perfect estimate, and so is then the mean over files."""
+
+    def value(self, estimate: Any, reference: Any) -> float:
+        return self.ratio(estimate, reference)
+
+
+class UpsideDown(Sound):
+    """A ratio declared as a distance: the report would mark the worst system as the best."""
+
+    better = "lower"
+
+
+class DistanceUpsideDown(Sound):
+    """A distance that kept the other metrics' ``higher``."""
+
+    def value(self, estimate: Any, reference: Any) -> float:
+        return float(np.abs(reference - estimate).mean())
+
+
+class NoDirection(Sound):
+    """Says "max" where the report reads "higher" or "lower"."""
+
+    better = "max"  # type: ignore[assignment]
+
+
+class Undefined(Sound):
+    """Does not say which of the variants it is."""
+
+    definition = ""
+
+
+class NoReason(Sound):
+    """Gives NaN and keeps to itself why."""
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        return {key: Score(score.value) for key, score in super().score(estimate, reference, sample_rate).items()}
+
+
+class PlainNumbers(Sound):
+    """Gives numbers instead of scores."""
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        return {key: each.value for key, each in super().score(estimate, reference, sample_rate).items()}
+
+
+class FramesOrFails(Sound):
+    """Cuts frames of 512 samples and takes the largest, of which a short clip has none."""
+
+    def value(self, estimate: Any, reference: Any) -> float:
+        frames = range(0, len(reference) - 511, 512)
+        return max(super(FramesOrFails, self).value(estimate[i : i + 512], reference[i : i + 512]) for i in frames)
+
+
+class ScoresTheBroken(Sound):
+    """Puts zeros for NaN: a network that diverged gets a number."""
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        return super().score(np.nan_to_num(estimate), np.nan_to_num(reference), sample_rate)
+
+
+class KeyOfTheFile(Sound):
+    """Leaves its key out where there is no value, so that tables have holes."""
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        found = super().score(estimate, reference, sample_rate)
+        return {"valid": Score(1.0)} | {key: each for key, each in found.items() if not each.reason}
+
+
+class CentresInPlace(Sound):
+    """Takes the mean away where the audio lies; the next metric scores what is left."""
+
+    def value(self, estimate: Any, reference: Any) -> float:
+        estimate -= estimate.mean() + 0.001
+        return super().value(estimate, reference)
+
+
+class RunningMean(Sound):
+    """Gives the mean over all files so far as each file's value."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+
+    def value(self, estimate: Any, reference: Any) -> float:
+        self.values.append(super().value(estimate, reference))
+        return float(np.mean(self.values))
+
+
+class RandomPieces(Sound):
+    """Scores a piece it draws itself: no two evaluations agree."""
+
+    def value(self, estimate: Any, reference: Any) -> float:
+        chosen = np.random.default_rng().choice(len(reference), max(1, len(reference) // 3))
+        noise = np.random.default_rng().normal(0, 1e-3, len(chosen))
+        return super().value(estimate[chosen], reference[chosen] + noise)
+
+
+class LimitsInPlace(Sound):
+    """Limits the estimate to full scale where it lies; the next metric scores what is left."""
+
+    def value(self, estimate: Any, reference: Any) -> float:
+        return super().value(np.clip(estimate, -1, 1, out=estimate), reference)

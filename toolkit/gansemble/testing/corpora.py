@@ -1,0 +1,162 @@
+"""What every corpus must do."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import Any
+from unittest import mock
+
+from gansemble.audio import files
+from gansemble.data.manifest import SPLITS, Clip
+from gansemble.errors import DataError
+from gansemble.testing.subject import Fault, Subject, demand
+
+
+@contextmanager
+def _mini(subject: Subject) -> Iterator[tuple[Any, Path]]:
+    with tempfile.TemporaryDirectory() as folder:
+        corpus, root = subject.make(), Path(folder) / "corpus"
+        with _offline() as asked:
+            corpus.mini(root)
+        demand(not asked, f"its mini corpus asks the network for {asked[:1]}; make it from what is installed")
+        yield corpus, root
+
+
+@contextmanager
+def _offline() -> Iterator[list[Any]]:
+    """Refuses connections, and lists those that were tried."""
+    asked: list[Any] = []
+
+    def refuse(*arguments: Any, **_: Any) -> Any:
+        asked.append(arguments[-1] if isinstance(arguments[0], socket.socket) else arguments[0])
+        raise OSError("a mini corpus is made offline")
+
+    with mock.patch.object(socket.socket, "connect", refuse), mock.patch.object(socket, "getaddrinfo", refuse):
+        yield asked
+
+
+def makes_its_mini_corpus_beside_others_files(subject: Subject) -> None:
+    """Where something lies that is not its own, it is left there."""
+    with tempfile.TemporaryDirectory() as folder:
+        notes = Path(folder) / "notes.txt"
+        notes.write_text("mine")
+        try:
+            subject.make().mini(Path(folder))
+        except DataError:
+            pass
+        kept = notes.is_file() and notes.read_text() == "mine"
+    demand(kept, "its mini corpus deletes files that were in the folder; raise DataError if it is not empty")
+
+
+def lists_sound_clips(subject: Subject) -> None:
+    """The mini corpus' clips have unique plain ids, files that exist, and train and validation splits."""
+    with _mini(subject) as (corpus, root):
+        clips = list(corpus.scan(root))
+        demand(len(clips) > 0, "scan finds nothing in its own mini corpus")
+        wrong = [type(clip).__name__ for clip in clips if not isinstance(clip, Clip)]
+        demand(not wrong, f"scan must give gansemble.data.manifest.Clip, got {wrong[:1]}")
+        ids = [clip.id for clip in clips]
+        twice = sorted({name for name in ids if ids.count(name) > 1})
+        demand(not twice, f"ids must be unique, but {', '.join(twice[:3])} comes again")
+        odd = [name for name in ids if "/" in name or "\\" in name or name in ("", ".", "..")]
+        demand(not odd, f"ids must be file names without separators, got {odd[:3]}")
+        lost = [clip.path for clip in clips if not (root / clip.path).is_file()]
+        lost += [
+            clip.path for clip in clips if {"/", "\\", ".."} & set(PurePath(clip.path).parts) or ":" in clip.path[:3]
+        ]
+        demand(not lost, f"paths must be relative to the folder and exist, got {lost[:3]}")
+        splits = {clip.split for clip in clips}
+        demand(splits <= set(SPLITS), f"splits must be of {', '.join(SPLITS)}, got {sorted(splits)}")
+        demand(
+            {"train", "validation"} <= splits, f"the mini corpus needs train and validation clips, got {sorted(splits)}"
+        )
+
+
+def scans_without_opening_audio(subject: Subject) -> None:
+    """Listing reads names and lists, not audio; twice, it lists the same in the same order."""
+    with _mini(subject) as (corpus, root):
+        first = list(corpus.scan(root))
+        demand(
+            first == list(corpus.scan(root)), "two scans of one folder differ; sort what is listed, and draw nothing"
+        )
+        for clip in first:
+            (root / clip.path).write_bytes(b"")
+        try:
+            again = list(corpus.scan(root))
+        except Exception as error:
+            raise Fault(f"scan opens the audio: with empty files it raises {type(error).__name__}: {error}") from error
+        demand(again == first, "scan opens the audio: with empty files it lists something else")
+
+
+def makes_the_same_mini_corpus_twice(subject: Subject) -> None:
+    """Offline, readable, at a rate its contract allows, and the same bytes each time."""
+    marks = []
+    for _ in range(2):
+        with _mini(subject) as (corpus, root):
+            digest = hashlib.sha256()
+            for clip in corpus.scan(root):
+                info = files.info(root / clip.path)
+                demand(info.frames > 0, f"{clip.path} of the mini corpus is empty")
+                rates = subject.contract.sample_rates
+                demand(
+                    rates is None or info.sample_rate in rates,
+                    f"its contract says {sorted(rates or ())} Hz, {clip.path} has {info.sample_rate}",
+                )
+                digest.update((root / clip.path).read_bytes())
+            marks.append(digest.hexdigest())
+    demand(marks[0] == marks[1], "the mini corpus differs from one time to the next; seed what it draws")
+
+
+def gives_the_labels_its_contract_says(subject: Subject) -> None:
+    """Labels of 0 to classes - 1 and pitches within range, on every clip, where the contract gives them."""
+    contract = subject.contract
+    with _mini(subject) as (corpus, root):
+        for clip in corpus.scan(root):
+            if "labels" in contract.gives:
+                label = clip.labels.get("label")
+                demand(isinstance(label, int), f"{clip.id}: its contract gives labels, but this clip's is {label!r}")
+                demand(
+                    contract.classes is None or 0 <= label < contract.classes,
+                    f"{clip.id}: label {label} is not in 0..{(contract.classes or 0) - 1}",
+                )  # type: ignore[operator]
+            if "pitch" in contract.gives:
+                pitch = clip.labels.get("pitch")
+                low, high = contract.pitches or (0, 127)
+                demand(
+                    isinstance(pitch, int) and low <= pitch <= high,
+                    f"{clip.id}: pitch {pitch!r} is not in {low}..{high}",
+                )
+
+
+def refuses_a_folder_that_is_not_its_own(subject: Subject) -> None:
+    """A missing or foreign folder is a DataError that names it, not another exception and not an empty list."""
+    with tempfile.TemporaryDirectory() as folder:
+        foreign = Path(folder) / "foreign"
+        foreign.mkdir()
+        (foreign / "notes.txt").write_text("nothing here")
+        for root in (Path(folder) / "missing", foreign):
+            try:
+                found = list(subject.make().scan(root))
+            except DataError as error:
+                demand(root.name in str(error), f"the error does not name the folder: {error}")
+            except Exception as error:
+                raise Fault(
+                    f"a {root.name} folder raises {type(error).__name__} ({error}), expected DataError"
+                ) from error
+            else:
+                raise Fault(f"a {root.name} folder gives {len(found)} clips, expected DataError")
+
+
+CORPUS: tuple[Callable[[Subject], None], ...] = (
+    lists_sound_clips,
+    scans_without_opening_audio,
+    makes_its_mini_corpus_beside_others_files,
+    makes_the_same_mini_corpus_twice,
+    gives_the_labels_its_contract_says,
+    refuses_a_folder_that_is_not_its_own,
+)

@@ -1,0 +1,146 @@
+"""What every noise injector must do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved
+from gansemble.testing.terms import adapts, is_no_network_by_accident
+
+
+def _inject(subject: Subject, size: int = 2, first: int = 0, part: Any = None, seed: int = 3) -> tuple[Tensor, Tensor]:
+    injector = subject.make() if part is None else part
+    real = subject.x(first + size)[first:]
+    return injector(real, real * 0.5, subject.batch(size, seed=seed, first=first))
+
+
+def injector_keeps_shapes(subject: Subject) -> None:
+    """Two signals of the shapes given, float32 and finite."""
+    seen = _inject(subject)
+    demand(isinstance(seen, tuple) and len(seen) == 2, "expected (seen_real, seen_fake)")
+    for each in seen:
+        demand(each.shape == subject.x().shape, f"expected {list(subject.x().shape)}, got {list(each.shape)}")
+        demand(each.dtype == torch.float32, f"expected float32, got {each.dtype}")
+        demand(bool(torch.isfinite(each).all()), "what the discriminators would see is not finite")
+
+
+def injects_something(subject: Subject) -> None:
+    """Of sixteen items at least one is changed, of the real ones and of the fakes."""
+    real, seen = subject.x(16), _inject(subject, 16)
+    changed = [not torch.equal(each, given) for each, given in zip(seen, (real, real * 0.5), strict=True)]
+    demand(any(changed), "it changes none of sixteen items")
+    demand(
+        all(changed),
+        f"it changes {'real' if changed[0] else 'fake'} items only: noise on one side is what discriminators learn to find",
+    )
+
+
+def injector_draws_only_from_the_batch(subject: Subject) -> None:
+    """Equal draws give equal noise whatever other generators do, adapted or not; other draws give other noise."""
+    made, adapted = [], []
+    for seed in (1, 2):
+        part = subject.make()
+        torch.manual_seed(seed)
+        made.append(_inject(subject, 16, part=part))
+        demand(torch.initial_seed() == seed, "it seeds torch's generator; draw from batch.draws")
+        for value in (1.0, 1.0, -1.0) if hasattr(part, "adapt") else ():
+            part.adapt(value)
+        adapted.append(_inject(subject, 16, part=part))
+    same = all(torch.equal(a, b) for a, b in zip(*made, strict=True))
+    demand(same, "its noise depends on torch's, numpy's or Python's generator; draw from batch.draws")
+    same = all(torch.equal(a, b) for a, b in zip(*adapted, strict=True))
+    demand(same, "adapted alike, its noise differs: adapt() draws, and each process would draw something else")
+    other = _inject(subject, 16, seed=4)
+    differs = any(not torch.equal(a, b) for a, b in zip(made[0], other, strict=True))
+    demand(differs, "its noise is the same for other draws; draw from batch.draws")
+
+
+def two_halves_are_the_whole(subject: Subject) -> None:
+    """Two processes with half a batch each see what one process sees: every item's noise is its own."""
+    whole = _inject(subject, 4)
+    halves = [_inject(subject, 2, first) for first in (0, 2)]
+    for index, name in enumerate(("real", "fake")):
+        joined = torch.cat([half[index] for half in halves])
+        demand(
+            torch.allclose(whole[index], joined, atol=1e-6),
+            f"in two halves, {name} items see other noise than together; give each item its own from batch.draws",
+        )
+
+
+def injector_leaves_its_inputs_alone(subject: Subject) -> None:
+    """Real and fake are not written to."""
+    injector, batch = subject.make(), subject.batch(16)
+    real, fake = subject.x(16), subject.x(16) * 0.5
+    before = real.clone(), fake.clone()
+    injector(real, fake, batch)
+    same = torch.equal(real, before[0]) and torch.equal(fake, before[1]) and not real._version and not fake._version
+    demand(same, "it writes into its inputs; use x = x + y, not x += y")
+
+
+def injector_passes_gradients(subject: Subject) -> None:
+    """The generator learns through the noise: a finite gradient reaches the fake."""
+    fake = (subject.x(16) * 0.5).requires_grad_()
+    _, seen = subject.make()(subject.x(16), fake, subject.batch(16))
+    demand(seen.requires_grad, "no gradient reaches the fake")
+    (gradient,) = torch.autograd.grad(seen.square().sum(), fake)
+    demand(
+        bool(torch.isfinite(gradient).all() and (gradient.abs().sum() > 0)),
+        "the gradient to the fake is zero or not finite",
+    )
+
+
+def injector_takes_silence(subject: Subject) -> None:
+    """Silence is finite."""
+    silence = torch.zeros_like(subject.x(4))
+    sound = silence if subject.waveform else None
+    for each in subject.make()(silence, silence, subject.batch(4, audio=sound)):
+        demand(bool(torch.isfinite(each).all()), "of silence the discriminators would see what is not finite")
+
+
+def injector_keeps_its_state(subject: Subject) -> None:
+    """An adaptive injector adapts, and restored from its state dict does the same."""
+    injector = subject.make()
+    adapts(subject, injector)
+    if not hasattr(injector, "state_dict"):
+        return
+    other = subject.make(1)
+    other.load_state_dict(saved(injector.state_dict()))
+    ours, theirs = (_inject(subject, 16, part=part) for part in (injector, other))
+    same = all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    demand(same, "restored from its state dict it injects other noise")
+
+
+def injector_works_on_other_devices(subject: Subject) -> None:
+    """What it makes by itself is made where the signals are."""
+    injector, x = on_meta(subject.make()), subject.x().to("meta")
+    demand_no_device_of_its_own(lambda: injector(x, x * 0.5, subject.batch(device="meta")))
+
+
+def injector_keeps_precision_under_autocast(subject: Subject) -> None:
+    """Noise levels of a thousandth do not survive bfloat16: under autocast it injects what it injects without."""
+    plain = _inject(subject, 4)
+    try:
+        with torch.autocast("cpu", torch.bfloat16):
+            cast = _inject(subject, 4)
+    except RuntimeError as error:
+        raise Fault(f"it fails under bfloat16 autocast ({str(error).splitlines()[0]})") from error
+    close = all(torch.allclose(a, b.float(), atol=1e-4) for a, b in zip(plain, cast, strict=True))
+    demand(close, "under bfloat16 autocast it injects other noise; compute it with autocast off")
+
+
+INJECTOR = (
+    injector_keeps_shapes,
+    injects_something,
+    injector_draws_only_from_the_batch,
+    two_halves_are_the_whole,
+    injector_leaves_its_inputs_alone,
+    injector_passes_gradients,
+    injector_takes_silence,
+    injector_keeps_its_state,
+    injector_works_on_other_devices,
+    injector_keeps_precision_under_autocast,
+    is_no_network_by_accident,
+)
