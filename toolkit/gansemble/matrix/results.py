@@ -14,6 +14,7 @@ from typing import Any
 from gansemble.data.segments import Packed
 from gansemble.errors import GansembleError
 from gansemble.evaluation import page
+from gansemble.evaluation.compare import FEW
 from gansemble.evaluation.page import System
 from gansemble.evaluation.statistics import Summary, common, paired, summarise
 from gansemble.files import write_atomically
@@ -170,11 +171,13 @@ def _verdict(found: Results) -> str:
     shown, other = (" · ".join(row.labels.values()) or "the recipe" for row in (found.best, second))
     way = "highest" if found.higher else "lowest"
     ahead = paired(second.files[found.criterion], found.best.files[found.criterion], confidence=found.confidence)
-    interval = f" ({ahead.low:+.3f} … {ahead.high:+.3f})" if ahead.low == ahead.low else ""
+    interval = f" ({ahead.low:+.3g} … {ahead.high:+.3g})" if ahead.low == ahead.low else ""
     clear = "clearly ahead of" if ahead.clear else "not clearly ahead of"
+    if ahead.files < FEW:
+        clear = f"{ahead.files} files are too few to tell it from"
     return (
-        f"Best: {shown}, {way} {found.criterion} {summary.mean:.3f}; {clear} {other}: {ahead.mean:+.3f}{interval} "
-        f"over the same {ahead.files} files."
+        f"Best: {shown}, {way} {found.criterion} {summary.mean:.4g}; {clear} {other}: {ahead.mean:+.3g}{interval} "
+        "on the same files."
     )
 
 
@@ -186,7 +189,7 @@ def _note(found: Results) -> str:
         if any(row.spread for row in found.rows)
         else ""
     )
-    few = " Intervals over so few files are too narrow." if files and files[0] < 10 else ""
+    few = " Intervals over so few files are too narrow." if files and files[0] < FEW else ""
     return (
         f"Means over the {over} files that every cell has, with {100 * found.confidence:g} % bootstrap intervals; "
         f"↑ higher is better, ↓ lower.{seeds}{few}"
