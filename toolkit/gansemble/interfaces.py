@@ -248,6 +248,17 @@ class SetMetric(Protocol):
     ) -> Mapping[str, Score]: ...
 
 
+@runtime_checkable
+class FittedMetric(Protocol):
+    """A metric that learns from the corpus before it scores, such as by a classifier.
+
+    ``fit`` is given the clips by split (``train``, ``validation``, ``test``; those that there are), and a folder shared
+    by all metrics of a corpus: it loads what it finds there, named after all that decides it, or learns and writes it.
+    """
+
+    def fit(self, clips: Mapping[str, Any], folder: Path, say: Any) -> None: ...
+
+
 class Corpus(Protocol):
     """A source of audio: where to fetch it, how it is laid out, how it is split.
 

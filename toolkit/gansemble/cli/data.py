@@ -116,4 +116,9 @@ def statistics(project: Project, force: bool, dry_run: bool) -> None:
 
             fitted = fit(construct(recipe.single["representation"], recipe), recipe, project.dump)
             outputs += [fitted] if fitted is not None else []
+        from gansemble.training.build import construct
+        from gansemble.training.fitting import fit_metric
+
+        for part in recipe.many["metrics"].values():
+            fit_metric(construct(part, recipe), recipe, project.dump, say)
         run.done(outputs, stage.fingerprint(path))

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 from gansemble.data.manifest import Entry
 
 if TYPE_CHECKING:
+    import numpy as np
+
+    from gansemble.data.segments import Packed
     from gansemble.recipe.check import Recipe
 
 
@@ -37,3 +40,29 @@ class Labels:
             return found if isinstance(found, int) else None
         pitch = entry.labels.get("pitch")
         return pitch - self.lowest if isinstance(pitch, int) else None
+
+
+@dataclass(frozen=True)
+class LabelledClips:
+    """The clips of a split as metrics that learn see them: each from its start, cut or padded to one length.
+
+    Args:
+        packed: the clips.
+        labels: reads a clip's label.
+        length: of every clip [samples].
+        sample_rate: [Hz].
+    """
+
+    packed: Packed
+    labels: Labels
+    length: int
+    sample_rate: int
+
+    def __len__(self) -> int:
+        return len(self.packed)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int | None]:
+        """(audio float32 [length], label) of a clip; IndexError past the last ends a loop."""
+        if not 0 <= index < len(self.packed):
+            raise IndexError(index)
+        return self.packed.read(index, 0, self.length), self.labels(self.packed.entries[index])

@@ -56,9 +56,12 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
     return path
 
 
-def score(project: Project, recipe: Recipe, index: Mapping[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+def score(
+    project: Project, recipe: Recipe, index: Mapping[str, Any], say: Callable[[str], None]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """(a row for each sample, scores of the set with their definitions)."""
     from gansemble.training.build import construct
+    from gansemble.training.fitting import fit_metric
 
     spec = recipe.audio
     folder = project.exp / "samples" / index["split"]
@@ -69,6 +72,7 @@ def score(project: Project, recipe: Recipe, index: Mapping[str, Any]) -> tuple[l
     scores: dict[str, Any] = {}
     for part in recipe.many["metrics"].values():
         metric = construct(part, recipe)
+        fit_metric(metric, recipe, project.dump, say)
         found = naming.set_scores(part, metric, estimates, references, spec.sample_rate, labels)
         for key, value in found.items():
             known = not math.isnan(value.value)

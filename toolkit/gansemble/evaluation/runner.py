@@ -87,7 +87,7 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
     recipe = check.load(project.recipe, project.overrides)
     index = json.loads((project.exp / "samples" / "index.json").read_text())
     if index.get("own"):
-        rows, found = own.score(project, recipe, index)
+        rows, found = own.score(project, recipe, index, say)
         return _write(project, rows, _facts(recipe, index) | {"scores": found}, say)
     packed = Packed(project.dump, index["split"])
     known = {entry.id: number for number, entry in enumerate(packed.entries)}

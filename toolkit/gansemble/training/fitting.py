@@ -1,4 +1,4 @@
-"""Representations with statistics: measured once for a training split, kept beside the packed data."""
+"""Representations and metrics that are measured once for a corpus, and kept beside the packed data."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gansemble.data import manifest
+from gansemble.data.labels import LabelledClips, Labels
+from gansemble.data.manifest import SPLITS
 from gansemble.data.segments import Packed
 from gansemble.files import write_atomically
-from gansemble.interfaces import Fitted
+from gansemble.interfaces import Fitted, FittedMetric
 from gansemble.recipe import fill
 from gansemble.recipe.check import Recipe
 
@@ -46,6 +49,18 @@ def fit(representation: Any, recipe: Recipe, dump: Path) -> Path | None:
     representation.fit(_segments(packed, recipe.plan.segment))
     write_atomically(path, _bytes(representation.state_dict()))
     return path
+
+
+def fit_metric(metric: Any, recipe: Recipe, dump: Path, say: Any) -> None:
+    """Lets a metric that learns from the corpus learn, or load what was learnt."""
+    if not isinstance(metric, FittedMetric):
+        return
+    labels, clips = Labels.of(recipe), {}
+    for split in SPLITS:
+        if any(entry.split == split for entry in manifest.read(dump / "manifest.jsonl")):
+            packed = Packed(dump, split, recipe.data.normalise)
+            clips[split] = LabelledClips(packed, labels, recipe.plan.segment, recipe.audio.sample_rate)
+    metric.fit(clips, dump / "fitted", say)
 
 
 def _segments(packed: Packed, length: int) -> Iterator[Tensor]:

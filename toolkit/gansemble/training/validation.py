@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,9 @@ from gansemble.random import Draws
 from gansemble.recipe.check import Recipe
 from gansemble.sampling import Maker
 from gansemble.training.build import Parts, construct
+from gansemble.training.fitting import fit_metric
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -54,6 +58,8 @@ class Validator:
         count = len(self.packed) if self.settings.clips is None else min(self.settings.clips, len(self.packed))
         self.count, self.rank = count, rank
         self.indices = list(range(count))[rank::world]
+        for _, metric in self.metrics if rank == 0 else ():
+            fit_metric(metric, recipe, folder, log.info)
         self.best, self.higher_is_better = self.settings.best, True
         if self.metrics:
             part, metric = self.metrics[list(chosen).index(self.settings.best)]
