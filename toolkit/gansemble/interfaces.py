@@ -85,7 +85,7 @@ class Step:
     """Everything one iteration made, read by terms, adaptive parts and monitors.
 
     ``real`` and ``fake`` are clean, in the representation's domain; ``seen_*`` is what the discriminators saw after
-    noise injection. ``verdict_*`` are of the current turn; ``verdict_real`` is empty in the generator's turn unless a
+    noise injection; ``representation`` leads from one to audio. ``verdict_*`` are of the current turn; ``verdict_real`` is empty in the generator's turn unless a
     part asks for it with ``wants_real_verdict``.
     """
 
@@ -102,6 +102,7 @@ class Step:
     weights: Mapping[str, float]
     verdict_real: Verdicts = field(default_factory=dict)
     verdict_fake: Verdicts = field(default_factory=dict)
+    representation: Any = None
 
     def pairs(self) -> Iterator[tuple[str, Verdict, Verdict]]:
         """(discriminator's name, verdict on real, verdict on fake) for every sub-discriminator."""

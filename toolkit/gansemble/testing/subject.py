@@ -17,7 +17,7 @@ from gansemble.interfaces import Batch, Condition, Contract, Step, Turn, Verdict
 from gansemble.random import Draws
 from gansemble.recipe import types
 from gansemble.registry import Entry
-from gansemble.training.build import Critics
+from gansemble.training.build import Critics, Samples
 
 SEGMENT = 8192
 
@@ -206,7 +206,8 @@ class Subject:
         made_with = Condition(latent.to(device), told.label)
         fake = generator(made_with)
         batch = self.batch(size, first=first, device=device)
-        step = Step(7, batch, real, fake, told, made_with, real, fake, generator, critics, {"one": 1.0})
+        sides = (real, fake, told, made_with, real, fake, generator, critics)
+        step = Step(7, batch, *sides, weights={"one": 1.0}, representation=Samples())
         seen = fake.detach() if turn == "discriminator" else fake
         step.verdict_real, step.verdict_fake = critics((real, told), (seen, made_with))
         if turn == "generator" and not unasked:

@@ -157,6 +157,7 @@ class Stepper:
             parts.generator,
             parts.critics,
             weights,
+            representation=parts.representation,
         )
 
     def _turn(
