@@ -35,11 +35,11 @@ def splits(clips) -> Counter:
     return Counter(clip.split for clip in clips)
 
 
-def test_both_corpora_are_registered_and_importing_the_plugin_is_cheap():
+def test_corpora_are_registered_and_importing_the_plugin_is_cheap():
     plugins = Plugins(discover=False)
     plugins.add_module("corpora", corpora)
     names = {entry.name: entry.load() for entry in plugins.registry.entries("corpus")}
-    assert names == {"ljspeech": LJSpeech, "folder": Folder}
+    assert names["ljspeech"] is LJSpeech and names["folder"] is Folder
     code = "import gansemble_plugins.corpora, sys; sys.exit(bool({'numpy', 'torch'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 

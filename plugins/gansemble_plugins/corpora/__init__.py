@@ -1,24 +1,22 @@
-"""Corpora: LJSpeech, and any folder of audio."""
+"""Corpora: speech, spoken digits, drums, piano and notes, and any folder of audio."""
 
 from collections.abc import Callable
 
 from gansemble import hookimpl
 
+CORPORA = {
+    "ljspeech": ("ljspeech:LJSpeech", "LJSpeech 1.1: one reader, 24 h, 22.05 kHz"),
+    "folder": ("folder:Folder", "any folder of audio files, split by name"),
+    "sc09": ("sc09:SC09", "SC09: ten spoken digits of Speech Commands, labelled, 16 kHz"),
+    "fsdd": ("fsdd:FSDD", "Free Spoken Digit Dataset: ten digits, labelled, 8 kHz"),
+    "drums": ("drums:Drums", "drum hits, WaveGAN's or yours, labelled on request"),
+    "piano": ("piano:Piano", "piano recordings, WaveGAN's or yours"),
+    "nsynth": ("nsynth:NSynth", "NSynth: notes of 4 s with pitches, GANSynth's split, 16 kHz"),
+}
+
 
 @hookimpl
 def gansemble_register(register: Callable[..., None]) -> None:
     """The corpora of this plugin."""
-    register(
-        "corpus",
-        "ljspeech",
-        f"{__name__}.ljspeech:LJSpeech",
-        "LJSpeech 1.1: one reader, 24 h, 22.05 kHz",
-        example={},
-    )
-    register(
-        "corpus",
-        "folder",
-        f"{__name__}.folder:Folder",
-        "any folder of audio files, split by name",
-        example={},
-    )
+    for name, (target, summary) in CORPORA.items():
+        register("corpus", name, f"{__name__}.{target}", summary, example={})

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 from gansemble.audio import files
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
 from gansemble.errors import DataError
+from gansemble_plugins.corpora.classes import check_classes, classes_by_folder, labelled
+from gansemble_plugins.corpora.listing import audio_below, check_shares, counted, ids_of, split_by_hash
+
+if TYPE_CHECKING:
+    from gansemble.interfaces import Contract
 
 MINI_PITCHES = (48, 52, 55, 60, 64, 67, 72, 76)
 
@@ -26,11 +30,15 @@ class Folder:
         test: share held out for the test.
         minimum_validation: at least so many are held out for validation, as far as one is left for training.
         extensions: suffixes that count as audio, of those soundfile reads; empty: all of them.
+        labels: ``folders``: each file is labelled with the sub-folder it lies in, numbered from 0 in the sorted
+            order of their names; ``none``: no labels.
+        classes: how many sub-folders there must be; null: any number, and networks are not held against it
+            before training. Only with ``labels: folders``.
         mini_rate: sample rate of the mini corpus [Hz].
 
     Raises:
-        ValueError: if the shares are negative or leave nothing for training, or a suffix is not one of an
-            audio file.
+        ValueError: if the shares are negative or leave nothing for training, a suffix is not one of an
+            audio file, or classes are stated without labels.
     """
 
     licence = "the files' own"
@@ -42,21 +50,28 @@ class Folder:
         test: float = 0.0,
         minimum_validation: int = 1,
         extensions: Sequence[str] = (),
+        labels: Literal["none", "folders"] = "none",
+        classes: int | None = None,
         mini_rate: int = 22050,
     ) -> None:
-        if min(validation, test) < 0 or validation + test >= 1:
-            raise ValueError(
-                f"validation and test must be at least 0 and sum to less than 1, got {validation} and {test}"
-            )
+        check_shares(validation, test)
         if minimum_validation < 0:
             raise ValueError(f"minimum_validation must be at least 0, got {minimum_validation}")
         self.suffixes = {"." + each.lower().lstrip(".") for each in extensions} or set(files.SUFFIXES)
         if not self.suffixes <= files.SUFFIXES:
             raise ValueError(f"extensions must be among {sorted(files.SUFFIXES)}, got {list(extensions)}")
+        check_classes(labels, classes)
         self.validation = validation
         self.test = test
         self.minimum_validation = minimum_validation
+        self.labels = labels
+        self.classes = classes
         self.mini_rate = mini_rate
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        """Gives labels where the sub-folders are classes."""
+        return labelled(parameters)
 
     def fetch(self, folder: Path) -> None:
         """Nothing to download: checks that the folder is there.
@@ -71,65 +86,43 @@ class Folder:
         """The clips, sorted by path.
 
         Raises:
-            DataError: if the folder is missing, holds no audio, or two files would have the same id.
+            DataError: if the folder is missing or holds no audio, if two files would have the same id, or if the
+                sub-folders are not the classes stated.
         """
-        self.fetch(folder)
-        found = [path for path in files.find(folder) if path.suffix.lower() in self.suffixes]
-        paths = [path.relative_to(folder) for path in found if path.is_file()]
-        if not paths:
-            raise DataError(
-                f"{folder}: expected audio files ({' '.join(sorted(self.suffixes))}) below it, found none; "
-                "name another folder with --data"
-            )
-        splits = self._splits(ids := _ids(folder, paths))
-        return [Clip(id_, path.as_posix(), splits[id_]) for id_, path in zip(ids, paths, strict=True)]
+        paths = audio_below(folder, self.suffixes)
+        ids = ids_of(folder, paths)
+        splits = split_by_hash(ids, self.validation, self.test, self.minimum_validation)
+        labels = classes_by_folder(folder, paths, self.classes) if self.labels == "folders" else [{} for _ in paths]
+        return [
+            Clip(id_, path.as_posix(), splits[id_], label) for id_, path, label in zip(ids, paths, labels, strict=True)
+        ]
 
     def describe(self, folder: Path) -> str:
-        """One sentence: how many clips there are and how they are split."""
-        counts = Counter(clip.split for clip in self.scan(folder))
-        listed = ", ".join(f"{counts[split]} {split}" for split in ("train", "validation", "test") if counts[split])
-        return f"A folder of {counts.total()} audio files, split by a hash of their names: {listed}."
+        """One sentence: how many clips there are and how they are split and labelled."""
+        clips = self.scan(folder)
+        known = sorted({str(clip.labels["class"]) for clip in clips if clip.labels})
+        named = f"; {len(known)} classes, {known[0]} to {known[-1]}" if known else ""
+        return f"A folder of {len(clips)} audio files, split by a hash of their names: {counted(clips)}{named}."
 
     def mini(self, folder: Path) -> None:
-        """Eight notes of one second; a second call does nothing.
+        """Eight notes of one second, with labels two or more for each class; a second call does nothing.
 
         Raises:
             DataError: if ``folder`` holds something else.
         """
-        build(folder, f"notes 1 at {self.mini_rate} Hz", self._write_mini)
+        classes = f", {self._mini_classes} classes" if self._mini_classes else ""
+        build(folder, f"notes 1 at {self.mini_rate} Hz{classes}", self._write_mini)
 
-    def _splits(self, ids: Sequence[str]) -> dict[str, str]:
-        places = {id_: _place(id_) for id_ in ids}
-        ordered = sorted(ids, key=lambda id_: (places[id_], id_))
-        bounds = (("validation", self.validation), ("test", self.validation + self.test), ("train", 2))
-        splits = {id_: next(s for s, bound in bounds if place < bound) for id_, place in places.items()}
-        # The nearest by hash fill up what is missing: first one for training, then the least for validation.
-        if "train" not in splits.values():
-            splits[ordered[-1]] = "train"
-        held_out = sum(split == "validation" for split in splits.values())
-        lacking = min(self.minimum_validation, len(ids) - 1) - held_out
-        for id_ in [id_ for id_ in ordered if splits[id_] != "validation"][: max(0, lacking)]:
-            splits[id_] = "validation"
-        return splits
+    @property
+    def _mini_classes(self) -> int:
+        return (self.classes or 2) if self.labels == "folders" else 0
 
     def _write_mini(self, folder: Path) -> None:
-        for pitch, note in zip(MINI_PITCHES, notes(MINI_PITCHES, sample_rate=self.mini_rate), strict=True):
-            files.write(folder / f"note-{pitch:03d}.wav", note, self.mini_rate)
-
-
-def _place(id_: str) -> float:
-    """Where the id falls in [0, 1), evenly over ids."""
-    name = id_.encode(errors="surrogateescape")  # a file name need not be text
-    return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") / 2**64
-
-
-def _ids(folder: Path, paths: Sequence[Path]) -> list[str]:
-    """One id for each path; files that differ only in their suffix keep it."""
-    bare = ["__".join(path.with_suffix("").parts) for path in paths]
-    counts = Counter(bare)
-    ids = [id_ if counts[id_] == 1 else "__".join(path.parts) for id_, path in zip(bare, paths, strict=True)]
-    twice = [id_ for id_, count in Counter(ids).items() if count > 1]
-    if twice:
-        both = [str(path) for id_, path in zip(ids, paths, strict=True) if id_ == twice[0]]
-        raise DataError(f"{folder}: {' and '.join(both)} would both be called {twice[0]!r}; rename one")
-    return ids
+        classes = self._mini_classes
+        pitches = [MINI_PITCHES[i % len(MINI_PITCHES)] for i in range(max(len(MINI_PITCHES), 2 * classes))]
+        for index, note in enumerate(notes(pitches, sample_rate=self.mini_rate)):
+            name = f"note-{pitches[index]:03d}.wav"
+            if classes:
+                name = f"class-{index % classes:03d}/note-{index:03d}.wav"
+            (folder / name).parent.mkdir(exist_ok=True)
+            files.write(folder / name, note, self.mini_rate)
