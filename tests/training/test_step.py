@@ -304,3 +304,15 @@ def test_learning_rates_decay_by_the_epoch_a_step_starts_in(workshop, tmp_path):
     assert [row["rate/generator"] for row in rows] == pytest.approx(expected, rel=1e-9)
     assert [row["rate/discriminators"] for row in rows] == pytest.approx(expected, rel=1e-9)
     assert expected[-1] < expected[0]
+
+
+def test_a_phase_may_begin_with_fresh_optimisers(workshop, tmp_path):
+    """With and without, the runs are equal up to the border and differ behind it; Adam's count begins again there."""
+    phases = "plan.phases=[{steps: 6}, {steps: 6, fresh_optimisers: %s}]"
+    kept = workshop.train(tmp_path / "kept", phases % "false")
+    fresh = workshop.train(tmp_path / "fresh", phases % "true")
+    counts = [
+        {int(state["step"]) for state in trainer.sides["generator"].optimiser.state.values()}
+        for trainer in (kept, fresh)
+    ]
+    assert counts == [{12}, {6}]

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 #: Why nothing gives an ability that the loop, the corpus or the discriminators would.
 ABILITIES = {
     "features": "no discriminator of this recipe returns feature maps",
+    "logits": "no discriminator of this recipe returns class logits",
     "mel": "the generator of this recipe reads no mel spectrogram",
     "labels": "the corpus of this recipe has no labels",
     "pitch": "the corpus of this recipe has no pitches",
@@ -258,6 +259,8 @@ def abilities(scene: Scene) -> Iterator[Finding]:
     given = {ability for contract in scene.contracts.values() for ability in contract.gives}
     reads = scene.contracts[("generator",)].reads or frozenset()
     given |= reads & {"mel"}
+    if "pitch" in given:
+        given.add("labels")  # a note's label is its pitch
     if scene.recipe.many["discriminators"]:
         given.add("verdicts")
     if scene.paired:
@@ -293,7 +296,8 @@ def clashes(scene: Scene) -> Iterator[Finding]:
 
 def _giver(need: str) -> KeyPath:
     """The section that would give an ability."""
-    known = {"features": "discriminators", "verdicts": "discriminators", "mel": "generator", "pairs": "generator"}
+    known = dict.fromkeys(("features", "logits", "verdicts"), "discriminators")
+    known |= {"mel": "generator", "pairs": "generator"}
     return (known.get(need, "corpus"),)
 
 

@@ -34,11 +34,13 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training: its length [steps], batch size, and the growth at its two ends."""
+    """A stretch of training: its length [steps], batch size, the growth at its two ends, and whether it begins with
+    optimisers that have learnt nothing yet."""
 
     steps: int
     batch_size: int | None = None
     progress: tuple[float, float] | None = None
+    fresh_optimisers: bool = False
 
 
 @dataclass(frozen=True)

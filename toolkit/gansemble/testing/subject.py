@@ -123,8 +123,9 @@ class Subject:
 
     @property
     def waveform(self) -> bool:
-        """Whether the part works on samples."""
-        return self.contract.domain in (None, "waveform")
+        """Whether the part works on samples: it says so, or says nothing that speaks against it."""
+        axes = len(self.contract.shape or ())
+        return self.contract.domain == "waveform" or (self.contract.domain is None and axes < 3)
 
     def audio(self, batch: int = 2, length: int | None = None) -> Tensor:
         """Harmonic tones with a little noise [B, 1, T], within ±1, no two items of one pitch or loudness."""

@@ -54,6 +54,11 @@ class Timetable:
         first, last = phase.progress
         return first + (last - first) * fraction
 
+    def freshens(self, step: int) -> bool:
+        """Whether a phase begins here that begins with fresh optimisers."""
+        phase, fraction = self._phase(step)
+        return phase is not None and phase.fresh_optimisers and fraction == 0
+
     def position(self, step: int) -> int:
         """Clips used before a step."""
         position, start = self.offset, 0

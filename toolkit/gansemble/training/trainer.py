@@ -191,6 +191,8 @@ class Trainer:
         for name, side in self.sides.items():
             if side.optimiser is not None:
                 side.set_rate(self.recipe.many["optimisers"][name].learning_rate.factor(index, epoch, self.plan.steps))
+            if timetable.freshens(index) and side.optimiser is not None:
+                side.optimiser.state.clear()
         progress = timetable.progress(index)
         if progress is not None:
             for part in self.parts.growable():
