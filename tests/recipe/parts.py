@@ -18,6 +18,7 @@ def gansemble_register(register: Any) -> None:
     register("generator", "sung", f"{here}:Sung")
     register("generator", "own", f"{here}:Own")
     register("discriminator", "picture_critic", f"{here}:PictureCritic")
+    register("discriminator", "class_critic", f"{here}:ClassCritic")
     register("discriminator", "mute_critic", f"{here}:MuteCritic")
     register("discriminator", "farsighted", f"{here}:Farsighted")
     register("regulariser", "square", f"{here}:Square")
@@ -115,6 +116,17 @@ class PictureCritic(nn.Module):
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         return Contract(domain="picture", shape=(1, parameters["bins"], None), because={"shape": "bins"})
+
+
+class ClassCritic(MuteCritic):
+    """Judges ten classes."""
+
+    def __init__(self, *, classes: int | None = 10) -> None:
+        super().__init__()
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        return Contract(classes=parameters["classes"], because={"classes": "classes"})
 
 
 class Farsighted(MuteCritic):

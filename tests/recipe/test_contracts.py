@@ -248,3 +248,16 @@ def test_what_compares_pairs_does_not_go_with_a_generator_of_its_own_clips(base,
     said = [problem.message for problem in caught.value.problems]
     why = "needs pairs, but the generator of this recipe makes clips of its own, which imitate none in particular"
     assert said == [f"losses.mel (mel_l1) {why}", f"metrics.mel_distance (mel_distance) {why}"]
+
+
+def test_a_critic_of_classes_needs_a_generator_that_reads_them(base, registry):
+    """The corpus has labels, the generator reads none: the critic would be told nothing of the fakes."""
+    sets = ["corpus={use: ten_words}", "generator={use: from_noise}", "discriminators={c: {use: class_critic}}"]
+    with pytest.raises(RecipeError) as caught:
+        check.load(base, sets, registry)
+    (problem,) = caught.value.problems
+    assert (
+        problem.message
+        == "discriminators.c (class_critic) judges 10 classes, but generator (from_noise) reads no label"
+    )
+    assert problem.mend == "--set discriminators.c.classes=null"

@@ -323,7 +323,16 @@ def _givers(scene: Scene, section: KeyPath, need: str) -> Changes:
 def classes(scene: Scene) -> Iterator[Finding]:
     """Networks built for another number of classes, or another range of pitches, than the corpus has."""
     corpus = scene.contracts.get(("corpus",), Contract())
+    reads = scene.contracts[("generator",)].reads
     for part, contract in scene.contracts.items():
+        if part[0] == "discriminators" and contract.classes and reads is not None and "label" not in reads:
+            yield Finding(
+                scene.decided_by(part, "classes"),
+                f"{scene.use(part)} judges {contract.classes} classes, but {scene.use(('generator',))} reads no label",
+                scene.decided_by(("generator",), "classes"),
+                f"{scene.use(('generator',))} reads no label",
+                (*scene.set(part, "classes", "null"), *scene.set(("generator",), "classes", contract.classes)),
+            )
         if part == ("corpus",):
             continue
         if None not in (contract.classes, corpus.classes) and contract.classes != corpus.classes:
