@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# SpecGAN on SC09, the ten spoken digits of Speech Commands: log spectrograms from latent vectors, inverted by Griffin-Lim.
+recipe_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034  # read by the stage runner
+config=conf/v1.yaml
+# shellcheck source=egs/_shared/recipe.sh
+. "$recipe_dir/../../_shared/recipe.sh"
