@@ -371,7 +371,7 @@ def test_written_phases_are_read_back(tmp_path, capsys) -> None:
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parts[-4])
 def test_recipes_have_the_published_phases(path) -> None:
     plan = compose(path).value["plan"]
-    keys = ("steps", "batch_size", "progress")
+    keys = ("steps", "batch_size", "progress", "fresh_optimisers")
     found = [
         {"batch_size": plan.get("batch_size")} | {k: v for k, v in phase.items() if k in keys}
         for phase in plan["phases"]
