@@ -116,9 +116,9 @@ class Display:
 
     def validated(self, step: int, outcome: Outcome) -> None:
         """Validation scores, and the first clips' audio and spectrograms."""
-        self.say(
-            f"step {step}: validation " + ", ".join(f"{name} {value:.4g}" for name, value in outcome.means.items())
-        )
+        if outcome.means:
+            shown = ", ".join(f"{name} {value:.4g}" for name, value in outcome.means.items())
+            self.say(f"step {step}: validation {shown}")
         for name, value in outcome.means.items():
             self.board.add_scalar(f"validation/{name}", value, step)
         for name, (reference, estimate) in outcome.audio.items():
