@@ -94,18 +94,18 @@ def batch_of(recipe: Recipe, size: int, seconds: float | None = None) -> Batch:
 @torch.no_grad()
 def _macs(recipe: Recipe, parts: Parts, network: nn.Module, path: tuple[Any, ...]) -> float | None:
     """Multiply-accumulates for a second of audio: convolutions and matrix products; transforms are not counted."""
-    unbounded = "mel" in parts.conditioner.reads
+    unbounded, was = "mel" in parts.conditioner.reads, network.training
     try:
         batch = parts.conditioner.prepare(batch_of(recipe, 1, 1.0 if unbounded else None))
         real, fake = parts.conditioner(batch, "validation")
         x = parts.representation.encode(batch.audio)
-        was = network.training
-        network.eval()
         with FlopCounterMode(display=False) as counter:
+            network.eval()
             network(fake) if path == ("generator",) else network(x, real)
-        network.train(was)
     except (RuntimeError, ValueError, NotImplementedError):
         return None
+    finally:
+        network.train(was)
     return counter.get_total_flops() / 2 / (batch.audio.shape[-1] / recipe.audio.sample_rate)
 
 
@@ -158,7 +158,7 @@ def memory(recipe: Recipe, parts: Parts) -> Memory:
     index, peaks = _learning_index(recipe), []
     for size in (1, 2):
         with _kept(parts) as meter:
-            stepper(index, [_placed(batch_of(recipe, size), cpu)])
+            stepper(index, [_placed(batch_of(recipe, size), cpu)] * min(2, recipe.plan.accumulate))
         peaks.append(meter.peak)
     share = max(1, recipe.plan.batch_size // recipe.plan.accumulate)
     activations = peaks[0] + (peaks[1] - peaks[0]) * (share - 1)

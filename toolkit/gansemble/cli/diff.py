@@ -26,11 +26,20 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
     ours, theirs = compare.load(first), compare.load(second)
     found = compare.compare(ours, theirs)
     if as_json:
-        click.echo(json.dumps(dataclasses.asdict(found), indent=1, default=str))
+        click.echo(json.dumps(_without_nan(dataclasses.asdict(found)), indent=1, default=str))
         return
     click.echo(f"1  {first} (step {ours.step:,})\n2  {second} (step {theirs.step:,})")
     for line in _text(found):
         click.echo(line)
+
+
+def _without_nan(value: Any) -> Any:
+    """NaN as null: JSON has no other word for it."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(item) for item in value]
+    return None if value != value else value
 
 
 def _text(found: Comparison) -> list[str]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
 import click
 
 from gansemble.cli.common import PATH, say, set_option
-from gansemble.errors import GansembleError
+from gansemble.errors import GansembleError, Interrupted
 
 
 @click.command()
@@ -79,7 +80,7 @@ def matrix(
     if results_only:
         say(str(results.write(found, runs, costs, places.exp)))
         return
-    if not cells:
+    if plan_only or not cells:
         if timed_steps:
             costs.measure(chosen, timed_steps, say)
         for line in lines(chosen, costs):
@@ -104,7 +105,9 @@ def matrix(
     written = results.write(found, runs, costs, places.exp)
     for line in written.read_text().splitlines()[2:3]:
         say(line)
-    say(f"results: {written}\npage:    {written.with_name('index.html')}")
+    say(f"results: {written}")
+    if any(each.state().word == "done" for each in runs):
+        say(f"page:    {written.with_name('index.html')}")
     if failed:
         raise GansembleError(
             f"{len(failed)} of {len(to_run)} cells failed: {', '.join(each.cell.name for each in failed)}"
@@ -120,17 +123,21 @@ def _submit(runs: list, template: str, file: Path, overrides: tuple[str, ...], p
 
     child = run.Child(say)
     prepared: set[Path] = set()
+    changes = [word for change in overrides for word in ("--set", change)]
+    where = ["--exp", str(places.exp), "--data", str(places.data)]
     with child.listening():
         for each in runs:
+            if child.stopped:
+                raise Interrupted(f"stopped before cell {each.cell.name}; run the same command to submit the rest")
             state = each.state()
             if state.word in ("done", "submitted", "running"):
                 say(f"{each.cell.name}: {state.word}")
                 continue
             if each.dump not in prepared:
                 each.prepare(child)
+                if child.stopped:
+                    continue
                 prepared.add(each.dump)
-            changes = [word for change in overrides for word in ("--set", change)]
-            where = ["--exp", str(places.exp), "--data", str(places.data), "--num-processes", str(places.processes)]
             command = [
                 sys.executable,
                 "-m",
@@ -139,8 +146,10 @@ def _submit(runs: list, template: str, file: Path, overrides: tuple[str, ...], p
                 str(file.resolve()),
                 *changes,
                 *where,
+                "--num-processes",
+                str(places.processes),
                 "--cell",
                 each.cell.name,
             ]
             say(f"{each.cell.name}: {run.submit(each, template, command) or 'submitted'}")
-    say(f"when they are done: gansemble matrix {file} --exp {places.exp} --results")
+    say(f"when they are done: gansemble matrix {shlex.join([str(file), *changes, *where])} --results")

@@ -21,6 +21,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from gansemble.registry import Registry
 #: Short names of axes.
 SHORT = {"seed": "plan.seed"}
 MOST = 2000
+#: Letters of a cell's name: file systems take 255 bytes.
+LONGEST = 150
 
 
 @dataclass
@@ -126,7 +129,7 @@ def _choices(base: Document, axis: Any, given: Any) -> dict[str, tuple[KeyPath, 
     path: KeyPath = ("matrix", axis)
     known = [*SINGLE, *MANY, *SECTIONS, *SHORT, "audio"]
     if not isinstance(axis, str) or axis.partition(".")[0] not in known:
-        hint = near(str(axis), known)
+        hint = near(str(axis).partition(".")[0], known)
         text = f"no such section{hint or '; an axis is a section, seed, or a key path such as plan.batch_size'}"
         raise RecipeError([Problem(path, text, base.key_mark(path))])
     if isinstance(given, dict) and given and "use" not in given:
@@ -162,17 +165,17 @@ def _cell(
     registry: Registry | None,
 ) -> Cell:
     choices = dict(zip(axes, labels, strict=True))
-    name = "+".join(_slug(label) for label in labels)
+    name = _short("+".join(_slug(label) for label in labels))
     document = copy.deepcopy(base)
     problems: list[Problem] = []
     for axis, label in choices.items():
         where, value = axes[axis][label]
         problems += _apply(document, axis, where, value)
-    document.value["name"] = " · ".join(labels)
     cell = Cell(name, choices, document, problems=problems)
     if not problems:
         try:
             resolve_references(document)
+            document.value["name"] = " · ".join(labels)  # a label may look like a reference
             cell.recipe, cell.problems = check.inspect(document, path, registry)
         except RecipeError as error:
             cell.problems = error.problems
@@ -183,6 +186,11 @@ def _slug(label: str) -> str:
     return re.sub(r"[^A-Za-z0-9_.-]+", "-", label).strip("-.") or "x"
 
 
+def _short(name: str) -> str:
+    """A name that a file system takes: of a long one, its beginning and a hash."""
+    return name if len(name) <= LONGEST else f"{name[: LONGEST - 11]}-{sha256(name.encode()).hexdigest()[:10]}"
+
+
 def _apply(document: Document, axis: str, where: KeyPath, value: Any) -> list[Problem]:
     """Puts one choice into a cell's document; its values keep their place in the file."""
     target: KeyPath = tuple(SHORT.get(axis, axis).split("."))
@@ -191,6 +199,9 @@ def _apply(document: Document, axis: str, where: KeyPath, value: Any) -> list[Pr
         value = {"use": value}
     if len(target) == 1 and section in MANY:
         own = document.value.get(section) or {}
+        if not isinstance(value, list | dict | None):
+            text = f"expected a list of names, such as [{value}], or parts by name, got {value!r}"
+            return [Problem(where, text, document.mark(where))]
         if isinstance(value, list):
             unknown = [name for name in value if not isinstance(name, str) or name not in own]
             if unknown:
@@ -215,14 +226,16 @@ def _merge_value(document: Document, target: KeyPath, value: Any, where: KeyPath
     for depth in range(len(target) + 1):
         _put(over, target[:depth], mark)
     for path in _paths(value):
-        _put(over, (*target, *path), document.marks.get((*where, *path), mark))
+        here = (*where, *path)
+        value_mark = document.marks.get(here, mark)
+        _put(over, (*target, *path), value_mark, document.keys.get(here) if path else None)
     _leave_in_place(document, target)
     merge(document, over)
 
 
-def _put(over: Document, path: KeyPath, mark: Mark | None) -> None:
+def _put(over: Document, path: KeyPath, mark: Mark | None, key: Mark | None = None) -> None:
     if mark is not None:
-        over.marks[path] = over.keys[path] = mark
+        over.marks[path], over.keys[path] = mark, key or mark
 
 
 def _leave_in_place(document: Document, target: KeyPath) -> None:

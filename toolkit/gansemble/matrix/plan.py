@@ -60,7 +60,11 @@ class Costs:
         if missing:
             say(f"timing {len(missing)} kinds of step, {steps} steps each")
         for mark, cell in missing.items():
-            self.known[mark] = dataclasses.asdict(_cost(cell, steps))
+            try:
+                self.known[mark] = dataclasses.asdict(_cost(cell, steps))
+            except Exception as error:  # a part that fails, or no memory left: the others are timed all the same
+                say(f"{cell.name} could not be timed: {type(error).__name__}: {error}")
+                continue
             write_atomically(self.path, json.dumps(self.known, indent=1))
 
 

@@ -25,6 +25,7 @@ from gansemble.matrix.run import CellRun, State
 #: Cells whose audio and curves the page shows; the others are in its table.
 SHOWN = 24
 CLIPS = 4
+NAN = float("nan")
 
 
 @dataclass
@@ -79,7 +80,7 @@ def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
     every = [item for system in systems.values() for item in system.summary["scores"].items()]
     keys = list(dict.fromkeys(key for key, _ in every))
     criterion = next((key for key, facts in every if facts.get("metric") == criterion), criterion)
-    shared = {key: common({name: _finite(system, key) for name, system in systems.items()}) for key in keys}
+    shared = {key: common(_having(systems, key)) for key in keys}
     groups: dict[tuple[str, ...], list[CellRun]] = {}
     for run in runs:
         if run.cell.name in systems:
@@ -89,14 +90,14 @@ def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
         labels = {axis: label for axis, label in members[0].cell.choices.items() if axis != "seed"}
         row = Row(labels, members, {}, {}, {})
         for key in keys:
-            tables = [
-                systems[run.cell.name].scores(key) for run in members if key in systems[run.cell.name].summary["scores"]
-            ]
-            row.files[key] = {n: sum(table[n] for table in tables) / len(tables) for n in shared[key]} if tables else {}
-            row.scores[key] = summarise(list(row.files[key].values()), resamples, confidence)
-            if len(tables) > 1 and shared[key]:
-                seeds = [sum(table[name] for name in shared[key]) / len(shared[key]) for table in tables]
-                row.spread[key] = (min(seeds), max(seeds))
+            owners = [systems[run.cell.name] for run in members]
+            tables = [[_scores(owner, key).get(n, NAN) for n in shared[key]] for owner in owners]
+            means = [sum(values) / len(values) for values in tables if values]
+            over_seeds = [sum(values) / len(tables) for values in zip(*tables, strict=True)]
+            row.files[key] = dict(zip(shared[key], over_seeds, strict=True))
+            row.scores[key] = summarise(over_seeds, resamples, confidence)
+            if len(means) > 1 and row.scores[key].n_ok:
+                row.spread[key] = (min(means), max(means))
         rows.append(row)
     facts: Mapping[str, Any] = next(
         (s.summary["scores"][criterion] for s in systems.values() if criterion in s.summary["scores"]), {}
@@ -114,8 +115,25 @@ def _title(choices: Mapping[str, str]) -> str:
     return " · ".join(f"seed {label}" if axis == "seed" else label for axis, label in choices.items())
 
 
-def _finite(system: System, key: str) -> dict[str, float]:
-    return system.scores(key) if key in system.summary["scores"] else {name: float("nan") for name in system.rows}
+def _scores(system: System, key: str) -> dict[str, float]:
+    """Values by file; of clips of the generator's own, one value of the whole set."""
+    facts = system.summary["scores"].get(key)
+    if facts is None:
+        return {}
+    if system.index.get("own"):
+        return {"": NAN if facts["mean"] is None else facts["mean"]}
+    return system.scores(key)
+
+
+def _own(found: Results) -> bool:
+    """Whether the clips imitate none in particular, and scores are of whole sets."""
+    return any(system.index.get("own") for system in found.systems.values())
+
+
+def _having(systems: Mapping[str, System], key: str) -> dict[str, dict[str, float]]:
+    """The scores of the cells that have any: one that has none would take the others' away."""
+    scores = {name: _scores(system, key) for name, system in systems.items()}
+    return {name: values for name, values in scores.items() if any(value == value for value in values.values())}
 
 
 def write(matrix: Matrix, runs: Sequence[CellRun], costs: Costs, folder: Path, with_page: bool = True) -> Path:
@@ -170,6 +188,9 @@ def _verdict(found: Results) -> str:
     summary, second = found.best.scores[found.criterion], found.rows[1]
     shown, other = (" · ".join(row.labels.values()) or "the recipe" for row in (found.best, second))
     way = "highest" if found.higher else "lowest"
+    if _own(found):
+        next_best = f"next is {other} with {second.scores[found.criterion].mean:.4g}"
+        return f"Best: {shown}, {way} {found.criterion} {summary.mean:.4g}; {next_best}."
     ahead = paired(second.files[found.criterion], found.best.files[found.criterion], confidence=found.confidence)
     interval = f" ({ahead.low:+.3g} … {ahead.high:+.3g})" if ahead.low == ahead.low else ""
     clear = "clearly ahead of" if ahead.clear else "not clearly ahead of"
@@ -182,6 +203,10 @@ def _verdict(found: Results) -> str:
 
 
 def _note(found: Results) -> str:
+    if _own(found):
+        several = any(row.spread for row in found.rows)
+        seeds = " Several seeds are averaged; below, the lowest and highest." if several else ""
+        return f"Scores of whole sets of clips, which have no intervals; ↑ higher is better, ↓ lower.{seeds}"
     files = sorted(set(found.files.values()))
     over = f"{files[0]}" if len(files) == 1 else f"{files[0]} to {files[-1]}" if files else "no"
     seeds = (
@@ -220,14 +245,19 @@ def _markdown(found: Results, costs: Costs, environment: Mapping[str, Any]) -> s
             mark = "**" if row is found.best else ""
             cells = [f"{mark}{row.labels[axis]}{mark}" for axis in axes]
             cells += [_cost_of(row, costs), *(_value(row, key, lambda text: f" ({text})") for key in keys)]
-            lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+            lines.append("| " + " | ".join(map(_in_table, cells)) + " |")
         lines += ["", _note(found)]
     left = _left_out(found)
     if left:
         lines += ["", "## Cells without scores", "", "| cell | state | why |", "|---|---|---|"]
-        lines += [f"| {name} | {word} | {why.replace('|', chr(92) + '|')} |" for name, word, why in left]
+        lines += [f"| {name} | {word} | {_in_table(why)} |" for name, word, why in left]
     lines += ["", "## Environment", "", *(f"* {key}: {value}" for key, value in environment.items())]
     return "\n".join(lines) + "\n"
+
+
+def _in_table(text: str) -> str:
+    """On one line, its pipes escaped."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _plain(found: Results, environment: Mapping[str, Any]) -> dict[str, Any]:
@@ -265,7 +295,13 @@ def _page(found: Results, costs: Costs, environment: Mapping[str, Any]) -> str:
     first = order[0]
     assert first.cell.recipe is not None
     packed = Packed(first.dump, systems[0].index["split"])
-    items = [row["id"] for row in systems[0].index["clips"]][: min(CLIPS, first.cell.recipe.evaluation.shown)]
+    recipe, count = first.cell.recipe, min(CLIPS, first.cell.recipe.evaluation.shown)
+    if _own(found):
+        listen = [page.gallery(system, count, recipe.audio) for system in systems]
+        listen.append(page.real(packed, count, recipe.plan.segment, recipe.audio))
+    else:
+        items = [row["id"] for row in systems[0].index["clips"]][:count]
+        listen = [page.clip(identity, systems, packed, recipe.audio) for identity in items]
     hidden = sum(len(row.runs) for row in found.rows) - len(order)
     more = f"<p class=note>The {len(order)} best cells; {hidden} more are in the table.</p>" if hidden else ""
     left = "".join(
@@ -280,7 +316,7 @@ def _page(found: Results, costs: Costs, environment: Mapping[str, Any]) -> str:
         f"<h2>Scores</h2><div class=wide-table><table class=scores><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>",
         f"<p class=note>{html.escape(_note(found))}</p>",
         f"<h2>Listen</h2>{more}",
-        *(page.clip(identity, systems, packed, first.cell.recipe.audio) for identity in items),
+        *listen,
         "<h2>Training</h2>",
         page.curves(systems),
         left_out,

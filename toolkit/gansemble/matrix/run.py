@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -21,7 +22,8 @@ from gansemble.errors import GansembleError, Interrupted
 from gansemble.files import alive, write_atomically
 from gansemble.launch import launcher
 from gansemble.matrix.expand import Cell, Matrix
-from gansemble.recipe.fill import dump
+from gansemble.recipe.document import read
+from gansemble.recipe.fill import dump, fill, flatten
 from gansemble.stages import Ledger, Project
 
 STAGES = ("train", "synthesise", "evaluate", "report")
@@ -53,7 +55,8 @@ class Places:
         """Fills in ``exp/matrix-<name>``, ``data/<corpus>`` and ``dump`` beside the file, or beside its ``matrix`` or ``conf`` folder."""
         folders = matrix.path.resolve().parents
         root = next((folder.parent for folder in folders if folder.name in ("conf", "matrix")), folders[0])
-        corpus = next((c.recipe.single["corpus"].use for c in matrix.cells if c.recipe), "corpus")
+        named = (c.recipe.single["corpus"].use for c in matrix.cells if c.recipe and "corpus" in c.recipe.single)
+        corpus = next(named, "corpus")
         default = root / "data" / ("mini" if mini else corpus.rpartition("/")[2])
         return cls(
             (exp or root / "exp" / f"matrix-{matrix.path.stem}").resolve(),
@@ -84,24 +87,23 @@ class CellRun:
 
     def write(self) -> None:
         """Writes the cell's recipe, which the stage commands run."""
-        header = (
-            f"# One cell of a matrix: {', '.join(f'{axis} {label}' for axis, label in self.cell.choices.items())}.\n"
-        )
-        text = header + dump(self.cell.document.value)
+        choices = ", ".join(f"{axis} {label}" for axis, label in self.cell.choices.items())
+        text = f"# One cell of a matrix: {' '.join(choices.split())}.\n{dump(self.cell.document.value)}"
         if not self.recipe.is_file() or self.recipe.read_text() != text:
             write_atomically(self.recipe, text)
 
     @property
     def dump(self) -> Path:
-        """Packed data, shared by the cells that read the same corpus in the same way."""
+        """Packed data and what is measured on it, shared by the cells that read the same corpus in the same way."""
         values = self.cell.document.value
-        read = {key: values.get(key) for key in ("corpus", "audio", "data")} | {"folder": str(self.places.data)}
-        mark = sha256(json.dumps(read, sort_keys=True, default=str).encode()).hexdigest()[:10]
+        keys = ("corpus", "audio", "data", *(["representation"] if values.get("representation") else []))
+        facts = {key: values.get(key) for key in keys} | {"folder": str(self.places.data)}
+        mark = sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:10]
         return self.places.dumps / f"matrix-{mark}"
 
     def project(self) -> Project:
-        """The cell as the stage commands see it."""
-        return Project.of(self.recipe, (), self.exp, self.places.data, self.dump)
+        """The cell as the stage commands will see it, whatever recipe was last written to its folder."""
+        return Project(self.recipe, (), self.exp, self.places.data, self.dump, self.cell.document.value)
 
     def state(self) -> State:
         """What its state file and its stages say."""
@@ -118,10 +120,18 @@ class CellRun:
 
     def up_to_date(self) -> bool:
         """Whether every stage of the cell is done under its present recipe."""
-        if not self.recipe.is_file():
-            return False
         states = {state.stage.name: state.word for state in Ledger(self.project()).states()}
         return all(states[name] == "done" for name in (*SHARED, *STAGES))
+
+    def outgrown(self) -> bool:
+        """Whether an unfinished training there is of another recipe, under which it cannot go on."""
+        found = sorted((self.exp / "checkpoints").glob("step-*/recipe.yaml"))
+        if not found or Ledger(self.project()).record("train") is not None:
+            return False
+        from gansemble.training.saving import blocking_differences
+
+        assert self.cell.recipe is not None
+        return bool(blocking_differences(flatten(read(found[-1]).value), flatten(fill(self.cell.recipe))))
 
     def note(self, word: str, reason: str = "", **facts: Any) -> None:
         """Writes the state file."""
@@ -152,19 +162,21 @@ class CellRun:
         self.write()
         begun = time.time()
         self.note("running")
-        first = STAGES[0]
+        first, code = STAGES[0], 0
+        anew = ["--force"] if self.outgrown() else []
         if self.places.processes > 1:  # training is launched; the others follow in one process
             start, environment = launcher(self.places.processes)
-            code, first = child.run([*start, *self.arguments("train")], self.log, environment), STAGES[1]
-        else:
-            code = 0
+            code = child.run([*start, *self.arguments("train", *anew)], self.log, environment)
+            first, anew = STAGES[1], []
         if not code:
-            code = child.run([*GANSEMBLE, *self.arguments("run", "--stage", first)], self.log)
+            code = child.run([*GANSEMBLE, *self.arguments("run", "--stage", first, *anew)], self.log)
         if child.stopped:
             self.note("stopped", "asked to stop")
             return State("stopped", "asked to stop")
         if code:
             reason = last_words(self.log)
+            if code < 0:
+                reason = f"killed by {signal.Signals(-code).name}; its last words: {reason}"
             self.note("failed", reason, seconds=time.time() - begun)
             return State("failed", reason)
         self.note("done", seconds=time.time() - begun)
@@ -172,10 +184,15 @@ class CellRun:
 
 
 def last_words(log: Path) -> str:
-    """The last error line of a log, or its last line."""
-    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error:") or "Error:" in line]
-    return (errors or lines or ["no output"])[-1][:400]
+    """The last error line of a log's last command, or its last line."""
+    text = log.read_text(errors="replace").rpartition("\n$ ")[2].partition("\n")[2]
+    lines = [re.sub(r"^\[rank\d+\]: ", "", line).strip() for line in text.splitlines() if re.search(r"\w", line)]
+    # A launcher's own error, an empty ChildFailedError behind those of its processes, says nothing.
+    errors = [n for n, line in enumerate(lines) if re.match(r"error: |.*Error: .", line, re.IGNORECASE)]
+    if not errors:
+        return (lines or ["no output"])[-1][:400]
+    found = lines[errors[-1]]
+    return (" ".join(lines[errors[-1] : errors[-1] + 2]) if found.endswith(":") else found)[:400]
 
 
 class Child:
@@ -253,16 +270,23 @@ def submit(run: CellRun, template: str, command: Sequence[str]) -> str:
     values = {"command": shlex.join(command), "script": str(script), "name": run.cell.name, "log": str(run.log)}
     try:
         words = [word.format(**values) for word in shlex.split(template)]
-    except (KeyError, IndexError, ValueError) as error:
+    except (KeyError, IndexError, ValueError, AttributeError) as error:
         raise GansembleError(
             f"--submit {template}: cannot be filled in ({error}); it may name {{command}}, {{script}}, {{name}} and {{log}}"
         ) from error
+    if not any(command in word for word in words for command in (values["command"], values["script"])):
+        raise GansembleError(f"--submit {template}: names neither {{command}} nor {{script}}, so nothing would run")
+    before = run.exp / "state.json"
+    kept = before.read_bytes() if before.is_file() else None
+    run.note("submitted")  # before the scheduler is asked: a job that starts at once notes its own state
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        done = subprocess.run(words, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError) as error:
+        before.unlink() if kept is None else write_atomically(before, kept)
         said = getattr(error, "stderr", "") or str(error)
         raise GansembleError(f"{shlex.join(words)}: the scheduler refused ({said.strip()[-300:]})") from error
-    run.note("submitted", done.stdout.strip()[-200:])
+    if run.state().word == "submitted":
+        run.note("submitted", done.stdout.strip()[-200:])
     return done.stdout.strip()
 
 
