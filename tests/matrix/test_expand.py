@@ -391,7 +391,7 @@ def test_a_misfit_names_both_places(matrix):
 def test_axes_must_be_given_by_name(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     Path("m.yaml").write_text(BASE + text)
-    wanted = "matrix: expected axes by name, such as matrix: {generator: [hifigan, vocos], seed: [1, 2]}\n"
+    wanted = "matrix: expected axes by name, such as matrix: {generator: [mine, yours], seed: [1, 2]}\n"
     assert message(expand, Path("m.yaml")).startswith(f"m.yaml:16:1: {wanted}   16 | {text}")
 
 

@@ -61,7 +61,7 @@ def matrix(
 
     \b
       matrix:
-        generator: [hifigan, vocos]
+        generator: [mine, yours]
         discriminators: {period: [mpd], both: [mpd, mrd]}
         noise_injector: [null, spectral_diffusion]
         seed: [1, 2]

@@ -4,7 +4,7 @@ A matrix file is a recipe with a section ``matrix`` of axes::
 
     include: [conf/mini.yaml]
     matrix:
-      generator: [hifigan, {use: vocos, dim: 64}]
+      generator: [mine, {use: yours, dim: 64}]
       discriminators: {mpd only: [mpd], both: [mpd, mrd]}
       noise_injector: [null, diffusion]
       seed: [1, 2]
@@ -103,7 +103,7 @@ def expand(path: Path, overrides: tuple[str, ...] = (), registry: Registry | Non
     given = base.value.pop("matrix", None)
     where = base.keys.get(("matrix",))
     if not isinstance(given, dict) or not given:
-        message = "expected axes by name, such as matrix: {generator: [hifigan, vocos], seed: [1, 2]}"
+        message = "expected axes by name, such as matrix: {generator: [mine, yours], seed: [1, 2]}"
         raise RecipeError([Problem(("matrix",), f"{path}: {message}" if where is None else message, where)])
     axes = {axis: _choices(base, axis, choices) for axis, choices in given.items()}
     count = 1

@@ -9,7 +9,8 @@ from gansemble.interfaces import Contract
 from gansemble.recipe import types
 from gansemble.recipe.document import Document, KeyPath, Problem
 from gansemble.recipe.limits import LIMITS, Finding
-from gansemble.recipe.rules import RULES, Scene
+from gansemble.recipe.rules import RULES
+from gansemble.recipe.scene import Scene
 from gansemble.recipe.sections import Part
 
 if TYPE_CHECKING:
