@@ -1,0 +1,249 @@
+"""Training the classifier on a corpus' training clips, or loading the one that was trained on them before."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from gansemble import random
+from gansemble.data.labels import LabelledClips
+from gansemble.errors import DataError
+from gansemble_plugins.listeners import store
+from gansemble_plugins.listeners.classifier import Classifier, check_sizes
+from gansemble_plugins.listeners.mel import MELS
+
+BATCH = 64
+#: Looks at the validation clips during the steps allowed, and how many may pass without a better one.
+LOOKS, PATIENCE = 20, 5
+#: Raised whenever the same settings would learn something else.
+VERSION = 1
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What decides a classifier besides the clips.
+
+    Adam, because the published plain SGD with a rate of 1e-4 needs some 100,000 steps; that remains to be had.
+
+    Args:
+        width: channels of every convolution.
+        blocks: of convolution and pooling.
+        steps: of 64 clips, at most.
+        optimiser: ``adam`` with betas 0.9 and 0.999, or ``sgd`` without momentum.
+        lr: its rate at the start; it falls in a line to 0 over the steps.
+        seed: of initial weights and the order of clips.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    width: int = 128
+    blocks: int = 4
+    steps: int = 5000
+    optimiser: Literal["adam", "sgd"] = "adam"
+    lr: float = 1e-3
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_sizes(self.width, self.blocks)
+        if self.steps < 1:
+            raise ValueError(f"steps must be at least 1, got {self.steps}")
+        if not (math.isfinite(self.lr) and self.lr > 0):
+            raise ValueError(f"lr must be above 0, got {self.lr}")
+
+    @property
+    def features(self) -> int:
+        """How many numbers stand for a clip before the dense layer, where time is averaged over."""
+        return self.width * (MELS >> self.blocks)
+
+
+@dataclass
+class Trained:
+    """A classifier and what is known of it: classes, clips and accuracy by split, and all that decided it."""
+
+    network: Classifier
+    facts: dict[str, Any]
+
+    @property
+    def classes(self) -> list[int]:
+        """The labels, in the order of the logits."""
+        return self.facts["classes"]
+
+
+def trained(clips: Mapping[str, LabelledClips], settings: Settings, folder: Path, say: Say) -> Trained:
+    """The classifier of these clips and settings, trained unless it lies in ``folder``.
+
+    Raises:
+        DataError: if there are no training clips, a clip has no label, fewer than two classes are there, or a split or
+            the classifier in ``folder`` has other classes than the training clips.
+    """
+    labels = {split: labels_of(split, clips[split]) for split in clips}
+    classes = _classes(labels)
+    train = clips["train"]
+    decides = {"version": VERSION, "settings": asdict(settings), "sample_rate": train.sample_rate}
+    decides |= {"length": train.length, "clips": {split: manifest(clips[split], labels[split]) for split in clips}}
+
+    def learn() -> store.Learnt:
+        say(f"training a classifier of {len(classes)} classes on {len(train)} clips, {settings.steps} steps at most")
+        return _train(clips, labels, classes, settings, say)
+
+    tensors, facts = store.kept(folder, "classifier", decides, learn)
+    if facts["classes"] != classes:
+        raise DataError(
+            f"{folder}/classifier-{facts['digest']}: knows the classes {facts['classes']}, the clips have {classes}; "
+            "delete it"
+        )
+    network = _network(train, classes, settings)
+    network.load_state_dict(tensors)
+    return Trained(network.eval(), facts)
+
+
+def manifest(clips: LabelledClips, labels: Sequence[int | None] = ()) -> str:
+    """A hash of the clips' content and labels, in their order."""
+    rows = [[entry.sha256 for entry in clips.packed.entries], list(labels), clips.packed.normalise]
+    return store.digest({"clips": rows})
+
+
+def labels_of(split: str, clips: LabelledClips) -> list[int]:
+    """The label of every clip.
+
+    Raises:
+        DataError: if one has none.
+    """
+    found = [clips.labels(entry) for entry in clips.packed.entries]
+    without = [entry.id for entry, label in zip(clips.packed.entries, found, strict=True) if label is None]
+    if without:
+        raise DataError(
+            f"{len(without)} of {len(found)} {split} clips have no label (first: {without[0]}), so no classifier can be "
+            "trained on them; take a corpus with labels, or metrics that need none"
+        )
+    return [label for label in found if label is not None]
+
+
+def _classes(labels: Mapping[str, Sequence[int]]) -> list[int]:
+    """The training clips' labels, sorted."""
+    if "train" not in labels:
+        raise DataError("there are no training clips to train a classifier on; change the corpus' split")
+    classes = sorted(set(labels["train"]))
+    if len(classes) < 2:
+        raise DataError(f"a classifier needs clips of two classes or more, the training clips have {len(classes)}")
+    for split, found in labels.items():
+        other = sorted(set(found) - set(classes))
+        if other:
+            raise DataError(
+                f"{split} clips have classes that no training clip has, which a classifier cannot know: "
+                f"{', '.join(map(str, other[:5]))}; change the corpus' split"
+            )
+    return classes
+
+
+def _network(clips: LabelledClips, classes: Sequence[int], settings: Settings) -> Classifier:
+    """Initial weights from the settings' seed; torch's generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(random.key(settings.seed, "classifier"))
+        return Classifier(
+            classes=len(classes),
+            sample_rate=clips.sample_rate,
+            length=clips.length,
+            width=settings.width,
+            blocks=settings.blocks,
+        )
+
+
+def device() -> torch.device:
+    """Where classifiers are trained and asked."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _train(
+    clips: Mapping[str, LabelledClips],
+    labels: Mapping[str, Sequence[int]],
+    classes: Sequence[int],
+    settings: Settings,
+    say: Say,
+) -> store.Learnt:
+    begun = time.monotonic()
+    place = device()
+    network = _network(clips["train"], classes, settings).to(place)
+    makers = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}
+    optimiser = makers[settings.optimiser](network.parameters(), lr=settings.lr)
+    targets = {split: torch.tensor([classes.index(label) for label in found]) for split, found in labels.items()}
+    best: tuple[float, float] | None = None
+    state, at, since, step = copy.deepcopy(network.state_dict()), 0, 0, 0
+    every = max(1, settings.steps // LOOKS)
+    for step, chosen in enumerate(_batches(len(clips["train"]), settings), 1):
+        for group in optimiser.param_groups:
+            group["lr"] = settings.lr * (1 - (step - 1) / settings.steps)
+        network.train()
+        with torch.enable_grad():
+            logits, _ = network(_audio(clips["train"], chosen, place))
+            loss = F.cross_entropy(logits, targets["train"][chosen].to(place))
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+        if step % every and step < settings.steps:
+            continue
+        value = loss.item()
+        if not math.isfinite(value):
+            raise DataError(f"the classifier's loss is {value} at step {step}; lower lr, which is {settings.lr:g}")
+        if "validation" not in clips:
+            state, at = copy.deepcopy(network.state_dict()), step
+            continue
+        found = _judged(network, clips["validation"], targets["validation"], place)
+        since += 1
+        if best is None or found > best:
+            best, state, at, since = found, copy.deepcopy(network.state_dict()), step, 0
+        say(f"  step {step}: {100 * found[0]:.1f} % of the validation clips, negative log-likelihood {-found[1]:.3f}")
+        if since == PATIENCE:
+            break
+    network.load_state_dict(state)
+    accuracy = {split: _judged(network, clips[split], targets[split], place)[0] for split in clips}
+    told = ", ".join(f"{100 * value:.1f} % of {len(clips[split])} {split}" for split, value in accuracy.items())
+    say(f"the classifier of step {at} knows {told} clips; {step} steps took {time.monotonic() - begun:.0f} s")
+    facts: dict[str, Any] = {"classes": list(classes), "accuracy": accuracy, "n": {s: len(clips[s]) for s in clips}}
+    facts |= {"n_by_class": {str(label): count for label, count in sorted(Counter(labels["train"]).items())}}
+    facts |= {"step": at, "steps_taken": step, "batch": BATCH, "device": place.type, "torch": torch.__version__}
+    return {name: value.cpu().contiguous() for name, value in network.state_dict().items()}, facts
+
+
+def _batches(count: int, settings: Settings) -> Iterator[Tensor]:
+    """Indices of each step's clips: every clip once before any again, in an order drawn for each pass."""
+    size, taken = min(BATCH, count), 0
+    for epoch in range(settings.steps):
+        order = torch.randperm(count, generator=random.generator(settings.seed, "classifier", epoch))
+        for start in range(0, count - size + 1, size):
+            if taken == settings.steps:
+                return
+            taken += 1
+            yield order[start : start + size]
+
+
+def _audio(clips: LabelledClips, chosen: Sequence[int] | Tensor, place: torch.device) -> Tensor:
+    """[B, T] of the clips of these indices."""
+    return torch.from_numpy(np.stack([clips[int(index)][0] for index in chosen])).to(place)
+
+
+@torch.no_grad()
+def _judged(network: Classifier, clips: LabelledClips, targets: Tensor, place: torch.device) -> tuple[float, float]:
+    """(share of clips told right, mean log-likelihood)."""
+    network.eval()
+    right, likelihood = 0, 0.0
+    for start in range(0, len(clips), BATCH):
+        chosen = range(start, min(start + BATCH, len(clips)))
+        logits = network(_audio(clips, chosen, place))[0].double().cpu()
+        wanted = targets[start : start + BATCH]
+        right += int((logits.argmax(1) == wanted).sum())
+        likelihood -= float(F.cross_entropy(logits, wanted, reduction="sum"))
+    return right / len(clips), likelihood / len(clips)
