@@ -1,4 +1,4 @@
-"""Scores of sets against closed forms, the classifier against published numbers, and both on clips that were never seen."""
+"""Scores of sets against closed forms, the classifier against published numbers, and both on clips never seen."""
 
 from __future__ import annotations
 
@@ -204,8 +204,10 @@ def test_its_parameters_are_the_published_ones():
     )
 
 
-@pytest.mark.parametrize(("rate", "length", "left"), [(16000, 16384, 8 * 8), (8000, 5000, 2 * 8), (16000, 64000, 31 * 8),
-                                                      (44100, 65536, 8 * 8), (16000, 100, 1 * 8)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("rate", "length", "left"),
+    [(16000, 16384, 8 * 8), (8000, 5000, 2 * 8), (16000, 64000, 31 * 8), (44100, 65536, 8 * 8), (16000, 100, 1 * 8)],
+)
 def test_it_takes_clips_of_any_rate_and_length(rate, length, left):
     classifier = Classifier(classes=3, sample_rate=rate, length=length, width=2).eval()
     assert classifier.dense.in_features == 2 * left
@@ -362,7 +364,8 @@ def test_four_spoken_digits_are_told_apart(tmp_path):
         name = "test" if take < 5 else "validation" if take < 7 else "train" if take < 17 else None
         if name:
             rows[name].append((path.stem, digit, soundfile.read(path, dtype="float32")[0]))
-    clips = {name: LabelledClips(InMemory(name, found), Labels(), 4096, 8000) for name, found in rows.items()}  # type: ignore[arg-type]
+    packed: dict[str, Any] = {name: InMemory(name, found) for name, found in rows.items()}
+    clips = {name: LabelledClips(found, Labels(), 4096, 8000) for name, found in packed.items()}
     assert {name: len(each) for name, each in clips.items()} == {"train": 240, "validation": 48, "test": 120}
     facts = trained(clips, Settings(width=8, blocks=3, steps=40, lr=8e-3), tmp_path, silence).facts
     assert facts["accuracy"]["test"] >= 0.8

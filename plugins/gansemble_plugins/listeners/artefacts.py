@@ -1,4 +1,4 @@
-"""The spectrum that upsampling leaves in a signal before anything is learnt, and how much of it a set of clips holds."""
+"""The spectrum that upsampling leaves in a signal before anything is learnt, and how much of it a set holds."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ class Classifier(nn.Module):
         width: channels of every convolution.
         blocks: of convolution and pooling.
 
-    Shape: [B, T] -> (logits [B, classes], features [B, width x 128 / 2^blocks]): the last block's map, its mean over time.
-        The mean over mel as well would make all pitches one.
+    Shape: [B, T] -> (logits [B, classes], features [B, width x 128 / 2^blocks]): the last block's map, its mean over
+        time. The mean over mel as well would make all pitches one.
 
     Raises:
         ValueError: if blocks would pool the mel bands away, or a number is below 1.

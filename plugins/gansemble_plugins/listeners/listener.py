@@ -53,7 +53,8 @@ class Listener:
         split = next(name for name in ("test", "validation", "train") if name in facts["accuracy"])
         return (
             f"classifier {facts['digest']} ({len(facts['classes'])} classes, width {self.settings.width}, "
-            f"{self.settings.blocks} blocks, accuracy {facts['accuracy'][split]:.4f} on {facts['n'][split]} {split} clips)"
+            f"{self.settings.blocks} blocks, accuracy {facts['accuracy'][split]:.4f} on {facts['n'][split]} {split} "
+            "clips)"
         )
 
     @property

@@ -18,8 +18,8 @@ LABELS = frozenset({"labels"})
 
 
 class InceptionScore:
-    """exp(E KL(p(y | x) || p(y))) of a classifier's opinions on the clips (Salimans et al. 2016): how sure it is of each
-    and how evenly all classes come. From 1 to the number of classes.
+    """exp(E KL(p(y | x) || p(y))) of a classifier's opinions on the clips (Salimans et al. 2016): how sure it is of
+    each and how evenly all classes come. From 1 to the number of classes.
 
     Args:
         splits: groups whose mean is the score, as published with 10; they are dealt by the clips' hashes.
@@ -98,8 +98,8 @@ def _few(clips: int, classes: int) -> str | None:
 
 
 class Fid:
-    """The Fréchet distance between the estimates' and the references' features, those of a classifier of the corpus: the
-    last convolution block's map, averaged over time (Heusel et al. 2017), width x 128 / 2^blocks numbers for each clip.
+    """The Fréchet distance between the estimates' and the references' features (Heusel et al. 2017), those of a
+    classifier of the corpus: the last convolution block's map, averaged over time, width x 128 / 2^blocks numbers.
 
     Fewer clips score higher, so compare equal numbers only; with fewer than there are features, take KID.
 
@@ -165,9 +165,9 @@ class Fid:
 
 
 class Kid:
-    """The squared maximum mean discrepancy between the estimates' and the references' features, those of a classifier of
-    the corpus, with kernel (x.y / D + 1)^3 (Bińkowski et al. 2018): FID's companion for few clips, as its mean does not
-    depend on their number.
+    """The squared maximum mean discrepancy between the estimates' and the references' features, those of a classifier
+    of the corpus, with kernel (x.y / D + 1)^3 (Bińkowski et al. 2018): FID's companion for few clips, as its mean does
+    not depend on their number.
 
     Args:
         subsets: whose mean is the score.

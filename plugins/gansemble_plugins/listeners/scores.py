@@ -17,7 +17,8 @@ Array = np.ndarray
 
 def inception_score(logits: Array, splits: int = 10) -> tuple[float, float]:
     """Mean and population standard deviation over ``splits`` contiguous groups of exp(mean over clips of the
-    Kullback-Leibler divergence between a clip's class probabilities and their mean over the group) (Salimans et al. 2016).
+    Kullback-Leibler divergence between a clip's class probabilities and their mean over the group) (Salimans et al.
+    2016).
 
     Raises:
         ValueError: if there are fewer clips than groups.
@@ -38,7 +39,8 @@ def _divergence(known: Array) -> float:
 
 
 def fid(first: Array, second: Array) -> float:
-    """The Fréchet distance between normal distributions of two sets' means and unbiased covariances (Heusel et al. 2017).
+    """The Fréchet distance between normal distributions of two sets' means and unbiased covariances (Heusel et al.
+    2017).
 
     tr (C C')^(1/2) is the sum of the square roots of the eigenvalues of the symmetric C^(1/2) C' C^(1/2), which are the
     singular values of A B^T, where C = A^T A and C' = B^T B: no root of a matrix is taken.
@@ -139,7 +141,7 @@ def _search(queries: Array, items: Array, apart: bool, chunk: int = 512) -> tupl
 
 
 def cells_of(points: Array, count: int, seed: int = 0, rounds: int = 100) -> Array:
-    """``count`` centres [count, D] by k-means: drawn far apart (k-means++), then Lloyd's iterations until nothing moves.
+    """``count`` centres [count, D] by k-means: drawn far apart (k-means++), then Lloyd's iterations until none moves.
 
     A cell that loses its points moves to the point farthest from its centre.
 

@@ -58,8 +58,8 @@ def clip_set(name: str, clips: Sequence[Any], labels: Sequence[int | None] | Non
     """A set that can be scored.
 
     Raises:
-        Unscorable: if it has fewer than ``least`` clips, one is not a finite float array [T] of a sample or more, or all
-            are silent.
+        Unscorable: if it has fewer than ``least`` clips, one is not a finite float array [T] of a sample or more, or
+            all are silent.
     """
     if len(clips) < least:
         raise Unscorable(f"needs {least} {name} or more, got {len(clips)}")

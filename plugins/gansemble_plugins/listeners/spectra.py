@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -51,11 +52,11 @@ def held(clips: ClipSet, length: int) -> Iterator[Tensor]:
 
 
 class Ndb:
-    """Number of statistically different bins (Richardson and Weiss 2018), as a share of all: k-means cells of the training
-    clips whose share of the estimates differs from their share of the training clips.
+    """Number of statistically different bins (Richardson and Weiss 2018), as a share of all: k-means cells of the
+    training clips whose share of the estimates differs from their share of the training clips.
 
-    Clips are points of log-mel images (the classifier's, averaged over at most 32 x 32 patches). About 0.05 for clips of
-    the training distribution, and more clips tell smaller differences: compare equal numbers only.
+    Clips are points of log-mel images (the classifier's, averaged over at most 32 x 32 patches). About 0.05 for clips
+    of the training distribution, and more clips tell smaller differences: compare equal numbers only.
 
     Args:
         cells: of the k-means.
@@ -84,9 +85,9 @@ class Ndb:
             f"cells {self.digest} of {int(self.trained.sum())} training clips" if self.clips else "cells not yet fitted"
         )
         return (
-            f"NDB / {self.cells}: share of k-means cells of log-mel images that hold another share of the estimates than of "
-            "the training clips, two-proportion z-test at 0.05 (ndb); Jensen-Shannon divergence of the shares [nat] "
-            f"(_divergence); NDB of the references (_references){self.count}; {known}"
+            f"NDB / {self.cells}: share of k-means cells of log-mel images that hold another share of the estimates "
+            "than of the training clips, two-proportion z-test at 0.05 (ndb); Jensen-Shannon divergence of the "
+            f"shares [nat] (_divergence); NDB of the references (_references){self.count}; {known}"
         )
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
@@ -156,15 +157,16 @@ def fitted_to(clips: LabelledClips | None, sample_rate: int) -> LabelledClips:
 
 class NearestNeighbour:
     """How far clips lie from each other (|D|self) and from the training clips (|D|train), by the distances of held-out
-    clips (Donahue et al. 2019): the mean Euclidean distance of log-mel images to the nearest other clip of the set, and to
-    the nearest training clip.
+    clips (Donahue et al. 2019): the mean Euclidean distance of log-mel images to the nearest other clip of the set, and
+    to the nearest training clip.
 
     Either is 1 where the estimates are like the references. |D|self falls where a generator makes few different clips;
-    |D|train falls where it repeats the training clips, and grows with all that is unlike them. So the score that ranks is
-    how far both are from 1: the mean of |a - b| / (a + b) of the estimates' and the references' distances, from 0 to 1.
+    |D|train falls where it repeats the training clips, and grows with all that is unlike them. So the score that ranks
+    is how far both are from 1: the mean of |a - b| / (a + b) of the estimates' and the references' distances, within 0
+    to 1.
 
-    |D|self is of as many clips as the smaller set has, as neighbours are nearer in larger sets. All training clips are read
-    at each call.
+    |D|self is of as many clips as the smaller set has, as neighbours are nearer in larger sets. All training clips are
+    read at each call.
 
     Shape: estimates, references [T] each.
     """
@@ -184,8 +186,8 @@ class NearestNeighbour:
         )
         return (
             "mean distance of ln(mel + 1e-6) images (window 2048, hop 128 at 16 kHz, 128 bands, 16-bit scale) to the "
-            "nearest other clip (_self) and training clip (_train), each by the references', 1 being as held-out clips; "
-            f"mean of |a - b| / (a + b) over both (nearest_neighbour){self.count}; {known}"
+            "nearest other clip (_self) and training clip (_train), each by the references', 1 being as held-out "
+            f"clips; mean of |a - b| / (a + b) over both (nearest_neighbour){self.count}; {known}"
         )
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
@@ -265,9 +267,9 @@ class ArtefactSpectrum:
         """The variant and the numbers of clips scored last."""
         generators, strides, kernel, dim = self.settings
         return (
-            "mean magnitude spectrum (Hann 1024, hop 512) of sounding clips at RMS 1 by white noise's, weighted by that of "
-            f"{generators} untrained generators (strides {', '.join(map(str, strides))}, kernel {kernel}, dim {dim}) scaled "
-            f"to 0 … 1; the references' beside it (_references){self.count}"
+            "mean magnitude spectrum (Hann 1024, hop 512) of sounding clips at RMS 1 by white noise's, weighted by "
+            f"that of {generators} untrained generators (strides {', '.join(map(str, strides))}, kernel {kernel}, "
+            f"dim {dim}) scaled to 0 … 1; the references' beside it (_references){self.count}"
         )
 
     def score_set(
@@ -277,10 +279,11 @@ class ArtefactSpectrum:
         self.count = counts(estimates, references)
         found: dict[str, Score] = {}
         for key, name, clips in zip(self.keys, ("estimates", "references"), (estimates, references), strict=True):
-            found |= scored((key,), lambda key=key, name=name, clips=clips: self._scores(key, clip_set(name, clips)))  # type: ignore[misc]
+            found |= scored((key,), partial(self._scores, key, name, clips))
         return found
 
-    def _scores(self, key: str, clips: ClipSet) -> dict[str, Score]:
+    def _scores(self, key: str, name: str, given: Sequence[Any]) -> dict[str, Score]:
+        clips = clip_set(name, given)
         quiet = len(clips) - len(clips.sounding)
         value = artefacts.match(artefacts.magnitudes(clips.sounding), artefacts.envelope(*self.settings))
         return {key: Score(value, f"{quiet} of {len(clips)} clips are silent and left out" if quiet else None)}

@@ -28,7 +28,7 @@ def digest(decides: Mapping[str, Any]) -> str:
 
 
 def kept(folder: Path, kind: str, decides: Mapping[str, Any], learn: Callable[[], Learnt]) -> Learnt:
-    """Tensors and facts of ``folder/<kind>-<digest>``, or of ``learn``, which are then written there whole or not at all.
+    """Tensors and facts of ``folder/<kind>-<digest>``, or those of ``learn``, which are written there in one go.
 
     What is there and cannot be read, or is not what was written, is learnt again, with a warning. Facts gain the digest
     and all that decides it.

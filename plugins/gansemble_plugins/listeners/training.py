@@ -126,8 +126,8 @@ def labels_of(split: str, clips: LabelledClips) -> list[int]:
     without = [entry.id for entry, label in zip(clips.packed.entries, found, strict=True) if label is None]
     if without:
         raise DataError(
-            f"{len(without)} of {len(found)} {split} clips have no label (first: {without[0]}), so no classifier can be "
-            "trained on them; take a corpus with labels, or metrics that need none"
+            f"{len(without)} of {len(found)} {split} clips have no label (first: {without[0]}), so no classifier can "
+            "be trained on them; take a corpus with labels, or metrics that need none"
         )
     return [label for label in found if label is not None]
 
