@@ -19,6 +19,7 @@ PLURALS = {"corpus": "corpora", "loss": "losses"}
 #: Sound parts, which every check of their kind must let pass.
 CONTROLS = {kind: ("Sound",) for kind in KINDS} | {
     "discriminator": ("Sound", "Spectral"),
+    "metric": ("Sound", "SoundSet"),
     "representation": ("Sound", "Levelled"),
 }
 #: kind -> (the broken part, the check that must catch it, what its message must say).
@@ -128,6 +129,17 @@ LISTING = {
         ("RunningMean", "metric_repeats_itself", "scored again"),
         ("RandomPieces", "metric_repeats_itself", "scored again"),
         ("LimitsInPlace", "metric_repeats_itself", "it writes into the audio it scores; use x = x - y"),
+        ("SetUpsideDown", "scores_sets_better_what_is_better", "higher is better, but a set against itself scores 0"),
+        ("SetUndefined", "scores_sets_better_what_is_better", "it has no definition"),
+        ("KeysOfAnother", "scores_sets_better_what_is_better", "its keys say ['bands', 'bands_deviation'], score_set"),
+        ("AveragesNone", "gives_a_reason_for_no_set_score", "give NaN with a reason"),
+        ("ScoresTheBrokenSet", "gives_a_reason_for_no_set_score", "with a clip that is not finite it scores"),
+        ("ScoresUnfitted", "gives_a_reason_for_no_set_score", "before it is fitted it scores"),
+        ("PairsByPlace", "does_not_mind_the_order_of_clips", "with the clips in another order"),
+        ("LimitsTheSetInPlace", "set_metric_repeats_itself", "it writes into the audio it scores; use x = x - y"),
+        ("DrawsASubset", "set_metric_repeats_itself", "scored again"),
+        ("LearnsAgain", "learns_once", "it writes to the folder again instead of loading"),
+        ("LearnsFromTorchsDraws", "learns_once", "fit draws from torch's generator"),
     ],
     "objective": [
         ("Swapped", "teaches_both_sides", "discriminator() does not want real scores up"),

@@ -1,9 +1,13 @@
 """Metrics with one mistake each."""
 
+import json
 import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 
 from gansemble.interfaces import Score
 
@@ -140,3 +144,126 @@ class LimitsInPlace(Sound):
 
     def value(self, estimate: Any, reference: Any) -> float:
         return super().value(np.clip(estimate, -1, 1, out=estimate), reference)
+
+
+class SoundSet:
+    """Mean absolute difference of two sets' mean levels in eight bands [dB], by the training clips' own levels."""
+
+    keys: tuple[str, ...] = ("bands",)
+    definition = "mean |difference| of mean levels in eight bands [dB], those of the training clips being 0 dB"
+    better: Literal["higher", "lower"] = "lower"
+
+    def __init__(self) -> None:
+        self.zero: np.ndarray | None = None
+
+    def fit(self, clips: Mapping[str, Any], folder: Path, say: Any) -> None:
+        path = folder / "bands.json"
+        if not path.is_file():
+            train = clips["train"]
+            path.write_text(json.dumps(self.levels([train[index][0] for index in range(len(train))]).tolist()))
+        self.zero = np.array(json.loads(path.read_text()))
+
+    def score_set(
+        self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
+    ) -> dict[str, Score]:
+        reason = self.refuses([*estimates, *references], len(estimates) * len(references))
+        return {self.keys[0]: Score(math.nan, reason) if reason else Score(self.value(estimates, references))}
+
+    def refuses(self, clips: Sequence[Any], pairs: int) -> str | None:
+        """Why there is no value, or None."""
+        if self.zero is None:
+            return "not fitted"
+        if not pairs or min(len(clip) for clip in clips) < 16:
+            return "nothing to score"
+        return None if all(np.isfinite(clip).all() for clip in clips) else "audio that is not finite"
+
+    def value(self, estimates: Sequence[Any], references: Sequence[Any]) -> float:
+        """The difference of finite sets [dB]."""
+        ours, theirs = (self.levels(clips) - self.zero for clips in (estimates, references))
+        return float(np.abs(ours - theirs).mean())
+
+    def levels(self, clips: Sequence[Any]) -> np.ndarray:
+        """[8], in the order of frequency."""
+        powers = [[float((band**2).mean()) for band in np.array_split(abs(np.fft.rfft(clip)), 8)] for clip in clips]
+        return 10 * np.log10(np.sort(powers, axis=0) + 1e-9).mean(axis=0)
+
+
+class SetUpsideDown(SoundSet):
+    """A distance that kept another metric's ``higher``."""
+
+    better = "higher"
+
+
+class SetUndefined(SoundSet):
+    """Does not say which of the variants it is."""
+
+    definition = ""
+
+
+class KeysOfAnother(SoundSet):
+    """Ranks checkpoints by a score that it does not give."""
+
+    keys = ("bands", "bands_deviation")
+
+
+class AveragesNone(SoundSet):
+    """Takes the mean over no clips."""
+
+    def refuses(self, clips: Sequence[Any], pairs: int) -> str | None:
+        return None if self.zero is not None else "not fitted"
+
+
+class ScoresTheBrokenSet(SoundSet):
+    """Leaves out clips that are not finite: a generator that diverged is scored by what is left."""
+
+    def score_set(
+        self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
+    ) -> dict[str, Score]:
+        finite = [[clip for clip in clips if np.isfinite(clip).all()] for clips in (estimates, references)]
+        return super().score_set(finite[0], finite[1], sample_rate, labels)
+
+
+class ScoresUnfitted(SoundSet):
+    """Takes 0 dB for what it has not learnt yet."""
+
+    def __init__(self) -> None:
+        self.zero = np.zeros(8)
+
+
+class PairsByPlace(SoundSet):
+    """Holds the first clip against the first: a set has no order."""
+
+    def value(self, estimates: Sequence[Any], references: Sequence[Any]) -> float:
+        pairs = zip(estimates, references, strict=False)
+        return float(np.mean([super(PairsByPlace, self).value([a], [b]) for a, b in pairs]))
+
+
+class LimitsTheSetInPlace(SoundSet):
+    """Limits clips to full scale where they lie; the next metric scores what is left."""
+
+    def value(self, estimates: Sequence[Any], references: Sequence[Any]) -> float:
+        return super().value([np.clip(clip, -1, 1, out=clip) for clip in estimates], references)
+
+
+class DrawsASubset(SoundSet):
+    """Scores half of the clips, which it draws anew each time."""
+
+    def value(self, estimates: Sequence[Any], references: Sequence[Any]) -> float:
+        chosen = np.random.default_rng().choice(len(estimates), max(1, len(estimates) // 2), replace=False)
+        return super().value([estimates[index] for index in chosen], references)
+
+
+class LearnsAgain(SoundSet):
+    """Writes what it learnt and never looks whether it is there."""
+
+    def fit(self, clips: Mapping[str, Any], folder: Path, say: Any) -> None:
+        (folder / "bands.json").unlink(missing_ok=True)
+        super().fit(clips, folder, say)
+
+
+class LearnsFromTorchsDraws(SoundSet):
+    """Shuffles by torch's generator, so that networks trained beside it see other draws."""
+
+    def fit(self, clips: Mapping[str, Any], folder: Path, say: Any) -> None:
+        torch.randperm(len(clips["train"]))
+        super().fit(clips, folder, say)

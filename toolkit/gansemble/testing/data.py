@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gansemble.interfaces import Fitted, Score
+from gansemble.testing.sets import SET_METRIC, of_pairs
 from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved
 
 
@@ -163,6 +164,7 @@ def _score(subject: Subject, metric: Any, estimate: np.ndarray, reference: np.nd
     return dict(found)
 
 
+@of_pairs
 def scores_better_what_is_better(subject: Subject) -> None:
     """It says its definition and which way is better, and a perfect estimate scores no worse than a noisy one."""
     metric, reference = subject.make(), _tone(subject)
@@ -183,6 +185,7 @@ def scores_better_what_is_better(subject: Subject) -> None:
         demand(not math.isnan(other), f"{key}: a noisy tone has no score ({noisy[key].reason})")
 
 
+@of_pairs
 def gives_a_reason_for_no_score(subject: Subject) -> None:
     """Silence, nothing at all, and audio that is not finite give a number or NaN with a reason, never an error."""
     metric, tone = subject.make(), _tone(subject)
@@ -205,6 +208,7 @@ def gives_a_reason_for_no_score(subject: Subject) -> None:
         demand(math.isnan(score.value), f"{key}: an estimate that is not finite scores {score.value:.4g}")
 
 
+@of_pairs
 def metric_repeats_itself(subject: Subject) -> None:
     """The same files get the same score, whatever was scored between them, and are not written to."""
     metric, reference = subject.make(), _tone(subject)
@@ -313,5 +317,10 @@ REPRESENTATION: Checks = (
     representation_keeps_its_state,
     representation_works_on_other_devices,
 )
-METRIC: Checks = (scores_better_what_is_better, gives_a_reason_for_no_score, metric_repeats_itself)
+METRIC: Checks = (
+    scores_better_what_is_better,
+    gives_a_reason_for_no_score,
+    metric_repeats_itself,
+    *SET_METRIC,
+)
 OPTIMISER: Checks = (takes_parameters, goes_downhill, goes_on_exactly, survives_a_zero_gradient, follows_its_rate)
