@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from gansemble.data.degraded import NAME
 from gansemble.data.segments import Packed
 from gansemble.evaluation import naming
 from gansemble.evaluation.statistics import summarise
@@ -46,13 +47,10 @@ class Validator:
     """
 
     def __init__(self, recipe: Recipe, parts: Parts, folder: Path, rank: int = 0, world: int = 1) -> None:
-        self.settings, self.spec, self.parts, self.seed = (
-            recipe.validation,
-            recipe.audio,
-            parts,
-            recipe.plan.seed,
-        )
-        self.packed = Packed(folder, "validation")
+        self.settings, self.spec, self.parts = recipe.validation, recipe.audio, parts
+        self.seed, self.segment = recipe.plan.seed, recipe.plan.segment
+        # A clip that is imitated keeps its level; sets are held against clips at the level that was learnt from.
+        self.packed = Packed(folder, "validation", None if parts.conditioner.paired else recipe.data.normalise)
         chosen = {name: recipe.many["metrics"][name] for name in self.settings.metrics}
         self.metrics = [(part, construct(part, recipe)) for part in chosen.values()]
         count = len(self.packed) if self.settings.clips is None else min(self.settings.clips, len(self.packed))
@@ -81,7 +79,11 @@ class Validator:
             reference = self._clip(index)
             clip = torch.from_numpy(reference)[None, None].to(device)
             identity = self.packed.entries[index].id
-            batch = self.parts.conditioner.prepare(Batch(clip, (identity,), Draws(self.seed, [(0, index)], device)))
+            batch = Batch(clip, (identity,), Draws(self.seed, [(0, index)], device))
+            if self.parts.degrader is not None:
+                degraded = self.parts.degrader.crop(self.packed, index, 0, len(reference), 0)
+                batch.extra[NAME] = torch.from_numpy(degraded)[None, None].to(device)
+            batch = self.parts.conditioner.prepare(batch)
             _, condition = self.parts.conditioner(batch, "validation")
             made = self.parts.representation.decode(generator(condition).float())
             estimate = made.clamp(-1, 1)[0, 0].cpu().numpy()
@@ -92,20 +94,21 @@ class Validator:
         return rows, audio
 
     def _own(self, generator: nn.Module) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Any]]:
-        """Clips of the generator's own as a set against the validation clips, on the main process alone."""
+        """As many clips of the generator's own as asked for, as a set against all validation clips; the main process
+        alone makes and scores them."""
         if self.rank:
             return [], {}
         maker = Maker.of(self.parts, generator, self.seed)
-        made = [maker.one(index) for index in range(self.count)]
-        references = [self._clip(index) for index in range(self.count)]
+        made = [maker.one(index) for index in range(self.settings.clips or self.count)]
+        references = [self.packed.read(index, 0, self.segment) for index in range(len(self.packed))]
         labels = [sample.label for sample in made]
         scores: dict[str, float] = {}
         for part, metric in self.metrics:
             estimates = [sample.audio for sample in made]
             found = naming.set_scores(part, metric, estimates, references, self.spec.sample_rate, labels)
             scores |= {name: score.value for name, score in found.items()}
-        names = [self.packed.entries[index].id for index in range(self.count)]
-        shown = min(self.settings.audio, self.count)
+        names = [entry.id for entry in self.packed.entries]
+        shown = min(self.settings.audio, len(made), len(names))
         return [(0, scores)], {names[i]: (references[i], made[i].audio) for i in range(shown)}
 
     def _clip(self, index: int) -> np.ndarray:
