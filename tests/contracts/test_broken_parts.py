@@ -234,6 +234,25 @@ LISTING = {
             "a checkpoint cannot hold its state dict (collections.deque in it is refused)",
         ),
     ],
+    "degradation": [
+        ("Causal", "degradation_stays_in_time", "it moves the sound by"),
+        ("Decimates", "degradation_keeps_length", "expected [8192], got [4096]"),
+        ("InDouble", "degradation_keeps_length", "expected float32, got float64"),
+        ("NeedsLength", "degradation_keeps_length", "padlen"),
+        ("Normalises", "degradation_takes_silence", "of silence it makes sound"),
+        ("AddsHiss", "degradation_takes_silence", "of silence it makes sound"),
+        ("DoesNothing", "degrades_something", "it changes none of sixteen clips of noise"),
+        ("Amplifies", "degrades_something", "more than twice as loud"),
+        ("DrawsByItself", "degradation_draws_only_from_rng", "draw from rng alone"),
+        ("DrawsInNumpy", "degradation_draws_only_from_rng", "draw from rng alone"),
+        ("Remembers", "degradation_draws_only_from_rng", "keep nothing from clip to clip"),
+        ("InPlace", "degradation_leaves_its_input_alone", "it writes into its input"),
+        ("ShortMargin", "crops_are_those_of_the_whole", "make margin larger"),
+        ("DrawsByPlace", "crops_are_those_of_the_whole", "draw what does not depend on where the crop begins"),
+        ("NoMargin", "crops_are_those_of_the_whole", "margin must be a whole number of samples, got 0.1"),
+        ("SaysNothing", "says_that_it_degrades", 'its contract must give "degraded"'),
+        ("HoldsAFunction", "degradation_can_be_sent", "it cannot be sent to a loading process"),
+    ],
 }
 BROKEN = [(kind, *row) for kind, rows in LISTING.items() for row in rows]
 SOUND = [(kind, name) for kind, names in CONTROLS.items() for name in names]

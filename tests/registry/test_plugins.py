@@ -215,6 +215,7 @@ GROUPS = {
     "gansemble.representations": "representation",
     "gansemble.corpora": "corpus",
     "gansemble.optimisers": "optimiser",
+    "gansemble.degradations": "degradation",
 }
 
 

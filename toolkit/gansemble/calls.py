@@ -17,6 +17,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "metric": {"score": ("estimate", "reference", "sample_rate")},
     "corpus": {"fetch": ("folder",), "scan": ("folder",), "mini": ("folder",)},
     "optimiser": {},
+    "degradation": {"()": ("audio", "rng")},
 }
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -163,7 +164,8 @@ class Contract:
 
 class Generator(Protocol):
     """``(condition) -> x`` in the representation's domain; ``context_frames`` is its one-sided receptive field
-    in frames of the condition (None when unbounded), which lets long files be made in chunks."""
+    in frames of the condition (None when unbounded), which lets long files be made in chunks. One whose output depends on
+    where a chunk begins says ``alignment``: chunks begin at multiples of it, and the context is one."""
 
     context_frames: int | None
 
@@ -272,6 +274,20 @@ class Corpus(Protocol):
     def scan(self, folder: Path) -> Sequence[Any]: ...
 
     def mini(self, folder: Path) -> None: ...
+
+
+class Degradation(Protocol):
+    """What a recording may have gone through: ``(audio, rng) -> audio``, for generators that undo it.
+
+    ``audio`` is float32 [T] at the recipe's sample rate; the answer has its length and lies in time where it lay.
+    Whatever is drawn comes from ``rng``, a numpy generator keyed on seed, epoch and clip, so that neither workers nor
+    resuming change anything. ``margin`` samples of the recording are handed in on both sides of a crop and cut off
+    again, so that a crop is what it would be of the whole recording.
+    """
+
+    margin: int
+
+    def __call__(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
 
 
 @runtime_checkable

@@ -23,6 +23,7 @@ KINDS = (
     "representation",
     "corpus",
     "optimiser",
+    "degradation",
 )
 
 #: The entry-point group that takes single parts of a kind without a plugin around them.

@@ -11,7 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gansemble.errors import CheckpointError, GansembleError
+from gansemble.data.degraded import NAME
+from gansemble.errors import GansembleError
 from gansemble.interfaces import Batch, Condition, Growable
 from gansemble.random import Draws
 from gansemble.recipe.check import Recipe
@@ -92,28 +93,15 @@ def load(exp: Path, which: str = "best", device: str = "cpu", seed: int = 0, war
         GansembleError: if its generator imitates a signal, or its representation was never fitted.
     """
     from gansemble import synthesis
-    from gansemble.training.build import construct
 
     loaded = synthesis.load(exp, which, device, warn)
     conditioner = Conditioner(loaded.recipe)
     if conditioner.paired:
         raise GansembleError(
-            f"{exp}: its generator reads a signal ({', '.join(sorted(conditioner.reads))}); "
-            f"use gansemble synthesise --exp {exp} --input FILES"
+            f"{exp}: its generator reads a signal ({', '.join(sorted(conditioner.reads))}); use gansemble "
+            + (f"enhance --exp {exp} FILES" if NAME in conditioner.reads else f"synthesise --exp {exp} --input FILES")
         )
-    representation: Any = None
-    if "representation" in loaded.recipe.single:
-        representation = construct(loaded.recipe.single["representation"], loaded.recipe)
-        if loaded.representation is not None:
-            representation.load_state_dict(loaded.representation)
-        elif not getattr(representation, "fitted", True):
-            raise CheckpointError(f"{loaded.source}: holds no statistics of its representation; train it again")
-    else:
-        from gansemble.training.build import Samples
-
-        representation = Samples()
-    if isinstance(representation, nn.Module):
-        representation.to(device)
+    representation = synthesis.representation(loaded)
     grow([loaded.generator, representation], loaded.recipe, loaded.step)
     return Maker(loaded.generator, representation, conditioner, seed), loaded
 

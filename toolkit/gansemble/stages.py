@@ -58,6 +58,7 @@ STAGES = (
             "discriminators",
             "objective",
             "noise_injector",
+            "degradation",
             "losses",
             "regularisers",
             "plan",
@@ -66,7 +67,9 @@ STAGES = (
         ),
         ("prepare",),
     ),
-    Stage(4, "synthesise", "generate the held-out clips", 1, ("synthesis",), ("train",)),
+    Stage(
+        4, "synthesise", "generate the held-out clips", 1, ("synthesis", "test_degradations", "baselines"), ("train",)
+    ),
     Stage(
         5, "evaluate", "score them", 1, ("metrics", "evaluation.bootstrap", "evaluation.confidence"), ("synthesise",)
     ),

@@ -69,6 +69,27 @@ def load(
     return Loaded(ready, recipe.audio, saved.step, saved.folder, recipe, kept)
 
 
+def representation(loaded: Loaded) -> Any:
+    """The representation of a loaded generator, with the statistics it was trained with.
+
+    Raises:
+        CheckpointError: if they are not in the checkpoint.
+    """
+    from gansemble.training.build import Samples, construct
+
+    if "representation" not in loaded.recipe.single:
+        return Samples()
+    made = construct(loaded.recipe.single["representation"], loaded.recipe)
+    if loaded.representation is not None:
+        made.load_state_dict(loaded.representation)
+    elif not getattr(made, "fitted", True):
+        raise CheckpointError(f"{loaded.source}: holds no statistics of its representation; train it again")
+    if isinstance(made, nn.Module):
+        first = next(loaded.generator.parameters(), None)
+        made.to(torch.device("cpu") if first is None else first.device)
+    return made
+
+
 def fold(network: nn.Module) -> nn.Module:
     """Replaces every weight norm by the weight it computes; the output is unchanged and synthesis faster."""
     for module in network.modules():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -102,7 +103,10 @@ def _files(
     from gansemble import synthesis
     from gansemble.audio import files
 
-    sources = [found for path in inputs for found in _expand(path, files)]
+    def listed(folder: Path) -> list[Path]:
+        return sorted([*files.find(folder), *folder.rglob("*.npy")])
+
+    sources = [found for path in inputs for found in expand(path, listed, "audio or .npy")]
     names = [name for _, name in sources]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
@@ -131,12 +135,12 @@ def _files(
         raise GansembleError(f"{len(failed)} of {len(sources)} inputs could not be used; the others are in {output}")
 
 
-def _expand(path: Path, files) -> list[tuple[Path, str]]:  # type: ignore[no-untyped-def]
+def expand(path: Path, listed: Callable[[Path], list[Path]], kind: str = "audio") -> list[tuple[Path, str]]:
     """(file, output name) of an input; a folder's sub-folders are kept in the names."""
     if path.is_dir():
-        found = sorted([*files.find(path), *path.rglob("*.npy")])
+        found = listed(path)
         if not found:
-            raise DataError(f"{path}: no audio or .npy file here")
+            raise DataError(f"{path}: no {kind} file here")
         return [(item, str(item.relative_to(path).with_suffix(""))) for item in found]
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder")

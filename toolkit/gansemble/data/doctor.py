@@ -278,6 +278,7 @@ def judge(facts: Sequence[Facts], clips: Sequence[Clip], *, sample_rate: int, se
     add("bandwidth", _is_cut, _say_bandwidth)
     add("short", is_short, lambda hits: f"are shorter than the segment of {segment} samples")
     found += _copies(sound, clips, len(facts))
+    found.append(_recordings(sound, clips))
     return sorted((finding for finding in found if finding.ids), key=lambda finding: finding.severity)
 
 
@@ -332,6 +333,7 @@ _RULES: dict[str, tuple[Severity, str]] = {
     "channels": ("error", "data.channels=mix averages the channels, data.channels=first takes the first"),
     "short": ("error", "data.short=pad adds silence, data.short=drop leaves them out"),
     "leakage": ("error", "scores on copies of training clips mean nothing: keep each in one split only"),
+    "recording": ("error", "scores on what was trained on mean nothing: keep all cuts of a recording in one split"),
     "duplicates": ("warning", "they count more than once in training: keep one of each"),
     "clipping": ("warning", "networks learn the distortion: take the unclipped source, or remove the worst"),
     "silence": ("warning", "silent segments stall spectral losses: remove them or cut the silence off"),
@@ -371,6 +373,19 @@ def _copies(sound: Sequence[Facts], clips: Sequence[Clip], total: int) -> list[F
         _finding("duplicates", list(dict.fromkeys(repeated)), total, twins),
         _finding("leakage", leaked, total, leaks),
     ]
+
+
+def _recordings(sound: Sequence[Facts], clips: Sequence[Clip]) -> Finding:
+    """Clips of one recording in more than one split, by the label ``recording``."""
+    splits: dict[str, set[str]] = defaultdict(set)
+    named = {clip.id: str(clip.labels["recording"]) for clip in clips if "recording" in clip.labels}
+    for clip in clips:
+        if clip.id in named:
+            splits[named[clip.id]].add(clip.split)
+    torn = sorted(name for name, found in splits.items() if len(found) > 1)
+    hits = [fact for fact in sound if named.get(fact.id) in torn]
+    such = f", such as {torn[0]!r} in {' and '.join(sorted(splits[torn[0]]))}" if torn else ""
+    return _finding("recording", hits, len(clips), f"are cut from recordings that other splits have cuts of{such}")
 
 
 def _tally(values: Iterable[str]) -> str:

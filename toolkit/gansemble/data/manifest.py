@@ -23,13 +23,16 @@ class Clip:
         id: unique in the corpus; no path separators.
         path: relative to the corpus folder.
         split: ``train``, ``validation`` or ``test``.
-        labels: integers or names by label kind, such as ``{"speaker": "p225", "pitch": 60}``.
+        labels: integers or names by label kind, such as ``{"speaker": "p225", "pitch": 60}``. Clips of one
+            ``recording`` must be of one split.
+        partner: a degraded recording of the same clip, relative to the corpus folder.
     """
 
     id: str
     path: str
     split: str
     labels: Mapping[str, Any] = field(default_factory=dict)
+    partner: str | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Entry:
         peak: largest magnitude, full scale 1.
         sha256: of the packed samples.
         pack: the pack's file, relative to the manifest.
+        partner: where the clip's degraded recording starts in the pack [samples]; it is as long as the clip.
     """
 
     id: str
@@ -60,6 +64,7 @@ class Entry:
     sha256: str
     labels: Mapping[str, Any] = field(default_factory=dict)
     pack: str = "audio.i16"
+    partner: int | None = None
 
     @property
     def seconds(self) -> float:

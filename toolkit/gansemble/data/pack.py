@@ -21,7 +21,8 @@ from gansemble.recipe.sections import Data
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A clip to pack: where it is, what the doctor read in its header, where its samples go."""
+    """A clip to pack: where it is, what the doctor read in its header, where its samples go; the degraded recording of
+    it goes right behind."""
 
     clip: Clip
     path: Path
@@ -29,6 +30,7 @@ class Source:
     channels: int
     frames: int
     offset: int
+    partner: Path | None = None
 
 
 def packed_frames(frames: int, rate: int, to_rate: int) -> int:
@@ -42,8 +44,9 @@ def plan(clips: Sequence[Clip], facts: dict[str, Any], folder: Path, sample_rate
     for clip in clips:
         fact = facts[clip.id]
         frames = max(shortest, packed_frames(fact.frames, fact.sample_rate, sample_rate))
-        sources.append(Source(clip, folder / clip.path, fact.sample_rate, fact.channels, frames, offset))
-        offset += frames
+        partner = folder / clip.partner if clip.partner else None
+        sources.append(Source(clip, folder / clip.path, fact.sample_rate, fact.channels, frames, offset, partner))
+        offset += frames * (2 if partner else 1)
     return sources
 
 
@@ -55,7 +58,7 @@ def pack(
     Raises:
         DataError: if a file cannot be read, or changed between its examination and now.
     """
-    total = sum(source.frames for source in sources)
+    total = sum(source.frames * (2 if source.partner else 1) for source in sources)
     _reserve(target, total * 2)
     arguments = [(source, target, sample_rate, policy) for source in sources]
     if jobs <= 1:
@@ -86,16 +89,12 @@ def _reserve(target: Path, size: int) -> None:
 
 
 def _pack_one(source: Source, target: Path, sample_rate: int, policy: Data) -> Entry:
-    audio, rate = files.read(source.path)
-    if audio.shape[0] > 1:
-        audio = audio.mean(axis=0, keepdims=True) if policy.channels == "mix" else audio[:1]
-    mono = files.resample(audio, rate, sample_rate)[0]
-    if len(mono) > source.frames:
-        raise DataError(f"{source.path}: changed while it was being packed; run the prepare stage again")
-    samples = np.zeros(source.frames, np.int16)
-    samples[: len(mono)] = levels.to_int16(mono)
+    samples = _samples(source.path, source.frames, sample_rate, policy)
     pack_file = np.memmap(target, np.int16, "r+", offset=0)
     pack_file[source.offset : source.offset + source.frames] = samples
+    behind = source.offset + source.frames
+    if source.partner is not None:
+        pack_file[behind : behind + source.frames] = _samples(source.partner, source.frames, sample_rate, policy)
     pack_file.flush()
     return Entry(
         id=source.clip.id,
@@ -110,4 +109,18 @@ def _pack_one(source: Source, target: Path, sample_rate: int, policy: Data) -> E
         sha256=hashlib.sha256(samples.tobytes()).hexdigest(),
         labels=dict(source.clip.labels),
         pack=target.name,
+        partner=behind if source.partner is not None else None,
     )
+
+
+def _samples(path: Path, frames: int, sample_rate: int, policy: Data) -> np.ndarray:
+    """int16 [frames] of a file, mono, resampled, with zeros behind it."""
+    audio, rate = files.read(path)
+    if audio.shape[0] > 1:
+        audio = audio.mean(axis=0, keepdims=True) if policy.channels == "mix" else audio[:1]
+    mono = files.resample(audio, rate, sample_rate)[0]
+    if len(mono) > frames:
+        raise DataError(f"{path}: changed while it was being packed; run the prepare stage again")
+    samples = np.zeros(frames, np.int16)
+    samples[: len(mono)] = levels.to_int16(mono)
+    return samples

@@ -13,6 +13,7 @@ from torch import Tensor
 from gansemble import random
 from gansemble.audio.levels import from_int16
 from gansemble.data import manifest
+from gansemble.data.degraded import NAME, Degrader
 from gansemble.data.labels import Labels
 from gansemble.data.manifest import Entry
 from gansemble.errors import DataError
@@ -44,12 +45,15 @@ class Packed:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def read(self, index: int, start: int = 0, length: int | None = None) -> np.ndarray:
-        """float32 [length] of clip ``index`` from ``start`` [samples], zero-padded at its end if it is too short."""
+    def read(self, index: int, start: int = 0, length: int | None = None, *, degraded: bool = False) -> np.ndarray:
+        """float32 [length] of clip ``index`` from ``start`` [samples], zero-padded at its end if it is too short.
+
+        ``degraded`` reads the corpus' degraded recording of it, at the level that goes with the clip's.
+        """
         entry = self.entries[index]
         wanted = entry.frames - start if length is None else length
         have = max(0, min(wanted, entry.frames - start))
-        first = entry.offset + start
+        first = (entry.partner if degraded and entry.partner is not None else entry.offset) + start
         samples = from_int16(self._pack(entry.pack)[first : first + have])
         if self.normalise is not None and entry.peak > 0:
             samples *= self.normalise / entry.peak
@@ -63,7 +67,8 @@ class Packed:
 
     def _check_size(self, name: str) -> None:
         path = self.folder / name
-        needed = 2 * max(entry.offset + entry.frames for entry in self.entries if entry.pack == name)
+        ends = [max(entry.offset, entry.partner or 0) + entry.frames for entry in self.entries if entry.pack == name]
+        needed = 2 * max(ends)
         size = path.stat().st_size if path.is_file() else 0
         if size < needed:
             raise DataError(f"{path}: expected at least {needed} bytes, got {size}; run the prepare stage with --force")
@@ -80,10 +85,19 @@ class Segments(torch.utils.data.Dataset):
         segment: crop length [samples].
         seed: the run's seed.
         labels: reads a clip's label.
+        degrader: makes the degraded version of each crop, where the generator reads one.
     """
 
-    def __init__(self, packed: Packed, segment: int, seed: int, labels: Labels = Labels()) -> None:  # noqa: B008
+    def __init__(
+        self,
+        packed: Packed,
+        segment: int,
+        seed: int,
+        labels: Labels = Labels(),  # noqa: B008
+        degrader: Degrader | None = None,
+    ) -> None:
         self.packed = packed
+        self.degrader = degrader
         self.segment = segment
         self.seed = seed
         self.labels = labels
@@ -97,8 +111,13 @@ class Segments(torch.utils.data.Dataset):
         room = max(0, entry.frames - self.segment)
         start = random.key(self.seed, epoch, index, "crop") % (room + 1)
         audio = torch.from_numpy(self.packed.read(index, start, self.segment))
+        extra = {}
+        if self.degrader is not None:
+            degraded = self.degrader.crop(self.packed, index, start, self.segment, epoch)
+            extra[NAME] = torch.from_numpy(degraded).unsqueeze(0)
         return {
             "audio": audio.unsqueeze(0),
+            "extra": extra,
             "id": entry.id,
             "item": (epoch, index),
             "label": self.labels(entry),
@@ -106,12 +125,13 @@ class Segments(torch.utils.data.Dataset):
 
 
 def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Audio [B, 1, T], ids, keys, and labels [B] where every clip has one."""
+    """Audio [B, 1, T], ids, keys, extra tensors by name, and labels [B] where every clip has one."""
     labels = [item["label"] for item in items]
     known = all(isinstance(label, int) for label in labels)
     audio: Tensor = torch.stack([item["audio"] for item in items])
     return {
         "audio": audio,
+        "extra": {name: torch.stack([item["extra"][name] for item in items]) for name in items[0]["extra"]},
         "ids": tuple(item["id"] for item in items),
         "items": [item["item"] for item in items],
         "label": torch.tensor(labels) if known else None,

@@ -7,7 +7,7 @@ import html
 import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,9 @@ from gansemble.evaluation.statistics import common, summarise
 from gansemble.recipe.sections import Evaluation
 from gansemble.training.monitors import read_curves
 
+#: Where the baselines' clips and scores are, below those of the generator.
+BASELINES = "baselines"
+GREYS = ("#9ca3af", "#6b7280", "#d1d5db", "#374151")
 COLOURS = (
     *("#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2"),
     *("#65a30d", "#dc2626", "#4b5563", "#c026d3", "#0d9488", "#92400e"),
@@ -37,15 +40,28 @@ class System:
     summary: Mapping[str, Any]
     rows: Mapping[str, Mapping[str, Any]]
     colour: str
+    baseline: str | None = None
 
     @property
     def samples(self) -> Path:
         """Where its waveforms are."""
-        return self.exp / "samples" / self.index["split"]
+        folder = self.exp / "samples" / self.index["split"]
+        return folder / BASELINES / self.baseline if self.baseline else folder
+
+    @property
+    def conditions(self) -> list[str]:
+        """The degradations its clips were made under, where there are several."""
+        found = self.index.get("conditions", [])
+        return found if len(found) > 1 else []
 
     def scores(self, key: str) -> dict[str, float]:
         """Values by file; NaN where there is none."""
         return {name: _nan(row["scores"].get(key)) for name, row in self.rows.items()}
+
+    def under(self, condition: str) -> System:
+        """The clips of one degradation alone."""
+        chosen = {row["id"] for row in self.index["clips"] if row["condition"] == condition}
+        return replace(self, rows={name: row for name, row in self.rows.items() if name in chosen})
 
 
 def system_of(exp: Path, number: int = 0) -> System:
@@ -66,6 +82,19 @@ def system_of(exp: Path, number: int = 0) -> System:
     return System(summary["name"], exp, index, summary, rows, COLOURS[number % len(COLOURS)])
 
 
+def baselines_of(system: System) -> list[System]:
+    """What the recipe's baselines made of the same clips."""
+    found = []
+    for name in system.index.get("baselines", []):
+        path = system.exp / "scores" / BASELINES / f"{name}.jsonl"
+        rows = {row["id"]: row for row in map(json.loads, path.read_text().splitlines())}
+        summary = {**system.summary, "scores": system.summary["baselines"][name]["scores"]}
+        found.append(
+            replace(system, name=name, rows=rows, summary=summary, colour=GREYS[len(found) % 4], baseline=name)
+        )
+    return found
+
+
 def table(systems: Sequence[System], settings: Evaluation) -> str:
     """Scores by row, systems by column, over the files that all systems of a row have."""
     keys = list(dict.fromkeys(key for system in systems for key in system.summary["scores"]))
@@ -76,16 +105,16 @@ def table(systems: Sequence[System], settings: Evaluation) -> str:
             system.summary["scores"][key] for system in systems if key in system.summary["scores"]
         )
         better = facts["better"]
-        having = {system.exp: system.scores(key) for system in systems if key in system.summary["scores"]}
-        shared = common({str(exp): values for exp, values in having.items()})
-        cells, means = [], {}
-        for system in systems:
-            values = [having[system.exp][name] for name in shared] if system.exp in having else []
-            means[system.exp] = summarise(values, settings.bootstrap, settings.confidence)
-        good = [m.mean for m in means.values() if m.n_ok]
+        having = {i: system.scores(key) for i, system in enumerate(systems) if key in system.summary["scores"]}
+        shared = common({str(place): values for place, values in having.items()})
+        cells, means = [], []
+        for place in range(len(systems)):
+            values = [having[place][name] for name in shared] if place in having else []
+            means.append(summarise(values, settings.bootstrap, settings.confidence))
+        good = [m.mean for m in means if m.n_ok]
         best = (max if better == "higher" else min)(good) if good else None
-        for system in systems:
-            mean, total = means[system.exp], len(system.rows)
+        for system, mean in zip(systems, means, strict=True):
+            total = len(system.rows)
             mark = " class=best" if len(systems) > 1 and mean.n_ok and mean.mean == best else ""
             interval = f"<small>{mean.low:.3f} … {mean.high:.3f}</small>" if mean.low == mean.low else ""
             count = f"<small>{mean.n_ok} of {total} files</small>" if mean.n_ok < total else ""
@@ -100,7 +129,8 @@ def table(systems: Sequence[System], settings: Evaluation) -> str:
 
 def clip(identity: str, systems: Sequence[System], packed: Packed, spec: AudioSpec) -> str:
     """One item: the reference and what each system made of it, with players and spectrograms of one colour scale."""
-    number = next(i for i, entry in enumerate(packed.entries) if entry.id == identity)
+    clip_of = {row["id"]: row.get("clip", row["id"]) for row in systems[0].index["clips"]}
+    number = next(i for i, entry in enumerate(packed.entries) if entry.id == clip_of[identity])
     reference = packed.read(number)
     top = _top(reference, spec)
     columns: list[tuple[str, np.ndarray, System | None]] = [("reference", reference, None)]

@@ -11,6 +11,7 @@ from gansemble.evaluation import page
 from gansemble.evaluation.page import System
 from gansemble.files import write_atomically
 from gansemble.recipe import check
+from gansemble.recipe.check import Recipe
 from gansemble.stages import Project
 
 
@@ -32,8 +33,9 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
             page.real(packed, recipe.evaluation.shown, recipe.plan.segment, recipe.audio),
         ]
     else:
-        clips = (page.clip(identity, systems, packed, recipe.audio) for identity in ids)
-        listen = [page.table(systems, recipe.evaluation), "<h2>Listen</h2>", *clips]
+        shown = [*systems, *page.baselines_of(systems[0])]
+        clips = (page.clip(identity, shown, packed, recipe.audio) for identity in ids)
+        listen = [*_tables(shown, recipe), "<h2>Listen</h2>", *clips]
     body = [
         _header(recipe.name, systems),
         "<h2>Scores</h2>",
@@ -57,6 +59,16 @@ def _header(name: str, systems: Sequence[System]) -> str:
         f"({first.summary['threads']} threads) · {first.summary['environment']['date']}"
     )
     return f"<header><h1>{html.escape(name)}</h1><p>{html.escape(facts)}</p></header>"
+
+
+def _tables(systems: Sequence[System], recipe: Recipe) -> list[str]:
+    """One table, or one for each test degradation."""
+    if not systems[0].conditions:
+        return [page.table(systems, recipe.evaluation)]
+    return [
+        f"<h3>{html.escape(name)}</h3>{page.table([system.under(name) for system in systems], recipe.evaluation)}"
+        for name in systems[0].conditions
+    ]
 
 
 def _recipe(project: Project) -> str:

@@ -18,6 +18,7 @@ from gansemble.audio import files
 from gansemble.data.segments import Packed
 from gansemble.errors import DataError, GansembleError
 from gansemble.evaluation import naming, own
+from gansemble.evaluation.page import BASELINES
 from gansemble.evaluation.statistics import summarise
 from gansemble.files import write_atomically
 from gansemble.recipe import check
@@ -31,12 +32,17 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Path:
 
     from gansemble import synthesis
     from gansemble.audio.features import log_mel
+    from gansemble.restoration import restores
     from gansemble.training.build import Conditioner
 
     recipe = check.load(project.recipe, project.overrides)
     settings = recipe.synthesis
     if not Conditioner(recipe).paired:
         return own.synthesise(project, recipe, say)
+    if restores(recipe):
+        from gansemble.evaluation import restored
+
+        return restored.synthesise(project, recipe, say)
     loaded = synthesis.load(project.exp, settings.checkpoint, "cuda" if torch.cuda.is_available() else "cpu", say)
     if loaded.spec.digest() != recipe.audio.digest():
         raise GansembleError(
@@ -91,16 +97,37 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
         return _write(project, rows, _facts(recipe, index) | {"scores": found}, say)
     packed = Packed(project.dump, index["split"])
     known = {entry.id: number for number, entry in enumerate(packed.entries)}
-    missing = [row["id"] for row in index["clips"] if row["id"] not in known]
+    missing = [row["id"] for row in index["clips"] if _clip(row) not in known]
     if missing:
         raise DataError(
             f"{project.dump}: {len(missing)} generated clips have no reference there: {', '.join(missing[:5])}; synthesise again"
         )
     folder = project.exp / "samples" / index["split"]
-    work = [(row["id"], known[row["id"]], folder / f"{row['id']}.wav") for row in index["clips"]]
+    names = ["", *index.get("baselines", [])]
+    folders = {name: folder / BASELINES / name if name else folder for name in names}
+    work = [
+        (row["id"], known[_clip(row)], folders[name] / f"{row['id']}.wav") for name in names for row in index["clips"]
+    ]
     # A worker takes seconds to start: one for every eight files.
-    rows = _score_all(project, index["split"], work, min(jobs, -(-len(work) // 8)))
-    return _write(project, rows, _summary(recipe, rows, index), say)
+    scored = _score_all(project, index["split"], work, min(jobs, -(-len(work) // 8)))
+    count = len(index["clips"])
+    rows = {name: scored[place * count : (place + 1) * count] for place, name in enumerate(names)}
+    for name in names[1:]:
+        text = "".join(json.dumps(row) + "\n" for row in rows[name])
+        write_atomically(project.exp / "scores" / BASELINES / f"{name}.jsonl", text)
+    summary = _summary(recipe, rows[""], index)
+    if names[1:]:
+        summaries = {name: _summary(recipe, rows[name], index) for name in names[1:]}
+        summary["baselines"] = {
+            name: {key: each[key] for key in ("scores", "conditions") if key in each}
+            for name, each in summaries.items()
+        }
+    return _write(project, rows[""], summary, say)
+
+
+def _clip(row: Mapping[str, Any]) -> str:
+    """The packed clip that a generated one imitates; several may imitate one."""
+    return row.get("clip", row["id"])
 
 
 def _write(project: Project, rows: list[dict[str, Any]], summary: dict[str, Any], say: Callable[[str], None]) -> Path:
@@ -109,6 +136,11 @@ def _write(project: Project, rows: list[dict[str, Any]], summary: dict[str, Any]
     write_atomically(target / "summary.json", json.dumps(summary, indent=1))
     for line in table(summary):
         say(line)
+    for name, each in summary.get("baselines", {}).items():
+        means = [
+            f"{key} {'-' if row['mean'] is None else format(row['mean'], '.4f')}" for key, row in each["scores"].items()
+        ]
+        say(f"baseline {name}: {', '.join(means)}")
     return target / "summary.json"
 
 
@@ -174,9 +206,25 @@ def _summary(recipe: Recipe, rows: list[dict[str, Any]], index: Mapping[str, Any
     settings = recipe.evaluation
     results = {}
     for key, facts in definitions.items():
-        values = [float("nan") if (value := row["scores"].get(key)) is None else value for row in rows]
+        values = [_value(row, key) for row in rows]
         results[key] = summarise(values, settings.bootstrap, settings.confidence).as_dict() | facts
-    return _facts(recipe, index) | {"scores": results}
+    made: dict[str, Any] = _facts(recipe, index) | {"scores": results}
+    conditions = index.get("conditions", [])
+    if len(conditions) > 1:
+        of = {row["id"]: row["condition"] for row in index["clips"]}
+        made["conditions"] = {}
+        for condition in conditions:
+            chosen = [row for row in rows if of[row["id"]] == condition]
+            values = {key: [_value(row, key) for row in chosen] for key in definitions}
+            made["conditions"][condition] = {
+                key: summarise(each, settings.bootstrap, settings.confidence).as_dict() for key, each in values.items()
+            }
+    return made
+
+
+def _value(row: Mapping[str, Any], key: str) -> float:
+    found = row["scores"].get(key)
+    return float("nan") if found is None else found
 
 
 def _facts(recipe: Recipe, index: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ SINGLE = {
     "generator": ("generator", True),
     "objective": ("objective", False),
     "noise_injector": ("noise_injector", False),
+    "degradation": ("degradation", False),
 }
 #: Sections of several parts by name: section -> kind.
 MANY = {
@@ -44,6 +45,8 @@ MANY = {
     "regularisers": "regulariser",
     "metrics": "metric",
     "optimisers": "optimiser",
+    "test_degradations": "degradation",
+    "baselines": "generator",
 }
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
 RATE_KEYS = ("decay", "warmup", "cosine")

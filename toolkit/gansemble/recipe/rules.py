@@ -26,7 +26,10 @@ ABILITIES = {
     "pitch": "the corpus of this recipe has no pitches",
     "verdicts": "this recipe has no discriminator",
     "pairs": "the generator of this recipe makes clips of its own, which imitate none in particular",
+    "degraded": "this recipe has no degradation, and its corpus has no degraded recordings",
 }
+#: Sections whose parts give nothing to the others.
+APART = ("test_degradations", "baselines")
 
 
 def hop(scene: Scene) -> Iterator[Finding]:
@@ -171,7 +174,7 @@ def _shown(shape: tuple[int | None, ...]) -> str:
 
 def abilities(scene: Scene) -> Iterator[Finding]:
     """Needs that no part gives."""
-    given = {ability for contract in scene.contracts.values() for ability in contract.gives}
+    given = {a for path, contract in scene.contracts.items() if path[0] not in APART for a in contract.gives}
     reads = scene.contracts[("generator",)].reads or frozenset()
     given |= reads & {"mel"}
     if "pitch" in given:
@@ -182,8 +185,9 @@ def abilities(scene: Scene) -> Iterator[Finding]:
         given.add("pairs")
     for part, contract in scene.contracts.items():
         needs = set(contract.needs) | ({"pairs"} if part in scene.compares else set())
-        if part == ("generator",):
-            needs |= {"labels" if name == "label" else name for name in reads - {"mel", "latent"}}
+        if part == ("generator",) or part[0] == "baselines":
+            theirs = contract.reads or frozenset()
+            needs |= {"labels" if name == "label" else name for name in theirs - {"mel", "latent"}}
         for need in sorted(needs - given):
             giver = _giver(need)
             yield Finding(
@@ -193,6 +197,30 @@ def abilities(scene: Scene) -> Iterator[Finding]:
                 _without(scene, giver, need),
                 (*_givers(scene, giver, need), *scene.swap(part), *scene.remove(part)),
             )
+
+
+def degraded(scene: Scene) -> Iterator[Finding]:
+    """Degradations that nothing reads, or that stand beside a corpus of degraded recordings."""
+    path, generator, corpus = ("degradation",), ("generator",), ("corpus",)
+    given = [each for each in scene.contracts if each[0] in ("degradation", "test_degradations")]
+    if "degraded" not in (scene.contracts[generator].reads or frozenset()):
+        for each in (*given, *(each for each in scene.contracts if each[0] == "baselines")):
+            yield Finding(
+                (*each, "use"),
+                f"{scene.use(each)} has nothing to do: {scene.use(generator)} does not restore degraded clips",
+                (*generator, "use"),
+                f"{scene.use(generator)} reads no degraded clip",
+                ((f"{dotted(each)}=null",), *scene.swap(generator)),
+                advice=True,
+            )
+    elif path in scene.contracts and "degraded" in scene.contracts.get(corpus, Contract()).gives:
+        yield Finding(
+            (*path, "use"),
+            f"{scene.use(corpus)} has degraded recordings of its own, so {scene.use(path)} must be left out",
+            (*corpus, "use"),
+            f"{scene.use(corpus)} gives degraded recordings",
+            (("degradation=null",), *scene.swap(corpus)),
+        )
 
 
 def clashes(scene: Scene) -> Iterator[Finding]:
@@ -212,7 +240,7 @@ def clashes(scene: Scene) -> Iterator[Finding]:
 def _giver(need: str) -> KeyPath:
     """The section that would give an ability."""
     known = dict.fromkeys(("features", "logits", "verdicts"), "discriminators")
-    known |= {"mel": "generator", "pairs": "generator"}
+    known |= {"mel": "generator", "pairs": "generator", "degraded": "degradation"}
     return (known.get(need, "corpus"),)
 
 
@@ -358,6 +386,7 @@ RULES = (
     domain,
     shape,
     abilities,
+    degraded,
     clashes,
     classes,
     latent,

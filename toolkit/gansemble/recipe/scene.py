@@ -13,7 +13,17 @@ from gansemble.recipe.document import KeyPath, dotted
 if TYPE_CHECKING:
     from gansemble.recipe.check import Recipe
 
-OPTIONAL = ("noise_injector", "representation", "losses", "regularisers", "metrics", "discriminators")
+OPTIONAL = (
+    "degradation",
+    "test_degradations",
+    "baselines",
+    "noise_injector",
+    "representation",
+    "losses",
+    "regularisers",
+    "metrics",
+    "discriminators",
+)
 REPRESENTATION: KeyPath = ("representation",)
 Changes = tuple[tuple[str, ...], ...]
 
@@ -95,5 +105,11 @@ class Scene:
     def works_on(self) -> Iterator[tuple[KeyPath, Contract]]:
         """The parts that see what the generator makes."""
         for path, contract in self.contracts.items():
-            if path != REPRESENTATION and path[0] not in ("corpus", "metrics", "optimisers"):
+            if path != REPRESENTATION and path[0] not in (
+                "corpus",
+                "metrics",
+                "optimisers",
+                "degradation",
+                "test_degradations",
+            ):
                 yield path, contract

@@ -95,7 +95,7 @@ class Validation:
 
     Args:
         every: interval [steps]; also done before the first step and after the last.
-        clips: how many validation clips; null is all.
+        clips: how many validation clips, or clips of the generator's own, which are held against all of them; null is all.
         seconds: a clip is cut to this length [s]; null is whole.
         metrics: names of the ``metrics`` section.
         best: the one that chooses the best checkpoints.
@@ -191,6 +191,8 @@ BENIGN = frozenset(
         "synthesis",
         "evaluation",
         "metrics",
+        "test_degradations",
+        "baselines",
         "name",
         "plugins",
         "plan.on_nan",

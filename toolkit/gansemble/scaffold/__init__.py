@@ -29,6 +29,7 @@ KIND_LINES = {
     "loss": ("losses: {acme: {use: acme, weight: 10}}", "L1 of log-magnitude spectra"),
     "representation": ("representation: {use: acme}", "mu-law companded samples"),
     "corpus": ("corpus: {use: acme}", "a folder wavs/ and a list of validation clips"),
+    "degradation": ("degradation: {use: acme}", "a zero-phase low-pass with a drawn cut-off"),
     "optimiser": ("optimisers: {generator: {use: acme}}", "Adam with Nesterov momentum"),
 }
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.audio.features import log_mel
+from gansemble.data.degraded import NAME, Degrader
 from gansemble.interfaces import Adaptive, Batch, Condition, Growable, Verdict, as_verdicts
 from gansemble.recipe import contracts, types
 from gansemble.recipe.check import Recipe
@@ -98,6 +99,7 @@ class Parts:
     objective: Any = None
     objective_weight: Schedule = field(default_factory=lambda: Schedule.of(1.0))
     injector: Any = None
+    degrader: Degrader | None = None
     terms: list[Weighted] = field(default_factory=list)
 
     def stateful(self) -> dict[str, Any]:
@@ -178,6 +180,14 @@ class Conditioner:
         return self.prior.to(picks.device)[picks]
 
 
+def degrader(recipe: Recipe, part: Part | None = None) -> Degrader | None:
+    """What gives degraded clips, by the recipe's degradation or another one; None where the generator reads none."""
+    if NAME not in (contracts.contract_of(recipe.single["generator"], recipe).reads or ()):
+        return None
+    chosen = part or recipe.single.get("degradation")
+    return Degrader(construct(chosen, recipe) if chosen else None, recipe.plan.seed)
+
+
 def generator(recipe: Recipe) -> nn.Module:
     """The recipe's generator alone, on the CPU."""
     return construct(recipe.single["generator"], recipe)
@@ -201,6 +211,7 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
         parts.objective_weight = recipe.single["objective"].weight
     if "noise_injector" in recipe.single:
         parts.injector = _placed(construct(recipe.single["noise_injector"], recipe), device)
+    parts.degrader = degrader(recipe)
     for section in ("losses", "regularisers"):
         for name, part in recipe.many[section].items():
             parts.terms.append(Weighted(f"{section}.{name}", _placed(construct(part, recipe), device), part.weight))

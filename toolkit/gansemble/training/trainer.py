@@ -292,7 +292,7 @@ class Trainer:
         """The micro-batches of each step, on the device."""
         sampler = StepSampler(self._timetable(), self.counters.step, stop, self.rank, self.world)
         loader = torch.utils.data.DataLoader(
-            Segments(self.train, self.plan.segment, self.plan.seed, self.labels),
+            Segments(self.train, self.plan.segment, self.plan.seed, self.labels, self.parts.degrader),
             batch_sampler=sampler,
             collate_fn=collate,  # type: ignore[arg-type]
             num_workers=self.plan.workers,
@@ -304,7 +304,9 @@ class Trainer:
         for raw in loader:
             label = raw["label"].to(self.device) if raw["label"] is not None else None
             audio = raw["audio"].to(self.device, non_blocking=True)
-            window.append(Batch(audio, raw["ids"], Draws(self.plan.seed, raw["items"], self.device), label=label))
+            extra = {name: value.to(self.device, non_blocking=True) for name, value in raw["extra"].items()}
+            draws = Draws(self.plan.seed, raw["items"], self.device)
+            window.append(Batch(audio, raw["ids"], draws, label=label, extra=extra))
             if len(window) == self.plan.accumulate:
                 yield window
                 window = []

@@ -1,0 +1,124 @@
+"""``enhance``: restores audio files with a trained generator."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gansemble.cli.common import PATH, say
+from gansemble.cli.synthesise import expand
+from gansemble.errors import DataError, GansembleError
+
+
+@click.command()
+@click.argument("inputs", type=PATH, nargs=-1, required=True, metavar="FILES…")
+@click.option("--exp", type=PATH, required=True, help="Experiment folder.")
+@click.option("--output", type=PATH, required=True, help="Folder for the restored files.")
+@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True)
+@click.option(
+    "--resample", is_flag=True, help="Bring files of another rate to the generator's instead of refusing them."
+)
+@click.option(
+    "--format",
+    "sample_format",
+    type=click.Choice(["pcm16", "pcm24", "float"]),
+    help="Write WAV of this sample format; else the input's own format and sample format.",
+)
+@click.option(
+    "--chunk-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=6.0,
+    show_default=True,
+    help="Length made at a time; memory grows with it, and what is spent on context falls.",
+)
+@click.option("--force", is_flag=True, help="Make files again that are there already.")
+def enhance(
+    inputs: tuple[Path, ...],
+    exp: Path,
+    output: Path,
+    checkpoint: str,
+    resample: bool,
+    sample_format: Any,
+    chunk_seconds: float,
+    force: bool,
+) -> None:
+    """Restore recordings: audio files, or folders of them, of any length and any number of channels.
+
+    Files are made in chunks whose result is the whole file's, channel by channel, and keep their name, format and tags.
+    One that is in the output folder already is left as it is, so that an interrupted command can be given again.
+    """
+    from gansemble import enhancement, restoration, synthesis
+    from gansemble.audio import files
+
+    sources = [found for path in inputs for found in expand(path, lambda folder: files.find(folder))]
+    _check_places(sources, output)
+    loaded = synthesis.load(exp, checkpoint, _device(), warn=lambda text: click.echo(f"warning: {text}", err=True))
+    restoration.demand_restoring(loaded.recipe, exp)
+    wanted = enhancement.Wanted(int(chunk_seconds * loaded.spec.sample_rate), resample, sample_format)
+    say(f"generator of step {loaded.step}, {loaded.source}")
+    failed, rows = 0, []
+    for source, name in sources:
+        target = enhancement.target_of(source, output, name, wanted)
+        if target.exists() and not force:
+            say(f"{target}: is there already; --force makes it again")
+            continue
+        try:
+            with _bar(source) as progress:
+                done = enhancement.enhance(loaded, source, target, wanted, progress)
+        except DataError as error:
+            failed += 1
+            click.echo(f"error: {error}", err=True)
+            continue
+        before, after = (f"{hz / 1000:.1f} kHz" for hz in done.bandwidth)
+        notes = [f"bandwidth {before} -> {after}", *([done.note] if done.note else [])]
+        notes += [f"{done.clipped} samples clipped"] if done.clipped else []
+        say(
+            f"{target}: {done.seconds:.2f} s, {done.seconds / max(1e-9, done.took):.2f} x real time; {'; '.join(notes)}"
+        )
+        rows.append({"source": str(source), "target": str(target), "seconds": done.seconds, "took": done.took})
+    if rows:
+        facts = {"exp": str(exp), "step": loaded.step, "files": rows}
+        (output / "enhancement.json").write_text(json.dumps(facts, indent=1))
+    if failed:
+        raise GansembleError(f"{failed} of {len(sources)} files could not be restored; the others are in {output}")
+
+
+def _device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _check_places(sources: list[tuple[Path, str]], output: Path) -> None:
+    """No file may be written over another, or beside the files it was made from."""
+    for source, _ in sources:
+        if source.resolve().parent == output.resolve():
+            raise GansembleError(
+                f"--output {output}: is the folder of the input {source.name}; restored files keep their names, so give "
+                "another --output"
+            )
+    names = [f"{name}{source.suffix}" for source, name in sources]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise GansembleError(
+            f"several inputs would be written to {output / twice[0]}; give one folder that holds them, or run once for each"
+        )
+
+
+@contextlib.contextmanager
+def _bar(source: Path) -> Iterator[Callable[[int, int], None] | None]:
+    """A progress bar on a terminal, nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.progress import Progress
+
+    with Progress(transient=True) as progress:
+        task = progress.add_task(source.name, total=None)
+        yield lambda made, total: progress.update(task, completed=made, total=total)

@@ -1,0 +1,41 @@
+"""A degradation: what a recording may have gone through, for generators that restore it."""
+
+from typing import Any
+
+import numpy as np
+from scipy.signal import butter, sosfiltfilt
+
+from gansemble.audio.spec import AudioSpec
+from gansemble.interfaces import Contract
+
+
+class AcmeDegradation:
+    """A zero-phase Butterworth low-pass with a cut-off drawn for each clip.
+
+    Args:
+        audio: the audio specification, supplied by the toolkit.
+        cutoff: lowest and highest cut-off, as shares of half the sample rate.
+        order: of the filter, which is run forwards and backwards.
+
+    Shape: float32 [T] -> the same.
+
+    Raises:
+        ValueError: if the cut-offs are not within 0 and 1.
+    """
+
+    def __init__(self, *, audio: AudioSpec, cutoff: tuple[float, float] = (0.2, 0.5), order: int = 6) -> None:
+        if not 0 < cutoff[0] <= cutoff[1] < 1:
+            raise ValueError(f"cutoff must be two shares within 0 and 1, the lower one first, got {cutoff}")
+        self.cutoff, self.order = cutoff, order
+        # What lies further away than this reaches a sample no more: some cycles of the lowest cut-off for each order.
+        self.margin = int(20 * order / cutoff[0])
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        """Gives degraded clips."""
+        return Contract(gives=frozenset({"degraded"}))
+
+    def __call__(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """The clip without its highs."""
+        sections = butter(self.order, rng.uniform(*self.cutoff), output="sos")
+        return sosfiltfilt(sections, audio, padtype="constant", padlen=min(len(audio) - 1, 1000)).astype(np.float32)
