@@ -25,6 +25,9 @@ CONTROLS = {kind: ("Sound",) for kind in KINDS} | {
 #: kind -> (the broken part, the check that must catch it, what its message must say).
 LISTING = {
     "generator": [
+        ("Shortsighted", "restores_in_chunks", "restored in chunks with 2 samples of context"),
+        ("ByPairs", "restores_in_chunks", "or an alignment that chunks must begin at"),
+        ("LearnsAfterAll", "is_a_network", "it says learns = False and has parameters"),
         ("BatchNormed", "two_processes_agree", "running statistics need synchronising, or a norm without them"),
         ("MainProcessOnly", "two_processes_agree", "no gradient reaches residual.weight, residual.bias in process 1"),
         ("LeftoverHead", "teaches_every_parameter", "no gradient reaches old_head.weight"),

@@ -77,6 +77,7 @@ def test_every_metric_is_registered_and_can_be_built():
         built[entry.name] = entry.load()(**entry.example, **extra)
     assert sorted(built) == sorted(
         ["pesq", "stoi", "estoi", "mel_distance", "multi_resolution_stft", "lsd", "si_sdr", "snr"]
+        + ["lsd_hf", "lsd_lf", "lsd_ssr_eval", "flatness_distance"]
     )
     for name, metric in built.items():
         assert metric.definition and metric.better in ("higher", "lower")

@@ -79,7 +79,7 @@ def enhance(
     """
     fact = doctor.examine_file(source, source.stem)
     if fact.error:
-        raise DataError(fact.message)
+        raise DataError(f"{fact.message}; copy or download it again")
     rate = loaded.spec.sample_rate
     if fact.sample_rate != rate and not wanted.resample:
         raise DataError(

@@ -165,7 +165,8 @@ class Contract:
 class Generator(Protocol):
     """``(condition) -> x`` in the representation's domain; ``context_frames`` is its one-sided receptive field
     in frames of the condition (None when unbounded), which lets long files be made in chunks. One whose output depends on
-    where a chunk begins says ``alignment``: chunks begin at multiples of it, and the context is one."""
+    where a chunk begins says ``alignment``: chunks begin at multiples of it, and the context is one. A baseline, which has
+    nothing to learn, says ``learns = False``."""
 
     context_frames: int | None
 

@@ -34,6 +34,19 @@ def demand_restoring(recipe: Recipe, where: object) -> None:
     )
 
 
+def demand_mel(recipe: Recipe, where: object) -> None:
+    """Raises GansembleError unless the recipe's generator reads mel spectrograms, saying what to use instead."""
+    generator = recipe.single["generator"]
+    reads = contracts.contract_of(generator, recipe).reads
+    if reads is None or "mel" in reads:
+        return
+    other = "enhance FILES" if NAME in reads else "sample"
+    raise GansembleError(
+        f"{where}: its generator {generator.use} reads {', '.join(sorted(reads))}, not a mel spectrogram; use gansemble "
+        f"{other} --exp {where}"
+    )
+
+
 @dataclass(frozen=True)
 class Chunks:
     """How a recording is cut: ``core`` samples made at a time, with ``context`` samples on both sides.

@@ -1,4 +1,4 @@
-"""Corpora: speech, spoken digits, drums, piano and notes, and any folder of audio."""
+"""Corpora: speech, spoken digits, drums, piano, notes and music, and any folder of audio or of pairs."""
 
 from collections.abc import Callable
 
@@ -12,6 +12,9 @@ CORPORA = {
     "drums": ("drums:Drums", "drum hits, WaveGAN's or yours, labelled on request"),
     "piano": ("piano:Piano", "piano recordings, WaveGAN's or yours"),
     "nsynth": ("nsynth:NSynth", "NSynth: notes of 4 s with pitches, GANSynth's split, 16 kHz"),
+    "musdb18": ("musdb18:MUSDB18", "MUSDB18-HQ: 150 tracks of music and their stems, 44.1 kHz stereo"),
+    "vctk48": ("vctk48:VCTK48", "VCTK 0.92: 108 speakers, NU-Wave 2's split, 48 kHz"),
+    "pairs": ("pairs:Pairs", "two folders of files with equal names: clean and degraded"),
 }
 
 

@@ -12,6 +12,7 @@ from gansemble.data.mini import build, notes
 from gansemble.errors import DataError
 from gansemble_plugins.corpora.classes import check_classes, classes_by_folder, labelled
 from gansemble_plugins.corpora.listing import audio_below, check_shares, counted, ids_of, split_by_hash
+from gansemble_plugins.corpora.recordings import recordings_by_folder, split_by_recording
 
 if TYPE_CHECKING:
     from gansemble.interfaces import Contract
@@ -23,7 +24,7 @@ class Folder:
     """Every audio file below a folder; its id is its path with ``/`` turned into ``__``, without the suffix.
 
     A file's split depends on its id alone, so that adding files moves no other file to another split (but
-    for the few that ``minimum_validation`` asks for).
+    for the few that ``minimum_validation`` asks for). Stereo files need ``data.channels: mix`` or ``first``.
 
     Args:
         validation: share of the files held out for validation.
@@ -34,6 +35,10 @@ class Folder:
             order of their names; ``none``: no labels.
         classes: how many sub-folders there must be; null: any number, and networks are not held against it
             before training. Only with ``labels: folders``.
+        recording: ``file``: each file is a recording of its own; ``folder``: the files of one sub-folder are cuts of
+            one recording and stay in one split, by a hash of its name. The shares and the least then count
+            recordings, and the clips are labelled with it. With ``labels: folders`` the recordings lie below the
+            classes.
         mini_rate: sample rate of the mini corpus [Hz].
 
     Raises:
@@ -52,6 +57,7 @@ class Folder:
         extensions: Sequence[str] = (),
         labels: Literal["none", "folders"] = "none",
         classes: int | None = None,
+        recording: Literal["file", "folder"] = "file",
         mini_rate: int = 22050,
     ) -> None:
         check_shares(validation, test)
@@ -66,6 +72,7 @@ class Folder:
         self.minimum_validation = minimum_validation
         self.labels = labels
         self.classes = classes
+        self.recording = recording
         self.mini_rate = mini_rate
 
     @staticmethod
@@ -87,31 +94,42 @@ class Folder:
 
         Raises:
             DataError: if the folder is missing or holds no audio, if two files would have the same id, or if the
-                sub-folders are not the classes stated.
+                sub-folders are not the classes stated or no recordings.
         """
         paths = audio_below(folder, self.suffixes)
         ids = ids_of(folder, paths)
-        splits = split_by_hash(ids, self.validation, self.test, self.minimum_validation)
         labels = classes_by_folder(folder, paths, self.classes) if self.labels == "folders" else [{} for _ in paths]
+        if self.recording == "folder":
+            recordings = recordings_by_folder(folder, paths, classes=self.labels == "folders")
+            splits = split_by_recording(recordings, self.validation, self.test, self.minimum_validation)
+            labels = [label | {"recording": each} for label, each in zip(labels, recordings, strict=True)]
+        else:
+            by_id = split_by_hash(ids, self.validation, self.test, self.minimum_validation)
+            splits = [by_id[id_] for id_ in ids]
         return [
-            Clip(id_, path.as_posix(), splits[id_], label) for id_, path, label in zip(ids, paths, labels, strict=True)
+            Clip(id_, path.as_posix(), split, label)
+            for id_, path, split, label in zip(ids, paths, splits, labels, strict=True)
         ]
 
     def describe(self, folder: Path) -> str:
         """One sentence: how many clips there are and how they are split and labelled."""
         clips = self.scan(folder)
-        known = sorted({str(clip.labels["class"]) for clip in clips if clip.labels})
+        known = sorted({str(clip.labels["class"]) for clip in clips if "class" in clip.labels})
         named = f"; {len(known)} classes, {known[0]} to {known[-1]}" if known else ""
-        return f"A folder of {len(clips)} audio files, split by a hash of their names: {counted(clips)}{named}."
+        recordings = {clip.labels["recording"] for clip in clips if "recording" in clip.labels}
+        names = f"the names of their {len(recordings)} recordings" if recordings else "their names"
+        return f"A folder of {len(clips)} audio files, split by a hash of {names}: {counted(clips)}{named}."
 
     def mini(self, folder: Path) -> None:
-        """Eight notes of one second, with labels two or more for each class; a second call does nothing.
+        """Eight notes of one second, with labels two or more for each class, with recordings in several; a second call
+        does nothing.
 
         Raises:
             DataError: if ``folder`` holds something else.
         """
         classes = f", {self._mini_classes} classes" if self._mini_classes else ""
-        build(folder, f"notes 1 at {self.mini_rate} Hz{classes}", self._write_mini)
+        recordings = ", recordings" if self.recording == "folder" else ""
+        build(folder, f"notes 1 at {self.mini_rate} Hz{classes}{recordings}", self._write_mini)
 
     @property
     def _mini_classes(self) -> int:
@@ -121,8 +139,9 @@ class Folder:
         classes = self._mini_classes
         pitches = [MINI_PITCHES[i % len(MINI_PITCHES)] for i in range(max(len(MINI_PITCHES), 2 * classes))]
         for index, note in enumerate(notes(pitches, sample_rate=self.mini_rate)):
-            name = f"note-{pitches[index]:03d}.wav"
-            if classes:
-                name = f"class-{index % classes:03d}/note-{index:03d}.wav"
-            (folder / name).parent.mkdir(exist_ok=True)
-            files.write(folder / name, note, self.mini_rate)
+            place = folder / f"class-{index % classes:03d}" if classes else folder
+            if self.recording == "folder":
+                place /= f"recording-{index // max(2, classes):03d}"
+            place.mkdir(parents=True, exist_ok=True)
+            name = f"note-{index:03d}.wav" if classes else f"note-{pitches[index]:03d}.wav"
+            files.write(place / name, note, self.mini_rate)

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
+from gansemble.audio.features import reflect
 from gansemble.interfaces import Condition, Contract, Verdict
 
 SLOPE = 0.1
@@ -38,7 +39,7 @@ class PeriodDiscriminator(nn.Module):
     def forward(self, x: Tensor) -> Verdict:
         batch, channels, length = x.shape
         if length % self.period:
-            x = F.pad(x, (0, self.period - length % self.period), mode="reflect")
+            x = reflect(x, 0, self.period - length % self.period)
         return judge(x.view(batch, channels, -1, self.period), self.convs, self.conv_post)
 
 

@@ -16,8 +16,13 @@ def gansemble_register(register):
             "spectral convergence + log magnitude over three STFTs",
         ),
         "lsd": ("spectral:Lsd", "log-spectral distance of super-resolution papers [log10 power]"),
+        "lsd_hf": ("bands:LsdHigh", "log-spectral distance above a cut-off [log10 power]"),
+        "lsd_lf": ("bands:LsdLow", "log-spectral distance below a cut-off [log10 power]"),
+        "lsd_ssr_eval": ("bands:LsdSsrEval", "log-spectral distance as ssr_eval computes it, without a floor"),
+        "flatness_distance": ("bands:FlatnessDistance", "mean difference of spectral flatness, plain and weighted"),
         "si_sdr": ("waveform:SiSdr", "scale-invariant signal-to-distortion ratio [dB]"),
         "snr": ("waveform:Snr", "signal-to-noise ratio [dB]"),
     }
+    examples = {"lsd_hf": {"cutoff": 2000.0}, "lsd_lf": {"cutoff": 2000.0}}
     for name, (target, summary) in parts.items():
-        register("metric", name, f"{__name__}.{target}", summary, example={})
+        register("metric", name, f"{__name__}.{target}", summary, example=examples.get(name, {}))

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
+from gansemble.audio.features import reflect
 from gansemble.interfaces import Condition, Contract, Verdict
 
 
@@ -111,7 +112,7 @@ class Resolution(nn.Module):
             raise ValueError(f"x must be mono, [B, 1, T] with T at least {least}, got {tuple(x.shape)}")
         pad = (self.n_fft - self.hop) // 2
         with torch.autocast(x.device.type, enabled=False):
-            padded = F.pad(x.to(self.window.dtype), (pad, pad), mode="reflect").squeeze(1)
+            padded = reflect(x.to(self.window.dtype), pad, pad).squeeze(1)
             sizes = (self.n_fft, self.hop, self.width, self.window)
             return torch.stft(padded, *sizes, center=False, onesided=True, return_complex=True).abs()
 

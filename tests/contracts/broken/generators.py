@@ -253,3 +253,52 @@ class Undocumented(Sound):
     def __init__(self, *, audio: AudioSpec, gain: float = 1.0) -> None:
         super().__init__(audio=audio)
         self.gain = gain
+
+
+class Shortsighted(nn.Module):
+    """Restores with a convolution that reaches further than it says."""
+
+    context_frames = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv1d(1, 1, 31, padding=15)
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        return Contract(reads=frozenset({"degraded"}), domain="waveform")
+
+    def forward(self, condition: Condition) -> Tensor:
+        return condition.signal + self.layer(condition.signal)
+
+
+class ByPairs(nn.Module):
+    """Restores pairs of samples, and does not say that chunks must begin at a pair."""
+
+    context_frames = 15
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Conv1d(1, 1, 2, stride=2)
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        return Contract(reads=frozenset({"degraded"}), domain="waveform")
+
+    def forward(self, condition: Condition) -> Tensor:
+        length = condition.signal.shape[-1]
+        coarse = self.layer(torch.nn.functional.pad(condition.signal, (0, length % 2)))
+        return condition.signal + coarse.repeat_interleave(2, -1)[..., :length]
+
+
+class LearnsAfterAll(nn.Module):
+    """Says that it has nothing to learn."""
+
+    learns = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(1))
+
+    def forward(self, condition: Condition) -> Tensor:
+        return condition.signal * self.gain

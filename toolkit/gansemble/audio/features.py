@@ -68,7 +68,20 @@ def pad_frames(audio: Tensor, n_fft: int, hop: int) -> Tensor:
         raise ValueError(
             f"audio must be longer than {pad} samples to be framed (n_fft {n_fft}, hop {hop}), got {audio.shape[-1]}"
         )
-    return F.pad(audio.unsqueeze(1), (pad, pad), mode="reflect").squeeze(1)
+    return reflect(audio, pad, pad)
+
+
+def reflect(x: Tensor, left: int, right: int) -> Tensor:
+    """[..., T] with its first and last samples mirrored in front and behind, the edges not repeated.
+
+    What ``F.pad(mode="reflect")`` gives, whose gradient on a GPU is not the same twice.
+
+    Raises:
+        ValueError: if there are too few samples.
+    """
+    if max(left, right) >= x.shape[-1]:
+        raise ValueError(f"reflecting {max(left, right)} samples needs more than as many, got {x.shape[-1]}")
+    return torch.cat([x[..., 1 : left + 1].flip(-1), x, x[..., x.shape[-1] - 1 - right : -1].flip(-1)], -1)
 
 
 def stft(audio: Tensor, n_fft: int, hop: int, window: int) -> Tensor:

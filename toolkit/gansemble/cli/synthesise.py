@@ -100,7 +100,7 @@ def _files(
     chunk: float,
     resample: bool,
 ) -> None:
-    from gansemble import synthesis
+    from gansemble import restoration, synthesis
     from gansemble.audio import files
 
     def listed(folder: Path) -> list[Path]:
@@ -114,6 +114,7 @@ def _files(
             f"several inputs would be written to {output / (twice[0] + '.wav')}; give one folder that holds them, or run once for each"
         )
     loaded = synthesis.load(exp, which, warn=lambda text: click.echo(f"warning: {text}", err=True))
+    restoration.demand_mel(loaded.recipe, exp)
     say(f"generator of step {loaded.step}, {loaded.source}")
     failed = []
     for source, name in sources:

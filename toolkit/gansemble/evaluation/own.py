@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from gansemble.data.labels import Labels
 from gansemble.data.segments import Packed
 from gansemble.evaluation import naming
 from gansemble.files import write_atomically
+from gansemble.interfaces import Score
 from gansemble.recipe.check import Recipe
+from gansemble.recipe.sections import Part
 from gansemble.stages import Project
 
 #: Clips made where the recipe does not say.
@@ -56,39 +59,68 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
     return path
 
 
+@dataclass(frozen=True)
+class Set:
+    """Clips that are scored together, with their labels."""
+
+    clips: list[np.ndarray]
+    labels: list[int | None]
+
+
+def real_sets(project: Project, recipe: Recipe, split: str, count: int) -> dict[str, Set]:
+    """Real clips that are scored as the generator's are: ``count`` training clips, and all of the held-out ones.
+
+    No score means much without theirs: the training clips' say what a generator could reach.
+    """
+    labels = Labels.of(recipe)
+
+    def chosen(name: str, number: int | None) -> Set:
+        packed = Packed(project.dump, name, recipe.data.normalise)
+        picks = np.random.default_rng(0).permutation(len(packed))[:number]
+        clips = [packed.read(int(i), 0, recipe.plan.segment) for i in picks]
+        return Set(clips, [labels(packed.entries[int(i)]) for i in picks])
+
+    return {"training clips": chosen("train", count), f"{split} clips": chosen(split, None)}
+
+
 def score(
     project: Project, recipe: Recipe, index: Mapping[str, Any], say: Callable[[str], None]
-) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """(a row for each sample, scores of the set with their definitions)."""
+) -> tuple[list[dict[str, Any]], dict[str, Any], dict[str, dict[str, Any]]]:
+    """(a row for each sample, scores of the set with their definitions, those of real clips by what they are)."""
     from gansemble.training.build import construct
     from gansemble.training.fitting import fit_metric
 
     spec = recipe.audio
     folder = project.exp / "samples" / index["split"]
     estimates = [files.read_mono(folder / f"{row['id']}.wav", spec.sample_rate) for row in index["clips"]]
-    packed = Packed(project.dump, index["split"], recipe.data.normalise)
-    references = [packed.read(number, 0, recipe.plan.segment) for number in range(len(packed))]
-    labels = [row["label"] for row in index["clips"]]
+    made = Set(estimates, [row["label"] for row in index["clips"]])
+    real = real_sets(project, recipe, index["split"], len(estimates))
+    references = real[f"{index['split']} clips"].clips
     scores: dict[str, Any] = {}
+    anchors: dict[str, dict[str, Any]] = {name: {} for name in real}
     for part in recipe.many["metrics"].values():
         metric = construct(part, recipe)
         fit_metric(metric, recipe, project.dump, say)
-        found = naming.set_scores(part, metric, estimates, references, spec.sample_rate, labels)
-        for key, value in found.items():
-            known = not math.isnan(value.value)
-            scores[key] = {
-                "mean": float(value.value) if known else None,
-                "low": None,
-                "high": None,
-                "n_ok": len(estimates) if known else 0,
-                "n_total": len(estimates),
-                "reason": value.reason,
-                "definition": metric.definition,
-                "better": metric.better,
-                "metric": str(part.path[-1]),
-            }
+        for target, clips in ((scores, made), *((anchors[name], real[name]) for name in real)):
+            found = naming.set_scores(part, metric, clips.clips, references, spec.sample_rate, clips.labels)
+            target |= {key: _row(part, metric, value, len(clips.clips)) for key, value in found.items()}
     rows = [
         {"id": row["id"], "scores": {}, "reasons": {}, "rms": float(np.sqrt(np.mean(x**2)))}
         for row, x in zip(index["clips"], estimates, strict=True)
     ]
-    return rows, scores
+    return rows, scores, anchors
+
+
+def _row(part: Part, metric: Any, score: Score, count: int) -> dict[str, Any]:
+    known = not math.isnan(score.value)
+    return {
+        "mean": float(score.value) if known else None,
+        "low": None,
+        "high": None,
+        "n_ok": count if known else 0,
+        "n_total": count,
+        "reason": score.reason,
+        "definition": metric.definition,
+        "better": metric.better,
+        "metric": str(part.path[-1]),
+    }

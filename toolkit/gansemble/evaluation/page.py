@@ -84,7 +84,7 @@ def system_of(exp: Path, number: int = 0) -> System:
 
 def baselines_of(system: System) -> list[System]:
     """What the recipe's baselines made of the same clips."""
-    found = []
+    found: list[System] = []
     for name in system.index.get("baselines", []):
         path = system.exp / "scores" / BASELINES / f"{name}.jsonl"
         rows = {row["id"]: row for row in map(json.loads, path.read_text().splitlines())}
@@ -154,10 +154,12 @@ def set_table(systems: Sequence[System]) -> str:
     keys = list(dict.fromkeys(key for system in systems for key in system.summary["scores"]))
     if not keys:
         return "<p class=note>This recipe has no metric of whole sets.</p>"
+    anchors = systems[0].summary.get("anchors", {})
     head = "".join(f"<th>{dot(system)}{html.escape(system.name)}</th>" for system in systems)
+    head += "".join(f"<th>real: {html.escape(name)}</th>" for name in anchors)
     rows = []
     for key in keys:
-        found = [system.summary["scores"].get(key) for system in systems]
+        found = [system.summary["scores"].get(key) for system in systems] + [each.get(key) for each in anchors.values()]
         facts: Mapping[str, Any] = next(each for each in found if each)
         cells = [
             "<td>–</td>"
@@ -167,7 +169,10 @@ def set_table(systems: Sequence[System]) -> str:
         ]
         arrow, title = "↑" if facts["better"] == "higher" else "↓", html.escape(facts["definition"])
         rows.append(f'<tr><th title="{title}">{html.escape(key)} {arrow}</th>{"".join(cells)}</tr>')
-    note = "<p class=note>Each score is of a whole set. Hold the pointer over a score for its exact definition.</p>"
+    note = (
+        "<p class=note>Each score is of a whole set against the held-out clips; real clips are scored in the same way, "
+    )
+    note += "beside what was generated. Hold the pointer over a score for its exact definition.</p>"
     return f"<table class=scores><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{note}"
 
 

@@ -86,7 +86,12 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
         f"(step {loaded.step}); beside it {', '.join(recipe.many['baselines']) or 'no baseline'}"
     )
     path = project.exp / "samples" / "index.json"
-    facts = {"split": settings.split, "step": loaded.step, "checkpoint": loaded.source.name, "device": device}
+    facts: dict[str, Any] = {
+        "split": settings.split,
+        "step": loaded.step,
+        "checkpoint": loaded.source.name,
+        "device": device,
+    }
     facts |= {"threads": torch.get_num_threads(), "real_time_factor": took / seconds}
     facts |= {"conditions": sorted({row["condition"] for row in rows}), "baselines": list(recipe.many["baselines"])}
     write_atomically(path, json.dumps(facts | {"clips": rows}, indent=1))

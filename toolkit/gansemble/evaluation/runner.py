@@ -93,8 +93,8 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
     recipe = check.load(project.recipe, project.overrides)
     index = json.loads((project.exp / "samples" / "index.json").read_text())
     if index.get("own"):
-        rows, found = own.score(project, recipe, index, say)
-        return _write(project, rows, _facts(recipe, index) | {"scores": found}, say)
+        rows, found, anchors = own.score(project, recipe, index, say)
+        return _write(project, rows, _facts(recipe, index) | {"scores": found, "anchors": anchors}, say)
     packed = Packed(project.dump, index["split"])
     known = {entry.id: number for number, entry in enumerate(packed.entries)}
     missing = [row["id"] for row in index["clips"] if _clip(row) not in known]
@@ -111,18 +111,18 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
     # A worker takes seconds to start: one for every eight files.
     scored = _score_all(project, index["split"], work, min(jobs, -(-len(work) // 8)))
     count = len(index["clips"])
-    rows = {name: scored[place * count : (place + 1) * count] for place, name in enumerate(names)}
+    by_name = {name: scored[place * count : (place + 1) * count] for place, name in enumerate(names)}
     for name in names[1:]:
-        text = "".join(json.dumps(row) + "\n" for row in rows[name])
+        text = "".join(json.dumps(row) + "\n" for row in by_name[name])
         write_atomically(project.exp / "scores" / BASELINES / f"{name}.jsonl", text)
-    summary = _summary(recipe, rows[""], index)
+    summary = _summary(recipe, by_name[""], index)
     if names[1:]:
-        summaries = {name: _summary(recipe, rows[name], index) for name in names[1:]}
+        summaries = {name: _summary(recipe, by_name[name], index) for name in names[1:]}
         summary["baselines"] = {
             name: {key: each[key] for key in ("scores", "conditions") if key in each}
             for name, each in summaries.items()
         }
-    return _write(project, rows[""], summary, say)
+    return _write(project, by_name[""], summary, say)
 
 
 def _clip(row: Mapping[str, Any]) -> str:
@@ -136,11 +136,10 @@ def _write(project: Project, rows: list[dict[str, Any]], summary: dict[str, Any]
     write_atomically(target / "summary.json", json.dumps(summary, indent=1))
     for line in table(summary):
         say(line)
-    for name, each in summary.get("baselines", {}).items():
-        means = [
-            f"{key} {'-' if row['mean'] is None else format(row['mean'], '.4f')}" for key, row in each["scores"].items()
-        ]
-        say(f"baseline {name}: {', '.join(means)}")
+    others = {f"baseline {name}": each["scores"] for name, each in summary.get("baselines", {}).items()}
+    for name, scores in (others | summary.get("anchors", {})).items():
+        means = [f"{key} {'-' if row['mean'] is None else format(row['mean'], '.4f')}" for key, row in scores.items()]
+        say(f"{name}: {', '.join(means)}")
     return target / "summary.json"
 
 
@@ -215,9 +214,9 @@ def _summary(recipe: Recipe, rows: list[dict[str, Any]], index: Mapping[str, Any
         made["conditions"] = {}
         for condition in conditions:
             chosen = [row for row in rows if of[row["id"]] == condition]
-            values = {key: [_value(row, key) for row in chosen] for key in definitions}
             made["conditions"][condition] = {
-                key: summarise(each, settings.bootstrap, settings.confidence).as_dict() for key, each in values.items()
+                key: summarise([_value(row, key) for row in chosen], settings.bootstrap, settings.confidence).as_dict()
+                for key in definitions
             }
     return made
 
@@ -246,7 +245,7 @@ def environment() -> dict[str, Any]:
     import torch
 
     names = ("torch", "torchaudio", "numpy", "librosa", "pesq", "pystoi")
-    versions = {name: importlib.metadata.version(name) for name in names}
+    versions = {name: _version(name) for name in names}
     return versions | {
         "gansemble": importlib.metadata.version("gansemble"),
         "commit": commit(),
@@ -255,6 +254,15 @@ def environment() -> dict[str, Any]:
         + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else ""),
         "date": time.strftime("%Y-%m-%d"),
     }
+
+
+def _version(name: str) -> str:
+    import importlib.metadata
+
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def commit() -> str:

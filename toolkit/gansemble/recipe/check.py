@@ -49,7 +49,7 @@ MANY = {
     "baselines": "generator",
 }
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
-RATE_KEYS = ("decay", "warmup", "cosine")
+RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")
 #: Constructor parameters the toolkit fills in when a recipe does not.
 SUPPLIED = ("audio", "batch_size", "seed", "segment")
 

@@ -64,6 +64,11 @@ def numbers(recipe: Recipe) -> Iterator[Finding]:
         shown = f"{recipe.evaluation.confidence:g}"
         yield Finding(("evaluation", "confidence"), f"must be between 0 and 1, such as 0.95, got {shown}")
     for name, part in recipe.many["optimisers"].items():
+        every = part.learning_rate.decay_every
+        if every is not None and every < 1:
+            yield Finding(
+                ("optimisers", name, "decay_every"), f"must be at least 1, or null for each epoch, got {every}"
+            )
         if part.learning_rate.warmup < 0:
             yield Finding(("optimisers", name, "warmup"), f"must be at least 0, got {part.learning_rate.warmup}")
     if plan.ema is not None and not 0 < plan.ema < 1:

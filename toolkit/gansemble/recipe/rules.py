@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 ABILITIES = {
     "features": "no discriminator of this recipe returns feature maps",
     "logits": "no discriminator of this recipe returns class logits",
-    "mel": "the generator of this recipe reads no mel spectrogram",
+    "mel": "the generator of this recipe makes clips of its own, which have no mel spectrogram to go by",
     "labels": "the corpus of this recipe has no labels",
     "pitch": "the corpus of this recipe has no pitches",
     "verdicts": "this recipe has no discriminator",
@@ -176,7 +176,8 @@ def abilities(scene: Scene) -> Iterator[Finding]:
     """Needs that no part gives."""
     given = {a for path, contract in scene.contracts.items() if path[0] not in APART for a in contract.gives}
     reads = scene.contracts[("generator",)].reads or frozenset()
-    given |= reads & {"mel"}
+    if scene.paired:  # the mel spectrogram of the clean audio, which says nothing of clips of a generator's own
+        given.add("mel")
     if "pitch" in given:
         given.add("labels")  # a note's label is its pitch
     if scene.recipe.many["discriminators"]:

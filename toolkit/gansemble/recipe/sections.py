@@ -153,9 +153,11 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class LearningRate:
-    """How a learning rate changes: ``decay`` per epoch, linear ``warmup`` [steps], ``cosine`` to zero at the end."""
+    """How a learning rate changes: ``decay`` per epoch, or every ``decay_every`` steps, linear ``warmup`` [steps],
+    ``cosine`` to zero at the end."""
 
     decay: float = 1.0
+    decay_every: int | None = None
     warmup: int = 0
     cosine: bool = False
 
@@ -163,7 +165,7 @@ class LearningRate:
         """What the base rate is multiplied by; a pure function, so resuming needs no scheduler state."""
         import math
 
-        factor = self.decay**epoch
+        factor = self.decay ** (epoch if self.decay_every is None else step // self.decay_every)
         if self.warmup:
             factor *= min(1.0, (step + 1) / self.warmup)
         if self.cosine:

@@ -65,6 +65,8 @@ def is_built_the_same_from_one_seed(subject: Subject) -> None:
 
 def two_processes_agree(subject: Subject) -> None:
     """Two processes with half a batch each end with the same gradients and running statistics."""
+    if not networks.learns(subject):
+        return
     fault = _together(_key(subject.entry)).get(f"{subject.entry.kind} {subject.entry.plugin}/{subject.entry.name}")
     demand(not fault, fault or "")
 
@@ -86,7 +88,8 @@ def _key(entry: Entry) -> str:
 def _together(key: str) -> dict[str, str]:
     from gansemble.testing.processes import agree
 
-    return agree([entry for entry in _siblings[key] if entry.kind in ("generator", "discriminator")])
+    kinds = ("generator", "discriminator")
+    return agree([e for e in _siblings[key] if e.kind in kinds and getattr(e.load(), "learns", True)])
 
 
 EVERY: tuple[Check, ...] = (constructor_can_be_checked, contract_is_sound, is_built_the_same_from_one_seed)

@@ -8,8 +8,11 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
+from gansemble.data.degraded import NAME
 from gansemble.interfaces import Condition, as_verdicts
+from gansemble.restoration import restore
 from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own
+from gansemble.training.build import Samples
 
 Call = Callable[[nn.Module], tuple[Tensor, ...]]
 
@@ -44,11 +47,20 @@ def total(tensors: Sequence[Tensor]) -> Tensor:
     return torch.stack([tensor.float().square().mean() for tensor in tensors]).sum()
 
 
+def learns(subject: Subject) -> bool:
+    """Whether a network has something to learn; a baseline says ``learns = False``."""
+    return bool(getattr(subject.target, "learns", True))
+
+
 def is_a_network(subject: Subject) -> None:
-    """It is a torch module with something to learn."""
+    """It is a torch module with something to learn, or says ``learns = False`` and has nothing."""
     network = subject.make()
     demand(isinstance(network, nn.Module), f"expected a torch.nn.Module, got {type(network).__name__}")
-    demand(any(True for _ in network.parameters()), "it has no parameters: nothing can be learnt")
+    some = any(True for _ in network.parameters())
+    if learns(subject):
+        demand(some, "it has no parameters: nothing can be learnt; a baseline says learns = False")
+    else:
+        demand(not some, "it says learns = False and has parameters")
 
 
 def keeps_dtype_device_and_finiteness(subject: Subject) -> None:
@@ -66,6 +78,8 @@ def keeps_dtype_device_and_finiteness(subject: Subject) -> None:
 
 def teaches_every_parameter(subject: Subject) -> None:
     """Every parameter gets a finite gradient; one that gets none stops training on several processes."""
+    if not learns(subject):
+        return
     network = subject.make().train()
     total(call_of(subject)(network)).backward()
     _demand_gradients(network)
@@ -161,8 +175,9 @@ def survives_autocast(subject: Subject) -> None:
     except (RuntimeError, TypeError) as error:
         raise Fault(f"it fails under bfloat16 autocast ({str(error).splitlines()[0]})") from error
     demand(all(bool(torch.isfinite(each).all()) for each in made), "its output under bfloat16 autocast is not finite")
-    total(made).backward()
-    _demand_gradients(network)
+    if learns(subject):
+        total(made).backward()
+        _demand_gradients(network)
 
 
 def makes_what_its_contract_says(subject: Subject) -> None:
@@ -253,6 +268,38 @@ def reaches_as_far_as_it_says(subject: Subject) -> None:
     demand(reach <= context, f"context_frames says {context}, but a frame changes samples {reach} frames away")
 
 
+def restores_in_chunks(subject: Subject) -> None:
+    """A generator that reads a degraded recording restores it in chunks as it does whole, as ``context_frames`` and
+    ``alignment`` promise; its weights are made large for that, since a fresh one may do nothing."""
+    if NAME not in (subject.contract.reads or ()):
+        return
+    network = subject.make().eval()
+    demand(
+        hasattr(network, "context_frames"), "it has no context_frames: what it needs on both sides [samples], or None"
+    )
+    context = network.context_frames
+    if context is None or context > 20000:
+        return
+    drawn = torch.Generator().manual_seed(1)
+    for parameter in network.parameters():
+        if parameter.dim() > 1:
+            fan = parameter[0].numel()
+            parameter.data = torch.randn(parameter.shape, generator=drawn) * (1.9 / fan) ** 0.5
+    unit = int(getattr(network, "alignment", 1) or 1)
+    length = 3 * (2 * context + 16 * unit) + 5
+    audio = 0.1 * torch.randn(1, length, generator=drawn)
+    with torch.no_grad():
+        whole = network(Condition(signal=audio[None]))[0]
+    made = restore(network, audio, context + 4 * unit, Samples())
+    demand(made.shape == whole.shape, f"in chunks it makes {list(made.shape)}, of the whole {list(whole.shape)}")
+    error = float((made - whole).abs().max() / whole.abs().max().clamp_min(1e-6))
+    demand(
+        error < 1e-3,
+        f"restored in chunks with {context} samples of context, a recording differs by {error:.2g} of its largest sample "
+        "from the whole; say a larger context_frames, or an alignment that chunks must begin at",
+    )
+
+
 def takes_silence_and_full_scale(subject: Subject) -> None:
     """Digital silence and a full-scale square wave give finite outputs and gradients."""
     time = torch.arange(subject.segment)
@@ -269,6 +316,8 @@ def takes_silence_and_full_scale(subject: Subject) -> None:
             heard = heard.expand_as(subject.x()).clone().requires_grad_()
             made = judges(subject, heard)(network)
         demand(all(bool(torch.isfinite(each).all()) for each in made), f"its output of {name} is not finite")
+        if not learns(subject):
+            continue
         total(made).backward()
         try:
             _demand_gradients(network)
@@ -298,4 +347,5 @@ GENERATOR = (
     makes_items_apart,
     makes_any_length,
     reaches_as_far_as_it_says,
+    restores_in_chunks,
 )

@@ -141,6 +141,8 @@ class Conditioner:
     def __init__(self, recipe: Recipe) -> None:
         contract = contracts.contract_of(recipe.single["generator"], recipe)
         self.reads = contract.reads or frozenset()
+        needs = [contracts.contract_of(part, recipe).needs for part in recipe.parts()]
+        self.mel = "mel" in self.reads or any("mel" in each for each in needs)
         self.latent, self.latent_law = contract.latent, contract.latent_law
         self.spec = recipe.audio
         self.prior: Tensor | None = None
@@ -151,8 +153,8 @@ class Conditioner:
         return bool(self.reads - {"latent", "label"})
 
     def prepare(self, batch: Batch) -> Batch:
-        """Adds the mel spectrogram where it is read."""
-        if "mel" in self.reads and batch.mel is None:
+        """Adds the mel spectrogram of the clean audio where the generator or another part reads it."""
+        if self.mel and batch.mel is None:
             with torch.no_grad():
                 batch.mel = log_mel(batch.audio, self.spec)
         return batch

@@ -123,9 +123,11 @@ class Display:
             self.board.add_scalar(f"validation/{name}", value, step)
         for name, (reference, estimate) in outcome.audio.items():
             if step == 0:
-                self.board.add_audio(f"{name}/reference", torch.from_numpy(reference)[None], step, self.rate)
+                self.board.add_audio(
+                    f"{name}/reference", torch.from_numpy(reference)[None].clamp(-1, 1), step, self.rate
+                )
                 self.board.add_image(f"{name}/reference", self._picture(reference), step)
-            self.board.add_audio(f"{name}/generated", torch.from_numpy(estimate)[None], step, self.rate)
+            self.board.add_audio(f"{name}/generated", torch.from_numpy(estimate)[None].clamp(-1, 1), step, self.rate)
             self.board.add_image(f"{name}/generated", self._picture(estimate), step)
         self.board.flush()
 

@@ -164,8 +164,8 @@ def blocking_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list
     def benign(key: str) -> bool:
         return key in BENIGN or key.partition(".")[0] in BENIGN
 
-    # A section that is left out is as one that the toolkit had not got yet.
-    old, new = ({key: value for key, value in each.items() if "." in key or value is not None} for each in (old, new))
+    # What is null is as what the toolkit had not got yet.
+    old, new = ({key: value for key, value in each.items() if value is not None} for each in (old, new))
     keys = dict.fromkeys([*new, *old])
     pairs = [(key, old.get(key, "(absent)"), new.get(key, "(absent)")) for key in keys if not benign(key)]
     return [(key, before, after) for key, before, after in pairs if before != after]

@@ -68,6 +68,8 @@ class Side:
             norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
             if self.clip is not None:
                 nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
+            if self.scaler.is_enabled():  # it finds its scale by steps whose gradients overflow, and leaves these out
+                norm = norm.nan_to_num(0.0, 0.0, 0.0)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)

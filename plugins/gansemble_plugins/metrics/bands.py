@@ -1,0 +1,183 @@
+"""What super-resolution is judged by: log-spectral distance above and below a cut-off, and spectral flatness."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gansemble.audio.features import hann
+from gansemble.interfaces import Score
+from gansemble_plugins.metrics.inputs import Unscorable, scored
+
+N_FFT, HOP = 2048, 512
+
+
+class LsdHigh:
+    """LSD-HF: the log-spectral distance of the bins from the cut-off on (Han & Lee 2022, NU-Wave 2).
+
+    ``lsd`` with its mean over frequencies taken over the bins from int((n_fft / 2 + 1) cutoff / nyquist) on; from
+    a cut-off of 0 Hz on it is ``lsd``. The paper writes the bound for targets at 48 kHz.
+
+    Args:
+        cutoff: [Hz], of what degraded the recordings.
+
+    Shape:
+        estimate, reference: [T].
+
+    Raises:
+        ValueError: if the cut-off is below 0 Hz.
+    """
+
+    better: Literal["higher", "lower"] = "lower"
+
+    def __init__(self, *, cutoff: float = 4000.0):
+        self.cutoff = _checked(cutoff)
+        self.definition = f"log-spectral distance as lsd, of the frequencies from {cutoff:g} Hz on"
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        """``lsd_hf``; NaN where no bin lies above the cut-off."""
+        return scored(("lsd_hf",), self._values, estimate, reference, sample_rate)
+
+    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
+        first = _bin(self.cutoff, sample_rate)
+        if first > N_FFT // 2:
+            raise Unscorable(
+                f"cutoff must be below half the sample rate ({sample_rate / 2:g} Hz), got {self.cutoff:g} Hz"
+            )
+        return {"lsd_hf": _distance(estimate, reference, slice(first, None))}
+
+
+class LsdLow:
+    """LSD-LF: the log-spectral distance of the bins below the cut-off (Han & Lee 2022, NU-Wave 2).
+
+    As :class:`LsdHigh` is above it. Both have a mean and a root of their own and do not add up to ``lsd``. What was
+    given should be left alone, so this should stay near 0.
+
+    Args:
+        cutoff: [Hz], of what degraded the recordings.
+
+    Shape:
+        estimate, reference: [T].
+
+    Raises:
+        ValueError: if the cut-off is below 0 Hz.
+    """
+
+    better: Literal["higher", "lower"] = "lower"
+
+    def __init__(self, *, cutoff: float = 4000.0):
+        self.cutoff = _checked(cutoff)
+        self.definition = f"log-spectral distance as lsd, of the frequencies below {cutoff:g} Hz"
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        """``lsd_lf``; NaN where no bin lies below the cut-off."""
+        return scored(("lsd_lf",), self._values, estimate, reference, sample_rate)
+
+    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
+        last = _bin(self.cutoff, sample_rate)
+        if last < 1:
+            least = sample_rate / (N_FFT + 2)
+            raise Unscorable(
+                f"cutoff must be at least {least:.2f} Hz for a bin to lie below it, got {self.cutoff:g} Hz"
+            )
+        return {"lsd_lf": _distance(estimate, reference, slice(0, last))}
+
+
+class LsdSsrEval:
+    """Log-spectral distance as ssr_eval and the papers that report by it compute it (Liu et al. 2022, NVSR).
+
+    mean over frames of sqrt(mean over frequencies of log10(|X|^2 / (|X'| + 1e-12)^2 + 1e-12)^2), X the reference,
+    X' the estimate; n_fft = int(2048 rate / 44100), hop = int(rate / 100), zeros around the signal as librosa pads from 0.10
+    on. There is no floor: a bin that is empty in the reference costs 12, in both too, and one that is empty in the estimate
+    over 20.
+
+    Shape:
+        estimate, reference: [T].
+    """
+
+    better: Literal["higher", "lower"] = "lower"
+    definition = (
+        "log-spectral distance of ssr_eval: log10(|X|^2 / (|X'| + 1e-12)^2 + 1e-12), no floor, "
+        "n_fft 2048 rate / 44100, hop rate / 100, Hann n_fft, centred in zeros"
+    )
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        """``lsd_ssr_eval``."""
+        return scored(("lsd_ssr_eval",), self._values, estimate, reference, sample_rate)
+
+    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
+        n_fft, hop = int(2048 * sample_rate / 44100), max(1, sample_rate // 100)
+        _at_least(n_fft // 2 + 1, reference)
+        ours, target = (_power(signal, n_fft, hop, "constant") for signal in (estimate, reference))
+        ratio = target / (ours.sqrt() + 1e-12).square()
+        return {"lsd_ssr_eval": float((ratio + 1e-12).log10().square().mean(dim=0).sqrt().mean())}
+
+
+class FlatnessDistance:
+    """How far the spectral flatness of the frames is from the reference's.
+
+    Flatness is the geometric over the arithmetic mean of P = max(1e-10, |X|^2) over frequency (librosa's): 1 of
+    white or no sound, near 0 of tones. The plain value is the mean over frames of |SF' - SF|, and mostly that of
+    silent frames where there are any; the weighted one weighs each frame by the reference's amplitude, the root of its mean P.
+
+    Shape:
+        estimate, reference: [T].
+    """
+
+    better: Literal["higher", "lower"] = "lower"
+    definition = (
+        "mean |difference of spectral flatness| of |X|^2 (floor 1e-10), n_fft 2048, hop 512, Hann 2048, centred in "
+        "zeros; weighted: by the reference's amplitude in each frame"
+    )
+    keys = ("flatness_distance", "flatness_distance_weighted")
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        """``flatness_distance`` and ``flatness_distance_weighted``."""
+        return scored(self.keys, self._values, estimate, reference, sample_rate)
+
+    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
+        _at_least(N_FFT // 2 + 1, reference)
+        ours, target = (_power(signal, N_FFT, HOP, "constant").clamp_min(1e-10) for signal in (estimate, reference))
+        differences = (flatness(ours) - flatness(target)).abs()
+        weights = target.mean(dim=0).sqrt()
+        weighted = (weights * differences).sum() / weights.sum()
+        return dict(zip(self.keys, (float(differences.mean()), float(weighted)), strict=True))
+
+
+def flatness(power: Tensor) -> Tensor:
+    """The spectral flatness [L] of a power spectrogram [F, L] above 0."""
+    return power.log().mean(dim=0).exp() / power.mean(dim=0)
+
+
+def _distance(estimate: np.ndarray, reference: np.ndarray, bins: slice) -> float:
+    """The log-spectral distance of some bins, with the frames and the floor of ``lsd``."""
+    _at_least(N_FFT // 2 + 1, reference)
+    ours, target = (_power(s, N_FFT, HOP, "reflect")[bins].clamp_min(1e-8).log10() for s in (estimate, reference))
+    return float((ours - target).square().mean(dim=0).sqrt().mean())
+
+
+def _power(signal: np.ndarray, n_fft: int, hop: int, padding: str) -> Tensor:
+    """|X|^2 [n_fft / 2 + 1, L] of [T], centred frames."""
+    audio = torch.from_numpy(signal)
+    shape = hann(n_fft, audio.device, audio.dtype)
+    spectrum = torch.stft(audio, n_fft, hop, n_fft, shape, pad_mode=padding, return_complex=True)
+    return spectrum.real.square() + spectrum.imag.square()
+
+
+def _bin(cutoff: float, sample_rate: int) -> int:
+    """The first bin that counts as above the cut-off."""
+    return int((N_FFT // 2 + 1) * cutoff / (sample_rate / 2))
+
+
+def _checked(cutoff: float) -> float:
+    if not cutoff >= 0:
+        raise ValueError(f"cutoff must be at least 0 Hz, got {cutoff:g} Hz")
+    return cutoff
+
+
+def _at_least(samples: int, signal: np.ndarray) -> None:
+    if signal.size < samples:
+        raise Unscorable(f"too short: the frames need at least {samples} samples, got {signal.size}")
