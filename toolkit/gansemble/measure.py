@@ -12,10 +12,12 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from gansemble.data.degraded import NAME
 from gansemble.interfaces import Batch
 from gansemble.random import Draws
 from gansemble.recipe import contracts
 from gansemble.recipe.check import Recipe
+from gansemble.restoration import restores
 from gansemble.training.build import Parts, build, optimisers
 from gansemble.training.step import Side, Stepper
 
@@ -29,7 +31,7 @@ class Network:
         use: the part's name.
         parameters: numbers that learn.
         macs: multiply-accumulates for a second of audio; None where it could not be run.
-        sees: one-sided context of a generator [frames], or what one score of a discriminator sees [samples].
+        sees: one-sided context of a generator [frames, or samples where it restores], or what one score of a discriminator sees [samples].
     """
 
     path: str
@@ -88,13 +90,14 @@ def batch_of(recipe: Recipe, size: int, seconds: float | None = None) -> Batch:
     labelled = corpus is not None and corpus.gives & {"labels", "pitch"}
     label = torch.zeros(size, dtype=torch.long) if labelled else None
     names = tuple(f"noise-{index}" for index in range(size))
-    return Batch(audio, names, Draws.plain(0, size), label=label)
+    extra = {NAME: audio * 0.5} if restores(recipe) else {}
+    return Batch(audio, names, Draws.plain(0, size), label=label, extra=extra)
 
 
 @torch.no_grad()
 def _macs(recipe: Recipe, parts: Parts, network: nn.Module, path: tuple[Any, ...]) -> float | None:
     """Multiply-accumulates for a second of audio: convolutions and matrix products; transforms are not counted."""
-    unbounded, was = "mel" in parts.conditioner.reads, network.training
+    unbounded, was = bool(parts.conditioner.reads & {"mel", NAME}), network.training
     try:
         batch = parts.conditioner.prepare(batch_of(recipe, 1, 1.0 if unbounded else None))
         real, fake = parts.conditioner(batch, "validation")
@@ -110,18 +113,21 @@ def _macs(recipe: Recipe, parts: Parts, network: nn.Module, path: tuple[Any, ...
 
 
 def delay(recipe: Recipe, generator: nn.Module) -> float | None:
-    """Look-ahead before a sample can be made of a stream [s]: the generator's context and half a window; None if unbounded."""
+    """Look-ahead before a sample can be made of a stream [s]: the generator's context, and half a window where it reads
+    frames or a chunk where it reads samples; None if unbounded."""
     context = getattr(generator, "context_frames", None)
     if context is None:
         return None
     spec = recipe.audio
+    if restores(recipe):
+        return (context + getattr(generator, "alignment", 1)) / spec.sample_rate
     return ((context + 1) * spec.hop + (spec.n_fft - spec.hop) // 2) / spec.sample_rate
 
 
 @torch.no_grad()
 def real_time_factor(recipe: Recipe, parts: Parts, seconds: float = 1.0) -> float:
     """Seconds of work for a second of audio, the better of two runs after one to warm up."""
-    batch = parts.conditioner.prepare(batch_of(recipe, 1, seconds if "mel" in parts.conditioner.reads else None))
+    batch = parts.conditioner.prepare(batch_of(recipe, 1, seconds if parts.conditioner.paired else None))
     _, told = parts.conditioner(batch, "validation")
     generator = parts.generator.eval()
     took = []
@@ -254,7 +260,9 @@ def speed(recipe: Recipe, parts: Parts, device: torch.device, steps: int = 3) ->
 
 def _placed(batch: Batch, device: torch.device) -> Batch:
     label = None if batch.label is None else batch.label.to(device)
-    return Batch(batch.audio.to(device), batch.ids, Draws(batch.draws.seed, batch.draws.items, device), label=label)
+    draws = Draws(batch.draws.seed, batch.draws.items, device)
+    extra = {name: value.to(device) for name, value in batch.extra.items()}
+    return Batch(batch.audio.to(device), batch.ids, draws, label=label, extra=extra)
 
 
 def parts_of(recipe: Recipe, device: torch.device | None = None) -> Parts:

@@ -25,15 +25,15 @@ UNFITTED = "has not been fitted to a corpus; run the statistics stage"
 VERSION = 1
 
 
-def training_clips(clips: Mapping[str, LabelledClips], least: int) -> LabelledClips:
+def training_clips(clips: Mapping[str, LabelledClips], least: int, who: str) -> LabelledClips:
     """The training split.
 
     Raises:
-        DataError: if it has fewer clips than ``least``.
+        DataError: if it has fewer clips than ``who`` needs.
     """
     count = len(clips["train"]) if "train" in clips else 0
     if count < least:
-        raise DataError(f"needs {least} training clips or more, there are {count}; prepare more, or ask for less")
+        raise DataError(f"{who} needs {least} training clips or more, there are {count}; prepare more, or ask for less")
     return clips["train"]
 
 
@@ -96,7 +96,7 @@ class Ndb:
         Raises:
             DataError: if there are fewer training clips than cells.
         """
-        train = training_clips(clips, self.cells)
+        train = training_clips(clips, self.cells, f"ndb with {self.cells} cells")
         decides = {"version": VERSION, "cells": self.cells, "clips": manifest(train)}
         decides |= {"sample_rate": train.sample_rate, "length": train.length}
 
@@ -196,7 +196,7 @@ class NearestNeighbour:
         Raises:
             DataError: if there is none.
         """
-        self.clips = training_clips(clips, 1)
+        self.clips = training_clips(clips, 1, "nearest_neighbour")
 
     def score_set(
         self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]

@@ -62,8 +62,10 @@ def _facts(recipe: Recipe, fast: bool) -> dict[str, Any]:
     import torch
 
     from gansemble import measure
+    from gansemble.restoration import restores
 
     built = measure.parts_of(recipe)
+    facts["restores"] = restores(recipe)
     facts["networks"] = [dataclasses.asdict(network) for network in measure.networks(recipe, built)]
     facts["delay_seconds"] = measure.delay(recipe, built.generator)
     facts["real_time_factor"] = measure.real_time_factor(recipe, built)
@@ -82,7 +84,7 @@ def _text(facts: dict[str, Any]) -> list[str]:
         lines.append(f"\n{'network':{wide}} {'parameters':>12} {'MACs/s of audio':>16}  sees")
         for label, row in zip(labels, facts["networks"], strict=True):
             macs = "-" if row["macs"] is None else f"{row['macs'] / 1e9:.3f} G"
-            lines.append(f"{label:{wide}} {row['parameters']:>12,} {macs:>16}  {_sees(row, rate, hop)}")
+            lines.append(f"{label:{wide}} {row['parameters']:>12,} {macs:>16}  {_sees(row, rate, hop, facts['restores'])}")
     networks = {row["path"] for row in facts.get("networks", ())}
     others = [part for part in facts["parts"] if part["path"] not in networks]
     lines.append("\n" + click.style("parts", bold=True))
@@ -93,7 +95,7 @@ def _text(facts: dict[str, Any]) -> list[str]:
         delay = facts["delay_seconds"]
         shown = "unbounded" if delay is None else f"{1000 * delay:.0f} ms"
         factor = 1 / facts["real_time_factor"]
-        lines.append(f"\ndelay    {shown} of look-ahead (context, and half a window)")
+        lines.append(f"\ndelay    {shown} of look-ahead (context, and half a window or a chunk)")
         lines.append(
             f"speed    generates at {factor:.1f} x real time here (CPU, {facts['threads']} threads, one second)"
         )
@@ -105,9 +107,11 @@ def _text(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _sees(row: dict[str, Any], rate: int, hop: int) -> str:
+def _sees(row: dict[str, Any], rate: int, hop: int, restores: bool) -> str:
     if row["sees"] is None:
         return "not stated"
+    if row["path"] == "generator" and restores:
+        return f"±{row['sees']} samples ({1000 * row['sees'] / rate:.0f} ms)"
     if row["path"] == "generator":
         return f"±{row['sees']} frames ({1000 * row['sees'] * hop / rate:.0f} ms)"
     return f"{row['sees']:,} samples ({1000 * row['sees'] / rate:.0f} ms)"

@@ -295,12 +295,13 @@ def _processor() -> str:
 
 def table(summary: Mapping[str, Any]) -> list[str]:
     """A summary as aligned lines."""
-    lines = [f"{'score':24} {'mean':>9} {'95 % interval':>21} {'files':>9}"]
+    wide = max(24, *map(len, summary["scores"])) if summary["scores"] else 24
+    lines = [f"{'score':{wide}} {'mean':>9} {'95 % interval':>21} {'files':>9}"]
     for key, row in summary["scores"].items():
         mean = "-" if row["mean"] is None else f"{row['mean']:.4f}"
         interval = "-" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"
-        lines.append(f"{key:24} {mean:>9} {interval:>21} {row['n_ok']:>4}/{row['n_total']:<4}")
+        lines.append(f"{key:{wide}} {mean:>9} {interval:>21} {row['n_ok']:>4}/{row['n_total']:<4}")
     lines.append(
-        f"{'real-time factor':24} {summary['real_time_factor']:>9.4f} {summary['device'] + ', ' + str(summary['threads']) + ' threads':>21}"
+        f"{'real-time factor':{wide}} {summary['real_time_factor']:>9.4f} {summary['device'] + ', ' + str(summary['threads']) + ' threads':>21}"
     )
     return lines

@@ -175,7 +175,6 @@ def _shown(shape: tuple[int | None, ...]) -> str:
 def abilities(scene: Scene) -> Iterator[Finding]:
     """Needs that no part gives."""
     given = {a for path, contract in scene.contracts.items() if path[0] not in APART for a in contract.gives}
-    reads = scene.contracts[("generator",)].reads or frozenset()
     if scene.paired:  # the mel spectrogram of the clean audio, which says nothing of clips of a generator's own
         given.add("mel")
     if "pitch" in given:
