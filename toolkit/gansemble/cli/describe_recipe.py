@@ -84,7 +84,9 @@ def _text(facts: dict[str, Any]) -> list[str]:
         lines.append(f"\n{'network':{wide}} {'parameters':>12} {'MACs/s of audio':>16}  sees")
         for label, row in zip(labels, facts["networks"], strict=True):
             macs = "-" if row["macs"] is None else f"{row['macs'] / 1e9:.3f} G"
-            lines.append(f"{label:{wide}} {row['parameters']:>12,} {macs:>16}  {_sees(row, rate, hop, facts['restores'])}")
+            lines.append(
+                f"{label:{wide}} {row['parameters']:>12,} {macs:>16}  {_sees(row, rate, hop, facts['restores'])}"
+            )
     networks = {row["path"] for row in facts.get("networks", ())}
     others = [part for part in facts["parts"] if part["path"] not in networks]
     lines.append("\n" + click.style("parts", bold=True))

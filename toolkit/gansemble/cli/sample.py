@@ -25,6 +25,10 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
     return found
 
 
+#: Clips on the page.
+SHOWN = 64
+
+
 @click.command()
 @click.option("--exp", type=PATH, required=True, help="Experiment folder.")
 @click.option("--output", type=PATH, required=True, help="Folder for the waveforms.")
@@ -60,7 +64,8 @@ def sample(
     checkpoint: str,
     sample_format: Any,
 ) -> None:
-    """Make clips from latent vectors: each WAV with its vector (.npy) and what it was made from (.json) beside it.
+    """Make clips from latent vectors: each WAV with its vector (.npy) and what it was made from (.json) beside it, and a
+    page to look at and listen to them (index.html).
 
     The same command makes the same files again, bit for bit on the CPU, whatever --count was.
     """
@@ -70,6 +75,8 @@ def sample(
     from gansemble import sampling
     from gansemble.audio import files
     from gansemble.data.labels import Labels
+    from gansemble.evaluation import page
+    from gansemble.files import write_atomically
 
     if labels is not None and pitches is not None:
         raise click.UsageError("--labels or --pitch, not both")
@@ -85,6 +92,7 @@ def sample(
     elif same_latent and given is None:
         points = [torch.from_numpy(maker.one(0, told[0] if told else None).latent)] * count
     output.mkdir(parents=True, exist_ok=True)
+    shown = []
     for index in range(count):
         made = maker.one(index, told[index % len(told)] if told else None, points[index], truncation)
         path = output / f"sample-{index:05d}.wav"
@@ -94,9 +102,21 @@ def sample(
         facts |= {"pitch": made.label + lowest} if made.label is not None and lowest is not None else {}
         facts |= {"truncation": truncation, "interpolate": interpolate, "clipped": clipped}
         path.with_suffix(".json").write_text(json.dumps(facts, indent=1))
+        if index < SHOWN:
+            shown.append((_caption(index, facts), made.audio))
+    note = f"{loaded.recipe.name}, step {loaded.step}, seed {seed}"
+    note += f"; from the latent vector of clip {interpolate[0]} to that of clip {interpolate[1]}" if interpolate else ""
+    note += "; one latent vector for all" if same_latent else ""
+    write_atomically(output / "index.html", page.wall("Samples", note, shown, loaded.spec))
     say(
         f"{count} clips of {len(made.audio) / loaded.spec.sample_rate:.2f} s in {output} (step {loaded.step}, seed {seed})"
     )
+
+
+def _caption(index: int, facts: dict[str, Any]) -> str:
+    told = [f"pitch {facts['pitch']}"] if "pitch" in facts else []
+    told += [f"label {facts['label']}"] if facts["label"] is not None and not told else []
+    return " · ".join([f"{index:05d}", *told])
 
 
 def _labels(

@@ -116,9 +116,9 @@ def table(systems: Sequence[System], settings: Evaluation) -> str:
         for system, mean in zip(systems, means, strict=True):
             total = len(system.rows)
             mark = " class=best" if len(systems) > 1 and mean.n_ok and mean.mean == best else ""
-            interval = f"<small>{mean.low:.3f} … {mean.high:.3f}</small>" if mean.low == mean.low else ""
+            interval = f"<small>{_number(mean.low)} … {_number(mean.high)}</small>" if mean.low == mean.low else ""
             count = f"<small>{mean.n_ok} of {total} files</small>" if mean.n_ok < total else ""
-            cells.append(f"<td{mark}>{mean.mean:.3f}{interval}{count}</td>" if mean.n_ok else f"<td>–{count}</td>")
+            cells.append(f"<td{mark}>{_number(mean.mean)}{interval}{count}</td>" if mean.n_ok else f"<td>–{count}</td>")
         arrow = "↑" if better == "higher" else "↓"
         title = html.escape(facts["definition"])
         rows.append(f'<tr><th title="{title}">{html.escape(key)} {arrow}</th>{"".join(cells)}</tr>')
@@ -127,26 +127,42 @@ def table(systems: Sequence[System], settings: Evaluation) -> str:
     return f"<table class=scores><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{note}"
 
 
-def clip(identity: str, systems: Sequence[System], packed: Packed, spec: AudioSpec) -> str:
-    """One item: the reference and what each system made of it, with players and spectrograms of one colour scale."""
+def clip(
+    identity: str, systems: Sequence[System], packed: Packed, spec: AudioSpec, seconds: float | None = None
+) -> str:
+    """One item: the reference and what each system made of it, with players and spectrograms of one colour scale.
+
+    Of an item longer than ``seconds`` its middle is shown.
+    """
     clip_of = {row["id"]: row.get("clip", row["id"]) for row in systems[0].index["clips"]}
     number = next(i for i, entry in enumerate(packed.entries) if entry.id == clip_of[identity])
     reference = packed.read(number)
+    length = len(reference)
+    reference = _middle(reference, length, spec, seconds)
     top = _top(reference, spec)
     columns: list[tuple[str, np.ndarray, System | None]] = [("reference", reference, None)]
     for system in systems:
         path = system.samples / f"{identity}.wav"
         if path.is_file():
-            columns.append((system.name, files.read_mono(path, spec.sample_rate), system))
+            made = files.read_mono(path, spec.sample_rate)
+            columns.append((system.name, _middle(made, length, spec, seconds), system))
     cells = []
     for name, audio, owner in columns:
         caption = f"{dot(owner) if owner else ''}{html.escape(name)}"
-        scores = _clip_scores(owner, identity) if owner else f"{len(reference) / spec.sample_rate:.2f} s"
+        shown = "" if len(reference) == length else f"{len(reference) / spec.sample_rate:g} s from the middle of "
+        scores = _clip_scores(owner, identity) if owner else f"{shown}{length / spec.sample_rate:.2f} s"
         picture = f'<img alt="spectrogram of {html.escape(name)}" src="{_picture(audio, spec, top)}">'
         cells.append(
             f"<figure><figcaption title='{html.escape(name)}'>{caption}<small>{scores}</small></figcaption>{picture}{_player(audio, spec.sample_rate)}</figure>"
         )
     return f"<section><h3>{html.escape(identity)}</h3><div class=row>{''.join(cells)}</div></section>"
+
+
+def _middle(audio: np.ndarray, length: int, spec: AudioSpec, seconds: float | None) -> np.ndarray:
+    """The middle of a recording of ``length`` samples, by the same places for every system."""
+    wanted = length if seconds is None else min(length, int(seconds * spec.sample_rate))
+    first = (length - wanted) // 2
+    return audio[first : first + wanted]
 
 
 def set_table(systems: Sequence[System]) -> str:
@@ -164,7 +180,7 @@ def set_table(systems: Sequence[System]) -> str:
         cells = [
             "<td>–</td>"
             if not each or each["mean"] is None
-            else f"<td>{each['mean']:.3f}<small>{each['n_ok']} clips</small></td>"
+            else f"<td>{_number(each['mean'])}<small>{each['n_ok']} clips</small></td>"
             for each in found
         ]
         arrow, title = "↑" if facts["better"] == "higher" else "↓", html.escape(facts["definition"])
@@ -193,6 +209,12 @@ def real(packed: Packed, count: int, length: int, spec: AudioSpec) -> str:
     return _wall("real clips", clips, spec)
 
 
+def wall(title: str, note: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec) -> str:
+    """A whole page of clips, each with a player and a spectrogram."""
+    head = f"<header><h1>{html.escape(title)}</h1><p>{html.escape(note)}</p></header>"
+    return assemble(title, [head, "<h2>Listen</h2>", _wall("", clips, spec)])
+
+
 def _wall(title: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec) -> str:
     cells = [
         f"<figure><figcaption title='{html.escape(name)}'>{html.escape(name)}<small>{len(audio) / spec.sample_rate:.2f} s</small>"
@@ -200,7 +222,13 @@ def _wall(title: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec) 
         f"{_player(audio, spec.sample_rate)}</figure>"
         for name, audio in clips
     ]
-    return f"<section><h3>{title}</h3><div class=wall>{''.join(cells)}</div></section>"
+    heading = f"<h3>{title}</h3>" if title else ""
+    return f"<section>{heading}<div class=wall>{''.join(cells)}</div></section>"
+
+
+def _number(value: float) -> str:
+    """Three decimals, or two digits of what they would not show."""
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.1e}"
 
 
 def _clip_scores(system: System, identity: str) -> str:
@@ -345,7 +373,7 @@ body { font: 15px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif
 header { padding: 28px 0 4px; } h1 { margin: 0; font-size: 28px; } header p { color: var(--soft); margin: 4px 0 0; }
 h2 { font-size: 19px; margin: 34px 0 10px; } h3 { font-size: 14px; margin: 0 0 8px; font-weight: 600; }
 section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; margin-bottom: 12px; }
-.wall { display: grid; grid-template-columns: repeat(4, 1fr); gap: 14px; } .wall figure { min-width: 0; } .row { display: flex; gap: 14px; overflow-x: auto; } figure { margin: 0; flex: 1 1 0; min-width: 260px; max-width: 560px; }
+.wall { display: grid; grid-template-columns: repeat(4, 1fr); gap: 14px; } .wall figure { min-width: 0; } .row { display: flex; gap: 14px; overflow-x: auto; } figure { margin: 0; flex: 1 1 0; min-width: 205px; max-width: 560px; }
 figcaption { font-size: 13px; font-weight: 600; margin-bottom: 4px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; } figcaption small { display: block; font-weight: 400; color: var(--soft); min-height: 1.3em; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
 figure img { width: 100%; display: block; } audio { width: 100%; height: 34px; margin-top: 4px; } img.wide { width: 100%; background: #fff; border: 1px solid var(--line); border-radius: 8px; }
 table { border-collapse: collapse; background: var(--paper); } th, td { padding: 6px 14px; border: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; }

@@ -34,7 +34,7 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
         ]
     else:
         shown = [*systems, *page.baselines_of(systems[0])]
-        clips = (page.clip(identity, shown, packed, recipe.audio) for identity in ids)
+        clips = (page.clip(identity, shown, packed, recipe.audio, recipe.evaluation.seconds) for identity in ids)
         listen = [*_tables(shown, recipe), "<h2>Listen</h2>", *clips]
     body = [
         _header(recipe.name, systems),

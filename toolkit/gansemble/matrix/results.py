@@ -301,7 +301,7 @@ def _page(found: Results, costs: Costs, environment: Mapping[str, Any]) -> str:
         listen.append(page.real(packed, count, recipe.plan.segment, recipe.audio))
     else:
         items = [row["id"] for row in systems[0].index["clips"]][:count]
-        listen = [page.clip(identity, systems, packed, recipe.audio) for identity in items]
+        listen = [page.clip(identity, systems, packed, recipe.audio, recipe.evaluation.seconds) for identity in items]
     hidden = sum(len(row.runs) for row in found.rows) - len(order)
     more = f"<p class=note>The {len(order)} best cells; {hidden} more are in the table.</p>" if hidden else ""
     left = "".join(

@@ -43,7 +43,7 @@ LEAST: dict[tuple[str, str], int] = {
     ("validation", "clips"): 1,
     ("synthesis", "clips"): 1,
 }
-POSITIVE = (("synthesis", "chunk_seconds"), ("validation", "seconds"), ("data", "normalise"))
+POSITIVE = (("synthesis", "chunk_seconds"), ("validation", "seconds"), ("evaluation", "seconds"), ("data", "normalise"))
 
 
 def numbers(recipe: Recipe) -> Iterator[Finding]:

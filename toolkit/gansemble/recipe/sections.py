@@ -144,11 +144,13 @@ class Synthesis:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How stage 5 scores: bootstrap resamples, confidence, and clips shown on the report's page."""
+    """How stage 5 scores: bootstrap resamples and confidence; and clips shown on the report's page, of each of them
+    so many ``seconds`` at most (null: all)."""
 
     bootstrap: int = 1000
     confidence: float = 0.95
     shown: int = 8
+    seconds: float | None = 12.0
 
 
 @dataclass(frozen=True)
