@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from gansemble.audio import files
-from gansemble.data.doctor import BLOCK, Finding, examine, examine_file, report_lines
+from gansemble.data.doctor import BLOCK, examine, examine_file
+from gansemble.data.findings import Finding, report_lines
 from gansemble.data.manifest import Clip
 
 RATE = 22050

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gansemble.data.doctor import examine, report_lines
+from gansemble.data.doctor import examine
+from gansemble.data.findings import report_lines
 from gansemble.errors import DataError
 from gansemble.plugins import Plugins
 from gansemble_plugins import corpora

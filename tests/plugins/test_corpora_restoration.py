@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from gansemble.audio import files
-from gansemble.data.doctor import examine, report_lines
+from gansemble.data.doctor import examine
+from gansemble.data.findings import report_lines
 from gansemble.errors import DataError
 from gansemble.plugins import Plugins
 from gansemble.registry import Entry

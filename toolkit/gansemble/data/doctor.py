@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import soundfile
 
 from gansemble.audio import files
+from gansemble.data.findings import Finding, copies, finding, recordings, tally
 from gansemble.data.manifest import Clip
 from gansemble.errors import DataError
-
-Severity = Literal["error", "warning"]
 
 WINDOW = 1024  # [samples] for the averaged spectrum and for finding digital silence
 BLOCK = 256 * WINDOW  # [samples] read at a time, which bounds the memory
@@ -69,20 +66,6 @@ class Facts:
     sha256: str = ""
     error: str | None = None
     message: str = ""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One kind of fault and all clips that have it.
-
-    An ``error`` stops the preparation until the recipe decides, or makes scores meaningless (leakage).
-    """
-
-    code: str
-    severity: Severity
-    ids: tuple[str, ...]
-    message: str
-    remedy: str
 
 
 @dataclass(frozen=True)
@@ -255,17 +238,17 @@ def bandwidth(power: np.ndarray, sample_rate: int) -> float:
 def judge(facts: Sequence[Facts], clips: Sequence[Clip], *, sample_rate: int, segment: int | None) -> list[Finding]:
     """The findings that follow from the facts, errors first; arguments as for :func:`examine`."""
     found = [
-        _finding(code, [fact for fact in facts if fact.error == code], len(facts), text)
+        finding(code, [fact for fact in facts if fact.error == code], len(facts), text)
         for code, text in _FAULTS.items()
     ]
     sound = [fact for fact in facts if fact.error is None]
 
     def add(code: str, hit: Callable[[Facts], bool], text: Callable[[list[Facts]], str]) -> None:
         hits = [fact for fact in sound if hit(fact)]
-        found.append(_finding(code, hits, len(facts), text(hits) if hits else ""))
+        found.append(finding(code, hits, len(facts), text(hits) if hits else ""))
 
     def wrong_rate(hits: Sequence[Facts]) -> str:
-        return f"are not at {sample_rate} Hz ({_tally(f'{fact.sample_rate} Hz' for fact in hits)})"
+        return f"are not at {sample_rate} Hz ({tally(f'{fact.sample_rate} Hz' for fact in hits)})"
 
     def is_short(fact: Facts) -> bool:
         return segment is not None and fact.frames * sample_rate < segment * fact.sample_rate
@@ -277,8 +260,8 @@ def judge(facts: Sequence[Facts], clips: Sequence[Clip], *, sample_rate: int, se
     add("dc", lambda fact: abs(fact.dc) > DC, _say_dc)
     add("bandwidth", _is_cut, _say_bandwidth)
     add("short", is_short, lambda hits: f"are shorter than the segment of {segment} samples")
-    found += _copies(sound, clips, len(facts))
-    found.append(_recordings(sound, clips))
+    found += copies(sound, clips, len(facts))
+    found.append(recordings(sound, clips))
     return sorted((finding for finding in found if finding.ids), key=lambda finding: finding.severity)
 
 
@@ -287,7 +270,7 @@ def _is_cut(fact: Facts) -> bool:
 
 
 def _say_channels(hits: Sequence[Facts]) -> str:
-    return f"are not mono ({_tally(f'{fact.channels} channels' for fact in hits)})"
+    return f"are not mono ({tally(f'{fact.channels} channels' for fact in hits)})"
 
 
 def _say_clipping(hits: Sequence[Facts]) -> str:
@@ -320,96 +303,3 @@ _FAULTS = {
     "empty": "hold no samples",
     "non_finite": "hold NaN or Inf",
 }
-
-_BROKEN = "copy or fetch them again, or leave them out with data.broken=drop"
-
-_RULES: dict[str, tuple[Severity, str]] = {
-    "missing": ("error", _BROKEN),
-    "unreadable": ("error", _BROKEN),
-    "truncated": ("error", _BROKEN),
-    "empty": ("error", "leave them out with data.broken=drop"),
-    "non_finite": ("error", "write them again from their source, or leave them out with data.broken=drop"),
-    "wrong_rate": ("error", "data.rate=resample converts them; or set audio.sample_rate to the corpus' rate"),
-    "channels": ("error", "data.channels=mix averages the channels, data.channels=first takes the first"),
-    "short": ("error", "data.short=pad adds silence, data.short=drop leaves them out"),
-    "leakage": ("error", "scores on copies of training clips mean nothing: keep each in one split only"),
-    "recording": ("error", "scores on what was trained on mean nothing: keep all cuts of a recording in one split"),
-    "duplicates": ("warning", "they count more than once in training: keep one of each"),
-    "clipping": ("warning", "networks learn the distortion: take the unclipped source, or remove the worst"),
-    "silence": ("warning", "silent segments stall spectral losses: remove them or cut the silence off"),
-    "dc": ("warning", "subtract the mean, or high-pass at 20 Hz"),
-    "bandwidth": ("warning", "networks learn the cut: lower audio.sample_rate, or take better recordings"),
-}
-
-
-def _finding(code: str, hits: Sequence[Facts], total: int, text: str) -> Finding:
-    severity, remedy = _RULES[code]
-    detail = f"; first: {hits[0].message}" if hits and hits[0].message else ""
-    message = f"{len(hits)} of {total} clips {text}{detail}"
-    return Finding(code, severity, tuple(fact.id for fact in hits), message, remedy)
-
-
-def _copies(sound: Sequence[Facts], clips: Sequence[Clip], total: int) -> list[Finding]:
-    """Clips of equal content: duplicates within a split, leakage across splits. Pure silence is no copy."""
-    splits = {clip.id: clip.split for clip in clips}
-    groups: dict[str, list[Facts]] = defaultdict(list)
-    for fact in sound:
-        if fact.peak > 0:
-            groups[fact.sha256].append(fact)
-    repeated, leaked, such = [], [], {"duplicates": "", "leakage": ""}
-    for group in groups.values():
-        firsts: dict[str, Facts] = {}
-        for fact in group:
-            first = firsts.setdefault(splits[fact.id], fact)
-            if first is not fact:
-                repeated += [first, fact]
-                such["duplicates"] = such["duplicates"] or f", such as {first.id} and {fact.id}"
-        if len(firsts) > 1:
-            leaked += group
-            such["leakage"] = such["leakage"] or ", such as " + " and ".join(f.id for f in firsts.values())
-    twins = "have the same samples as another of their split" + such["duplicates"]
-    leaks = "have the same samples as one of another split" + such["leakage"]
-    return [
-        _finding("duplicates", list(dict.fromkeys(repeated)), total, twins),
-        _finding("leakage", leaked, total, leaks),
-    ]
-
-
-def _recordings(sound: Sequence[Facts], clips: Sequence[Clip]) -> Finding:
-    """Clips of one recording in more than one split, by the label ``recording``."""
-    splits: dict[str, set[str]] = defaultdict(set)
-    named = {clip.id: str(clip.labels["recording"]) for clip in clips if "recording" in clip.labels}
-    for clip in clips:
-        if clip.id in named:
-            splits[named[clip.id]].add(clip.split)
-    torn = sorted(name for name, found in splits.items() if len(found) > 1)
-    hits = [fact for fact in sound if named.get(fact.id) in torn]
-    such = f", such as {torn[0]!r} in {' and '.join(sorted(splits[torn[0]]))}" if torn else ""
-    return _finding("recording", hits, len(clips), f"are cut from recordings that other splits have cuts of{such}")
-
-
-def _tally(values: Iterable[str]) -> str:
-    return ", ".join(f"{value}: {count}" for value, count in sorted(Counter(values).items()))
-
-
-def report_lines(findings: Sequence[Finding], ids: int = 5) -> list[str]:
-    """A plain-text table: severity, kind, number of clips; below each what is wrong, where, and what to do.
-
-    Args:
-        findings: of :func:`examine`.
-        ids: how many clip ids to name for each.
-    """
-    if not findings:
-        return ["no findings"]
-    lines = [f"{'severity':<10}{'code':<12}{'clips':>7}"]
-    for finding in findings:
-        named = ", ".join(finding.ids[:ids])
-        more = f" and {len(finding.ids) - ids} more" if len(finding.ids) > ids else ""
-        lines += [
-            f"{finding.severity:<10}{finding.code:<12}{len(finding.ids):>7}",
-            f"    found: {finding.message}",
-            f"    clips: {named}{more}",
-            f"    to do: {finding.remedy}",
-        ]
-    counts = Counter(finding.severity for finding in findings)
-    return [*lines, f"{counts['error']} kinds of error, {counts['warning']} of warning"]

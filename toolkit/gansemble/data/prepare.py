@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from gansemble.data import doctor, manifest, pack
+from gansemble.data.findings import report_lines
 from gansemble.data.manifest import SPLITS, Clip, Entry
 from gansemble.errors import DataError
 from gansemble.files import sha256, write_atomically
@@ -82,7 +83,7 @@ def prepare(
             for row in json.loads(path.read_text())
         ]
         findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
-        for line in [*doctor.report_lines(findings), summary(entries)]:
+        for line in [*report_lines(findings), summary(entries)]:
             say(line)
         return _publish(dump, entries)
     if shard is not None:
@@ -91,7 +92,7 @@ def prepare(
         folder, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment, jobs=jobs
     )
     kept = _apply(recipe, clips, examined.findings)
-    for line in doctor.report_lines(examined.findings):
+    for line in report_lines(examined.findings):
         say(line)
     facts = {fact.id: fact for fact in examined.facts}
     _check_partners(folder, kept, facts, recipe)
@@ -165,7 +166,7 @@ def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[Any]) -> li
         elif policy == "drop":
             dropped |= set(finding.ids)
     if stopping:
-        text = "\n".join(doctor.report_lines(findings))
+        text = "\n".join(report_lines(findings))
         raise DataError(f"the corpus is not what the recipe expects; nothing was packed.\n{text}")
     kept = [clip for clip in clips if clip.id not in dropped]
     if not kept:

@@ -1,0 +1,156 @@
+"""Clips from latent vectors: the same again bit for bit, from saved vectors, by label, between two; and scored as a set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+CONF = """
+name: dreamer
+audio: {sample_rate: 8000, n_fft: 256, hop: 64, window: 256, mels: 20, fmin: 0, fmax: null}
+corpus: {use: fsdd}
+data: {normalise: 0.95, short: pad}
+generator: {use: wavegan, dim: 2, classes: 10}
+discriminators: {critic: {use: wavegan, dim: 2, classes: 10}}
+objective: {use: wgan}
+regularisers: {gradient_penalty: {use: gradient_penalty, weight: 10}}
+metrics:
+  inception_score: {use: inception_score, width: 4, blocks: 2, steps: 12, splits: 2}
+  fid: {use: fid, width: 4, blocks: 2, steps: 12}
+plan: {steps: 4, batch_size: 4, segment: 4096, generator_every: 2, fresh_fake: true, log_every: 2, save_every: 4}
+validation: {every: 4, clips: 6, audio: 2, metrics: [fid], best: fid}
+synthesis: {split: validation, clips: 6}
+optimisers: {generator: {use: adam}, discriminators: {use: adam}}
+"""
+Command = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory) -> Path:
+    """All stages of a tiny recipe."""
+    from gansemble.cli import group
+
+    folder = tmp_path_factory.mktemp("dreamer")
+    (folder / "r.yaml").write_text(CONF)
+    words = [str(folder / "r.yaml"), "--exp", str(folder / "exp"), "--data", str(folder / "data")]
+    words += ["--dump", str(folder / "dump")]
+    CliRunner().invoke(group, ["mini", words[0], "--output", str(folder / "data")], catch_exceptions=False)
+    for stage in ("fetch", "prepare", "statistics", "train", "synthesise", "evaluate", "report"):
+        found = CliRunner().invoke(group, [stage, *words])
+        assert found.exit_code == 0, found.output
+    return folder
+
+
+@pytest.fixture
+def sample(done) -> Command:
+    from gansemble.cli import group
+    from gansemble.errors import GansembleError
+
+    def run(output: Path, *words: object) -> tuple[int, str]:
+        made = CliRunner().invoke(
+            group, ["sample", "--exp", str(done / "exp"), "--output", str(output), *map(str, words)]
+        )
+        if isinstance(made.exception, GansembleError):
+            return 1, str(made.exception)
+        return made.exit_code, made.output
+
+    return run
+
+
+def audio(folder: Path) -> list[bytes]:
+    return [path.read_bytes() for path in sorted(folder.glob("*.wav"))]
+
+
+def test_the_same_command_makes_the_same_files(sample, tmp_path):
+    """Whatever the count; another seed makes others."""
+    for name, words in (("a", ("--count", 3)), ("b", ("--count", 3)), ("c", ("--count", 5)), ("d", ("--seed", 1))):
+        assert sample(tmp_path / name, *words)[0] == 0
+    ours = audio(tmp_path / "a")
+    assert len(ours) == 3 == len(set(ours))
+    assert audio(tmp_path / "b") == ours and audio(tmp_path / "c")[:3] == ours
+    assert audio(tmp_path / "d")[0] != ours[0]
+
+
+def test_a_clip_is_made_again_from_its_vector_and_label(sample, tmp_path):
+    sample(tmp_path / "a", "--count", 3)
+    facts = json.loads((tmp_path / "a" / "sample-00002.json").read_text())
+    words = ("--count", 1, "--latent", tmp_path / "a" / "sample-00002.npy", "--labels", facts["label"])
+    sample(tmp_path / "b", *words)
+    assert audio(tmp_path / "b")[0] == audio(tmp_path / "a")[2]
+    assert (facts["seed"], facts["index"], facts["step"]) == (0, 2, 4)
+
+
+def test_an_interpolation_begins_and_ends_where_it_is_told(sample, tmp_path):
+    sample(tmp_path / "a", "--count", 4, "--labels", 7)
+    sample(tmp_path / "b", "--count", 5, "--labels", 7, "--interpolate", 1, 3)
+    ends, way = ([np.load(path) for path in sorted((tmp_path / name).glob("*.npy"))] for name in ("a", "b"))
+    assert np.allclose(way[0], ends[1]) and np.allclose(way[-1], ends[3], atol=1e-6)
+    assert np.allclose(way[2], (ends[1] + ends[3]) / 2, atol=1e-6)  # straight, as the vectors are uniform
+    assert audio(tmp_path / "b")[0] == audio(tmp_path / "a")[1]
+
+
+def test_labels_go_round_and_one_vector_can_serve_all(sample, tmp_path):
+    sample(tmp_path, "--count", 5, "--labels", "2,8", "--same-latent")
+    facts = [json.loads(path.read_text())["label"] for path in sorted(tmp_path.glob("*.json"))]
+    assert facts == [2, 8, 2, 8, 2]
+    made = audio(tmp_path)
+    assert made[0] == made[2] == made[4] and made[0] != made[1]
+
+
+def test_truncation_scales_the_vector(sample, tmp_path):
+    sample(tmp_path / "a", "--count", 1)
+    sample(tmp_path / "b", "--count", 1, "--truncation", 0.5)
+    whole, half = (np.load(tmp_path / name / "sample-00000.npy") for name in ("a", "b"))
+    assert np.allclose(half, 0.5 * whole) and np.abs(whole).max() > 0.5
+
+
+def test_a_page_shows_what_was_made(sample, tmp_path):
+    sample(tmp_path, "--count", 3, "--labels", "4")
+    text = (tmp_path / "index.html").read_text()
+    assert text.count("<audio") == 3 == text.count("· label 4</figcaption>".replace("</figcaption>", "<small>"))
+    assert "dreamer, step 4, seed 0" in text and "http" not in text.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--labels", "12"), "--labels 12: must be below 10, what the generator was built for"),
+        (("--pitch", "60"), "reads classes, not pitches; use --labels"),
+        (("--labels", "x"), "expected whole numbers such as 3, 0,2,5 or 24-84, got 'x'"),
+        (("--labels", "1", "--pitch", "2"), "--labels or --pitch, not both"),
+        (("--latent", "absent.npy"), "--latent absent.npy: not readable"),
+        (("--truncation", "0"), "is not in the range x>0"),
+    ],
+)
+def test_what_cannot_be_made_is_told(sample, tmp_path, words, told):
+    status, said = sample(tmp_path / "out", *words)
+    assert status != 0 and told in said
+    assert not list(tmp_path.glob("out/*.wav"))
+
+
+def test_a_set_is_scored_beside_real_ones(done):
+    """Training clips and held-out clips get the scores of the same metrics, so that the generated ones' mean something."""
+    found = json.loads((done / "exp" / "scores" / "summary.json").read_text())
+    assert set(found["anchors"]) == {"training clips", "validation clips"}
+    for each in (found["scores"], *found["anchors"].values()):
+        assert set(each) >= {"inception_score", "fid"}
+    assert found["anchors"]["validation clips"]["fid"]["mean"] == pytest.approx(0, abs=1e-6)
+    assert found["anchors"]["training clips"]["fid"]["mean"] < found["scores"]["fid"]["mean"]
+    text = (done / "exp" / "report" / "index.html").read_text()
+    assert "real: training clips" in text and "real: validation clips" in text
+
+
+def test_validation_makes_as_many_clips_as_asked_for(done):
+    """Held against all validation clips, however many these are."""
+    row = json.loads((done / "exp" / "logs" / "validation.jsonl").read_text().splitlines()[0])
+    assert row["fid"] > 0
+    index = json.loads((done / "exp" / "samples" / "index.json").read_text())
+    assert len(index["clips"]) == 6 and index["own"]
+    made, rate = soundfile.read(done / "exp" / "samples" / "validation" / "sample-00000.wav")
+    assert (len(made), rate) == (4096, 8000)

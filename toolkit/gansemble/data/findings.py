@@ -1,0 +1,123 @@
+"""What the data doctor finds: kinds of fault, copies and torn recordings, and how they are reported. No torch."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from gansemble.data.manifest import Clip
+
+if TYPE_CHECKING:
+    from gansemble.data.doctor import Facts
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One kind of fault and all clips that have it.
+
+    An ``error`` stops the preparation until the recipe decides, or makes scores meaningless (leakage).
+    """
+
+    code: str
+    severity: Severity
+    ids: tuple[str, ...]
+    message: str
+    remedy: str
+
+
+_BROKEN = "copy or fetch them again, or leave them out with data.broken=drop"
+
+_RULES: dict[str, tuple[Severity, str]] = {
+    "missing": ("error", _BROKEN),
+    "unreadable": ("error", _BROKEN),
+    "truncated": ("error", _BROKEN),
+    "empty": ("error", "leave them out with data.broken=drop"),
+    "non_finite": ("error", "write them again from their source, or leave them out with data.broken=drop"),
+    "wrong_rate": ("error", "data.rate=resample converts them; or set audio.sample_rate to the corpus' rate"),
+    "channels": ("error", "data.channels=mix averages the channels, data.channels=first takes the first"),
+    "short": ("error", "data.short=pad adds silence, data.short=drop leaves them out"),
+    "leakage": ("error", "scores on copies of training clips mean nothing: keep each in one split only"),
+    "recording": ("error", "scores on what was trained on mean nothing: keep all cuts of a recording in one split"),
+    "duplicates": ("warning", "they count more than once in training: keep one of each"),
+    "clipping": ("warning", "networks learn the distortion: take the unclipped source, or remove the worst"),
+    "silence": ("warning", "silent segments stall spectral losses: remove them or cut the silence off"),
+    "dc": ("warning", "subtract the mean, or high-pass at 20 Hz"),
+    "bandwidth": ("warning", "networks learn the cut: lower audio.sample_rate, or take better recordings"),
+}
+
+
+def finding(code: str, hits: Sequence[Facts], total: int, text: str) -> Finding:
+    severity, remedy = _RULES[code]
+    detail = f"; first: {hits[0].message}" if hits and hits[0].message else ""
+    message = f"{len(hits)} of {total} clips {text}{detail}"
+    return Finding(code, severity, tuple(fact.id for fact in hits), message, remedy)
+
+
+def copies(sound: Sequence[Facts], clips: Sequence[Clip], total: int) -> list[Finding]:
+    """Clips of equal content: duplicates within a split, leakage across splits. Pure silence is no copy."""
+    splits = {clip.id: clip.split for clip in clips}
+    groups: dict[str, list[Facts]] = defaultdict(list)
+    for fact in sound:
+        if fact.peak > 0:
+            groups[fact.sha256].append(fact)
+    repeated, leaked, such = [], [], {"duplicates": "", "leakage": ""}
+    for group in groups.values():
+        firsts: dict[str, Facts] = {}
+        for fact in group:
+            first = firsts.setdefault(splits[fact.id], fact)
+            if first is not fact:
+                repeated += [first, fact]
+                such["duplicates"] = such["duplicates"] or f", such as {first.id} and {fact.id}"
+        if len(firsts) > 1:
+            leaked += group
+            such["leakage"] = such["leakage"] or ", such as " + " and ".join(f.id for f in firsts.values())
+    twins = "have the same samples as another of their split" + such["duplicates"]
+    leaks = "have the same samples as one of another split" + such["leakage"]
+    return [
+        finding("duplicates", list(dict.fromkeys(repeated)), total, twins),
+        finding("leakage", leaked, total, leaks),
+    ]
+
+
+def recordings(sound: Sequence[Facts], clips: Sequence[Clip]) -> Finding:
+    """Clips of one recording in more than one split, by the label ``recording``."""
+    splits: dict[str, set[str]] = defaultdict(set)
+    named = {clip.id: str(clip.labels["recording"]) for clip in clips if "recording" in clip.labels}
+    for clip in clips:
+        if clip.id in named:
+            splits[named[clip.id]].add(clip.split)
+    torn = sorted(name for name, found in splits.items() if len(found) > 1)
+    hits = [fact for fact in sound if named.get(fact.id) in torn]
+    such = f", such as {torn[0]!r} in {' and '.join(sorted(splits[torn[0]]))}" if torn else ""
+    return finding("recording", hits, len(clips), f"are cut from recordings that other splits have cuts of{such}")
+
+
+def tally(values: Iterable[str]) -> str:
+    return ", ".join(f"{value}: {count}" for value, count in sorted(Counter(values).items()))
+
+
+def report_lines(findings: Sequence[Finding], ids: int = 5) -> list[str]:
+    """A plain-text table: severity, kind, number of clips; below each what is wrong, where, and what to do.
+
+    Args:
+        findings: of :func:`examine`.
+        ids: how many clip ids to name for each.
+    """
+    if not findings:
+        return ["no findings"]
+    lines = [f"{'severity':<10}{'code':<12}{'clips':>7}"]
+    for finding in findings:
+        named = ", ".join(finding.ids[:ids])
+        more = f" and {len(finding.ids) - ids} more" if len(finding.ids) > ids else ""
+        lines += [
+            f"{finding.severity:<10}{finding.code:<12}{len(finding.ids):>7}",
+            f"    found: {finding.message}",
+            f"    clips: {named}{more}",
+            f"    to do: {finding.remedy}",
+        ]
+    counts = Counter(finding.severity for finding in findings)
+    return [*lines, f"{counts['error']} kinds of error, {counts['warning']} of warning"]
