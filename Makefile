@@ -22,8 +22,8 @@ install: $(STAMP)  ## virtual environment and installation
 demo: $(STAMP)  ## the SpecDiff recipe on a small corpus made offline, in about a minute
 	./egs/ljspeech/specdiff/run.sh --mini
 
-test: $(STAMP)  ## the tests
-	$(BIN)/python -m pytest
+test: $(STAMP)  ## the tests, a process for each processor
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(STAMP)  ## ruff, mypy, recipes, the documentation's links, and shellcheck where it is installed
 	$(BIN)/ruff check toolkit plugins tests tools benchmarks docs examples
