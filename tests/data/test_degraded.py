@@ -152,3 +152,12 @@ def test_a_recipe_has_one_source_of_degraded_clips(tmp_path):
     (tmp_path / "two.yaml").write_text(PAIRS + "\ndegradation: {use: low_pass, cutoff: [2000, 2000]}\n")
     with pytest.raises(RecipeError, match="has degraded recordings of its own"):
         check.load(tmp_path / "two.yaml")
+
+
+def test_crops_may_begin_where_clips_do(packed):
+    """As notes and hits want it; else anywhere."""
+    clips = packed[1]
+    starts = [Segments(clips, 4096, 7, crop="start")[(epoch, 0)]["audio"][0].numpy() for epoch in range(4)]
+    assert all(np.array_equal(each, clips.read(0, 0, 4096)) for each in starts)
+    others = [Segments(clips, 4096, 7)[(epoch, 0)]["audio"][0].numpy() for epoch in range(4)]
+    assert len({each.tobytes() for each in others}) > 1

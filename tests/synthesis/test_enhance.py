@@ -93,6 +93,35 @@ def test_a_context_that_is_no_multiple_of_the_alignment_is_refused():
         restoration.Stream(network, 160, Samples())
 
 
+class Louder(nn.Module):
+    """Twice as loud."""
+
+    context_frames, alignment = 0, 16
+
+    def forward(self, condition: Condition) -> Tensor:
+        assert condition.signal is not None
+        return 2 * condition.signal
+
+
+def test_the_band_that_is_kept_stays_and_the_rest_is_made():
+    """A tone below the frequency keeps its level, one above it gets the generator's, both to -80 dB."""
+    kept = restoration.KeepBelow(Louder(), RATE, 4000)
+    time = torch.arange(3 * RATE, dtype=torch.float64) / RATE
+    for hertz, gain in ((440, 1.0), (3500, 1.0), (4500, 2.0), (9000, 2.0)):
+        tone = torch.sin(2 * torch.pi * hertz * time).float()[None]
+        made = restoration.restore(kept, tone, 5000, Samples())[0, RATE:-RATE]
+        assert float((made - gain * tone[0, RATE:-RATE]).abs().max()) < 2e-4, hertz
+
+
+def test_the_band_is_kept_in_chunks_as_in_the_whole():
+    kept = restoration.KeepBelow(Shifting().eval(), RATE, 4000)
+    audio = noise(1, 9001)
+    with torch.no_grad():
+        whole = kept(Condition(signal=audio[:, None]))[:, 0]
+    assert torch.allclose(restoration.restore(kept, audio, 800, Samples()), whole, atol=1e-3)
+    assert kept.context_frames % 8 == 0 and kept.context_frames > 56
+
+
 @pytest.fixture(scope="module")
 def exp(tmp_path_factory) -> Path:
     """An experiment of three steps."""
@@ -202,6 +231,21 @@ def test_other_rates_are_resampled_when_asked(enhance, inputs, tmp_path):
     assert status == 0 and "resampled from 44100 Hz" in out
     made = soundfile.info(tmp_path / "other.wav")
     assert (made.samplerate, made.frames) == (RATE, RATE // 2)
+
+
+def test_a_band_may_be_kept(enhance, inputs, tmp_path):
+    """What the tiny model did to a tone of 220 Hz is undone."""
+    enhance(inputs / "stereo.flac", "--output", tmp_path / "a", "--format", "float")
+    status, _, _ = enhance(
+        inputs / "stereo.flac", "--output", tmp_path / "b", "--format", "float", "--keep-below", 3000
+    )
+    given, plain, kept = (
+        soundfile.read(path)[0]
+        for path in (inputs / "stereo.flac", tmp_path / "a/stereo.wav", tmp_path / "b/stereo.wav")
+    )
+    assert status == 0 and np.abs(kept - given).max() < 0.5 * np.abs(plain - given).max()
+    status, _, err = enhance(inputs / "stereo.flac", "--output", tmp_path / "c", "--keep-below", 20000)
+    assert status == 1 and "--keep-below 20000: the band that is kept must end between 200 Hz and 10825 Hz" in err
 
 
 def test_the_inputs_folder_is_no_output(enhance, inputs):

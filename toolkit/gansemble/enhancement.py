@@ -17,7 +17,7 @@ from gansemble import synthesis
 from gansemble.audio import files
 from gansemble.data import doctor
 from gansemble.errors import DataError
-from gansemble.restoration import Stream
+from gansemble.restoration import KeepBelow, Stream
 from gansemble.synthesis import Loaded
 
 #: Samples read at a time.
@@ -54,11 +54,13 @@ class Wanted:
         core: samples made at a time.
         resample: bring files of another rate to the generator's; else they are refused.
         sample_format: of the output, which is then WAV; None keeps the input's format and sample format.
+        keep_below: below this frequency [Hz] the recording stays as it is.
     """
 
     core: int
     resample: bool = False
     sample_format: files.SampleFormat | None = None
+    keep_below: float | None = None
 
 
 def target_of(source: Path, output: Path, name: str, wanted: Wanted) -> Path:
@@ -88,7 +90,10 @@ def enhance(
         )
     total = -(-fact.frames * rate // fact.sample_rate)
     begun, made, clipped = time.monotonic(), 0, 0
-    stream = Stream(loaded.generator, wanted.core, synthesis.representation(loaded))
+    generator = loaded.generator
+    if wanted.keep_below is not None:
+        generator = KeepBelow(generator, rate, wanted.keep_below)
+    stream = Stream(generator, wanted.core, synthesis.representation(loaded))
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.part")
     try:

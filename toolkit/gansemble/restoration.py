@@ -123,6 +123,49 @@ class Stream:
         return made[:, 0, : held.shape[1]].cpu()
 
 
+class KeepBelow(nn.Module):
+    """A generator whose output below a frequency is the recording's own: y = G(x) + LP(x - G(x)).
+
+    LP is a linear-phase low-pass (Kaiser window, 90 dB), so that both bands fit together without a seam in phase or
+    level. What the generator does to the lows is undone; what it adds above stays.
+
+    Args:
+        generator: reads signals and gives as many.
+        sample_rate: [Hz].
+        hertz: where the low band ends; the filter falls within 200 Hz around it.
+
+    Raises:
+        ValueError: if the frequency is not between 200 Hz and half the sample rate less 200 Hz.
+    """
+
+    low: Tensor
+
+    def __init__(self, generator: nn.Module, sample_rate: int, hertz: float) -> None:
+        super().__init__()
+        if not 200 <= hertz <= sample_rate / 2 - 200:
+            raise ValueError(
+                f"the band that is kept must end between 200 Hz and {sample_rate / 2 - 200:g} Hz, got {hertz:g} Hz"
+            )
+        from scipy.signal import firwin, kaiserord
+
+        taps, beta = kaiserord(90, 400 / sample_rate)
+        taps |= 1
+        self.generator = generator
+        coefficients = firwin(taps, hertz, window=("kaiser", beta), fs=sample_rate)
+        first = next(generator.parameters(), None)
+        device = torch.device("cpu") if first is None else first.device
+        low = torch.tensor(coefficients, dtype=torch.float32, device=device)[None, None]
+        self.register_buffer("low", low, persistent=False)
+        unit, context = int(getattr(generator, "alignment", 1) or 1), getattr(generator, "context_frames", None)
+        self.alignment = unit
+        self.context_frames = None if context is None else context + -(-(taps // 2) // unit) * unit
+
+    def forward(self, condition: Condition) -> Tensor:
+        made = self.generator(condition).float()
+        assert condition.signal is not None
+        return made + nn.functional.conv1d(condition.signal - made, self.low, padding=self.low.shape[-1] // 2)
+
+
 def restore(generator: nn.Module, audio: Tensor, core: int, representation: Any) -> Tensor:
     """A whole recording [C, T] in chunks."""
     return torch.cat(list(Stream(generator, core, representation).pieces(iter([audio]))), 1)

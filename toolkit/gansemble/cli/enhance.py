@@ -37,6 +37,9 @@ from gansemble.errors import DataError, GansembleError
     show_default=True,
     help="Length made at a time; memory grows with it, and what is spent on context falls.",
 )
+@click.option(
+    "--keep-below", type=float, metavar="HZ", help="Leave what lies below this frequency as it is; only add above it."
+)
 @click.option("--force", is_flag=True, help="Make files again that are there already.")
 def enhance(
     inputs: tuple[Path, ...],
@@ -46,6 +49,7 @@ def enhance(
     resample: bool,
     sample_format: Any,
     chunk_seconds: float,
+    keep_below: float | None,
     force: bool,
 ) -> None:
     """Restore recordings: audio files, or folders of them, of any length and any number of channels.
@@ -60,7 +64,8 @@ def enhance(
     _check_places(sources, output)
     loaded = synthesis.load(exp, checkpoint, _device(), warn=lambda text: click.echo(f"warning: {text}", err=True))
     restoration.demand_restoring(loaded.recipe, exp)
-    wanted = enhancement.Wanted(int(chunk_seconds * loaded.spec.sample_rate), resample, sample_format)
+    _check_band(keep_below, loaded)
+    wanted = enhancement.Wanted(int(chunk_seconds * loaded.spec.sample_rate), resample, sample_format, keep_below)
     say(f"generator of step {loaded.step}, {loaded.source}")
     failed, rows = 0, []
     for source, name in sources:
@@ -93,6 +98,16 @@ def _device() -> str:
     import torch
 
     return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _check_band(keep_below: float | None, loaded: Any) -> None:
+    from gansemble.restoration import KeepBelow
+
+    if keep_below is not None:
+        try:
+            KeepBelow(loaded.generator, loaded.spec.sample_rate, keep_below)
+        except ValueError as error:
+            raise GansembleError(f"--keep-below {keep_below:g}: {error}") from error
 
 
 def _check_places(sources: list[tuple[Path, str]], output: Path) -> None:

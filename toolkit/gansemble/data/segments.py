@@ -86,6 +86,7 @@ class Segments(torch.utils.data.Dataset):
         seed: the run's seed.
         labels: reads a clip's label.
         degrader: makes the degraded version of each crop, where the generator reads one.
+        crop: where crops begin, as in the recipe's plan.
     """
 
     def __init__(
@@ -95,8 +96,10 @@ class Segments(torch.utils.data.Dataset):
         seed: int,
         labels: Labels = Labels(),  # noqa: B008
         degrader: Degrader | None = None,
+        crop: str = "random",
     ) -> None:
         self.packed = packed
+        self.crop = crop
         self.degrader = degrader
         self.segment = segment
         self.seed = seed
@@ -108,7 +111,7 @@ class Segments(torch.utils.data.Dataset):
     def __getitem__(self, item: tuple[int, int]) -> dict[str, Any]:
         epoch, index = item
         entry = self.packed.entries[index]
-        room = max(0, entry.frames - self.segment)
+        room = max(0, entry.frames - self.segment) if self.crop == "random" else 0
         start = random.key(self.seed, epoch, index, "crop") % (room + 1)
         audio = torch.from_numpy(self.packed.read(index, start, self.segment))
         extra = {}

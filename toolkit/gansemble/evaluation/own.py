@@ -36,7 +36,8 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
     settings, spec = recipe.synthesis, recipe.audio
     device = "cuda" if torch.cuda.is_available() else "cpu"
     maker, loaded = sampling.load(project.exp, settings.checkpoint, device, recipe.plan.seed, say)
-    maker.conditioner.prior = prior(Packed(project.dump, "train"), Labels.of(recipe))
+    labels = Labels.of(recipe)
+    maker.conditioner.prior = prior(Packed(project.dump, "train"), labels)
     folder = project.exp / "samples" / settings.split
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []
@@ -48,6 +49,8 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
         clipped = files.write(folder / f"{name}.wav", sample.audio, spec.sample_rate, settings.format)
         seconds = len(sample.audio) / spec.sample_rate
         rows.append({"id": name, "seconds": seconds, "took": took, "clipped": clipped, "label": sample.label})
+        if sample.label is not None and labels.lowest is not None:
+            rows[-1]["pitch"] = sample.label + labels.lowest
     seconds, took = sum(row["seconds"] for row in rows), sum(row["took"] for row in rows)
     say(
         f"{len(rows)} clips, {seconds:.1f} s of audio in {took:.1f} s: {seconds / took:.1f} x real time on {device} (step {loaded.step})"

@@ -198,6 +198,7 @@ def gallery(system: System, count: int, spec: AudioSpec) -> str:
     for row in system.index["clips"][:count]:
         audio = files.read_mono(system.samples / f"{row['id']}.wav", spec.sample_rate)
         label = "" if row.get("label") is None else f" · label {row['label']}"
+        label = f" · pitch {row['pitch']}" if "pitch" in row else label
         made.append((f"{row['id']}{label}", audio))
     return _wall(f"{dot(system)}{html.escape(system.name)}: generated", made, spec)
 

@@ -52,6 +52,8 @@ class Plan:
         batch_size: clips in one optimiser step, over all processes and micro-batches: the same training whatever the
             number of GPUs.
         segment: length of a crop [samples].
+        crop: where a crop begins: anywhere in its clip, or at the clip's start, where notes and hits differ from their
+            ends.
         generator_every: the generator learns at every n-th step (n - 1 critic steps more than generator steps).
         discriminators_from: before this step only the generator learns, from losses that need no discriminator.
         fresh_fake: draw a new condition and a new fake for the generator's turn.
@@ -72,6 +74,7 @@ class Plan:
     steps: int = 1_000_000
     batch_size: int = 16
     segment: int = 8192
+    crop: Literal["random", "start"] = "random"
     generator_every: int = 1
     discriminators_from: int = 0
     fresh_fake: bool = False

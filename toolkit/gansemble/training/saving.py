@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from gansemble.errors import CheckpointError, TrainingError
 from gansemble.recipe import fill
 from gansemble.recipe.check import Recipe
 from gansemble.recipe.document import read
-from gansemble.recipe.sections import BENIGN
+from gansemble.recipe.sections import BENIGN, SECTIONS
 from gansemble.training import checkpoint, state
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.build import Parts
@@ -164,7 +164,9 @@ def blocking_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list
     def benign(key: str) -> bool:
         return key in BENIGN or key.partition(".")[0] in BENIGN
 
-    # What is null is as what the toolkit had not got yet.
+    # A key that the toolkit had not got yet stands for its default.
+    given = {f"{name}.{each.name}": each.default for name, section in SECTIONS.items() for each in fields(section)}
+    old = {key: fill.plain(value) for key, value in given.items() if key in new and key not in old} | dict(old)
     old, new = ({key: value for key, value in each.items() if value is not None} for each in (old, new))
     keys = dict.fromkeys([*new, *old])
     pairs = [(key, old.get(key, "(absent)"), new.get(key, "(absent)")) for key in keys if not benign(key)]

@@ -292,7 +292,7 @@ class Trainer:
         """The micro-batches of each step, on the device."""
         sampler = StepSampler(self._timetable(), self.counters.step, stop, self.rank, self.world)
         loader = torch.utils.data.DataLoader(
-            Segments(self.train, self.plan.segment, self.plan.seed, self.labels, self.parts.degrader),
+            Segments(self.train, self.plan.segment, self.plan.seed, self.labels, self.parts.degrader, self.plan.crop),
             batch_sampler=sampler,
             collate_fn=collate,  # type: ignore[arg-type]
             num_workers=self.plan.workers,
