@@ -30,7 +30,9 @@ plan: {steps: 2, batch_size: 2, segment: 4096}
 validation: {metrics: []}
 optimisers: {generator: {use: adamw}}
 """
-PAIRS = CONF.replace("corpus: {use: folder, validation: 0.2}", "corpus: {use: pairs, validation: 0.3, mini_rate: 22050}")
+PAIRS = CONF.replace(
+    "corpus: {use: folder, validation: 0.2}", "corpus: {use: pairs, validation: 0.3, mini_rate: 22050}"
+)
 PAIRS = "\n".join(line for line in PAIRS.splitlines() if not line.startswith("degradation"))
 
 
@@ -152,6 +154,21 @@ def test_a_recipe_has_one_source_of_degraded_clips(tmp_path):
     (tmp_path / "two.yaml").write_text(PAIRS + "\ndegradation: {use: low_pass, cutoff: [2000, 2000]}\n")
     with pytest.raises(RecipeError, match="has degraded recordings of its own"):
         check.load(tmp_path / "two.yaml")
+
+
+def test_a_baseline_learns_nothing_and_reads_degraded_clips(tmp_path):
+    from gansemble.recipe.document import RecipeError
+
+    wrong = (
+        CONF + "baselines:\n  net: {use: inception_unet, blocks: 2}\n  mel: {use: vocos}\n  input: {use: identity}\n"
+    )
+    (tmp_path / "r.yaml").write_text(wrong)
+    with pytest.raises(RecipeError) as caught:
+        check.load(tmp_path / "r.yaml")
+    told = [str(problem) for problem in caught.value.problems]
+    assert len(told) == 2 and all(
+        "a baseline learns nothing and reads degraded clips, such as identity" in t for t in told
+    )
 
 
 def test_crops_may_begin_where_clips_do(packed):

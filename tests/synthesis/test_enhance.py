@@ -185,7 +185,8 @@ def test_files_keep_format_channels_length_and_tags(enhance, inputs, tmp_path):
     song = soundfile.SoundFile(tmp_path / "tagged.ogg")
     assert (song.title, song.artist, song.subtype) == ("Song", "Someone", "VORBIS")
     assert "stereo.flac: 1.00 s" in out and "bandwidth" in out
-    assert json.loads((tmp_path / "enhancement.json").read_text())["step"] == 3
+    facts = json.loads((tmp_path / "enhancement.json").read_text())
+    assert set(facts) == {"stereo.flac", "tagged.ogg"} and facts["stereo.flac"]["step"] == 3
 
 
 def test_a_file_is_restored_as_its_samples_are(enhance, exp, inputs, tmp_path):
@@ -251,6 +252,63 @@ def test_a_band_may_be_kept(enhance, inputs, tmp_path):
 def test_the_inputs_folder_is_no_output(enhance, inputs):
     status, _, err = enhance(inputs / "short.wav", "--output", inputs)
     assert status == 1 and "is the folder of the input short.wav" in err
+
+
+def test_an_output_within_the_inputs_is_refused(enhance, tmp_path):
+    """The originals would be written over, or restored twice."""
+    (tmp_path / "album" / "one").mkdir(parents=True)
+    soundfile.write(tmp_path / "album" / "one" / "a.wav", np.zeros(100), RATE)
+    before = (tmp_path / "album" / "one" / "a.wav").read_bytes()
+    for output in (tmp_path / "album", tmp_path / "album" / "restored"):
+        status, _, err = enhance(tmp_path / "album", "--output", output, "--force")
+        assert status == 1 and "would lie in the input folder" in err
+    assert (tmp_path / "album" / "one" / "a.wav").read_bytes() == before
+
+
+def test_names_that_a_format_makes_equal_are_refused(enhance, tmp_path):
+    (tmp_path / "in").mkdir()
+    for name in ("a.wav", "a.flac"):
+        soundfile.write(tmp_path / "in" / name, np.zeros(100), RATE)
+    status, _, err = enhance(tmp_path / "in", "--output", tmp_path / "out", "--format", "pcm16")
+    assert status == 1 and "several inputs would be written to" in err
+    assert enhance(tmp_path / "in", "--output", tmp_path / "out")[0] == 0
+
+
+def test_the_record_grows_with_the_folder(enhance, inputs, tmp_path):
+    for name in ("short.wav", "silent.wav"):
+        enhance(inputs / name, "--output", tmp_path)
+    assert set(json.loads((tmp_path / "enhancement.json").read_text())) == {"short.wav", "silent.wav"}
+
+
+def test_a_minute_is_written_to_vorbis_in_pieces(exp, tmp_path):
+    """libsndfile's writer crashes on so much at once."""
+    from gansemble import synthesis
+
+    soundfile.write(tmp_path / "long.wav", np.zeros((60 * RATE, 2), np.float32), RATE)
+    with soundfile.SoundFile(tmp_path / "long.ogg", "w", RATE, 2, format="OGG", subtype="VORBIS") as out:
+        for _ in range(60):
+            out.write(0.01 * np.ones((RATE, 2), np.float32))
+    wanted = enhancement.Wanted(core=10**9)
+    loaded = synthesis.load(exp)
+    loaded.generator = Louder()
+    done = enhancement.enhance(loaded, tmp_path / "long.ogg", tmp_path / "out.ogg", wanted)
+    assert done.seconds == pytest.approx(60, abs=0.1)
+
+
+def test_what_is_not_finite_is_not_written(exp, inputs, tmp_path):
+    from gansemble import synthesis
+    from gansemble.errors import DataError
+
+    class Broken(Louder):
+        def forward(self, condition: Condition) -> Tensor:
+            assert condition.signal is not None
+            return condition.signal / 0
+
+    loaded = synthesis.load(exp)
+    loaded.generator = Broken()
+    with pytest.raises(DataError, match=r"silent\.wav: the generator made NaN or Inf of it, near 0\.0 s"):
+        enhancement.enhance(loaded, inputs / "silent.wav", tmp_path / "out.wav", enhancement.Wanted(core=4096))
+    assert not list(tmp_path.iterdir())
 
 
 def test_two_inputs_of_one_name_are_refused(enhance, inputs, tmp_path):

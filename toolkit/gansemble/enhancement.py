@@ -19,6 +19,7 @@ from gansemble.data import doctor
 from gansemble.errors import DataError
 from gansemble.restoration import KeepBelow, Stream
 from gansemble.synthesis import Loaded
+from gansemble.training.build import Samples
 
 #: Samples read at a time.
 BLOCK = 1 << 16
@@ -63,9 +64,9 @@ class Wanted:
     keep_below: float | None = None
 
 
-def target_of(source: Path, output: Path, name: str, wanted: Wanted) -> Path:
+def target_of(source: Path, output: Path, name: str, sample_format: str | None) -> Path:
     """Where a file's restored version goes: the same name, and the same suffix unless another format is wanted."""
-    return output / f"{name}{source.suffix if wanted.sample_format is None else '.wav'}"
+    return output / f"{name}{source.suffix if sample_format is None else '.wav'}"
 
 
 def enhance(
@@ -73,11 +74,12 @@ def enhance(
 ) -> Outcome:
     """Restores one file; ``progress`` is told (samples made, samples in all).
 
-    Channels are restored each by itself. The memory needed does not grow with the length of the file. The target is
-    written under another name and moved into place at its end.
+    Channels are restored each by itself. The memory needed does not grow with the length of the file, unless the
+    generator says that it has no bounded context. The target is written under another name and moved into place at its end.
 
     Raises:
-        DataError: if the file cannot be read, is of another rate and ``resample`` is off, or cannot be written.
+        DataError: if the file cannot be read, is of another rate and ``resample`` is off, the generator makes NaN or Inf
+            of it, or it cannot be written.
     """
     fact = doctor.examine_file(source, source.stem)
     if fact.error:
@@ -90,10 +92,10 @@ def enhance(
         )
     total = -(-fact.frames * rate // fact.sample_rate)
     begun, made, clipped = time.monotonic(), 0, 0
-    generator = loaded.generator
+    generator, decoder = loaded.generator, synthesis.representation(loaded)
     if wanted.keep_below is not None:
-        generator = KeepBelow(generator, rate, wanted.keep_below)
-    stream = Stream(generator, wanted.core, synthesis.representation(loaded))
+        generator, decoder = KeepBelow(generator, rate, wanted.keep_below, decoder), Samples()
+    stream = Stream(generator, wanted.core, decoder)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.part")
     try:
@@ -102,10 +104,15 @@ def enhance(
             whole_numbers = out.subtype not in ("FLOAT", "DOUBLE")
             for piece in stream.pieces(_blocks(sound, fact.sample_rate, rate, total)):
                 audio = piece.numpy().T
+                if not np.isfinite(audio).all():
+                    raise DataError(f"{source}: the generator made NaN or Inf of it, near {made / rate:.1f} s")
                 if whole_numbers:
                     clipped += int((np.abs(audio) > 1).sum())
                     audio = np.clip(audio, -1, 1)
-                out.write(audio)
+                for first in range(
+                    0, len(audio), BLOCK
+                ):  # libsndfile's Vorbis writer does not survive a minute at once
+                    out.write(audio[first : first + BLOCK])
                 made += len(audio)
                 if progress is not None:
                     progress(made, total)
@@ -157,7 +164,10 @@ def _blocks(sound: soundfile.SoundFile, rate: int, to_rate: int, total: int) -> 
         resampler = soxr.ResampleStream(rate, to_rate, sound.channels, dtype="float32", quality="VHQ")
     given, last = 0, False
     while not last:
-        block = sound.read(BLOCK, dtype="float32", always_2d=True)
+        try:
+            block = sound.read(BLOCK, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise DataError(f"{sound.name}: cannot be read any more ({error})") from error
         last = len(block) < BLOCK
         if resampler is not None:
             block = resampler.resample_chunk(block, last=last)

@@ -1,4 +1,5 @@
-"""Generators that restore degraded recordings: whole files in chunks, in bounded memory, whose result is the whole's."""
+"""Generators that restore degraded recordings: in chunks whose result is the whole's, in bounded memory where the
+generator's context is bounded."""
 
 from __future__ import annotations
 
@@ -133,6 +134,7 @@ class KeepBelow(nn.Module):
         generator: reads signals and gives as many.
         sample_rate: [Hz].
         hertz: where the low band ends; the filter falls within 200 Hz around it.
+        representation: brings what the generator makes to samples; what comes out here is samples.
 
     Raises:
         ValueError: if the frequency is not between 200 Hz and half the sample rate less 200 Hz.
@@ -140,8 +142,9 @@ class KeepBelow(nn.Module):
 
     low: Tensor
 
-    def __init__(self, generator: nn.Module, sample_rate: int, hertz: float) -> None:
+    def __init__(self, generator: nn.Module, sample_rate: int, hertz: float, representation: Any = None) -> None:
         super().__init__()
+        self.decode = representation.decode if representation is not None else lambda x: x
         if not 200 <= hertz <= sample_rate / 2 - 200:
             raise ValueError(
                 f"the band that is kept must end between 200 Hz and {sample_rate / 2 - 200:g} Hz, got {hertz:g} Hz"
@@ -161,8 +164,8 @@ class KeepBelow(nn.Module):
         self.context_frames = None if context is None else context + -(-(taps // 2) // unit) * unit
 
     def forward(self, condition: Condition) -> Tensor:
-        made = self.generator(condition).float()
         assert condition.signal is not None
+        made = self.decode(self.generator(condition).float())[..., : condition.signal.shape[-1]]
         return made + nn.functional.conv1d(condition.signal - made, self.low, padding=self.low.shape[-1] // 2)
 
 

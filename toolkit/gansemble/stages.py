@@ -71,7 +71,7 @@ STAGES = (
         4, "synthesise", "generate the held-out clips", 1, ("synthesis", "test_degradations", "baselines"), ("train",)
     ),
     Stage(
-        5, "evaluate", "score them", 1, ("metrics", "evaluation.bootstrap", "evaluation.confidence"), ("synthesise",)
+        5, "evaluate", "score them", 2, ("metrics", "evaluation.bootstrap", "evaluation.confidence"), ("synthesise",)
     ),
     Stage(6, "report", "write the listening page", 1, ("evaluation", "name"), ("evaluate",)),
 )

@@ -130,6 +130,7 @@ class LowPass:
         """Gives the degraded recording, of any length."""
         names = ("families", "orders", "ripples", "attenuation", "cutoff")
         _check(parameters["audio"].sample_rate, *(parameters[name] for name in names))
+        LowPass(**parameters)  # how long its filters ring is known by designing them, in some milliseconds
         return Contract(gives=frozenset({"degraded"}))
 
 

@@ -14,6 +14,7 @@ import click
 from gansemble.cli.common import PATH, say
 from gansemble.cli.synthesise import expand
 from gansemble.errors import DataError, GansembleError
+from gansemble.files import write_atomically
 
 
 @click.command()
@@ -61,15 +62,21 @@ def enhance(
     from gansemble.audio import files
 
     sources = [found for path in inputs for found in expand(path, lambda folder: files.find(folder))]
-    _check_places(sources, output)
+    _check_places(
+        inputs, [(source, enhancement.target_of(source, output, name, sample_format)) for source, name in sources]
+    )
     loaded = synthesis.load(exp, checkpoint, _device(), warn=lambda text: click.echo(f"warning: {text}", err=True))
     restoration.demand_restoring(loaded.recipe, exp)
     _check_band(keep_below, loaded)
     wanted = enhancement.Wanted(int(chunk_seconds * loaded.spec.sample_rate), resample, sample_format, keep_below)
     say(f"generator of step {loaded.step}, {loaded.source}")
-    failed, rows = 0, []
+    if restoration.Chunks.of(loaded.generator, wanted.core).context is None:
+        say(
+            "this generator must see whole recordings: --chunk-seconds has no effect, and memory grows with their length"
+        )
+    failed = 0
     for source, name in sources:
-        target = enhancement.target_of(source, output, name, wanted)
+        target = enhancement.target_of(source, output, name, sample_format)
         if target.exists() and not force:
             say(f"{target}: is there already; --force makes it again")
             continue
@@ -86,10 +93,14 @@ def enhance(
         say(
             f"{target}: {done.seconds:.2f} s, {done.seconds / max(1e-9, done.took):.2f} x real time; {'; '.join(notes)}"
         )
-        rows.append({"source": str(source), "target": str(target), "seconds": done.seconds, "took": done.took})
-    if rows:
-        facts = {"exp": str(exp), "step": loaded.step, "files": rows}
-        (output / "enhancement.json").write_text(json.dumps(facts, indent=1))
+        facts = {
+            "source": str(source),
+            "exp": str(exp),
+            "step": loaded.step,
+            "seconds": done.seconds,
+            "took": done.took,
+        }
+        _record(output / "enhancement.json", str(target.relative_to(output)), facts)
     if failed:
         raise GansembleError(f"{failed} of {len(sources)} files could not be restored; the others are in {output}")
 
@@ -110,19 +121,34 @@ def _check_band(keep_below: float | None, loaded: Any) -> None:
             raise GansembleError(f"--keep-below {keep_below:g}: {error}") from error
 
 
-def _check_places(sources: list[tuple[Path, str]], output: Path) -> None:
-    """No file may be written over another, or beside the files it was made from."""
-    for source, _ in sources:
-        if source.resolve().parent == output.resolve():
+def _record(path: Path, name: str, facts: dict[str, Any]) -> None:
+    """Adds a file to the record of what was restored; one that is made again takes its old place."""
+    try:
+        known = json.loads(path.read_text())
+    except (OSError, ValueError):
+        known = {}
+    write_atomically(path, json.dumps({**known, name: facts}, indent=1))
+
+
+def _check_places(inputs: tuple[Path, ...], targets: list[tuple[Path, Path]]) -> None:
+    """No file may be written over another, or where inputs are looked for."""
+    for folder in (path.resolve() for path in inputs if path.is_dir()):
+        for _, target in targets:
+            if target.resolve().is_relative_to(folder):
+                raise GansembleError(
+                    f"--output: {target} would lie in the input folder {folder}; give another --output, outside of it"
+                )
+    for source, target in targets:
+        if source.resolve().parent == target.resolve().parent:
             raise GansembleError(
-                f"--output {output}: is the folder of the input {source.name}; restored files keep their names, so give "
-                "another --output"
+                f"--output {target.parent}: is the folder of the input {source.name}; restored files keep their names, so "
+                "give another --output"
             )
-    names = [f"{name}{source.suffix}" for source, name in sources]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    places = [target.resolve() for _, target in targets]
+    twice = sorted({place for place in places if places.count(place) > 1})
     if twice:
         raise GansembleError(
-            f"several inputs would be written to {output / twice[0]}; give one folder that holds them, or run once for each"
+            f"several inputs would be written to {twice[0]}; give one folder that holds them, or run once for each"
         )
 
 

@@ -127,7 +127,7 @@ def _check_partners(folder: Path, clips: Sequence[Clip], facts: dict[str, doctor
             continue
         theirs, mine = doctor.examine_file(folder / clip.partner, clip.id), facts[clip.id]
         if theirs.error:
-            wrong.append(theirs.message)
+            wrong.append(f"{theirs.message}; get it again, or take both files of the pair away")
         elif theirs.sample_rate != recipe.audio.sample_rate and recipe.data.rate == "error":
             wrong.append(
                 f"{folder / clip.partner}: is at {theirs.sample_rate} Hz, not at {recipe.audio.sample_rate} Hz"

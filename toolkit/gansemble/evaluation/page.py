@@ -185,10 +185,9 @@ def set_table(systems: Sequence[System]) -> str:
         ]
         arrow, title = "↑" if facts["better"] == "higher" else "↓", html.escape(facts["definition"])
         rows.append(f'<tr><th title="{title}">{html.escape(key)} {arrow}</th>{"".join(cells)}</tr>')
-    note = (
-        "<p class=note>Each score is of a whole set against the held-out clips; real clips are scored in the same way, "
-    )
-    note += "beside what was generated. Hold the pointer over a score for its exact definition.</p>"
+    note = "<p class=note>Each score is of a whole set against the held-out clips"
+    note += "; real clips are scored in the same way, beside what was generated" if anchors else ""
+    note += ". Hold the pointer over a score for its exact definition.</p>"
     return f"<table class=scores><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{note}"
 
 
@@ -229,7 +228,7 @@ def _wall(title: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec) 
 
 def _number(value: float) -> str:
     """Three decimals, or two digits of what they would not show."""
-    return f"{value:.3f}" if value == 0 or abs(value) >= 0.01 else f"{value:.1e}"
+    return f"{value:.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.1e}"
 
 
 def _clip_scores(system: System, identity: str) -> str:

@@ -65,10 +65,11 @@ def _tables(systems: Sequence[System], recipe: Recipe) -> list[str]:
     """One table, or one for each test degradation."""
     if not systems[0].conditions:
         return [page.table(systems, recipe.evaluation)]
-    return [
-        f"<h3>{html.escape(name)}</h3>{page.table([system.under(name) for system in systems], recipe.evaluation)}"
-        for name in systems[0].conditions
-    ]
+    tables = []
+    for name in systems[0].conditions:
+        shown = [made for made in (system.under(name) for system in systems) if made.rows]
+        tables.append(f"<h3>{html.escape(name)}</h3>{page.table(shown, recipe.evaluation)}")
+    return tables
 
 
 def _recipe(project: Project) -> str:

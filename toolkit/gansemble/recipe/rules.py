@@ -223,6 +223,21 @@ def degraded(scene: Scene) -> Iterator[Finding]:
         )
 
 
+def baselines(scene: Scene) -> Iterator[Finding]:
+    """Baselines that would have to be trained, or that read something else than degraded clips."""
+    for path in (each for each in scene.contracts if each[0] == "baselines"):
+        part = next(part for part in scene.recipe.parts() if part.path == path)
+        learns = getattr(part.target, "learns", True)
+        reads = scene.contracts[path].reads or frozenset()
+        if learns or reads != {"degraded"}:
+            why = "has weights to learn" if learns else f"reads {', '.join(sorted(reads)) or 'nothing'}"
+            yield Finding(
+                (*path, "use"),
+                f"{scene.use(path)} {why}; a baseline learns nothing and reads degraded clips, such as identity",
+                changes=((f"{dotted(path)}=null",),),
+            )
+
+
 def clashes(scene: Scene) -> Iterator[Finding]:
     """Two parts that exclude each other."""
     for part, contract in scene.contracts.items():
@@ -387,6 +402,7 @@ RULES = (
     shape,
     abilities,
     degraded,
+    baselines,
     clashes,
     classes,
     latent,
