@@ -171,6 +171,17 @@ def test_a_baseline_learns_nothing_and_reads_degraded_clips(tmp_path):
     )
 
 
+def test_a_metrics_cutoff_lies_within_the_band(tmp_path):
+    from gansemble.recipe.document import RecipeError
+
+    text = CONF.replace(
+        "validation: {metrics: []}", "metrics: {hf: {use: lsd_hf, cutoff: 12000}}\nvalidation: {metrics: []}"
+    )
+    (tmp_path / "r.yaml").write_text(text)
+    with pytest.raises(RecipeError, match="cutoff must be below half the sample rate, which is 11025 Hz, got 12000 Hz"):
+        check.load(tmp_path / "r.yaml")
+
+
 def test_crops_may_begin_where_clips_do(packed):
     """As notes and hits want it; else anywhere."""
     clips = packed[1]

@@ -311,6 +311,21 @@ def test_what_is_not_finite_is_not_written(exp, inputs, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_lengths_of_chunks_that_are_none_are_refused(enhance, inputs, tmp_path):
+    for value in ("nan", "inf", "0"):
+        status, _, err = enhance(inputs / "short.wav", "--output", tmp_path, "--chunk-seconds", value)
+        assert status == 2 and "--chunk-seconds" in err, value
+
+
+def test_folders_in_the_way_are_told(enhance, inputs, tmp_path):
+    (tmp_path / "out" / "short.wav").mkdir(parents=True)
+    status, _, err = enhance(inputs / "short.wav", "--output", tmp_path / "out")
+    assert status == 1 and "short.wav: is a folder" in err
+    (tmp_path / "file").write_text("")
+    status, _, err = enhance(inputs / "short.wav", "--output", tmp_path / "file")
+    assert status == 1 and "must be a folder that can be written" in err
+
+
 def test_two_inputs_of_one_name_are_refused(enhance, inputs, tmp_path):
     (tmp_path / "a").mkdir()
     soundfile.write(tmp_path / "a" / "short.wav", np.zeros(10), RATE)

@@ -125,13 +125,44 @@ def test_a_page_shows_what_was_made(sample, tmp_path):
         (("--labels", "x"), "expected whole numbers such as 3, 0,2,5 or 24-84, got 'x'"),
         (("--labels", "1", "--pitch", "2"), "--labels or --pitch, not both"),
         (("--latent", "absent.npy"), "--latent absent.npy: not readable"),
-        (("--truncation", "0"), "is not in the range x>0"),
+        (("--truncation", "0"), "is not in the range 0<x<=10"),
+        (("--truncation", "nan"), "expected a finite number, got nan"),
+        (("--labels", "5-3"), "the first number of 5-3 is above the last; did you mean 3-5?"),
+        (("--labels", "²"), "expected whole numbers"),
+        (("--labels", "0-9999999999"), "expected whole numbers"),
+        (("--count", "999999999999"), "is not in the range"),
+        (("--interpolate", "-1", "5"), "is not in the range"),
+        (("--interpolate", "0", "1", "--same-latent"), "not more than one"),
     ],
 )
 def test_what_cannot_be_made_is_told(sample, tmp_path, words, told):
     status, said = sample(tmp_path / "out", *words)
     assert status != 0 and told in said
     assert not list(tmp_path.glob("out/*.wav"))
+
+
+@pytest.mark.parametrize(
+    ("made", "told"),
+    [
+        (np.full(100, np.nan), "expected finite numbers, got nan"),
+        (np.full(100, 1e300), "expected finite numbers, got 1e+300"),
+        (np.zeros(100, complex), "expected an array of real numbers, got complex128"),
+        (np.array(["a"]), "expected an array of real numbers"),
+        (np.zeros(3), "expected shape (100,), got (3,)"),
+    ],
+)
+def test_a_vector_that_is_none_is_told(sample, tmp_path, made, told):
+    np.save(tmp_path / "z.npy", made)
+    status, said = sample(tmp_path / "out", "--latent", tmp_path / "z.npy")
+    assert status == 1 and told in said and "z.npy" in said
+    (tmp_path / "z.npy").write_bytes(b"")
+    assert "not readable as a .npy array" in sample(tmp_path / "out", "--latent", tmp_path / "z.npy")[1]
+
+
+def test_an_output_that_is_a_file_is_told(sample, tmp_path):
+    (tmp_path / "out").write_text("")
+    status, said = sample(tmp_path / "out", "--count", 1)
+    assert status == 1 and "must be a folder that can be written" in said
 
 
 def test_a_set_is_scored_beside_real_ones(done):

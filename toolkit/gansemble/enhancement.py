@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -97,7 +98,7 @@ def enhance(
         generator, decoder = KeepBelow(generator, rate, wanted.keep_below, decoder), Samples()
     stream = Stream(generator, wanted.core, decoder)
     target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.part")
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")  # another command may be writing the same
     try:
         with soundfile.SoundFile(str(source)) as sound, _writer(temporary, sound, rate, wanted) as out:
             _copy_tags(sound, out)

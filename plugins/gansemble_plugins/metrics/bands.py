@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from gansemble.audio.features import hann
-from gansemble.interfaces import Score
+from gansemble.audio.spec import AudioSpec
+from gansemble.interfaces import Contract, Score
 from gansemble_plugins.metrics.inputs import Unscorable, scored
 
 N_FFT, HOP = 2048, 512
@@ -22,6 +23,7 @@ class LsdHigh:
     a cut-off of 0 Hz on it is ``lsd``. The paper writes the bound for targets at 48 kHz.
 
     Args:
+        audio: the audio specification, supplied by the toolkit; recipes are held against it.
         cutoff: [Hz], of what degraded the recordings.
 
     Shape:
@@ -33,9 +35,15 @@ class LsdHigh:
 
     better: Literal["higher", "lower"] = "lower"
 
-    def __init__(self, *, cutoff: float = 4000.0):
+    def __init__(self, *, audio: AudioSpec | None = None, cutoff: float = 4000.0):
         self.cutoff = _checked(cutoff)
         self.definition = f"log-spectral distance as lsd, of the frequencies from {cutoff:g} Hz on"
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        """A cut-off within the recipe's band."""
+        _within(parameters["cutoff"], parameters["audio"].sample_rate)
+        return Contract()
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
         """``lsd_hf``; NaN where no bin lies above the cut-off."""
@@ -57,6 +65,7 @@ class LsdLow:
     given should be left alone, so this should stay near 0.
 
     Args:
+        audio: the audio specification, supplied by the toolkit; recipes are held against it.
         cutoff: [Hz], of what degraded the recordings.
 
     Shape:
@@ -68,9 +77,15 @@ class LsdLow:
 
     better: Literal["higher", "lower"] = "lower"
 
-    def __init__(self, *, cutoff: float = 4000.0):
+    def __init__(self, *, audio: AudioSpec | None = None, cutoff: float = 4000.0):
         self.cutoff = _checked(cutoff)
         self.definition = f"log-spectral distance as lsd, of the frequencies below {cutoff:g} Hz"
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        """A cut-off within the recipe's band."""
+        _within(parameters["cutoff"], parameters["audio"].sample_rate)
+        return Contract()
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
         """``lsd_lf``; NaN where no bin lies below the cut-off."""
@@ -170,6 +185,14 @@ def _power(signal: np.ndarray, n_fft: int, hop: int, padding: str) -> Tensor:
 def _bin(cutoff: float, sample_rate: int) -> int:
     """The first bin that counts as above the cut-off."""
     return int((N_FFT // 2 + 1) * cutoff / (sample_rate / 2))
+
+
+def _within(cutoff: float, sample_rate: int) -> None:
+    _checked(cutoff)
+    if not cutoff < sample_rate / 2:
+        raise ValueError(
+            f"cutoff must be below half the sample rate, which is {sample_rate / 2:g} Hz, got {cutoff:g} Hz"
+        )
 
 
 def _checked(cutoff: float) -> float:

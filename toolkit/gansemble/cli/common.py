@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import time
 from collections.abc import Callable
@@ -134,3 +135,24 @@ class Run:
         """Notes the stage as finished."""
         self.ledger.finish(self.name, outputs, result, self.started)
         say(f"stage {self.stage.number} {self.name}: done in {time.time() - self.started:.1f} s")
+
+
+def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
+    """A number that a range lets through though it is none."""
+    if value is not None and not math.isfinite(value):
+        raise click.BadParameter(f"expected a finite number, got {value:g}")
+    return value
+
+
+def output_folder(path: Path) -> None:
+    """Makes a folder for results.
+
+    Raises:
+        GansembleError: if it cannot be made, or something else has its name.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GansembleError(
+            f"--output {path}: must be a folder that can be written ({error.strerror or error}); give another"
+        ) from error

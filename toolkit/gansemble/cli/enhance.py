@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from gansemble.cli.common import PATH, say
+from gansemble.cli.common import PATH, finite, output_folder, say
 from gansemble.cli.synthesise import expand
 from gansemble.errors import DataError, GansembleError
 from gansemble.files import write_atomically
@@ -33,7 +33,8 @@ from gansemble.files import write_atomically
 )
 @click.option(
     "--chunk-seconds",
-    type=click.FloatRange(0, min_open=True),
+    type=click.FloatRange(0, 100_000, min_open=True),
+    callback=finite,
     default=6.0,
     show_default=True,
     help="Length made at a time; memory grows with it, and what is spent on context falls.",
@@ -65,6 +66,7 @@ def enhance(
     _check_places(
         inputs, [(source, enhancement.target_of(source, output, name, sample_format)) for source, name in sources]
     )
+    output_folder(output)
     loaded = synthesis.load(exp, checkpoint, _device(), warn=lambda text: click.echo(f"warning: {text}", err=True))
     restoration.demand_restoring(loaded.recipe, exp)
     _check_band(keep_below, loaded)
@@ -77,6 +79,10 @@ def enhance(
     failed = 0
     for source, name in sources:
         target = enhancement.target_of(source, output, name, sample_format)
+        if target.is_dir():
+            failed += 1
+            click.echo(f"error: {target}: is a folder, and {source} would be written there; take it away", err=True)
+            continue
         if target.exists() and not force:
             say(f"{target}: is there already; --force makes it again")
             continue

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gansemble.cli.common import PATH, say
+from gansemble.cli.common import PATH, finite, output_folder, say
 from gansemble.errors import GansembleError
 
 
@@ -18,10 +19,13 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
         return None
     found: list[int] = []
     for piece in value.split(","):
-        first, dash, last = piece.partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()):
+        match = re.fullmatch(r"([0-9]{1,5})(?:-([0-9]{1,5}))?", piece)
+        if match is None:
             raise click.BadParameter(f"expected whole numbers such as 3, 0,2,5 or 24-84, got {value!r}")
-        found += range(int(first), int(last) + 1) if dash else [int(first)]
+        first, last = int(match[1]), int(match[2] or match[1])
+        if last < first:
+            raise click.BadParameter(f"the first number of {piece} is above the last; did you mean {last}-{first}?")
+        found += range(first, last + 1)
     return found
 
 
@@ -33,17 +37,28 @@ SHOWN = 64
 @click.option("--exp", type=PATH, required=True, help="Experiment folder.")
 @click.option("--output", type=PATH, required=True, help="Folder for the waveforms.")
 @click.option(
-    "--count", type=click.IntRange(1), default=16, show_default=True, help="Clips, or points of an interpolation."
+    "--count",
+    type=click.IntRange(1, 1_000_000),
+    default=16,
+    show_default=True,
+    help="Clips, or points of an interpolation.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Of latent vectors and labels.")
 @click.option("--labels", callback=_numbers, help="Classes to make in turn, such as 0,2,5 or 0-9.")
 @click.option("--pitch", "pitches", callback=_numbers, help="MIDI pitches to make in turn, such as 60 or 24-84.")
 @click.option("--same-latent", is_flag=True, help="One latent vector for all: a sweep over labels or pitches.")
 @click.option(
-    "--truncation", type=click.FloatRange(0, min_open=True), help="Scale latent vectors: below 1, less variety."
+    "--truncation",
+    type=click.FloatRange(0, 10, min_open=True),
+    callback=finite,
+    help="Scale latent vectors: below 1, less variety.",
 )
 @click.option(
-    "--interpolate", nargs=2, type=int, metavar="A B", help="From the latent vector of clip A to that of clip B."
+    "--interpolate",
+    nargs=2,
+    type=click.IntRange(0, 2**31),
+    metavar="A B",
+    help="From the latent vector of clip A to that of clip B.",
 )
 @click.option("--latent", type=PATH, help="A latent vector that was written beside a clip (.npy).")
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True)
@@ -80,6 +95,8 @@ def sample(
 
     if labels is not None and pitches is not None:
         raise click.UsageError("--labels or --pitch, not both")
+    if sum((interpolate is not None, latent is not None, same_latent)) > 1:
+        raise click.UsageError("--interpolate, --latent or --same-latent, not more than one")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     maker, loaded = sampling.load(exp, checkpoint, device, seed, lambda text: click.echo(f"warning: {text}", err=True))
     lowest = Labels.of(loaded.recipe).lowest
@@ -91,12 +108,17 @@ def sample(
         points = sampling.between(ends[0], ends[1], count, maker.conditioner.latent_law)
     elif same_latent and given is None:
         points = [torch.from_numpy(maker.one(0, told[0] if told else None).latent)] * count
-    output.mkdir(parents=True, exist_ok=True)
-    shown = []
+    output_folder(output)
+    shown, clippings = [], 0
     for index in range(count):
         made = maker.one(index, told[index % len(told)] if told else None, points[index], truncation)
         path = output / f"sample-{index:05d}.wav"
+        if not np.isfinite(made.audio).all():
+            raise GansembleError(
+                f"{path}: the generator made NaN or Inf; take another --latent, --truncation or --checkpoint"
+            )
         clipped = files.write(path, made.audio, loaded.spec.sample_rate, sample_format)
+        clippings += clipped
         np.save(path.with_suffix(".npy"), made.latent)
         facts = {"exp": str(exp), "step": loaded.step, "seed": seed, "index": index, "label": made.label}
         facts |= {"pitch": made.label + lowest} if made.label is not None and lowest is not None else {}
@@ -108,8 +130,9 @@ def sample(
     note += f"; from the latent vector of clip {interpolate[0]} to that of clip {interpolate[1]}" if interpolate else ""
     note += "; one latent vector for all" if same_latent else ""
     write_atomically(output / "index.html", page.wall("Samples", note, shown, loaded.spec))
+    note = f", {clippings} samples clipped" if clippings else ""
     say(
-        f"{count} clips of {len(made.audio) / loaded.spec.sample_rate:.2f} s in {output} (step {loaded.step}, seed {seed})"
+        f"{count} clips of {len(made.audio) / loaded.spec.sample_rate:.2f} s in {output} (step {loaded.step}, seed {seed}){note}"
     )
 
 
@@ -157,8 +180,13 @@ def _latent(path: Path, size: int | None) -> Any:
 
     try:
         found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise GansembleError(f"--latent {path}: not readable as a .npy array ({error})") from error
+    if not isinstance(found, np.ndarray) or not np.issubdtype(found.dtype, np.floating):
+        kind = getattr(found, "dtype", type(found).__name__)
+        raise GansembleError(f"--latent {path}: expected an array of real numbers, got {kind}")
     if found.shape != (size,):
         raise GansembleError(f"--latent {path}: expected shape ({size},), got {found.shape}")
+    if not (np.abs(found) < 1e6).all():
+        raise GansembleError(f"--latent {path}: expected finite numbers, got {found[~(np.abs(found) < 1e6)][0]}")
     return torch.from_numpy(found.astype(np.float32))

@@ -105,7 +105,8 @@ def prepare(
     rows = [dataclasses.asdict(finding) for finding in examined.findings]
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
     write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in examined.facts]))
-    say(summary(entries))
+    for line in (summary(entries), *(lacking(recipe, entries) if shard is None else ())):
+        say(line)
     if shard is not None:
         write_atomically(target / "made-from", made_from)
         return _publish(target, entries)
@@ -147,6 +148,18 @@ def _check_partners(folder: Path, clips: Sequence[Clip], facts: dict[str, doctor
         )
 
 
+def lacking(recipe: Recipe, entries: Sequence[Entry]) -> list[str]:
+    """Warnings of splits that the recipe asks for and that hold no clip."""
+    asked = {"train": "training", "validation": "validation", recipe.synthesis.split: "synthesis.split"}
+    there = {entry.split for entry in entries}
+    return [
+        f"warning: no clip is in the {split} split, which {who} needs; prepare more recordings, or change the shares of "
+        f"corpus {recipe.single['corpus'].use}"
+        for split, who in asked.items()
+        if split not in there
+    ]
+
+
 def _publish(target: Path, entries: Sequence[Entry]) -> Path:
     path = target / "manifest.jsonl"
     manifest.write(path, entries)
@@ -170,7 +183,12 @@ def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[Any]) -> li
         raise DataError(f"the corpus is not what the recipe expects; nothing was packed.\n{text}")
     kept = [clip for clip in clips if clip.id not in dropped]
     if not kept:
-        raise DataError("every clip was dropped by the recipe's data policies; nothing was packed")
+        said = "; ".join(
+            f"data.{POLICIES[each.code]}=drop: {each.message}, such as {each.ids[0]}"
+            for each in findings
+            if each.code in POLICIES and getattr(recipe.data, POLICIES[each.code]) == "drop"
+        )
+        raise DataError(f"every clip was dropped by the recipe's data policies; nothing was packed ({said})")
     return kept
 
 

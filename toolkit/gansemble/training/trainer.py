@@ -247,6 +247,11 @@ class Trainer:
         best = outcome.means.get(self.validator.best)
         if best is not None and best == best:
             self._rank_best(best)
+        elif best is not None and self.main:
+            self.display.say(
+                f"validation: {self.validator.best} has no value for any clip, so no checkpoint can be the best one; are the "
+                "validation clips silent? Else choose another validation.best"
+            )
         if self.main:
             self.valid_curves.write(self.counters.step, outcome.means)
             self.display.validated(self.counters.step, outcome)
