@@ -95,9 +95,10 @@ def _text(facts: dict[str, Any]) -> list[str]:
     if "memory" in facts:
         memory, plan = facts["memory"], facts["plan"]
         delay = facts["delay_seconds"]
+        what = "context, and the least chunk" if facts["restores"] else "context, and half a window"
         shown = "unbounded" if delay is None else f"{1000 * delay:.0f} ms"
         factor = 1 / facts["real_time_factor"]
-        lines.append(f"\ndelay    {shown} of look-ahead (context, and half a window or a chunk)")
+        lines.append(f"\ndelay    {shown} of look-ahead ({what})")
         lines.append(
             f"speed    generates at {factor:.1f} x real time here (CPU, {facts['threads']} threads, one second)"
         )
