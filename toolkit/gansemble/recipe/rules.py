@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gansemble.interfaces import Contract
 from gansemble.recipe.document import KeyPath, dotted
 from gansemble.recipe.limits import Finding
+from gansemble.recipe.restoring import baselines, degraded
 from gansemble.recipe.scene import REPRESENTATION, Changes, Scene
 
 if TYPE_CHECKING:
@@ -196,45 +197,6 @@ def abilities(scene: Scene) -> Iterator[Finding]:
                 (*giver, "use") if giver in scene.contracts else giver,
                 _without(scene, giver, need),
                 (*_givers(scene, giver, need), *scene.swap(part), *scene.remove(part)),
-            )
-
-
-def degraded(scene: Scene) -> Iterator[Finding]:
-    """Degradations that nothing reads, or that stand beside a corpus of degraded recordings."""
-    path, generator, corpus = ("degradation",), ("generator",), ("corpus",)
-    given = [each for each in scene.contracts if each[0] in ("degradation", "test_degradations")]
-    if "degraded" not in (scene.contracts[generator].reads or frozenset()):
-        for each in (*given, *(each for each in scene.contracts if each[0] == "baselines")):
-            yield Finding(
-                (*each, "use"),
-                f"{scene.use(each)} has nothing to do: {scene.use(generator)} does not restore degraded clips",
-                (*generator, "use"),
-                f"{scene.use(generator)} reads no degraded clip",
-                ((f"{dotted(each)}=null",), *scene.swap(generator)),
-                advice=True,
-            )
-    elif path in scene.contracts and "degraded" in scene.contracts.get(corpus, Contract()).gives:
-        yield Finding(
-            (*path, "use"),
-            f"{scene.use(corpus)} has degraded recordings of its own, so {scene.use(path)} must be left out",
-            (*corpus, "use"),
-            f"{scene.use(corpus)} gives degraded recordings",
-            (("degradation=null",), *scene.swap(corpus)),
-        )
-
-
-def baselines(scene: Scene) -> Iterator[Finding]:
-    """Baselines that would have to be trained, or that read something else than degraded clips."""
-    for path in (each for each in scene.contracts if each[0] == "baselines"):
-        part = next(part for part in scene.recipe.parts() if part.path == path)
-        learns = getattr(part.target, "learns", True)
-        reads = scene.contracts[path].reads or frozenset()
-        if learns or reads != {"degraded"}:
-            why = "has weights to learn" if learns else f"reads {', '.join(sorted(reads)) or 'nothing'}"
-            yield Finding(
-                (*path, "use"),
-                f"{scene.use(path)} {why}; a baseline learns nothing and reads degraded clips, such as identity",
-                changes=((f"{dotted(path)}=null",),),
             )
 
 
