@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from gansemble.audio.features import hann
 from gansemble.audio.spec import AudioSpec
 from gansemble.interfaces import Contract, Score
 from gansemble_plugins.metrics.inputs import Unscorable, scored
+from gansemble_plugins.metrics.spectral import FLOOR, at_least, power
 
 N_FFT, HOP = 2048, 512
 
@@ -127,8 +126,8 @@ class LsdSsrEval:
 
     def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
         n_fft, hop = int(2048 * sample_rate / 44100), max(1, sample_rate // 100)
-        _at_least(n_fft // 2 + 1, reference)
-        ours, target = (_power(signal, n_fft, hop, "constant") for signal in (estimate, reference))
+        at_least(n_fft // 2 + 1, reference)
+        ours, target = (power(signal, n_fft, hop, n_fft, "constant") for signal in (estimate, reference))
         ratio = target / (ours.sqrt() + 1e-12).square()
         return {"lsd_ssr_eval": float((ratio + 1e-12).log10().square().mean(dim=0).sqrt().mean())}
 
@@ -156,8 +155,10 @@ class FlatnessDistance:
         return scored(self.keys, self._values, estimate, reference, sample_rate)
 
     def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
-        _at_least(N_FFT // 2 + 1, reference)
-        ours, target = (_power(signal, N_FFT, HOP, "constant").clamp_min(1e-10) for signal in (estimate, reference))
+        at_least(N_FFT // 2 + 1, reference)
+        ours, target = (
+            power(signal, N_FFT, HOP, N_FFT, "constant").clamp_min(1e-10) for signal in (estimate, reference)
+        )
         differences = (flatness(ours) - flatness(target)).abs()
         weights = target.mean(dim=0).sqrt()
         weighted = (weights * differences).sum() / weights.sum()
@@ -171,17 +172,9 @@ def flatness(power: Tensor) -> Tensor:
 
 def _distance(estimate: np.ndarray, reference: np.ndarray, bins: slice) -> float:
     """The log-spectral distance of some bins, with the frames and the floor of ``lsd``."""
-    _at_least(N_FFT // 2 + 1, reference)
-    ours, target = (_power(s, N_FFT, HOP, "reflect")[bins].clamp_min(1e-8).log10() for s in (estimate, reference))
+    at_least(N_FFT // 2 + 1, reference)
+    ours, target = (power(s, N_FFT, HOP, N_FFT)[bins].clamp_min(FLOOR).log10() for s in (estimate, reference))
     return float((ours - target).square().mean(dim=0).sqrt().mean())
-
-
-def _power(signal: np.ndarray, n_fft: int, hop: int, padding: str) -> Tensor:
-    """|X|^2 [n_fft / 2 + 1, L] of [T], centred frames."""
-    audio = torch.from_numpy(signal)
-    shape = hann(n_fft, audio.device, audio.dtype)
-    spectrum = torch.stft(audio, n_fft, hop, n_fft, shape, pad_mode=padding, return_complex=True)
-    return spectrum.real.square() + spectrum.imag.square()
 
 
 def _bin(cutoff: float, sample_rate: int) -> int:
@@ -201,8 +194,3 @@ def _checked(cutoff: float) -> float:
     if not cutoff >= 0:
         raise ValueError(f"cutoff must be at least 0 Hz, got {cutoff:g} Hz")
     return cutoff
-
-
-def _at_least(samples: int, signal: np.ndarray) -> None:
-    if signal.size < samples:
-        raise Unscorable(f"too short: the frames need at least {samples} samples, got {signal.size}")

@@ -13,6 +13,9 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.interfaces import Score
 from gansemble_plugins.metrics.inputs import Unscorable, scored
 
+#: Of powers, as super-resolution papers and auraloss 0.4 have it.
+FLOOR = 1e-8
+
 
 class MelDistance:
     """The mean absolute difference of two log-mel spectrograms [nat], HiFi-GAN's validation error.
@@ -46,7 +49,7 @@ class MelDistance:
         spec = self.spec
         if sample_rate != spec.sample_rate:
             raise Unscorable(f"mel distance is specified at {spec.sample_rate} Hz, got {sample_rate} Hz")
-        _at_least(max(spec.hop, (spec.n_fft - spec.hop) // 2 + 1), reference)
+        at_least(max(spec.hop, (spec.n_fft - spec.hop) // 2 + 1), reference)
         mels = log_mel(torch.from_numpy(np.stack([estimate, reference])), spec)  # [2, mels, L]
         return {"mel_distance": float((mels[0] - mels[1]).abs().mean())}
 
@@ -77,7 +80,9 @@ class MultiResolutionStft:
     def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
         convergences, logs = [], []
         for n_fft, hop, window in self.resolutions:
-            ours, target = (_power(signal, n_fft, hop, window).sqrt() for signal in (estimate, reference))
+            ours, target = (
+                power(signal, n_fft, hop, window).clamp_min(FLOOR).sqrt() for signal in (estimate, reference)
+            )
             convergences.append(float((target - ours).norm() / target.norm()))
             logs.append(float((target.log() - ours.log()).abs().mean()))
         convergence, log_magnitude = float(np.mean(convergences)), float(np.mean(logs))
@@ -102,19 +107,20 @@ class Lsd:
         return scored(("lsd",), self._values, estimate, reference, sample_rate)
 
     def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
-        ours, target = (_power(signal, 2048, 512, 2048).log10() for signal in (estimate, reference))
+        ours, target = (power(signal, 2048, 512, 2048).clamp_min(FLOOR).log10() for signal in (estimate, reference))
         return {"lsd": float((ours - target).square().mean(dim=0).sqrt().mean())}
 
 
-def _power(signal: np.ndarray, n_fft: int, hop: int, window: int) -> Tensor:
-    """max(|X|^2, 1e-8) [n_fft / 2 + 1, L] of [T], centred frames with reflect padding."""
-    _at_least(n_fft // 2 + 1, signal)
+def power(signal: np.ndarray, n_fft: int, hop: int, window: int, padding: str = "reflect") -> Tensor:
+    """|X|^2 [n_fft / 2 + 1, L] of [T]: Hann window, centred frames, padded at both ends."""
+    at_least(n_fft // 2 + 1, signal)
     audio = torch.from_numpy(signal)
     shape = hann(window, audio.device, audio.dtype)
-    spectrum = torch.stft(audio, n_fft, hop, window, shape, pad_mode="reflect", return_complex=True)
-    return (spectrum.real.square() + spectrum.imag.square()).clamp_min(1e-8)
+    spectrum = torch.stft(audio, n_fft, hop, window, shape, pad_mode=padding, return_complex=True)
+    return spectrum.real.square() + spectrum.imag.square()
 
 
-def _at_least(samples: int, signal: np.ndarray) -> None:
+def at_least(samples: int, signal: np.ndarray) -> None:
+    """Raises Unscorable for fewer samples than frames need."""
     if signal.size < samples:
         raise Unscorable(f"too short: the frames need at least {samples} samples, got {signal.size}")
