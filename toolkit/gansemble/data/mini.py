@@ -91,10 +91,11 @@ def notes(pitches: Sequence[int], *, sample_rate: int, seconds: float = 1.0, see
         f0 = 440.0 * 2 ** ((pitch - 69) / 12)
         slope, fading = draws.uniform(1.0, 1.8), draws.uniform(0.5, 1.5)
         note = 1e-3 * draws.standard_normal(len(time))
+        # Each partial is the one before, turned and damped once more: a product, where sine and exponential cost ten times that.
+        turn, wave = np.exp((2j * np.pi * f0 - 0.3 * fading) * time), np.exp(-fading * time).astype(complex)
         for partial in range(1, min(64, int(0.45 * sample_rate / f0)) + 1):
-            phase = draws.uniform(0, 2 * np.pi)
-            fade = np.exp(-fading * (1 + 0.3 * partial) * time)
-            note += partial**-slope * fade * np.sin(2 * np.pi * partial * f0 * time + phase)
+            wave *= turn
+            note += (partial**-slope * np.exp(2j * np.pi * draws.random()) * wave).imag
         note *= np.minimum(1, np.minimum(time / 0.01, (seconds - time) / 0.05))
         made.append((0.5 * note / np.abs(note).max()).astype(np.float32))
     return made
