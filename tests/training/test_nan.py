@@ -13,8 +13,21 @@ from gansemble.training.checkpoint import Store
 from gansemble.training.sampler import Timetable
 from gansemble_plugins.basics.losses import MelL1
 
-CALL = MelL1.__call__
+CALL, Scaler = MelL1.__call__, torch.amp.GradScaler
 SETS = ("validation.every=1000", "plan.log_every=1")
+
+
+class Steep(torch.autograd.Function):
+    """Zero, with a gradient of its own."""
+
+    @staticmethod
+    def forward(ctx, x, slope):
+        ctx.shape, ctx.slope = x.shape, slope
+        return x.new_zeros(())
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * torch.full(ctx.shape, ctx.slope), None
 
 
 def all_finite(saved, tools) -> bool:
@@ -95,3 +108,30 @@ def test_weights_that_are_not_finite_are_never_saved(workshop, monkeypatch, tool
     with pytest.raises(TrainingError, match="the checkpoint of step 4 is sound"):
         workshop.train(tmp_path, "validation.every=1000", "plan.log_every=1000")
     assert all(all_finite(saved, tools) for saved in Store(tmp_path / "checkpoints").sound())
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_scaled_gradients_that_are_never_finite_stop_the_run(workshop, monkeypatch, tmp_path, broken):
+    """A scaler leaves such steps out, so neither losses nor weights tell; a scaler that finds its scale goes on."""
+
+    def call(self, step, turn):
+        value = CALL(self, step, turn)
+        # An infinite gradient of a finite loss. The control's fits once the scale has fallen: float32 overflows at 3e38.
+        slope = float("inf") if broken else 1e35
+        return value + (Steep.apply(step.fake, slope) if turn == "generator" else 0.0)
+
+    monkeypatch.setattr(MelL1, "__call__", call)
+    monkeypatch.setattr(torch.amp, "GradScaler", lambda enabled: Scaler("cpu", init_scale=65536.0, backoff_factor=0.01))
+    sets = (*SETS, "plan.steps=8", "plan.save_every=2")
+    if broken:
+        said = r"step 6: the generator gradients .* checkpoint of step 4 .* plan.precision: bf16"
+        with pytest.raises(TrainingError, match=said):
+            workshop.train(tmp_path, *sets)
+    else:
+        assert workshop.train(tmp_path, *sets).counters.step == 8
+    row = json.loads((tmp_path / "logs" / "train.jsonl").read_text().splitlines()[-1])
+    if not broken:
+        assert 1e-4 < row["loss_scale/generator"] < 65536
+        return
+    assert row["loss_scale/generator"] < 1e-4 < row["loss_scale/discriminators"]
+    assert {saved.step for saved in Store(tmp_path / "checkpoints").sound()} == {2, 4}

@@ -151,6 +151,16 @@ class Collapse:
         )
 
 
+def stalled(step: int, names: Sequence[str], last: int | None) -> TrainingError:
+    """The error of fp16 gradients that are never finite: their steps are left out, and nothing is learnt any more."""
+    kept = f"the checkpoint of step {last} is from before this was seen" if last is not None else "no checkpoint yet"
+    return TrainingError(
+        f"step {step}: the {' and '.join(names)} gradients have not been finite for many steps, whatever the scale of the "
+        f"loss, so these steps were left out and nothing is learnt; {kept}. Set plan.precision: bf16 or fp32, lower the "
+        "learning rate, or set plan.clip"
+    )
+
+
 def nonfinite(step: int, ids: Sequence[str], last: int | None) -> TrainingError:
     """The error of a loss that is not finite."""
     kept = f"the checkpoint of step {last} is sound" if last is not None else "no checkpoint had been written yet"

@@ -20,6 +20,8 @@ from gansemble.recipe.sections import Plan
 from gansemble.training.build import Parts
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
+#: A scaler halves its scale, 65,536 at first, at each gradient that is not finite. So low, it will not find one that is.
+LEAST_SCALE = 1e-4
 
 
 @contextmanager
@@ -74,6 +76,17 @@ class Side:
         self.scaler.update()
         self.optimiser.zero_grad(set_to_none=True)
         return norm
+
+    @property
+    def loss_scale(self) -> float | None:
+        """What the loss is multiplied by before its gradients are taken, as fp16 needs; None in other precisions."""
+        return self.scaler.get_scale() if self.scaler.is_enabled() else None
+
+    @property
+    def stalled(self) -> bool:
+        """Whether step after step has been left out, because no scale makes the gradients finite."""
+        scale = self.loss_scale
+        return scale is not None and scale < LEAST_SCALE
 
     def set_rate(self, factor: float) -> None:
         """Sets each group's learning rate to its base rate times a factor."""

@@ -229,6 +229,8 @@ class Trainer:
         for name, side in self.sides.items():
             if side.optimiser is not None:
                 row[f"rate/{name}"] = side.optimiser.param_groups[0]["lr"]
+            if side.loss_scale is not None:
+                row[f"loss_scale/{name}"] = side.loss_scale
         for name, part in self.parts.stateful().items():
             if hasattr(part, "monitors"):
                 row |= {f"{name}/{key}": float(value) for key, value in part.monitors().items()}
@@ -276,6 +278,8 @@ class Trainer:
         if bad is None and must_know:
             bad = self.finite.bad_weights([self.parts.generator, self.parts.critics])
         if not self.processes.any(bad is not None):
+            if must_know:
+                self._check_learning()
             return False
         step, ids = bad or (self.counters.step, ("another process",))
         saved = self.store.newest(log.warning if self.main else None)
@@ -292,6 +296,13 @@ class Trainer:
         if self.main:
             self._open_curves()
         return True
+
+    def _check_learning(self) -> None:
+        """Stops a run whose steps are all left out; going back would not help, as no batch is to blame."""
+        names = [name for name, side in self.sides.items() if side.stalled]
+        if names:
+            saved = self.store.newest(log.warning if self.main else None)
+            raise monitors.stalled(self.counters.step, names, saved.step if saved else None)
 
     def _windows(self, stop: int) -> Generator[list[Batch], None, None]:
         """The micro-batches of each step, on the device."""
