@@ -222,6 +222,10 @@ main() {
   if $mini && ! $dry_run && [[ ! -d $data ]]; then
     run "$python" -m gansemble mini "$config" --output "$data" || die "the mini corpus could not be made"
   fi
+  if $dry_run; then
+    run "$python" -m gansemble run "$config" "${flags[@]}" --stage "$stage" --stop-stage "$stop_stage" ${overrides[@]+"${overrides[@]}"}
+    return
+  fi
   for ((number = stage; number <= stop_stage; number++)); do
     launch=("$python" -m gansemble)
     command=("${stage_names[$number]}" "$config" "${flags[@]}" ${overrides[@]+"${overrides[@]}"})
@@ -244,7 +248,7 @@ main() {
       exit "$status"
     fi
   done
-  $dry_run || printf 'Done: stages %d to %d. Experiment: %s\n' "$stage" "$stop_stage" "$exp"
+  printf 'Done: stages %d to %d. Experiment: %s\n' "$stage" "$stop_stage" "$exp"
 }
 
 continuation() { # the command again, from a stage on

@@ -145,6 +145,12 @@ def test_a_dry_run_names_every_stage_and_writes_nothing(run):
     assert run.left() == []
 
 
+def test_a_dry_run_finds_what_is_wrong_with_the_recipe(run):
+    status, said = run(*run.places, "--dry-run", "--set", "plan.batch_size=-3")
+    assert status == 1 and "plan.batch_size: must be at least 1, got -3" in said
+    assert run.left() == []
+
+
 @pytest.mark.parametrize(
     "words", ["--stage 5 --stop-stage 5", "--stage=5 --stop-stage=evaluate", "--stage evaluate --stop-stage 5"]
 )

@@ -69,8 +69,8 @@ def default_jobs(jobs: int | None) -> int:
     return jobs or len(os.sched_getaffinity(0))
 
 
-def _check(project: Project) -> None:
-    """Checks the recipe and notes the plugins it needs, so that their absence can be explained later."""
+def _plugins_needed(project: Project) -> dict[str, str]:
+    """The plugins a checked recipe needs; the absence of one that an earlier run had is explained."""
     from gansemble import plugins
     from gansemble.recipe import check, fill
     from gansemble.recipe.document import RecipeError
@@ -85,7 +85,7 @@ def _check(project: Project) -> None:
             f"when this experiment last ran it used plugin {n!r}; get it with: {way(how)}" for n, how in gone.items()
         ]
         raise GansembleError("\n".join([str(error), *lines])) from error
-    project.remember(fill.needed_plugins(recipe))
+    return fill.needed_plugins(recipe)
 
 
 class Run:
@@ -128,8 +128,9 @@ class Run:
             else f"{state.word}: {'; '.join(state.reasons)}"
         )
         say(f"{label}: {self.stage.title} ({'to do' if why == 'missing' else why})")
+        needed = _plugins_needed(project)  # before the first file is written
         if not dry_run:
-            _check(project)  # before the first file is written
+            project.remember(needed)  # so that their absence can be explained later
 
     def done(self, outputs: list[Path], result: str) -> None:
         """Notes the stage as finished."""
