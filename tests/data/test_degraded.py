@@ -134,6 +134,24 @@ def test_a_recording_that_does_not_go_with_its_clip_stops_the_preparation(tmp_pa
     assert re.search(told, str(caught.value)) and str(path) in str(caught.value)
 
 
+def test_pairs_whose_recording_is_broken_are_left_out_if_the_recipe_says_so(tmp_path):
+    prepared(tmp_path, PAIRS)
+    lows = sorted((tmp_path / "data" / "low").rglob("*.wav"))
+    lows[0].write_bytes(lows[0].read_bytes()[:2000])
+    recipe = check.load(tmp_path / "r.yaml", ("data.broken=drop",))
+    said: list[str] = []
+    manifest = prepare.prepare(recipe, tmp_path / "data", tmp_path / "again", 2, said.append)
+    assert len(manifest.read_text().splitlines()) == len(lows) - 1
+    (line,) = (line for line in said if "left out" in line)
+    assert f"1 of {len(lows)} degraded recordings are broken" in line and str(lows[0]) in line
+    with pytest.raises(DataError, match=r"take both files of the pair away, or set data\.broken=drop"):
+        prepare.prepare(check.load(tmp_path / "r.yaml"), tmp_path / "data", tmp_path / "third", 1, lambda line: None)
+    for low in lows:
+        low.write_bytes(b"")
+    with pytest.raises(DataError, match="left no pair; nothing was packed"):
+        prepare.prepare(recipe, tmp_path / "data", tmp_path / "fourth", 1, lambda line: None)
+
+
 def test_cuts_of_one_recording_in_two_splits_are_found(tmp_path):
     rng, clips = np.random.default_rng(0), []
     for index, (recording, split) in enumerate((("a", "train"), ("a", "test"), ("b", "train"), ("b", "train"))):

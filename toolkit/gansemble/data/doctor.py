@@ -102,14 +102,19 @@ def examine(
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
     facts = []
-    for fact in _read_all([folder / clip.path for clip in clips], [clip.id for clip in clips], jobs):
+    for fact in read_all([folder / clip.path for clip in clips], [clip.id for clip in clips], jobs):
         facts.append(fact)
         if progress:
             progress(len(facts), len(clips))
     return Examination(facts, judge(facts, clips, sample_rate=sample_rate, segment=segment))
 
 
-def _read_all(paths: Sequence[Path], ids: Sequence[str], jobs: int) -> Iterator[Facts]:
+def read_all(paths: Sequence[Path], ids: Sequence[str], jobs: int) -> Iterator[Facts]:
+    """What is to know of each file, in their order, read in ``jobs`` processes.
+
+    Raises:
+        DataError: if one of them was killed.
+    """
     if jobs == 1 or len(paths) < 2 * jobs:
         yield from map(examine_file, paths, ids)
         return

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from gansemble.data import doctor, manifest, pack
+from gansemble.data import doctor, manifest, pack, partners
 from gansemble.data.findings import report_lines
 from gansemble.data.manifest import SPLITS, Clip, Entry
 from gansemble.errors import DataError
@@ -95,7 +95,7 @@ def prepare(
     for line in report_lines(examined.findings):
         say(line)
     facts = {fact.id: fact for fact in examined.facts}
-    _check_partners(folder, kept, facts, recipe)
+    kept = partners.going_together(folder, kept, facts, recipe, jobs, say)
     target = dump if shard is None else dump / "shards" / f"{shard[0]}-of-{shard[1]}"
     part = target / ("audio.i16.part")
     sources = pack.plan(kept, facts, folder, recipe.audio.sample_rate, shortest=0)
@@ -113,39 +113,6 @@ def prepare(
     path = _publish(target, entries)
     shutil.rmtree(dump / "shards", ignore_errors=True)  # only now: the old manifest may have pointed there
     return path
-
-
-def _check_partners(folder: Path, clips: Sequence[Clip], facts: dict[str, doctor.Facts], recipe: Recipe) -> None:
-    """Reads every degraded recording once.
-
-    Raises:
-        DataError: naming those that cannot be read, are of another rate or number of channels, or are not as long as
-            the clip they belong to.
-    """
-    wrong = []
-    for clip in clips:
-        if clip.partner is None:
-            continue
-        theirs, mine = doctor.examine_file(folder / clip.partner, clip.id), facts[clip.id]
-        if theirs.error:
-            wrong.append(f"{theirs.message}; get it again, or take both files of the pair away")
-        elif theirs.sample_rate != recipe.audio.sample_rate and recipe.data.rate == "error":
-            wrong.append(
-                f"{folder / clip.partner}: is at {theirs.sample_rate} Hz, not at {recipe.audio.sample_rate} Hz"
-            )
-        elif theirs.channels != mine.channels:
-            wrong.append(f"{folder / clip.partner}: has {theirs.channels} channels, {clip.path} has {mine.channels}")
-        elif theirs.frames * mine.sample_rate != mine.frames * theirs.sample_rate:
-            wrong.append(
-                f"{folder / clip.partner}: lasts {theirs.frames / theirs.sample_rate:.4f} s, {clip.path} "
-                f"{mine.frames / mine.sample_rate:.4f} s"
-            )
-    if wrong:
-        shown = "\n  ".join(wrong[:10]) + (f"\n  and {len(wrong) - 10} more" if len(wrong) > 10 else "")
-        raise DataError(
-            f"{len(wrong)} degraded recordings do not go with their clips; nothing was packed. Each must be readable, as "
-            f"long as its clip, sample by sample in time with it, of its channels and at the recipe's rate:\n  {shown}"
-        )
 
 
 def lacking(recipe: Recipe, entries: Sequence[Entry]) -> list[str]:

@@ -1,0 +1,76 @@
+"""Degraded recordings that a corpus has of its clips: each must go with its clip, sample by sample."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from gansemble.data import doctor
+from gansemble.data.manifest import Clip
+from gansemble.errors import DataError
+from gansemble.recipe.check import Recipe
+
+SHOWN = 10
+
+
+def going_together(
+    folder: Path,
+    clips: Sequence[Clip],
+    facts: Mapping[str, doctor.Facts],
+    recipe: Recipe,
+    jobs: int,
+    say: Callable[[str], None],
+) -> list[Clip]:
+    """Reads every degraded recording once, in ``jobs`` processes, and returns the clips that go on.
+
+    With ``data.broken: drop``, pairs whose degraded recording is broken are left out, and said to be.
+
+    Raises:
+        DataError: naming the recordings that are broken, are of another rate or number of channels, or are not as long
+            as the clip they belong to; or if every pair was left out.
+    """
+    pairs = [clip for clip in clips if clip.partner is not None]
+    if not pairs:
+        return list(clips)
+    paths = [folder / str(clip.partner) for clip in pairs]
+    read = doctor.read_all(paths, [clip.id for clip in pairs], jobs)
+    wrong, broken = [], {}
+    for clip, path, theirs in zip(pairs, paths, read, strict=True):
+        if theirs.error and recipe.data.broken == "drop":
+            broken[clip.id] = theirs.message
+            continue
+        reason = _reason(path, theirs, clip, facts[clip.id], recipe)
+        if reason:
+            wrong.append(reason)
+    if wrong:
+        raise DataError(
+            f"{len(wrong)} degraded recordings do not go with their clips; nothing was packed. Each must be readable, as "
+            "long as its clip, sample by sample in time with it, of its channels and at the recipe's rate:\n  "
+            + _listed(wrong)
+        )
+    if broken:
+        told = f"{len(broken)} of {len(pairs)} degraded recordings are broken:\n  {_listed(list(broken.values()))}"
+        if len(broken) == len(clips):
+            raise DataError(f"data.broken=drop left no pair; nothing was packed; {told}")
+        say(f"left out, as data.broken=drop says: {told}")
+    return [clip for clip in clips if clip.id not in broken]
+
+
+def _reason(path: Path, theirs: doctor.Facts, clip: Clip, mine: doctor.Facts, recipe: Recipe) -> str | None:
+    """Why a degraded recording does not go with its clip."""
+    if theirs.error:
+        return f"{theirs.message}; get it again, take both files of the pair away, or set data.broken=drop"
+    if theirs.sample_rate != recipe.audio.sample_rate and recipe.data.rate == "error":
+        return f"{path}: is at {theirs.sample_rate} Hz, not at {recipe.audio.sample_rate} Hz"
+    if theirs.channels != mine.channels:
+        return f"{path}: has {theirs.channels} channels, {clip.path} has {mine.channels}"
+    if theirs.frames * mine.sample_rate != mine.frames * theirs.sample_rate:
+        lasts, long = theirs.frames / theirs.sample_rate, mine.frames / mine.sample_rate
+        return f"{path}: lasts {lasts:.4f} s, {clip.path} {long:.4f} s"
+    return None
+
+
+def _listed(reasons: Sequence[str]) -> str:
+    """The first few, one on each line."""
+    more = [f"and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
+    return "\n  ".join([*reasons[:SHOWN], *more])
