@@ -182,6 +182,7 @@ def test_the_remedy_that_is_named_works(place, case):
     override, frames = REMEDIES[case]
     status, said = place.run(sets=(override,))
     assert status == 0, said
+    assert f"to do: nothing: the recipe has {override}" in said and "0 kinds of error" in said
     packed = place.pack()
     assert len(packed) == (6 if frames is None else 7)
     assert frames is None or len(packed["bad"]) == frames

@@ -12,14 +12,15 @@ from gansemble.data.manifest import Clip
 if TYPE_CHECKING:
     from gansemble.data.doctor import Facts
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "decided"]
 
 
 @dataclass(frozen=True)
 class Finding:
     """One kind of fault and all clips that have it.
 
-    An ``error`` stops the preparation until the recipe decides, or makes scores meaningless (leakage).
+    An ``error`` stops the preparation until the recipe decides, or makes scores meaningless (leakage); what the recipe has
+    ``decided`` needs nobody.
     """
 
     code: str

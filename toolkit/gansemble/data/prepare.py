@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from gansemble.data import doctor, manifest, pack, partners
-from gansemble.data.findings import report_lines
+from gansemble.data.findings import Finding, report_lines
 from gansemble.data.manifest import SPLITS, Clip, Entry
 from gansemble.errors import DataError
 from gansemble.files import sha256, write_atomically
@@ -83,7 +83,7 @@ def prepare(
             for row in json.loads(path.read_text())
         ]
         findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
-        for line in [*report_lines(findings), summary(entries)]:
+        for line in [*report_lines(_decided(recipe, findings)), summary(entries)]:
             say(line)
         return _publish(dump, entries)
     if shard is not None:
@@ -91,8 +91,9 @@ def prepare(
     examined = doctor.examine(
         folder, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment, jobs=jobs
     )
-    kept = _apply(recipe, clips, examined.findings)
-    for line in report_lines(examined.findings):
+    findings = _decided(recipe, examined.findings)
+    kept = _apply(recipe, clips, findings)
+    for line in report_lines(findings):
         say(line)
     facts = {fact.id: fact for fact in examined.facts}
     kept = partners.going_together(folder, kept, facts, recipe, jobs, say)
@@ -102,7 +103,7 @@ def prepare(
     entries = pack.pack(sources, part, recipe.audio.sample_rate, recipe.data, jobs)
     part.replace(target / "audio.i16")
     entries = [dataclasses.replace(entry, pack="audio.i16") for entry in entries]
-    rows = [dataclasses.asdict(finding) for finding in examined.findings]
+    rows = [dataclasses.asdict(finding) for finding in findings]
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
     write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in examined.facts]))
     for line in (summary(entries), *(lacking(recipe, entries) if shard is None else ())):
@@ -133,7 +134,21 @@ def _publish(target: Path, entries: Sequence[Entry]) -> Path:
     return path
 
 
-def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[Any]) -> list[Clip]:
+def _decided(recipe: Recipe, findings: Sequence[Finding]) -> list[Finding]:
+    """The findings, those that a ``data`` key has an answer to as decided, the answer instead of advice."""
+    told = []
+    for finding in findings:
+        key = POLICIES.get(finding.code)
+        policy = getattr(recipe.data, key) if key else "error"
+        if policy != "error":
+            finding = dataclasses.replace(
+                finding, severity="decided", remedy=f"nothing: the recipe has data.{key}={policy}"
+            )
+        told.append(finding)
+    return sorted(told, key=lambda finding: ("error", "warning", "decided").index(finding.severity))
+
+
+def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[Finding]) -> list[Clip]:
     """The clips that go on, after the recipe's policies; raises when one says ``error``."""
     stopping, dropped = [], set()
     for finding in findings:
