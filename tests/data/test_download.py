@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gansemble.data import download as module
-from gansemble.data.download import download, staged, unpack
+from gansemble.data.download import download, fetch_archive, staged, unpack
 from gansemble.errors import DataError
 
 CONTENT = bytes(range(256)) * 1000
@@ -194,6 +194,24 @@ def test_zip_is_unpacked_and_an_empty_folder_may_be_there(tmp_path):
         zipped.writestr("top/a.wav", "one")
     (tmp_path / "out").mkdir()
     assert (unpack(tmp_path / "a.zip", tmp_path / "out", **LIMITS) / "top/a.wav").read_text() == "one"
+
+
+def test_an_archive_is_fetched_and_unpacked_unless_something_else_is_there(server, tmp_path):
+    """The archive stays beside the folder, so that unpacking again downloads nothing."""
+    server.body = tar_of(tmp_path / "made.tar", [("top/a.wav", b"one")]).read_bytes()
+    facts = {"sha256": hashlib.sha256(server.body).hexdigest(), "size": len(server.body)}
+
+    def fetch(folder):
+        return fetch_archive(server.url, folder, layout="a.wav", inside="top", **facts, **LIMITS)
+
+    assert (fetch(tmp_path / "corpus") / "a.wav").read_bytes() == b"one"
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "mine.txt").write_text("mine")
+    with pytest.raises(DataError, match=r"other: holds something, but not a\.wav; name an empty or a new folder"):
+        fetch(tmp_path / "other")
+    asked = len(server.ranges)
+    fetch(tmp_path / "again")
+    assert len(server.ranges) == asked
 
 
 HOSTILE = {

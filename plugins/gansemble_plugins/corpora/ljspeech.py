@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gansemble.audio import files
-from gansemble.data.download import Progress, download, unpack
+from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, speech
 from gansemble.errors import DataError
@@ -57,11 +57,17 @@ class LJSpeech:
         """
         if _has_layout(folder):
             return
-        if folder.exists() and any(folder.iterdir()):
-            raise DataError(f"{folder}: holds something, but not {_LAYOUT}; name an empty or a new folder with --data")
-        archive = folder.absolute().parent / self.url.rpartition("/")[2]
-        download(self.url, archive, sha256=self.sha256, size=self.archive_bytes, progress=progress)
-        unpack(archive, folder, max_bytes=8 << 30, max_files=20_000, inside="LJSpeech-1.1", progress=progress)
+        fetch_archive(
+            self.url,
+            folder,
+            layout=_LAYOUT,
+            sha256=self.sha256,
+            size=self.archive_bytes,
+            max_bytes=8 << 30,
+            max_files=20_000,
+            inside="LJSpeech-1.1",
+            progress=progress,
+        )
 
     def scan(self, folder: Path) -> list[Clip]:
         """The clips of ``metadata.csv`` whose file is there, sorted by id.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from gansemble.audio import files
-from gansemble.data.download import Progress, download, unpack
+from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
 from gansemble.errors import DataError
@@ -92,12 +92,17 @@ class MUSDB18:
         """
         if any(_tracks(folder)):
             return
-        if folder.exists() and any(folder.iterdir()):
-            raise DataError(f"{folder}: holds something, but not {_LAYOUT}; name an empty or a new folder with --data")
-        archive = folder.absolute().parent / self.url.rpartition("/")[2]
-        download(self.url, archive, sha256=self.sha256, size=self.archive_bytes, progress=progress)
         # The archive has no top folder.
-        unpack(archive, folder, max_bytes=48 << 30, max_files=4000, progress=progress)
+        fetch_archive(
+            self.url,
+            folder,
+            layout=_LAYOUT,
+            sha256=self.sha256,
+            size=self.archive_bytes,
+            max_bytes=48 << 30,
+            max_files=4000,
+            progress=progress,
+        )
 
     def scan(self, folder: Path) -> list[Clip]:
         """A clip for each track, sorted by name; those of ``train/`` first.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gansemble.audio import files
-from gansemble.data.download import Progress, download, unpack
+from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import VOICES, build
 from gansemble.errors import DataError
@@ -66,12 +66,17 @@ class SC09:
         """
         if _has_layout(folder):
             return
-        if folder.exists() and any(folder.iterdir()):
-            raise DataError(f"{folder}: holds something, but not {_LAYOUT}; name an empty or a new folder with --data")
-        archive = folder.absolute().parent / self.url.rpartition("/")[2]
-        download(self.url, archive, sha256=self.sha256, size=self.archive_bytes, progress=progress)
         # The archive has no top folder.
-        unpack(archive, folder, max_bytes=8 << 30, max_files=120_000, progress=progress)
+        fetch_archive(
+            self.url,
+            folder,
+            layout=_LAYOUT,
+            sha256=self.sha256,
+            size=self.archive_bytes,
+            max_bytes=8 << 30,
+            max_files=120_000,
+            progress=progress,
+        )
 
     def scan(self, folder: Path) -> list[Clip]:
         """The clips of the digits' folders, sorted by digit and name.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import soundfile
 
-from gansemble.data.download import Progress, download, unpack
+from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
 from gansemble.errors import DataError
@@ -72,12 +72,17 @@ class VCTK48:
         """
         if (folder / AUDIO).is_dir():
             return
-        if folder.exists() and any(folder.iterdir()):
-            raise DataError(f"{folder}: holds something, but not {_LAYOUT}; name an empty or a new folder with --data")
-        archive = folder.absolute().parent / self.url.rpartition("/")[2]
-        download(self.url, archive, sha256=self.sha256, size=self.archive_bytes, progress=progress)
         # The archive has no top folder.
-        unpack(archive, folder, max_bytes=24 << 30, max_files=200_000, progress=progress)
+        fetch_archive(
+            self.url,
+            folder,
+            layout=_LAYOUT,
+            sha256=self.sha256,
+            size=self.archive_bytes,
+            max_bytes=24 << 30,
+            max_files=200_000,
+            progress=progress,
+        )
 
     def scan(self, folder: Path) -> list[Clip]:
         """The clips of one microphone, sorted by speaker and sentence.

@@ -15,7 +15,40 @@ from gansemble_plugins.metrics.spectral import FLOOR, at_least, power
 N_FFT, HOP = 2048, 512
 
 
-class LsdHigh:
+class _Band:
+    """``lsd`` over some of the bins; which, and when there are none, is said below."""
+
+    better: Literal["higher", "lower"] = "lower"
+    key: str
+    side: str
+
+    def __init__(self, *, audio: AudioSpec | None = None, cutoff: float = 4000.0):
+        self.cutoff = _checked(cutoff)
+        self.definition = f"log-spectral distance as lsd, of the frequencies {self.side.format(cutoff)}"
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        """A cut-off within the recipe's band."""
+        if parameters["audio"] is not None:  # as where a part is described outside a recipe
+            _within(parameters["cutoff"], parameters["audio"].sample_rate)
+        return Contract()
+
+    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+        """One score; NaN where no bin lies in the band."""
+        return scored((self.key,), self._values, estimate, reference, sample_rate)
+
+    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
+        at_least(N_FFT // 2 + 1, reference)
+        bins = self._bins(int((N_FFT // 2 + 1) * self.cutoff / (sample_rate / 2)), sample_rate)
+        ours, target = (power(s, N_FFT, HOP, N_FFT)[bins].clamp_min(FLOOR).log10() for s in (estimate, reference))
+        return {self.key: float((ours - target).square().mean(dim=0).sqrt().mean())}
+
+    def _bins(self, first: int, sample_rate: int) -> slice:
+        """The bins that count; ``first`` is the first that counts as above the cut-off."""
+        raise NotImplementedError
+
+
+class LsdHigh(_Band):
     """LSD-HF: the log-spectral distance of the bins from the cut-off on (Han & Lee 2022, NU-Wave 2).
 
     ``lsd`` with its mean over frequencies taken over the bins from int((n_fft / 2 + 1) cutoff / nyquist) on; from
@@ -32,33 +65,17 @@ class LsdHigh:
         ValueError: if the cut-off is below 0 Hz.
     """
 
-    better: Literal["higher", "lower"] = "lower"
+    key, side = "lsd_hf", "from {:g} Hz on"
 
-    def __init__(self, *, audio: AudioSpec | None = None, cutoff: float = 4000.0):
-        self.cutoff = _checked(cutoff)
-        self.definition = f"log-spectral distance as lsd, of the frequencies from {cutoff:g} Hz on"
-
-    @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        """A cut-off within the recipe's band."""
-        if parameters["audio"] is not None:  # as where a part is described outside a recipe
-            _within(parameters["cutoff"], parameters["audio"].sample_rate)
-        return Contract()
-
-    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
-        """``lsd_hf``; NaN where no bin lies above the cut-off."""
-        return scored(("lsd_hf",), self._values, estimate, reference, sample_rate)
-
-    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
-        first = _bin(self.cutoff, sample_rate)
+    def _bins(self, first: int, sample_rate: int) -> slice:
         if first > N_FFT // 2:
             raise Unscorable(
                 f"cutoff must be below half the sample rate ({sample_rate / 2:g} Hz), got {self.cutoff:g} Hz"
             )
-        return {"lsd_hf": _distance(estimate, reference, slice(first, None))}
+        return slice(first, None)
 
 
-class LsdLow:
+class LsdLow(_Band):
     """LSD-LF: the log-spectral distance of the bins below the cut-off (Han & Lee 2022, NU-Wave 2).
 
     As :class:`LsdHigh` is above it. Both have a mean and a root of their own and do not add up to ``lsd``. What was
@@ -75,31 +92,15 @@ class LsdLow:
         ValueError: if the cut-off is below 0 Hz.
     """
 
-    better: Literal["higher", "lower"] = "lower"
+    key, side = "lsd_lf", "below {:g} Hz"
 
-    def __init__(self, *, audio: AudioSpec | None = None, cutoff: float = 4000.0):
-        self.cutoff = _checked(cutoff)
-        self.definition = f"log-spectral distance as lsd, of the frequencies below {cutoff:g} Hz"
-
-    @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        """A cut-off within the recipe's band."""
-        if parameters["audio"] is not None:  # as where a part is described outside a recipe
-            _within(parameters["cutoff"], parameters["audio"].sample_rate)
-        return Contract()
-
-    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
-        """``lsd_lf``; NaN where no bin lies below the cut-off."""
-        return scored(("lsd_lf",), self._values, estimate, reference, sample_rate)
-
-    def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
-        last = _bin(self.cutoff, sample_rate)
-        if last < 1:
+    def _bins(self, first: int, sample_rate: int) -> slice:
+        if first < 1:
             least = sample_rate / (N_FFT + 2)
             raise Unscorable(
                 f"cutoff must be at least {least:.2f} Hz for a bin to lie below it, got {self.cutoff:g} Hz"
             )
-        return {"lsd_lf": _distance(estimate, reference, slice(0, last))}
+        return slice(0, first)
 
 
 class LsdSsrEval:
@@ -168,18 +169,6 @@ class FlatnessDistance:
 def flatness(power: Tensor) -> Tensor:
     """The spectral flatness [L] of a power spectrogram [F, L] above 0."""
     return power.log().mean(dim=0).exp() / power.mean(dim=0)
-
-
-def _distance(estimate: np.ndarray, reference: np.ndarray, bins: slice) -> float:
-    """The log-spectral distance of some bins, with the frames and the floor of ``lsd``."""
-    at_least(N_FFT // 2 + 1, reference)
-    ours, target = (power(s, N_FFT, HOP, N_FFT)[bins].clamp_min(FLOOR).log10() for s in (estimate, reference))
-    return float((ours - target).square().mean(dim=0).sqrt().mean())
-
-
-def _bin(cutoff: float, sample_rate: int) -> int:
-    """The first bin that counts as above the cut-off."""
-    return int((N_FFT // 2 + 1) * cutoff / (sample_rate / 2))
 
 
 def _within(cutoff: float, sample_rate: int) -> None:

@@ -272,6 +272,36 @@ def unpack(
 _DAMAGE = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, OSError)
 
 
+def fetch_archive(
+    url: str,
+    folder: Path,
+    *,
+    layout: str,
+    sha256: str,
+    size: int | None,
+    max_bytes: int,
+    max_files: int,
+    inside: str = "",
+    progress: Progress | None = None,
+) -> Path:
+    """Downloads an archive beside ``folder``, where it stays, and unpacks it there: a corpus' ``fetch``.
+
+    Args:
+        url, sha256, size, progress: as of :func:`download`.
+        folder: where the corpus belongs; a corpus asks this function only when it is not there.
+        layout: what the corpus expects there, for the error.
+        max_bytes, max_files, inside: as of :func:`unpack`.
+
+    Raises:
+        DataError: if ``folder`` holds something else, or the download or the archive is not as published.
+    """
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(f"{folder}: holds something, but not {layout}; name an empty or a new folder with --data")
+    archive = folder.absolute().parent / url.rpartition("/")[2]
+    download(url, archive, sha256=sha256, size=size, progress=progress)
+    return unpack(archive, folder, max_bytes=max_bytes, max_files=max_files, inside=inside, progress=progress)
+
+
 @contextmanager
 def _readable(archive: Path) -> Iterator[None]:
     """What a damaged archive or a full disk raises, as one readable error."""
