@@ -124,6 +124,16 @@ def test_describe_shows_parameters_types_defaults_and_place(gansemble):
     assert "  audio: AudioSpec (supplied by the toolkit)" in lines and "  full_band: bool = True" in lines
 
 
+def test_the_kind_may_be_left_out_where_one_kind_has_the_name(gansemble, tmp_path, monkeypatch):
+    assert gansemble("describe", "mel_l1") == gansemble("describe", "loss", "mel_l1")
+    status, _, err = gansemble("describe", "gansynth")
+    assert status == 1 and "gansemble describe generator gansynth, gansemble describe discriminator gansynth" in err
+    (tmp_path / "mel_l1").write_text("nonsense: 1\n")
+    monkeypatch.chdir(tmp_path)
+    status, _, err = gansemble("describe", "mel_l1")
+    assert status == 1 and "nonsense" in err, "a recipe file of that name goes first"
+
+
 def test_describe_for_programs_is_json_of_the_same(gansemble):
     status, out, _ = gansemble("describe", "optimiser", "adamw", "--json")
     facts = json.loads(out)

@@ -25,7 +25,7 @@ def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool,
     """Show what a part or a recipe is.
 
     KIND NAME: a part's parameters with types, defaults and documentation, its contract, where it is written, how large
-    it is. RECIPE: its parts with parameters, multiplications for a second of audio, receptive fields, delay, memory of a
+    it is; the name alone will do where one kind has it. RECIPE: its parts with parameters, multiplications for a second of audio, receptive fields, delay, memory of a
     training step, and where each value was set.
     """
     from gansemble import plugins
@@ -36,8 +36,14 @@ def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool,
         if words[0] in KINDS:
             known = ", ".join(entry.name for entry in plugins.registry().entries(words[0]))
             raise PluginError(f"describe {words[0]} NAME: expected a name; there are: {known}")
-        show(Path(words[0]), overrides, defaults, fast, as_json)
-        return
+        kinds = [entry.kind for entry in plugins.registry().entries() if entry.name == words[0]]
+        if not kinds or Path(words[0]).exists():
+            show(Path(words[0]), overrides, defaults, fast, as_json)
+            return
+        if len(kinds) > 1:
+            ways = ", ".join(f"gansemble describe {kind} {words[0]}" for kind in kinds)
+            raise PluginError(f"describe {words[0]}: {len(kinds)} kinds have a part of this name; say which: {ways}")
+        words = (kinds[0], words[0])
     if len(words) > 2:
         raise click.UsageError(f"expected RECIPE, or KIND NAME, got {len(words)} words")
     kind, name = words
