@@ -366,8 +366,8 @@ def test_a_published_rate_needs_leave_to_be_resampled(base):
 
 
 def test_phases_are_read_and_must_add_up(base):
-    recipe = check.load(base, ["plan.phases=[{steps: 4}, {steps: 6, batch_size: 8, progress: [0, 1]}]"])
-    assert recipe.plan.phases == (Phase(4), Phase(6, 8, (0.0, 1.0)))
+    recipe = check.load(base, ["plan.phases=[{steps: 4}, {steps: 6, batch_size: 8, fresh_optimisers: true}]"])
+    assert recipe.plan.phases == (Phase(4), Phase(6, 8, None, True))
     wanted = "plan.phases: the phases' steps add up to 9, plan.steps is 10; make them equal"
     assert wanted in first_line(base, "plan.phases=[{steps: 4}, {steps: 5}]")
 

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 import torch
 
+from gansemble.sampling import load
 from gansemble.training.build import Parts
 from gansemble.training.sampler import Timetable
 from gansemble_plugins.gansynth.growth import Growth
@@ -132,6 +133,24 @@ def test_a_stopped_run_is_restored_as_grown_as_it_was(growing, halted, tmp_path)
     trainer.counters = trainer.saver.restore(trainer.saver.newest())
     found = (trainer.parts.generator, trainer.parts.critics.parts["critic"], trainer.generator)
     assert trainer.counters.step == 5 and [network.growth.progress for network in found] == [0.25] * 3
+
+
+def test_no_checkpoint_is_the_best_before_the_networks_are_grown(growing, tmp_path):
+    """Scores of smaller networks are of others; and a checkpoint of them is loaded with a warning, as grown as it was."""
+    trainer = growing.trainer(tmp_path)
+    trainer.validator.higher_is_better = False
+    for step in range(1, 17):
+        trainer.counters.step = step
+        trainer._rank_best(float(step))
+    assert [int(name[-8:]) for name in trainer.counters.best] == [14]
+
+    said: list[str] = []
+    growing.train(tmp_path, stop_after=5)
+    maker, _ = load(tmp_path, warn=said.append)
+    assert (maker.generator.growth.progress, maker.representation.images.progress) == (0.25, 0.25)
+    assert "the networks were not grown yet at step 5" in said[0] and len(said) == 1
+    growing.train(tmp_path)
+    assert load(tmp_path, warn=said.append)[0].generator.growth.progress == 2 and len(said) == 1
 
 
 def one_phase_off(patch: pytest.MonkeyPatch) -> None:

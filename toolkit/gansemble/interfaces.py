@@ -139,6 +139,7 @@ class Contract:
         classes: how many classes a corpus' labels have, or a network is built for.
         pitches: lowest and highest pitch of a corpus, or that a network is built for [MIDI number].
         precisions: values of ``plan.precision`` the part works under.
+        grows_to: the progress at which a part that grows has its full size.
         because: for any of these fields, the constructor's parameter that decides it: messages point there.
     """
 
@@ -159,6 +160,7 @@ class Contract:
     classes: int | None = None
     pitches: tuple[int, int] | None = None
     precisions: frozenset[str] | None = None
+    grows_to: float | None = None
     because: Mapping[str, str] = field(default_factory=dict)
 
 

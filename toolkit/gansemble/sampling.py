@@ -71,19 +71,16 @@ class Maker:
         return Sample(audio, np.zeros(0, np.float32) if z is None else z[0].cpu().numpy(), told_label)
 
 
-def grow(parts: Sequence[Any], recipe: Recipe, step: int) -> None:
-    """Brings growable parts to where they were after so many steps."""
-    done = 0
-    progress = None
-    for phase in recipe.plan.phases:
-        if phase.progress is not None and step > done:
-            first, last = phase.progress
-            progress = first + (last - first) * min(1.0, (step - done) / phase.steps)
-        done += phase.steps
-    if progress is not None:
-        for part in parts:
-            if isinstance(part, Growable):
-                part.set_progress(progress)
+def grow(parts: Sequence[Any], recipe: Recipe, step: int) -> bool:
+    """Brings growable parts to where they were at the last of so many steps; whether that is where they end."""
+    from gansemble.training.sampler import Timetable
+
+    timetable = Timetable(recipe.plan, 1)
+    progress = timetable.progress(max(0, step - 1))
+    for part in parts:
+        if progress is not None and isinstance(part, Growable):
+            part.set_progress(progress)
+    return timetable.grown(max(0, step - 1))
 
 
 def load(exp: Path, which: str = "best", device: str = "cpu", seed: int = 0, warn: Any = None) -> tuple[Maker, Any]:
@@ -102,7 +99,8 @@ def load(exp: Path, which: str = "best", device: str = "cpu", seed: int = 0, war
             + (f"enhance --exp {exp} FILES" if NAME in conditioner.reads else f"synthesise --exp {exp} --input FILES")
         )
     representation = synthesis.representation(loaded)
-    grow([loaded.generator, representation], loaded.recipe, loaded.step)
+    if not grow([loaded.generator, representation], loaded.recipe, loaded.step) and warn is not None:
+        warn(f"{loaded.source}: the networks were not grown yet at step {loaded.step}, so resolutions are missing")
     return Maker(loaded.generator, representation, conditioner, seed), loaded
 
 

@@ -139,7 +139,8 @@ class GanSynthDiscriminator(nn.Module):
         check_networks(*(parameters[name] for name in names))
         return Contract(
             shape=(2, *growth.size(parameters["blocks"], parameters["start"])),
+            grows_to=parameters["blocks"] - 1,
             gives=frozenset({"logits"}),
             pitches=parameters["pitches"],
-            because={"shape": "blocks", "pitches": "pitches"},
+            because={"shape": "blocks", "grows_to": "blocks", "pitches": "pitches"},
         )

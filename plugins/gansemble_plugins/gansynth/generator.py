@@ -119,8 +119,9 @@ class GanSynth(nn.Module):
             reads=frozenset({"latent", "label"}),
             needs=frozenset({"pitch"}),
             shape=(2, *growth.size(parameters["blocks"], parameters["start"])),
+            grows_to=parameters["blocks"] - 1,
             latent=parameters["latent"],
             latent_law="normal",
             pitches=parameters["pitches"],
-            because={"shape": "blocks", "latent": "latent", "pitches": "pitches"},
+            because={"shape": "blocks", "grows_to": "blocks", "latent": "latent", "pitches": "pitches"},
         )

@@ -125,7 +125,7 @@ class Images:
 
 def _contract(domain: str, parameters: dict[str, Any]) -> Contract:
     made = framing(*(parameters[name] for name in ("segment", "hires", "n_fft", "hop")))
-    return Contract(domain=domain, shape=(2, *made.shape), because={"shape": "hires"})
+    return Contract(domain=domain, shape=(2, *made.shape), grows_to=made.blocks - 1, because={"shape": "hires"})
 
 
 class Phase:

@@ -90,6 +90,19 @@ def windows(recipe: Recipe) -> Iterator[Finding]:
             f"plan.batch_size is {plan.batch_size}",
             ((f"plan.accumulate={best}",),),
         )
+    for number, phase in enumerate(plan.phases, 1):
+        for name, value in (("steps", phase.steps), ("batch_size", phase.batch_size)):
+            if value is not None and value < 1:
+                yield Finding(("plan", "phases"), f"phase {number}: {name} must be at least 1, got {value}")
+                return
+        if phase.batch_size is not None and plan.accumulate >= 1 and phase.batch_size % plan.accumulate:
+            yield Finding(
+                ("plan", "accumulate"),
+                f"must divide every phase's batch_size, got {plan.accumulate} and phase {number}'s {phase.batch_size}",
+                ("plan", "phases"),
+                f"phase {number} has batch_size {phase.batch_size}",
+            )
+            return
     total = sum(phase.steps for phase in plan.phases)
     if plan.phases and total != plan.steps:
         yield Finding(

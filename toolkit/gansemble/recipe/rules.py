@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gansemble.interfaces import Contract
 from gansemble.recipe.document import KeyPath, dotted
+from gansemble.recipe.growing import growth
 from gansemble.recipe.limits import Finding
 from gansemble.recipe.restoring import baselines, degraded
 from gansemble.recipe.scene import REPRESENTATION, Changes, Scene
@@ -282,6 +283,25 @@ def classes(scene: Scene) -> Iterator[Finding]:
             )
 
 
+def taught(scene: Scene) -> Iterator[Finding]:
+    """A label that the generator reads, and that nothing of the recipe looks at: it would be made of any, or none."""
+    generator, contract = scene.use(("generator",)), scene.contracts[("generator",)]
+    if "label" not in (contract.reads or ()):
+        return
+    sections = ("discriminators", "losses", "regularisers")
+    others = [theirs for path, theirs in scene.contracts.items() if path[0] in sections]
+    judges = [theirs for path, theirs in scene.contracts.items() if path[0] == "discriminators"]
+    # One without a contract may judge labels without saying so.
+    if Contract() in judges or any(theirs.classes or "labels" in theirs.needs for theirs in others):
+        return
+    yield Finding(
+        scene.decided_by(("generator",), "classes"),
+        f"{generator} reads a label, but no discriminator judges classes and no term needs labels: nothing teaches it what "
+        "they mean",
+        advice=True,
+    )
+
+
 def latent(scene: Scene) -> Iterator[Finding]:
     """Latent vectors of two sizes, or none at all."""
     path: KeyPath = ("generator",)
@@ -367,7 +387,9 @@ RULES = (
     baselines,
     clashes,
     classes,
+    taught,
     latent,
     rates,
     precision,
+    growth,
 )

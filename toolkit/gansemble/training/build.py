@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from gansemble.audio.features import log_mel
 from gansemble.data.degraded import NAME, Degrader
+from gansemble.errors import TrainingError
 from gansemble.interfaces import Adaptive, Batch, Condition, Growable, Verdict, as_verdicts
 from gansemble.recipe import contracts, types
 from gansemble.recipe.check import Recipe
@@ -217,7 +218,23 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
     for section in ("losses", "regularisers"):
         for name, part in recipe.many[section].items():
             parts.terms.append(Weighted(f"{section}.{name}", _placed(construct(part, recipe), device), part.weight))
+    _check_batch_norm(recipe, parts)
     return parts
+
+
+def _check_batch_norm(recipe: Recipe, parts: Parts) -> None:
+    """Refuses batch norm beside a term that excludes it: a contract may not say so, but the built network shows it."""
+    terms = [*recipe.many["losses"].values(), *recipe.many["regularisers"].values()]
+    against = [part for part in terms if "batch_norm" in contracts.contract_of(part, recipe).clashes]
+    for name, network in parts.critics.parts.items() if against else ():
+        for place, module in network.named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise TrainingError(
+                    f"discriminators.{name} ({recipe.many['discriminators'][name].use}) has batch norm ({place}), which does "
+                    f"not go with {'.'.join(map(str, against[0].path))} ({against[0].use}): it makes an item's gradient that "
+                    "of the batch. Build the discriminator without it (layer or instance norm), or take the term out; and let "
+                    'its contract give "batch_norm", so that gansemble check says so'
+                )
 
 
 def _placed(part: Any, device: torch.device) -> Any:

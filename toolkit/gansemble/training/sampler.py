@@ -54,6 +54,12 @@ class Timetable:
         first, last = phase.progress
         return first + (last - first) * fraction
 
+    def grown(self, step: int) -> bool:
+        """Whether networks were at the size they end with, or do not grow, when a step was made."""
+        ends = [phase.progress[1] for phase in self.plan.phases if phase.progress is not None]
+        progress = self.progress(step)
+        return not ends or progress is None or progress >= ends[-1]
+
     def freshens(self, step: int) -> bool:
         """Whether a phase begins here that begins with fresh optimisers."""
         phase, fraction = self._phase(step)

@@ -260,8 +260,9 @@ class Trainer:
         self.speed.reset()
 
     def _rank_best(self, score: float) -> None:
-        """Keeps the names of the best checkpoints; the one of this step is written right after."""
-        if self.counters.step == 0:
+        """Keeps the names of the best checkpoints; the one of this step is written right after. Scores of networks that
+        are not grown yet are of other networks, and do not count."""
+        if self.counters.step == 0 or not self._timetable().grown(self.counters.step - 1):
             return
         ranked = {**self.counters.best, f"{checkpoint.PREFIX}{self.counters.step:08d}": score}
         order = sorted(ranked, key=lambda name: ranked[name], reverse=self.validator.higher_is_better)
