@@ -352,7 +352,9 @@ def test_real_notes_are_scanned():
     assert len(clips) == 16 and {"train", "validation"} <= set(splits(clips))
     assert all(clip.labels["pitch"] == int(clip.id.split("-")[1]) for clip in clips)
     assert all(clip.labels["label"] == clip.labels["pitch"] - 24 for clip in clips)
-    with pytest.raises(DataError, match=r"corpus\.split=original does without"):
+    with pytest.raises(
+        DataError, match=r"not downloaded for a folder without nsynth-train/; set corpus\.split=original"
+    ):
         NSynth().scan(real("nsynth"))
 
 

@@ -95,6 +95,17 @@ def test_an_interpolation_begins_and_ends_where_it_is_told(sample, tmp_path):
     assert audio(tmp_path / "b")[0] == audio(tmp_path / "a")[1]
 
 
+def test_an_interpolation_keeps_the_label_of_its_first_clip(sample, tmp_path):
+    """Or two things would change at once; and what a clip was made from is told."""
+    sample(tmp_path / "a", "--count", 3, "--interpolate", 4, 1)
+    sample(tmp_path / "b", "--count", 1, "--latent", tmp_path / "a" / "sample-00001.npy")
+    facts = [json.loads(path.read_text()) for path in sorted(tmp_path.glob("*/*.json"))]
+    assert [each["label"] for each in facts] == [4, 4, 4, 0]
+    assert [each["interpolate"] for each in facts] == [[4, 1]] * 3 + [None]
+    assert [each["latent"] for each in facts] == [None] * 3 + [str(tmp_path / "a" / "sample-00001.npy")]
+    assert {each["checkpoint"] for each in facts} == {"step-00000004"}
+
+
 def test_labels_go_round_and_one_vector_can_serve_all(sample, tmp_path):
     sample(tmp_path, "--count", 5, "--labels", "2,8", "--same-latent")
     facts = [json.loads(path.read_text())["label"] for path in sorted(tmp_path.glob("*.json"))]

@@ -167,7 +167,7 @@ class NSynth:
 
     def _splits(self, folder: Path, chosen: list[Note]) -> dict[str, str]:
         if self.split == "gansynth":
-            return _gansynth(folder / SPLITS_CSV)
+            return _gansynth(folder / SPLITS_CSV, flat="" in _layout(folder))
         published = {note.id: note.split for note in chosen if note.split is not None}
         return published or split_by_hash([note.id for note in chosen], validation=0.1, test=0.1)
 
@@ -243,13 +243,17 @@ def _note(id_: str, facts: Any, part: str, path: Path) -> Note:
     return Note(id_, place, PARTS.get(part), pitch, told, source == 0)
 
 
-def _gansynth(path: Path) -> dict[str, str]:
+def _gansynth(path: Path, flat: bool) -> dict[str, str]:
     """The split of each id that GANSynth's list names."""
     if not path.is_file():
-        raise DataError(
-            f"{path}: no such file; run stage fetch, which downloads it (3 MB) beside NSynth's folders, or put it "
-            "there; corpus.split=original does without"
+        way = (
+            "GANSynth's list is not downloaded for a folder without nsynth-train/; set corpus.split=original, or put a "
+            "list of your own there (columns id and split)"
+            if flat
+            else "run stage fetch, which downloads it (3 MB) beside NSynth's folders, or put it there; "
+            "corpus.split=original does without"
         )
+        raise DataError(f"{path}: no such file; {way}")
     with path.open(encoding="utf-8", newline="") as stream:
         rows = list(csv.DictReader(stream))
     wrong = [row for row in rows if row.get("split") not in SPLIT_NAMES or not row.get("id")]

@@ -41,7 +41,7 @@ def batches(clips: LabelledClips) -> Iterator[Tensor]:
     """The clips' audio in their order, [B, T] float32."""
     for start in range(0, len(clips), BATCH):
         chosen = range(start, min(start + BATCH, len(clips)))
-        yield torch.from_numpy(np.stack([clips[index][0] for index in chosen]))
+        yield torch.from_numpy(np.stack([clips.audio(index) for index in chosen]))
 
 
 def held(clips: ClipSet, length: int) -> Iterator[Tensor]:

@@ -112,8 +112,7 @@ def trained(clips: Mapping[str, LabelledClips], settings: Settings, folder: Path
 
 def manifest(clips: LabelledClips, labels: Sequence[int | None] = ()) -> str:
     """A hash of the clips' content and labels, in their order."""
-    rows = [[entry.sha256 for entry in clips.packed.entries], list(labels), clips.packed.normalise]
-    return store.digest({"clips": rows})
+    return store.digest({"clips": [clips.identity(), list(labels)]})
 
 
 def labels_of(split: str, clips: LabelledClips) -> list[int]:
@@ -122,8 +121,8 @@ def labels_of(split: str, clips: LabelledClips) -> list[int]:
     Raises:
         DataError: if one has none.
     """
-    found = [clips.labels(entry) for entry in clips.packed.entries]
-    without = [entry.id for entry, label in zip(clips.packed.entries, found, strict=True) if label is None]
+    found = [clips.label(index) for index in range(len(clips))]
+    without = [clips.name(index) for index, label in enumerate(found) if label is None]
     if without:
         raise DataError(
             f"{len(without)} of {len(found)} {split} clips have no label (first: {without[0]}), so no classifier can "
@@ -232,7 +231,7 @@ def _batches(count: int, settings: Settings) -> Iterator[Tensor]:
 
 def _audio(clips: LabelledClips, chosen: Sequence[int] | Tensor, place: torch.device) -> Tensor:
     """[B, T] of the clips of these indices."""
-    return torch.from_numpy(np.stack([clips[int(index)][0] for index in chosen])).to(place)
+    return torch.from_numpy(np.stack([clips.audio(int(index)) for index in chosen])).to(place)
 
 
 @torch.no_grad()

@@ -188,6 +188,11 @@ def write_experiment(folder: Path, exp: Path, length: int | None = None, sample_
         parameters = parameters_of(state, any(name.startswith("G/upconv_0/conv1d/") for name in arrays), length)
     except CheckpointError as error:
         raise CheckpointError(f"{folder}: {error}") from error
+    if parameters.get("channels", 1) != 1:
+        raise CheckpointError(
+            f"{folder}: makes {parameters['channels']} channels; recipes, and so experiments, are of one. "
+            "gansemble_plugins.wavegan.published.generator_state reads the weights for use from Python"
+        )
     path = exp / "recipe.yaml"
     text = fill.dump(recipe_of(parameters, sample_rate))
     write_atomically(path, text)

@@ -114,7 +114,7 @@ def statistics(project: Project, force: bool, dry_run: bool) -> None:
             from gansemble.training.build import construct
             from gansemble.training.fitting import fit
 
-            fitted = fit(construct(recipe.single["representation"], recipe), recipe, project.dump)
+            fitted = fit(construct(recipe.single["representation"], recipe), recipe, project.dump, anew=force)
             outputs += [fitted] if fitted is not None else []
         from gansemble.training.build import construct
         from gansemble.training.fitting import fit_metric

@@ -43,22 +43,27 @@ SHOWN = 64
     show_default=True,
     help="Clips, or points of an interpolation.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of latent vectors and labels.")
-@click.option("--labels", callback=_numbers, help="Classes to make in turn, such as 0,2,5 or 0-9.")
-@click.option("--pitch", "pitches", callback=_numbers, help="MIDI pitches to make in turn, such as 60 or 24-84.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of latent vectors.")
+@click.option("--labels", callback=_numbers, help="Classes to make in turn, such as 0,2,5 or 0-9 (all).")
+@click.option(
+    "--pitch",
+    "pitches",
+    callback=_numbers,
+    help="MIDI pitches to make in turn, such as 60 or 24-84 (all, from the lowest).",
+)
 @click.option("--same-latent", is_flag=True, help="One latent vector for all: a sweep over labels or pitches.")
 @click.option(
     "--truncation",
     type=click.FloatRange(0, 10, min_open=True),
     callback=finite,
-    help="Scale latent vectors: below 1, less variety.",
+    help="Scale latent vectors: below 1, less variety. The .npy beside a clip holds the scaled one.",
 )
 @click.option(
     "--interpolate",
     nargs=2,
     type=click.IntRange(0, 2**31),
     metavar="A B",
-    help="From the latent vector of clip A to that of clip B.",
+    help="From the latent vector of clip A to that of clip B; without --labels or --pitch, all of one label.",
 )
 @click.option("--latent", type=PATH, help="A latent vector that was written beside a clip (.npy).")
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True)
@@ -104,6 +109,8 @@ def sample(
     given = None if latent is None else _latent(latent, maker.conditioner.latent)
     points: list[Any] = [given] * count
     if interpolate is not None:
+        if labels is None and pitches is None and told:
+            told = [told[interpolate[0] % len(told)]]  # that of clip A, so that one thing changes at a time
         ends = [torch.from_numpy(maker.one(index, told[0] if told else None).latent) for index in interpolate]
         points = sampling.between(ends[0], ends[1], count, maker.conditioner.latent_law)
     elif same_latent and given is None:
@@ -120,14 +127,17 @@ def sample(
         clipped = files.write(path, made.audio, loaded.spec.sample_rate, sample_format)
         clippings += clipped
         np.save(path.with_suffix(".npy"), made.latent)
-        facts = {"exp": str(exp), "step": loaded.step, "seed": seed, "index": index, "label": made.label}
+        facts = {"exp": str(exp), "checkpoint": loaded.source.name, "step": loaded.step}
+        facts |= {"seed": seed, "index": index, "label": made.label}
         facts |= {"pitch": made.label + lowest} if made.label is not None and lowest is not None else {}
-        facts |= {"truncation": truncation, "interpolate": interpolate, "clipped": clipped}
+        facts |= {"truncation": truncation, "interpolate": interpolate, "same_latent": same_latent}
+        facts |= {"latent": None if latent is None else str(latent), "clipped": clipped}
         path.with_suffix(".json").write_text(json.dumps(facts, indent=1))
         if index < SHOWN:
             shown.append((_caption(index, facts), made.audio))
     note = f"{loaded.recipe.name}, step {loaded.step}, seed {seed}"
     note += f"; from the latent vector of clip {interpolate[0]} to that of clip {interpolate[1]}" if interpolate else ""
+    note += f"; the latent vector of {latent}" if latent else ""
     note += "; one latent vector for all" if same_latent else ""
     write_atomically(output / "index.html", page.wall("Samples", note, shown, loaded.spec))
     note = f", {clippings} samples clipped" if clippings else ""

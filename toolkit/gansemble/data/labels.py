@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from gansemble.data.manifest import Entry
 
@@ -44,25 +45,64 @@ class Labels:
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """The clips of a split as metrics that learn see them: each from its start, cut or padded to one length.
+    """A split as a set of labelled clips of one length: what is measured, and what generated clips are held against.
+
+    Cut as the recipe's training crops are: where these begin at a clip's start, so does its only segment here, and where
+    they begin anywhere, each whole segment of a long clip counts. A clip that is shorter is padded with zeros.
 
     Args:
         packed: the clips.
         labels: reads a clip's label.
-        length: of every clip [samples].
+        length: of every segment [samples].
         sample_rate: [Hz].
+        crop: where training crops begin, as in the recipe's plan: ``start`` or ``random``.
     """
 
     packed: Packed
     labels: Labels
     length: int
     sample_rate: int
+    crop: str = "start"
+
+    @classmethod
+    def of(cls, recipe: Recipe, packed: Packed) -> LabelledClips:
+        """As a recipe trains on it."""
+        return cls(packed, Labels.of(recipe), recipe.plan.segment, recipe.audio.sample_rate, recipe.plan.crop)
+
+    @cached_property
+    def places(self) -> list[tuple[int, int]]:
+        """(clip, first sample) of each segment."""
+        frames = (entry.frames if self.crop == "random" else 0 for entry in self.packed.entries)
+        return [
+            (clip, start)
+            for clip, length in enumerate(frames)
+            for start in range(0, max(1, length - self.length + 1), self.length)
+        ]
 
     def __len__(self) -> int:
-        return len(self.packed)
+        return len(self.places)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int | None]:
-        """(audio float32 [length], label) of a clip; IndexError past the last ends a loop."""
-        if not 0 <= index < len(self.packed):
+        """(audio float32 [length], label) of a segment; IndexError past the last ends a loop."""
+        if not 0 <= index < len(self.places):
             raise IndexError(index)
-        return self.packed.read(index, 0, self.length), self.labels(self.packed.entries[index])
+        return self.audio(index), self.label(index)
+
+    def audio(self, index: int) -> np.ndarray:
+        """float32 [length] of a segment."""
+        clip, start = self.places[index]
+        return self.packed.read(clip, start, self.length)
+
+    def label(self, index: int) -> int | None:
+        """Of the clip it is cut from."""
+        return self.labels(self.packed.entries[self.places[index][0]])
+
+    def name(self, index: int) -> str:
+        """The clip's id, and where in it a later segment begins."""
+        clip, start = self.places[index]
+        return self.packed.entries[clip].id + (f" at {start / self.sample_rate:.1f} s" if start else "")
+
+    def identity(self) -> list[list[Any]]:
+        """[SHA-256 of the clip, first sample] of each segment, and the level clips are scaled to at the end."""
+        rows: list[list[Any]] = [[self.packed.entries[clip].sha256, start] for clip, start in self.places]
+        return [*rows, [self.packed.normalise]]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from gansemble.audio import files
-from gansemble.data.labels import Labels
+from gansemble.data.labels import LabelledClips, Labels
 from gansemble.data.segments import Packed
 from gansemble.evaluation import naming
 from gansemble.files import write_atomically
@@ -75,13 +75,11 @@ def real_sets(project: Project, recipe: Recipe, split: str, count: int) -> dict[
 
     No score means much without theirs: the training clips' say what a generator could reach.
     """
-    labels = Labels.of(recipe)
 
     def chosen(name: str, number: int | None) -> Set:
-        packed = Packed(project.dump, name, recipe.data.normalise)
-        picks = np.random.default_rng(0).permutation(len(packed))[:number]
-        clips = [packed.read(int(i), 0, recipe.plan.segment) for i in picks]
-        return Set(clips, [labels(packed.entries[int(i)]) for i in picks])
+        clips = LabelledClips.of(recipe, Packed(project.dump, name, recipe.data.normalise))
+        picks = [int(index) for index in np.random.default_rng(0).permutation(len(clips))[:number]]
+        return Set([clips.audio(index) for index in picks], [clips.label(index) for index in picks])
 
     return {"training clips": chosen("train", count), f"{split} clips": chosen(split, None)}
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from gansemble.data import manifest
-from gansemble.data.labels import LabelledClips, Labels
+from gansemble.data.labels import LabelledClips
 from gansemble.data.manifest import SPLITS
 from gansemble.data.segments import Packed
 from gansemble.files import write_atomically
@@ -23,30 +24,32 @@ from gansemble.recipe.check import Recipe
 BATCH = 64
 
 
-def place(recipe: Recipe, dump: Path) -> Path:
-    """Where the statistics of a recipe's representation are: named after all that decides them."""
+def place(recipe: Recipe, dump: Path, clips: LabelledClips) -> Path:
+    """Where the statistics of a recipe's representation are: named after all that decides them, the packed audio too."""
     values: dict[str, Any] = {
         "representation": fill.part(recipe.single["representation"]),
         "audio": recipe.audio.digest(),
+        "segment": recipe.plan.segment,
+        "clips": clips.identity(),
     }
-    values |= {"segment": recipe.plan.segment, "normalise": recipe.data.normalise}
     mark = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
     return dump / f"representation-{mark}.pt"
 
 
-def fit(representation: Any, recipe: Recipe, dump: Path) -> Path | None:
-    """Measures a representation on the training split, or loads what was measured; None where it has no statistics.
+def fit(representation: Any, recipe: Recipe, dump: Path, anew: bool = False) -> Path | None:
+    """Measures a representation on the training split, or loads what was measured unless it is to be done ``anew``;
+    None where it has no statistics.
 
     Processes that come here together measure the same numbers; the file is written whole or not at all.
     """
     if not isinstance(representation, Fitted) or "representation" not in recipe.single:
         return None
-    path = place(recipe, dump)
-    if path.is_file():
+    clips = LabelledClips.of(recipe, Packed(dump, "train", recipe.data.normalise))
+    path = place(recipe, dump, clips)
+    if path.is_file() and not anew:
         representation.load_state_dict(torch.load(path, weights_only=True))
         return path
-    packed = Packed(dump, "train", recipe.data.normalise)
-    representation.fit(_segments(packed, recipe.plan.segment))
+    representation.fit(_batches(clips))
     write_atomically(path, _bytes(representation.state_dict()))
     return path
 
@@ -55,25 +58,16 @@ def fit_metric(metric: Any, recipe: Recipe, dump: Path, say: Any) -> None:
     """Lets a metric that learns from the corpus learn, or load what was learnt."""
     if not isinstance(metric, FittedMetric):
         return
-    labels, clips = Labels.of(recipe), {}
-    for split in SPLITS:
-        if any(entry.split == split for entry in manifest.read(dump / "manifest.jsonl")):
-            packed = Packed(dump, split, recipe.data.normalise)
-            clips[split] = LabelledClips(packed, labels, recipe.plan.segment, recipe.audio.sample_rate)
-    metric.fit(clips, dump / "fitted", say)
+    there = {entry.split for entry in manifest.read(dump / "manifest.jsonl")}
+    packed = {split: Packed(dump, split, recipe.data.normalise) for split in SPLITS if split in there}
+    metric.fit({split: LabelledClips.of(recipe, found) for split, found in packed.items()}, dump / "fitted", say)
 
 
-def _segments(packed: Packed, length: int) -> Iterator[Tensor]:
-    """Every whole segment of every clip, and one padded with zeros of each that is shorter, [B, 1, length]."""
-    held: list[Tensor] = []
-    for index, entry in enumerate(packed.entries):
-        for start in range(0, max(1, entry.frames - length + 1), length):
-            held.append(torch.from_numpy(packed.read(index, start, length)))
-            if len(held) == BATCH:
-                yield torch.stack(held)[:, None]
-                held = []
-    if held:
-        yield torch.stack(held)[:, None]
+def _batches(clips: LabelledClips) -> Iterator[Tensor]:
+    """All segments, [B, 1, length]."""
+    for start in range(0, len(clips), BATCH):
+        chosen = range(start, min(start + BATCH, len(clips)))
+        yield torch.from_numpy(np.stack([clips.audio(index) for index in chosen]))[:, None]
 
 
 def _bytes(state: dict[str, Any]) -> bytes:

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from gansemble.data.degraded import NAME
+from gansemble.data.labels import LabelledClips
 from gansemble.data.segments import Packed
 from gansemble.evaluation import naming
 from gansemble.evaluation.statistics import summarise
@@ -48,9 +49,10 @@ class Validator:
 
     def __init__(self, recipe: Recipe, parts: Parts, folder: Path, rank: int = 0, world: int = 1) -> None:
         self.settings, self.spec, self.parts = recipe.validation, recipe.audio, parts
-        self.seed, self.segment = recipe.plan.seed, recipe.plan.segment
+        self.seed = recipe.plan.seed
         # A clip that is imitated keeps its level; sets are held against clips at the level that was learnt from.
         self.packed = Packed(folder, "validation", None if parts.conditioner.paired else recipe.data.normalise)
+        self.held_out = LabelledClips.of(recipe, self.packed)
         chosen = {name: recipe.many["metrics"][name] for name in self.settings.metrics}
         self.metrics = [(part, construct(part, recipe)) for part in chosen.values()]
         count = len(self.packed) if self.settings.clips is None else min(self.settings.clips, len(self.packed))
@@ -100,16 +102,15 @@ class Validator:
             return [], {}
         maker = Maker.of(self.parts, generator, self.seed)
         made = [maker.one(index) for index in range(self.settings.clips or self.count)]
-        references = [self.packed.read(index, 0, self.segment) for index in range(len(self.packed))]
+        estimates = [np.clip(sample.audio, -1, 1) for sample in made]  # as files hold them, and stage 5 hears them
+        references = [self.held_out.audio(index) for index in range(len(self.held_out))]
         labels = [sample.label for sample in made]
         scores: dict[str, float] = {}
         for part, metric in self.metrics:
-            estimates = [sample.audio for sample in made]
             found = naming.set_scores(part, metric, estimates, references, self.spec.sample_rate, labels)
             scores |= {name: score.value for name, score in found.items()}
-        names = [entry.id for entry in self.packed.entries]
-        shown = min(self.settings.audio, len(made), len(names))
-        return [(0, scores)], {names[i]: (references[i], made[i].audio) for i in range(shown)}
+        shown = min(self.settings.audio, len(made), len(references))
+        return [(0, scores)], {self.held_out.name(i): (references[i], estimates[i]) for i in range(shown)}
 
     def _clip(self, index: int) -> np.ndarray:
         entry, hop = self.packed.entries[index], self.spec.hop
