@@ -25,6 +25,9 @@ CONTROLS = {kind: ("Sound",) for kind in KINDS} | {
 #: kind -> (the broken part, the check that must catch it, what its message must say).
 LISTING = {
     "generator": [
+        ("Growing", "grows_as_it_says", "its contract must say where it is grown: grows_to"),
+        ("GrownEarlier", "grows_as_it_says", "at progress 0.5, where its contract says it is grown"),
+        ("NeverGrows", "grows_as_it_says", "says that it grows to 2, but it has no set_progress"),
         ("Shortsighted", "restores_in_chunks", "restored in chunks with 2 samples of context"),
         ("ByPairs", "restores_in_chunks", "or an alignment that chunks must begin at"),
         ("LearnsAfterAll", "is_a_network", "it says learns = False and has parameters"),
@@ -181,6 +184,7 @@ LISTING = {
         ("WindowOnCpu", "term_works_on_other_devices", "it makes a tensor on the CPU"),
     ],
     "representation": [
+        ("StaysSmall", "representation_grows_as_it_says", "it encodes otherwise than newly made"),
         ("DropsNyquist", "encodes_what_its_contract_says", "behind the batch, encode gives [2, 256, 65]"),
         ("OtherDomain", "encodes_what_its_contract_says", "says domain 'complex_spectrum', the part 'spectrum'"),
         ("Nameless", "encodes_what_its_contract_says", "it has no domain"),

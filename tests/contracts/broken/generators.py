@@ -302,3 +302,31 @@ class LearnsAfterAll(nn.Module):
 
     def forward(self, condition: Condition) -> Tensor:
         return condition.signal * self.gain
+
+
+class Growing(Sound):
+    """Blends its second convolution in, and does not say where that ends."""
+
+    share = 1.0
+
+    def set_progress(self, progress: float) -> None:
+        self.share = min(1.0, progress)
+
+    def hidden(self, signal: Tensor) -> Tensor:
+        return self.share * super().hidden(signal)
+
+
+class GrownEarlier(Growing):
+    """Says that it is grown before it is."""
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        return Contract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None), grows_to=0.5)
+
+
+class NeverGrows(Sound):
+    """Says that it grows."""
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        return Contract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None), grows_to=2)

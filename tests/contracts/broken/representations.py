@@ -197,3 +197,20 @@ class WindowOnCpu(Sound):
     def encode(self, audio: Tensor) -> Tensor:
         spectrum = torch.stft(audio[:, 0], SIZE, HOP, window=torch.hann_window(SIZE), return_complex=True)
         return torch.stack([spectrum.real, spectrum.imag], 1)
+
+
+class StaysSmall(Sound):
+    """Never comes back from the lower resolution of its beginning."""
+
+    small = False
+
+    def set_progress(self, progress: float) -> None:
+        self.small = self.small or progress < 1
+
+    def encode(self, audio: Tensor) -> Tensor:
+        x = super().encode(audio)
+        return torch.nn.functional.avg_pool2d(x, 2) if self.small else x
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        return Contract(domain="complex_spectrum", shape=(2, SIZE // 2 + 1, None), grows_to=1)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gansemble.interfaces import Fitted, Score
+from gansemble.testing.networks import demand_growth
 from gansemble.testing.sets import SET_METRIC, of_pairs
 from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved
 
@@ -56,6 +57,20 @@ def encodes_what_its_contract_says(subject: Subject) -> None:
         fits = len(wanted) == x.dim() - 1
         fits = fits and all(size in (None, have) for size, have in zip(wanted, x.shape[1:], strict=True))
         demand(fits, f"its contract says {list(wanted)} behind the batch, encode gives {list(x.shape[1:])}")
+
+
+def representation_grows_as_it_says(subject: Subject) -> None:
+    """One that grows says at which progress it is grown, and encodes there as newly made."""
+    most = demand_growth(subject)
+    if most is None:
+        return
+    part, audio = fitted(subject), subject.audio()
+    new = part.encode(audio)
+    for progress in (0.0, float(most)):
+        part.set_progress(progress)
+    grown = part.encode(audio)
+    same = new.shape == grown.shape and torch.equal(new, grown)
+    demand(same, f"at progress {most:g}, where its contract says it is grown, it encodes otherwise than newly made")
 
 
 def decodes_to_audio(subject: Subject) -> None:
@@ -309,6 +324,7 @@ def follows_its_rate(subject: Subject) -> None:
 Checks = tuple[Callable[[Subject], None], ...]
 REPRESENTATION: Checks = (
     encodes_what_its_contract_says,
+    representation_grows_as_it_says,
     decodes_to_audio,
     decodes_in_time,
     representation_takes_silence,

@@ -329,8 +329,30 @@ def takes_silence_and_full_scale(subject: Subject) -> None:
             demand(bool(torch.isfinite(heard.grad).all()), f"the gradient to {name} is not finite")
 
 
+def demand_growth(subject: Subject) -> float | None:
+    """The progress at which a part is grown, None where it does not grow; its contract and it must agree whether it does."""
+    grows, most = hasattr(subject.target, "set_progress"), subject.contract.grows_to
+    demand(not grows or most is not None, "it has set_progress; its contract must say where it is grown: grows_to")
+    demand(grows or most is None, f"its contract says that it grows to {most}, but it has no set_progress")
+    return most
+
+
+def grows_as_it_says(subject: Subject) -> None:
+    """A network that grows says at which progress it is grown, and is there what it is when newly built."""
+    most = demand_growth(subject)
+    if most is None:
+        return
+    new, grown = subject.make().eval(), subject.make().eval()
+    for progress in (0.0, float(most)):
+        grown.set_progress(progress)
+    with torch.no_grad():
+        same = _equal(call_of(subject)(new), call_of(subject)(grown))
+    demand(same, f"at progress {most:g}, where its contract says it is grown, its output is not that of a new one")
+
+
 COMMON = (
     is_a_network,
+    grows_as_it_says,
     keeps_dtype_device_and_finiteness,
     teaches_every_parameter,
     leaves_its_inputs_alone,
