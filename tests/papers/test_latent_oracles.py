@@ -264,7 +264,7 @@ def test_every_critic_step_has_a_batch_and_latent_vectors_of_its_own(ramps, tmp_
     judged = [each for each in seen if each.turn == "discriminator"]
     assert len({item for each in judged for item in each.items}) == 40
     assert not any(each.attached for each in judged) and all(each.attached for each in seen if each not in judged)
-    segments = Segments(trainer.train, 1024, trainer.plan.seed)
+    segments = Segments(trainer.train, 1024, trainer.plan.seed, crop=trainer.plan.crop)
     for each in judged:
         assert torch.equal(each.real, torch.stack([segments[item]["audio"] for item in each.items]))
     drawn = torch.cat([each.latent for each in seen])
