@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -817,3 +818,13 @@ VARIANTS = [
 def test_every_variant_keeps_its_kinds_promises():
     faults = [result for result in conformance.examine(VARIANTS) if result.fault]
     assert not faults, [f"{r.entry.kind} {r.entry.name} {r.name}: {r.fault}" for r in faults]
+
+
+def test_long_segments_are_refused_at_once():
+    """The search for strides does not count up to a prime of some millions."""
+    from gansemble_plugins.wavegan.sizes import strides_of
+
+    begun = time.process_time()
+    with pytest.raises(ValueError, match="lengths near it: 16000000 and 16200000"):
+        strides_of(16_000_016, 16, 25)
+    assert time.process_time() - begun < 2

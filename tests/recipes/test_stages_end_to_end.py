@@ -69,6 +69,25 @@ def test_a_changed_key_makes_stale_only_what_reads_it(finished: Path) -> None:
     assert [row["state"] for row in json.loads(status.stdout)] == ["done"] * 7
 
 
+def test_a_run_that_cannot_be_built_moves_nothing_away(finished: Path) -> None:
+    """A rate that only the optimiser refuses, and a pack that is cut: the trained run stays where it is."""
+    there = sorted((finished / "exp" / "checkpoints").iterdir())
+    train = ("--stage", "train", "--stop-stage", "train")
+    refused = run(finished, *SAME, *train, "--set", "optimisers.generator.lr=-1")
+    assert refused.returncode == 1 and "-1" in refused.stderr
+    pack = finished / "dump" / "audio.i16"
+    whole = pack.read_bytes()
+    try:
+        pack.write_bytes(whole[:1000])
+        refused = run(finished, *SAME, *train, "--force")
+    finally:
+        pack.write_bytes(whole)
+    assert refused.returncode == 1 and "audio.i16: expected at least" in refused.stderr
+    assert (
+        sorted((finished / "exp" / "checkpoints").iterdir()) == there and not (finished / "exp" / "previous").exists()
+    )
+
+
 def test_a_changed_loss_sets_the_finished_run_aside(finished: Path) -> None:
     """The old checkpoints are moved, not deleted, before training starts anew."""
     done = run(finished, *SAME, "--set", "losses.mel.weight=40", "--stage", "train", "--stop-stage", "train")

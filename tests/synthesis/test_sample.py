@@ -121,6 +121,27 @@ def test_truncation_scales_the_vector(sample, tmp_path):
     assert np.allclose(half, 0.5 * whole) and np.abs(whole).max() > 0.5
 
 
+def test_what_another_command_made_is_never_written_over(sample, done, tmp_path):
+    """Held-out clips, a report, a corpus, or files of one's own; what this command made is, and leaves no rest."""
+    (tmp_path / "mine.txt").write_text("mine")
+    for folder in (
+        done / "exp" / "samples" / "validation",
+        done / "exp" / "report",
+        done / "data" / "recordings",
+        tmp_path,
+    ):
+        before = {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+        status, said = sample(folder, "--count", 1)
+        assert status == 1 and "which this command did not make; give an empty or a new folder" in said
+        assert before == {path: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    ours = tmp_path / "ours"
+    sample(ours, "--count", 3)
+    (ours / "sample-00002.json").unlink()  # as if it had been stopped at the third clip
+    assert sample(ours, "--count", 1)[0] == 0
+    names = ("index.html", "sample-00000.json", "sample-00000.npy", "sample-00000.wav")
+    assert tuple(sorted(path.name for path in ours.iterdir())) == names
+
+
 def test_a_page_shows_what_was_made(sample, tmp_path):
     sample(tmp_path, "--count", 3, "--labels", "4")
     text = (tmp_path / "index.html").read_text()

@@ -71,11 +71,13 @@ def _factors(number: int) -> tuple[int, ...]:
     while number % 4 == 0:
         number //= 4
         fours.append(4)
-    while number > 1:
+    while factor * factor <= number:
         while number % factor == 0:
             number //= factor
             others.append(factor)
         factor += 1
+    if number > 1:
+        others.append(number)
     return (*fours, *reversed(others))
 
 

@@ -31,6 +31,8 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
 
 #: Clips on the page.
 SHOWN = 64
+#: Of what is written for each clip, in this order.
+SUFFIXES = (".wav", ".npy", ".json")
 
 
 @click.command()
@@ -116,6 +118,7 @@ def sample(
     elif same_latent and given is None:
         points = [torch.from_numpy(maker.one(0, told[0] if told else None).latent)] * count
     output_folder(output)
+    earlier = _earlier(output)
     shown, clippings = [], 0
     for index in range(count):
         made = maker.one(index, told[index % len(told)] if told else None, points[index], truncation)
@@ -135,6 +138,8 @@ def sample(
         path.with_suffix(".json").write_text(json.dumps(facts, indent=1))
         if index < SHOWN:
             shown.append((_caption(index, facts), made.audio))
+    for path in earlier - {output / f"sample-{index:05d}{suffix}" for index in range(count) for suffix in SUFFIXES}:
+        path.unlink()  # of a longer run before: clips of two runs are no set
     note = f"{loaded.recipe.name}, step {loaded.step}, seed {seed}"
     note += f"; from the latent vector of clip {interpolate[0]} to that of clip {interpolate[1]}" if interpolate else ""
     note += f"; the latent vector of {latent}" if latent else ""
@@ -144,6 +149,26 @@ def sample(
     say(
         f"{count} clips of {len(made.audio) / loaded.spec.sample_rate:.2f} s in {output} (step {loaded.step}, seed {seed}){note}"
     )
+
+
+def _earlier(output: Path) -> set[Path]:
+    """What this command made in a folder before.
+
+    Raises:
+        GansembleError: if the folder holds anything else, which would be written over.
+    """
+    there = set(output.iterdir()) - {output / "index.html"}
+    named = {path for path in there if re.fullmatch(r"sample-\d+", path.stem) and path.suffix in SUFFIXES}
+    whole = {path.stem for path in named if path.suffix == ".json"}
+    begun = {path.stem for path in named} - whole  # by a command that was stopped, the clip it was at
+    foreign = there - named or (named if len(begun) > 1 or not whole else set())
+    if not there and (output / "index.html").exists():
+        foreign = {output / "index.html"}
+    if foreign:
+        raise GansembleError(
+            f"--output {output}: holds {min(foreign).name}, which this command did not make; give an empty or a new folder"
+        )
+    return there
 
 
 def _caption(index: int, facts: dict[str, Any]) -> str:

@@ -44,16 +44,18 @@ def train(
 
     recipe = check.load(project.recipe, project.overrides)
     check_segment(recipe, project.dump)
-    if run is not None and (force or (finished_before and not allow_change)) and (project.exp / "checkpoints").exists():
-        from gansemble.training.lock import FolderLock
-
-        with FolderLock(project.exp, force_unlock):  # not from under a run that is going on
-            _set_aside(project, run)
     from gansemble.training.trainer import Options, Trainer
 
     processes = os.environ.get("GANSEMBLE_PROCESSES")
     options = Options(allow_change, force_unlock, int(processes) if processes else None, stop_after)
     trainer = Trainer(recipe, project.exp, project.dump, options)
+    # Only now that all parts and the pack are there: a run is not moved away for one that cannot be built.
+    if run is not None and (force or (finished_before and not allow_change)) and (project.exp / "checkpoints").exists():
+        from gansemble.training.lock import FolderLock
+
+        with FolderLock(project.exp, force_unlock):  # not from under a run that is going on
+            _set_aside(project, run)
+    trainer.processes.wait()  # or another process would go on from the checkpoints that are being moved
     steps = trainer.run()
     if run is not None:
         last = trainer.store.folders()[-1] / "manifest.json"

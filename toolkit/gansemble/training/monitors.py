@@ -156,7 +156,7 @@ def stalled(step: int, names: Sequence[str], last: int | None) -> TrainingError:
     kept = f"the checkpoint of step {last} is from before this was seen" if last is not None else "no checkpoint yet"
     return TrainingError(
         f"step {step}: the {' and '.join(names)} gradients have not been finite for many steps, whatever the scale of the "
-        f"loss, so these steps were left out and nothing is learnt; {kept}. Set plan.precision: bf16 or fp32, lower the "
+        f"loss, so these steps were left out and nothing is learnt; {kept}. Set plan.precision: bf16 or no, lower the "
         "learning rate, or set plan.clip"
     )
 

@@ -58,7 +58,7 @@ class Timetable:
         """Whether networks were at the size they end with, or do not grow, when a step was made."""
         ends = [phase.progress[1] for phase in self.plan.phases if phase.progress is not None]
         progress = self.progress(step)
-        return not ends or progress is None or progress >= ends[-1]
+        return not ends or progress is None or progress >= ends[-1] or step + 1 >= self.plan.steps
 
     def freshens(self, step: int) -> bool:
         """Whether a phase begins here that begins with fresh optimisers."""
