@@ -47,9 +47,9 @@ def stages(out: str) -> list[str]:
 def test_all_stages_run_in_one_process_and_then_are_up_to_date(run, tmp_path, monkeypatch):
     trained, train = [], Trainer.run
 
-    def watched(self):
+    def watched(self, *arguments):
         trained.append(os.getpid())
-        return train(self)
+        return train(self, *arguments)
 
     monkeypatch.setattr(Trainer, "run", watched)
     status, out, err = run("--jobs", "1")
@@ -111,7 +111,7 @@ def test_an_error_names_its_stage_and_stops_what_follows(run, corpus, tmp_path):
 
 def test_a_stage_before_that_was_not_done_is_named(run):
     status, _, err = run("--stage", "synthesise")
-    assert status == 1 and err.startswith("error: stage 4 synthesise: ") and "stage 3 train has not been done" in err
+    assert status == 1 and err.startswith("error: stage 4 synthesise: ") and "stage 1 prepare has not been done" in err
 
 
 def test_a_wrong_recipe_is_refused_in_the_first_stage(run, tmp_path):
@@ -122,7 +122,7 @@ def test_a_wrong_recipe_is_refused_in_the_first_stage(run, tmp_path):
 
 @pytest.mark.recipe
 def test_an_interruption_keeps_its_exit_code(run, monkeypatch):
-    def stop(self):
+    def stop(self, *arguments):
         raise Interrupted("stopped after step 2 of 4")
 
     monkeypatch.setattr(Trainer, "run", stop)

@@ -22,7 +22,6 @@ from gansemble.matrix import plan, results
 from gansemble.matrix.expand import Matrix, expand
 from gansemble.matrix.plan import Cost, Costs
 from gansemble.matrix.run import CellRun, Places
-from gansemble.stages import STAGES, Ledger
 
 RATE = 16000
 BETTER = {"mel_distance": "lower", "snr": "higher"}
@@ -41,8 +40,8 @@ optimisers: {generator: {use: adamw}}
 class Comparison:
     """A matrix in a folder, and what its cells did there."""
 
-    def __init__(self, folder: Path, matrix: Matrix) -> None:
-        self.folder, self.matrix = folder, matrix
+    def __init__(self, folder: Path, matrix: Matrix, mark_done) -> None:
+        self.folder, self.matrix, self.mark_done = folder, matrix, mark_done
         places = Places(folder / "exp", folder / "data", folder / "dump")
         self.runs = [CellRun(cell, places) for cell in matrix.cells if cell.possible]
         self.costs = Costs(folder / "exp" / "plan.json")
@@ -54,9 +53,7 @@ class Comparison:
         """A cell that is done: values by score and file; None is a value that could not be computed."""
         run = self.run(name)
         run.write()
-        ledger = Ledger(run.project())
-        for stage in STAGES:
-            ledger.finish(stage.name, [], stage.name, 0.0)
+        self.mark_done(run.project())
         names = list(dict.fromkeys(name for values in scores.values() for name in values))
         rows = [
             {"id": name, "scores": {key: values[name] for key, values in scores.items() if name in values}}
@@ -122,13 +119,13 @@ def _means(summaries: dict[str, Any], values: dict[str, float | None]) -> dict[s
 
 
 @pytest.fixture
-def compare(tmp_path):
+def compare(tmp_path, mark_done):
     """``compare(axes, changes…)`` is a comparison; axes are YAML in flow style."""
 
     def made(axes: str, *overrides: str, more: str = "") -> Comparison:
         path = tmp_path / "m.yaml"
         path.write_text(f"{RECIPE}{more}matrix: {axes}\n")
-        return Comparison(tmp_path, expand(path, overrides))
+        return Comparison(tmp_path, expand(path, overrides), mark_done)
 
     return made
 

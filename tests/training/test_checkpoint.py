@@ -18,9 +18,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from gansemble.errors import CheckpointError, TrainingError
+from gansemble.errors import CheckpointError, FolderInUse, TrainingError
+from gansemble.locks import FolderLock
 from gansemble.training.checkpoint import Store, verify
-from gansemble.training.lock import FolderLock
 from gansemble.training.trainer import Trainer
 
 KEEP = ("plan.keep=3",)
@@ -155,7 +155,7 @@ def test_second_run_in_a_folder_is_refused_and_touches_nothing(workshop, exp, op
     lock_of(exp, os.getppid())
     before = steps(exp)
     result = workshop.stage("train", exp, *KEEP, "plan.steps=13", options=options)
-    assert isinstance(result.exception, TrainingError), result.output
+    assert isinstance(result.exception, FolderInUse), result.output
     assert f"run {os.getppid()} on {socket.gethostname()}" in str(result.exception)
     assert "another --exp" in str(result.exception)
     assert steps(exp) == before and (exp / ".lock").is_dir()
@@ -175,9 +175,9 @@ def test_lock_of_another_machine_needs_a_word(tmp_path):
     """Fresh or stale it is refused; a stale one's message names the option that takes it."""
     lock_of(tmp_path / "fresh", 1, "elsewhere")
     lock_of(tmp_path / "stale", 1, "elsewhere", age=3600)
-    with pytest.raises(TrainingError, match="on elsewhere"), FolderLock(tmp_path / "fresh"):
+    with pytest.raises(FolderInUse, match="on elsewhere"), FolderLock(tmp_path / "fresh"):
         pass
-    with pytest.raises(TrainingError, match=r"60 minutes old.*--force-unlock"), FolderLock(tmp_path / "stale"):
+    with pytest.raises(FolderInUse, match=r"60 minutes old.*--force-unlock"), FolderLock(tmp_path / "stale"):
         pass
     with FolderLock(tmp_path / "stale", force=True):
         assert json.loads((tmp_path / "stale" / ".lock" / "owner.json").read_text())["pid"] == os.getpid()

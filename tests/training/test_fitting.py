@@ -118,7 +118,7 @@ def test_what_is_measured_follows_the_crops(place):
 def test_real_sets_are_cut_as_the_training_clips(place):
     recipe = place.pack(0.1, 7.0)
     project = Project.of(place.folder / "r.yaml", (), place.folder / "exp", place.folder / "data", place.dump)
-    sets = real_sets(project, recipe, "validation", 4)
+    sets = real_sets(project, recipe, {"split": "validation"}, 4, print)
     assert len(sets["training clips"].clips) == 4
     assert len(sets["validation clips"].clips) == 3 * len(Packed(place.dump, "validation"))
 

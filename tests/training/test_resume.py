@@ -59,7 +59,7 @@ def test_the_tiny_run_exercises_what_has_to_be_resumed(straight, tools, workshop
     assert leaves["state/parts/noise_injector/p"] > 0 and leaves["state/parts/noise_injector/length"] > 2
     names = [name for name in leaves if name.startswith("generator/")]
     assert any(not torch.equal(leaves[name], leaves[name.replace("generator/", "ema/", 1)]) for name in names)
-    clips = json.loads(f"[{','.join((workshop.dump / 'manifest.jsonl').read_text().splitlines())}]")
+    clips = json.loads(f"[{','.join((workshop.dump / 'manifest.jsonl').read_text().splitlines()[1:])}]")
     assert sum(clip["split"] == "train" for clip in clips) % 4 != 0
 
 

@@ -22,7 +22,11 @@ class PluginError(GansembleError):
 
 
 class TrainingError(GansembleError):
-    """Training had to stop: non-finite loss, no space left, another run in the folder."""
+    """Training had to stop: non-finite loss, no space left, nothing to go on with."""
+
+
+class FolderInUse(GansembleError):
+    """Another run is writing in the folder."""
 
 
 class Interrupted(GansembleError):

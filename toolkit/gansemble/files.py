@@ -47,3 +47,9 @@ def alive(pid: int) -> bool:
     except PermissionError:
         return True
     return pid > 0
+
+
+def unused(path: Path) -> Path:
+    """``path``, or ``path-1``, ``path-2`` … where something has that name already."""
+    candidates = (path, *(path.with_name(f"{path.name}-{number}") for number in range(1, 10_000)))
+    return next(candidate for candidate in candidates if not candidate.exists())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +25,8 @@ from gansemble.training import checkpoint
 
 @dataclass
 class Loaded:
-    """A generator ready to synthesise: folded, in eval mode, without gradients; its recipe, and the state of its
-    representation where it has one."""
+    """A generator ready to synthesise: folded, in eval mode, without gradients; its recipe, the state of its
+    representation where it has one, and the data it was trained on (:mod:`gansemble.data.trained_on`)."""
 
     generator: nn.Module
     spec: AudioSpec
@@ -34,6 +34,7 @@ class Loaded:
     source: Path
     recipe: Recipe
     representation: dict[str, Any] | None = None
+    history: Sequence[Mapping[str, Any]] = ()
 
 
 def load(
@@ -66,7 +67,8 @@ def load(
     network.load_state_dict(saved.network("ema" if saved.has("ema.safetensors") else "generator"))
     kept = saved.state("state")["parts"].get("representation") if saved.has("state.pt") else None
     ready = fold(network).eval().requires_grad_(False).to(device)
-    return Loaded(ready, recipe.audio, saved.step, saved.folder, recipe, kept)
+    history = saved.manifest.get("data") or ()
+    return Loaded(ready, recipe.audio, saved.step, saved.folder, recipe, kept, history)
 
 
 def representation(loaded: Loaded) -> Any:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gansemble.errors import GansembleError
-from gansemble.stages import BY_NAME, Ledger, Project
+from gansemble.locks import FolderLock
+from gansemble.stages import BY_NAME, Ledger, Project, State
+from gansemble.stages.ledger import Beginning
+
+if TYPE_CHECKING:
+    from gansemble.data.manifest import SplitIdentity
 
 PATH = click.Path(path_type=Path)
 recipe_argument = click.argument("recipe", type=PATH)
@@ -88,54 +95,127 @@ def _plugins_needed(project: Project) -> dict[str, str]:
     return fill.needed_plugins(recipe)
 
 
+#: Stages that decide where an experiment's things are; the later ones only read what these noted.
+_DECIDING = ("fetch", "prepare", "statistics", "train")
+
+
 class Run:
     """Decides whether a stage has to run, says so, and notes that it did.
 
-    Use: ``run = Run(project, "prepare", force, dry_run)``; ``if run.needed: …; run.done(outputs, result)``.
+    Use::
+
+        with Run(project, "prepare", force, dry_run) as run:
+            if run.needed:
+                …
+                run.done(outputs, result)
+
+    While it is needed, the folder that the stage writes is locked; another run of the stage waits and looks again.
+
+    Args:
+        project: where things are.
+        name: the stage's.
+        force: run it even if it is up to date.
+        dry_run: only say what would be done.
+        lock: the folder to lock; None where the stage has a lock of its own.
 
     Raises:
-        GansembleError: if a stage before it has not been done.
+        GansembleError: if a stage before it has not been done, or folders lie in one another.
     """
 
-    def __init__(self, project: Project, name: str, force: bool, dry_run: bool) -> None:
-        self.project, self.name, self.ledger = project, name, Ledger(project)
-        self.stage, self.started = BY_NAME[name], time.time()
-        # A dry run shows what a real one would come to: stages behind a stale one would be stale by then.
-        state = self.ledger.states()[self.stage.number] if dry_run else self.ledger.state(name)
-        self.reasons = state.reasons
-        self.needed = not dry_run and (force or state.word != "done")
-        label = f"stage {self.stage.number} {name}"
-        if state.word == "done" and not force:
-            say(f"{label}: up to date ({state.record['finished']})" if state.record else f"{label}: up to date")
-            return
-        for other in self.stage.after:
-            if self.ledger.record(other) is None and not dry_run:
+    def __init__(
+        self,
+        project: Project,
+        name: str,
+        force: bool,
+        dry_run: bool,
+        lock: Path | None = None,
+    ) -> None:
+        self.project, self.ledger, self.stage = project, Ledger(project), BY_NAME[name]
+        self.force, self.dry_run = force, dry_run
+        self.folder = lock
+        self.needed = False
+        self.state = State(self.stage, "missing")
+        self._beginning: Beginning | None = None
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Run:
+        self.project.demand_apart()
+        self.state = self.ledger.state(self.stage.name)
+        if self._up_to_date():
+            return self
+        self._demand_earlier()
+        needed = _plugins_needed(self.project)  # before the first file is written
+        if not self.dry_run and self.folder is not None:
+            lock = ".lock" if self.stage.shared else ".lock-results"
+            held = FolderLock(self.folder, name=lock, work=f"at stage {self.stage.number} {self.stage.name}", wait=say)
+            self._stack.enter_context(held)
+            self.state = self.ledger.state(self.stage.name)  # another run may have done it meanwhile
+            if self._up_to_date():
+                self._stack.close()
+                return self
+        say(f"{self.label}: {self.stage.title} ({self._why()})")
+        if self.dry_run:
+            return self
+        self.needed = True
+        if self.stage.name in _DECIDING or not self.project.remembered:
+            self.project.remember(needed)  # so that their absence can be explained later
+        self._beginning = self.ledger.beginning(self.stage.name)
+        # What the packed data's stages make appears whole at their end; training looks at its checkpoints first.
+        if not self.stage.shared and self.stage.name != "train":
+            self.begun()
+        return self
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        self._stack.close()
+
+    @property
+    def label(self) -> str:
+        """``stage 3 train``."""
+        return f"stage {self.stage.number} {self.stage.name}"
+
+    def begun(self) -> None:
+        """Notes that the stage has begun, so that an earlier result of it is stale until it is done."""
+        self.ledger.begun(self.stage.name)
+
+    def made_from(self, identity: Mapping[str, SplitIdentity]) -> None:
+        """States the packed data that were read, which may be other than those there when the stage began."""
+        assert self._beginning is not None
+        read = {split: vars(found) for split, found in identity.items()}
+        upstream = {**self._beginning.upstream, "prepare": self.ledger.of_data(self.stage, read)}
+        self._beginning = replace(self._beginning, upstream=upstream)
+
+    def done(self, outputs: list[Path], result: str, data: Mapping[str, Any] | None = None) -> None:
+        """Notes the stage as finished."""
+        assert self._beginning is not None
+        self.ledger.finish(self.stage.name, self._beginning, outputs, result, data)
+        say(f"{self.label}: done in {max(0.0, time.time() - self._beginning.time):.1f} s")
+
+    def _up_to_date(self) -> bool:
+        if self.state.word != "done" or self.force:
+            return False
+        when = f" ({self.state.record['finished']})" if self.state.record else ""
+        say(f"{self.label}: up to date{when}")
+        return True
+
+    def _why(self) -> str:
+        if self.force:
+            return "forced"
+        if self.state.word == "missing" and not self.state.reasons:
+            return "to do"
+        return f"{self.state.word}: {'; '.join(self.state.reasons)}"
+
+    def _demand_earlier(self) -> None:
+        for other in self.stage.after if not self.dry_run else ():
+            if self.ledger.record(other) is None:
                 number = BY_NAME[other].number
                 raise GansembleError(
-                    f"{label}: stage {number} {other} has not been done; run it first (run.sh --stage {number})"
+                    f"{self.label}: stage {number} {other} has not been done; run it first (run.sh --stage {number})"
                 )
-        for other in self.stage.after:
+        for other in self.stage.after if not self.dry_run else ():
             before = self.ledger.state(other)
-            if before.word == "stale" and not dry_run:
-                say(
-                    f"note: stage {before.stage.number} {other} is stale ({'; '.join(before.reasons)}); its old result is used"
-                )
-        why = (
-            "forced"
-            if force
-            else state.word
-            if state.word == "missing" and not state.reasons
-            else f"{state.word}: {'; '.join(state.reasons)}"
-        )
-        say(f"{label}: {self.stage.title} ({'to do' if why == 'missing' else why})")
-        needed = _plugins_needed(project)  # before the first file is written
-        if not dry_run:
-            project.remember(needed)  # so that their absence can be explained later
-
-    def done(self, outputs: list[Path], result: str) -> None:
-        """Notes the stage as finished."""
-        self.ledger.finish(self.name, outputs, result, self.started)
-        say(f"stage {self.stage.number} {self.name}: done in {time.time() - self.started:.1f} s")
+            if before.word == "stale":
+                why = "; ".join(before.reasons)
+                say(f"note: stage {before.stage.number} {other} is stale ({why}); its old result is used")
 
 
 def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:

@@ -18,6 +18,7 @@ from gansemble.cli.common import (
     stage_options,
 )
 from gansemble.stages import Project
+from gansemble.stages.ledger import SOURCES, digest
 
 
 def _load(project: Project):  # type: ignore[no-untyped-def]
@@ -58,14 +59,15 @@ class _Percent:
 @stage_options
 def fetch(project: Project, force: bool, dry_run: bool) -> None:
     """Stage 0: find the corpus in the data folder, or download and unpack it there."""
-    run = Run(project, "fetch", force, dry_run)
-    if run.needed:
+    with Run(project, "fetch", force, dry_run, lock=project.dump) as run:
+        if not run.needed:
+            return
         from gansemble.data import prepare as stage
 
         clips = stage.fetch(_load(project), project.data, _Percent())
         names = "\n".join(sorted(clip.id for clip in clips))
         say(f"{len(clips)} clips in {project.data}")
-        run.done([project.data], hashlib.sha256(names.encode()).hexdigest()[:16])
+        run.done([], hashlib.sha256(names.encode()).hexdigest()[:16])
 
 
 def _shard(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:
@@ -88,37 +90,41 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 )
 def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shard: tuple[int, int] | None) -> None:
     """Stage 1: examine every file and pack the audio, with a manifest."""
-    run = Run(project, "prepare", force or shard is not None, dry_run)
-    if run.needed:
+    lock = project.dump if shard is None else project.dump / "shards" / f"{shard[0]}-of-{shard[1]}"
+    with Run(project, "prepare", force or shard is not None, dry_run, lock) as run:
+        if not run.needed:
+            return
         from gansemble.data import manifest
         from gansemble.data import prepare as stage
 
         path = stage.prepare(_load(project), project.data, project.dump, default_jobs(jobs), say, shard)
         if shard is None:
-            packs = sorted({path.parent / entry.pack for entry in manifest.read(path)})
-            run.done([path, *packs], stage.fingerprint(path))
+            found = manifest.load(path)
+            packs = sorted({path.parent / entry.pack for entry in found.entries})
+            identity = {split: vars(each) for split, each in found.identity.items()}
+            run.done([path, *packs, project.dump / SOURCES], digest(identity), identity)
 
 
 @click.command()
 @stage_options
 def statistics(project: Project, force: bool, dry_run: bool) -> None:
     """Stage 2: measure the training split's spectrum, levels and lengths."""
-    run = Run(project, "statistics", force, dry_run)
-    if run.needed:
+    with Run(project, "statistics", force, dry_run, lock=project.dump) as run:
+        if not run.needed:
+            return
         from gansemble.data import prepare as stage
+        from gansemble.data.verification import verify
+        from gansemble.files import sha256
+        from gansemble.training.build import construct
+        from gansemble.training.fitting import fit, fit_metric
 
         recipe = _load(project)
+        verify(project.dump)
         path = stage.statistics(recipe, project.dump)
         outputs = [path]
         if "representation" in recipe.single:
-            from gansemble.training.build import construct
-            from gansemble.training.fitting import fit
-
             fitted = fit(construct(recipe.single["representation"], recipe), recipe, project.dump, anew=force)
             outputs += [fitted] if fitted is not None else []
-        from gansemble.training.build import construct
-        from gansemble.training.fitting import fit_metric
-
         for part in recipe.many["metrics"].values():
             fit_metric(construct(part, recipe), recipe, project.dump, say)
-        run.done(outputs, stage.fingerprint(path))
+        run.done(outputs, sha256(path)[:16])

@@ -16,8 +16,9 @@ from gansemble.stages import Project
 @jobs_option
 def evaluate(project: Project, force: bool, dry_run: bool, jobs: int | None) -> None:
     """Stage 5: score the generated clips against their references, file by file."""
-    run = Run(project, "evaluate", force, dry_run)
-    if run.needed:
+    with Run(project, "evaluate", force, dry_run, lock=project.exp) as run:
+        if not run.needed:
+            return
         from gansemble.evaluation import runner
 
         path = runner.evaluate(project, default_jobs(jobs), say)
@@ -31,8 +32,9 @@ def evaluate(project: Project, force: bool, dry_run: bool, jobs: int | None) -> 
 )
 def report(project: Project, force: bool, dry_run: bool, compare: tuple[Path, ...]) -> None:
     """Stage 6: write report/index.html, one self-contained page with audio, spectrograms, curves and tables."""
-    run = Run(project, "report", force or bool(compare), dry_run)
-    if run.needed:
+    with Run(project, "report", force or bool(compare), dry_run, lock=project.exp) as run:
+        if not run.needed:
+            return
         from gansemble.evaluation import report as page
 
         path = page.write(project, [Project.recall(exp.resolve()) for exp in compare])

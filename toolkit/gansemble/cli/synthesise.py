@@ -81,13 +81,14 @@ def synthesise(
         return
     if recipe is None:
         raise click.UsageError("expected RECIPE (stage 4), or --exp, --input and --output")
-    run = Run(Project.of(recipe, overrides, exp, data, dump), "synthesise", force, dry_run)
-    if run.needed:
+    project = Project.of(recipe, overrides, exp, data, dump)
+    with Run(project, "synthesise", force, dry_run, lock=project.exp) as run:
+        if not run.needed:
+            return
         from gansemble.evaluation import runner
-
-        path = runner.synthesise(run.project, say)
         from gansemble.files import sha256
 
+        path = runner.synthesise(project, say)
         run.done([path], sha256(path)[:16])
 
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gansemble.cli.common import Run, say, stage_options
+from gansemble.files import unused
+from gansemble.locks import FolderLock
+from gansemble.recipe.fill import flatten
+from gansemble.recipe.sections import ends_with_the_plan
 from gansemble.stages import Ledger, Project
+
+if TYPE_CHECKING:
+    from gansemble.training.trainer import Trainer
 
 
 @click.command()
@@ -35,11 +45,17 @@ def train(
     """
     main = int(os.environ.get("RANK", "0")) == 0
     run = Run(project, "train", force, dry_run) if main else None
-    needed = run.needed if run else not dry_run and (force or Ledger(project).state("train").word != "done")
-    if not needed:  # on every process alike, or the others would wait for the main one for ever
-        return
-    finished_before = run is not None and run.ledger.record("train") is not None
+    with run or contextlib.nullcontext():
+        needed = run.needed if run else not dry_run and (force or Ledger(project).state("train").word != "done")
+        if needed:  # on every process alike, or the others would wait for the main one for ever
+            _train(project, run, force, allow_change, force_unlock, stop_after)
+
+
+def _train(
+    project: Project, run: Run | None, force: bool, allow_change: bool, force_unlock: bool, stop_after: int | None
+) -> None:
     from gansemble.data.prepare import check_segment
+    from gansemble.files import sha256
     from gansemble.recipe import check
 
     recipe = check.load(project.recipe, project.overrides)
@@ -47,32 +63,61 @@ def train(
     from gansemble.training.trainer import Options, Trainer
 
     processes = os.environ.get("GANSEMBLE_PROCESSES")
-    options = Options(allow_change, force_unlock, int(processes) if processes else None, stop_after)
+    again = "run the same command to go on"
+    if force:
+        again = "run the same command without --force to go on (with it, the training would begin anew)"
+    options = Options(allow_change, force_unlock, int(processes) if processes else None, stop_after, again)
     trainer = Trainer(recipe, project.exp, project.dump, options)
     # Only now that all parts and the pack are there: a run is not moved away for one that cannot be built.
-    if run is not None and (force or (finished_before and not allow_change)) and (project.exp / "checkpoints").exists():
-        from gansemble.training.lock import FolderLock
-
+    if run is not None and (force or _is_another(run, trainer, allow_change)):
         with FolderLock(project.exp, force_unlock):  # not from under a run that is going on
             _set_aside(project, run)
     trainer.processes.wait()  # or another process would go on from the checkpoints that are being moved
-    steps = trainer.run()
-    if run is not None:
+    if run is None:
+        trainer.run()
+    else:
+        run.made_from(trainer.train.manifest.identity)
+        steps = trainer.run(run.begun)
         last = trainer.store.folders()[-1] / "manifest.json"
-        from gansemble.files import sha256
-
         say(f"trained to step {steps}; checkpoints in {project.exp / 'checkpoints'}")
         run.done([last], sha256(last)[:16])
 
 
+def _is_another(run: Run, trainer: Trainer, allow_change: bool) -> bool:
+    """Whether a finished run is of another recipe or other data, so that this one begins anew.
+
+    A run that is only made longer goes on, unless its learning rate was to end with the plan.
+    """
+    record = run.ledger.record("train")
+    if record is None or allow_change:
+        return False
+    leaves = flatten(run.project.values)
+    timed = ends_with_the_plan(leaves) or ends_with_the_plan(record["keys"])
+    keys = [key for key in run.state.changed if key != "plan.steps" or timed]
+    identity = {split: vars(found) for split, found in trainer.train.manifest.identity.items()}
+    other_data = record.get("upstream", {}).get("prepare") != run.ledger.of_data(run.stage, identity)
+    if other_data:
+        say(f"the packed data changed since: {_difference(run.project.exp, trainer)}")
+    return bool(keys) or other_data
+
+
+def _difference(exp: Path, trainer: Trainer) -> str:
+    """How the packed data differ from those that the finished run was trained on."""
+    from gansemble.data import trained_on
+
+    saved = trainer.store.newest()
+    history = saved.manifest.get("data") if saved is not None else None
+    return trained_on.difference(exp, history[-1], trainer.train.manifest) if history else "nothing is known of the old"
+
+
 def _set_aside(project: Project, run: Run) -> None:
-    """Moves checkpoints and logs to ``previous/<time>``: a run is never deleted. Extending a run is no reason to."""
-    if run.reasons and all(reason.startswith("plan.steps:") for reason in run.reasons):
-        return
-    target = project.exp / "previous" / time.strftime("%Y%m%d-%H%M%S")
-    target.mkdir(parents=True, exist_ok=True)
-    for name in ("checkpoints", "logs"):
-        if (project.exp / name).exists():
-            shutil.move(str(project.exp / name), target / name)
+    """Moves checkpoints and logs to ``previous/<time>``: a run is never deleted."""
+    there = [project.exp / name for name in ("checkpoints", "logs") if (project.exp / name).exists()]
     run.ledger.forget("train")
+    if not there:
+        return
+    target = unused(project.exp / "previous" / time.strftime("%Y%m%d-%H%M%S"))
+    target.mkdir(parents=True)
+    for folder in there:
+        shutil.move(str(folder), target / folder.name)
     say(f"the run that was here is now in {target}")

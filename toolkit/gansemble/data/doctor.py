@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import multiprocessing
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -16,6 +17,7 @@ import soundfile
 from gansemble.audio import files
 from gansemble.data.findings import Finding, copies, finding, recordings, tally
 from gansemble.data.manifest import Clip
+from gansemble.data.workers import end_with_parent
 from gansemble.errors import DataError
 
 WINDOW = 1024  # [samples] for the averaged spectrum and for finding digital silence
@@ -120,7 +122,8 @@ def read_all(paths: Sequence[Path], ids: Sequence[str], jobs: int) -> Iterator[F
         return
     chunk = max(1, min(64, len(paths) // (8 * jobs)))
     # spawn: a forked child inherits locks that torch's and libsndfile's threads may hold.
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent, initargs=(os.getpid(),)) as pool:
         try:
             yield from pool.map(examine_file, paths, ids, chunksize=chunk)
         except BrokenProcessPool as error:

@@ -1,10 +1,15 @@
-"""The manifest: one JSON line per clip. Imports no torch."""
+"""The manifest of packed data: a header that identifies them, then one JSON line per clip. Imports no torch.
+
+The header holds the hash of everything behind it, so that a manifest edited by hand is noticed, and for each split the
+number of its clips and a hash over their samples, order and labels: the identity of what a network learns from.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,11 @@ from gansemble.errors import DataError
 from gansemble.files import write_atomically
 
 SPLITS = ("train", "validation", "test")
+#: Of the manifest's and the pack's layout; raised when an older reader would misread them.
+VERSION = 1
+#: How samples lie in a pack, whatever machine wrote it: 16 bit, little-endian.
+SAMPLES = "<i2"
+_REMEDY = "run the prepare stage with --force"
 
 
 @dataclass(frozen=True)
@@ -50,6 +60,7 @@ class Entry:
         sha256: of the packed samples.
         pack: the pack's file, relative to the manifest.
         partner: where the clip's degraded recording starts in the pack [samples]; it is as long as the clip.
+        partner_sha256: of that recording's packed samples.
     """
 
     id: str
@@ -65,6 +76,7 @@ class Entry:
     labels: Mapping[str, Any] = field(default_factory=dict)
     pack: str = "audio.i16"
     partner: int | None = None
+    partner_sha256: str | None = None
 
     @property
     def seconds(self) -> float:
@@ -72,28 +84,108 @@ class Entry:
         return self.frames / self.sample_rate
 
 
+@dataclass(frozen=True)
+class SplitIdentity:
+    """What identifies one split of packed data: how many clips it has, and a hash over all that training reads of them."""
+
+    clips: int
+    sha256: str
+
+
+def identity(entries: Iterable[Entry]) -> dict[str, SplitIdentity]:
+    """The identity of each split that has clips.
+
+    It covers ids, order, samples, lengths, peaks and labels, and neither where samples lie in a pack nor what their
+    source file is called: the same corpus packed again, elsewhere or in shards, is the same data.
+    """
+    digests = {split: hashlib.sha256() for split in SPLITS}
+    counts = dict.fromkeys(SPLITS, 0)
+    for entry in entries:
+        facts = [entry.id, entry.sample_rate, entry.frames, entry.peak, entry.sha256, entry.partner_sha256]
+        digests[entry.split].update(json.dumps([*facts, sorted(entry.labels.items())], default=str).encode() + b"\n")
+        counts[entry.split] += 1
+    return {split: SplitIdentity(counts[split], digests[split].hexdigest()[:16]) for split in SPLITS if counts[split]}
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest that was read and found to be as it was written.
+
+    Args:
+        entries: the clips, in the order training counts them.
+        identity: of each split.
+        sha256: of the manifest's lines.
+    """
+
+    entries: Sequence[Entry]
+    identity: Mapping[str, SplitIdentity]
+    sha256: str
+
+
 def write(path: Path, entries: Iterable[Entry]) -> None:
-    """Writes one JSON line per entry, atomically."""
-    lines = [json.dumps(dataclasses.asdict(entry), sort_keys=True, ensure_ascii=False) for entry in entries]
-    write_atomically(path, "".join(line + "\n" for line in lines))
+    """Writes the header and one JSON line per entry, atomically."""
+    entries = list(entries)
+    lines = [json.dumps(dataclasses.asdict(entry), sort_keys=True, ensure_ascii=False) + "\n" for entry in entries]
+    body = "".join(lines).encode()
+    header = {
+        "manifest": VERSION,
+        "samples": SAMPLES,
+        "clips": len(entries),
+        "splits": {split: dataclasses.asdict(found) for split, found in identity(entries).items()},
+        "sha256": hashlib.sha256(body).hexdigest(),
+    }
+    write_atomically(path, json.dumps(header).encode() + b"\n" + body)
 
 
 def read(path: Path) -> list[Entry]:
-    """The entries of a manifest.
+    """The entries of a manifest; see :func:`load`."""
+    return list(load(path).entries)
+
+
+def load(path: Path) -> Manifest:
+    """A manifest with its header.
 
     Raises:
-        DataError: if the file is missing or a line is not an entry.
+        DataError: if the file is missing, of another version, was edited, or a line is not an entry.
     """
     if not path.is_file():
         raise DataError(
             f"{path}: no manifest here; run the prepare stage (run.sh --stage prepare --stop-stage prepare)"
         )
-    entries = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            entries.append(Entry(**json.loads(line)))
-        except (json.JSONDecodeError, TypeError) as error:
-            raise DataError(
-                f"{path}:{number}: not a manifest line ({error}); run the prepare stage with --force"
-            ) from error
-    return entries
+    first, _, body = path.read_bytes().partition(b"\n")
+    header = _header(path, first)
+    if hashlib.sha256(body).hexdigest() != header["sha256"]:
+        raise DataError(
+            f"{path}: was changed after it was written (its lines do not have the hash its first line states), so what "
+            f"it says of the packed audio cannot be relied on. Splits and labels come from the corpus and the recipe: "
+            f"change them there, then {_REMEDY}"
+        )
+    # Not splitlines(), which also splits where an id holds U+2028.
+    entries = [_entry(path, number, line) for number, line in enumerate(body.split(b"\n"), 2) if line]
+    splits = {split: SplitIdentity(**found) for split, found in header["splits"].items()}
+    return Manifest(entries, splits, header["sha256"])
+
+
+def _header(path: Path, line: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(line)
+        version = header["manifest"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(
+            f"{path}:1: no manifest header; it was written by an earlier version or damaged; {_REMEDY}"
+        ) from error
+    if version != VERSION or header.get("samples") != SAMPLES:
+        raise DataError(
+            f"{path}:1: packed data of version {version} with samples {header.get('samples')!r}; this gansemble reads "
+            f"version {VERSION} with {SAMPLES!r} (16 bit, little-endian). Use the gansemble that wrote them, or {_REMEDY}"
+        )
+    if not isinstance(header.get("splits"), dict) or not isinstance(header.get("sha256"), str):
+        raise DataError(f"{path}:1: a damaged manifest header; {_REMEDY}")
+    return header
+
+
+def _entry(path: Path, number: int, line: bytes) -> Entry:
+    try:
+        return Entry(**json.loads(line))
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{path}:{number}: not a manifest line ({error}); {_REMEDY}") from error

@@ -1,12 +1,18 @@
-"""Packing a corpus: clips as one memory-mapped int16 array and a manifest. A crop is then a slice."""
+"""Packing a corpus: clips as one memory-mapped int16 array and a manifest. A crop is then a slice.
+
+A pack is written under a name of its writer's own, and gets its final name, which is a hash of what is in it, when it is
+whole. The manifest comes last, in one step; so nobody ever reads a manifest and a pack that do not go together.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
 import os
+import socket
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -14,9 +20,12 @@ from typing import Any
 import numpy as np
 
 from gansemble.audio import files, levels
-from gansemble.data.manifest import Clip, Entry
+from gansemble.data.manifest import SAMPLES, Clip, Entry
+from gansemble.data.workers import end_with_parent
 from gansemble.errors import DataError
+from gansemble.files import sha256, sync
 from gansemble.recipe.sections import Data
+from gansemble.stages.corpus_files import demand_unchanged
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +40,14 @@ class Source:
     frames: int
     offset: int
     partner: Path | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Packed:
+    """A pack that was written: its entries, in order, and the hash of every source file that was read, by its path."""
+
+    entries: list[Entry]
+    hashes: dict[str, str]
 
 
 def packed_frames(frames: int, rate: int, to_rate: int) -> int:
@@ -50,28 +67,47 @@ def plan(clips: Sequence[Clip], facts: dict[str, Any], folder: Path, sample_rate
     return sources
 
 
-def pack(
-    sources: Sequence[Source], target: Path, sample_rate: int, policy: Data, jobs: int, progress: Any = None
-) -> list[Entry]:
-    """Writes every clip's samples into ``target`` and returns the manifest entries, in order.
+def pack(sources: Sequence[Source], folder: Path, sample_rate: int, policy: Data, jobs: int) -> Packed:
+    """Writes every clip's samples into a pack in ``folder``, and returns its entries.
 
     Raises:
         DataError: if a file cannot be read, or changed between its examination and now.
     """
+    part = folder / f".audio.{socket.gethostname()}.{os.getpid()}.part"
     total = sum(source.frames * (2 if source.partner else 1) for source in sources)
-    _reserve(target, total * 2)
-    arguments = [(source, target, sample_rate, policy) for source in sources]
-    if jobs <= 1:
-        return [_noted(_pack_one(*argument), progress) for argument in arguments]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        futures = [pool.submit(_pack_one, *argument) for argument in arguments]
-        return [_noted(future.result(), progress) for future in futures]
+    _reserve(part, total * 2)
+    try:
+        arguments = [(source, part, sample_rate, policy) for source in sources]
+        if jobs <= 1:
+            made = [_pack_one(*argument) for argument in arguments]
+        else:
+            with ProcessPoolExecutor(
+                jobs, mp_context=get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
+            ) as pool:
+                chunk = max(1, min(64, len(arguments) // (8 * jobs)))
+                made = list(pool.map(_pack_one, *zip(*arguments, strict=True), chunksize=chunk))
+        sync(part)
+        name = _name([entry for entry, _ in made])
+        part.replace(folder / name)
+        sync(folder)
+    except BrokenProcessPool as error:
+        part.unlink(missing_ok=True)
+        raise DataError(
+            f"a process packing the corpus was killed (memory?); run again with fewer --jobs: {error}"
+        ) from error
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    hashes = {path: digest for _, found in made for path, digest in found.items()}
+    return Packed([dataclasses.replace(entry, pack=name) for entry, _ in made], hashes)
 
 
-def _noted(entry: Entry, progress: Any) -> Entry:
-    if progress is not None:
-        progress(1)
-    return entry
+def _name(entries: Sequence[Entry]) -> str:
+    """Of a pack: a hash of where which samples lie in it."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(f"{entry.offset} {entry.frames} {entry.sha256} {entry.partner_sha256}\n".encode())
+    return f"audio-{digest.hexdigest()[:16]}.i16"
 
 
 def _reserve(target: Path, size: int) -> None:
@@ -88,15 +124,18 @@ def _reserve(target: Path, size: int) -> None:
             ) from error
 
 
-def _pack_one(source: Source, target: Path, sample_rate: int, policy: Data) -> Entry:
-    samples = _samples(source.path, source.frames, sample_rate, policy)
-    pack_file = np.memmap(target, np.int16, "r+", offset=0)
+def _pack_one(source: Source, target: Path, sample_rate: int, policy: Data) -> tuple[Entry, dict[str, str]]:
+    """Writes one clip; returns its entry and the hashes of its source files."""
+    samples, digest = _samples(source.path, source.frames, sample_rate, policy)
+    hashes = {source.clip.path: digest}
+    pack_file = np.memmap(target, SAMPLES, "r+", offset=0)
     pack_file[source.offset : source.offset + source.frames] = samples
-    behind = source.offset + source.frames
+    behind, partner_sha256 = source.offset + source.frames, None
     if source.partner is not None:
-        pack_file[behind : behind + source.frames] = _samples(source.partner, source.frames, sample_rate, policy)
-    pack_file.flush()
-    return Entry(
+        partner, hashes[str(source.clip.partner)] = _samples(source.partner, source.frames, sample_rate, policy)
+        pack_file[behind : behind + source.frames] = partner
+        partner_sha256 = hashlib.sha256(partner.tobytes()).hexdigest()
+    entry = Entry(
         id=source.clip.id,
         path=source.clip.path,
         split=source.clip.split,
@@ -108,19 +147,23 @@ def _pack_one(source: Source, target: Path, sample_rate: int, policy: Data) -> E
         peak=levels.peak(levels.from_int16(samples)),
         sha256=hashlib.sha256(samples.tobytes()).hexdigest(),
         labels=dict(source.clip.labels),
-        pack=target.name,
         partner=behind if source.partner is not None else None,
+        partner_sha256=partner_sha256,
     )
+    return entry, hashes
 
 
-def _samples(path: Path, frames: int, sample_rate: int, policy: Data) -> np.ndarray:
-    """int16 [frames] of a file, mono, resampled, with zeros behind it."""
+def _samples(path: Path, frames: int, sample_rate: int, policy: Data) -> tuple[np.ndarray, str]:
+    """(little-endian int16 [frames] of a file, mono, resampled, with zeros behind it; the file's hash)."""
+    before = path.stat()
     audio, rate = files.read(path)
+    digest = sha256(path)
+    demand_unchanged(path, before)
     if audio.shape[0] > 1:
         audio = audio.mean(axis=0, keepdims=True) if policy.channels == "mix" else audio[:1]
     mono = files.resample(audio, rate, sample_rate)[0]
     if len(mono) > frames:
         raise DataError(f"{path}: changed while it was being packed; run the prepare stage again")
-    samples = np.zeros(frames, np.int16)
+    samples = np.zeros(frames, SAMPLES)
     samples[: len(mono)] = levels.to_int16(mono)
-    return samples
+    return samples, digest

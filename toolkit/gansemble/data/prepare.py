@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import inspect
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,17 @@ import numpy as np
 from gansemble.data import doctor, manifest, pack, partners
 from gansemble.data.findings import Finding, report_lines
 from gansemble.data.manifest import SPLITS, Clip, Entry
+from gansemble.data.readers import in_use
+from gansemble.data.verification import wrong_clips
 from gansemble.errors import DataError
-from gansemble.files import sha256, write_atomically
+from gansemble.files import write_atomically
 from gansemble.recipe.check import Recipe
+from gansemble.stages import corpus_files
+from gansemble.stages.ledger import SOURCES
+
+MANIFEST = "manifest.jsonl"
+#: Of a shard: the hashes of the files it was packed from.
+HASHES = "hashes.json"
 
 #: Finding codes that stop preparation, the data key that decides, and the value that lets the clip pass.
 POLICIES = {
@@ -57,9 +66,9 @@ def prepare(
     say: Callable[[str], None],
     shard: tuple[int, int] | None = None,
 ) -> Path:
-    """Examines and packs a corpus; returns the manifest.
+    """Examines and packs a corpus; returns the manifest. The caller holds the lock of what is written.
 
-    Everything is written under a temporary name and moved into place at the end; an old pack stays until then.
+    Packs get names of their own and the manifest is moved into place at the end; what was there before stays until then.
     ``shard`` (i, n) packs every n-th clip only; the shards are put together by a run without it.
 
     Raises:
@@ -69,24 +78,18 @@ def prepare(
     clips = list(corpus.scan(folder))
     if not clips:
         raise DataError(f"{folder}: the corpus {recipe.single['corpus'].use} found no clip here; check --data")
+    # Before anything is read: a file that changes from now on counts as changed.
+    listed = [path for clip in clips for path in (clip.path, clip.partner) if path is not None]
+    files = corpus_files.survey(folder, listed)
     if hasattr(corpus, "describe"):
         say(str(corpus.describe(folder)))
-    made_from = _made_from(recipe, folder)
-    done = _merge_shards(dump, made_from) if shard is None else None
-    if done is not None:
-        entries, total = done
-        say(f"put {total} shards together")
-        # Copies and leakage between shards show only now.
-        known = [
-            doctor.Facts(**row)
-            for path in sorted(dump.glob("shards/*/facts.json"))
-            for row in json.loads(path.read_text())
-        ]
-        findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
-        for line in [*report_lines(_decided(recipe, findings)), summary(entries)]:
-            say(line)
-        return _publish(dump, entries)
-    if shard is not None:
+    made_from = _made_from(recipe, files)
+    if shard is None:
+        merged = _merged(recipe, dump, made_from, clips, say)
+        if merged is not None:
+            corpus_files.record(dump / SOURCES, folder, files, merged.hashes)
+            return _publish(dump, merged.entries, say)
+    else:
         clips = sorted(clips, key=lambda clip: clip.id)[shard[0] - 1 :: shard[1]]
     examined = doctor.examine(
         folder, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment, jobs=jobs
@@ -97,23 +100,29 @@ def prepare(
         say(line)
     facts = {fact.id: fact for fact in examined.facts}
     kept = partners.going_together(folder, kept, facts, recipe, jobs, say)
-    target = dump if shard is None else dump / "shards" / f"{shard[0]}-of-{shard[1]}"
-    part = target / ("audio.i16.part")
+    target = dump if shard is None else shard_folder(dump, shard)
+    for left in target.glob(".audio.*.part"):  # under the lock: nobody is writing them any more
+        left.unlink(missing_ok=True)
     sources = pack.plan(kept, facts, folder, recipe.audio.sample_rate, shortest=0)
-    entries = pack.pack(sources, part, recipe.audio.sample_rate, recipe.data, jobs)
-    part.replace(target / "audio.i16")
-    entries = [dataclasses.replace(entry, pack="audio.i16") for entry in entries]
+    packed = pack.pack(sources, target, recipe.audio.sample_rate, recipe.data, jobs)
     rows = [dataclasses.asdict(finding) for finding in findings]
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
     write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in examined.facts]))
-    for line in (summary(entries), *(lacking(recipe, entries) if shard is None else ())):
+    for line in (summary(packed.entries), *(lacking(recipe, packed.entries) if shard is None else ())):
         say(line)
     if shard is not None:
-        write_atomically(target / "made-from", made_from)
-        return _publish(target, entries)
-    path = _publish(target, entries)
-    shutil.rmtree(dump / "shards", ignore_errors=True)  # only now: the old manifest may have pointed there
-    return path
+        write_atomically(target / HASHES, json.dumps(packed.hashes))
+        path = target / MANIFEST
+        manifest.write(path, packed.entries)
+        write_atomically(target / "made-from", made_from)  # last: without it the shard does not count
+        return path
+    corpus_files.record(dump / SOURCES, folder, files, packed.hashes)
+    return _publish(dump, packed.entries, say)
+
+
+def shard_folder(dump: Path, shard: tuple[int, int]) -> Path:
+    """Where shard (i, n) is packed."""
+    return dump / "shards" / f"{shard[0]}-of-{shard[1]}"
 
 
 def lacking(recipe: Recipe, entries: Sequence[Entry]) -> list[str]:
@@ -128,9 +137,26 @@ def lacking(recipe: Recipe, entries: Sequence[Entry]) -> list[str]:
     ]
 
 
-def _publish(target: Path, entries: Sequence[Entry]) -> Path:
-    path = target / "manifest.jsonl"
+def _publish(dump: Path, entries: Sequence[Entry], say: Callable[[str], None]) -> Path:
+    """Moves the manifest into place, in one step, and deletes the packs that no manifest names and nobody reads."""
+    path = dump / MANIFEST
     manifest.write(path, entries)
+    named = {entry.pack for entry in entries}
+    readers = in_use(dump)
+    for pack_file in [*dump.glob("audio*.i16"), *dump.glob("shards/*/audio*.i16")]:
+        name = pack_file.relative_to(dump).as_posix()
+        if name in named:
+            continue
+        if name in readers:
+            say(f"{pack_file} is kept: {readers[name]} is reading it; the next prepare will delete it")
+            continue
+        pack_file.unlink(missing_ok=True)
+    for shard in dump.glob("shards/*"):
+        used = any(name.startswith(f"shards/{shard.name}/") for name in (*named, *readers))
+        if not used and not (shard / ".lock").exists():
+            shutil.rmtree(shard, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        (dump / "shards").rmdir()  # where none is left
     return path
 
 
@@ -174,33 +200,59 @@ def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[Finding]) -
     return kept
 
 
-def _made_from(recipe: Recipe, folder: Path) -> str:
+def _made_from(recipe: Recipe, files: Mapping[str, corpus_files.CorpusFile]) -> str:
     """A hash of all that decides what a shard holds: the recipe's part in it, and the corpus' files."""
     from gansemble.recipe.fill import fill
-    from gansemble.stages import listing
 
     filled = fill(recipe)
-    facts = [filled["corpus"], filled["data"], recipe.audio.sample_rate, recipe.plan.segment, listing(folder)]
+    fingerprint = corpus_files.fingerprint(files)
+    facts = [filled["corpus"], filled["data"], recipe.audio.sample_rate, recipe.plan.segment, fingerprint]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
-def _merge_shards(dump: Path, made_from: str) -> tuple[list[Entry], int] | None:
-    """All shards' entries, when every shard of one division is there and made from what is there now."""
+def _merged(
+    recipe: Recipe, dump: Path, made_from: str, clips: Sequence[Clip], say: Callable[[str], None]
+) -> pack.Packed | None:
+    """All shards together, when every shard of one division is there and made from what is there now."""
     for first in sorted((dump / "shards").glob("1-of-*")):
         total = int(first.name.partition("-of-")[2])
-        folders = [dump / "shards" / f"{number}-of-{total}" for number in range(1, total + 1)]
-        if not all((folder / "manifest.jsonl").is_file() for folder in folders):
-            continue
+        folders = [shard_folder(dump, (number, total)) for number in range(1, total + 1)]
         marks = [folder / "made-from" for folder in folders]
         if any(not mark.is_file() or mark.read_text() != made_from for mark in marks):
             continue
         entries = [
             dataclasses.replace(entry, pack=f"shards/{folder.name}/{entry.pack}")
             for folder in folders
-            for entry in manifest.read(folder / "manifest.jsonl")
+            for entry in manifest.read(folder / MANIFEST)
         ]
-        return sorted(entries, key=lambda entry: entry.id), total
+        wrong = wrong_clips(dump, entries)
+        if wrong:
+            raise DataError(
+                f"{dump}/shards: {len(wrong)} packed clips are not what their shards' manifests say, such as "
+                f"{wrong[0].id} in {wrong[0].pack}; pack that shard again, or delete {dump}/shards"
+            )
+        say(f"put {total} shards together")
+        # Copies and leakage between shards show only now.
+        known = [doctor.Facts(**row) for folder in folders for row in json.loads((folder / "facts.json").read_text())]
+        findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
+        for line in [*report_lines(_decided(recipe, findings)), summary(entries), *lacking(recipe, entries)]:
+            say(line)
+        hashes = {path: found for folder in folders for path, found in _hashes(folder).items()}
+        return pack.Packed(_as_scanned(entries, clips), hashes)
     return None
+
+
+def _as_scanned(entries: Sequence[Entry], clips: Sequence[Clip]) -> list[Entry]:
+    """In the corpus' order, so that data packed in shards are the same data as those packed at once."""
+    place = {clip.id: number for number, clip in enumerate(clips)}
+    return sorted(entries, key=lambda entry: place.get(entry.id, len(place)))
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads((folder / HASHES).read_text()))
+    except (OSError, ValueError):
+        return {}
 
 
 def summary(entries: Sequence[Entry]) -> str:
@@ -259,7 +311,7 @@ def check_segment(recipe: Recipe, dump: Path) -> None:
     """
     if recipe.data.short == "pad":
         return
-    short = [e for e in manifest.read(dump / "manifest.jsonl") if e.split == "train" and e.frames < recipe.plan.segment]
+    short = [e for e in manifest.read(dump / MANIFEST) if e.split == "train" and e.frames < recipe.plan.segment]
     if short:
         named = ", ".join(f"{entry.id} ({entry.frames})" for entry in short[:5]) + (", …" if len(short) > 5 else "")
         remedy = (
@@ -271,8 +323,3 @@ def check_segment(recipe: Recipe, dump: Path) -> None:
             f"{dump}: {len(short)} training clips are shorter than plan.segment {recipe.plan.segment}: {named}; "
             f"{remedy}"
         )
-
-
-def fingerprint(path: Path) -> str:
-    """What identifies a stage's result."""
-    return sha256(path)[:16]

@@ -16,6 +16,7 @@ from gansemble.audio import files
 from gansemble.data.labels import LabelledClips, Labels
 from gansemble.data.segments import Packed
 from gansemble.evaluation import naming
+from gansemble.evaluation.references import references
 from gansemble.files import write_atomically
 from gansemble.interfaces import Score
 from gansemble.recipe.check import Recipe
@@ -57,6 +58,7 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
     )
     facts = {"split": settings.split, "own": True, "seed": recipe.plan.seed, "step": loaded.step}
     facts |= {"checkpoint": loaded.source.name, "device": device, "threads": torch.get_num_threads()}
+    facts |= {"trained_on": list(loaded.history)}
     path = project.exp / "samples" / "index.json"
     write_atomically(path, json.dumps(facts | {"real_time_factor": took / seconds, "clips": rows}, indent=1))
     return path
@@ -70,17 +72,21 @@ class Set:
     labels: list[int | None]
 
 
-def real_sets(project: Project, recipe: Recipe, split: str, count: int) -> dict[str, Set]:
+def real_sets(
+    project: Project, recipe: Recipe, index: Mapping[str, Any], count: int, say: Callable[[str], None]
+) -> dict[str, Set]:
     """Real clips that are scored as the generator's are: ``count`` training clips, and all of the held-out ones.
 
     No score means much without theirs: the training clips' say what a generator could reach.
     """
 
     def chosen(name: str, number: int | None) -> Set:
-        clips = LabelledClips.of(recipe, Packed(project.dump, name, recipe.data.normalise))
+        packed = references(project, index.get("trained_on", ()), name, say, recipe.data.normalise)
+        clips = LabelledClips.of(recipe, packed)
         picks = [int(index) for index in np.random.default_rng(0).permutation(len(clips))[:number]]
         return Set([clips.audio(index) for index in picks], [clips.label(index) for index in picks])
 
+    split = str(index["split"])
     return {"training clips": chosen("train", count), f"{split} clips": chosen(split, None)}
 
 
@@ -95,7 +101,7 @@ def score(
     folder = project.exp / "samples" / index["split"]
     estimates = [files.read_mono(folder / f"{row['id']}.wav", spec.sample_rate) for row in index["clips"]]
     made = Set(estimates, [row["label"] for row in index["clips"]])
-    real = real_sets(project, recipe, index["split"], len(estimates))
+    real = real_sets(project, recipe, index, len(estimates), say)
     references = real[f"{index['split']} clips"].clips
     scores: dict[str, Any] = {}
     anchors: dict[str, dict[str, Any]] = {name: {} for name in real}

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gansemble.data.segments import Packed
+from gansemble.data.verification import verify
 from gansemble.evaluation import page
 from gansemble.evaluation.page import System
 from gansemble.files import write_atomically
@@ -23,6 +24,7 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
     """
     recipe = check.load(project.recipe, project.overrides)
     systems = [page.system_of(item.exp, number) for number, item in enumerate([project, *others])]
+    verify(project.dump, {systems[0].index["split"]})
     packed = Packed(project.dump, systems[0].index["split"])
     ids = [row["id"] for row in systems[0].index["clips"]][: recipe.evaluation.shown]
     if systems[0].index.get("own"):

@@ -20,6 +20,7 @@ from gansemble.data.degraded import Degrader
 from gansemble.data.segments import Packed
 from gansemble.errors import GansembleError
 from gansemble.evaluation.page import BASELINES
+from gansemble.evaluation.references import references
 from gansemble.files import write_atomically
 from gansemble.recipe.check import Recipe
 from gansemble.stages import Project
@@ -60,13 +61,14 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
     if loaded.spec.digest() != spec.digest():
         shown = "\n  ".join(loaded.spec.differences(spec))
         raise GansembleError(f"the checkpoint's audio specification is not the recipe's:\n  {shown}")
-    packed = Packed(project.dump, settings.split)
+    packed = references(project, loaded.history, settings.split, say)
     count = len(packed) if settings.clips is None else min(settings.clips, len(packed))
     folder = project.exp / "samples" / settings.split
     systems: dict[str, nn.Module] = {"": loaded.generator}
     systems |= {name: construct(part, recipe).eval() for name, part in recipe.many["baselines"].items()}
     core = int(settings.chunk_seconds * spec.sample_rate)
     decoder = synthesis.representation(loaded)
+    hashes = {entry.id: entry.sha256 for entry in packed.entries}
     rows: list[dict[str, Any]] = []
     for item in items(recipe, packed, count):
         for name, network in systems.items():
@@ -79,7 +81,7 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
             if not name:
                 seconds = len(item.audio) / spec.sample_rate
                 rows.append({"id": item.id, "clip": item.clip, "condition": item.condition, "seconds": seconds})
-                rows[-1] |= {"took": took, "clipped": clipped}
+                rows[-1] |= {"took": took, "clipped": clipped, "sha256": hashes[item.clip]}
     seconds, took = sum(row["seconds"] for row in rows), sum(row["took"] for row in rows)
     say(
         f"{len(rows)} clips, {seconds:.1f} s of audio in {took:.1f} s: {seconds / took:.1f} x real time on {device} "
@@ -93,6 +95,7 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
         "device": device,
     }
     facts |= {"threads": torch.get_num_threads(), "real_time_factor": took / seconds}
+    facts |= {"trained_on": list(loaded.history)}
     facts |= {"conditions": sorted({row["condition"] for row in rows}), "baselines": list(recipe.many["baselines"])}
     write_atomically(path, json.dumps(facts | {"clips": rows}, indent=1))
     return path

@@ -16,9 +16,11 @@ from typing import Any
 
 from gansemble.audio import files
 from gansemble.data.segments import Packed
-from gansemble.errors import DataError, GansembleError
+from gansemble.data.workers import end_with_parent
+from gansemble.errors import GansembleError
 from gansemble.evaluation import naming, own
 from gansemble.evaluation.page import BASELINES
+from gansemble.evaluation.references import demand_same, references
 from gansemble.evaluation.statistics import summarise
 from gansemble.files import write_atomically
 from gansemble.recipe import check
@@ -49,7 +51,7 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Path:
             "the checkpoint's audio specification is not the recipe's:\n  "
             + "\n  ".join(loaded.spec.differences(recipe.audio))
         )
-    packed = Packed(project.dump, settings.split)
+    packed = references(project, loaded.history, settings.split, say)
     count = len(packed) if settings.clips is None else min(settings.clips, len(packed))
     folder = project.exp / "samples" / settings.split
     rows: list[dict[str, Any]] = []
@@ -70,6 +72,7 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Path:
             settings.format,
         )
         rows.append({"id": entry.id, "seconds": usable / recipe.audio.sample_rate, "took": took, "clipped": clipped})
+        rows[-1]["sha256"] = entry.sha256
     seconds, took = sum(row["seconds"] for row in rows), sum(row["took"] for row in rows)
     say(
         f"{count} clips, {seconds:.1f} s of audio in {took:.1f} s: {seconds / took:.1f} x real time on {device.type} (step {loaded.step})"
@@ -82,6 +85,7 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Path:
         "device": device.type,
         "threads": torch.get_num_threads(),
         "real_time_factor": took / seconds,
+        "trained_on": list(loaded.history),
         "clips": rows,
     }
     write_atomically(path, json.dumps(facts, indent=1))
@@ -95,19 +99,12 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
     if index.get("own"):
         rows, found, anchors = own.score(project, recipe, index, say)
         return _write(project, rows, _facts(recipe, index) | {"scores": found, "anchors": anchors}, say)
-    packed = Packed(project.dump, index["split"])
-    known = {entry.id: number for number, entry in enumerate(packed.entries)}
-    missing = [row["id"] for row in index["clips"] if _clip(row) not in known]
-    if missing:
-        raise DataError(
-            f"{project.dump}: {len(missing)} generated clips have no reference there: {', '.join(missing[:5])}; synthesise again"
-        )
+    packed = references(project, index.get("trained_on", ()), index["split"], say)
+    demand_same(project, packed, index["clips"])
     folder = project.exp / "samples" / index["split"]
     names = ["", *index.get("baselines", [])]
     folders = {name: folder / BASELINES / name if name else folder for name in names}
-    work = [
-        (row["id"], known[_clip(row)], folders[name] / f"{row['id']}.wav") for name in names for row in index["clips"]
-    ]
+    work = [(row["id"], _clip(row), folders[name] / f"{row['id']}.wav") for name in names for row in index["clips"]]
     # A worker takes seconds to start: one for every eight files.
     scored = _score_all(project, index["split"], work, min(jobs, -(-len(work) // 8)))
     count = len(index["clips"])
@@ -143,27 +140,30 @@ def _write(project: Project, rows: list[dict[str, Any]], summary: dict[str, Any]
     return target / "summary.json"
 
 
-def _score_all(project: Project, split: str, work: list[tuple[str, int, Path]], jobs: int) -> list[dict[str, Any]]:
+def _score_all(project: Project, split: str, work: list[tuple[str, str, Path]], jobs: int) -> list[dict[str, Any]]:
     arguments = (project.recipe, project.overrides, project.dump, split)
     if jobs <= 1:
         scorer = _Scorer(*arguments)
         return [scorer(*item) for item in work]
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_start, initargs=arguments) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(os.getpid(), *arguments)) as pool:
         return list(pool.map(_score_one, work))
 
 
 _scorer: _Scorer | None = None
 
 
-def _start(recipe: Path, overrides: tuple[str, ...], dump: Path, split: str) -> None:
+def _start(parent: int, recipe: Path, overrides: tuple[str, ...], dump: Path, split: str) -> None:
     import torch
+
+    end_with_parent(parent)
 
     torch.set_num_threads(1)
     global _scorer
     _scorer = _Scorer(recipe, overrides, dump, split)
 
 
-def _score_one(item: tuple[str, int, Path]) -> dict[str, Any]:
+def _score_one(item: tuple[str, str, Path]) -> dict[str, Any]:
     assert _scorer is not None
     return _scorer(*item)
 
@@ -176,13 +176,12 @@ class _Scorer:
 
         self.recipe = check.load(path, overrides)
         self.metrics = [(part, construct(part, self.recipe)) for part in self.recipe.many["metrics"].values()]
-        self.dump, self.split = dump, split
-        self.packed: Packed | None = None
+        self.packed = Packed(dump, split)
+        self.places = {entry.id: number for number, entry in enumerate(self.packed.entries)}
 
-    def __call__(self, identity: str, index: int, path: Path) -> dict[str, Any]:
-        packed = self.packed = self.packed or Packed(self.dump, self.split)
+    def __call__(self, identity: str, clip: str, path: Path) -> dict[str, Any]:
         estimate = files.read_mono(path, self.recipe.audio.sample_rate)
-        reference = packed.read(index, 0, len(estimate))
+        reference = self.packed.read(self.places[clip], 0, len(estimate))
         scores: dict[str, float | None] = {}
         reasons: dict[str, str] = {}
         for part, metric in self.metrics:

@@ -20,11 +20,11 @@ from typing import Any
 
 from gansemble.errors import GansembleError, Interrupted
 from gansemble.files import alive, write_atomically
-from gansemble.launch import launcher
 from gansemble.matrix.expand import Cell, Matrix
 from gansemble.recipe.document import read
 from gansemble.recipe.fill import dump, fill, flatten
 from gansemble.stages import Ledger, Project
+from gansemble.stages.launch import launcher
 
 STAGES = ("train", "synthesise", "evaluate", "report")
 SHARED = ("fetch", "prepare", "statistics")

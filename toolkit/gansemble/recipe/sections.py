@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -185,6 +186,13 @@ SECTIONS: dict[str, Any] = {
     "synthesis": Synthesis,
     "evaluation": Evaluation,
 }
+
+
+def ends_with_the_plan(leaves: Mapping[str, Any]) -> bool:
+    """Whether a learning rate of a recipe, given as its leaves, depends on how many steps are planned: then a plan of
+    other steps is another training from its first step on."""
+    return any(key.startswith("optimisers.") and key.endswith(".cosine") and leaves[key] is True for key in leaves)
+
 
 #: Keys that change how long or how visibly a run goes on, not what it computes: a resumed run may differ in them.
 BENIGN = frozenset(

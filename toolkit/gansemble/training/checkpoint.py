@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 from gansemble import __version__
 from gansemble.errors import CheckpointError
-from gansemble.files import alive, sha256, sync, write_atomically
+from gansemble.files import alive, sha256, sync, unused, write_atomically
 
 log = logging.getLogger(__name__)
 PREFIX = "step-"
@@ -133,7 +133,7 @@ class Store:
                 continue
             while quarantine and unsound:
                 bad = unsound.pop()
-                bad.rename(_free(bad.with_name(f"corrupt-{bad.name}")))
+                bad.rename(unused(bad.with_name(f"corrupt-{bad.name}")))
             yield saved
 
     def newest(self, warn: Callable[[str], None] | None = None, quarantine: bool = False) -> Saved | None:
@@ -185,8 +185,3 @@ def save_network(path: Path, state: Mapping[str, torch.Tensor]) -> None:
 
 #: What a full disk makes the writers raise.
 WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)
-
-
-def _free(path: Path) -> Path:
-    candidates = (path.with_name(f"{path.name}-{number}") for number in range(1, 10_000))
-    return path if not path.exists() else next(candidate for candidate in candidates if not candidate.exists())

@@ -16,6 +16,7 @@ from gansemble.data import manifest
 from gansemble.data.labels import LabelledClips
 from gansemble.data.manifest import SPLITS
 from gansemble.data.segments import Packed
+from gansemble.data.verification import verify
 from gansemble.files import write_atomically
 from gansemble.interfaces import Fitted, FittedMetric
 from gansemble.recipe import fill
@@ -49,6 +50,7 @@ def fit(representation: Any, recipe: Recipe, dump: Path, anew: bool = False) -> 
     if path.is_file() and not anew:
         representation.load_state_dict(torch.load(path, weights_only=True))
         return path
+    verify(dump, {"train"})  # what is measured is kept, and loaded again for this very data
     representation.fit(_batches(clips))
     write_atomically(path, _bytes(representation.state_dict()))
     return path
@@ -58,7 +60,8 @@ def fit_metric(metric: Any, recipe: Recipe, dump: Path, say: Any) -> None:
     """Lets a metric that learns from the corpus learn, or load what was learnt."""
     if not isinstance(metric, FittedMetric):
         return
-    there = {entry.split for entry in manifest.read(dump / "manifest.jsonl")}
+    there = set(manifest.load(dump / "manifest.jsonl").identity)
+    verify(dump)
     packed = {split: Packed(dump, split, recipe.data.normalise) for split in SPLITS if split in there}
     metric.fit({split: LabelledClips.of(recipe, found) for split, found in packed.items()}, dump / "fitted", say)
 

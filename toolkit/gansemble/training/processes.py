@@ -31,6 +31,8 @@ class Processes:
         )
         self.device: torch.device = self.accelerator.device
         self.main: bool = self.accelerator.is_main_process
+        #: Of this machine's processes, the one that does what each machine has to do once.
+        self.first_here: bool = self.accelerator.is_local_main_process
         self.world: int = self.accelerator.num_processes
         self.rank: int = self.accelerator.process_index
         if asked_for not in (None, self.world):

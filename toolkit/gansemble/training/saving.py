@@ -12,11 +12,13 @@ from typing import Any
 import torch
 
 from gansemble.audio.spec import AudioSpec
+from gansemble.data import trained_on
+from gansemble.data.manifest import Manifest
 from gansemble.errors import CheckpointError, TrainingError
 from gansemble.recipe import fill
 from gansemble.recipe.check import Recipe
 from gansemble.recipe.document import read
-from gansemble.recipe.sections import BENIGN, SECTIONS
+from gansemble.recipe.sections import BENIGN, SECTIONS, ends_with_the_plan
 from gansemble.training import checkpoint, state
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.build import Parts
@@ -62,6 +64,7 @@ class Saver:
         self.recipe, self.store, self.processes = recipe, store, processes
         self.parts, self.sides, self.ema, self.adaptation = parts, sides, ema, adaptation
         self.filled = fill.fill(recipe)
+        self.history: list[dict[str, Any]] = []
         self._failed = 0
 
     def newest(self) -> checkpoint.Saved | None:
@@ -114,8 +117,9 @@ class Saver:
         if self.processes.main:
             log.warning("%s; trying again at the next interval", message)
 
-    def check_same(self, saved: checkpoint.Saved, allow_change: bool) -> None:
-        """Refuses a checkpoint of another audio specification, or of another recipe unless told otherwise.
+    def check_same(self, saved: checkpoint.Saved, exp: Path, manifest: Manifest, allow_change: bool) -> bool:
+        """Refuses a checkpoint of another audio specification, and one of another recipe or other data unless told
+        otherwise; returns whether there is such a change.
 
         Raises:
             CheckpointError: listing what differs.
@@ -128,13 +132,25 @@ class Saver:
             )
         old = fill.flatten(read(saved.folder / "recipe.yaml").value)
         blocking = blocking_differences(old, fill.flatten(self.filled))
-        if blocking and not allow_change:
-            listed = "\n  ".join(f"{key}: {before} -> {after}" for key, before, after in blocking)
+        listed = [f"{key}: {before} -> {after}" for key, before, after in blocking]
+        under = "under a recipe that differs" if listed else ""
+        history = saved.manifest.get("data") or []
+        if history and history[-1]["key"] != trained_on.key(manifest.identity):
+            listed.append(f"packed data: {trained_on.difference(exp, history[-1], manifest)}")
+            under += (", and " if under else "") + "on data that differ"
+        if listed and not allow_change:
             raise CheckpointError(
-                f"{saved.folder.parent.parent}: step {saved.step} was trained under a recipe that differs:\n  {listed}\n"
+                f"{saved.folder.parent.parent}: step {saved.step} was trained {under}:\n  " + "\n  ".join(listed) + "\n"
                 "go on under the new one with --allow-change, begin again with --force (the old run is set aside), "
                 "or give the new one another --exp"
             )
+        return bool(listed)
+
+    def note_data(self, saved: checkpoint.Saved | None, manifest: Manifest) -> None:
+        """States the data that steps from here on are trained on, for the checkpoints to come."""
+        self.history = list(saved.manifest.get("data") or []) if saved is not None else []
+        if not self.history or self.history[-1]["key"] != trained_on.key(manifest.identity):
+            self.history.append(trained_on.entry(manifest.identity, saved.step if saved is not None else 0))
 
     def _commit(self, folder: Path, counters: Counters, adaptation: Mapping[str, Any]) -> None:
         state.write(folder, self.parts, self.sides, self.ema, vars(counters), adaptation)
@@ -145,6 +161,7 @@ class Saver:
             "world": self.processes.world,
             "best": counters.best,
             "name": self.recipe.name,
+            "data": self.history,
         }
         self.store.commit(folder, counters.step, facts, set(counters.best))
 
@@ -159,10 +176,11 @@ def _written(write: Callable[[], Any]) -> Any:
 
 
 def blocking_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """Differing keys that change what a run computes."""
+    """Differing keys that change what a run computes. The number of steps does where a schedule ends with it."""
+    timed = ends_with_the_plan(old) or ends_with_the_plan(new)
 
     def benign(key: str) -> bool:
-        return key in BENIGN or key.partition(".")[0] in BENIGN
+        return (key in BENIGN or key.partition(".")[0] in BENIGN) and not (timed and key == "plan.steps")
 
     # A key that the toolkit had not got yet stands for its default.
     given = {f"{name}.{each.name}": each.default for name, section in SECTIONS.items() for each in fields(section)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gansemble.data import trained_on
 from gansemble.data.labels import Labels
+from gansemble.data.readers import Reading
 from gansemble.data.segments import Packed, Segments, collate
+from gansemble.data.verification import Background
 from gansemble.errors import Interrupted, TrainingError
 from gansemble.interfaces import Batch, Step
+from gansemble.locks import FolderLock
 from gansemble.random import Draws
 from gansemble.recipe.check import Recipe
 from gansemble.training import checkpoint, monitors
@@ -25,7 +29,6 @@ from gansemble.training.build import build, optimisers
 from gansemble.training.display import Display
 from gansemble.training.ema import Ema
 from gansemble.training.fitting import fit
-from gansemble.training.lock import FolderLock
 from gansemble.training.processes import Processes
 from gansemble.training.sampler import StepSampler, Timetable, check_share
 from gansemble.training.saving import Counters, Saver
@@ -46,12 +49,14 @@ class Options:
         force_unlock: take a lock another machine seems to hold.
         processes: how many the launcher was asked for; a run of another number is refused.
         stop_after: stop, as if interrupted, after this many steps of this run.
+        again: what is to be done to go on after an interruption, in words.
     """
 
     allow_change: bool = False
     force_unlock: bool = False
     processes: int | None = None
     stop_after: int | None = None
+    again: str = "run the same command to go on"
 
 
 class Trainer:
@@ -64,8 +69,10 @@ class Trainer:
         options: of this run.
 
     Raises:
-        TrainingError: if the folder is taken, the loss is not finite, or checkpoints cannot be written.
-        CheckpointError: if the folder's checkpoints are of another recipe or audio specification.
+        FolderInUse: if another run is training there.
+        TrainingError: if the loss is not finite, checkpoints cannot be written, or there is nothing left to train.
+        CheckpointError: if the folder's checkpoints are of another recipe, audio specification or data.
+        DataError: if the packed audio is not what its manifest says.
         Interrupted: after a signal, with the state saved.
     """
 
@@ -100,23 +107,32 @@ class Trainer:
         self.finite, self.speed, self.collapse = monitors.Finite(), monitors.Speed(), monitors.Collapse()
         self.saver = Saver(recipe, self.store, self.processes, self.parts, self.sides, self.ema, self.adaptation)
         self.stop = StopRequest()
+        self.splits = {self.train.split, self.validator.packed.split}
+        self.verification: Background | None = None
 
     @property
     def generator(self) -> torch.nn.Module:
         """The generator that is validated and synthesised with: the average where there is one."""
         return self.ema.shadow if self.ema else self.parts.generator
 
-    def run(self) -> int:
-        """Trains to ``plan.steps``; returns the steps done."""
+    def run(self, begun: Callable[[], None] = lambda: None) -> int:
+        """Trains to ``plan.steps``; returns the steps done.
+
+        Args:
+            begun: called when nothing stands against the run any more, before its first step.
+        """
         lock: Any = FolderLock(self.exp, self.options.force_unlock) if self.main else contextlib.nullcontext()
+        packs = {entry.pack for entry in (*self.train.entries, *self.validator.packed.entries)}
+        reading: Any = Reading(self.train.folder, packs) if self.main else contextlib.nullcontext()
         hooks = _hooks() if self.main else None
         error: BaseException | None = None
-        with lock, self.stop:
+        with lock, reading, self.stop:
             try:
                 self._start()
+                begun()
                 if hooks is not None:
                     hooks.gansemble_run_start(run=self)
-                self._loop(lock)
+                self._loop()
                 return self.counters.step
             except BaseException as raised:
                 error = raised
@@ -130,34 +146,63 @@ class Trainer:
 
     def _start(self) -> None:
         """Restores the newest sound checkpoint, and opens the logs."""
+        self._demand_one_data()
+        if self.processes.first_here:
+            self.verification = Background(self.train.folder, self.splits)
         saved = self.saver.newest()
         if saved is not None:
-            self.saver.check_same(saved, self.options.allow_change)
+            changes = self.saver.check_same(saved, self.exp, self.train.manifest, self.options.allow_change)
+            self._demand_steps_left(saved.step, changes)
             self.counters = self.saver.restore(saved)
+        self.saver.note_data(saved, self.train.manifest)
         self.processes.wait()
         done = self.counters.step
         if self.main:
             self.exp.mkdir(parents=True, exist_ok=True)
+            trained_on.note(self.exp, self.train.manifest)
             self.display = Display(
                 self.exp, self.recipe, done, self.world, self.device, self._sizes(), saved is not None
             )
             self._open_curves()
+
+    def _demand_one_data(self) -> None:
+        """Refuses machines whose packed data differ; each would train on its own."""
+        keys = self.processes.gather([trained_on.key(self.train.manifest.identity)])
+        if len(set(keys)) > 1:
+            raise TrainingError(
+                f"{self.train.folder}: the processes read different packed data; prepare once, in a folder that all machines "
+                "share, or copy it whole"
+            )
+
+    def _demand_steps_left(self, done: int, changes: bool) -> None:
+        """Refuses a plan that the run has already gone beyond, and a change that no step would be trained under."""
+        steps = self.plan.steps
+        if done > steps:
+            raise TrainingError(
+                f"{self.exp}: plan.steps is {steps:,}, but the run there is at step {done:,}; a run is not made shorter. "
+                f"Give plan.steps={done} or more, begin again with --force (the old run is set aside), or give another --exp"
+            )
+        if done == steps and changes:
+            raise TrainingError(
+                f"{self.exp}: all {steps:,} steps are done already, so nothing would be trained under what changed; raise "
+                "plan.steps, begin again with --force (the old run is set aside), or give another --exp"
+            )
 
     def _open_curves(self) -> None:
         """Curves up to the step the run is at; rows beyond it are dropped."""
         self.train_curves = monitors.Curves(self.exp / "logs" / "train.jsonl", self.counters.step)
         self.valid_curves = monitors.Curves(self.exp / "logs" / "validation.jsonl", self.counters.step)
 
-    def _loop(self, lock: Any) -> None:
+    def _loop(self) -> None:
         stop = self.plan.steps
         if self.options.stop_after is not None:
             stop = min(stop, self.counters.step + self.options.stop_after)
         if self.counters.step == 0 and self.counters.validated < 0:
             self._validate()
         with contextlib.ExitStack() as stack:
-            self._steps(lock, stop, stack)
+            self._steps(stop, stack)
 
-    def _steps(self, lock: Any, stop: int, stack: contextlib.ExitStack) -> None:
+    def _steps(self, stop: int, stack: contextlib.ExitStack) -> None:
         stream = stack.enter_context(contextlib.closing(self._windows(stop)))
         while self.counters.step < stop:
             begun = time.monotonic()
@@ -165,8 +210,9 @@ class Trainer:
             self.speed.step(time.monotonic() - begun)
             self._step(batches)
             step = self.counters.step
+            if self.verification is not None:
+                self.verification.check()
             if self.main:
-                lock.beat()
                 self.display.advance(step)
             validating = step % self.recipe.validation.every == 0 or step == self.plan.steps
             due = validating or step % self.plan.save_every == 0
@@ -181,7 +227,7 @@ class Trainer:
                 self._save(stopping)
             if stopping and step < self.plan.steps:
                 raise Interrupted(
-                    f"stopped after step {step} of {self.plan.steps}; the state is saved, run the same command to go on"
+                    f"stopped after step {step} of {self.plan.steps}; the state is saved, {self.options.again}"
                 )
 
     def _step(self, batches: list[Batch]) -> None:
@@ -269,6 +315,8 @@ class Trainer:
         self.counters.best = {name: ranked[name] for name in order[: max(1, self.recipe.validation.keep)]}
 
     def _save(self, stopping: bool) -> None:
+        if self.verification is not None:  # nothing that was learnt from damaged audio is kept
+            self.verification.wait()
         self.saver.save(self.counters, last_chance=stopping or self.counters.step >= self.plan.steps)
 
     def _rolled_back(self, must_know: bool) -> bool:

@@ -1,0 +1,45 @@
+"""The recordings that generated ones are held against: verified, and none that the run was trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from gansemble.data.segments import Packed
+from gansemble.data.trained_on import History, held_out
+from gansemble.data.verification import verify
+from gansemble.errors import DataError
+from gansemble.stages import Project
+
+
+def references(
+    project: Project, history: History, split: str, say: Callable[[str], None], normalise: float | None = None
+) -> Packed:
+    """The clips of a split that a run was not trained on, their samples compared with their hashes.
+
+    Raises:
+        DataError: if the packed audio is altered, or is of other data and holds clips that the run was trained on.
+    """
+    verify(project.dump, {split})
+    return held_out(project.exp, history, Packed(project.dump, split, normalise), say)
+
+
+def demand_same(project: Project, packed: Packed, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Refuses clips that imitate recordings which were packed anew since.
+
+    Raises:
+        DataError: naming them.
+    """
+    there = {entry.id: entry.sha256 for entry in packed.entries}
+    clips = {str(row.get("clip", row["id"])): row.get("sha256") for row in rows}
+    missing = [id_ for id_ in clips if id_ not in there]
+    if missing:
+        raise DataError(
+            f"{project.dump}: {len(missing)} generated clips have no reference there: {', '.join(missing[:5])}; synthesise again"
+        )
+    other = [id_ for id_, sha256 in clips.items() if sha256 not in (None, there[id_])]
+    if other:
+        raise DataError(
+            f"{project.dump}: the recordings of {len(other)} generated clips are not those that were imitated: "
+            f"{', '.join(other[:5])}; the corpus was packed anew since. Synthesise again"
+        )

@@ -1,0 +1,144 @@
+"""Whether a corpus' files are the ones that were packed: by their facts where these are unchanged, else by content.
+
+Size and times alone would be wrong both ways: a copied folder has new times and the same content, and a file may be
+replaced by one of its size and time. So a file whose size, time of modification and time of change are all as recorded
+is the same file; of any other, the content is compared.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gansemble.errors import DataError
+from gansemble.files import sha256, write_atomically
+
+#: Files that no corpus lists (archives beside the unpacked audio) are hashed up to this size [bytes], and otherwise
+#: known by size and time.
+LARGEST_HASHED = 64_000_000
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class CorpusFile:
+    """What is known of a file.
+
+    Args:
+        path: relative to the corpus folder, with slashes.
+        size: [bytes].
+        modified, changed: of its content, and of its content or facts [ns].
+        sha256: of its content; None where it was not read.
+    """
+
+    path: str
+    size: int
+    modified: int
+    changed: int
+    sha256: str | None = None
+
+
+def survey(folder: Path, listed: Iterable[str] = ()) -> dict[str, CorpusFile]:
+    """Every file of a folder that is not hidden, and the ``listed`` ones wherever they are, by path; contents unread.
+
+    Linked folders are not followed, but for what is listed.
+    """
+    found: dict[str, CorpusFile] = {}
+    for path in [*_below(folder), *(folder / name for name in listed)]:
+        name = path.relative_to(folder).as_posix()
+        if name in found:
+            continue
+        try:
+            facts = path.stat()
+        except OSError:
+            continue
+        found[name] = CorpusFile(name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+    return dict(sorted(found.items()))
+
+
+def _below(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in names:
+            path = Path(root) / name
+            if not name.startswith(".") and path.is_file():
+                yield path
+
+
+def record(path: Path, folder: Path, files: Mapping[str, CorpusFile], hashes: Mapping[str, str]) -> None:
+    """Writes what the corpus was, as it was surveyed *before* it was read, with the hashes of what was read.
+
+    A file that changed since the survey then counts as changed, whatever was read of it.
+    """
+    rows = []
+    for name, file in files.items():
+        known = hashes.get(name)
+        if known is None and file.size <= LARGEST_HASHED:
+            known = _hash(folder / name)
+        rows.append(json.dumps([file.path, file.size, file.modified, file.changed, known], ensure_ascii=False))
+    write_atomically(path, "".join(row + "\n" for row in rows))
+
+
+def recorded(path: Path) -> dict[str, CorpusFile] | None:
+    """What :func:`record` wrote; None where it is gone or damaged."""
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+        rows = [CorpusFile(*json.loads(line)) for line in lines if line]
+    except (OSError, ValueError, TypeError):
+        return None
+    return {row.path: row for row in rows}
+
+
+def changes(before: Mapping[str, CorpusFile], folder: Path) -> str | None:
+    """What differs from what was recorded, in words; None if nothing does."""
+    now = survey(folder, before)
+    added = [name for name in now if name not in before]
+    gone = [name for name in before if name not in now]
+    changed = [name for name, file in now.items() if name in before and not _same(before[name], file, folder)]
+    parts = [
+        f"{len(names)} {'file' if len(names) == 1 else 'files'} {word} ({_shown(names)})"
+        for names, word in ((added, "added"), (changed, "changed"), (gone, "removed"))
+        if names
+    ]
+    return ", ".join(parts) or None
+
+
+def _same(before: CorpusFile, now: CorpusFile, folder: Path) -> bool:
+    if replace(before, sha256=None) == now:
+        return True
+    if before.size != now.size:
+        return False
+    if before.sha256 is None:
+        return before.modified == now.modified
+    return _hash(folder / now.path) == before.sha256
+
+
+def _hash(path: Path) -> str | None:
+    try:
+        return sha256(path)
+    except OSError:
+        return None
+
+
+def _shown(names: list[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+
+
+def fingerprint(files: Mapping[str, CorpusFile]) -> str:
+    """A hash of names, sizes and times: what shards of one preparation must agree in."""
+    rows = [[file.path, file.size, file.modified] for file in files.values()]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def demand_unchanged(path: Path, before: os.stat_result) -> None:
+    """Refuses a file that was written to while it was read.
+
+    Raises:
+        DataError: naming it.
+    """
+    now = path.stat()
+    if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+        raise DataError(f"{path}: changed while it was being packed; run the prepare stage again")

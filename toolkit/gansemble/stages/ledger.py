@@ -1,0 +1,273 @@
+"""What is done, stale or missing: one decision for ``status``, for ``--dry-run`` and for the run itself.
+
+A stage is up to date when its code version, the recipe keys it reads, its inputs and the results it was made from are
+what they were *when it began*, and its outputs are there. All of that is compared without importing torch. Records hold
+paths relative to themselves: a moved or copied experiment is the same experiment.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gansemble.files import write_atomically
+from gansemble.recipe.compose import compose
+from gansemble.recipe.fill import flatten
+from gansemble.stages import corpus_files
+from gansemble.stages.project import Project, both
+from gansemble.stages.stage import BY_NAME, STAGES, Stage
+
+RECORD = "stage.json"
+SOURCES = "sources.jsonl"
+_ABSENT = "(absent)"
+
+
+@dataclass(frozen=True)
+class State:
+    """A stage's state: ``done``, ``stale`` or ``missing``, with the reasons.
+
+    Args:
+        changed: the recipe keys among the reasons.
+    """
+
+    stage: Stage
+    word: str
+    reasons: tuple[str, ...] = ()
+    record: Mapping[str, Any] | None = None
+    changed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What a stage is made from, taken when it begins: a prepare that comes while it runs is not what it used."""
+
+    keys: Mapping[str, Any]
+    inputs: Mapping[str, Any]
+    upstream: Mapping[str, Any]
+    time: float
+
+
+class Ledger:
+    """The records of a project's stages, in ``exp/stage.json`` and ``dump/stage.json``."""
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._leaves = flatten(project.values)
+        self._composed: dict[tuple[str, ...], dict[str, Any]] = {project.overrides: self._leaves}
+
+    def record(self, name: str) -> dict[str, Any] | None:
+        """What was noted when a stage last finished."""
+        found = self._read(self._folder(BY_NAME[name])).get(name)
+        return found if isinstance(found, dict) and "result" in found else None
+
+    def state(self, name: str) -> State:
+        """Whether a stage is done, stale or missing."""
+        return {state.stage.name: state for state in self.states()}[name]
+
+    def states(self) -> list[State]:
+        """All stages'; one whose predecessor is stale or missing is stale with it, unless it is settled."""
+        result: dict[str, State] = {}
+        for stage in STAGES:
+            state = self._own_state(stage)
+            late = [name for name in stage.after if result[name].word != "done" and not stage.settled]
+            if state.word == "done" and late:
+                reasons = tuple(f"stage {BY_NAME[name].number} {name} is {result[name].word}" for name in late)
+                state = State(stage, "stale", reasons, state.record)
+            result[stage.name] = state
+        return list(result.values())
+
+    def _own_state(self, stage: Stage) -> State:
+        record = self.record(stage.name)
+        if record is None:
+            return State(stage, "missing", tuple(self._progress(stage)))
+        changed = self._changed_keys(stage, record)
+        reasons = tuple(self._reasons(stage, record, changed))
+        return State(stage, "stale" if reasons else "done", reasons, record, tuple(changed))
+
+    def beginning(self, name: str) -> Beginning:
+        """What a stage would be made from now."""
+        stage = BY_NAME[name]
+        return Beginning(self.keys(stage), self.inputs(stage), self.upstream(stage), time.time())
+
+    def begun(self, name: str) -> None:
+        """Notes that a stage has begun: until it finishes, what an earlier run of it made counts as stale."""
+        stage = BY_NAME[name]
+        records = self._read(self._folder(stage))
+        if isinstance(records.get(name), dict):
+            records[name]["begun_again"] = time.strftime("%Y-%m-%d %H:%M:%S")
+            self._write(stage, records)
+
+    def finish(
+        self,
+        name: str,
+        beginning: Beginning,
+        outputs: list[Path],
+        result: str,
+        data: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Notes that a stage is done.
+
+        Args:
+            beginning: what it was made from.
+            outputs: the files it promises, within the experiment or the packed data.
+            result: identifies what it made, so that a remade one is noticed by the stages after it.
+            data: of the prepare stage, each split's identity.
+        """
+        stage = BY_NAME[name]
+        folder = self._folder(stage)
+        records = self._read(folder)
+        records[name] = {
+            "version": stage.version,
+            "keys": dict(beginning.keys),
+            "inputs": dict(beginning.inputs),
+            "result": result,
+            "upstream": dict(beginning.upstream),
+            "overrides": list(self.project.overrides),
+            "outputs": {path.relative_to(folder).as_posix(): path.stat().st_size for path in outputs},
+            "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
+            "seconds": round(max(0.0, time.time() - beginning.time), 2),
+        } | ({"data": dict(data)} if data is not None else {})
+        self._write(stage, records)
+
+    def forget(self, name: str) -> None:
+        """Makes a stage missing."""
+        stage = BY_NAME[name]
+        records = self._read(self._folder(stage))
+        if records.pop(name, None) is not None:
+            self._write(stage, records)
+
+    def keys(self, stage: Stage, record: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The recipe's leaves a stage reads; in a recalled project, under the overrides of its ``record``."""
+        leaves = self._leaves_of(record)
+
+        def within(key: str, names: tuple[str, ...]) -> bool:
+            return any(key == name or key.startswith(name + ".") for name in names)
+
+        read = stage.keys
+        if stage.name == "prepare" and leaves.get("data.short") == "drop":
+            read = (*read, "plan.segment")  # it decides which clips are dropped
+        chosen = {k: v for k, v in leaves.items() if within(k, read) and not within(k, stage.quiet)}
+        return json.loads(json.dumps(chosen))
+
+    def inputs(self, stage: Stage) -> dict[str, Any]:
+        """What a stage reads from outside: for fetch, where the corpus is."""
+        return {"folder": both(self.project.data, self.project.dump)} if stage.name == "fetch" else {}
+
+    def upstream(self, stage: Stage) -> dict[str, Any]:
+        """The results a stage uses: of packed data, the identity of each split it reads."""
+        found: dict[str, Any] = {}
+        for other in stage.after:
+            record = self.record(other) or {}
+            found[other] = self.of_data(stage, record.get("data")) if other == "prepare" else record.get("result")
+        return found
+
+    def of_data(self, stage: Stage, identity: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Of packed data's identity, the splits that a stage reads."""
+        known = identity or {}
+        return {split: dict(known[split]) for split in stage.splits or known if split in known}
+
+    def _leaves_of(self, record: Mapping[str, Any] | None) -> dict[str, Any]:
+        given = tuple((record or {}).get("overrides", self.project.overrides))
+        if not self.project.recalled:
+            return self._leaves
+        if given not in self._composed:
+            self._composed[given] = flatten(compose(self.project.recipe, given).value)
+        return self._composed[given]
+
+    def _folder(self, stage: Stage) -> Path:
+        return self.project.dump if stage.shared else self.project.exp
+
+    def _read(self, folder: Path) -> dict[str, Any]:
+        try:
+            found = json.loads((folder / RECORD).read_text())
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    def _write(self, stage: Stage, records: Mapping[str, Any]) -> None:
+        write_atomically(self._folder(stage) / RECORD, json.dumps(records, indent=1))
+
+    def _progress(self, stage: Stage) -> Iterator[str]:
+        checkpoints = sorted((self.project.exp / "checkpoints").glob("step-*")) if stage.name == "train" else []
+        if checkpoints:
+            yield f"interrupted after step {int(checkpoints[-1].name.partition('-')[2])}"
+
+    def _changed_keys(self, stage: Stage, record: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        before, now = record.get("keys", {}), self.keys(stage, record)
+        return {
+            key: (before.get(key, _ABSENT), now.get(key, _ABSENT))
+            for key in dict.fromkeys([*now, *before])
+            if before.get(key, _ABSENT) != now.get(key, _ABSENT)
+        }
+
+    def _reasons(
+        self, stage: Stage, record: Mapping[str, Any], changed: Mapping[str, tuple[Any, Any]]
+    ) -> Iterator[str]:
+        if record.get("version") != stage.version:
+            yield f"the stage's code changed (version {record.get('version')} -> {stage.version})"
+        for key, (before, now) in changed.items():
+            yield f"{key}: {_shown(before)} -> {_shown(now)}"
+        if "begun_again" in record:
+            yield f"it was begun again on {record['begun_again']} and did not finish"
+        yield from self._corpus_reasons(stage, record)
+        for other in stage.after:
+            before, now = record.get("upstream", {}).get(other), self.upstream(stage)[other]
+            if before != now and self.record(other) is not None:
+                yield from (
+                    _data_reasons(before, now)
+                    if other == "prepare"
+                    else [f"stage {BY_NAME[other].number} {other} was done again"]
+                )
+        for name, size in record.get("outputs", {}).items():
+            path = self._folder(stage) / name
+            if not path.exists():
+                yield f"{path} is gone"
+            elif path.is_file() and path.stat().st_size != size:
+                yield f"{path} is of {path.stat().st_size} bytes, it was written with {size}"
+
+    def _corpus_reasons(self, stage: Stage, record: Mapping[str, Any]) -> Iterator[str]:
+        folder = self.project.data
+        if stage.name == "fetch":
+            before = record.get("inputs", {}).get("folder", {})
+            moved = (self.project.dump / before.get("path", "")).resolve() != folder
+            if not folder.is_dir():
+                yield f"the corpus folder {folder} is gone"
+            elif moved and before.get("absolute") != str(folder):
+                yield f"corpus folder: {before.get('absolute')} -> {folder}"
+        elif stage.name == "prepare":
+            files = corpus_files.recorded(self.project.dump / SOURCES)
+            if files is None:
+                yield f"{self.project.dump / SOURCES}, the list of what was packed, is gone or damaged"
+                return
+            change = corpus_files.changes(files, folder) if folder.is_dir() else f"{folder} is gone"
+            if change:
+                yield f"corpus files: {change} in {folder}" if folder.is_dir() else f"corpus files: {change}"
+
+
+def _data_reasons(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
+    """How the packed data that a stage read differ from those there are now."""
+    before = before or {}
+    for split in dict.fromkeys([*now, *before]):
+        old, new = before.get(split), now.get(split)
+        if old == new:
+            continue
+        counts = [each["clips"] if each else 0 for each in (old, new)]
+        how = (
+            f"{counts[0]} -> {counts[1]} clips" if counts[0] != counts[1] else f"other content in its {counts[0]} clips"
+        )
+        yield f"the packed {split} split changed ({how})"
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value) if not isinstance(value, str) else value
+    return text if len(text) < 80 else text[:77] + "..."
+
+
+def digest(value: Any) -> str:
+    """A short hash of plain values."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,221 @@
+"""Where a recipe's things are: experiment, corpus and packed data; and how an experiment finds them again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from gansemble.errors import GansembleError
+from gansemble.files import write_atomically
+from gansemble.recipe.compose import compose
+from gansemble.stages.stage import BY_NAME
+
+RECORD = "project.json"
+
+
+@dataclass
+class Project:
+    """Where a recipe's things are.
+
+    Args:
+        recipe: the YAML file.
+        overrides: ``--set`` values.
+        exp: experiment folder.
+        data: corpus folder.
+        dump: packed data.
+        values: the recipe's, as composed.
+        dump_given: the user said where packed data are; otherwise their folder is named after what decides them.
+        recalled: nobody gave overrides now; each stage is looked at under those that it was run with.
+    """
+
+    recipe: Path
+    overrides: tuple[str, ...]
+    exp: Path
+    data: Path
+    dump: Path
+    values: dict[str, Any] = field(default_factory=dict)
+    dump_given: bool = True
+    recalled: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        recipe: Path,
+        overrides: tuple[str, ...] = (),
+        exp: Path | None = None,
+        data: Path | None = None,
+        dump: Path | None = None,
+    ) -> Project:
+        """Fills in the folders that were not given: ``exp/<name>``, ``data/<corpus>`` and ``dump/<set>`` beside ``conf/``.
+
+        Where the experiment was made with a corpus or packed data elsewhere, these are used again.
+        """
+        values = compose(recipe, overrides).value
+        folders = recipe.resolve().parents
+        root = next((folder.parent for folder in folders if folder.name == "conf"), folders[0])
+        corpus = _text(values, "corpus", "use", "corpus")
+        exp = (exp or root / "exp" / str(values.get("name") or recipe.stem)).resolve()
+        known = _Record.read(exp)
+        remembered = known is not None and known.corpus == corpus
+        if data is None and remembered:
+            data = known.place("data")  # type: ignore[union-attr]
+        data = (data or root / "data" / corpus.rpartition("/")[2]).resolve()
+        if dump is None and remembered and known.dump_given:  # type: ignore[union-attr]
+            dump = known.place("dump")  # type: ignore[union-attr]
+            given = True
+        else:
+            given = dump is not None
+        dump = (dump or root / "dump" / _dump_name(values, corpus, data, root)).resolve()
+        return cls(recipe.resolve(), overrides, exp, data, dump, values, given)
+
+    def remember(self, plugins: Mapping[str, str] | None = None) -> None:
+        """Notes in the experiment how it was started, for ``gansemble status``, and which plugins it needs."""
+        facts = {
+            "plugins": dict(plugins or {}),
+            "recipe": both(self.recipe, self.exp) | {"sha256": _digest(self.recipe)},
+            "overrides": list(self.overrides),
+            "corpus": _text(self.values, "corpus", "use", "corpus"),
+            "data": both(self.data, self.exp),
+            "dump": both(self.dump, self.exp),
+            "dump_given": self.dump_given,
+        }
+        write_atomically(self.exp / RECORD, json.dumps(facts, indent=1))
+
+    @property
+    def remembered(self) -> bool:
+        """Whether the experiment has a note of how it was started."""
+        return (self.exp / RECORD).is_file()
+
+    def needed_before(self) -> dict[str, str]:
+        """The plugins the experiment needed when a command last ran there, and how to get each."""
+        known = _Record.read(self.exp)
+        found = known.facts.get("plugins") if known else None
+        return found if isinstance(found, dict) else {}
+
+    @classmethod
+    def recall(cls, exp: Path) -> Project:
+        """The project of an experiment folder, which may have been moved or copied since.
+
+        Raises:
+            GansembleError: if no command ever ran there, or its note is damaged.
+        """
+        if not (exp / RECORD).is_file():
+            raise GansembleError(
+                f"{exp}: expected an experiment folder, but it has no {RECORD}; run a recipe's run.sh with --exp {exp}"
+            )
+        known = _Record.read(exp)
+        if known is None:
+            raise GansembleError(
+                f"{exp / RECORD}: damaged; run the recipe's run.sh with --exp {exp} once more, which writes it anew"
+            )
+        overrides = tuple(str(each) for each in known.facts.get("overrides", ()))
+        found = cls.of(known.place("recipe"), overrides, exp, known.place("data"), known.place("dump"))
+        return replace(found, recalled=True)
+
+    def demand_apart(self) -> None:
+        """Refuses folders that lie in one another, so that nothing that is made becomes a clip of the corpus.
+
+        Raises:
+            GansembleError: naming both folders.
+        """
+        for option, folder in (("--exp", self.exp), ("--dump", self.dump)):
+            demand_outside(option, folder, self.data)
+
+
+def demand_outside(option: str, folder: Path, data: Path) -> None:
+    """Refuses a folder for results that is a corpus folder, or lies in one.
+
+    Raises:
+        GansembleError: naming both.
+    """
+    for inner in (folder.resolve(), *folder.resolve().parents):
+        # By identity, not by name: mounts and disks without capitals give one folder several names.
+        if (data.exists() and inner.exists() and inner.samefile(data)) or inner == data.resolve():
+            what = "is the corpus folder itself" if inner == folder.resolve() else f"lies in the corpus folder {data}"
+            raise GansembleError(
+                f"{option} {folder}: {what}, so what is made there would become clips of the corpus; give a folder "
+                "outside of it"
+            )
+
+
+class _Record:
+    """What an experiment knows of where it was made."""
+
+    def __init__(self, exp: Path, facts: dict[str, Any]) -> None:
+        self.exp, self.facts = exp, facts
+
+    @classmethod
+    def read(cls, exp: Path) -> _Record | None:
+        try:
+            facts = json.loads((exp / RECORD).read_text())
+            places = [facts[name]["path"] for name in ("recipe", "data", "dump")]
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return cls(exp, facts) if all(isinstance(place, str) for place in places) else None
+
+    @property
+    def corpus(self) -> str | None:
+        return self.facts.get("corpus")
+
+    @property
+    def dump_given(self) -> bool:
+        return bool(self.facts.get("dump_given"))
+
+    def place(self, name: str) -> Path:
+        """Where a thing is: beside the experiment as it was, else where it was."""
+        wanted = self.facts[name].get("sha256")
+        there = list(self._candidates(name))
+        same = [path for path in there if path.exists() and (wanted is None or _digest(path) == wanted)]
+        return next(iter([*same, *(path for path in there if path.exists()), there[-1]]))
+
+    def _candidates(self, name: str) -> Iterator[Path]:
+        yield Path(os.path.normpath(self.exp / self.facts[name]["path"]))
+        yield Path(self.facts[name].get("absolute") or self.exp / self.facts[name]["path"])
+
+
+def both(path: Path, exp: Path) -> dict[str, str]:
+    """A place relative to the experiment, for trees that are moved, and absolute, for experiments that are moved alone."""
+    return {"path": os.path.relpath(path, exp), "absolute": str(path)}
+
+
+def _digest(path: Path) -> str | None:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _text(values: Mapping[str, Any], section: str, key: str, default: str) -> str:
+    """A value of a recipe that is not checked yet: what is wrong with it, the check will say."""
+    found = values.get(section)
+    value = found.get(key, default) if isinstance(found, dict) else default
+    return value if isinstance(value, str) and value else default
+
+
+def _dump_name(values: Mapping[str, Any], corpus: str, data: Path, root: Path) -> str:
+    """The default name of packed data: of the corpus and its rate, and a hash of all that decides what is packed."""
+    audio = values.get("audio")
+    rate = audio.get("sample_rate", 22050) if isinstance(audio, dict) else 22050
+    return f"{corpus.rpartition('/')[2]}-{rate}-{content_mark(values, data, root)}"
+
+
+def content_mark(values: Mapping[str, Any], data: Path, root: Path) -> str:
+    """A hash of all that decides the packed data: the corpus' folder and parameters, the rate, the policies, and the
+    format. A corpus below ``root`` is named relative to it, so that a moved tree finds its data."""
+    policies = dict(values.get("data") or {}) if isinstance(values.get("data"), dict) else {}
+    policies.pop("normalise", None)  # applied when clips are read
+    plan = values.get("plan")
+    decides = {
+        "corpus": values.get("corpus"),
+        "rate": (values.get("audio") or {}).get("sample_rate") if isinstance(values.get("audio"), dict) else None,
+        "policies": policies,
+        "segment": plan.get("segment") if policies.get("short") == "drop" and isinstance(plan, dict) else None,
+        "format": BY_NAME["prepare"].version,
+        "folder": str(data.relative_to(root.resolve()) if data.is_relative_to(root.resolve()) else data),
+    }
+    return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()[:10]

@@ -1,0 +1,115 @@
+"""The seven stages: what each reads of the recipe, and which results it builds on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gansemble.errors import GansembleError, near
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage.
+
+    Args:
+        number, name: as ``--stage`` takes them.
+        title: a sentence.
+        version: raised when the code's output changes.
+        keys: recipe sections and keys it reads.
+        quiet: keys among them that decide nothing of its result.
+        after: the stages whose results it uses.
+        splits: of the packed data, those it reads; None is all.
+        shared: recorded beside the packed data, which several experiments may use.
+        settled: it stays done while a stage before it is stale, as long as what that stage made is what it was made
+            from. A trained run is not trained again because the corpus was looked at.
+    """
+
+    number: int
+    name: str
+    title: str
+    version: int
+    keys: tuple[str, ...]
+    quiet: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    splits: tuple[str, ...] | None = None
+    shared: bool = False
+    settled: bool = False
+
+
+STAGES = (
+    Stage(0, "fetch", "find or download the corpus", 1, ("corpus",), shared=True),
+    Stage(
+        1,
+        "prepare",
+        "examine and pack the audio",
+        2,
+        ("corpus", "audio.sample_rate", "data"),
+        quiet=("data.normalise",),  # applied when clips are read
+        shared=True,
+    ),
+    Stage(
+        2,
+        "statistics",
+        "measure the training split",
+        1,
+        ("audio", "representation", "data.normalise"),
+        after=("prepare",),
+        shared=True,
+    ),
+    Stage(
+        3,
+        "train",
+        "train the networks",
+        1,
+        (
+            "audio",
+            "representation",
+            "generator",
+            "discriminators",
+            "objective",
+            "noise_injector",
+            "degradation",
+            "losses",
+            "regularisers",
+            "plan",
+            "optimisers",
+            "data",
+        ),
+        quiet=("plan.workers", "plan.log_every", "plan.save_every", "plan.keep", "plan.on_nan"),
+        after=("prepare",),
+        splits=("train", "validation"),
+        settled=True,
+    ),
+    Stage(
+        4,
+        "synthesise",
+        "generate the held-out clips",
+        1,
+        ("synthesis", "test_degradations", "baselines"),
+        after=("prepare", "train"),
+    ),
+    Stage(
+        5,
+        "evaluate",
+        "score them",
+        2,
+        ("metrics", "evaluation.bootstrap", "evaluation.confidence"),
+        after=("prepare", "synthesise"),
+    ),
+    Stage(6, "report", "write the listening page", 1, ("evaluation", "name"), after=("prepare", "evaluate")),
+)
+BY_NAME = {stage.name: stage for stage in STAGES}
+
+
+def parse(word: str) -> Stage:
+    """A stage by number or name.
+
+    Raises:
+        GansembleError: if there is no such stage.
+    """
+    for stage in STAGES:
+        if word in (str(stage.number), stage.name):
+            return stage
+    names = [stage.name for stage in STAGES]
+    listed = ", ".join(f"{stage.number} {stage.name}" for stage in STAGES)
+    raise GansembleError(f"no stage {word!r}{near(word, names)}; stages: {listed}")
