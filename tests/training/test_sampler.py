@@ -10,8 +10,8 @@ import torch
 
 from gansemble.data.segments import Packed, Segments, collate
 from gansemble.random import Draws
-from gansemble.recipe.sections import Phase, Plan
-from gansemble.training.sampler import StepSampler, Timetable, check_share, order
+from gansemble.recipe.sections import LearningRate, Phase, Plan
+from gansemble.training.sampler import StepSampler, Timetable, check_batches, check_share, order
 
 
 def flat(sampler: StepSampler) -> list[tuple[int, int]]:
@@ -37,6 +37,66 @@ def test_no_clip_is_lost_where_an_epoch_ends(count, batch, accumulate):
     items = flat(StepSampler(Timetable(plan, count), 0, epochs * count // batch))
     assert Counter(items) == Counter((epoch, clip) for epoch in range(epochs) for clip in range(count))
     assert [epoch for epoch, _ in items] == sorted(epoch for epoch, _ in items)
+
+
+def whole_epochs(count: int, batch: int, steps: int) -> list[list[tuple[int, int]]]:
+    """What a loader that drops the last, partial batch of each epoch gives."""
+    found = []
+    for epoch in range(steps):
+        clips = [(epoch, clip) for clip in order(7, epoch, count)]
+        found += [clips[first : first + batch] for first in range(0, count - batch + 1, batch)]
+    return found[:steps]
+
+
+@pytest.mark.parametrize(("count", "batch"), [(7, 4), (7, 2), (12, 4), (5, 5), (50, 16)])
+def test_dropping_the_last_batch_makes_epochs_of_whole_steps(count, batch):
+    """As torch's loader with drop_last over each epoch's order; any step is known without those before it."""
+    timetable = Timetable(Plan(batch_size=batch, drop_last=True, seed=7), count)
+    expected = whole_epochs(count, batch, 40)
+    assert list(StepSampler(timetable, 0, 40)) == expected
+    assert [next(iter(StepSampler(timetable, step, step + 1))) for step in range(40)] == expected
+    assert [timetable.epoch(step) for step in range(40)] == [step // (count // batch) for step in range(40)]
+
+
+def test_dropping_the_last_batch_under_phases_of_other_sizes():
+    """What is left of an epoch goes on in the next phase where it fills a batch of that size, and is dropped where not."""
+    plan = Plan(batch_size=4, drop_last=True, seed=7, phases=(Phase(2, 4), Phase(3, 3), Phase(2, 10)))
+    timetable = Timetable(plan, 11)
+    assert [timetable.position(step) for step in range(8)] == [0, 4, 8, 11, 14, 22, 33, 44]
+    assert [len(items) for items in StepSampler(timetable, 0, 7)] == [4, 4, 3, 3, 3, 10, 10]
+    assert all(len({epoch for epoch, _ in items}) == 1 for items in StepSampler(timetable, 0, 7))
+
+
+@pytest.mark.parametrize("drop_last", [True, False])
+@pytest.mark.parametrize(("saved", "failed"), [(0, 1), (3, 5), (4, 12), (9, 31)])
+def test_skipping_what_was_passed_goes_on_behind_it(drop_last, saved, failed):
+    """As after a rollback: the step after the saved one then takes what follows the failed one, and so on."""
+    plan = Plan(batch_size=4, drop_last=drop_last, seed=7)
+    before = Timetable(plan, 11)
+    after = Timetable(plan, 11, before.position(failed) - before.position(saved))
+    assert [after.items(after.position(saved + n), 4) for n in range(9)] == [
+        before.items(before.position(failed + n), 4) for n in range(9)
+    ]
+
+
+def test_hifigans_learning_rate_at_the_last_step_is_the_released_one():
+    """12,950 clips in batches of 16: the released loader drops 6 of them, so 809 steps are an epoch, and its rate is
+    0.999 to the power of whole epochs passed. Stretches that cross epochs would be 0.2 % higher by then."""
+    epochs = {drop: Timetable(Plan(batch_size=16, drop_last=drop), 12_950).epoch(2_500_000) for drop in (True, False)}
+    assert epochs[True] == 2_500_000 // 809 == 3090
+    rate = LearningRate(decay=0.999).factor(2_500_000, epochs[True], 2_500_001) * 2e-4
+    released = 2e-4
+    for _ in range(2_500_000 // 809):  # torch's ExponentialLR multiplies epoch by epoch
+        released *= 0.999
+    assert rate == pytest.approx(released, rel=1e-6)
+    assert 0.999 ** epochs[False] * 2e-4 > rate * 1.0009
+
+
+def test_a_corpus_without_one_whole_batch_is_refused():
+    check_batches(Plan(batch_size=8), 7)
+    check_batches(Plan(batch_size=7, drop_last=True), 7)
+    with pytest.raises(ValueError, match=r"7 training clips cannot fill one of 8; lower plan\.batch_size"):
+        check_batches(Plan(batch_size=8, drop_last=True), 7)
 
 
 @pytest.mark.parametrize("start", [1, 2, 9])

@@ -55,6 +55,10 @@ class Plan:
         segment: length of a crop [samples].
         crop: where a crop begins: anywhere in its clip, or at the clip's start, where notes and hits differ from their
             ends.
+        drop_last: leave out the clips at an epoch's end that are too few for a batch, as torch's ``drop_last`` does, so
+            that an epoch is a whole number of steps; otherwise batches cross from one epoch into the next, and no clip
+            is left out. What decays by the epoch decays at another step: 12,950 clips in batches of 16 are 809 steps,
+            or 809.375.
         generator_every: the generator learns at every n-th step (n - 1 critic steps more than generator steps).
         discriminators_from: before this step only the generator learns, from losses that need no discriminator.
         fresh_fake: draw a new condition and a new fake for the generator's turn.
@@ -76,6 +80,7 @@ class Plan:
     batch_size: int = 16
     segment: int = 8192
     crop: Literal["random", "start"] = "random"
+    drop_last: bool = False
     generator_every: int = 1
     discriminators_from: int = 0
     fresh_fake: bool = False

@@ -18,8 +18,10 @@ def order(seed: int, epoch: int, count: int) -> list[int]:
 
 
 class Timetable:
-    """Which clips each step uses. Clips are a stream of epochs; steps take consecutive stretches of it, so no clip is
-    dropped and a batch may cross from one epoch into the next.
+    """Which clips each step uses. Clips are a stream of epochs; steps take consecutive stretches of it.
+
+    Without ``plan.drop_last`` no clip is dropped, and a batch may cross from one epoch into the next. With it, a batch that
+    an epoch cannot fill is left out, and the next one begins with the next epoch.
 
     Args:
         plan: steps, batch sizes, phases.
@@ -66,13 +68,26 @@ class Timetable:
         return phase is not None and phase.fresh_optimisers and fraction == 0
 
     def position(self, step: int) -> int:
-        """Clips used before a step."""
+        """Where in the stream of clips a step begins."""
         position, start = self.offset, 0
         for phase in self.plan.phases:
-            used = min(max(step - start, 0), phase.steps)
-            position += used * (phase.batch_size or self.plan.batch_size)
+            size = phase.batch_size or self.plan.batch_size
+            if step < start + phase.steps:
+                return self._after(position, step - start, size)
+            position = self._after(position, phase.steps - 1, size) + size
             start += phase.steps
-        return position + max(0, step - start) * self.batch_size(start)
+        return self._after(position, step - start, self.batch_size(start))
+
+    def _after(self, position: int, steps: int, batch_size: int) -> int:
+        """Where a step begins, so many steps behind the one that begins at a place of the stream or after it."""
+        if not self.plan.drop_last:
+            return position + steps * batch_size
+        epoch, place = divmod(position, self.count)
+        left = (self.count - place) // batch_size  # whole batches in the epoch under way
+        if steps < left:
+            return position + steps * batch_size
+        epochs, rest = divmod(steps - left, self.count // batch_size)
+        return (epoch + 1 + epochs) * self.count + rest * batch_size
 
     def epoch(self, step: int) -> int:
         """The epoch a step starts in."""
@@ -109,6 +124,20 @@ class StepSampler:
             first = self.timetable.position(step) + self.rank * share
             for micro in range(self.timetable.plan.accumulate):
                 yield self.timetable.items(first + micro * share * self.world, share)
+
+
+def check_batches(plan: Plan, count: int) -> None:
+    """Refuses a corpus whose epochs have not one whole batch, where the last, partial batch is dropped.
+
+    Raises:
+        ValueError: naming both numbers.
+    """
+    largest = max([plan.batch_size, *(phase.batch_size or 0 for phase in plan.phases)])
+    if plan.drop_last and largest > count:
+        raise ValueError(
+            f"plan.drop_last leaves out a batch that an epoch cannot fill, and {count} training clips cannot fill one of "
+            f"{largest}; lower plan.batch_size, or set plan.drop_last to false"
+        )
 
 
 def check_share(batch_size: int, accumulate: int, world: int) -> int:

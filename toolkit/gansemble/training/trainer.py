@@ -30,7 +30,7 @@ from gansemble.training.display import Display
 from gansemble.training.ema import Ema
 from gansemble.training.fitting import fit
 from gansemble.training.processes import Processes
-from gansemble.training.sampler import StepSampler, Timetable, check_share
+from gansemble.training.sampler import StepSampler, Timetable, check_batches, check_share
 from gansemble.training.saving import Counters, Saver
 from gansemble.training.signals import StopRequest, patient_worker
 from gansemble.training.step import Side, Stepper
@@ -86,6 +86,7 @@ class Trainer:
         _torch_settings(self.plan.deterministic)
         self.train = Packed(data, "train", recipe.data.normalise)
         self._check_rate()
+        _check(lambda: check_batches(self.plan, len(self.train)))
         self.labels = Labels.of(recipe)
         self.parts = build(recipe, self.device)
         self.parts.conditioner.prior = prior(self.train, self.labels)
@@ -336,10 +337,9 @@ class Trainer:
         if self.plan.on_nan == "stop" or saved is None or self.counters.rollbacks >= ROLLBACKS:
             raise error
         log.warning("%s", error)
-        offset, rollbacks = (
-            self.counters.offset + self.plan.batch_size * (step - saved.step),
-            self.counters.rollbacks + 1,
-        )
+        timetable = self._timetable()
+        passed = timetable.position(step) - timetable.position(saved.step)
+        offset, rollbacks = self.counters.offset + passed, self.counters.rollbacks + 1
         self.counters = self.saver.restore(saved)
         self.counters.offset, self.counters.rollbacks = offset, rollbacks
         if self.main:
@@ -392,10 +392,14 @@ class Trainer:
 
 
 def _share_of(plan: Any, world: int) -> None:
-    sizes = {plan.batch_size, *(phase.batch_size for phase in plan.phases if phase.batch_size)}
+    for size in {plan.batch_size, *(phase.batch_size for phase in plan.phases if phase.batch_size)}:
+        _check(lambda size=size: check_share(size, plan.accumulate, world))  # type: ignore[misc]
+
+
+def _check(check: Callable[[], Any]) -> None:
+    """A check of the sampler's, whose complaint is the user's to read."""
     try:
-        for size in sizes:
-            check_share(size, plan.accumulate, world)
+        check()
     except ValueError as error:
         raise TrainingError(str(error)) from error
 
