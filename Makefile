@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check recipes docs bench clean help
+.PHONY: install demo test check recipes docs bench clean distclean help
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -44,5 +44,9 @@ docs: $(STAMP)  ## the documentation, in site/; a broken link is an error
 bench: $(STAMP)  ## the benchmarks, with their ratios
 	$(BIN)/python -m benchmarks
 
-clean:  ## remove the virtual environment and what the recipes made
-	rm -rf $(VENV) site egs/*/*/exp egs/*/*/dump egs/*/*/data
+clean:  ## remove caches and the built documentation; nothing that was trained, prepared or downloaded
+	rm -rf site build dist .pytest_cache .mypy_cache .ruff_cache
+	@find toolkit plugins tests tools benchmarks docs examples -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean:  ## list trained models, packed audio, corpora and the virtual environment with their sizes, and ask before removing them
+	@$(PYTHON) tools/distclean.py $(VENV)

@@ -8,7 +8,6 @@ stage_titles=("find or download the corpus" "examine and pack the audio" "measur
   "train, or go on training" "generate the held-out clips" "score them" "write the listening page")
 : "${recipe_dir:?is set by run.sh}"
 root=$(cd "$recipe_dir/../../.." && pwd)
-called_as=$(printf "%q " "$0" "$@")
 stage=0 stop_stage=6 data='' exp='' dump='' num_processes=1 num_machines=1 machine_rank=0 main_address='' main_port=29500
 jobs='' force=false dry_run=false mini=false allow_change=false force_unlock=false
 overrides=() plugin_files=() compare=()
@@ -239,31 +238,38 @@ main() {
     esac
     status=0
     run "${launch[@]}" "${command[@]}" || status=$?
-    if ((status == 75)); then
-      printf 'Interrupted with the state saved. Continue with: %s\n' "$called_as" >&2
-      exit 75
-    elif ((status)); then
-      printf '\nStage %d %s failed (exit %d); its last lines are above.\nContinue with: %s\n' "$number" "${stage_names[$number]}" \
-        "$status" "$(continuation "$number" "$@")" >&2
+    if ((status)); then
+      case $status in
+        75) printf 'Interrupted with the state saved.\n' ;;
+        129 | 130 | 143) printf '\nStage %d %s was interrupted.\n' "$number" "${stage_names[$number]}" ;;
+        *) printf '\nStage %d %s failed (exit %d); its last lines are above.\n' "$number" "${stage_names[$number]}" "$status" ;;
+      esac >&2
+      printf 'Continue with: %s\n' "$(continuation "$number" "$status" "$@")" >&2
       exit "$status"
     fi
   done
   printf 'Done: stages %d to %d. Experiment: %s\n' "$stage" "$stop_stage" "$exp"
 }
 
-continuation() { # the command again, from a stage on
-  local number=$1 skip=false word
-  shift
+continuation() { # what to type to go on: the command from a stage on, and --force only where it would undo nothing
+  local number=$1 status=$2 skip=false word
+  shift 2
   printf '%q' "$recipe_dir/run.sh"
   for word in "$@"; do
     if $skip; then skip=false; continue; fi
     case $word in
       --stage) skip=true ;;
-      --stage=* | --force) ;;
+      --stage=* | --force-unlock) ;;
+      --force) if keeps_force "$number" "$status"; then printf ' --force'; fi ;;
       *) printf ' %q' "$word" ;;
     esac
   done
   printf ' --stage %d' "$number"
+}
+
+keeps_force() { # a training that was begun anew is not begun anew again: its state would be set aside
+  (($1 != 3)) && return 0
+  (($2 != 75)) && "$python" -c 'import json, sys; sys.exit("train" not in json.load(open(sys.argv[1])))' "$exp/stage.json" 2>/dev/null
 }
 
 main "$@"

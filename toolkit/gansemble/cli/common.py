@@ -6,10 +6,13 @@ import contextlib
 import functools
 import math
 import os
+import signal
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +21,7 @@ from gansemble.errors import GansembleError
 from gansemble.locks import FolderLock
 from gansemble.stages import BY_NAME, Ledger, Project, State
 from gansemble.stages.ledger import Beginning
+from gansemble.stages.project import corpus_folder, demand_outside
 
 if TYPE_CHECKING:
     from gansemble.data.manifest import SplitIdentity
@@ -148,6 +152,7 @@ class Run:
         if not self.dry_run and self.folder is not None:
             lock = ".lock" if self.stage.shared else ".lock-results"
             held = FolderLock(self.folder, name=lock, work=f"at stage {self.stage.number} {self.stage.name}", wait=say)
+            self._stack.enter_context(_unwinding())
             self._stack.enter_context(held)
             self.state = self.ledger.state(self.stage.name)  # another run may have done it meanwhile
             if self._up_to_date():
@@ -218,6 +223,23 @@ class Run:
                 say(f"note: stage {before.stage.number} {other} is stale ({why}); its old result is used")
 
 
+@contextlib.contextmanager
+def _unwinding() -> Iterator[None]:
+    """While in the ``with`` block, SIGTERM ends this process as an error would, so that locks and half-made files go."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
     """A number that a range lets through though it is none."""
     if value is not None and not math.isfinite(value):
@@ -225,12 +247,15 @@ def finite(context: click.Context, parameter: click.Parameter, value: float | No
     return value
 
 
-def output_folder(path: Path) -> None:
-    """Makes a folder for results.
+def output_folder(path: Path, exp: Path) -> None:
+    """Makes a folder for results of an experiment.
 
     Raises:
-        GansembleError: if it cannot be made, or something else has its name.
+        GansembleError: if it cannot be made, something else has its name, or it lies in the experiment's corpus.
     """
+    corpus = corpus_folder(exp.resolve())
+    if corpus is not None:
+        demand_outside("--output", path, corpus)
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -66,7 +66,7 @@ def enhance(
     _check_places(
         inputs, [(source, enhancement.target_of(source, output, name, sample_format)) for source, name in sources]
     )
-    output_folder(output)
+    output_folder(output, exp)
     loaded = synthesis.load(exp, checkpoint, _device(), warn=lambda text: click.echo(f"warning: {text}", err=True))
     restoration.demand_restoring(loaded.recipe, exp)
     _check_band(keep_below, loaded)

@@ -117,7 +117,7 @@ def sample(
         points = sampling.between(ends[0], ends[1], count, maker.conditioner.latent_law)
     elif same_latent and given is None:
         points = [torch.from_numpy(maker.one(0, told[0] if told else None).latent)] * count
-    output_folder(output)
+    output_folder(output, exp)
     earlier = _earlier(output)
     shown, clippings = [], 0
     for index in range(count):

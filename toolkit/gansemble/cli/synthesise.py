@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import click
 
-from gansemble.cli.common import PATH, Run, say, set_option
+from gansemble.cli.common import PATH, Run, output_folder, say, set_option
 from gansemble.errors import DataError, GansembleError
 from gansemble.stages import Project
 
@@ -114,6 +115,13 @@ def _files(
         raise GansembleError(
             f"several inputs would be written to {output / (twice[0] + '.wav')}; give one folder that holds them, or run once for each"
         )
+    for folder in (path.resolve() for path in inputs if path.is_dir()):
+        if output.resolve().is_relative_to(folder):
+            raise GansembleError(
+                f"--output {output}: lies in the input folder {folder}, where its waveforms would be inputs of the next "
+                "run; give another --output, outside of it"
+            )
+    output_folder(output, exp)
     loaded = synthesis.load(exp, which, warn=lambda text: click.echo(f"warning: {text}", err=True))
     restoration.demand_mel(loaded.recipe, exp)
     say(f"generator of step {loaded.step}, {loaded.source}")
@@ -131,7 +139,7 @@ def _files(
         note = f", {facts['clipped']} samples clipped" if facts["clipped"] else ""
         say(f"{target}: {facts['seconds']:.2f} s, {facts['seconds'] / max(1e-9, facts['took']):.1f} x real time{note}")
     (output / "synthesis.json").write_text(
-        json.dumps({"exp": str(exp), "step": loaded.step, "files": len(sources) - len(failed)})
+        json.dumps({"exp": os.path.relpath(exp, output), "step": loaded.step, "files": len(sources) - len(failed)})
     )
     if failed:
         raise GansembleError(f"{len(failed)} of {len(sources)} inputs could not be used; the others are in {output}")

@@ -117,6 +117,12 @@ def build(folder: Path, stamp: str, write: Callable[[Path], None]) -> None:
     ours = (folder / MARK).is_file()
     if not ours and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError(f"{folder}: holds something that is no mini corpus; name another folder with --data")
+    foreign = _foreign(folder) if ours else []
+    if foreign:  # found now, before the older corpus is deleted
+        raise DataError(
+            f"{folder}: holds an older mini corpus, and {len(foreign)} files that are not of it, such as {foreign[0]}; move "
+            "them away, or name another folder with --data"
+        )
     try:
         with staged(folder) as temporary:
             write(temporary)
@@ -136,6 +142,13 @@ def _complete(folder: Path, stamp: str) -> bool:
     made = json.loads((folder / MARK).read_text(encoding="utf-8"))
     sizes = made["bytes"].items()
     return made["stamp"] == stamp and all(_size(folder / name) == size for name, size in sizes)
+
+
+def _foreign(folder: Path) -> list[Path]:
+    """Files in a mini corpus' folder that it did not come with."""
+    made = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    own = {folder / name for name in (*made["bytes"], MARK)}
+    return sorted(path for path in folder.rglob("*") if not path.is_dir() and path not in own)
 
 
 def _size(path: Path) -> int:

@@ -25,6 +25,7 @@ from gansemble.recipe.document import read
 from gansemble.recipe.fill import dump, fill, flatten
 from gansemble.stages import Ledger, Project
 from gansemble.stages.launch import launcher
+from gansemble.stages.project import content_mark, demand_outside
 
 STAGES = ("train", "synthesise", "evaluate", "report")
 SHARED = ("fetch", "prepare", "statistics")
@@ -58,6 +59,8 @@ class Places:
         named = (c.recipe.single["corpus"].use for c in matrix.cells if c.recipe and "corpus" in c.recipe.single)
         corpus = next(named, "corpus")
         default = root / "data" / ("mini" if mini else corpus.rpartition("/")[2])
+        for option, folder in (("--exp", exp or root / "exp"), ("dump", root / "dump")):
+            demand_outside(option, folder, (data or default).resolve())
         return cls(
             (exp or root / "exp" / f"matrix-{matrix.path.stem}").resolve(),
             (data or default).resolve(),
@@ -97,7 +100,8 @@ class CellRun:
         """Packed data and what is measured on it, shared by the cells that read the same corpus in the same way."""
         values = self.cell.document.value
         keys = ("corpus", "audio", "data", *(["representation"] if values.get("representation") else []))
-        facts = {key: values.get(key) for key in keys} | {"folder": str(self.places.data)}
+        facts = {key: values.get(key) for key in keys}
+        facts["packed"] = content_mark(values, self.places.data, self.places.dumps.parent)
         mark = sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()[:10]
         return self.places.dumps / f"matrix-{mark}"
 
@@ -124,14 +128,22 @@ class CellRun:
         return all(states[name] == "done" for name in (*SHARED, *STAGES))
 
     def outgrown(self) -> bool:
-        """Whether an unfinished training there is of another recipe, under which it cannot go on."""
+        """Whether an unfinished training there is of another recipe or of other data, with which it cannot go on."""
         found = sorted((self.exp / "checkpoints").glob("step-*/recipe.yaml"))
         if not found or Ledger(self.project()).record("train") is not None:
             return False
+        from gansemble.data import manifest, trained_on
         from gansemble.training.saving import blocking_differences
 
         assert self.cell.recipe is not None
-        return bool(blocking_differences(flatten(read(found[-1]).value), flatten(fill(self.cell.recipe))))
+        if blocking_differences(flatten(read(found[-1]).value), flatten(fill(self.cell.recipe))):
+            return True
+        try:
+            history = json.loads((found[-1].parent / "manifest.json").read_text()).get("data")
+            now = trained_on.key(manifest.load(self.dump / "manifest.jsonl").identity)
+        except (OSError, ValueError, GansembleError):
+            return False  # which training will tell
+        return bool(history) and history[-1]["key"] != now
 
     def note(self, word: str, reason: str = "", **facts: Any) -> None:
         """Writes the state file."""

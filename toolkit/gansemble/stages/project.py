@@ -143,6 +143,12 @@ def demand_outside(option: str, folder: Path, data: Path) -> None:
             )
 
 
+def corpus_folder(exp: Path) -> Path | None:
+    """Where the corpus of an experiment is, if a command ever ran there."""
+    known = _Record.read(exp)
+    return known.place("data") if known is not None else None
+
+
 class _Record:
     """What an experiment knows of where it was made."""
 
