@@ -136,15 +136,29 @@ class FolderLock:
         self.force, self.work, self.wait = force, work, wait
         self.owner = identify()
         self._beat: Beat | None = None
-        self._new_folder = False
+        self._new_folder = self._made = False
 
     def __enter__(self) -> FolderLock:
+        try:
+            self._acquire()
+        except BaseException:  # a signal, or a full disk: a lock without a name would keep others waiting
+            self.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    def _acquire(self) -> None:
         self._new_folder = not self.path.parent.exists()
         self.path.parent.mkdir(parents=True, exist_ok=True)
         waiting = _Waiting(self)
         while True:
             try:
                 self.path.mkdir()
+                self._made = True
                 break
             except FileExistsError:
                 owner = self._read()
@@ -157,22 +171,17 @@ class FolderLock:
                 raise FolderInUse(self._refusal(owner))
             else:
                 waiting.once(owner)
-        try:
-            write_atomically(self.path / "owner.json", json.dumps(self.owner))
-        except BaseException:  # a full disk: a lock without a name would keep others waiting
-            shutil.rmtree(self.path, ignore_errors=True)
-            raise
+        write_atomically(self.path / "owner.json", json.dumps(self.owner))
         self._beat = Beat(self.path / "owner.json")
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def release(self) -> None:
+        """Gives the folder free, if it is held."""
         if self._beat is not None:
             self._beat.end()
-        found = self._read()
-        if found is not None and found.facts.get("token") == self.owner["token"]:  # not one taken from us meanwhile
+        found = self._read() if self._made else None
+        if found is not None and found.facts.get("token") in (None, self.owner["token"]):  # not one taken from us
             shutil.rmtree(self.path, ignore_errors=True)
+        self._made = False
         if self._new_folder:  # what failed before it wrote anything leaves no empty folder
             with contextlib.suppress(OSError):
                 self.path.parent.rmdir()

@@ -143,24 +143,33 @@ class Run:
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Run:
+        try:
+            self._enter()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def _enter(self) -> None:
         self.project.demand_apart()
         self.state = self.ledger.state(self.stage.name)
         if self._up_to_date():
-            return self
+            return
         self._demand_earlier()
         needed = _plugins_needed(self.project)  # before the first file is written
         if not self.dry_run and self.folder is not None:
             lock = ".lock" if self.stage.shared else ".lock-results"
             held = FolderLock(self.folder, name=lock, work=f"at stage {self.stage.number} {self.stage.name}", wait=say)
             self._stack.enter_context(_unwinding())
+            self._stack.callback(held.release)  # a signal may come before the lock is all taken
             self._stack.enter_context(held)
             self.state = self.ledger.state(self.stage.name)  # another run may have done it meanwhile
             if self._up_to_date():
                 self._stack.close()
-                return self
+                return
         say(f"{self.label}: {self.stage.title} ({self._why()})")
         if self.dry_run:
-            return self
+            return
         self.needed = True
         if self.stage.name in _DECIDING or not self.project.remembered:
             self.project.remember(needed)  # so that their absence can be explained later
@@ -168,7 +177,6 @@ class Run:
         # What the packed data's stages make appears whole at their end; training looks at its checkpoints first.
         if not self.stage.shared and self.stage.name != "train":
             self.begun()
-        return self
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._stack.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ class Project:
         """Notes in the experiment how it was started, for ``gansemble status``, and which plugins it needs."""
         facts = {
             "plugins": dict(plugins or {}),
-            "recipe": both(self.recipe, self.exp) | {"sha256": _digest(self.recipe)},
+            "recipe": both(self.recipe, self.exp),
             "overrides": list(self.overrides),
             "corpus": _text(self.values, "corpus", "use", "corpus"),
             "data": both(self.data, self.exp),
@@ -173,27 +173,14 @@ class _Record:
         return bool(self.facts.get("dump_given"))
 
     def place(self, name: str) -> Path:
-        """Where a thing is: beside the experiment as it was, else where it was."""
-        wanted = self.facts[name].get("sha256")
-        there = list(self._candidates(name))
-        same = [path for path in there if path.exists() and (wanted is None or _digest(path) == wanted)]
-        return next(iter([*same, *(path for path in there if path.exists()), there[-1]]))
-
-    def _candidates(self, name: str) -> Iterator[Path]:
-        yield Path(os.path.normpath(self.exp / self.facts[name]["path"]))
-        yield Path(self.facts[name].get("absolute") or self.exp / self.facts[name]["path"])
+        """Where a thing is: beside the experiment as it was, as in a tree that was moved or copied; else where it was."""
+        beside = Path(os.path.normpath(self.exp / self.facts[name]["path"]))
+        return beside if beside.exists() else Path(self.facts[name].get("absolute") or beside)
 
 
 def both(path: Path, exp: Path) -> dict[str, str]:
     """A place relative to the experiment, for trees that are moved, and absolute, for experiments that are moved alone."""
     return {"path": os.path.relpath(path, exp), "absolute": str(path)}
-
-
-def _digest(path: Path) -> str | None:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:
-        return None
 
 
 def _text(values: Mapping[str, Any], section: str, key: str, default: str) -> str:

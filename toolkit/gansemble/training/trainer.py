@@ -127,7 +127,7 @@ class Trainer:
         reading: Any = Reading(self.train.folder, packs) if self.main else contextlib.nullcontext()
         hooks = _hooks() if self.main else None
         error: BaseException | None = None
-        with lock, reading, self.stop:
+        with self.stop, lock, reading:
             try:
                 self._start()
                 begun()
