@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from gansemble_plugins.basics.optimisers import adam, adamw, rmsprop
+
 from . import oracles
 
 torch.set_num_threads(1)
