@@ -14,17 +14,13 @@ from typing import Any
 import numpy as np
 import oracles
 import tensorflow1
-from tensorflow1 import tf
+from tensorflow1 import Stop, tf
 
 BLOCKS, START, BASE, MOST, LATENT, PITCHES, BATCH = 4, (2, 16), 64, 8, 6, 4, 4
 FRAMES, BINS = START[0] * 2 ** (BLOCKS - 1), START[1] * 2 ** (BLOCKS - 1)
 PROGRESS = (0.0, 0.5, 1.0, 2.25, 3.0)
 #: Of the spectrograms: samples, and (frames, bins).
 SEGMENT, SHAPE = 4096, (32, 256)
-
-
-class Stop(Exception):
-    """Raised once the model has handed its losses to its optimisers."""
 
 
 def notes() -> np.ndarray:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -47,13 +49,64 @@ def in_float64() -> None:
     tf.to_float = lambda x, name="ToFloat": tf.cast(x, tf.float64, name)
 
 
-def drawn(values: Mapping[str, np.ndarray]) -> Callable[..., Any]:
-    """A random function that gives one constant for each number of axes asked for."""
+class Stop(Exception):
+    """Raised where training would begin: all that is asked of a graph has been recorded."""
 
-    def give(shape: Any, *_: Any, **__: Any) -> tf.Tensor:
-        return tf.constant(values[str(len(shape))])
 
-    return give
+@dataclass
+class Recorded:
+    """What a training script made before it would have trained.
+
+    Args:
+        read, made: what its networks were given and gave, in order: the generator, and the discriminator on real, fake
+            and interpolated items.
+        losses: each optimiser's (loss, variables).
+        optimisers: what each was given.
+    """
+
+    read: list[Any] = field(default_factory=list)
+    made: list[Any] = field(default_factory=list)
+    losses: list[tuple[Any, list[Any]]] = field(default_factory=list)
+    optimisers: list[dict[str, float]] = field(default_factory=list)
+
+
+@contextmanager
+def recorded(script: Any) -> Iterator[Recorded]:
+    """Runs ``script.train`` up to its session: networks, losses and optimisers are noted, summaries left out."""
+    record = Recorded()
+
+    def noting(network: Callable[..., Any]) -> Callable[..., Any]:
+        def call(x: Any, **told: Any) -> Any:
+            record.read.append(x)
+            record.made.append(network(x, **told))
+            return record.made[-1]
+
+        return call
+
+    class Optimiser:
+        def __init__(self, **told: float) -> None:
+            record.optimisers.append(told)
+
+        def minimize(self, loss: Any, var_list: list[Any], **_: Any) -> None:
+            record.losses.append((loss, list(var_list)))
+
+    def stop(**_: Any) -> None:
+        raise Stop
+
+    names = [name for name in vars(script) if name.endswith(("GANGenerator", "GANDiscriminator"))]
+    own = {name: getattr(script, name) for name in names}
+    for name, network in own.items():
+        setattr(script, name, noting(network))
+    for name in ("audio", "histogram", "scalar", "image"):
+        setattr(tf.summary, name, lambda *_, **__: None)
+    tf.train.AdamOptimizer, tf.train.MonitoredTrainingSession = Optimiser, stop
+    try:
+        yield record
+    except Stop:
+        pass
+    finally:
+        for name, network in own.items():
+            setattr(script, name, network)
 
 
 def assign(session: tf.Session, arrays: Mapping[str, np.ndarray]) -> None:
