@@ -46,6 +46,7 @@ def in_float64() -> None:
     tf.losses.compute_weighted_loss = lambda losses, *_, **__: tf.reduce_mean(losses)  # which rounds to float32
     tf.nn.leaky_relu = lambda x: maximum(0.2 * x, x)  # whose slope is kept in float32
     tf.losses.get_regularization_loss = lambda *_, **__: 0.0  # there is none: a zero in float32
+    tf.complex64 = tf.complex128
     tf.to_float = lambda x, name="ToFloat": tf.cast(x, tf.float64, name)
 
 

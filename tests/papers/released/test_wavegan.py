@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from gansemble.interfaces import Batch, Condition, Step
 from gansemble.training.build import Critics
@@ -21,6 +21,7 @@ from gansemble_plugins.wavegan.generator import WaveGan
 from gansemble_plugins.wavegan.shuffle import shifted
 
 from . import oracles
+from .comparing import assert_close, fill, gradients
 
 torch.set_num_threads(1)
 BATCH, DIM = 4, 2
@@ -40,26 +41,11 @@ def stored() -> dict[str, np.ndarray]:
     return oracles.load("wavegan")
 
 
-def assert_close(ours: Tensor, name: str, tolerance: float = 1e-10) -> None:
-    """Against a kept array, or the summary of a large one; relative to its largest number."""
-    theirs, found = stored()[name], ours.detach().numpy()
-    if found.size > 32:
-        found = oracles.summary(found)
-        assert found[0] == theirs[0], name  # the size, which is no measure of the others
-        found, theirs = found[1:], theirs[1:]
-    assert found.shape == theirs.shape, name
-    assert np.abs(found - theirs).max() <= tolerance * np.abs(theirs).max(), name
-
-
 def networks(name: str) -> tuple[WaveGan, WaveGanCritic]:
     """Both, with weights from a seed, drawn by the names of both."""
     told = VARIANTS[name]
     generator, critic = WaveGan(dim=DIM, **told), WaveGanCritic(dim=DIM, segment=told["segment"])  # type: ignore[arg-type]
-    made: dict[str, nn.Module] = {"G": generator.double(), "D": critic.double()}
-    named = {f"{side}.{key}": each for side, network in made.items() for key, each in network.named_parameters()}
-    drawn = oracles.weights({key: tuple(each.shape) for key, each in named.items()}, 4)
-    for key, parameter in named.items():
-        parameter.data.copy_(torch.from_numpy(drawn[key]))
+    fill({"G": generator, "D": critic}, 4)
     return generator, critic
 
 
@@ -70,7 +56,7 @@ def step(name: str, monkeypatch: pytest.MonkeyPatch) -> Step:
     shifts = iter(SHIFTS)
     monkeypatch.setattr(torch, "randint", lambda *_, **__: torch.tensor([next(shifts)]))
     generator, critic = networks(name)
-    real = torch.from_numpy(0.3 * oracles.noise(1, BATCH, generator.base * math.prod(STRIDES[name])))[:, None]
+    real = torch.from_numpy(0.3 * oracles.noise(1, BATCH, int(VARIANTS[name]["segment"])))[:, None]
     z = torch.from_numpy(2 * np.random.RandomState(2).rand(BATCH, 100) - 1)
     share = torch.from_numpy(np.random.RandomState(3).rand(BATCH, 1, 1)).flatten()
     batch = Batch(real, tuple("abcd"), SimpleNamespace(uniform=lambda stream: share))  # type: ignore[arg-type]
@@ -81,21 +67,6 @@ def step(name: str, monkeypatch: pytest.MonkeyPatch) -> Step:
     return made
 
 
-STRIDES = {
-    "16384": (4,) * 5,
-    "32768": (4, 4, 4, 4, 4, 2),
-    "65536": (4,) * 6,
-    "nearest": (4,) * 5,
-    "filtered": (4,) * 5,
-}
-
-
-def gradients(side: str, network: nn.Module, loss: Tensor) -> dict[str, Tensor]:
-    names, parameters = zip(*network.named_parameters(), strict=True)
-    found = torch.autograd.grad(loss, parameters, retain_graph=True)
-    return {f"gradient/{side}.{key}": each for key, each in zip(names, found, strict=True)}
-
-
 @every_variant
 def test_a_training_step_is_the_released_one(name: str, step: Step) -> None:
     """Samples, scores through phase shuffle, both losses, and every gradient of both, the penalty's among them."""
@@ -103,11 +74,12 @@ def test_a_training_step_is_the_released_one(name: str, step: Step) -> None:
     judged = Wasserstein().discriminator(real, fake) + 10 * GradientPenalty()(step, "discriminator")
     made = Wasserstein().generator(fake)
     found = {"fake": step.fake[:, 0], "real_score": real[:, 0], "fake_score": fake[:, 0], "loss_d": judged}
-    found |= {"loss_g": made} | gradients("G", step.generator, made)
-    found |= gradients("D", step.discriminators.parts["d"], judged)  # type: ignore[union-attr,arg-type]
+    found |= {"loss_g": made} | {f"gradient/G.{key}": each for key, each in gradients(step.generator, made).items()}
+    critic = step.discriminators.parts["d"]  # type: ignore[union-attr,index]
+    found |= {f"gradient/D.{key}": each for key, each in gradients(critic, judged).items()}
     assert {f"{name}/{key}" for key in found} == {key for key in stored() if key.startswith(f"{name}/")}
     for key, each in found.items():
-        assert_close(each, f"{name}/{key}")
+        assert_close(each, stored(), f"{name}/{key}")
 
 
 def test_shifts_are_the_released_ones() -> None:
@@ -144,4 +116,4 @@ def test_the_classifier_of_sc09_is_the_released_one() -> None:
         each.copy_(0.5 + value.square() if key.endswith("running_var") else value)
     with torch.no_grad():
         logits, _ = network(torch.from_numpy(0.1 * oracles.noise(5, 2, 16384)))
-    assert_close(logits, "classifier")
+    assert_close(logits, stored(), "classifier")
