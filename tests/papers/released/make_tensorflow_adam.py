@@ -1,4 +1,5 @@
-"""Writes tensorflow_adam.npz: what TensorFlow's own optimisers make of the same gradients, in float64.
+"""Writes tensorflow_adam.npz: what TensorFlow's own optimisers make of the same gradients, and its average of the same
+weights, in float64.
 
     python make_tensorflow_adam.py
 
@@ -34,6 +35,21 @@ def path(optimiser: tf.train.Optimizer) -> list:
     return found
 
 
+def average() -> list:
+    """GANSynth's average of weights, decay 0.999 and no other argument, of a weight that is noise after each step."""
+    weights = tf.Variable(tf.ones([SIZE], tf.float64), use_resource=True)
+    given, mean = tf.placeholder(tf.float64, [SIZE]), tf.train.ExponentialMovingAverage(decay=wide(0.999))
+    with tf.control_dependencies([weights.assign(given)]):
+        update = mean.apply([weights])
+    found = []
+    with tf.Session() as session:
+        session.run(tf.global_variables_initializer())
+        for each in oracles.noise(1, STEPS, SIZE):
+            session.run(update, {given: each})
+            found.append(session.run(mean.average(weights)))
+    return found
+
+
 def wide(value: float) -> tf.Tensor:
     """A number in float64: plain ones are rounded to float32."""
     return tf.constant(value, tf.float64)
@@ -45,6 +61,7 @@ def main() -> None:
         name: path(tf.train.AdamOptimizer(wide(lr), wide(beta1), wide(beta2), wide(1e-8)))
         for name, (lr, beta1, beta2) in ADAMS.items()
     }
+    arrays["average"] = average()
     # Where the mean square begins cannot be seen in small gradients: it is 1.
     arrays["rmsprop"] = path(tf.train.RMSPropOptimizer(wide(5e-5), wide(0.9), wide(0.0), wide(1e-10)))
     print(oracles.save("tensorflow_adam", arrays))

@@ -6,18 +6,25 @@ import functools
 import io
 import math
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from gansemble.recipe import check, fill
+from gansemble.training.ema import Ema
 from gansemble_plugins.basics.optimisers import adam, adamw, rmsprop
+from gansemble_plugins.wavegan.published import recipe_of
 
 from . import oracles
 
 torch.set_num_threads(1)
 STEPS, SIZE = 60, 16
 ADAMS = {"wavegan": (1e-4, (0.5, 0.9)), "gansynth": (8e-4, (0.0, 0.99)), "slow": (1e-3, (0.9, 0.999))}
+EGS = Path(__file__).parents[3] / "egs"
+PUBLISHED = [*(f"{corpus}/{name}" for corpus in ("sc09", "drums", "piano") for name in ("wavegan", "specgan"))]
+PUBLISHED += ["nsynth/gansynth"]
 every_adam = pytest.mark.parametrize("name", ADAMS)
 
 
@@ -82,6 +89,32 @@ def test_rmsprop_is_tensorflows() -> None:
     ours = path(rmsprop, epsilon_form="tensorflow", **told)
     assert apart(ours, stored()["rmsprop"], 5e-5) < 1e-11
     assert apart(path(rmsprop, **told), stored()["rmsprop"], 5e-5) > 1
+
+
+def test_the_average_of_weights_is_tensorflows() -> None:
+    """GANSynth's: it begins with the first weights, and its decay is the same from the first step on."""
+    network = torch.nn.ParameterList([torch.ones(SIZE, dtype=torch.float64)])
+    average = Ema(network, 0.999)
+    for given, theirs in zip(oracles.noise(1, STEPS, SIZE), stored()["average"], strict=True):
+        network[0].data.copy_(torch.from_numpy(given))
+        average.update(network)
+        assert np.allclose(average.shadow[0].numpy(), theirs, rtol=0, atol=1e-14)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("recipe", [*PUBLISHED, "fsdd/wavegan", "fsdd/specgan"])
+def test_recipes_as_published_choose_tensorflows_epsilon(recipe: str) -> None:
+    """And imported experiments do."""
+    filled = fill.fill(check.load(EGS / recipe / "conf" / "v1.yaml"))
+    rate, betas = ADAMS["gansynth" if recipe == "nsynth/gansynth" else "wavegan"]
+    for side in ("generator", "discriminators"):
+        told = filled["optimisers"][side]
+        found = (told["use"], told["lr"], tuple(told["betas"]), told["eps"], told["epsilon_form"])
+        assert found == ("adam", rate, betas, 1e-8, "tensorflow")
+    if recipe == "nsynth/gansynth":
+        assert filled["discriminators"]["critic"]["minibatch_deviation_gradient"] == "tensorflow"
+        assert filled["plan"]["ema"] == 0.999
+    shape = {"dim": 64, "kernel": 25, "base": 16, "channels": 1, "segment": 16384}
+    assert all(each["epsilon_form"] == "tensorflow" for each in recipe_of(shape, 16000)["optimisers"].values())
 
 
 @pytest.mark.parametrize("make", [adam, adamw, rmsprop])
