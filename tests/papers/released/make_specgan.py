@@ -74,6 +74,7 @@ def moments(released: Any) -> tuple[np.ndarray, np.ndarray]:
 def graph(released: Any, told: SimpleNamespace, dtype: Any = tf.float64) -> tensorflow1.Recorded:
     """The released training graph, of constants where it draws; what it would play back is left out."""
     tf.reset_default_graph()
+    tf.set_random_seed(0)
     released.loader.decode_extract_and_batch = lambda *_, **__: tf.constant(clips()[:, :, None, None], dtype)
     drawn = {
         2: tf.constant(2 * np.random.RandomState(2).rand(BATCH, LATENT) - 1, dtype),

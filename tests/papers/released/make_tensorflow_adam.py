@@ -38,7 +38,7 @@ def path(optimiser: tf.train.Optimizer) -> list:
 def average() -> list:
     """GANSynth's average of weights, decay 0.999 and no other argument, of a weight that is noise after each step."""
     weights = tf.Variable(tf.ones([SIZE], tf.float64), use_resource=True)
-    given, mean = tf.placeholder(tf.float64, [SIZE]), tf.train.ExponentialMovingAverage(decay=wide(0.999))
+    given, mean = tf.placeholder(tf.float64, [SIZE]), tf.train.ExponentialMovingAverage(decay=0.999)
     with tf.control_dependencies([weights.assign(given)]):
         update = mean.apply([weights])
     found = []

@@ -63,6 +63,7 @@ def arguments(length: int, upsample: str, filtered: bool, dim: int) -> SimpleNam
 def graph(released: Any, told: SimpleNamespace, dtype: Any = tf.float64) -> tensorflow1.Recorded:
     """The released training graph, of constants where it draws."""
     tf.reset_default_graph()
+    tf.set_random_seed(0)
     length = told.data_slice_len
     real = 0.3 * oracles.noise(1, BATCH, length)
     released.loader.decode_extract_and_batch = lambda *_, **__: tf.constant(real[:, :, None, None], dtype)

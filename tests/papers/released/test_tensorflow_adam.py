@@ -94,7 +94,7 @@ def test_rmsprop_is_tensorflows() -> None:
 def test_the_average_of_weights_is_tensorflows() -> None:
     """GANSynth's: it begins with the first weights, and its decay is the same from the first step on."""
     network = torch.nn.ParameterList([torch.ones(SIZE, dtype=torch.float64)])
-    average = Ema(network, 0.999)
+    average = Ema(network, 1 - float(np.float32(1) - np.float32(0.999)))  # TensorFlow keeps a decay in float32
     for given, theirs in zip(oracles.noise(1, STEPS, SIZE), stored()["average"], strict=True):
         network[0].data.copy_(torch.from_numpy(given))
         average.update(network)
