@@ -15,7 +15,7 @@ WHOLE = 32
 
 
 def assert_close(
-    ours: Tensor, kept: Mapping[str, np.ndarray], name: str, tolerance: float = 1e-10, count: int = 12
+    ours: Tensor, kept: Mapping[str, np.ndarray], name: str, tolerance: float = 1e-9, count: int = 12
 ) -> None:
     """Against a kept array, or the summary of a large one with ``count`` entries; relative to its largest number."""
     theirs, found = kept[name], ours.detach().numpy()

@@ -8,6 +8,7 @@ README_tensorflow.md says which version of what is needed. Arrays are kept in to
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -205,6 +206,8 @@ def begun(released: Any) -> dict[str, np.ndarray]:
 def main() -> None:
     tensorflow1.begin(sys.argv[1])
     sys.modules["tensorflow_datasets"] = ModuleType("tensorflow_datasets")  # NSynth is not read here
+    sys.modules["magenta"] = ModuleType("magenta")  # whose own file imports all of magenta, with what that needs
+    sys.modules["magenta"].__path__ = [str(Path(sys.argv[1]) / "magenta")]
     import tensorflow_gan.python.losses.losses_impl as losses
     from magenta.models.gansynth.lib import data_helpers, flags, model, specgrams_helper, spectral_ops
 

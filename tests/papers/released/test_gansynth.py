@@ -52,11 +52,11 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
 
 
-def networks(progress: float, gradient: str = "tensorflow") -> tuple[GanSynth, GanSynthDiscriminator]:
+def networks(progress: float, **told: str) -> tuple[GanSynth, GanSynthDiscriminator]:
     """Both, with unit normal kernels from a seed, drawn by the names of both."""
     made = {
         "G": GanSynth(latent=LATENT, **NETWORK),
-        "D": GanSynthDiscriminator(**NETWORK, minibatch_deviation_gradient=gradient),
+        "D": GanSynthDiscriminator(**NETWORK, **told),
     }
     fill(made, 3)
     for network in made.values():
@@ -151,8 +151,8 @@ def test_the_generators_gradients_are_the_released_ones(progress: float) -> None
     assert_gradients(gradients(generator, generator_loss(step)), "G", progress)
 
 
-def discriminator_gradients(progress: float, gradient: str) -> dict[str, Tensor]:
-    generator, judge = networks(progress, gradient)
+def discriminator_gradients(progress: float, **told: str) -> dict[str, Tensor]:
+    generator, judge = networks(progress, **told)
     step = step_of(judge, notes(progress), made(generator).detach())
     return gradients(judge, discriminator_loss(step))
 
@@ -160,21 +160,22 @@ def discriminator_gradients(progress: float, gradient: str) -> dict[str, Tensor]
 @every_progress
 def test_the_discriminators_gradients_are_the_released_ones(progress: float) -> None:
     """With the batch's mean deviation differentiated as TensorFlow does, which is the default."""
-    assert_gradients(discriminator_gradients(progress, "tensorflow"), "D", progress)
+    assert_gradients(discriminator_gradients(progress), "D", progress)
 
 
 def test_the_exact_gradient_differs_in_the_second_derivative_alone() -> None:
     """Values and first derivatives are the same; the discriminator's gradients, through the penalty, are not."""
     x = torch.from_numpy(oracles.noise(6, 4, 3, 2, 5)).requires_grad_()
     first, second = [], []
-    for gradient in ("tensorflow", "exact"):
-        value = minibatch_deviation(x, gradient)  # type: ignore[arg-type]
+    for told in ({}, {"gradient": "exact"}):
+        value = minibatch_deviation(x, **told)  # type: ignore[arg-type]
         (slope,) = torch.autograd.grad(value[:, -1].square().sum(), x, create_graph=True)
         first.append((value, slope))
         second.append(torch.autograd.grad(slope.pow(3).sum(), x)[0])
     assert all(torch.allclose(*pair, rtol=1e-12, atol=1e-14) for pair in zip(*first, strict=True))
     assert float((second[0] - second[1]).norm() / second[0].norm()) > 0.01
-    published, exact = (discriminator_gradients(3.0, each) for each in ("tensorflow", "exact"))
+    published = discriminator_gradients(3.0)
+    exact = discriminator_gradients(3.0, minibatch_deviation_gradient="exact")
     apart = {name: float((published[name] - exact[name]).norm() / (exact[name].norm() + 1e-30)) for name in exact}
     assert max(apart.values()) > 1e-3 and apart["logits.weight"] < 1e-12  # what stands before the deviation, and behind
 
