@@ -146,15 +146,15 @@ def test_silence_is_the_floor_with_phase_zero() -> None:
 
 
 def test_phase_differences_are_wrapped_and_summed_up_again() -> None:
-    """Within (-1, 1], the first frame's phase itself; unwrapping and differencing gives the same."""
+    """Within ±1, the first frame's phase itself; unwrapping and differencing gives the same."""
     phases = math.pi * (2 * torch.rand(2, 40, 5, generator=torch.Generator().manual_seed(0), dtype=torch.float64) - 1)
     found = spectrograms.instantaneous_frequency(phases)
     unwrapped = np.unwrap(phases.numpy(), axis=1)
     assert np.allclose(found.numpy(), np.concatenate([unwrapped[:, :1], np.diff(unwrapped, axis=1)], 1) / math.pi)
     again = spectrograms.accumulate(found)
     assert torch.allclose(torch.polar(torch.ones_like(again), again), torch.polar(torch.ones_like(phases), phases))
-    edges = torch.tensor([math.pi, -math.pi, 3 * math.pi, 0.0], dtype=torch.float64)
-    assert spectrograms.wrap(edges).tolist() == pytest.approx([math.pi] * 3 + [0])
+    edges = torch.tensor([math.pi, -math.pi, 3 * math.pi, -3 * math.pi, 0.0], dtype=torch.float64)
+    assert spectrograms.wrap(edges).tolist() == pytest.approx([math.pi, -math.pi, math.pi, -math.pi, 0])
 
 
 def test_a_harmonic_notes_peaks() -> None:

@@ -542,7 +542,7 @@ objective: {use: wgan}
 regularisers: {penalty: {use: gradient_penalty, weight: 10}}
 validation: {metrics: [], every: 12, clips: 1, audio: 0}
 plan: {steps: 12, segment: 4096, batch_size: 2, generator_every: 3, fresh_fake: true, log_every: 6, save_every: 4}
-optimisers: {generator: {use: adam}, discriminators: {use: adam}}
+optimisers: {generator: {use: adam, epsilon_form: tensorflow}, discriminators: {use: adam, epsilon_form: tensorflow}}
 """
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from gansemble.interfaces import Condition, Contract, Verdict
 from gansemble_plugins.gansynth import growth
 from gansemble_plugins.gansynth.layers import (
+    DeviationGradient,
     EqualConv2d,
     EqualLinear,
     attached,
@@ -30,17 +31,20 @@ class Block(nn.Module):
         inputs, outputs: channels.
         start: the first resolution (frames, bins), for the lowest block, which judges the batch's deviation too and
             ends in one pixel; None for the others.
+        deviation_gradient: see :func:`gansemble_plugins.gansynth.layers.minibatch_deviation`.
     """
 
-    def __init__(self, inputs: int, outputs: int, start: tuple[int, int] | None) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, start: tuple[int, int] | None, deviation_gradient: DeviationGradient
+    ) -> None:
         super().__init__()
-        self.lowest = start is not None
+        self.lowest, self.deviation_gradient = start is not None, deviation_gradient
         self.from_rgb = EqualConv2d(2, inputs, (1, 1))
         self.conv0 = EqualConv2d(inputs + self.lowest, inputs, KERNEL)
         self.conv1 = EqualConv2d(inputs, outputs, start or KERNEL, pad=start is None)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = leaky(self.conv0(minibatch_deviation(x) if self.lowest else x))
+        x = leaky(self.conv0(minibatch_deviation(x, self.deviation_gradient) if self.lowest else x))
         x = leaky(self.conv1(x))
         return x if self.lowest else growth.downscale(x, 2)
 
@@ -62,6 +66,8 @@ class GanSynthDiscriminator(nn.Module):
         fmap_base, fmap_max: block b reads min(fmap_base / 2^b, fmap_max) channels.
         gp_domain: what a gradient penalty takes its gradient of: raw spectrograms, as published, or normalised images.
         slopes: the representation's normaliser, for ``raw``: raw values are multiplied by these (magnitude, phase).
+        minibatch_deviation_gradient: what a gradient penalty's second derivatives see of the batch's deviation:
+            ``tensorflow`` takes its mean for fixed, as published; ``exact`` does not.
 
     Shape: [B, 2, start[0] 2^(k-1), start[1] 2^(k-1)] at block k -> score [B, 1], logits [B, pitches].
     """
@@ -78,12 +84,14 @@ class GanSynthDiscriminator(nn.Module):
         fmap_max: int = 256,
         gp_domain: Literal["raw", "normalised"] = "raw",
         slopes: tuple[float, float] = (MEL_SLOPE, PHASE_SLOPE),
+        minibatch_deviation_gradient: DeviationGradient = "tensorflow",
     ) -> None:
         super().__init__()
         check_networks(blocks, start, fmap_base, fmap_max, pitches)
         widths = [fmap(block, fmap_base, fmap_max) for block in range(blocks + 1)]
         self.blocks = nn.ModuleList(
-            Block(widths[block], widths[block - 1], start if block == 1 else None) for block in range(1, blocks + 1)
+            Block(widths[block], widths[block - 1], start if block == 1 else None, minibatch_deviation_gradient)
+            for block in range(1, blocks + 1)
         )
         self.logits = EqualLinear(widths[0], 1)
         self.classification_logits = EqualLinear(widths[0], pitches[1] - pitches[0] + 1)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -74,12 +75,27 @@ def pixel_norm(x: Tensor) -> Tensor:
     return x * torch.rsqrt(_wide(x).square().mean(1, keepdim=True) + 1e-8).to(x.dtype)
 
 
-def minibatch_deviation(x: Tensor) -> Tensor:
+#: How the minibatch deviation is differentiated twice.
+DeviationGradient = Literal["tensorflow", "exact"]
+
+
+def minibatch_deviation(x: Tensor, gradient: DeviationGradient = "tensorflow") -> Tensor:
     """One channel more, filled with one number: the mean over all features of their standard deviation in the batch.
 
     sqrt(variance + 1e-6), with the population's variance; [B, C, L, F] -> [B, C + 1, L, F].
+
+    The variance's gradient is 2 (x - mean) / B whether the mean is differentiated or not, because deviations sum to
+    zero. The gradient of that, which a gradient penalty needs, is not: 2 / B (1 - 1 / B) of the item itself and
+    -2 / B^2 of the others, or 2 / B and nothing where the mean is held fixed.
+
+    Args:
+        gradient: ``tensorflow`` holds the mean fixed, as ``tf.nn.moments`` and so the released code does; ``exact``
+            differentiates it.
     """
-    deviation = (_wide(x).var(0, correction=0) + 1e-6).sqrt().mean().to(x.dtype)
+    wide = _wide(x)
+    mean = wide.mean(0)
+    away = wide - (mean.detach() if gradient == "tensorflow" else mean)
+    deviation = (away.square().mean(0) + 1e-6).sqrt().mean().to(x.dtype)
     return torch.cat([x, deviation.expand(x.shape[0], 1, *x.shape[2:])], 1)
 
 

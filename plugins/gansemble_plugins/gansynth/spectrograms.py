@@ -108,8 +108,9 @@ def framing(segment: int, hires: bool, n_fft: int | None = None, hop: int | None
 
 
 def wrap(phases: Tensor) -> Tensor:
-    """Phases within (-pi, pi] [rad]."""
-    return phases - 2 * math.pi * torch.ceil(phases / (2 * math.pi) - 0.5)
+    """Phases within [-pi, pi] [rad]; odd multiples of pi keep their sign, as in the released code."""
+    turns = torch.ceil(phases.abs() / (2 * math.pi) - 0.5)
+    return phases - 2 * math.pi * torch.copysign(turns, phases)
 
 
 def instantaneous_frequency(phases: Tensor) -> Tensor:

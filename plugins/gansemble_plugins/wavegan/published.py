@@ -149,7 +149,7 @@ def recipe_of(parameters: Mapping[str, Any], sample_rate: int) -> dict[str, Any]
     """
     generator = {name: value for name, value in parameters.items() if name != "segment"}
     critic = {name: parameters[name] for name in ("dim", "kernel", "base", "channels")}
-    rate = {"use": "adam", "lr": 1e-4, "betas": [0.5, 0.9]}
+    rate = {"use": "adam", "lr": 1e-4, "betas": [0.5, 0.9], "epsilon_form": "tensorflow"}
     spec = AudioSpec(sample_rate=sample_rate, fmax=None)
     return {
         "name": "imported",
