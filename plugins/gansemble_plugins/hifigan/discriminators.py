@@ -1,7 +1,8 @@
 """HiFi-GAN's discriminators (section 2.3)."""
 
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,6 +10,7 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from gansemble.audio.features import reflect
 from gansemble.interfaces import Condition, Contract, Verdict
+from gansemble_plugins.hifigan.spectral import cold_spectral_norm
 
 SLOPE = 0.1
 
@@ -100,11 +102,10 @@ _SCALE_LAYERS = (
 
 
 class ScaleDiscriminator(nn.Module):
-    """Grouped strided convolutions over [B, 1, T]."""
+    """Grouped strided convolutions over [B, 1, T], each with ``norm`` around it."""
 
-    def __init__(self, width: float, use_spectral_norm: bool) -> None:
+    def __init__(self, width: float, norm: Callable[[nn.Module], nn.Module]) -> None:
         super().__init__()
-        norm = spectral_norm if use_spectral_norm else weight_norm
         before, layers = 1, []
         for full, kernel, stride, groups in _SCALE_LAYERS:
             after = max(16, int(full * width))
@@ -123,15 +124,22 @@ class MultiScale(nn.Module):
     Args:
         scales: how many.
         width: factor on the published channel counts.
+        spectral_norm_start: "cold" refines the estimate of each kernel's largest singular value from random vectors, once
+            for each forward pass, as the released code does; "warm" is torch's present spectral norm, which has refined
+            it 15 times before the first one.
 
     Shape: x [B, 1, T] -> a Verdict for each scale.
     """
 
     items_apart = True
 
-    def __init__(self, *, scales: int = 3, width: float = 1.0) -> None:
+    def __init__(
+        self, *, scales: int = 3, width: float = 1.0, spectral_norm_start: Literal["cold", "warm"] = "cold"
+    ) -> None:
         super().__init__()
-        self.discriminators = nn.ModuleList(ScaleDiscriminator(width, scale == 0) for scale in range(scales))
+        first = cold_spectral_norm if spectral_norm_start == "cold" else spectral_norm
+        norms = [first, *[weight_norm] * (scales - 1)]
+        self.discriminators = nn.ModuleList(ScaleDiscriminator(width, norm) for norm in norms)
 
     def forward(self, x: Tensor, condition: Condition) -> tuple[Verdict, ...]:
         verdicts = []
