@@ -222,7 +222,7 @@ TRAINING = {
     "losses": {"mel": {"use": "mel_l1", "weight": 45.0, "full_band": True},
                "features": {"use": "feature_matching", "weight": 2.0, "logits": True}},
     "discriminators.mpd": {"use": "multi_period", "weight": 1.0, "periods": [2, 3, 5, 7, 11],
-                           "channels": [32, 128, 512, 1024], "kernel": 5, "stride": 3},
+                           "channels": [32, 128, 512, 1024], "kernel": 5, "stride": 3, "first_map": True},
     "audio": {"sample_rate": 22050, "n_fft": 1024, "hop": 256, "window": 1024, "mels": 80, "fmin": 0.0, "fmax": 8000.0,
               "log_floor": 1e-5, "power_floor": 1e-9},
     "corpus.use": "ljspeech",

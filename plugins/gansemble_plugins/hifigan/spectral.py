@@ -38,13 +38,14 @@ class ColdSpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         matrix = weight.flatten(1)
-        if self.training:
-            with torch.no_grad():
-                self._v.copy_(F.normalize(matrix.T @ self._u, dim=0, eps=EPSILON))
-                self._u.copy_(F.normalize(matrix @ self._v, dim=0, eps=EPSILON))
-        # Copies, as a second forward pass would change what the first one's backward pass needs.
-        u, v = self._u.clone(), self._v.clone()
-        return weight / torch.dot(u, matrix @ v)
+        with torch.autocast(weight.device.type, enabled=False):  # an estimate in half precision would not settle
+            if self.training:
+                with torch.no_grad():
+                    self._v.copy_(F.normalize(matrix.T @ self._u, dim=0, eps=EPSILON))
+                    self._u.copy_(F.normalize(matrix @ self._v, dim=0, eps=EPSILON))
+            # Copies, as a second forward pass would change what the first one's backward pass needs.
+            u, v = self._u.clone(), self._v.clone()
+            return weight / torch.dot(u, matrix @ v)
 
     def right_inverse(self, value: Tensor) -> Tensor:
         """Takes a kernel as it is, as torch's own spectral norm does."""
