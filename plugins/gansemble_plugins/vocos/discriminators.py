@@ -6,7 +6,7 @@ spectrograms and has convolutions of their own for each band of frequencies.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import torch
@@ -96,7 +96,8 @@ class BandedStft(nn.Module):
         spectrum, features, ends = self.spectrogram(x), [], []
         for (low, high), convs in zip(self.bands, self.band_convs, strict=True):
             band = spectrum[..., low:high]
-            for index, conv in enumerate(convs):  # type: ignore[arg-type]
+            layers: Iterable[nn.Module] = convs  # type: ignore[assignment]
+            for index, conv in enumerate(layers):
                 band = F.leaky_relu(conv(band), SLOPE)
                 if index:
                     features.append(band)
