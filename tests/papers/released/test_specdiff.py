@@ -1,7 +1,7 @@
 """SpecDiff-GAN's official form beside numbers of its released code (specdiff.npz).
 
 The released filter is in single precision, pseudo-inverse included; ours runs in double here, so what depends on the filter
-agrees in L2 to a few parts in 100,000, and single bins, where the envelope hangs on that inverse, to less.
+agrees to a few parts in a million in L2, and single bins, where the envelope hangs on that inverse, to less.
 """
 
 from __future__ import annotations
@@ -53,16 +53,15 @@ def official_filters() -> Tensor:
 
 
 def test_the_filter() -> None:
-    """5e-5 in L2; of single bins, three in four to 3e-5 and all to 1 %."""
+    """1e-5 in L2, and each bin to 1e-4; real speech, with gaps in it, differs by more (the plugin's README)."""
     found, expected = official_filters()[0], released()["filter"]
-    assert relative(found, expected) < 5e-5
-    by_bin = np.abs(found.numpy() / expected - 1)
-    assert np.quantile(by_bin, 0.75) < 3e-5 and by_bin.max() < 1e-2
+    assert relative(found, expected) < 1e-5
+    assert np.abs(found.numpy() / expected - 1).max() < 1e-4
 
 
 def test_what_the_filter_makes_of_white_noise() -> None:
     found = shape_noise(torch.from_numpy(noise(2, 1, 2048)), official_filters()[:1], SPEC, "official")[0]
-    assert relative(found, released()["noise"]) < 5e-5
+    assert relative(found, released()["noise"]) < 1e-5
     assert np.sqrt(np.mean(released()["noise"] ** 2)) > 10, "as loud as it comes out"
 
 
@@ -99,12 +98,12 @@ def test_injection_and_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     real, fake = clips(1)[:, None], clips(3)[:, None].requires_grad_()
     seen = part(real, fake, Batch(real, tuple("abcd"), Draws.plain(0, 4), log_mel(real, SPEC)))
     for name, found in zip(("real", "fake"), seen, strict=True):
-        assert relative(found[:, 0], released()[f"injected/{name}"]) < 5e-5
-        assert relative(found[:1, 0], released()[f"injected/{name}"][:1]) < 1e-3, (
+        assert relative(found[:, 0], released()[f"injected/{name}"]) < 1e-5
+        assert relative(found[:1, 0], released()[f"injected/{name}"][:1]) < 1e-5, (
             "the clean item, scaled by the loudest"
         )
     (gradient,) = torch.autograd.grad((seen[1] * torch.from_numpy(noise(6, *fake.shape))).sum(), fake)
-    assert relative(gradient[:, 0], released()["injected/gradient"]) < 1e-4
+    assert relative(gradient[:, 0], released()["injected/gradient"]) < 1e-5
 
 
 def test_the_length_follows_the_scores_through_four_thousand_steps() -> None:
@@ -133,9 +132,6 @@ def test_the_multi_resolution_discriminator() -> None:
     network = fill(MultiResolution(), 8)
     audio = torch.from_numpy(0.3 * noise(9, 2, 1, 2400))
     for index, verdict in enumerate(network(audio, Condition())):
-        for found, key in ((verdict.score, "score"), (None, "maps")):
-            expected = released()[f"mrd/{index}/{key}"].reshape(-1, 15)
-            each = [found] if found is not None else list(verdict.features)
-            assert len(each) == len(expected)
-            for one, other in zip(each, expected, strict=True):
-                np.testing.assert_allclose(summary(one.detach()), other, rtol=0, atol=1e-10 * other[1])
+        numbers = [released()[f"mrd/{index}/score"], *released()[f"mrd/{index}/maps"]]
+        for found, expected in zip((verdict.score, *verdict.features), numbers, strict=True):
+            np.testing.assert_allclose(summary(found.detach()), expected, rtol=0, atol=1e-10 * expected[1])
