@@ -7,10 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-try:
-    from .oracles import noise, weights
-except ImportError:  # a generating script, run by its path
-    from oracles import noise, weights  # type: ignore[no-redef]
+from .oracles import noise, weights
 
 #: What weight norm and spectral norm called their tensors before torch had parametrisations, longest first.
 OLD_NAMES = (

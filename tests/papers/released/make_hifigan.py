@@ -1,6 +1,6 @@
 """Makes hifigan.npz: numbers of the released HiFi-GAN, from its code at a path given on the command line.
 
-    python make_hifigan.py /path/to/hifi-gan
+    python -m released.make_hifigan /path/to/hifi-gan
 
 Nothing of that code is here. README.md says which version was used and what each number is.
 """
@@ -20,9 +20,10 @@ from typing import Any
 import librosa
 import numpy as np
 import torch
-from fill import fill, start
-from oracles import noise, save, summary
 from scipy.io import wavfile
+
+from .fill import fill, start
+from .oracles import noise, save, summary
 
 CONFIGS = {"v1": "config_v1.json", "v2": "config_v2.json", "v3": "config_v3.json"}
 #: The narrow generators' first widths.

@@ -1,6 +1,6 @@
 """Makes specdiff.npz: numbers of the released SpecDiff-GAN, from its code at a path given on the command line.
 
-    python make_specdiff.py /path/to/SpecDiff-GAN
+    python -m released.make_specdiff /path/to/SpecDiff-GAN
 
 Nothing of that code is here. README.md says which version was used and what each number is.
 """
@@ -18,12 +18,8 @@ from typing import Any
 import numpy as np
 import torch
 
-try:
-    from .fill import fill
-    from .oracles import noise, save, summary
-except ImportError:  # run by its path
-    from fill import fill  # type: ignore[no-redef]
-    from oracles import noise, save, summary  # type: ignore[no-redef]
+from .fill import fill
+from .oracles import noise, save, summary
 
 LENGTHS = (10, 100, 505, 1000)
 #: The diffusion steps of a batch of four, one of them clean.

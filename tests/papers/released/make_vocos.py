@@ -1,6 +1,6 @@
 """Makes vocos.npz: numbers of the released Vocos, from its code at a path given on the command line.
 
-    python make_vocos.py /path/to/vocos
+    python -m released.make_vocos /path/to/vocos
 
 Nothing of that code is here. README.md says which version was used and what each number is.
 """
@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from fill import fill
-from oracles import noise, save, summary
+
+from .fill import fill
+from .oracles import noise, save, summary
 
 
 def generator(found: dict[str, Any]) -> None:
