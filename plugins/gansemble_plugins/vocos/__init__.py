@@ -15,8 +15,8 @@ def gansemble_register(register):
     )
     register(
         "discriminator",
-        "multi_band_stft",
-        f"{__name__}.discriminators:MultiBandStft",
+        "multi_resolution_bands",
+        f"{__name__}.discriminators:MultiResolutionBands",
         "multi-resolution discriminator over complex spectrograms in five bands (Vocos, DAC)",
         example={"windows": [128, 64], "channels": 4},
     )

@@ -23,7 +23,7 @@ FLOOR = 1e-9
 BANDS = ((0.0, 0.1), (0.1, 0.25), (0.25, 0.5), (0.5, 0.75), (0.75, 1.0))
 
 
-class MultiBandStft(nn.Module):
+class MultiResolutionBands(nn.Module):
     """MRD of Vocos and DAC: for each window length, a complex spectrogram judged band by band.
 
     Each item loses its mean and is scaled to a peak of 0.8. Real and imaginary parts of the spectrogram (Hann window, centred
@@ -55,7 +55,7 @@ class MultiBandStft(nn.Module):
         super().__init__()
         if not windows or not bands:
             raise ValueError(f"windows and bands must name at least one each, got {windows} and {bands}")
-        self.discriminators = nn.ModuleList(BandedStft(window, hop, bands, channels) for window in windows)
+        self.discriminators = nn.ModuleList(BandedResolution(window, hop, bands, channels) for window in windows)
 
     @staticmethod
     def contract(parameters: Mapping[str, Any]) -> Contract:
@@ -76,7 +76,7 @@ class MultiBandStft(nn.Module):
         return tuple(each(x) for each in self.discriminators)
 
 
-class BandedStft(nn.Module):
+class BandedResolution(nn.Module):
     """Convolutions over the bands of one complex spectrogram."""
 
     def __init__(self, window: int, hop: float, bands: tuple[tuple[float, float], ...], channels: int) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from gansemble.audio.spec import AudioSpec
 from gansemble.interfaces import Condition
 from gansemble_plugins.hifigan.discriminators import MultiPeriod
-from gansemble_plugins.vocos.discriminators import MultiBandStft
+from gansemble_plugins.vocos.discriminators import MultiResolutionBands
 from gansemble_plugins.vocos.generator import Vocos
 
 from .fill import fill
@@ -55,7 +55,7 @@ def test_a_generator_of_the_same_weights_makes_the_same_samples() -> None:
 
 def discriminator(name: str) -> nn.Module:
     if name == "mrd":
-        return fill(MultiBandStft(), 6)
+        return fill(MultiResolutionBands(), 6)
     return fill(MultiPeriod(channels=(2, 8, 32, 64), first_map=False), 7)
 
 
@@ -75,7 +75,7 @@ def test_scores_and_feature_maps(name: str, maps: int) -> None:
 def test_sizes_and_first_weights() -> None:
     """Both parts' parameters; kernels of the first band's layers to 5 %, of the first one, of 1,728 weights, to 10 %."""
     torch.manual_seed(1)
-    mrd = MultiBandStft()
+    mrd = MultiResolutionBands()
     sizes = [sum(each.numel() for each in network.parameters()) for network in (mrd, MultiPeriod(first_map=False))]
     assert sizes == released()["sizes"].tolist()
     found = [float(layer.weight.detach().std()) for layer in mrd.discriminators[0].band_convs[0]]
