@@ -222,12 +222,16 @@ TRAINING = {
     "losses": {"mel": {"use": "mel_l1", "weight": 45.0, "full_band": True},
                "features": {"use": "feature_matching", "weight": 2.0, "logits": True}},
     "discriminators.mpd": {"use": "multi_period", "weight": 1.0, "periods": [2, 3, 5, 7, 11],
-                           "channels": [32, 128, 512, 1024], "kernel": 5, "stride": 3},
+                           "channels": [32, 128, 512, 1024], "kernel": 5, "stride": 3, "first_map": True},
     "audio": {"sample_rate": 22050, "n_fft": 1024, "hop": 256, "window": 1024, "mels": 80, "fmin": 0.0, "fmax": 8000.0,
               "log_floor": 1e-5, "power_floor": 1e-9},
     "corpus.use": "ljspeech",
 }  # fmt: skip
-MSD = {"discriminators.msd": {"use": "multi_scale", "weight": 1.0, "scales": 3, "width": 1.0}}
+MSD = {
+    "discriminators.msd": {
+        "use": "multi_scale", "weight": 1.0, "scales": 3, "width": 1.0, "spectral_norm_start": "cold",
+    }
+}  # fmt: skip
 MRD = {
     "discriminators.mrd": {
         "use": "multi_resolution", "weight": 1.0, "channels": 32, "slope": 0.1, "window": "rectangular",
@@ -237,10 +241,12 @@ MRD = {
 V1 = {
     "use": "hifigan", "channels": 512, "upsample_rates": [8, 8, 2, 2], "upsample_kernels": [16, 16, 4, 4],
     "kernels": [3, 7, 11], "dilations": [[1, 3, 5]] * 3, "residual": "1",
+    "initialisation": "torch",
 }  # fmt: skip
 V3 = {
     "use": "hifigan", "channels": 256, "upsample_rates": [8, 8, 4], "upsample_kernels": [16, 16, 8],
     "kernels": [3, 5, 7], "dilations": [[1, 2], [2, 6], [3, 12]], "residual": "2",
+    "initialisation": "torch",
 }  # fmt: skip
 DIFFUSION = {
     f"noise_injector.{key}": value

@@ -312,16 +312,28 @@ def test_an_imported_multi_period_discriminator_judges_as_the_published_one():
     assert_alike(ours, theirs)
 
 
-def test_an_imported_multi_scale_discriminator_judges_as_the_published_one():
+@pytest.mark.parametrize("start", ["cold", "warm"])
+def test_an_imported_multi_scale_discriminator_judges_as_the_published_one(start):
     widths = (16, 16, 16, 32, 64, 64, 64)
     torch.manual_seed(9)
     theirs = shaken(Several([Scale(widths, i == 0) for i in range(3)], pools=True), 10)
     names = theirs.state_dict().keys()
     spectral = {f"discriminators.0.convs.0.weight_{part}" for part in ("orig", "u", "v")}
     assert spectral | {f"discriminators.1.convs.0.weight_{part}" for part in ("g", "v")} <= names
-    ours = MultiScale(width=1 / 16)
+    ours = MultiScale(width=1 / 16, spectral_norm_start=start)
     load_into(ours, theirs.state_dict(), "do_")
     assert_alike(ours, theirs)
+
+
+def test_training_goes_on_from_an_imported_spectral_norm_as_from_the_published_one():
+    """The vectors' next refinements are the published ones too."""
+    torch.manual_seed(9)
+    theirs = shaken(Several([Scale((16, 16, 16, 32, 64, 64, 64), True)]), 10).train()
+    ours = MultiScale(scales=1, width=1 / 16).train()
+    load_into(ours, theirs.state_dict(), "do_")
+    for _ in range(3):
+        (verdict,), ((score, _),) = ours(wave(), Condition()), theirs(wave())
+        torch.testing.assert_close(verdict.score, score, atol=1e-6, rtol=0)
 
 
 def test_a_discriminator_file_is_imported_with_its_experiment(tmp_path, config, generator_file):

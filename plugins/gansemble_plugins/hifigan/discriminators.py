@@ -1,7 +1,8 @@
 """HiFi-GAN's discriminators (section 2.3)."""
 
+from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -9,26 +10,27 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from gansemble.audio.features import reflect
 from gansemble.interfaces import Condition, Contract, Verdict
+from gansemble_plugins.hifigan.spectral import cold_spectral_norm
 
 SLOPE = 0.1
 
 
-def judge(x: Tensor, convs: nn.ModuleList, post: nn.Module) -> Verdict:
-    """Runs convolutions with leaky ReLUs; the features are every map, the logits included."""
+def judge(x: Tensor, convs: nn.ModuleList, post: nn.Module, first: int = 0) -> Verdict:
+    """Runs convolutions with leaky ReLUs; the features are every map from ``first`` on, the logits included."""
     features = []
     for conv in convs:
         x = F.leaky_relu(conv(x), SLOPE)
         features.append(x)
     x = post(x)
-    return Verdict(x.flatten(1), (*features, x))
+    return Verdict(x.flatten(1), (*features[first:], x))
 
 
 class PeriodDiscriminator(nn.Module):
     """Folds [B, 1, T] to [B, 1, T / period, period] and convolves along time only; T is reflect-padded to fit."""
 
-    def __init__(self, period: int, channels: tuple[int, ...], kernel: int, stride: int) -> None:
+    def __init__(self, period: int, channels: tuple[int, ...], kernel: int, stride: int, first_map: bool) -> None:
         super().__init__()
-        self.period = period
+        self.period, self.first = period, 0 if first_map else 1
         pad = (kernel - 1) // 2
         widths = (1, *channels)
         layers = [nn.Conv2d(before, after, (kernel, 1), (stride, 1), (pad, 0)) for before, after in pairwise(widths)]
@@ -40,7 +42,7 @@ class PeriodDiscriminator(nn.Module):
         batch, channels, length = x.shape
         if length % self.period:
             x = reflect(x, 0, self.period - length % self.period)
-        return judge(x.view(batch, channels, -1, self.period), self.convs, self.conv_post)
+        return judge(x.view(batch, channels, -1, self.period), self.convs, self.conv_post, self.first)
 
 
 class MultiPeriod(nn.Module):
@@ -50,6 +52,7 @@ class MultiPeriod(nn.Module):
         periods: [samples].
         channels: of the strided layers; one more layer keeps the last width.
         kernel, stride: along time.
+        first_map: whether the first layer's map is among the features. Vocos has the same network and leaves it out.
 
     Shape: x [B, 1, T] -> a Verdict for each period.
     """
@@ -63,9 +66,12 @@ class MultiPeriod(nn.Module):
         channels: tuple[int, ...] = (32, 128, 512, 1024),
         kernel: int = 5,
         stride: int = 3,
+        first_map: bool = True,
     ) -> None:
         super().__init__()
-        self.discriminators = nn.ModuleList(PeriodDiscriminator(period, channels, kernel, stride) for period in periods)
+        self.discriminators = nn.ModuleList(
+            PeriodDiscriminator(period, channels, kernel, stride, first_map) for period in periods
+        )
 
     def forward(self, x: Tensor, condition: Condition) -> tuple[Verdict, ...]:
         return tuple(discriminator(x) for discriminator in self.discriminators)
@@ -100,11 +106,10 @@ _SCALE_LAYERS = (
 
 
 class ScaleDiscriminator(nn.Module):
-    """Grouped strided convolutions over [B, 1, T]."""
+    """Grouped strided convolutions over [B, 1, T], each with ``norm`` around it."""
 
-    def __init__(self, width: float, use_spectral_norm: bool) -> None:
+    def __init__(self, width: float, norm: Callable[[nn.Module], nn.Module]) -> None:
         super().__init__()
-        norm = spectral_norm if use_spectral_norm else weight_norm
         before, layers = 1, []
         for full, kernel, stride, groups in _SCALE_LAYERS:
             after = max(16, int(full * width))
@@ -123,15 +128,22 @@ class MultiScale(nn.Module):
     Args:
         scales: how many.
         width: factor on the published channel counts.
+        spectral_norm_start: "cold" refines the estimate of each kernel's largest singular value from random vectors, once
+            for each forward pass, as the released code does; "warm" is torch's present spectral norm, which has refined
+            it 15 times before the first one.
 
     Shape: x [B, 1, T] -> a Verdict for each scale.
     """
 
     items_apart = True
 
-    def __init__(self, *, scales: int = 3, width: float = 1.0) -> None:
+    def __init__(
+        self, *, scales: int = 3, width: float = 1.0, spectral_norm_start: Literal["cold", "warm"] = "cold"
+    ) -> None:
         super().__init__()
-        self.discriminators = nn.ModuleList(ScaleDiscriminator(width, scale == 0) for scale in range(scales))
+        first = cold_spectral_norm if spectral_norm_start == "cold" else spectral_norm
+        norms = [first, *[weight_norm] * (scales - 1)]
+        self.discriminators = nn.ModuleList(ScaleDiscriminator(width, norm) for norm in norms)
 
     def forward(self, x: Tensor, condition: Condition) -> tuple[Verdict, ...]:
         verdicts = []

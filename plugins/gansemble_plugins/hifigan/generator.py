@@ -13,20 +13,31 @@ from gansemble.interfaces import Condition, Contract
 SLOPE = 0.1
 
 
-def _conv(channels: int, kernel: int, dilation: int) -> nn.Module:
-    """A length-keeping weight-normed convolution, initialised as published: N(0, 0.01)."""
-    conv = nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=(kernel - 1) * dilation // 2)
-    nn.init.normal_(conv.weight, 0.0, 0.01)
+Initialisation = Literal["torch", "normal"]
+
+
+def _normed(conv: nn.Module, initialisation: Initialisation) -> nn.Module:
+    """A weight-normed convolution; "normal" draws its weights from N(0, 0.01) first."""
+    if initialisation == "normal":
+        nn.init.normal_(conv.weight, 0.0, 0.01)  # type: ignore[arg-type]
     return weight_norm(conv)
+
+
+def _conv(channels: int, kernel: int, dilation: int, initialisation: Initialisation) -> nn.Module:
+    """A length-keeping weight-normed convolution."""
+    padding = (kernel - 1) * dilation // 2
+    return _normed(nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=padding), initialisation)
 
 
 class ResBlock1(nn.Module):
     """x + conv(act(dilated conv(act(x)))), once for each dilation; [B, C, T] -> [B, C, T]."""
 
-    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
+    def __init__(
+        self, channels: int, kernel: int, dilations: tuple[int, ...], initialisation: Initialisation = "torch"
+    ) -> None:
         super().__init__()
-        self.convs1 = nn.ModuleList(_conv(channels, kernel, dilation) for dilation in dilations)
-        self.convs2 = nn.ModuleList(_conv(channels, kernel, 1) for _ in dilations)
+        self.convs1 = nn.ModuleList(_conv(channels, kernel, dilation, initialisation) for dilation in dilations)
+        self.convs2 = nn.ModuleList(_conv(channels, kernel, 1, initialisation) for _ in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
         for first, second in zip(self.convs1, self.convs2, strict=True):
@@ -37,9 +48,11 @@ class ResBlock1(nn.Module):
 class ResBlock2(nn.Module):
     """x + dilated conv(act(x)), once for each dilation; [B, C, T] -> [B, C, T]."""
 
-    def __init__(self, channels: int, kernel: int, dilations: tuple[int, ...]) -> None:
+    def __init__(
+        self, channels: int, kernel: int, dilations: tuple[int, ...], initialisation: Initialisation = "torch"
+    ) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(_conv(channels, kernel, dilation) for dilation in dilations)
+        self.convs = nn.ModuleList(_conv(channels, kernel, dilation, initialisation) for dilation in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
         for conv in self.convs:
@@ -58,6 +71,9 @@ class HifiGan(nn.Module):
         kernels: of the residual blocks.
         dilations: of the residual blocks, one list for each kernel.
         residual: "1" has two convolutions for each dilation (V1, V2), "2" one (V3).
+        initialisation: "torch" is torch's default, from which the published models were trained: the released code
+            draws N(0, 0.01), but into tensors that weight norm computes anew before their first use. "normal" makes
+            that draw effective for all but the first convolution.
 
     Shape: condition.signal [B, mels, L] -> [B, 1, L * hop] within ±1.
     """
@@ -72,6 +88,7 @@ class HifiGan(nn.Module):
         kernels: tuple[int, ...] = (3, 7, 11),
         dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)),
         residual: Literal["1", "2"] = "1",
+        initialisation: Literal["torch", "normal"] = "torch",
     ) -> None:
         super().__init__()
         self.kernels, self.dilations, self.residual = kernels, dilations, residual
@@ -81,13 +98,12 @@ class HifiGan(nn.Module):
         block = ResBlock1 if residual == "1" else ResBlock2
         for rate, kernel in zip(upsample_rates, upsample_kernels, strict=True):
             up = nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2)
-            nn.init.normal_(up.weight, 0.0, 0.01)
-            self.ups.append(weight_norm(up))
+            self.ups.append(_normed(up, initialisation))
             channels //= 2
-            self.resblocks.extend(block(channels, k, d) for k, d in zip(kernels, dilations, strict=True))
-        post = nn.Conv1d(channels, 1, 7, padding=3)
-        nn.init.normal_(post.weight, 0.0, 0.01)
-        self.conv_post = weight_norm(post)
+            self.resblocks.extend(
+                block(channels, k, d, initialisation) for k, d in zip(kernels, dilations, strict=True)
+            )
+        self.conv_post = _normed(nn.Conv1d(channels, 1, 7, padding=3), initialisation)
 
     def forward(self, condition: Condition) -> Tensor:
         if condition.signal is None:

@@ -1,15 +1,22 @@
-"""Vocos (Siuzdak 2023, arXiv 2306.00814): ConvNeXt at frame rate with an inverse-STFT head."""
+"""Vocos (Siuzdak 2023, arXiv 2306.00814): ConvNeXt at frame rate with an inverse-STFT head, and its discriminator."""
 
 from gansemble import hookimpl
 
 
 @hookimpl
 def gansemble_register(register):
-    """Names the part; nothing is imported until a recipe asks for it."""
+    """Names the parts; nothing is imported until a recipe asks for it."""
     register(
         "generator",
         "vocos",
         f"{__name__}.generator:Vocos",
         "ConvNeXt at frame rate, inverse-STFT head",
         example={"dim": 16, "hidden": 32, "blocks": 2},
+    )
+    register(
+        "discriminator",
+        "multi_resolution_bands",
+        f"{__name__}.discriminators:MultiResolutionBands",
+        "multi-resolution discriminator over complex spectrograms in five bands (Vocos, DAC)",
+        example={"windows": [128, 64], "channels": 4},
     )
