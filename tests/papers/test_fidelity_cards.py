@@ -216,7 +216,7 @@ TRAINING = {
     **{f"optimisers.{side}.{key}": value for side in ("generator", "discriminators") for key, value in {
         "use": "adamw", "lr": 2e-4, "betas": [0.8, 0.99], "weight_decay": 0.01, "decay": 0.999, "warmup": 0,
         "cosine": False}.items()},
-    "plan.steps": 2_500_000, "plan.batch_size": 16, "plan.segment": 8192, "plan.seed": 1234, "plan.clip": None,
+    "plan.steps": 2_500_000, "plan.batch_size": 16, "plan.drop_last": True, "plan.segment": 8192, "plan.seed": 1234, "plan.clip": None,
     "plan.ema": None, "plan.precision": "no", "plan.generator_every": 1, "plan.discriminators_from": 0,
     "data.normalise": 0.95, "objective": {"use": "lsgan", "weight": 1.0},
     "losses": {"mel": {"use": "mel_l1", "weight": 45.0, "full_band": True},
