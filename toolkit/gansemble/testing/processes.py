@@ -48,9 +48,11 @@ def agree(entries: Sequence[Entry]) -> dict[str, str]:
                     for entry in entries
                 }
         found = Path(folder) / "found.json"
-        if any(process.returncode for process in running) or not found.is_file():
+        # Written when both have done all their work; gloo's threads may still abort a process at its exit.
+        if not found.is_file():
+            codes = ", ".join(str(process.returncode) for process in running)
             last = next((text.strip().splitlines()[-1] for text in errors if text.strip()), "no message")
-            return {_name(entry): f"two processes failed: {last}" for entry in entries}
+            return {_name(entry): f"two processes failed (exit {codes}): {last}" for entry in entries}
         return json.loads(found.read_text())
 
 
