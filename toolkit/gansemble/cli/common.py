@@ -152,10 +152,12 @@ class Run:
 
     def _enter(self) -> None:
         self.project.demand_apart()
-        self.state = self.ledger.state(self.stage.name)
+        known: dict[str, State] = {}
+        self.state = self.ledger.state(self.stage.name, known)
         if self._up_to_date():
             return
-        self._demand_earlier()
+        if not self.dry_run:
+            self._demand_earlier(known)
         needed = _plugins_needed(self.project)  # before the first file is written
         if not self.dry_run and self.folder is not None:
             lock = ".lock" if self.stage.shared else ".lock-results"
@@ -217,15 +219,15 @@ class Run:
             return "to do"
         return f"{self.state.word}: {'; '.join(self.state.reasons)}"
 
-    def _demand_earlier(self) -> None:
-        for other in self.stage.after if not self.dry_run else ():
+    def _demand_earlier(self, known: dict[str, State]) -> None:
+        for other in self.stage.after:
             if self.ledger.record(other) is None:
                 number = BY_NAME[other].number
                 raise GansembleError(
                     f"{self.label}: stage {number} {other} has not been done; run it first (run.sh --stage {number})"
                 )
-        for other in self.stage.after if not self.dry_run else ():
-            before = self.ledger.state(other)
+        for other in self.stage.after:
+            before = self.ledger.state(other, known)
             if before.word == "stale":
                 why = "; ".join(before.reasons)
                 say(f"note: stage {before.stage.number} {other} is stale ({why}); its old result is used")

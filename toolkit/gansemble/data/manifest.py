@@ -7,6 +7,7 @@ number of its clips and a hash over their samples, order and labels: the identit
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -145,13 +146,23 @@ def read(path: Path) -> list[Entry]:
 def load(path: Path) -> Manifest:
     """A manifest with its header.
 
+    The parts of a stage that read it one after the other share what was read, while the file is the same.
+
     Raises:
         DataError: if the file is missing, of another version, was edited, or a line is not an entry.
     """
-    if not path.is_file():
+    try:
+        facts = path.stat()
+    except OSError as error:
         raise DataError(
             f"{path}: no manifest here; run the prepare stage (run.sh --stage prepare --stop-stage prepare)"
-        )
+        ) from error
+    return _load(path, (facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns))
+
+
+@functools.lru_cache(maxsize=4)
+def _load(path: Path, stamp: tuple[int, ...]) -> Manifest:
+    """As :func:`load`; the stamp is the file's, which is replaced whole when it changes. An error is not kept."""
     first, _, body = path.read_bytes().partition(b"\n")
     header = _header(path, first)
     if hashlib.sha256(body).hexdigest() != header["sha256"]:

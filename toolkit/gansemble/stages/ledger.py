@@ -65,21 +65,28 @@ class Ledger:
         found = self._read(self._folder(BY_NAME[name])).get(name)
         return found if isinstance(found, dict) and "result" in found else None
 
-    def state(self, name: str) -> State:
-        """Whether a stage is done, stale or missing."""
-        return {state.stage.name: state for state in self.states()}[name]
+    def state(self, name: str, known: dict[str, State] | None = None) -> State:
+        """Whether a stage is done, stale or missing; one whose predecessor is stale or missing is stale with it, unless
+        it is settled.
+
+        Args:
+            known: states that were found a moment ago, and are not looked at again; this one's is added.
+        """
+        known = {} if known is None else known
+        if name not in known:
+            stage = BY_NAME[name]
+            state = self._own_state(stage)
+            if state.word == "done" and not stage.settled:
+                late = [before for before in stage.after if self.state(before, known).word != "done"]
+                reasons = tuple(f"stage {BY_NAME[before].number} {before} is {known[before].word}" for before in late)
+                state = State(stage, "stale", reasons, state.record) if late else state
+            known[name] = state
+        return known[name]
 
     def states(self) -> list[State]:
-        """All stages'; one whose predecessor is stale or missing is stale with it, unless it is settled."""
-        result: dict[str, State] = {}
-        for stage in STAGES:
-            state = self._own_state(stage)
-            late = [name for name in stage.after if result[name].word != "done" and not stage.settled]
-            if state.word == "done" and late:
-                reasons = tuple(f"stage {BY_NAME[name].number} {name} is {result[name].word}" for name in late)
-                state = State(stage, "stale", reasons, state.record)
-            result[stage.name] = state
-        return list(result.values())
+        """All stages'."""
+        known: dict[str, State] = {}
+        return [self.state(stage.name, known) for stage in STAGES]
 
     def _own_state(self, stage: Stage) -> State:
         record = self.record(stage.name)
