@@ -343,6 +343,89 @@ def test_a_file_that_changes_while_it_is_packed_is_refused_or_seen_afterwards(pl
     assert "(stale: corpus files: 1 file changed (clip2.wav)" in run("prepare", "--dry-run")[1]
 
 
+def test_files_that_change_names_are_seen_though_sizes_and_times_are_alike(place, run, done):
+    """Two recordings of one length and one time swap their names, which touches neither."""
+    for path in place.corpus.iterdir():
+        os.utime(path, (1e9, 1e9))
+    done("fetch", "prepare")
+    first, second = (place.corpus / f"clip{number}.wav" for number in (0, 1))
+    rows = [json.loads(line) for line in (place.packed() / "sources.jsonl").read_text().splitlines()]
+    first.rename(place.corpus / "clip")
+    second.rename(first)
+    (place.corpus / "clip").rename(second)
+    changed = {name: path.stat().st_ctime_ns for name, path in (("clip0.wav", first), ("clip1.wav", second))}
+    # As on a disk whose clock ticks so slowly that even the times of change are alike.
+    lines = [json.dumps([*row[:3], changed.get(row[0], row[3]), *row[4:]]) + "\n" for row in rows]
+    (place.packed() / "sources.jsonl").write_text("".join(lines))
+    assert "(stale: corpus files: 2 files changed (clip0.wav, clip1.wav)" in run("prepare", "--dry-run")[1]
+
+
+def test_a_link_that_leads_to_another_recording_is_seen(place, run, done, tmp_path):
+    """As where recordings lie in a store, and links to them in the corpus."""
+    store = tmp_path / "store"
+    shutil.move(place.corpus, store)
+    place.corpus.mkdir()
+    for path in store.iterdir():
+        os.utime(path, (1e9, 1e9))
+        (place.corpus / path.name).symlink_to(path)
+    done("fetch", "prepare")
+    (place.corpus / "clip0.wav").unlink()
+    (place.corpus / "clip0.wav").symlink_to(store / "clip1.wav")
+    assert "(stale: corpus files: 1 file changed (clip0.wav)" in run("prepare", "--dry-run")[1]
+
+
+def test_a_table_that_changes_while_the_corpus_is_packed_is_seen_afterwards(place, run, done, monkeypatch):
+    """Of the same length, so that only its content tells; nobody knows which content was read."""
+    from gansemble.data import pack
+
+    table = place.corpus / "labels.csv"
+    table.write_text("clip0,60\n")
+    packed = pack.pack
+
+    def meddling(*arguments, **options):
+        found = packed(*arguments, **options)
+        table.write_text("clip0,61\n")
+        return found
+
+    monkeypatch.setattr(pack, "pack", meddling)
+    done("fetch", "prepare")
+    monkeypatch.undo()
+    assert "(stale: corpus files: 1 file changed (labels.csv)" in run("prepare", "--dry-run")[1]
+
+
+def test_splits_edited_with_the_headers_hash_made_anew_are_refused(place, run, done):
+    """Whoever knows the format can make the lines' hash; the splits' identities must be made anew, too."""
+    import hashlib
+
+    done("fetch", "prepare")
+    path = place.packed() / "manifest.jsonl"
+    header, _, body = path.read_text().partition("\n")
+    body = body.replace('"split": "validation"', '"split": "train"', 1)
+    digest = hashlib.sha256(body.encode()).hexdigest()
+    path.write_text(json.dumps(json.loads(header) | {"sha256": digest}) + "\n" + body)
+    status, said = run("train")
+    assert status == 1 and "its splits are not those of the lines below, which were changed" in said
+
+
+@pytest.mark.parametrize("how", ["deleted", "replaced"])
+def test_samples_that_are_not_those_of_stage_4_are_not_scored(place, run, done, words_of, how):
+    done("fetch", "prepare", "train", "synthesise")
+    sample = next((place.experiment / "samples" / "validation").glob("*.wav"))
+    if how == "deleted":
+        sample.unlink()
+    else:
+        facts = sample.stat()
+        audio, rate = soundfile.read(sample, dtype="int16")
+        soundfile.write(sample, audio[::-1], rate)
+        assert sample.stat().st_size == facts.st_size
+    status, said = run("evaluate")
+    assert status == 1 and f"1 of 2 samples are gone or not those that stage 4 made (validation/{sample.name})" in said
+    if how == "deleted":
+        assert words_of(place.experiment)["synthesise"] == "stale"
+    done("synthesise", words=("--force",))
+    done("evaluate")
+
+
 def test_a_reader_finds_the_packed_data_gone_in_words(place, done):
     done("fetch", "prepare")
     packed = Packed(place.packed(), "train")

@@ -108,6 +108,34 @@ def test_links_do_not_hide_that_results_lie_in_the_corpus(place, run, tmp_path):
         assert status == 1 and "lies in the corpus folder" in said, folder
 
 
+@pytest.mark.parametrize("name", ["samples", "checkpoints", "logs", "report", "samples/validation"])
+@pytest.mark.parametrize("option", ["data", "dump"])
+def test_what_a_stage_moves_away_or_writes_anew_holds_neither_corpus_nor_packed_data(
+    place, run, tmp_path, option, name
+):
+    exp = tmp_path / "exp"
+    folder = exp / name
+    if option == "data":
+        shutil.copytree(place.corpus, folder)
+    status, said = run("prepare", at=place.at(**{"exp": exp, option: folder}))
+    assert status == 1 and f"--{option} {folder}: lies in {exp / name.partition('/')[0]}" in said
+
+
+def test_results_that_a_link_leads_into_the_corpus_are_refused(place, run, done):
+    done("fetch", "prepare", "train")
+    (place.experiment / "samples").symlink_to(place.corpus)
+    status, said = run("synthesise")
+    assert status == 1 and "samples: is the corpus folder itself" in said
+
+
+def test_packed_data_and_experiment_in_one_folder_are_refused(place, run, tmp_path):
+    status, said = run("prepare", at=place.at(exp=tmp_path / "one", dump=tmp_path / "one"))
+    assert status == 1 and "--exp and --dump are one folder" in said
+    shutil.copytree(place.corpus, tmp_path / "dump" / "corpus")
+    status, said = run("prepare", at=place.at(dump=tmp_path / "dump", data=tmp_path / "dump" / "corpus"))
+    assert status == 1 and "the folder of packed data" in said
+
+
 def test_results_beside_the_corpus_are_not_refused(place, done, tmp_path):
     """A name that begins like the corpus' is not within it, and a corpus may lie in the experiment's folder."""
     done("fetch", at=place.at(exp=place.corpus.with_name(place.corpus.name + "-exp")))
@@ -237,7 +265,15 @@ CHANGES = {
     "a page cut": lambda place: (place.experiment / "report" / "index.html").write_text("half"),
     "packed data gone": lambda place: shutil.rmtree(place.packed()),
     "a damaged record": lambda place: (place.experiment / "stage.json").write_text("{half"),
+    "a record of other types": lambda place: _retype(place.experiment / "stage.json", "train", "keys"),
+    "an identity of other types": lambda place: _retype(place.packed() / "stage.json", "prepare", "data"),
 }
+
+
+def _retype(path: Path, stage: str, field: str) -> None:
+    records = json.loads(path.read_text())
+    records[stage][field] = "x"
+    path.write_text(json.dumps(records))
 
 
 @pytest.mark.parametrize("change", CHANGES)

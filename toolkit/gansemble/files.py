@@ -42,7 +42,7 @@ def alive(pid: int) -> bool:
     """Whether a process of this number runs on this machine."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -163,6 +163,10 @@ class FolderLock:
             except FileExistsError:
                 owner = self._read()
             if owner is None:  # released just now
+                if self.path.is_symlink():
+                    raise FolderInUse(
+                        f"{self.path}: a link that leads nowhere stands where the lock belongs; remove it"
+                    )
                 continue
             forced = self.force and not owner.here and owner.age > STALE_SECONDS
             if owner.dead or forced or (self.wait is not None and waiting.silent(owner)):

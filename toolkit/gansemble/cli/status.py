@@ -27,9 +27,7 @@ def status(exp: Path, as_json: bool) -> None:
     click.echo(f"recipe {project.recipe}\ndata   {project.data}\npacked {project.dump}\n")
     for state in states:
         when = (
-            f" {state.record['finished']}, {state.record['seconds']:.1f} s"
-            if state.record and state.word == "done"
-            else ""
+            f" {state.record['finished']}, {state.record['seconds']} s" if state.record and state.word == "done" else ""
         )
         colour = {"done": "green", "stale": "yellow", "missing": "red"}[state.word]
         click.echo(f"{state.stage.number} {state.stage.name:11} " + click.style(f"{state.word:8}", fg=colour) + when)

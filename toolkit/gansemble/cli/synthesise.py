@@ -86,11 +86,11 @@ def synthesise(
     with Run(project, "synthesise", force, dry_run, lock=project.exp) as run:
         if not run.needed:
             return
-        from gansemble.evaluation import runner
+        from gansemble.evaluation import index, runner
         from gansemble.files import sha256
 
         path = runner.synthesise(project, say)
-        run.done([path], sha256(path)[:16])
+        run.done(index.files(project.exp), sha256(path)[:16])
 
 
 def _files(

@@ -173,7 +173,9 @@ def _load(path: Path, stamp: tuple[int, ...]) -> Manifest:
         )
     # Not splitlines(), which also splits where an id holds U+2028.
     entries = [_entry(path, number, line) for number, line in enumerate(body.split(b"\n"), 2) if line]
-    splits = {split: SplitIdentity(**found) for split, found in header["splits"].items()}
+    splits = identity(entries)
+    if {split: dataclasses.asdict(found) for split, found in splits.items()} != header["splits"]:
+        raise DataError(f"{path}:1: its splits are not those of the lines below, which were changed; {_REMEDY}")
     return Manifest(entries, splits, header["sha256"])
 
 

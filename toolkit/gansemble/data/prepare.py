@@ -75,12 +75,12 @@ def prepare(
         DataError: with the doctor's report, if files are not what the recipe expects and no ``data`` key says what to do.
     """
     corpus = corpus_of(recipe)
+    files = corpus_files.survey(folder)  # before anything is read: what changes from now on counts as changed
     clips = list(corpus.scan(folder))
     if not clips:
         raise DataError(f"{folder}: the corpus {recipe.single['corpus'].use} found no clip here; check --data")
-    # Before anything is read: a file that changes from now on counts as changed.
     listed = [path for clip in clips for path in (clip.path, clip.partner) if path is not None]
-    files = corpus_files.survey(folder, listed)
+    files |= corpus_files.survey(folder, [path for path in listed if path not in files], whole=False)
     if hasattr(corpus, "describe"):
         say(str(corpus.describe(folder)))
     made_from = _made_from(recipe, files)

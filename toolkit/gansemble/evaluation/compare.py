@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gansemble.errors import GansembleError
+from gansemble.evaluation import index as records
 from gansemble.evaluation.statistics import Difference, paired
 from gansemble.recipe.document import read
 from gansemble.recipe.fill import differences
@@ -63,13 +63,11 @@ def load(exp: Path) -> Experiment:
         )
     made = Experiment(exp, read(found[-1]).value)
     made.step = int(found[-1].parent.name.partition("-")[2])
-    try:
-        summary = json.loads((exp / "scores" / "summary.json").read_text())
-        lines = (exp / "scores" / "scores.jsonl").read_text().splitlines()
-    except (OSError, ValueError):
+    if not (exp / "scores" / "summary.json").is_file():
         return made
+    summary, rows = records.summary(exp), records.rows(exp / "scores" / "scores.jsonl")
     made.step, made.facts, made.environment = summary["step"], summary["scores"], summary["environment"]
-    for row in map(json.loads, lines):
+    for row in rows.values():
         for key, value in row["scores"].items():
             made.scores.setdefault(key, {})[row["id"]] = float("nan") if value is None else value
     return made

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -16,8 +15,8 @@ from gansemble.audio import files
 from gansemble.data.labels import LabelledClips, Labels
 from gansemble.data.segments import Packed
 from gansemble.evaluation import naming
+from gansemble.evaluation.index import write
 from gansemble.evaluation.references import references
-from gansemble.files import write_atomically
 from gansemble.interfaces import Score
 from gansemble.recipe.check import Recipe
 from gansemble.recipe.sections import Part
@@ -59,9 +58,8 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
     facts = {"split": settings.split, "own": True, "seed": recipe.plan.seed, "step": loaded.step}
     facts |= {"checkpoint": loaded.source.name, "device": device, "threads": torch.get_num_threads()}
     facts |= {"trained_on": list(loaded.history)}
-    path = project.exp / "samples" / "index.json"
-    write_atomically(path, json.dumps(facts | {"real_time_factor": took / seconds, "clips": rows}, indent=1))
-    return path
+    facts |= {"real_time_factor": took / seconds, "clips": rows}
+    return write(project.exp, facts, [folder / f"{row['id']}.wav" for row in rows])
 
 
 @dataclass(frozen=True)

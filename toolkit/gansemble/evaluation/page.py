@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import html
 import io
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from gansemble.audio import files
 from gansemble.audio.spec import AudioSpec
 from gansemble.data.segments import Packed
 from gansemble.errors import GansembleError
+from gansemble.evaluation import index as records
 from gansemble.evaluation.statistics import common, summarise
 from gansemble.recipe.sections import Evaluation
 from gansemble.training.monitors import read_curves
@@ -70,24 +70,19 @@ def system_of(exp: Path, number: int = 0) -> System:
     Raises:
         GansembleError: if it has not been evaluated.
     """
-    try:
-        index = json.loads((exp / "samples" / "index.json").read_text())
-        summary = json.loads((exp / "scores" / "summary.json").read_text())
-        lines = (exp / "scores" / "scores.jsonl").read_text().splitlines()
-    except OSError as error:
-        raise GansembleError(
-            f"{exp}: not evaluated yet ({error.filename} is missing); run its stages 4 and 5 first"
-        ) from error
-    rows = {row["id"]: row for row in map(json.loads, lines)}
-    return System(summary["name"], exp, index, summary, rows, COLOURS[number % len(COLOURS)])
+    for path in (exp / "samples" / "index.json", exp / "scores" / "summary.json", exp / "scores" / "scores.jsonl"):
+        if not path.is_file():
+            raise GansembleError(f"{exp}: not evaluated yet ({path} is missing); run its stages 4 and 5 first")
+    summary = records.summary(exp)
+    rows = records.rows(exp / "scores" / "scores.jsonl")
+    return System(summary["name"], exp, records.read(exp), summary, rows, COLOURS[number % len(COLOURS)])
 
 
 def baselines_of(system: System) -> list[System]:
     """What the recipe's baselines made of the same clips."""
     found: list[System] = []
     for name in system.index.get("baselines", []):
-        path = system.exp / "scores" / BASELINES / f"{name}.jsonl"
-        rows = {row["id"]: row for row in map(json.loads, path.read_text().splitlines())}
+        rows = records.rows(system.exp / "scores" / BASELINES / f"{name}.jsonl")
         summary = {**system.summary, "scores": system.summary["baselines"][name]["scores"]}
         found.append(
             replace(system, name=name, rows=rows, summary=summary, colour=GREYS[len(found) % 4], baseline=name)

@@ -3,7 +3,6 @@ by the recipe's baselines."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -19,9 +18,9 @@ from gansemble.audio import files
 from gansemble.data.degraded import Degrader
 from gansemble.data.segments import Packed
 from gansemble.errors import GansembleError
+from gansemble.evaluation.index import write
 from gansemble.evaluation.page import BASELINES
 from gansemble.evaluation.references import references
-from gansemble.files import write_atomically
 from gansemble.recipe.check import Recipe
 from gansemble.stages import Project
 
@@ -70,6 +69,7 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
     decoder = synthesis.representation(loaded)
     hashes = {entry.id: entry.sha256 for entry in packed.entries}
     rows: list[dict[str, Any]] = []
+    made_files: list[Path] = []
     for item in items(recipe, packed, count):
         for name, network in systems.items():
             begun = time.monotonic()
@@ -78,6 +78,7 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
             target = (folder / BASELINES / name if name else folder) / f"{item.id}.wav"
             target.parent.mkdir(parents=True, exist_ok=True)
             clipped = files.write(target, made.numpy(), spec.sample_rate, settings.format)
+            made_files.append(target)
             if not name:
                 seconds = len(item.audio) / spec.sample_rate
                 rows.append({"id": item.id, "clip": item.clip, "condition": item.condition, "seconds": seconds})
@@ -87,7 +88,6 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
         f"{len(rows)} clips, {seconds:.1f} s of audio in {took:.1f} s: {seconds / took:.1f} x real time on {device} "
         f"(step {loaded.step}); beside it {', '.join(recipe.many['baselines']) or 'no baseline'}"
     )
-    path = project.exp / "samples" / "index.json"
     facts: dict[str, Any] = {
         "split": settings.split,
         "step": loaded.step,
@@ -97,5 +97,4 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
     facts |= {"threads": torch.get_num_threads(), "real_time_factor": took / seconds}
     facts |= {"trained_on": list(loaded.history)}
     facts |= {"conditions": sorted({row["condition"] for row in rows}), "baselines": list(recipe.many["baselines"])}
-    write_atomically(path, json.dumps(facts | {"clips": rows}, indent=1))
-    return path
+    return write(project.exp, facts | {"clips": rows}, made_files)

@@ -18,7 +18,7 @@ from gansemble.audio import files
 from gansemble.data.segments import Packed
 from gansemble.data.workers import end_with_parent
 from gansemble.errors import GansembleError
-from gansemble.evaluation import naming, own
+from gansemble.evaluation import index, naming, own
 from gansemble.evaluation.page import BASELINES
 from gansemble.evaluation.references import demand_same, references
 from gansemble.evaluation.statistics import summarise
@@ -57,10 +57,10 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Path:
     rows: list[dict[str, Any]] = []
     chunk = max(16, int(settings.chunk_seconds * recipe.audio.sample_rate / recipe.audio.hop))
     device = next(loaded.generator.parameters()).device
-    for index in range(count):
-        entry = packed.entries[index]
+    for number in range(count):
+        entry = packed.entries[number]
         usable = entry.frames // recipe.audio.hop * recipe.audio.hop
-        mel = log_mel(torch.from_numpy(packed.read(index, 0, usable))[None].to(device), recipe.audio)[0]
+        mel = log_mel(torch.from_numpy(packed.read(number, 0, usable))[None].to(device), recipe.audio)[0]
         begun = time.monotonic()
         pieces = [piece.cpu() for piece in synthesis.generate(loaded.generator, mel, chunk)]
         took = time.monotonic() - begun
@@ -77,7 +77,6 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Path:
     say(
         f"{count} clips, {seconds:.1f} s of audio in {took:.1f} s: {seconds / took:.1f} x real time on {device.type} (step {loaded.step})"
     )
-    path = project.exp / "samples" / "index.json"
     facts = {
         "split": settings.split,
         "step": loaded.step,
@@ -88,33 +87,33 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Path:
         "trained_on": list(loaded.history),
         "clips": rows,
     }
-    write_atomically(path, json.dumps(facts, indent=1))
-    return path
+    return index.write(project.exp, facts, [folder / f"{row['id']}.wav" for row in rows])
 
 
 def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
     """Writes ``scores/scores.jsonl`` (one line a file, NaN as null with its reason) and ``scores/summary.json``."""
     recipe = check.load(project.recipe, project.overrides)
-    index = json.loads((project.exp / "samples" / "index.json").read_text())
-    if index.get("own"):
-        rows, found, anchors = own.score(project, recipe, index, say)
-        return _write(project, rows, _facts(recipe, index) | {"scores": found, "anchors": anchors}, say)
-    packed = references(project, index.get("trained_on", ()), index["split"], say)
-    demand_same(project, packed, index["clips"])
-    folder = project.exp / "samples" / index["split"]
-    names = ["", *index.get("baselines", [])]
+    made = index.read(project.exp)
+    index.demand_unchanged(project.exp, made)
+    if made.get("own"):
+        rows, found, anchors = own.score(project, recipe, made, say)
+        return _write(project, rows, _facts(recipe, made) | {"scores": found, "anchors": anchors}, say)
+    packed = references(project, made["trained_on"], made["split"], say)
+    demand_same(project, packed, made["clips"])
+    folder = project.exp / "samples" / made["split"]
+    names = ["", *made.get("baselines", [])]
     folders = {name: folder / BASELINES / name if name else folder for name in names}
-    work = [(row["id"], _clip(row), folders[name] / f"{row['id']}.wav") for name in names for row in index["clips"]]
+    work = [(row["id"], _clip(row), folders[name] / f"{row['id']}.wav") for name in names for row in made["clips"]]
     # A worker takes seconds to start: one for every eight files.
-    scored = _score_all(project, index["split"], work, min(jobs, -(-len(work) // 8)))
-    count = len(index["clips"])
+    scored = _score_all(project, made["split"], work, min(jobs, -(-len(work) // 8)))
+    count = len(made["clips"])
     by_name = {name: scored[place * count : (place + 1) * count] for place, name in enumerate(names)}
     for name in names[1:]:
         text = "".join(json.dumps(row) + "\n" for row in by_name[name])
         write_atomically(project.exp / "scores" / BASELINES / f"{name}.jsonl", text)
-    summary = _summary(recipe, by_name[""], index)
+    summary = _summary(recipe, by_name[""], made)
     if names[1:]:
-        summaries = {name: _summary(recipe, by_name[name], index) for name in names[1:]}
+        summaries = {name: _summary(recipe, by_name[name], made) for name in names[1:]}
         summary["baselines"] = {
             name: {key: each[key] for key in ("scores", "conditions") if key in each}
             for name, each in summaries.items()

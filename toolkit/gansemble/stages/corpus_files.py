@@ -1,8 +1,8 @@
 """Whether a corpus' files are the ones that were packed: by their facts where these are unchanged, else by content.
 
 Size and times alone would be wrong both ways: a copied folder has new times and the same content, and a file may be
-replaced by one of its size and time. So a file whose size, time of modification and time of change are all as recorded
-is the same file; of any other, the content is compared.
+replaced by one of its size and time. So a file whose size, times of modification and of change, and number on the disk
+are all as recorded is the same file; of any other, the content is compared.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class CorpusFile:
         path: relative to the corpus folder, with slashes.
         size: [bytes].
         modified, changed: of its content, and of its content or facts [ns].
+        number: its inode, which tells files apart that changed names, or that a link pointed to in turn.
         sha256: of its content; None where it was not read.
     """
 
@@ -39,17 +40,23 @@ class CorpusFile:
     size: int
     modified: int
     changed: int
+    number: int
     sha256: str | None = None
 
+    @property
+    def facts(self) -> tuple[int, int, int, int]:
+        """What is compared before contents are."""
+        return (self.size, self.modified, self.changed, self.number)
 
-def survey(folder: Path, listed: Iterable[str] = ()) -> dict[str, CorpusFile]:
+
+def survey(folder: Path, listed: Iterable[str] = (), whole: bool = True) -> dict[str, CorpusFile]:
     """Every file of a folder that is not hidden, and the ``listed`` ones wherever they are, by path; contents unread.
 
-    Linked folders are not followed, but for what is listed.
+    Linked folders are not followed, but for what is listed. With ``whole`` false, only what is listed is looked at.
     """
     found: dict[str, CorpusFile] = {}
     # Plain strings: for a hundred thousand files, path objects would take most of the time.
-    for name in [*_below(str(folder)), *listed]:
+    for name in [*(_below(str(folder)) if whole else ()), *listed]:
         if name in found:
             continue
         try:
@@ -57,7 +64,7 @@ def survey(folder: Path, listed: Iterable[str] = ()) -> dict[str, CorpusFile]:
         except OSError:
             continue
         if stat.S_ISREG(facts.st_mode):
-            found[name] = CorpusFile(name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns)
+            found[name] = CorpusFile(name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
     return dict(sorted(found.items()))
 
 
@@ -78,16 +85,18 @@ def _below(folder: str, prefix: str = "") -> Iterator[str]:
 
 
 def record(path: Path, folder: Path, files: Mapping[str, CorpusFile], hashes: Mapping[str, str]) -> None:
-    """Writes what the corpus was, as it was surveyed *before* it was read, with the hashes of what was read.
+    """Writes what the corpus was, as it was surveyed *before* it was read, with the hashes of what was packed.
 
-    A file that changed since the survey then counts as changed, whatever was read of it.
+    Other files, such as tables of labels, are hashed now, unless they changed since the survey: nobody knows which of
+    their contents was read, so they then count as changed.
     """
     rows = []
     for name, file in files.items():
         known = hashes.get(name)
         if known is None and file.size <= LARGEST_HASHED:
             known = _hash(folder / name)
-        rows.append(json.dumps([file.path, file.size, file.modified, file.changed, known], ensure_ascii=False))
+            known = known if survey(folder, [name], whole=False).get(name) == file else None
+        rows.append(json.dumps([file.path, *file.facts, known], ensure_ascii=False))
     write_atomically(path, "".join(row + "\n" for row in rows))
 
 
@@ -116,7 +125,7 @@ def changes(before: Mapping[str, CorpusFile], folder: Path) -> str | None:
 
 
 def _same(before: CorpusFile, now: CorpusFile, folder: Path) -> bool:
-    if (before.size, before.modified, before.changed) == (now.size, now.modified, now.changed):
+    if before.facts == now.facts:
         return True
     if before.size != now.size:
         return False

@@ -61,9 +61,9 @@ class Ledger:
         self._composed: dict[tuple[str, ...], dict[str, Any]] = {project.overrides: self._leaves}
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """What was noted when a stage last finished."""
+        """What was noted when a stage last finished; None if it never did, or the note is damaged."""
         found = self._read(self._folder(BY_NAME[name])).get(name)
-        return found if isinstance(found, dict) and "result" in found else None
+        return found if isinstance(found, dict) and _sound(found) else None
 
     def state(self, name: str, known: dict[str, State] | None = None) -> State:
         """Whether a stage is done, stale or missing; one whose predecessor is stale or missing is stale with it, unless
@@ -254,6 +254,28 @@ class Ledger:
             change = corpus_files.changes(files, folder) if folder.is_dir() else f"{folder} is gone"
             if change:
                 yield f"corpus files: {change} in {folder}" if folder.is_dir() else f"corpus files: {change}"
+
+
+#: What a record holds, by type; ``data`` is there for the prepare stage alone.
+_FIELDS = {
+    "keys": dict,
+    "inputs": dict,
+    "upstream": dict,
+    "outputs": dict,
+    "overrides": list,
+    "result": str,
+    "data": dict,
+}
+
+
+def _sound(record: Mapping[str, Any]) -> bool:
+    """Whether a record is of the form that is written; one that was damaged counts for nothing."""
+    known = {name: kind for name, kind in _FIELDS.items() if name != "data" or "data" in record}
+    splits = [*record.get("data", {}).values()] if isinstance(record.get("data", {}), dict) else [None]
+    return all(isinstance(record.get(name), kind) for name, kind in known.items()) and all(
+        isinstance(split, dict) and isinstance(split.get("clips"), int) and isinstance(split.get("sha256"), str)
+        for split in splits
+    )
 
 
 def _data_reasons(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:

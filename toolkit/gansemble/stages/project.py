@@ -16,6 +16,8 @@ from gansemble.recipe.compose import compose
 from gansemble.stages.stage import BY_NAME
 
 RECORD = "project.json"
+#: The folders that stages make in an experiment, and move away or write anew.
+MADE = ("checkpoints", "logs", "previous", "report", "samples", "scores", "trained-on")
 
 
 @dataclass
@@ -113,34 +115,58 @@ class Project:
             raise GansembleError(
                 f"{exp / RECORD}: damaged; run the recipe's run.sh with --exp {exp} once more, which writes it anew"
             )
-        overrides = tuple(str(each) for each in known.facts.get("overrides", ()))
+        overrides = tuple(str(each) for each in known.facts.get("overrides") or ())
         found = cls.of(known.place("recipe"), overrides, exp, known.place("data"), known.place("dump"))
         return replace(found, recalled=True)
 
     def demand_apart(self) -> None:
-        """Refuses folders that lie in one another, so that nothing that is made becomes a clip of the corpus.
+        """Refuses folders that lie in one another, so that nothing that is made becomes a clip of the corpus, and nothing
+        that a stage moves away or writes anew takes corpus or packed data with it.
 
         Raises:
             GansembleError: naming both folders.
         """
         for option, folder in (("--exp", self.exp), ("--dump", self.dump)):
             demand_outside(option, folder, self.data)
+        if self.exp == self.dump:
+            raise GansembleError(f"--exp and --dump are one folder, {self.exp}; give packed data a folder of their own")
+        demand_outside("--data", self.data, self.dump, outer_is="the folder of packed data")
+        for name in MADE:
+            made = self.exp / name
+            for option, folder in (("--data", self.data), ("--dump", self.dump)):
+                if not made.is_symlink():
+                    demand_outside(option, folder, made, outer_is="which the experiment's stages make and move away")
+            demand_outside(f"--exp {self.exp}, its folder", made, self.data)
 
 
-def demand_outside(option: str, folder: Path, data: Path) -> None:
-    """Refuses a folder for results that is a corpus folder, or lies in one.
+def demand_outside(what: str, folder: Path, outer: Path, outer_is: str | None = None) -> None:
+    """Refuses a folder that is another one, or lies in it: by default, one for results in a corpus folder.
+
+    Args:
+        what: the folder is, such as the option that gave it.
+        folder: the one refused.
+        outer: the one that it must not be in.
+        outer_is: what that one is, where it is not the corpus.
 
     Raises:
         GansembleError: naming both.
     """
-    for inner in (folder.resolve(), *folder.resolve().parents):
-        # By identity, not by name: mounts and disks without capitals give one folder several names.
-        if (data.exists() and inner.exists() and inner.samefile(data)) or inner == data.resolve():
-            what = "is the corpus folder itself" if inner == folder.resolve() else f"lies in the corpus folder {data}"
-            raise GansembleError(
-                f"{option} {folder}: {what}, so what is made there would become clips of the corpus; give a folder "
-                "outside of it"
-            )
+    place = folder.resolve()
+    if not any(_same(inner, outer) for inner in (place, *place.parents)):
+        return
+    if outer_is is not None:
+        raise GansembleError(f"{what} {folder}: lies in {outer}, {outer_is}; give a folder outside of it")
+    where = "is the corpus folder itself" if _same(place, outer) else f"lies in the corpus folder {outer}"
+    raise GansembleError(
+        f"{what} {folder}: {where}, so what is made there would become clips of the corpus; give a folder outside of it"
+    )
+
+
+def _same(one: Path, other: Path) -> bool:
+    """By identity, not by name: mounts and disks without capitals give one folder several names."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one == other.resolve()
 
 
 def corpus_folder(exp: Path) -> Path | None:

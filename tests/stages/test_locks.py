@@ -1,0 +1,181 @@
+"""Locks: one writer at a time, none taken from the living, none held for ever by the dead."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from gansemble import locks
+from gansemble.errors import FolderInUse
+from gansemble.locks import FolderLock, identify
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr(locks, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
+
+
+def hold(folder: Path, age: float = 0.0, **facts: object) -> Path:
+    """A lock as another run would have left it."""
+    owner = folder / ".lock" / "owner.json"
+    owner.parent.mkdir(parents=True)
+    owner.write_text(json.dumps(identify() | {"token": "theirs", "since": "2026-01-01 00:00:00"} | facts))
+    os.utime(owner, (time.time() - age,) * 2)
+    return owner
+
+
+def owner_of(folder: Path) -> dict:
+    return json.loads((folder / ".lock" / "owner.json").read_text())
+
+
+def test_a_number_that_another_process_has_now_is_no_sign_of_life(tmp_path):
+    """The process began at another time than the lock's owner."""
+    hold(tmp_path, pid=os.getpid(), started=1)
+    with FolderLock(tmp_path):
+        assert owner_of(tmp_path)["token"] != "theirs"
+
+
+def test_force_takes_no_lock_from_a_living_run(tmp_path):
+    """Of this machine, or of one that gave a sign of life a moment ago."""
+    owner = hold(tmp_path, pid=os.getppid(), started=None)
+    with pytest.raises(FolderInUse, match=f"run {os.getppid()} on "), FolderLock(tmp_path, force=True):
+        pass
+    owner.write_text(json.dumps({"host": "elsewhere", "pid": 1, "token": "theirs"}))
+    with pytest.raises(FolderInUse, match="takes it after 10 minutes without one"), FolderLock(tmp_path, force=True):
+        pass
+    assert owner_of(tmp_path)["token"] == "theirs"
+
+
+def test_a_time_in_the_future_is_no_age(tmp_path):
+    """Clocks of two machines differ, or one goes back: the lock counts as fresh, and nothing is computed from less."""
+    hold(tmp_path, age=-7200, host="elsewhere")
+    with pytest.raises(FolderInUse, match="gave a sign of life 0 s ago"), FolderLock(tmp_path, force=True):
+        pass
+
+
+def test_a_container_of_the_same_name_is_another_machine(tmp_path):
+    """Its numbers of processes mean nothing here."""
+    hold(tmp_path, pid=2**22 + 1, namespace="pid:[1]")
+    with pytest.raises(FolderInUse, match=f"on {socket.gethostname()}"), FolderLock(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{half", "[]", '{"host": 3}', '{"pid": 99999999999999999999}'])
+def test_a_lock_without_an_owners_name_is_taken_when_it_is_old(tmp_path, text):
+    owner = hold(tmp_path)
+    owner.write_text(text)
+    if text in ("", "{half", "[]"):
+        with pytest.raises(FolderInUse, match="has not told its name"), FolderLock(tmp_path):
+            pass
+        for path in (owner, owner.parent):
+            os.utime(path, (time.time() - 3600,) * 2)
+        with FolderLock(tmp_path):
+            assert owner_of(tmp_path)["pid"] == os.getpid()
+    else:
+        os.utime(owner, (time.time() - 3600,) * 2)
+        with FolderLock(tmp_path, force=True):
+            assert owner_of(tmp_path)["pid"] == os.getpid()
+
+
+def test_waiting_says_for_whom_and_ends_when_the_lock_is_released(tmp_path):
+    said: list[str] = []
+    entered = threading.Event()
+
+    def wait() -> None:
+        with FolderLock(tmp_path, work="at stage 1 prepare", wait=said.append):
+            entered.set()
+
+    with FolderLock(tmp_path, work="at stage 1 prepare"):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        assert not entered.wait(0.2)
+    assert entered.wait(5)
+    thread.join()
+    assert len(said) == 1 and f"waiting for run {os.getpid()} on " in said[0] and "at stage 1 prepare here" in said[0]
+    assert not (tmp_path / ".lock").exists()
+
+
+def test_waiting_ends_when_an_owner_elsewhere_gives_no_sign_of_life(tmp_path, monkeypatch):
+    """By this machine's clock alone; one that does is waited for."""
+    monkeypatch.setattr(locks, "STALE_SECONDS", 0.3)
+    owner = hold(tmp_path, host="elsewhere", age=-9999)
+    begun = time.monotonic()
+    beats = iter(range(1, 30))
+
+    def watching(_: str) -> None:
+        pass
+
+    def beat() -> None:
+        for number in beats:
+            if number > 20:
+                return
+            time.sleep(0.03)
+            os.utime(owner, (number, number))
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    with FolderLock(tmp_path, wait=watching):
+        waited = time.monotonic() - begun
+    thread.join()
+    assert waited > 0.5, "it beat for 0.6 s"
+
+
+def test_two_that_find_a_dead_owner_do_not_both_get_the_lock(tmp_path):
+    """Many processes at once: one at a time is inside."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    hold(tmp_path, pid=dead.pid, started=None)
+    code = (
+        "import sys, os, time\nfrom pathlib import Path\nfrom gansemble import locks\nlocks.POLL_SECONDS = 0.002\n"
+        "folder = Path(sys.argv[1])\n"
+        "for _ in range(15):\n"
+        "    with locks.FolderLock(folder, wait=lambda text: None):\n"
+        "        (folder / 'inside').mkdir()\n        time.sleep(0.001)\n        (folder / 'inside').rmdir()\n"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.PIPE) for _ in range(4)]
+    errors = [child.communicate(timeout=120)[1].decode() for child in running]
+    assert [child.returncode for child in running] == [0] * 4, errors
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_link_that_leads_nowhere_in_the_locks_place_is_named(tmp_path):
+    (tmp_path / ".lock").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(FolderInUse, match="a link that leads nowhere"), FolderLock(tmp_path, wait=print):
+        pass
+
+
+def test_the_owner_gives_signs_of_life_and_the_thread_ends_with_the_lock(tmp_path):
+    with FolderLock(tmp_path):
+        file = tmp_path / ".lock" / "owner.json"
+        os.utime(file, (1, 1))
+        limit = time.monotonic() + 5
+        while file.stat().st_mtime < 100:
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        assert any(thread.name.startswith("beat") for thread in threading.enumerate())
+    assert not any(thread.name.startswith("beat") for thread in threading.enumerate())
+
+
+def test_a_lock_taken_from_us_is_not_removed_by_us(tmp_path):
+    lock = FolderLock(tmp_path)
+    with lock:
+        (tmp_path / ".lock" / "owner.json").write_text(json.dumps({"token": "theirs", "host": "elsewhere", "pid": 1}))
+    assert owner_of(tmp_path)["token"] == "theirs"
+
+
+def test_a_folder_made_for_the_lock_alone_goes_with_it(tmp_path):
+    with FolderLock(tmp_path / "new"):
+        pass
+    assert not (tmp_path / "new").exists()
+    with FolderLock(tmp_path / "new"):
+        (tmp_path / "new" / "result").touch()
+    assert (tmp_path / "new" / "result").exists()
