@@ -22,6 +22,7 @@ from gansemble.locks import FolderLock, identify
 def quick(monkeypatch):
     monkeypatch.setattr(locks, "POLL_SECONDS", 0.01)
     monkeypatch.setattr(locks, "BEAT_SECONDS", 0.02)
+    monkeypatch.setattr(locks, "FORCE_SECONDS", 0.3)
 
 
 def hold(folder: Path, age: float = 0.0, **facts: object) -> Path:
@@ -44,22 +45,66 @@ def test_a_number_that_another_process_has_now_is_no_sign_of_life(tmp_path):
         assert owner_of(tmp_path)["token"] != "theirs"
 
 
-def test_force_takes_no_lock_from_a_living_run(tmp_path):
-    """Of this machine, or of one that gave a sign of life a moment ago."""
-    owner = hold(tmp_path, pid=os.getppid(), started=None)
+def beating(owner: Path, times: int, when: float = 0.0) -> threading.Thread:
+    """An owner elsewhere that gives signs of life, by a clock of its own."""
+
+    def beat() -> None:
+        for number in range(times):
+            time.sleep(0.03)
+            os.utime(owner, (when + number, when + number))
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    return thread
+
+
+def test_force_takes_no_lock_from_a_living_run_of_this_machine(tmp_path):
+    hold(tmp_path, pid=os.getppid(), started=None)
     with pytest.raises(FolderInUse, match=f"run {os.getppid()} on "), FolderLock(tmp_path, force=True):
-        pass
-    owner.write_text(json.dumps({"host": "elsewhere", "pid": 1, "token": "theirs"}))
-    with pytest.raises(FolderInUse, match="takes it after 10 minutes without one"), FolderLock(tmp_path, force=True):
         pass
     assert owner_of(tmp_path)["token"] == "theirs"
 
 
-def test_a_time_in_the_future_is_no_age(tmp_path):
-    """Clocks of two machines differ, or one goes back: the lock counts as fresh, and nothing is computed from less."""
-    hold(tmp_path, age=-7200, host="elsewhere")
-    with pytest.raises(FolderInUse, match="gave a sign of life 0 s ago"), FolderLock(tmp_path, force=True):
+@pytest.mark.parametrize("clock", [-900, 0, 900])
+def test_force_takes_no_lock_from_a_living_run_elsewhere_whatever_its_clock(tmp_path, clock):
+    """One that moves its file while it is watched is alive, though the times it writes may be hours off."""
+    owner = hold(tmp_path, host="elsewhere")
+    thread = beating(owner, 20, time.time() + clock)
+    with pytest.raises(FolderInUse, match="gives signs of life"), FolderLock(tmp_path, force=True):
         pass
+    thread.join()
+    assert owner_of(tmp_path)["token"] == "theirs"
+
+
+@pytest.mark.parametrize("age", [3600, -3600])
+def test_force_takes_the_lock_of_a_run_elsewhere_that_gives_no_sign_of_life(tmp_path, age):
+    hold(tmp_path, age=age, host="elsewhere")
+    begun = time.monotonic()
+    with FolderLock(tmp_path, force=True):
+        assert owner_of(tmp_path)["token"] != "theirs" and time.monotonic() - begun > 0.3
+
+
+def test_without_force_a_lock_of_another_machine_is_refused_at_once(tmp_path):
+    hold(tmp_path, age=3600, host="elsewhere")
+    with (
+        pytest.raises(FolderInUse, match=r"60 minutes old by this machine's clock.*--force-unlock"),
+        FolderLock(tmp_path),
+    ):
+        pass
+
+
+def test_a_machine_of_the_same_name_is_another_machine(tmp_path):
+    """Its numbers of processes mean nothing here: hosts called localhost share a network disk."""
+    hold(tmp_path, pid=2**22 + 1, machine="another", boot="another")
+    with pytest.raises(FolderInUse, match=f"on {socket.gethostname()}"), FolderLock(tmp_path):
+        pass
+
+
+def test_a_lock_from_before_this_machine_was_started_anew_is_nobodys(tmp_path, monkeypatch):
+    monkeypatch.setattr(locks, "_text", lambda path: "this machine" if "machine" in path else "this start")
+    hold(tmp_path, boot="an earlier start")
+    with FolderLock(tmp_path):
+        assert owner_of(tmp_path)["token"] != "theirs"
 
 
 def test_a_container_of_the_same_name_is_another_machine(tmp_path):
@@ -70,20 +115,49 @@ def test_a_container_of_the_same_name_is_another_machine(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "{half", "[]", '{"host": 3}', '{"pid": 99999999999999999999}'])
-def test_a_lock_without_an_owners_name_is_taken_when_it_is_old(tmp_path, text):
+def test_a_lock_whose_owners_name_is_damaged_is_taken_when_told_to_or_after_a_while(tmp_path, monkeypatch, text):
+    monkeypatch.setattr(locks, "STALE_SECONDS", 0.3)
     owner = hold(tmp_path)
     owner.write_text(text)
-    if text in ("", "{half", "[]"):
-        with pytest.raises(FolderInUse, match="has not told its name"), FolderLock(tmp_path):
-            pass
-        for path in (owner, owner.parent):
-            os.utime(path, (time.time() - 3600,) * 2)
-        with FolderLock(tmp_path):
-            assert owner_of(tmp_path)["pid"] == os.getpid()
-    else:
-        os.utime(owner, (time.time() - 3600,) * 2)
-        with FolderLock(tmp_path, force=True):
-            assert owner_of(tmp_path)["pid"] == os.getpid()
+    with pytest.raises(FolderInUse, match="has been training here"), FolderLock(tmp_path):
+        pass
+    with FolderLock(tmp_path, force=True):
+        assert owner_of(tmp_path)["pid"] == os.getpid()
+    hold(tmp_path).write_text(text)
+    with FolderLock(tmp_path, wait=print):
+        assert owner_of(tmp_path)["pid"] == os.getpid()
+
+
+def test_an_empty_lock_is_nobodys(tmp_path):
+    (tmp_path / ".lock").mkdir()
+    with FolderLock(tmp_path):
+        assert owner_of(tmp_path)["pid"] == os.getpid()
+
+
+def test_a_disk_too_full_for_the_owners_name_leaves_no_lock(tmp_path, monkeypatch):
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(OSError, match="No space left"), FolderLock(tmp_path / "new"):
+        pass
+    assert not (tmp_path / "new").exists()
+
+
+def test_who_waits_survives_that_the_one_before_gives_up_a_new_folder(tmp_path):
+    """A first prepare fails, and takes the empty folder away again."""
+    inside = threading.Event()
+
+    def wait() -> None:
+        with FolderLock(tmp_path / "new", wait=lambda text: None):
+            inside.set()
+
+    with FolderLock(tmp_path / "new"):
+        thread = threading.Thread(target=wait)
+        thread.start()
+        time.sleep(0.05)
+    assert inside.wait(5)
+    thread.join()
 
 
 def test_waiting_says_for_whom_and_ends_when_the_lock_is_released(tmp_path):
@@ -109,24 +183,11 @@ def test_waiting_ends_when_an_owner_elsewhere_gives_no_sign_of_life(tmp_path, mo
     monkeypatch.setattr(locks, "STALE_SECONDS", 0.3)
     owner = hold(tmp_path, host="elsewhere", age=-9999)
     begun = time.monotonic()
-    beats = iter(range(1, 30))
-
-    def watching(_: str) -> None:
-        pass
-
-    def beat() -> None:
-        for number in beats:
-            if number > 20:
-                return
-            time.sleep(0.03)
-            os.utime(owner, (number, number))
-
-    thread = threading.Thread(target=beat)
-    thread.start()
-    with FolderLock(tmp_path, wait=watching):
+    thread = beating(owner, 20)
+    with FolderLock(tmp_path, wait=lambda text: None):
         waited = time.monotonic() - begun
     thread.join()
-    assert waited > 0.5, "it beat for 0.6 s"
+    assert waited > 0.6, "it beat for 0.6 s"
 
 
 def test_two_that_find_a_dead_owner_do_not_both_get_the_lock(tmp_path):
@@ -149,7 +210,10 @@ def test_two_that_find_a_dead_owner_do_not_both_get_the_lock(tmp_path):
 
 def test_a_link_that_leads_nowhere_in_the_locks_place_is_named(tmp_path):
     (tmp_path / ".lock").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(FolderInUse, match="a link that leads nowhere"), FolderLock(tmp_path, wait=print):
+    with (
+        pytest.raises(FolderInUse, match="something else stands where the lock belongs"),
+        FolderLock(tmp_path, wait=print),
+    ):
         pass
 
 
@@ -168,7 +232,9 @@ def test_the_owner_gives_signs_of_life_and_the_thread_ends_with_the_lock(tmp_pat
 def test_a_lock_taken_from_us_is_not_removed_by_us(tmp_path):
     lock = FolderLock(tmp_path)
     with lock:
+        assert lock.held()
         (tmp_path / ".lock" / "owner.json").write_text(json.dumps({"token": "theirs", "host": "elsewhere", "pid": 1}))
+        assert not lock.held()
     assert owner_of(tmp_path)["token"] == "theirs"
 
 

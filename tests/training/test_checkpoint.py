@@ -171,18 +171,6 @@ def test_lock_of_a_dead_process_is_taken_over(tmp_path):
     assert not (tmp_path / ".lock").exists()
 
 
-def test_lock_of_another_machine_needs_a_word(tmp_path):
-    """Fresh or stale it is refused; a stale one's message names the option that takes it."""
-    lock_of(tmp_path / "fresh", 1, "elsewhere")
-    lock_of(tmp_path / "stale", 1, "elsewhere", age=3600)
-    with pytest.raises(FolderInUse, match="on elsewhere"), FolderLock(tmp_path / "fresh"):
-        pass
-    with pytest.raises(FolderInUse, match=r"60 minutes old.*--force-unlock"), FolderLock(tmp_path / "stale"):
-        pass
-    with FolderLock(tmp_path / "stale", force=True):
-        assert json.loads((tmp_path / "stale" / ".lock" / "owner.json").read_text())["pid"] == os.getpid()
-
-
 def room(size: int) -> None:
     """Files may grow to so many bytes; more fails as on a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))

@@ -1,12 +1,14 @@
-"""One writer in a folder at a time, on local and network disks (``mkdir`` is atomic where ``flock`` is not).
+"""One writer in a folder at a time, on local and network disks (renaming a folder is atomic where ``flock`` is not).
 
 A lock is a folder with the name of its owner in it. A thread of the owner touches that file, so that other machines see
-it is alive; on the owner's own machine the process itself tells.
+it is alive; on the owner's own machine the table of processes tells. Clocks of two machines are never compared: whether
+an owner elsewhere is alive is watched, by this machine's own clock.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -21,22 +23,22 @@ from types import TracebackType
 from typing import Any
 
 from gansemble.errors import FolderInUse
-from gansemble.files import alive, write_atomically
+from gansemble.files import alive
 
 BEAT_SECONDS = 30.0
-#: Without a sign of life for so long, an owner on another machine is taken for dead.
+#: An owner elsewhere that gives no sign of life while it is watched for so long is taken for dead by who waits.
 STALE_SECONDS = 600.0
-#: A lock without an owner's name is one whose owner died between two system calls.
-NAMELESS_SECONDS = 60.0
+#: The same for who was told to take the lock.
+FORCE_SECONDS = 75.0
 POLL_SECONDS = 1.0
 REMIND_SECONDS = 60.0
 
 
 class Beat:
-    """A file that a thread touches while this process lives.
+    """A thread that touches a file every 30 s, until :meth:`end`; a disk that is absent for a moment does not end it.
 
     Args:
-        path: touched every 30 s; the thread ends when it is gone.
+        path: the file.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,7 +49,6 @@ class Beat:
 
     def _run(self) -> None:
         while not self._ended.wait(BEAT_SECONDS):
-            # Neither a full nor an absent disk for a moment is a reason to stop what is being done.
             with contextlib.suppress(OSError):
                 os.utime(self.path)
 
@@ -58,12 +59,14 @@ class Beat:
 
 
 def identify() -> dict[str, Any]:
-    """Names this process so that nobody takes another for it: numbers of processes come again."""
+    """Names this process so that nobody takes another for it: numbers of processes come again, and names of machines."""
     return {
         "host": socket.gethostname(),
+        "machine": _text("/etc/machine-id"),
+        "boot": _text("/proc/sys/kernel/random/boot_id"),
+        "namespace": _namespace(),
         "pid": os.getpid(),
         "started": _started(os.getpid()),
-        "namespace": _namespace(),
         "since": time.strftime("%Y-%m-%d %H:%M:%S"),
         "token": uuid.uuid4().hex,
     }
@@ -74,8 +77,8 @@ class Owner:
     """Who holds a lock, as its file tells.
 
     Args:
-        facts: of :func:`identify`; empty where nothing is known.
-        age: since the last sign of life [s]; never negative, though clocks of two machines may differ.
+        facts: of :func:`identify`; empty where the file is damaged.
+        age: since the last sign of life by this machine's clock [s], for messages; another machine's may differ.
     """
 
     facts: dict[str, Any]
@@ -83,20 +86,26 @@ class Owner:
 
     @property
     def here(self) -> bool:
-        """Whether it is, or was, a process that this machine's process table can tell of."""
-        same = self.facts.get("host") == socket.gethostname()
-        return same and self.facts.get("namespace", _namespace()) == _namespace()
+        """Whether it is, or was, a process that this machine's table of processes can tell of."""
+        mine = identify()
+        return all(self.facts.get(key) in (None, mine[key]) for key in ("boot", "namespace")) and self._same_machine(
+            mine
+        )
 
     @property
     def dead(self) -> bool:
-        """Whether it is certain to be gone."""
-        if not self.facts:
-            return self.age > NAMELESS_SECONDS
+        """Whether it is certain to be gone: its process ended, or its machine was started anew."""
+        mine = identify()
+        if self._same_machine(mine) and self.facts.get("machine") and self.facts.get("boot") != mine["boot"]:
+            return True
         return self.here and not living(self.facts)
+
+    def _same_machine(self, mine: dict[str, Any]) -> bool:
+        return self.facts.get("host") == mine["host"] and self.facts.get("machine") in (None, mine["machine"])
 
     def __str__(self) -> str:
         if not self.facts:
-            return "a run that has not told its name yet"
+            return "a run whose name cannot be read"
         return f"run {self.facts.get('pid')} on {self.facts.get('host')}"
 
 
@@ -114,8 +123,8 @@ class FolderLock:
 
     Args:
         folder: what is written in.
-        name: of the lock; different names exclude each other not.
-        force: take a lock that has given no sign of life for ten minutes, without being certain that its owner is dead.
+        force: take the lock of an owner elsewhere that gives no sign of life while it is watched for 75 s.
+        name: of the lock; locks of different names do not exclude one another.
         work: what the owner does there, for messages.
         wait: told whom we wait for, and then how long; None: do not wait.
 
@@ -136,12 +145,12 @@ class FolderLock:
         self.force, self.work, self.wait = force, work, wait
         self.owner = identify()
         self._beat: Beat | None = None
-        self._new_folder = self._made = False
+        self._new_folder = False
 
     def __enter__(self) -> FolderLock:
         try:
             self._acquire()
-        except BaseException:  # a signal, or a full disk: a lock without a name would keep others waiting
+        except BaseException:  # a signal, or a full disk
             self.release()
             raise
         return self
@@ -151,73 +160,84 @@ class FolderLock:
     ) -> None:
         self.release()
 
-    def _acquire(self) -> None:
-        self._new_folder = not self.path.parent.exists()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        waiting = _Waiting(self)
-        while True:
-            try:
-                self.path.mkdir()
-                self._made = True
-                break
-            except FileExistsError:
-                owner = self._read()
-            if owner is None:  # released just now
-                if self.path.is_symlink():
-                    raise FolderInUse(
-                        f"{self.path}: a link that leads nowhere stands where the lock belongs; remove it"
-                    )
-                continue
-            forced = self.force and not owner.here and owner.age > STALE_SECONDS
-            if owner.dead or forced or (self.wait is not None and waiting.silent(owner)):
-                self._take_away(owner)
-            elif self.wait is None:
-                raise FolderInUse(self._refusal(owner))
-            else:
-                waiting.once(owner)
-        write_atomically(self.path / "owner.json", json.dumps(self.owner))
-        self._beat = Beat(self.path / "owner.json")
+    def held(self) -> bool:
+        """Whether the lock is still ours: a run that was suspended may have lost it to one that took it for dead."""
+        found = self._read()
+        return found is not None and found.facts.get("token") == self.owner["token"]
 
     def release(self) -> None:
-        """Gives the folder free, if it is held."""
+        """Lets the folder go, if it is held."""
         if self._beat is not None:
             self._beat.end()
-        found = self._read() if self._made else None
-        if found is not None and found.facts.get("token") in (None, self.owner["token"]):  # not one taken from us
+        shutil.rmtree(self._own, ignore_errors=True)
+        if self.held():
             shutil.rmtree(self.path, ignore_errors=True)
-        self._made = False
         if self._new_folder:  # what failed before it wrote anything leaves no empty folder
             with contextlib.suppress(OSError):
                 self.path.parent.rmdir()
+
+    @property
+    def _own(self) -> Path:
+        """The lock before it is put in place, with its owner's name in it already."""
+        return self.path.with_name(f"{self.path.name}.{self.owner['token']}")
+
+    def _acquire(self) -> None:
+        waiting = _Waiting(self)
+        while not self._put_in_place():
+            owner = self._read()
+            if owner is None:  # released just now
+                continue
+            limit = STALE_SECONDS if self.wait is not None else FORCE_SECONDS
+            if owner.dead or (not owner.here and waiting.silent(owner) > limit):
+                self._take_away()
+            elif self.wait is not None or (self.force and not owner.here and waiting.silent(owner) >= waiting.watched):
+                waiting.once(owner)
+            else:
+                raise FolderInUse(self._refusal(owner))
+        self._beat = Beat(self.path / "owner.json")
+
+    def _put_in_place(self) -> bool:
+        """One try to move the lock, named, to its place; a folder is not moved onto one that holds something."""
+        self._new_folder = self._new_folder or not self.path.parent.exists()
+        self._own.mkdir(parents=True, exist_ok=True)  # another run that gave up may have removed the folder itself
+        (self._own / "owner.json").write_text(json.dumps(self.owner))
+        if self.path.is_symlink() or self.path.is_file():
+            raise FolderInUse(f"{self.path}: something else stands where the lock belongs; remove it")
+        try:
+            self._own.rename(self.path)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT):
+                raise
+            return False  # it is held, or the folder itself was removed a moment ago
+        return True
 
     def _read(self) -> Owner | None:
         """The owner; None where the lock is gone."""
         file = self.path / "owner.json"
         try:
             facts = json.loads(file.read_text())
-            facts = facts if isinstance(facts, dict) else {}
-            when = file.stat().st_mtime
+        except FileNotFoundError:
+            return None if not self.path.exists() else Owner({}, self._age(self.path))
         except (OSError, ValueError):
             facts = {}
-            try:
-                when = self.path.stat().st_mtime
-            except OSError:
-                return None
-        return Owner(facts, max(0.0, time.time() - when))
+        return Owner(facts if isinstance(facts, dict) else {}, self._age(file))
 
-    def _take_away(self, owner: Owner) -> None:
-        """Removes the lock of an owner judged dead, and no other's: it is moved aside in one step, then looked at."""
-        aside = self.path.with_name(f"{self.path.name}.{self.owner['token']}")
+    def _age(self, path: Path) -> float:
+        try:
+            return max(0.0, time.time() - path.stat().st_mtime)
+        except OSError:
+            return 0.0
+
+    def _take_away(self) -> None:
+        """Removes a dead owner's lock, and no other's: it is moved aside in one step, and its owner looked at again."""
+        aside = self.path.with_name(f"{self.path.name}.dead-{self.owner['token']}")
+        before = _content(self.path / "owner.json")
         try:
             self.path.rename(aside)
         except OSError:
             return  # somebody else was faster
-        try:
-            facts = json.loads((aside / "owner.json").read_text())
-        except (OSError, ValueError):
-            facts = {}
-        if facts != owner.facts and not self.path.exists():  # it had a new owner already
-            with contextlib.suppress(OSError):
+        if _content(aside / "owner.json") != before and not self.path.exists():
+            with contextlib.suppress(OSError):  # it had a new owner already
                 aside.rename(self.path)
                 return
         shutil.rmtree(aside, ignore_errors=True)
@@ -225,22 +245,19 @@ class FolderLock:
     def _refusal(self, owner: Owner) -> str:
         since = f" since {owner.facts['since']}" if owner.facts.get("since") else ""
         message = f"{self.path.parent}: {owner} has been {self.work} here{since}"
-        if owner.here or not owner.facts:
+        if owner.here:
             return f"{message}; stop it, or give this run another --exp"
-        if owner.age > STALE_SECONDS:
-            return f"{message}; its last sign of life is {owner.age / 60:.0f} minutes old; if it is dead, pass --force-unlock"
-        forced = (
-            f" (it gave a sign of life {owner.age:.0f} s ago; --force-unlock takes it after {STALE_SECONDS / 60:.0f} "
-            "minutes without one)"
+        if self.force:
+            return f"{message} and gives signs of life; stop it there, or give this run another --exp"
+        seen = f"its last sign of life is {owner.age / 60:.0f} minutes old by this machine's clock"
+        return (
+            f"{message}; {seen}. Stop it there, or give this run another --exp; if it is dead, pass --force-unlock, which "
+            f"takes the lock after watching it for {FORCE_SECONDS:.0f} s"
         )
-        return f"{message}; stop it, or give this run another --exp{forced if self.force else ''}"
 
 
 class _Waiting:
-    """Waiting for a lock: says so, and notices when its owner gives no sign of life any more.
-
-    By this machine's own clock, not by comparing times of two machines, whose clocks may differ or go backwards.
-    """
+    """Waiting for a lock, or watching it: says so, and measures how long its owner has given no sign of life."""
 
     def __init__(self, lock: FolderLock) -> None:
         self.lock, self.since = lock, time.monotonic()
@@ -248,8 +265,13 @@ class _Waiting:
         self._sign: Any = None
         self._seen = self.since
 
-    def silent(self, owner: Owner) -> bool:
-        """Whether an owner elsewhere has not moved while we watched for ten minutes."""
+    @property
+    def watched(self) -> float:
+        """Since the owner was first looked at [s]; at most as long as it has been silent, unless it gave a sign."""
+        return time.monotonic() - self.since - POLL_SECONDS
+
+    def silent(self, owner: Owner) -> float:
+        """For how long its file has not moved while it was watched [s]."""
         try:
             when = (self.lock.path / "owner.json").stat().st_mtime_ns
         except OSError:
@@ -257,7 +279,7 @@ class _Waiting:
         sign = (owner.facts.get("token"), when)
         if sign != self._sign:
             self._sign, self._seen = sign, time.monotonic()
-        return not owner.here and time.monotonic() - self._seen > STALE_SECONDS
+        return time.monotonic() - self._seen
 
     def once(self, owner: Owner) -> None:
         """One turn."""
@@ -267,6 +289,20 @@ class _Waiting:
             how_long = f" ({waited / 60:.0f} min)" if waited >= REMIND_SECONDS else ""
             self.lock.wait(f"{self.lock.path.parent}: waiting for {owner}, which is {self.lock.work} here{how_long}")
         time.sleep(POLL_SECONDS)
+
+
+def _content(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return None
+
+
+def _text(path: str) -> str | None:
+    try:
+        return Path(path).read_text().strip() or None
+    except OSError:
+        return None
 
 
 def _started(pid: int) -> int | None:
