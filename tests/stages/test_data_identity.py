@@ -276,7 +276,7 @@ def test_twins_of_training_clips_are_left_out_of_the_scores_and_said_to_be(place
     held = next(entry.id for entry in entries if entry.split == "validation")
     shutil.copy(place.corpus / f"{trained}.wav", place.corpus / f"{held}.wav")
     said = done("prepare", "train", "synthesise")
-    assert f"left out: 1 clip of the validation split ({held}) have the same samples as a training clip" in said
+    assert f"left out: 1 clip of the validation split ({held}), which the run was trained on, or which" in said
     index = json.loads((place.experiment / "samples" / "index.json").read_text())
     assert [row["id"] for row in index["clips"]] and held not in [row["id"] for row in index["clips"]]
     done("evaluate", "report")

@@ -71,7 +71,7 @@ def test_rollback_goes_on_with_other_data(workshop, poisoned, tools, tmp_path, c
     """From the checkpoint, past the batch that was bad; each step has one row; the run resumes exactly afterwards."""
     sets = (*SETS, "plan.on_nan=rollback")
     trainer = workshop.train(tmp_path / "one", *sets)
-    assert (trainer.counters.step, trainer.counters.rollbacks, trainer.counters.offset) == (12, 1, 4 * 3)
+    assert (trainer.counters.step, trainer.counters.rollbacks, trainer.counters.origin) == (12, 1, (4, 4 * 7))
     assert poisoned[2] in caplog.text
     last = trainer.store.newest()
     assert last.step == 12 and all_finite(last, tools)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 import torch
@@ -68,15 +69,24 @@ def test_dropping_the_last_batch_under_phases_of_other_sizes():
 
 
 @pytest.mark.parametrize("drop_last", [True, False])
-@pytest.mark.parametrize(("saved", "failed"), [(0, 1), (3, 5), (4, 12), (9, 31)])
-def test_skipping_what_was_passed_goes_on_behind_it(drop_last, saved, failed):
-    """As after a rollback: the step after the saved one then takes what follows the failed one, and so on."""
-    plan = Plan(batch_size=4, drop_last=drop_last, seed=7)
-    before = Timetable(plan, 11)
-    after = Timetable(plan, 11, before.position(failed) - before.position(saved))
-    assert [after.items(after.position(saved + n), 4) for n in range(9)] == [
-        before.items(before.position(failed + n), 4) for n in range(9)
-    ]
+@pytest.mark.parametrize("phases", [(), (Phase(9, 3), Phase(8), Phase(7, 1))], ids=["one size", "phases"])
+@pytest.mark.parametrize(("saved", "failed"), [(0, 1), (3, 5), (4, 12), (8, 27), (9, 31)])
+def test_after_a_rollback_come_clips_behind_those_that_failed(drop_last, phases, saved, failed):
+    """However often: the step gone back to takes what follows the failed one, in whole batches of its own size."""
+    plan = Plan(batch_size=2, drop_last=drop_last, seed=7, phases=phases)
+    timetable = Timetable(plan, 5)
+    for _ in range(3):
+        bad = timetable.position(failed - 1) + timetable.batch_size(failed - 1)
+        timetable = Timetable(plan, 5, (saved, timetable.position(failed)))
+        assert timetable.position(saved) >= bad
+        starts = [timetable.position(step) for step in range(saved, saved + 40)]
+        sizes = [timetable.batch_size(step) for step in range(saved, saved + 40)]
+        gaps = [after - start for start, after in pairwise(starts)]
+        assert all(gap >= size for gap, size in zip(gaps, sizes, strict=False)), "no clip comes twice"
+        if drop_last:
+            assert all(start // 5 == (start + size - 1) // 5 for start, size in zip(starts, sizes, strict=True))
+        else:
+            assert gaps == sizes[:-1], "and none is left out"
 
 
 def test_hifigans_learning_rate_at_the_last_step_is_the_released_one():
@@ -95,7 +105,11 @@ def test_hifigans_learning_rate_at_the_last_step_is_the_released_one():
 def test_a_corpus_without_one_whole_batch_is_refused():
     check_batches(Plan(batch_size=8), 7)
     check_batches(Plan(batch_size=7, drop_last=True), 7)
-    with pytest.raises(ValueError, match=r"7 training clips cannot fill one of 8; lower plan\.batch_size"):
+    sizes = (Phase(3, 2), Phase(3, 9))
+    with pytest.raises(ValueError, match=r"7 training clips cannot fill one of 9 in plan\.phases"):
+        check_batches(Plan(batch_size=2, drop_last=True, phases=sizes), 7)
+    check_batches(Plan(batch_size=99, drop_last=True, phases=(Phase(3, 2),)), 7)
+    with pytest.raises(ValueError, match=r"7 training clips cannot fill one of 8 in plan\.batch_size; lower it"):
         check_batches(Plan(batch_size=8, drop_last=True), 7)
 
 
@@ -149,7 +163,7 @@ def test_last_phase_governs_steps_beyond_it():
 
 def test_offset_skips_clips_and_moves_the_epoch():
     """After a rollback the stream goes on where the bad batch ended."""
-    plain, skipped = Timetable(Plan(batch_size=4), 7), Timetable(Plan(batch_size=4), 7, 12)
+    plain, skipped = Timetable(Plan(batch_size=4), 7), Timetable(Plan(batch_size=4), 7, (0, 12))
     assert skipped.position(0) == 12 and skipped.epoch(0) == 1
     assert flat(StepSampler(skipped, 0, 3)) == flat(StepSampler(plain, 3, 6))
 

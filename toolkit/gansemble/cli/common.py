@@ -140,6 +140,7 @@ class Run:
         self.needed = False
         self.state = State(self.stage, "missing")
         self._beginning: Beginning | None = None
+        self._plugins: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Run:
@@ -173,8 +174,9 @@ class Run:
         if self.dry_run:
             return
         self.needed = True
-        if self.stage.name in _DECIDING or not self.project.remembered:
-            self.project.remember(needed)  # so that their absence can be explained later
+        self._plugins = needed
+        if self.stage.name != "train":
+            self._remember()
         self._beginning = self.ledger.beginning(self.stage.name)
         # What the packed data's stages make appears whole at their end; training looks at its checkpoints first.
         if not self.stage.shared and self.stage.name != "train":
@@ -191,6 +193,13 @@ class Run:
     def begun(self) -> None:
         """Notes that the stage has begun, so that an earlier result of it is stale until it is done."""
         self.ledger.begun(self.stage.name)
+        if self.stage.name == "train":  # now, under its lock, and not for a run that was refused
+            self._remember()
+
+    def _remember(self) -> None:
+        """Notes how the experiment was started, and which plugins it needs, so that their absence can be explained."""
+        if self.stage.name in _DECIDING or not self.project.remembered:
+            self.project.remember(self._plugins)
 
     def made_from(self, identity: Mapping[str, SplitIdentity]) -> None:
         """States the packed data that were read, which may be other than those there when the stage began."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gansemble.cli.common import Run, say, stage_options
+from gansemble.errors import GansembleError
 from gansemble.files import unused
 from gansemble.locks import FolderLock
 from gansemble.recipe.fill import flatten
@@ -55,6 +56,7 @@ def _train(
     project: Project, run: Run | None, force: bool, allow_change: bool, force_unlock: bool, stop_after: int | None
 ) -> None:
     from gansemble.data.prepare import check_segment
+    from gansemble.data.verification import verify
     from gansemble.files import sha256
     from gansemble.recipe import check
 
@@ -68,8 +70,11 @@ def _train(
         again = "run the same command without --force to go on (with it, the training would begin anew)"
     options = Options(allow_change, force_unlock, int(processes) if processes else None, stop_after, again)
     trainer = Trainer(recipe, project.exp, project.dump, options)
+    if run is not None:
+        _demand_the_recipes_data(run, trainer)
     # Only now that all parts and the pack are there: a run is not moved away for one that cannot be built.
     if run is not None and (force or _is_another(run, trainer, allow_change)):
+        verify(project.dump, trainer.splits)  # nor for one whose audio is damaged
         with FolderLock(project.exp, force_unlock):  # not from under a run that is going on
             _set_aside(project, run)
     trainer.processes.wait()  # or another process would go on from the checkpoints that are being moved
@@ -78,24 +83,44 @@ def _train(
     else:
         run.made_from(trainer.train.manifest.identity)
         steps = trainer.run(run.begun)
-        last = trainer.store.folders()[-1] / "manifest.json"
+        last = trainer.store.at(steps) / "manifest.json"
         say(f"trained to step {steps}; checkpoints in {project.exp / 'checkpoints'}")
         run.done([last], sha256(last)[:16])
+
+
+def _demand_the_recipes_data(run: Run, trainer: Trainer) -> None:
+    """Refuses packed data that are not what this recipe's prepare stage makes, or were packed anew just now.
+
+    Raises:
+        GansembleError: naming the keys that differ.
+    """
+    changed = run.ledger.changed_keys("prepare")
+    if changed:
+        listed = "; ".join(f"{key}: {before} -> {after}" for key, (before, after) in changed.items())
+        raise GansembleError(
+            f"{run.project.dump}: was packed under another recipe ({listed}); run the prepare stage, or give this recipe "
+            "packed data of its own with --dump"
+        )
+    record = run.ledger.record("prepare") or {}
+    identity = {split: vars(found) for split, found in trainer.train.manifest.identity.items()}
+    if record.get("data") != identity:
+        raise GansembleError(f"{run.project.dump}: is not what its record says; was it packed anew just now? Run again")
 
 
 def _is_another(run: Run, trainer: Trainer, allow_change: bool) -> bool:
     """Whether a finished run is of another recipe or other data, so that this one begins anew.
 
-    A run that is only made longer goes on, unless its learning rate was to end with the plan.
+    A run that is only made longer goes on, unless its learning rate was to end with the plan. One that was being made
+    longer when it was interrupted is unfinished, and like any other goes on or is refused.
     """
     record = run.ledger.record("train")
-    if record is None or allow_change:
+    if record is None or allow_change or "begun_again" in record:
         return False
     leaves = flatten(run.project.values)
     timed = ends_with_the_plan(leaves) or ends_with_the_plan(record["keys"])
     keys = [key for key in run.state.changed if key != "plan.steps" or timed]
     identity = {split: vars(found) for split, found in trainer.train.manifest.identity.items()}
-    other_data = record.get("upstream", {}).get("prepare") != run.ledger.of_data(run.stage, identity)
+    other_data = record["upstream"].get("prepare") != run.ledger.of_data(run.stage, identity)
     if other_data:
         say(f"the packed data changed since: {_difference(run.project.exp, trainer)}")
     return bool(keys) or other_data

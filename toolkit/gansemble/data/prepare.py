@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import inspect
 import json
-import shutil
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,11 @@ from gansemble.stages import corpus_files
 from gansemble.stages.ledger import SOURCES
 
 MANIFEST = "manifest.jsonl"
-#: Of a shard: the hashes of the files it was packed from.
-HASHES = "hashes.json"
+#: Of a shard: what the files it was packed from were, and their hashes.
+SHARD_SOURCES = "sources.jsonl"
+SHARD_FILES = (MANIFEST, "made-from", "doctor.json", "facts.json", SHARD_SOURCES)
+#: The names that packs get here; whatever else lies in the folder is not ours to delete.
+PACK = re.compile(r"audio-[0-9a-f]{16}\.i16")
 
 #: Finding codes that stop preparation, the data key that decides, and the value that lets the clip pass.
 POLICIES = {
@@ -79,16 +82,18 @@ def prepare(
     clips = list(corpus.scan(folder))
     if not clips:
         raise DataError(f"{folder}: the corpus {recipe.single['corpus'].use} found no clip here; check --data")
+    _demand_splits(recipe, clips)
     listed = [path for clip in clips for path in (clip.path, clip.partner) if path is not None]
     files |= corpus_files.survey(folder, [path for path in listed if path not in files], whole=False)
     if hasattr(corpus, "describe"):
         say(str(corpus.describe(folder)))
     made_from = _made_from(recipe, files)
     if shard is None:
-        merged = _merged(recipe, dump, made_from, clips, say)
+        merged = _merged(recipe, folder, dump, files, clips, say)
         if merged is not None:
+            path = _publish(dump, merged.entries, say)
             corpus_files.record(dump / SOURCES, folder, files, merged.hashes)
-            return _publish(dump, merged.entries, say)
+            return path
     else:
         clips = sorted(clips, key=lambda clip: clip.id)[shard[0] - 1 :: shard[1]]
     examined = doctor.examine(
@@ -111,13 +116,24 @@ def prepare(
     for line in (summary(packed.entries), *(lacking(recipe, packed.entries) if shard is None else ())):
         say(line)
     if shard is not None:
-        write_atomically(target / HASHES, json.dumps(packed.hashes))
+        corpus_files.record(target / SHARD_SOURCES, folder, {p: files[p] for p in packed.hashes}, packed.hashes)
         path = target / MANIFEST
         manifest.write(path, packed.entries)
         write_atomically(target / "made-from", made_from)  # last: without it the shard does not count
         return path
+    # The list of what was packed comes last: should this end in between, the corpus counts as changed, and not as packed.
+    path = _publish(dump, packed.entries, say)
     corpus_files.record(dump / SOURCES, folder, files, packed.hashes)
-    return _publish(dump, packed.entries, say)
+    return path
+
+
+def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
+    odd = [clip for clip in clips if clip.split not in SPLITS]
+    if odd:
+        raise DataError(
+            f"the corpus {recipe.single['corpus'].use} gives clip {odd[0].id} the split {odd[0].split!r}; expected one of "
+            f"{', '.join(SPLITS)}"
+        )
 
 
 def shard_folder(dump: Path, shard: tuple[int, int]) -> Path:
@@ -143,7 +159,8 @@ def _publish(dump: Path, entries: Sequence[Entry], say: Callable[[str], None]) -
     manifest.write(path, entries)
     named = {entry.pack for entry in entries}
     readers = in_use(dump)
-    for pack_file in [*dump.glob("audio*.i16"), *dump.glob("shards/*/audio*.i16")]:
+    ours = [path for path in (*dump.glob("*"), *dump.glob("shards/*/*")) if PACK.fullmatch(path.name)]
+    for pack_file in ours:
         name = pack_file.relative_to(dump).as_posix()
         if name in named:
             continue
@@ -151,10 +168,13 @@ def _publish(dump: Path, entries: Sequence[Entry], say: Callable[[str], None]) -
             say(f"{pack_file} is kept: {readers[name]} is reading it; the next prepare will delete it")
             continue
         pack_file.unlink(missing_ok=True)
-    for shard in dump.glob("shards/*"):
+    for shard in dump.glob("shards/*-of-*"):
         used = any(name.startswith(f"shards/{shard.name}/") for name in (*named, *readers))
         if not used and not (shard / ".lock").exists():
-            shutil.rmtree(shard, ignore_errors=True)
+            for name in SHARD_FILES:
+                (shard / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                shard.rmdir()  # unless somebody else put something there
     with contextlib.suppress(OSError):
         (dump / "shards").rmdir()  # where none is left
     return path
@@ -211,19 +231,30 @@ def _made_from(recipe: Recipe, files: Mapping[str, corpus_files.CorpusFile]) -> 
 
 
 def _merged(
-    recipe: Recipe, dump: Path, made_from: str, clips: Sequence[Clip], say: Callable[[str], None]
+    recipe: Recipe,
+    folder: Path,
+    dump: Path,
+    files: Mapping[str, corpus_files.CorpusFile],
+    clips: Sequence[Clip],
+    say: Callable[[str], None],
 ) -> pack.Packed | None:
     """All shards together, when every shard of one division is there and made from what is there now."""
+    made_from = _made_from(recipe, files)
+    there = sorted(path.name for path in (dump / "shards").glob("*-of-*"))
     for first in sorted((dump / "shards").glob("1-of-*")):
         total = int(first.name.partition("-of-")[2])
-        folders = [shard_folder(dump, (number, total)) for number in range(1, total + 1)]
-        marks = [folder / "made-from" for folder in folders]
-        if any(not mark.is_file() or mark.read_text() != made_from for mark in marks):
+        shards = [shard_folder(dump, (number, total)) for number in range(1, total + 1)]
+        if not all((shard / "made-from").is_file() for shard in shards):
             continue
+        sources = _sources_of(shards)
+        if any((shard / "made-from").read_text() != made_from for shard in shards) or sources is None:
+            continue
+        if any(path not in files or not corpus_files.same(was, files[path], folder) for path, was in sources.items()):
+            continue  # it is another file, though its size and time are as they were
         entries = [
-            dataclasses.replace(entry, pack=f"shards/{folder.name}/{entry.pack}")
-            for folder in folders
-            for entry in manifest.read(folder / MANIFEST)
+            dataclasses.replace(entry, pack=f"shards/{shard.name}/{entry.pack}")
+            for shard in shards
+            for entry in manifest.read(shard / MANIFEST)
         ]
         wrong = wrong_clips(dump, entries)
         if wrong:
@@ -233,26 +264,35 @@ def _merged(
             )
         say(f"put {total} shards together")
         # Copies and leakage between shards show only now.
-        known = [doctor.Facts(**row) for folder in folders for row in json.loads((folder / "facts.json").read_text())]
+        known = [doctor.Facts(**row) for shard in shards for row in json.loads((shard / "facts.json").read_text())]
         findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
         for line in [*report_lines(_decided(recipe, findings)), summary(entries), *lacking(recipe, entries)]:
             say(line)
-        hashes = {path: found for folder in folders for path, found in _hashes(folder).items()}
+        hashes = {path: found.sha256 for path, found in sources.items() if found.sha256 is not None}
         return pack.Packed(_as_scanned(entries, clips), hashes)
+    if there:
+        say(
+            f"the shards in {dump / 'shards'} ({', '.join(there)}) are not all of one division, or were packed from other "
+            "files or another recipe than now; everything is packed here instead"
+        )
     return None
+
+
+def _sources_of(folders: Sequence[Path]) -> dict[str, corpus_files.CorpusFile] | None:
+    """What the files of all shards were when they were packed; None where a shard does not tell."""
+    found: dict[str, corpus_files.CorpusFile] = {}
+    for folder in folders:
+        known = corpus_files.recorded(folder / SHARD_SOURCES)
+        if known is None:
+            return None
+        found |= known
+    return found
 
 
 def _as_scanned(entries: Sequence[Entry], clips: Sequence[Clip]) -> list[Entry]:
     """In the corpus' order, so that data packed in shards are the same data as those packed at once."""
     place = {clip.id: number for number, clip in enumerate(clips)}
     return sorted(entries, key=lambda entry: place.get(entry.id, len(place)))
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    try:
-        return dict(json.loads((folder / HASHES).read_text()))
-    except (OSError, ValueError):
-        return {}
 
 
 def summary(entries: Sequence[Entry]) -> str:

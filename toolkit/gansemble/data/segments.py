@@ -16,7 +16,7 @@ from gansemble.audio.levels import from_int16
 from gansemble.data import manifest
 from gansemble.data.degraded import NAME, Degrader
 from gansemble.data.labels import Labels
-from gansemble.data.manifest import Entry
+from gansemble.data.manifest import Entry, Manifest
 from gansemble.errors import DataError
 
 
@@ -29,14 +29,15 @@ class Packed:
         folder: a prepared folder with ``manifest.jsonl``.
         split: ``train``, ``validation`` or ``test``.
         normalise: peak each clip is scaled to, or None.
+        found: the manifest of the folder, where it was read already.
 
     Raises:
         DataError: if there is no such data, or no clip of the split, or a pack is too short.
     """
 
-    def __init__(self, folder: Path, split: str, normalise: float | None = None) -> None:
+    def __init__(self, folder: Path, split: str, normalise: float | None = None, found: Manifest | None = None) -> None:
         self.folder, self.split = folder, split
-        self.manifest = manifest.load(folder / "manifest.jsonl")
+        self.manifest = manifest.load(folder / "manifest.jsonl") if found is None else found
         self.entries: list[Entry] = [entry for entry in self.manifest.entries if entry.split == split]
         self.normalise = normalise
         if not self.entries:

@@ -43,7 +43,7 @@ def entry(identity: Mapping[str, SplitIdentity], step: int) -> dict[str, Any]:
 def note(exp: Path, manifest: Manifest) -> None:
     """Writes the list of clips into an experiment, unless it is there."""
     path = _path(exp, key(manifest.identity))
-    if path.is_file():
+    if _read(exp, key(manifest.identity)) is not None:
         return
     rows = [[e.split, e.id, e.sha256, e.partner_sha256] for e in manifest.entries if e.split in SPLITS]
     write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
@@ -79,8 +79,8 @@ def held_out(
 ) -> Packed:
     """The clips of a split that a run was not trained on.
 
-    Clips that have a twin among the training clips of the very data that the run was trained on are left out, and said
-    to be. The training split itself is let through: whoever asks for it by name wants it.
+    Where the packed data are those that the run was trained on last, clips that it learnt, now or on earlier data, and
+    clips with a twin among its training clips are left out, and said to be. The training split itself is let through: whoever asks for it by name wants it.
 
     Raises:
         DataError: if the packed data are other ones, and hold clips that were trained on; or if no clip is left.
@@ -104,15 +104,15 @@ def held_out(
     learnt = [e.id for e in packed.entries if e.id in ids or e.sha256 in hashes]
     if not learnt:
         return packed
-    if any(each["key"] != now for each in history):
+    if history[-1]["key"] != now:
         raise DataError(
             f"{packed.folder}: {_counted(learnt)} of the {packed.split} split ({_shown(learnt)}) are among those this run "
             f"was trained on: the packed data are not those of the run ({difference(exp, history[-1], packed.manifest)}). "
             "Give the packed data it was trained on with --dump, or train again"
         )
     say(
-        f"left out: {_counted(learnt)} of the {packed.split} split ({_shown(learnt)}) have the same samples as a training "
-        "clip, so a score of them would say nothing"
+        f"left out: {_counted(learnt)} of the {packed.split} split ({_shown(learnt)}), which the run was trained on, or which "
+        "have the same samples as a training clip: a score of them would say nothing"
     )
     return packed.without(set(learnt))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import threading
@@ -11,41 +10,52 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from gansemble.data import manifest
-from gansemble.data.manifest import SAMPLES, SPLITS, Entry
+from gansemble.data.manifest import SAMPLES, SPLITS, Entry, Manifest
 from gansemble.errors import DataError
 
 SHOWN = 3
 _BYTES = int(SAMPLES[-1])
 
 
-def verify(folder: Path, splits: Collection[str] = SPLITS) -> None:
+def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | None = None) -> None:
     """Reads the packed clips of some splits and compares their hashes with the manifest's.
 
-    A pack that was found to be sound is not read again in this process while neither it nor its manifest changes.
+    A split that was found to be sound is not read again in this process while neither its packs nor the manifest change.
+
+    Args:
+        folder: the prepared data.
+        splits: those that are read.
+        found: the manifest that is gone by; None reads the one that is there.
 
     Raises:
         DataError: if a pack is absent, cut or altered, naming the clips.
     """
-    found = manifest.load(folder / "manifest.jsonl")
-    entries = [entry for entry in found.entries if entry.split in splits]
-    packs = {entry.pack for entry in entries}
-    stamps = tuple(sorted((name, *_stamp(folder / name)) for name in packs))
-    _verified(folder, found.sha256, frozenset(splits), stamps)
-
-
-@functools.lru_cache(maxsize=64)
-def _verified(folder: Path, sha256: str, splits: frozenset[str], stamps: tuple[tuple[str, int, int, int], ...]) -> None:
-    """As :func:`verify`; the arguments are all that the answer depends on. An error is not kept."""
-    entries = [entry for entry in manifest.read(folder / "manifest.jsonl") if entry.split in splits]
-    wrong = wrong_clips(folder, entries)
+    found = manifest.load(folder / "manifest.jsonl") if found is None else found
+    wrong: list[Entry] = []
+    read = 0
+    for split in splits:
+        entries = [entry for entry in found.entries if entry.split == split]
+        stamps = tuple(sorted((name, *_stamp(folder / name)) for name in {entry.pack for entry in entries}))
+        known = (str(folder), found.sha256, split, stamps)
+        if known in _SOUND:
+            continue
+        read += len(entries)
+        altered = wrong_clips(folder, entries)
+        wrong += altered
+        if not altered:
+            _SOUND.add(known)
     if wrong:
         named = ", ".join(entry.id for entry in wrong[:SHOWN]) + (", \u2026" if len(wrong) > SHOWN else "")
         packs = ", ".join(sorted({entry.pack for entry in wrong}))
         raise DataError(
-            f"{folder}: {len(wrong)} of {len(entries)} packed clips are not what the manifest says ({named} in {packs}): "
-            "the file was altered, damaged, or written on a machine that orders bytes otherwise; pack the corpus again "
-            "with the prepare stage and --force"
+            f"{folder}: {len(wrong)} of {read} packed clips are not what the manifest says ({named} in {packs}): the file was "
+            "altered, damaged, or written on a machine that orders bytes otherwise; pack the corpus again with the prepare "
+            "stage and --force"
         )
+
+
+#: What this process found to be sound: a split of a manifest, in packs of these stamps. All that the answer depends on.
+_SOUND: set[tuple[str, str, str, tuple[tuple[str, int, int, int], ...]]] = set()
 
 
 def wrong_clips(folder: Path, entries: Sequence[Entry]) -> list[Entry]:
@@ -103,30 +113,31 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 
 
 class Background:
-    """Verifies packed data beside the training that reads them: hours of audio take seconds, and nobody waits.
+    """Verifies packed data in a thread beside the training that reads them: hours of audio take seconds.
 
     Args:
         folder: the prepared data.
+        found: the manifest whose clips are read.
         splits: those that are read.
+
+    Attributes:
+        error: what is wrong, as far as it was found.
     """
 
-    def __init__(self, folder: Path, splits: Collection[str]) -> None:
-        self._error: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, args=(folder, splits), name="verification", daemon=True)
+    def __init__(self, folder: Path, found: Manifest, splits: Collection[str]) -> None:
+        self.error: BaseException | None = None
+        self._thread = threading.Thread(
+            target=self._run, args=(folder, found, splits), name="verification", daemon=True
+        )
         self._thread.start()
 
-    def _run(self, folder: Path, splits: Collection[str]) -> None:
+    def _run(self, folder: Path, found: Manifest, splits: Collection[str]) -> None:
         try:
-            verify(folder, splits)
+            verify(folder, splits, found)
         except BaseException as error:
-            self._error = error
+            self.error = error
 
-    def check(self) -> None:
-        """Raises what was found wrong so far, without waiting."""
-        if self._error is not None:
-            raise self._error
-
-    def wait(self) -> None:
-        """Raises what is wrong, when everything was read: to be called before a state is saved."""
-        self._thread.join()
-        self.check()
+    @property
+    def running(self) -> bool:
+        """Whether something is left to read."""
+        return self._thread.is_alive()

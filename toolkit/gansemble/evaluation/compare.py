@@ -27,6 +27,7 @@ class Experiment:
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
     facts: dict[str, dict[str, Any]] = field(default_factory=dict)
     environment: dict[str, Any] = field(default_factory=dict)
+    index: dict[str, Any] = field(default_factory=lambda: {"clips": []})
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,8 @@ def load(exp: Path) -> Experiment:
     if not (exp / "scores" / "summary.json").is_file():
         return made
     summary, rows = records.summary(exp), records.rows(exp / "scores" / "scores.jsonl")
+    if (exp / "samples" / "index.json").is_file():
+        made.index = records.read(exp)
     made.step, made.facts, made.environment = summary["step"], summary["scores"], summary["environment"]
     for row in rows.values():
         for key, value in row["scores"].items():
@@ -79,6 +82,12 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
     for each in (first, second):
         if not each.scores:
             notes.append(f"{each.path}: has no scores yet; run its stages 4 and 5")
+    others = records.of_other_recordings(first.index, second.index)
+    if others:
+        notes.append(
+            f"{len(others)} files, such as {min(others)}, are of other recordings in the two, though their names are the "
+            "same; they are not compared"
+        )
     keys = sorted({*first.environment, *second.environment})
     versions = [(key, first.environment.get(key, ABSENT), second.environment.get(key, ABSENT)) for key in keys]
     scores = []
@@ -89,7 +98,8 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
                 f"{key}: not compared, its definitions differ: {ours['definition']!r} and {theirs['definition']!r}"
             )
             continue
-        difference = paired(first.scores[key], second.scores[key])
+        ours_by_id = {id_: value for id_, value in first.scores[key].items() if id_ not in others}
+        difference = paired(ours_by_id, second.scores[key])
         scores.append(Score(key, ours["better"], ours["mean"], theirs["mean"], difference))
     few = min((score.difference.files for score in scores), default=FEW)
     if few < FEW:

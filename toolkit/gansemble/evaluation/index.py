@@ -12,7 +12,7 @@ from gansemble.files import sha256, write_atomically
 
 SHOWN = 3
 _INDEX = {"split": str, "step": int, "clips": list}
-_SUMMARY = {"name": str, "step": int, "split": str, "scores": dict, "environment": dict}
+_SUMMARY = {"step": int, "scores": dict, "environment": dict}
 
 
 def write(exp: Path, facts: Mapping[str, Any], made: Sequence[Path]) -> Path:
@@ -70,6 +70,13 @@ def summary(exp: Path) -> dict[str, Any]:
         DataError: if it is missing or damaged.
     """
     return _read(exp / "scores" / "summary.json", _SUMMARY, "run stage 5 again with --force")
+
+
+def of_other_recordings(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:
+    """Ids that stand for other recordings in two experiments' indexes: a comparison of these would mean nothing."""
+    ours = {row["id"]: row.get("sha256") for row in one["clips"]}
+    theirs = {row["id"]: row.get("sha256") for row in other["clips"]}
+    return {id_ for id_ in ours if id_ in theirs and None not in (ours[id_], theirs[id_]) and ours[id_] != theirs[id_]}
 
 
 def rows(path: Path) -> dict[str, dict[str, Any]]:

@@ -138,7 +138,7 @@ def clip(
     columns: list[tuple[str, np.ndarray, System | None]] = [("reference", reference, None)]
     for system in systems:
         path = system.samples / f"{identity}.wav"
-        if path.is_file():
+        if path.is_file() and identity in system.rows:
             made = files.read_mono(path, spec.sample_rate)
             columns.append((system.name, _middle(made, length, spec, seconds), system))
     cells = []

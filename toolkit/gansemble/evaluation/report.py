@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gansemble.data.segments import Packed
 from gansemble.data.verification import verify
+from gansemble.errors import GansembleError
+from gansemble.evaluation import index as records
 from gansemble.evaluation import page
 from gansemble.evaluation.page import System
+from gansemble.evaluation.references import demand_same
 from gansemble.files import write_atomically
 from gansemble.recipe import check
 from gansemble.recipe.check import Recipe
@@ -24,6 +28,7 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
     """
     recipe = check.load(project.recipe, project.overrides)
     systems = [page.system_of(item.exp, number) for number, item in enumerate([project, *others])]
+    systems[1:] = [_of_the_same_recordings(systems[0], system) for system in systems[1:]]
     verify(project.dump, {systems[0].index["split"]})
     packed = Packed(project.dump, systems[0].index["split"])
     ids = [row["id"] for row in systems[0].index["clips"]][: recipe.evaluation.shown]
@@ -35,6 +40,7 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
             page.real(packed, recipe.evaluation.shown, recipe.plan.segment, recipe.audio),
         ]
     else:
+        demand_same(project, packed, systems[0].index["clips"])
         shown = [*systems, *page.baselines_of(systems[0])]
         clips = (page.clip(identity, shown, packed, recipe.audio, recipe.evaluation.seconds) for identity in ids)
         listen = [*_tables(shown, recipe), "<h2>Listen</h2>", *clips]
@@ -51,6 +57,27 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
     path = project.exp / "report" / "index.html"
     write_atomically(path, page.assemble(recipe.name, body))
     return path
+
+
+def _of_the_same_recordings(first: System, other: System) -> System:
+    """The other system without clips that imitate recordings of their own under the first one's names.
+
+    Raises:
+        GansembleError: if all of them do.
+    """
+    odd = records.of_other_recordings(first.index, other.index)
+    if not odd:
+        return other
+    rows = {id_: row for id_, row in other.rows.items() if id_ not in odd}
+    if not rows:
+        raise GansembleError(
+            f"--compare {other.exp}: all {len(odd)} of its clips, such as {min(odd)}, imitate other recordings than those of "
+            f"{first.exp} under the same names, so there is nothing to compare"
+        )
+    clips = [row for row in other.index["clips"] if row["id"] not in odd]
+    return replace(
+        other, rows=rows, index={**other.index, "clips": clips}, name=f"{other.name} (without {len(odd)} others)"
+    )
 
 
 def _header(name: str, systems: Sequence[System]) -> str:

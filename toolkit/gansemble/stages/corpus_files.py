@@ -20,7 +20,7 @@ from gansemble.files import sha256, write_atomically
 
 #: Files that no corpus lists (archives beside the unpacked audio) are hashed up to this size [bytes], and otherwise
 #: known by size and time.
-LARGEST_HASHED = 64_000_000
+LARGEST_HASHED = 4_000_000
 SHOWN = 3
 
 
@@ -107,7 +107,8 @@ def recorded(path: Path) -> dict[str, CorpusFile] | None:
         rows = [CorpusFile(*json.loads(line)) for line in lines if line]
     except (OSError, ValueError, TypeError):
         return None
-    return {row.path: row for row in rows}
+    whole = all(isinstance(row.path, str) and all(isinstance(fact, int) for fact in row.facts) for row in rows)
+    return {row.path: row for row in rows} if whole else None
 
 
 def changes(before: Mapping[str, CorpusFile], folder: Path) -> str | None:
@@ -115,7 +116,7 @@ def changes(before: Mapping[str, CorpusFile], folder: Path) -> str | None:
     now = survey(folder, before)
     added = [name for name in now if name not in before]
     gone = [name for name in before if name not in now]
-    changed = [name for name, file in now.items() if name in before and not _same(before[name], file, folder)]
+    changed = [name for name, file in now.items() if name in before and not same(before[name], file, folder)]
     parts = [
         f"{len(names)} {'file' if len(names) == 1 else 'files'} {word} ({_shown(names)})"
         for names, word in ((added, "added"), (changed, "changed"), (gone, "removed"))
@@ -124,7 +125,8 @@ def changes(before: Mapping[str, CorpusFile], folder: Path) -> str | None:
     return ", ".join(parts) or None
 
 
-def _same(before: CorpusFile, now: CorpusFile, folder: Path) -> bool:
+def same(before: CorpusFile, now: CorpusFile, folder: Path) -> bool:
+    """Whether a file is the one that was recorded: by its facts, else by its content."""
     if before.facts == now.facts:
         return True
     if before.size != now.size:

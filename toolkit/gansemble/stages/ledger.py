@@ -11,13 +11,14 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from gansemble.files import write_atomically
 from gansemble.recipe.compose import compose
-from gansemble.recipe.fill import flatten
+from gansemble.recipe.fill import flatten, plain
+from gansemble.recipe.sections import SECTIONS
 from gansemble.stages import corpus_files
 from gansemble.stages.project import Project, both
 from gansemble.stages.stage import BY_NAME, STAGES, Stage
@@ -204,8 +205,18 @@ class Ledger:
         if checkpoints:
             yield f"interrupted after step {int(checkpoints[-1].name.partition('-')[2])}"
 
+    def changed_keys(self, name: str) -> dict[str, tuple[Any, Any]]:
+        """The recipe keys of a stage that differ from those it was last run with."""
+        record = self.record(name)
+        return {} if record is None else self._changed_keys(BY_NAME[name], record)
+
     def _changed_keys(self, stage: Stage, record: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        # A key that is not given stands for its default, so that writing a default out changes nothing.
+        given = {f"{name}.{each.name}": plain(each.default) for name, kind in SECTIONS.items() for each in fields(kind)}
         before, now = record.get("keys", {}), self.keys(stage, record)
+        for key, value in given.items():
+            if (key in before) != (key in now):
+                before, now = {key: value, **before}, {key: value, **now}
         return {
             key: (before.get(key, _ABSENT), now.get(key, _ABSENT))
             for key in dict.fromkeys([*now, *before])

@@ -106,6 +106,10 @@ class Store:
             except OSError as error:
                 log.warning("could not delete the old checkpoint %s: %s", self.folder / name, error)
 
+    def at(self, step: int) -> Path:
+        """The folder of a step's checkpoint."""
+        return self.folder / f"{PREFIX}{step:08d}"
+
     def folders(self) -> list[Path]:
         """Checkpoint folders, oldest first."""
         if not self.folder.is_dir():

@@ -26,13 +26,14 @@ class Timetable:
     Args:
         plan: steps, batch sizes, phases.
         count: clips in the training split.
-        offset: clips skipped at the start, for going on with other data after a rollback.
+        origin: a step, and the place in the stream where it begins. After a rollback it is the step that was gone back
+            to, and a place behind the clips of the steps that were undone; nothing is asked of the steps before it.
     """
 
-    def __init__(self, plan: Plan, count: int, offset: int = 0) -> None:
+    def __init__(self, plan: Plan, count: int, origin: tuple[int, int] = (0, 0)) -> None:
         self.plan = plan
         self.count = count
-        self.offset = offset
+        self.origin = origin
 
     def batch_size(self, step: int) -> int:
         """Clips in a step, over all processes and micro-batches."""
@@ -69,14 +70,17 @@ class Timetable:
 
     def position(self, step: int) -> int:
         """Where in the stream of clips a step begins."""
-        position, start = self.offset, 0
+        (first, position), end = self.origin, 0
         for phase in self.plan.phases:
+            end += phase.steps
+            if first >= end:
+                continue
             size = phase.batch_size or self.plan.batch_size
-            if step < start + phase.steps:
-                return self._after(position, step - start, size)
-            position = self._after(position, phase.steps - 1, size) + size
-            start += phase.steps
-        return self._after(position, step - start, self.batch_size(start))
+            if step < end:
+                return self._after(position, step - first, size)
+            position = self._after(position, end - first - 1, size) + size
+            first = end
+        return self._after(position, step - first, self.batch_size(first))
 
     def _after(self, position: int, steps: int, batch_size: int) -> int:
         """Where a step begins, so many steps behind the one that begins at a place of the stream or after it."""
@@ -132,11 +136,14 @@ def check_batches(plan: Plan, count: int) -> None:
     Raises:
         ValueError: naming both numbers.
     """
-    largest = max([plan.batch_size, *(phase.batch_size or 0 for phase in plan.phases)])
+    sizes = [(phase.batch_size, "plan.phases") for phase in plan.phases if phase.batch_size is not None]
+    if not plan.phases or len(sizes) < len(plan.phases):  # a phase without a size of its own has the plan's
+        sizes.append((plan.batch_size, "plan.batch_size"))
+    largest, where = max(sizes)
     if plan.drop_last and largest > count:
         raise ValueError(
             f"plan.drop_last leaves out a batch that an epoch cannot fill, and {count} training clips cannot fill one of "
-            f"{largest}; lower plan.batch_size, or set plan.drop_last to false"
+            f"{largest} in {where}; lower it, or set plan.drop_last to false"
         )
 
 

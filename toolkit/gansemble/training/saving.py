@@ -32,10 +32,11 @@ FAILED_SAVES = 3
 
 @dataclass
 class Counters:
-    """Where the run is: steps done, clips skipped after rollbacks, best scores by checkpoint name."""
+    """Where the run is: steps done, the step gone back to and its place among the clips (see
+    :class:`~gansemble.training.sampler.Timetable`), best scores by checkpoint name."""
 
     step: int = 0
-    offset: int = 0
+    origin: tuple[int, int] = (0, 0)
     rollbacks: int = 0
     best: dict[str, float] = field(default_factory=dict)
     validated: int = -1

@@ -17,20 +17,20 @@ from gansemble.data import trained_on
 from gansemble.data.labels import Labels
 from gansemble.data.readers import Reading
 from gansemble.data.segments import Packed, Segments, collate
-from gansemble.data.verification import Background
 from gansemble.errors import Interrupted, TrainingError
 from gansemble.interfaces import Batch, Step
 from gansemble.locks import FolderLock
 from gansemble.random import Draws
 from gansemble.recipe.check import Recipe
-from gansemble.training import checkpoint, monitors
+from gansemble.training import checkpoint, demands, monitors
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.build import build, optimisers
+from gansemble.training.demands import DataVerification
 from gansemble.training.display import Display
 from gansemble.training.ema import Ema
 from gansemble.training.fitting import fit
 from gansemble.training.processes import Processes
-from gansemble.training.sampler import StepSampler, Timetable, check_batches, check_share
+from gansemble.training.sampler import StepSampler, Timetable
 from gansemble.training.saving import Counters, Saver
 from gansemble.training.signals import StopRequest, patient_worker
 from gansemble.training.step import Side, Stepper
@@ -82,11 +82,10 @@ class Trainer:
         self.processes = Processes(self.options.processes)
         self.device, self.main = self.processes.device, self.processes.main
         self.world, self.rank = self.processes.world, self.processes.rank
-        _share_of(self.plan, self.world)
         _torch_settings(self.plan.deterministic)
         self.train = Packed(data, "train", recipe.data.normalise)
         self._check_rate()
-        _check(lambda: check_batches(self.plan, len(self.train)))
+        demands.batches(self.plan, len(self.train), self.world)
         self.labels = Labels.of(recipe)
         self.parts = build(recipe, self.device)
         self.parts.conditioner.prior = prior(self.train, self.labels)
@@ -102,14 +101,17 @@ class Trainer:
             self.parts, self.sides["generator"], self.sides["discriminators"], self.plan, self.device
         )
         self.adaptation = Adaptation(self.parts.adaptive(), self.processes.total)
-        self.validator = Validator(recipe, self.parts, data, self.rank, self.world)
+        self.validator = Validator(recipe, self.parts, data, self.rank, self.world, self.train.manifest)
         self.store = checkpoint.Store(exp / "checkpoints", self.plan.keep)
         self.counters = Counters()
         self.finite, self.speed, self.collapse = monitors.Finite(), monitors.Speed(), monitors.Collapse()
         self.saver = Saver(recipe, self.store, self.processes, self.parts, self.sides, self.ema, self.adaptation)
         self.stop = StopRequest()
         self.splits = {self.train.split, self.validator.packed.split}
-        self.verification: Background | None = None
+        self.verification = DataVerification(
+            self.processes, self.train.folder, self.train.manifest, self.splits, self._say
+        )
+        self.lock: FolderLock | None = None
 
     @property
     def generator(self) -> torch.nn.Module:
@@ -122,7 +124,8 @@ class Trainer:
         Args:
             begun: called when nothing stands against the run any more, before its first step.
         """
-        lock: Any = FolderLock(self.exp, self.options.force_unlock) if self.main else contextlib.nullcontext()
+        self.lock = FolderLock(self.exp, self.options.force_unlock) if self.main else None
+        lock: Any = self.lock or contextlib.nullcontext()
         packs = {entry.pack for entry in (*self.train.entries, *self.validator.packed.entries)}
         reading: Any = Reading(self.train.folder, packs) if self.main else contextlib.nullcontext()
         hooks = _hooks() if self.main else None
@@ -147,13 +150,11 @@ class Trainer:
 
     def _start(self) -> None:
         """Restores the newest sound checkpoint, and opens the logs."""
-        self._demand_one_data()
-        if self.processes.first_here:
-            self.verification = Background(self.train.folder, self.splits)
+        demands.one_data(self.processes, self.train.folder, self.train.manifest)
         saved = self.saver.newest()
         if saved is not None:
             changes = self.saver.check_same(saved, self.exp, self.train.manifest, self.options.allow_change)
-            self._demand_steps_left(saved.step, changes)
+            demands.steps_left(self.exp, self.plan.steps, saved.step, changes)
             self.counters = self.saver.restore(saved)
         self.saver.note_data(saved, self.train.manifest)
         self.processes.wait()
@@ -166,28 +167,9 @@ class Trainer:
             )
             self._open_curves()
 
-    def _demand_one_data(self) -> None:
-        """Refuses machines whose packed data differ; each would train on its own."""
-        keys = self.processes.gather([trained_on.key(self.train.manifest.identity)])
-        if len(set(keys)) > 1:
-            raise TrainingError(
-                f"{self.train.folder}: the processes read different packed data; prepare once, in a folder that all machines "
-                "share, or copy it whole"
-            )
-
-    def _demand_steps_left(self, done: int, changes: bool) -> None:
-        """Refuses a plan that the run has already gone beyond, and a change that no step would be trained under."""
-        steps = self.plan.steps
-        if done > steps:
-            raise TrainingError(
-                f"{self.exp}: plan.steps is {steps:,}, but the run there is at step {done:,}; a run is not made shorter. "
-                f"Give plan.steps={done} or more, begin again with --force (the old run is set aside), or give another --exp"
-            )
-        if done == steps and changes:
-            raise TrainingError(
-                f"{self.exp}: all {steps:,} steps are done already, so nothing would be trained under what changed; raise "
-                "plan.steps, begin again with --force (the old run is set aside), or give another --exp"
-            )
+    def _say(self, text: str) -> None:
+        if self.main:
+            self.display.say(text)
 
     def _open_curves(self) -> None:
         """Curves up to the step the run is at; rows beyond it are dropped."""
@@ -208,11 +190,11 @@ class Trainer:
         while self.counters.step < stop:
             begun = time.monotonic()
             batches = next(stream)
+            self.verification.start()
             self.speed.step(time.monotonic() - begun)
             self._step(batches)
             step = self.counters.step
-            if self.verification is not None:
-                self.verification.check()
+            self.verification.check()
             if self.main:
                 self.display.advance(step)
             validating = step % self.recipe.validation.every == 0 or step == self.plan.steps
@@ -316,8 +298,8 @@ class Trainer:
         self.counters.best = {name: ranked[name] for name in order[: max(1, self.recipe.validation.keep)]}
 
     def _save(self, stopping: bool) -> None:
-        if self.verification is not None:  # nothing that was learnt from damaged audio is kept
-            self.verification.wait()
+        self.verification.wait()  # nothing that was learnt from damaged audio is kept
+        demands.still_ours(self.lock)
         self.saver.save(self.counters, last_chance=stopping or self.counters.step >= self.plan.steps)
 
     def _rolled_back(self, must_know: bool) -> bool:
@@ -337,11 +319,9 @@ class Trainer:
         if self.plan.on_nan == "stop" or saved is None or self.counters.rollbacks >= ROLLBACKS:
             raise error
         log.warning("%s", error)
-        timetable = self._timetable()
-        passed = timetable.position(step) - timetable.position(saved.step)
-        offset, rollbacks = self.counters.offset + passed, self.counters.rollbacks + 1
+        behind, rollbacks = self._timetable().position(step), self.counters.rollbacks + 1
         self.counters = self.saver.restore(saved)
-        self.counters.offset, self.counters.rollbacks = offset, rollbacks
+        self.counters.origin, self.counters.rollbacks = (saved.step, behind), rollbacks
         if self.main:
             self._open_curves()
         return True
@@ -377,7 +357,7 @@ class Trainer:
                 window = []
 
     def _timetable(self) -> Timetable:
-        return Timetable(self.plan, len(self.train), self.counters.offset)
+        return Timetable(self.plan, len(self.train), self.counters.origin)
 
     def _check_rate(self) -> None:
         rate = self.train.entries[0].sample_rate
@@ -389,19 +369,6 @@ class Trainer:
     def _sizes(self) -> dict[str, int]:
         networks = {"generator": self.parts.generator, "discriminators": self.parts.critics}
         return {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
-
-
-def _share_of(plan: Any, world: int) -> None:
-    for size in {plan.batch_size, *(phase.batch_size for phase in plan.phases if phase.batch_size)}:
-        _check(lambda size=size: check_share(size, plan.accumulate, world))  # type: ignore[misc]
-
-
-def _check(check: Callable[[], Any]) -> None:
-    """A check of the sampler's, whose complaint is the user's to read."""
-    try:
-        check()
-    except ValueError as error:
-        raise TrainingError(str(error)) from error
 
 
 def prior(packed: Packed, labels: Labels) -> Tensor | None:

@@ -14,6 +14,7 @@ from torch import nn
 
 from gansemble.data.degraded import NAME
 from gansemble.data.labels import LabelledClips
+from gansemble.data.manifest import Manifest
 from gansemble.data.segments import Packed
 from gansemble.evaluation import naming
 from gansemble.evaluation.statistics import summarise
@@ -43,15 +44,25 @@ class Validator:
         parts: the conditioner and representation.
         folder: the prepared data.
         rank, world: this process's share of the clips.
+        manifest: of the prepared data; None reads it.
 
     ``best`` is the key of the score that ranks checkpoints.
     """
 
-    def __init__(self, recipe: Recipe, parts: Parts, folder: Path, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        parts: Parts,
+        folder: Path,
+        rank: int = 0,
+        world: int = 1,
+        manifest: Manifest | None = None,
+    ) -> None:
         self.settings, self.spec, self.parts = recipe.validation, recipe.audio, parts
         self.seed = recipe.plan.seed
         # A clip that is imitated keeps its level; sets are held against clips at the level that was learnt from.
-        self.packed = Packed(folder, "validation", None if parts.conditioner.paired else recipe.data.normalise)
+        level = None if parts.conditioner.paired else recipe.data.normalise
+        self.packed = Packed(folder, "validation", level, manifest)
         self.held_out = LabelledClips.of(recipe, self.packed)
         chosen = {name: recipe.many["metrics"][name] for name in self.settings.metrics}
         self.metrics = [(part, construct(part, recipe)) for part in chosen.values()]
