@@ -8,6 +8,7 @@ nobody can be asked.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -23,8 +24,8 @@ def targets(venv: str | None) -> Iterator[tuple[Path, str]]:
     for name, what in MADE.items():
         for path in sorted(ROOT.glob(f"egs/*/*/{name}")):
             yield path, what
-    if venv and (ROOT / venv).is_dir():
-        yield ROOT / venv, "virtual environment"
+    if venv and (ROOT / venv / "pyvenv.cfg").is_file():
+        yield (ROOT / venv).resolve(), "virtual environment"
 
 
 def size(path: Path) -> int:
@@ -41,11 +42,15 @@ def main() -> int:
         print("nothing to remove")
         return 0
     for path, what in found:
-        print(f"{size(path) / 1e6:10,.1f} MB  {path.relative_to(ROOT)}  ({what})")
-    if not sys.stdin.isatty():
+        print(f"{size(path) / 1e6:10,.1f} MB  {os.path.relpath(path, ROOT)}  ({what})")
+    if sys.stdin is None or not sys.stdin.isatty():
         print("nothing was removed: this asks before it removes anything, and there is no terminal to ask at")
         return 1
-    if input("Remove all of this? It cannot be undone. Type yes: ").strip() != "yes":
+    try:
+        answer = input("Remove all of this? It cannot be undone. Type yes: ")
+    except EOFError:
+        answer = ""
+    if answer.strip() != "yes":
         print("nothing was removed")
         return 1
     for path, _ in found:

@@ -47,7 +47,7 @@ options (--name value or --name=value):
   --force             run the chosen stages even if up to date (a trained run is set aside, never deleted)
   --dry-run           say what would be done           --help              this text
   --allow-change      go on from a checkpoint under a recipe that differs
-  --force-unlock      take an experiment another machine's dead run seems to hold
+  --force-unlock      take an experiment that a dead run of another machine holds, after watching it for 75 s
 
 configurations: $(cd "$recipe_dir/conf" && printf '%s ' *.yaml)
 END
@@ -202,7 +202,7 @@ main() {
   parse "$@"
   find_config
   find_python
-  local name number status launch command flags
+  local name number status launch command flags before=''
   name=$(basename "$config" .yaml)
   exp=${exp:-$recipe_dir/exp/$name}
   flags=(--exp "$exp")
@@ -237,6 +237,7 @@ main() {
       6) command+=(${compare[@]+"${compare[@]}"}) ;;
     esac
     status=0
+    before=$(training_state)
     run "${launch[@]}" "${command[@]}" || status=$?
     if ((status)); then
       case $status in
@@ -269,7 +270,12 @@ continuation() { # what to type to go on: the command from a stage on, and --for
 
 keeps_force() { # a training that was begun anew is not begun anew again: its state would be set aside
   (($1 != 3)) && return 0
-  (($2 != 75)) && "$python" -c 'import json, sys; sys.exit("train" not in json.load(open(sys.argv[1])))' "$exp/stage.json" 2>/dev/null
+  (($2 == 75)) && return 1
+  [[ $(training_state) == "$before" ]]
+}
+
+training_state() { # the runs set aside and the checkpoints there are
+  (cd "$exp" 2>/dev/null && find previous checkpoints -mindepth 1 -maxdepth 1 2>/dev/null | sort) || true
 }
 
 main "$@"

@@ -320,9 +320,9 @@ def test_a_second_run_changes_nothing_and_says_so(place):
 def test_a_changed_key_makes_the_stage_stale_with_old_and_new_value(place):
     place.run()
     state = place.state("data.channels=mix")
-    assert (state.word, state.reasons) == ("stale", ("data.channels: (absent) -> mix",))
+    assert (state.word, state.reasons) == ("stale", ("data.channels: error -> mix",))
     status, said = place.run(sets=("data.channels=mix",))
-    assert status == 0 and "stage 1 prepare: examine and pack the audio (stale: data.channels: (absent) -> mix)" in said
+    assert status == 0 and "stage 1 prepare: examine and pack the audio (stale: data.channels: error -> mix)" in said
     assert place.state("data.channels=mix").word == "done"
 
 

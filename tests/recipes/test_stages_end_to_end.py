@@ -59,7 +59,7 @@ def test_a_changed_key_makes_stale_only_what_reads_it(finished: Path) -> None:
     """``evaluation.shown`` is the page's alone; status says so and nothing else runs."""
     changed = (*SAME, "--set", "evaluation.shown=1")
     plan = run(finished, *changed, "--dry-run")
-    assert "stage 6 report: write the listening page (stale: evaluation.shown: (absent) -> 1)" in plan.stdout
+    assert "stage 6 report: write the listening page (stale: evaluation.shown: 8 -> 1)" in plan.stdout
     done = run(finished, *changed)
     assert done.returncode == 0
     assert [f"{name}: up to date" in done.stdout for name in NAMES] == [True] * 6 + [False]

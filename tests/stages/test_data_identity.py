@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -237,6 +238,61 @@ def test_a_shard_that_does_not_verify_is_not_put_together(place, run, done, tmp_
     assert not (tmp_path / "dump" / "manifest.jsonl").exists()
 
 
+@pytest.mark.parametrize("when", ["between shards", "before the merge"])
+def test_shards_of_files_replaced_by_others_of_their_size_and_time_are_not_put_together(
+    place, done, run, tmp_path, when
+):
+    place = place.at(dump=tmp_path / "dump")
+
+    def age() -> None:
+        for path in place.corpus.iterdir():
+            os.utime(path, (1e9, 1e9))
+
+    age()
+    done("prepare", at=place, words=("--shard", "1/2"))
+    if when == "between shards":
+        replace_every_clip(place)
+        age()
+    done("prepare", at=place, words=("--shard", "2/2"))
+    if when == "before the merge":
+        replace_every_clip(place)
+        age()
+    said = done("prepare", at=place)
+    assert "put 2 shards together" not in said and "everything is packed here instead" in said
+    for entry in manifest.read(place.dump / "manifest.jsonl"):
+        samples, _ = soundfile.read(place.corpus / entry.path, dtype="int16")
+        assert hashlib.sha256(samples.astype("<i2").tobytes()).hexdigest() == entry.sha256
+
+
+def test_a_prepare_that_dies_late_is_not_up_to_date(place, done, run, monkeypatch):
+    """The manifest cannot be written: what is there is the old one, and the corpus counts as changed."""
+    done("fetch", "prepare")
+    place.write("clip0", 77)
+    write = manifest.write
+
+    def full(*_):
+        raise OSError(28, "No space left on device", "manifest.jsonl")
+
+    monkeypatch.setattr(manifest, "write", full)
+    assert run("prepare")[0] == 1
+    monkeypatch.setattr(manifest, "write", write)
+    assert "1 file changed (clip0.wav)" in run("prepare", "--dry-run")[1]
+    done("prepare")
+    verify(place.packed())
+
+
+def test_times_of_a_copied_corpus_are_noted_when_its_content_was_compared(place, run, done, monkeypatch):
+    """So that the next command need not read it all again."""
+    from gansemble.stages import corpus_files
+
+    done("fetch", "prepare")
+    for path in place.corpus.iterdir():
+        os.utime(path, (1e9, 1e9))
+    done("prepare")
+    monkeypatch.setattr(corpus_files, "_hash", lambda path: pytest.fail(f"{path} is read again"))
+    assert "up to date" in run("prepare", "--dry-run")[1]
+
+
 # no clip that was trained on is scored ----------------------------------
 
 
@@ -280,6 +336,94 @@ def test_twins_of_training_clips_are_left_out_of_the_scores_and_said_to_be(place
     index = json.loads((place.experiment / "samples" / "index.json").read_text())
     assert [row["id"] for row in index["clips"]] and held not in [row["id"] for row in index["clips"]]
     done("evaluate", "report")
+
+
+def test_what_a_run_learnt_of_earlier_data_is_left_out_of_its_scores(place, run, done):
+    """Trained on A, let go on with B, in which a clip of A's training split is held out: scored without it, not refused."""
+    done("fetch", "prepare")
+    assert run("train", "--stop-after", 2)[0] == 75
+    trained = next(e.id for e in manifest.read(place.packed() / "manifest.jsonl") if e.split == "train")
+    held = next(e.id for e in manifest.read(place.packed() / "manifest.jsonl") if e.split == "validation")
+    shutil.copy(place.corpus / f"{trained}.wav", place.corpus / f"{held}.wav")
+    place.write(trained, 99)
+    done("prepare")
+    done("train", words=("--allow-change",))
+    assert f"left out: 1 clip of the validation split ({held})" in done("synthesise")
+
+
+def test_a_lost_list_of_what_was_trained_on_lets_nothing_through(place, run, done):
+    done("fetch", "prepare", "train")
+    shutil.rmtree(place.experiment / "trained-on")
+    done("synthesise")  # the packed data are the very ones, which tell
+    place.write("clip9", 9)
+    done("prepare")
+    status, said = run("synthesise")
+    assert status == 1 and "the list of what this run was trained on is gone" in said
+
+
+def test_a_clip_changed_a_little_and_moved_to_the_held_out_ones_was_trained_on(place, run, done, tmp_path):
+    """Another encoding of one recording has other samples and the same name."""
+    a = place.at(dump=tmp_path / "dump", exp=tmp_path / "a")
+    done("fetch", "prepare", "train", at=a)
+    for path in place.corpus.iterdir():
+        samples, rate = soundfile.read(path, dtype="int16")
+        samples[0] += 1
+        soundfile.write(path, samples, rate)
+    done("prepare", at=a.at(exp=tmp_path / "b"), words=("--set", "corpus.minimum_validation=5"))
+    status, said = run("synthesise", at=a)
+    assert status == 1 and "are among those this run was trained on" in said
+
+
+def test_experiments_on_other_recordings_of_the_same_names_are_not_compared(place, run, done, tmp_path, capsys):
+    from gansemble.cli import main
+
+    done(*STAGES)
+    other = place.at(root=tmp_path / "other")
+    shutil.copytree(place.root, other.root)
+    shutil.rmtree(other.root / "exp")
+    replace_every_clip(other)
+    done(*STAGES, at=other)
+    status, said = run("report", "--compare", other.experiment)
+    assert status == 1 and "imitate other recordings than those of" in said
+    with pytest.raises(SystemExit):
+        main(["diff", str(place.experiment), str(other.experiment)])
+    assert "are of other recordings in the two, though their names are the same" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("change", [{"labels": {"pitch": 61}}, {"partner_sha256": "x"}, {"peak": 0.1}, {"id": "other"}])
+def test_the_identity_covers_all_that_training_reads_of_a_clip(place, done, change):
+    import dataclasses
+
+    done("fetch", "prepare")
+    entries = manifest.read(place.packed() / "manifest.jsonl")
+    changed = [dataclasses.replace(entries[0], **change), *entries[1:]]
+    assert manifest.identity(changed) != manifest.identity(entries)
+    moved = [dataclasses.replace(entries[0], offset=9, pack="another", path="elsewhere"), *entries[1:]]
+    assert manifest.identity(moved) == manifest.identity(entries)
+
+
+def test_a_split_that_there_is_not_is_named_before_anything_is_packed(place, run, monkeypatch):
+    from gansemble.data.manifest import Clip
+    from gansemble_plugins.corpora.folder import Folder
+
+    monkeypatch.setattr(Folder, "scan", lambda self, folder: [Clip("clip0", "clip0.wav", "dev")])
+    status, said = run("prepare")
+    assert status == 1 and "gives clip clip0 the split 'dev'; expected one of train, validation, test" in said
+
+
+def test_altered_degraded_recordings_are_found_too(tmp_path):
+    """A pack holds the degraded recording of a pair behind its clip."""
+    from gansemble.data import verification
+    from gansemble.data.manifest import Entry
+
+    samples = np.arange(8, dtype="<i2")
+    digests = [hashlib.sha256(part.tobytes()).hexdigest() for part in (samples[:4], samples[4:])]
+    entry = Entry("a", "a.wav", "train", 16000, 4, 1, 16000, 0, 0.5, digests[0], partner=4, partner_sha256=digests[1])
+    samples.tofile(tmp_path / "audio.i16")
+    assert verification.wrong_clips(tmp_path, [entry]) == []
+    samples[6] += 1
+    samples.tofile(tmp_path / "audio.i16")
+    assert verification.wrong_clips(tmp_path, [entry]) == [entry]
 
 
 def test_a_reference_that_was_packed_anew_is_not_scored_against(place, run, done):
@@ -395,8 +539,6 @@ def test_a_table_that_changes_while_the_corpus_is_packed_is_seen_afterwards(plac
 
 def test_splits_edited_with_the_headers_hash_made_anew_are_refused(place, run, done):
     """Whoever knows the format can make the lines' hash; the splits' identities must be made anew, too."""
-    import hashlib
-
     done("fetch", "prepare")
     path = place.packed() / "manifest.jsonl"
     header, _, body = path.read_text().partition("\n")

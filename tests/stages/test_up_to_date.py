@@ -57,6 +57,36 @@ def test_a_moved_tree_is_up_to_date(place, done, run, words_of, tmp_path):
     assert all("up to date" in run(stage, at=moved)[1] for stage in STAGES)
 
 
+@pytest.mark.parametrize("lost", ["dump", "data"])
+def test_a_copied_tree_never_works_in_the_original(place, done, run, words_of, tmp_path, lost):
+    """Without its packed data or its corpus it lacks them, and status and the stages say the same."""
+    done(*STAGES)
+    twin = place.at(root=tmp_path / "twin")
+    shutil.copytree(place.root, twin.root)
+    shutil.rmtree(twin.root / lost)
+    before = contents(place.root)
+    told = words_of(twin.experiment)
+    assert told["prepare"] == ("missing" if lost == "dump" else "stale")
+    for stage in STAGES:
+        assert ("up to date" in run(stage, "--dry-run", at=twin)[1]) == (told[stage] == "done")
+    run("prepare", at=twin)
+    assert contents(place.root) == before
+
+
+def test_packed_data_that_a_copied_experiment_only_remembers_are_read_and_not_written(place, done, run, tmp_path):
+    given = place.at(dump=place.root / "packed")
+    done(*STAGES, at=given)
+    twin = place.at(root=tmp_path / "twin")
+    shutil.copytree(place.root, twin.root)
+    shutil.rmtree(twin.root / "packed")
+    assert "stage 4 synthesise: up to date" in run("synthesise", at=twin)[1]
+    twin.write("clip9", 9)
+    before = contents(place.root)
+    status, said = run("prepare", at=twin)
+    assert status == 1 and "are not written to from here; give packed data with --dump" in said
+    assert contents(place.root) == before
+
+
 def test_a_renamed_corpus_folder_is_packed_again_and_nothing_is_trained_again(place, done, run, tmp_path):
     given = place.at(data=tmp_path / "corpus")
     shutil.move(place.corpus, given.data)
@@ -172,6 +202,23 @@ def test_output_within_an_input_folder_is_refused(place, done, tmp_path, capsys)
     assert contents(inputs) == before
 
 
+def test_packing_deletes_nothing_that_it_did_not_make(place, done, tmp_path):
+    """Whatever lies in the folder that was given for packed data."""
+    dump = tmp_path / "store"
+    mine = [
+        dump / "audio-of-mine.i16",
+        dump / "notes.txt",
+        dump / "shards" / "mine" / "a.wav",
+        dump / "shards" / "1-of-2" / "b.wav",
+    ]
+    for path in mine:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("mine")
+    done("prepare", at=place.at(dump=dump))
+    done("prepare", at=place.at(dump=dump), words=("--force",))
+    assert all(path.read_text() == "mine" for path in mine)
+
+
 # steps and schedules ----------------------------------------------------
 
 COSINE = ("--set", "optimisers.generator.cosine=true")
@@ -219,6 +266,80 @@ def test_leaving_the_cosine_out_of_a_longer_plan_is_a_change_too(place, done, ru
     assert run("train", "--stop-after", 2, *COSINE)[0] == 75
     status, said = run("train", "--set", "plan.steps=6")
     assert status == 1 and "optimisers.generator.cosine: True -> False" in said and "plan.steps: 4 -> 6" in said
+
+
+def test_a_run_interrupted_while_it_was_made_longer_is_not_begun_anew(place, done, run):
+    """It goes on under its recipe, and under another one it is refused like any unfinished run."""
+    done("fetch", "prepare", "train")
+    assert run("train", "--set", "plan.steps=9", "--stop-after", 3)[0] == 75
+    status, said = run("train", "--set", "plan.steps=9", "--set", "optimisers.generator.lr=2e-3")
+    assert status == 1 and "optimisers.generator.lr: 0.001 -> 0.002" in said and not place.previous()
+    done("train", words=("--set", "plan.steps=9"))
+    assert place.steps()[-1] == 9 and not place.previous()
+
+
+def test_a_run_that_was_let_go_on_with_other_data_goes_on_after_an_interruption(place, done, run):
+    done("fetch", "prepare", "train")
+    place.write("clip7", 7)
+    done("prepare")
+    assert run("train", "--allow-change", "--set", "plan.steps=9", "--stop-after", 3)[0] == 75
+    done("train", words=("--set", "plan.steps=9"))
+    assert place.steps()[-1] == 9 and not place.previous()
+
+
+def test_writing_a_default_out_changes_nothing(place, done, run):
+    done("fetch", "prepare", "train")
+    for words in (("--set", "plan.drop_last=false"), ("--set", "data.channels=error")):
+        assert "stage 3 train: up to date" in run("train", *words)[1]
+
+
+def test_a_refused_training_is_not_remembered(place, done, run, tmp_path):
+    """The next command without --dump goes by the packed data the run was trained on."""
+    done("fetch", "prepare")
+    assert run("train", "--stop-after", 2)[0] == 75
+    before = (place.experiment / "project.json").read_bytes()
+    other = place.at(dump=tmp_path / "other")
+    shutil.copytree(place.packed(), other.dump)
+    place.write("clip8", 8)
+    done("fetch", "prepare", at=other.at(exp=tmp_path / "elsewhere"))
+    assert run("train", at=other)[0] == 1
+    assert (place.experiment / "project.json").read_bytes() == before
+    (place.corpus / "clip8.wav").unlink()
+    done("train")
+    assert place.steps()[-1] == 4
+
+
+def test_packed_data_of_another_recipe_are_not_trained_on(place, done, run, tmp_path):
+    one = place.at(dump=tmp_path / "dump")
+    done("fetch", "prepare", at=one, words=("--set", "corpus.minimum_validation=3"))
+    status, said = run("train", at=one)
+    assert status == 1 and "was packed under another recipe (corpus.minimum_validation: 3 -> 2)" in said
+
+
+def test_a_finished_run_is_not_set_aside_for_one_on_damaged_audio(place, done, run):
+    done("fetch", "prepare", "train")
+    (pack,) = place.packed().glob("audio-*.i16")
+    pack.write_bytes(bytes(pack.stat().st_size))
+    status, said = run("train", "--force")
+    assert status == 1 and "not what the manifest says" in said and not place.previous() and place.steps() == [2, 4]
+
+
+def test_a_run_whose_lock_was_taken_saves_nothing_more(place, done, run, monkeypatch):
+    """As one that was suspended for long, and then goes on."""
+    from gansemble.training.trainer import Trainer
+
+    done("fetch", "prepare")
+    step = Trainer._step
+
+    def losing(self, batches):
+        if self.counters.step == 2:
+            (place.experiment / ".lock" / "owner.json").write_text(json.dumps({"token": "theirs", "host": "elsewhere"}))
+        return step(self, batches)
+
+    monkeypatch.setattr(Trainer, "_step", losing)
+    status, said = run("train")
+    assert status == 1 and "another run took this folder while this one gave no sign of life" in said
+    assert place.steps() == [2]
 
 
 @pytest.mark.parametrize("steps", [2, 4, 6])

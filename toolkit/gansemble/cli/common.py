@@ -159,6 +159,11 @@ class Run:
             return
         if not self.dry_run:
             self._demand_earlier(known)
+            if self.stage.shared and self.project.borrowed:
+                raise GansembleError(
+                    f"{self.label}: the packed data of this experiment are at {self.project.dump}, where they were before it was "
+                    "moved or copied, and are not written to from here; give packed data with --dump"
+                )
         needed = _plugins_needed(self.project)  # before the first file is written
         if not self.dry_run and self.folder is not None:
             lock = ".lock" if self.stage.shared else ".lock-results"
@@ -244,7 +249,8 @@ class Run:
 
 @contextlib.contextmanager
 def _unwinding() -> Iterator[None]:
-    """While in the ``with`` block, SIGTERM ends this process as an error would, so that locks and half-made files go."""
+    """While in the ``with`` block, SIGTERM and Ctrl-C end this process as an error would, so that locks and half-made
+    files go."""
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -252,11 +258,12 @@ def _unwinding() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, leave)
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:

@@ -17,7 +17,7 @@ from gansemble.cli.common import (
     set_option,
     stage_options,
 )
-from gansemble.stages import Project
+from gansemble.stages import Project, corpus_files
 from gansemble.stages.ledger import SOURCES, digest
 
 
@@ -93,6 +93,8 @@ def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shar
     lock = project.dump if shard is None else project.dump / "shards" / f"{shard[0]}-of-{shard[1]}"
     with Run(project, "prepare", force or shard is not None, dry_run, lock) as run:
         if not run.needed:
+            if not dry_run and run.state.word == "done" and not project.borrowed:
+                corpus_files.refresh(project.dump / SOURCES, project.data)
             return
         from gansemble.data import manifest
         from gansemble.data import prepare as stage

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 @click.command()
 @stage_options
 @click.option("--allow-change", is_flag=True, help="Go on from a checkpoint under a recipe that differs.")
-@click.option("--force-unlock", is_flag=True, help="Take the folder though another machine's run seems to hold it.")
+@click.option(
+    "--force-unlock",
+    is_flag=True,
+    help="Take the folder that another machine's run holds, if it gives no sign of life while it is watched for 75 s.",
+)
 @click.option(
     "--stop-after",
     type=click.IntRange(1),

@@ -44,7 +44,6 @@ class Reading:
             self._beat.end()
         with contextlib.suppress(OSError):
             self.note.unlink(missing_ok=True)
-            self.note.parent.rmdir()
 
 
 def in_use(folder: Path) -> dict[str, Owner]:
@@ -57,7 +56,8 @@ def in_use(folder: Path) -> dict[str, Owner]:
             packs = [str(name) for name in facts["packs"]]
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        if owner.dead or owner.age > STALE_SECONDS:
+        # Of a process of this machine it is known whether it lives, whatever its note's time says.
+        if owner.dead or (not owner.here and owner.age > STALE_SECONDS):
             note.unlink(missing_ok=True)
             continue
         found |= dict.fromkeys(packs, owner)

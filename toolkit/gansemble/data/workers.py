@@ -1,6 +1,7 @@
 """What processes that read a corpus do besides: end when the process that started them is gone."""
 
 import os
+import signal
 import threading
 import time
 
@@ -11,6 +12,8 @@ def end_with_parent(parent: int) -> None:
     Args:
         parent: the process' number.
     """
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent ends its workers
 
     def watch() -> None:
         while os.getppid() == parent:

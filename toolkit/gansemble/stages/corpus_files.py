@@ -7,6 +7,7 @@ are all as recorded is the same file; of any other, the content is compared.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -123,6 +124,20 @@ def changes(before: Mapping[str, CorpusFile], folder: Path) -> str | None:
         if names
     ]
     return ", ".join(parts) or None
+
+
+def refresh(path: Path, folder: Path) -> None:
+    """Notes the present facts of files whose content was found unchanged, so that it need not be compared again.
+
+    To be called when :func:`changes` has just found none. A list that cannot be written stays as it is.
+    """
+    before = recorded(path)
+    now = survey(folder, before or ())
+    if before is None or all(before[name].facts == file.facts for name, file in now.items() if name in before):
+        return
+    rows = [json.dumps([name, *file.facts, before[name].sha256], ensure_ascii=False) for name, file in now.items()]
+    with contextlib.suppress(OSError):
+        write_atomically(path, "".join(row + "\n" for row in rows))
 
 
 def same(before: CorpusFile, now: CorpusFile, folder: Path) -> bool:

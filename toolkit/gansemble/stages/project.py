@@ -31,7 +31,10 @@ class Project:
         data: corpus folder.
         dump: packed data.
         values: the recipe's, as composed.
-        dump_given: the user said where packed data are; otherwise their folder is named after what decides them.
+        data_given, dump_given: the user said where they are; otherwise they are in the recipe's folder, packed data under
+            a name made of what decides them.
+        borrowed: packed data that are found only where they were when the experiment was made, away from it: they are
+            read, and not written to, since they may be another's by now.
         recalled: nobody gave overrides now; each stage is looked at under those that it was run with.
     """
 
@@ -43,6 +46,8 @@ class Project:
     values: dict[str, Any] = field(default_factory=dict)
     dump_given: bool = True
     recalled: bool = False
+    data_given: bool = True
+    borrowed: bool = False
 
     @classmethod
     def of(
@@ -62,18 +67,26 @@ class Project:
         root = next((folder.parent for folder in folders if folder.name == "conf"), folders[0])
         corpus = _text(values, "corpus", "use", "corpus")
         exp = (exp or root / "exp" / str(values.get("name") or recipe.stem)).resolve()
-        known = _Record.read(exp)
-        remembered = known is not None and known.corpus == corpus
-        if data is None and remembered:
-            data = known.place("data")  # type: ignore[union-attr]
+        known = _Record.read(exp, corpus)
+        data_given, dump_given = data is not None, dump is not None
+        if data is None and known is not None and known.given("data"):
+            data, data_given = known.place("data"), True
         data = (data or root / "data" / corpus.rpartition("/")[2]).resolve()
-        if dump is None and remembered and known.dump_given:  # type: ignore[union-attr]
-            dump = known.place("dump")  # type: ignore[union-attr]
-            given = True
-        else:
-            given = dump is not None
+        borrowed = False
+        if dump is None and known is not None and known.given("dump"):
+            dump, dump_given, borrowed = known.place("dump"), True, not known.beside("dump")
         dump = (dump or root / "dump" / _dump_name(values, corpus, data, root)).resolve()
-        return cls(recipe.resolve(), overrides, exp, data, dump, values, given)
+        return cls(
+            recipe.resolve(),
+            overrides,
+            exp,
+            data,
+            dump,
+            values,
+            dump_given,
+            data_given=data_given,
+            borrowed=borrowed,
+        )
 
     def remember(self, plugins: Mapping[str, str] | None = None) -> None:
         """Notes in the experiment how it was started, for ``gansemble status``, and which plugins it needs."""
@@ -84,7 +97,7 @@ class Project:
             "corpus": _text(self.values, "corpus", "use", "corpus"),
             "data": both(self.data, self.exp),
             "dump": both(self.dump, self.exp),
-            "dump_given": self.dump_given,
+            "given": [name for name, given in (("data", self.data_given), ("dump", self.dump_given)) if given],
         }
         write_atomically(self.exp / RECORD, json.dumps(facts, indent=1))
 
@@ -116,8 +129,7 @@ class Project:
                 f"{exp / RECORD}: damaged; run the recipe's run.sh with --exp {exp} once more, which writes it anew"
             )
         overrides = tuple(str(each) for each in known.facts.get("overrides") or ())
-        found = cls.of(known.place("recipe"), overrides, exp, known.place("data"), known.place("dump"))
-        return replace(found, recalled=True)
+        return replace(cls.of(known.place("recipe"), overrides, exp), recalled=True)
 
     def demand_apart(self) -> None:
         """Refuses folders that lie in one another, so that nothing that is made becomes a clip of the corpus, and nothing
@@ -182,26 +194,33 @@ class _Record:
         self.exp, self.facts = exp, facts
 
     @classmethod
-    def read(cls, exp: Path) -> _Record | None:
+    def read(cls, exp: Path, corpus: str | None = None) -> _Record | None:
+        """The note of an experiment; None if it has none that can be read, or one of another ``corpus``."""
         try:
             facts = json.loads((exp / RECORD).read_text())
             places = [facts[name]["path"] for name in ("recipe", "data", "dump")]
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        return cls(exp, facts) if all(isinstance(place, str) for place in places) else None
+        sound = all(isinstance(place, str) for place in places) and isinstance(facts.get("given", []), list)
+        return cls(exp, facts) if sound and corpus in (None, facts.get("corpus")) else None
 
-    @property
-    def corpus(self) -> str | None:
-        return self.facts.get("corpus")
+    def given(self, name: str) -> bool:
+        """Whether the user said where a thing is."""
+        return name in self.facts.get("given", [])
 
-    @property
-    def dump_given(self) -> bool:
-        return bool(self.facts.get("dump_given"))
+    def beside(self, name: str) -> bool:
+        """Whether a thing lies as it did relative to the experiment, or the experiment where it did."""
+        near, was = self._places(name)
+        return near.exists() or near == was
 
     def place(self, name: str) -> Path:
         """Where a thing is: beside the experiment as it was, as in a tree that was moved or copied; else where it was."""
-        beside = Path(os.path.normpath(self.exp / self.facts[name]["path"]))
-        return beside if beside.exists() else Path(self.facts[name].get("absolute") or beside)
+        near, was = self._places(name)
+        return near if near.exists() else was
+
+    def _places(self, name: str) -> tuple[Path, Path]:
+        near = Path(os.path.normpath(self.exp / self.facts[name]["path"]))
+        return near, Path(self.facts[name].get("absolute") or near)
 
 
 def both(path: Path, exp: Path) -> dict[str, str]:

@@ -46,7 +46,7 @@ class Options:
 
     Args:
         allow_change: go on under a recipe that differs from the checkpoint's.
-        force_unlock: take a lock another machine seems to hold.
+        force_unlock: take a lock of another machine whose owner gives no sign of life while it is watched for 75 s.
         processes: how many the launcher was asked for; a run of another number is refused.
         stop_after: stop, as if interrupted, after this many steps of this run.
         again: what is to be done to go on after an interruption, in words.
