@@ -108,7 +108,10 @@ def _demand_the_recipes_data(run: Run, trainer: Trainer) -> None:
     record = run.ledger.record("prepare") or {}
     identity = {split: vars(found) for split, found in trainer.train.manifest.identity.items()}
     if record.get("data") != identity:
-        raise GansembleError(f"{run.project.dump}: is not what its record says; was it packed anew just now? Run again")
+        raise GansembleError(
+            f"{run.project.dump}: is not what its record says: it is being packed anew, or that was cut off; run the prepare "
+            "stage, then train"
+        )
 
 
 def _is_another(run: Run, trainer: Trainer, allow_change: bool) -> bool:

@@ -28,7 +28,9 @@ from gansemble.stages.ledger import SOURCES
 MANIFEST = "manifest.jsonl"
 #: Of a shard: what the files it was packed from were, and their hashes.
 SHARD_SOURCES = "sources.jsonl"
-SHARD_FILES = (MANIFEST, "made-from", "doctor.json", "facts.json", SHARD_SOURCES)
+#: Of a shard, written last: a hash of the recipe's part in it and of the corpus' files.
+MADE_FROM = "made-from"
+SHARD_FILES = (MANIFEST, MADE_FROM, "doctor.json", "facts.json", SHARD_SOURCES)
 #: The names that packs get here; whatever else lies in the folder is not ours to delete.
 PACK = re.compile(r"audio-[0-9a-f]{16}\.i16")
 
@@ -87,7 +89,6 @@ def prepare(
     files |= corpus_files.survey(folder, [path for path in listed if path not in files], whole=False)
     if hasattr(corpus, "describe"):
         say(str(corpus.describe(folder)))
-    made_from = _made_from(recipe, files)
     if shard is None:
         merged = _merged(recipe, folder, dump, files, clips, say)
         if merged is not None:
@@ -106,7 +107,8 @@ def prepare(
     facts = {fact.id: fact for fact in examined.facts}
     kept = partners.going_together(folder, kept, facts, recipe, jobs, say)
     target = dump if shard is None else shard_folder(dump, shard)
-    for left in target.glob(".audio.*.part"):  # under the lock: nobody is writing them any more
+    # Under the lock nobody is writing parts any more, and a shard that is packed anew does not count until it is whole.
+    for left in (*target.glob(".audio.*.part"), target / MADE_FROM):
         left.unlink(missing_ok=True)
     sources = pack.plan(kept, facts, folder, recipe.audio.sample_rate, shortest=0)
     packed = pack.pack(sources, target, recipe.audio.sample_rate, recipe.data, jobs)
@@ -116,11 +118,11 @@ def prepare(
     for line in (summary(packed.entries), *(lacking(recipe, packed.entries) if shard is None else ())):
         say(line)
     if shard is not None:
-        corpus_files.record(target / SHARD_SOURCES, folder, {p: files[p] for p in packed.hashes}, packed.hashes)
-        path = target / MANIFEST
-        manifest.write(path, packed.entries)
-        write_atomically(target / "made-from", made_from)  # last: without it the shard does not count
-        return path
+        own = {path: files[path] for path in packed.hashes}
+        corpus_files.record(target / SHARD_SOURCES, folder, own, packed.hashes)
+        manifest.write(target / MANIFEST, packed.entries)
+        write_atomically(target / MADE_FROM, _made_from(recipe, files))
+        return target / MANIFEST
     # The list of what was packed comes last: should this end in between, the corpus counts as changed, and not as packed.
     path = _publish(dump, packed.entries, say)
     corpus_files.record(dump / SOURCES, folder, files, packed.hashes)
@@ -244,10 +246,10 @@ def _merged(
     for first in sorted((dump / "shards").glob("1-of-*")):
         total = int(first.name.partition("-of-")[2])
         shards = [shard_folder(dump, (number, total)) for number in range(1, total + 1)]
-        if not all((shard / "made-from").is_file() for shard in shards):
+        if not all((shard / MADE_FROM).is_file() for shard in shards):
             continue
         sources = _sources_of(shards)
-        if any((shard / "made-from").read_text() != made_from for shard in shards) or sources is None:
+        if any((shard / MADE_FROM).read_text() != made_from for shard in shards) or sources is None:
             continue
         if any(path not in files or not corpus_files.same(was, files[path], folder) for path, was in sources.items()):
             continue  # it is another file, though its size and time are as they were
