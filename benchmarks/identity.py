@@ -63,6 +63,7 @@ def _start(folder: Path) -> Iterator[str]:
         return [Entry(**json.loads(line)) for line in path.read_text().split("\n")[1:] if line]
 
     def start() -> None:
+        manifest._load.cache_clear()  # a training reads it once
         found = manifest.load(path)
         trained_on.key(found.identity)
         (folder / "exp").mkdir(exist_ok=True)
