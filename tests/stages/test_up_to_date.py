@@ -468,3 +468,24 @@ def test_sigterm_leaves_no_lock_and_no_half_made_pack(place, done, at):
     said = child.communicate(timeout=60)[0]
     assert child.returncode == (75 if at == "train" else 143) or (at == "synthesise" and child.returncode == 0), said
     assert not (folder / lock).exists() and not list(folder.glob(".*.part")) and "Traceback" not in said
+
+
+def test_records_of_stages_that_finish_in_one_instant_are_all_kept(place, mark_done):
+    """Many processes finish stages of one experiment at once."""
+    import multiprocessing
+
+    from gansemble.stages import Project
+
+    project = Project.of(place.recipe)
+    mark_done(project)
+    with multiprocessing.get_context("fork").Pool(4) as pool:
+        pool.starmap(_finish, [(place.recipe, name) for name in STAGES[3:] * 6])
+    records = json.loads((project.exp / "stage.json").read_text())
+    assert {name: record["result"] for name, record in records.items()} == {name: f"{name}!" for name in STAGES[3:]}
+
+
+def _finish(recipe: Path, name: str) -> None:
+    from gansemble.stages import Ledger, Project
+
+    ledger = Ledger(Project.of(recipe))
+    ledger.finish(name, ledger.beginning(name), [], f"{name}!")

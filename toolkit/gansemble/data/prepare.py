@@ -19,8 +19,9 @@ from gansemble.data.findings import Finding, report_lines
 from gansemble.data.manifest import SPLITS, Clip, Entry
 from gansemble.data.readers import in_use
 from gansemble.data.verification import wrong_clips
-from gansemble.errors import DataError
+from gansemble.errors import DataError, FolderInUse
 from gansemble.files import write_atomically
+from gansemble.locks import FolderLock
 from gansemble.recipe.check import Recipe
 from gansemble.stages import corpus_files
 from gansemble.stages.ledger import SOURCES
@@ -171,15 +172,23 @@ def _publish(dump: Path, entries: Sequence[Entry], say: Callable[[str], None]) -
             continue
         pack_file.unlink(missing_ok=True)
     for shard in dump.glob("shards/*-of-*"):
-        used = any(name.startswith(f"shards/{shard.name}/") for name in (*named, *readers))
-        if not used and not (shard / ".lock").exists():
-            for name in SHARD_FILES:
-                (shard / name).unlink(missing_ok=True)
-            with contextlib.suppress(OSError):
-                shard.rmdir()  # unless somebody else put something there
+        if not any(name.startswith(f"shards/{shard.name}/") for name in (*named, *readers)):
+            _delete_shard(shard)
     with contextlib.suppress(OSError):
         (dump / "shards").rmdir()  # where none is left
     return path
+
+
+def _delete_shard(shard: Path) -> None:
+    """Removes what a shard job made, unless one is at work there; other files in its folder stay."""
+    try:
+        with FolderLock(shard, work="deleting a shard"):
+            for name in SHARD_FILES:
+                (shard / name).unlink(missing_ok=True)
+    except FolderInUse:
+        return
+    with contextlib.suppress(OSError):
+        shard.rmdir()  # unless somebody else put something there
 
 
 def _decided(recipe: Recipe, findings: Sequence[Finding]) -> list[Finding]:

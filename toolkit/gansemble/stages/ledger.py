@@ -11,11 +11,13 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from gansemble.files import write_atomically
+from gansemble.locks import FolderLock
 from gansemble.recipe.compose import compose
 from gansemble.recipe.fill import flatten, plain
 from gansemble.recipe.sections import SECTIONS
@@ -105,10 +107,9 @@ class Ledger:
     def begun(self, name: str) -> None:
         """Notes that a stage has begun: until it finishes, what an earlier run of it made counts as stale."""
         stage = BY_NAME[name]
-        records = self._read(self._folder(stage))
-        if isinstance(records.get(name), dict):
-            records[name]["begun_again"] = time.strftime("%Y-%m-%d %H:%M:%S")
-            self._write(stage, records)
+        with self._records(stage) as records:
+            if isinstance(records.get(name), dict):
+                records[name]["begun_again"] = time.strftime("%Y-%m-%d %H:%M:%S")
 
     def finish(
         self,
@@ -128,8 +129,7 @@ class Ledger:
         """
         stage = BY_NAME[name]
         folder = self._folder(stage)
-        records = self._read(folder)
-        records[name] = {
+        record = {
             "version": stage.version,
             "keys": dict(beginning.keys),
             "inputs": dict(beginning.inputs),
@@ -140,14 +140,14 @@ class Ledger:
             "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
             "seconds": round(max(0.0, time.time() - beginning.time), 2),
         } | ({"data": dict(data)} if data is not None else {})
-        self._write(stage, records)
+        with self._records(stage) as records:
+            records[name] = record
 
     def forget(self, name: str) -> None:
         """Makes a stage missing."""
         stage = BY_NAME[name]
-        records = self._read(self._folder(stage))
-        if records.pop(name, None) is not None:
-            self._write(stage, records)
+        with self._records(stage) as records:
+            records.pop(name, None)
 
     def keys(self, stage: Stage, record: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The recipe's leaves a stage reads; in a recalled project, under the overrides of its ``record``."""
@@ -197,8 +197,16 @@ class Ledger:
             return {}
         return found if isinstance(found, dict) else {}
 
-    def _write(self, stage: Stage, records: Mapping[str, Any]) -> None:
-        write_atomically(self._folder(stage) / RECORD, json.dumps(records, indent=1))
+    @contextmanager
+    def _records(self, stage: Stage) -> Iterator[dict[str, Any]]:
+        """The records beside a stage's, to be changed: training and the stages after it may finish in one instant."""
+        folder = self._folder(stage)
+        with FolderLock(folder, name=".lock-records", work="writing records", wait=lambda text: None):
+            records = self._read(folder)
+            before = json.dumps(records)
+            yield records
+            if json.dumps(records) != before:
+                write_atomically(folder / RECORD, json.dumps(records, indent=1))
 
     def _progress(self, stage: Stage) -> Iterator[str]:
         checkpoints = sorted((self.project.exp / "checkpoints").glob("step-*")) if stage.name == "train" else []
