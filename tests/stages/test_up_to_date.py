@@ -470,16 +470,27 @@ def test_sigterm_leaves_no_lock_and_no_half_made_pack(place, done, at):
     assert not (folder / lock).exists() and not list(folder.glob(".*.part")) and "Traceback" not in said
 
 
-def test_records_of_stages_that_finish_in_one_instant_are_all_kept(place, mark_done):
-    """Many processes finish stages of one experiment at once."""
+def test_records_of_stages_that_finish_in_one_instant_are_all_kept(place, mark_done, monkeypatch):
+    """Each of four processes reads the records, takes its time, and writes them with its own."""
     import multiprocessing
+    import time
 
-    from gansemble.stages import Project
+    from gansemble import locks
+    from gansemble.stages import Ledger, Project
 
     project = Project.of(place.recipe)
     mark_done(project)
+    read = Ledger._read
+
+    def slowly(self, folder):
+        found = read(self, folder)
+        time.sleep(0.1)
+        return found
+
+    monkeypatch.setattr(Ledger, "_read", slowly)
+    monkeypatch.setattr(locks, "POLL_SECONDS", 0.01)
     with multiprocessing.get_context("fork").Pool(4) as pool:
-        pool.starmap(_finish, [(place.recipe, name) for name in STAGES[3:] * 6])
+        pool.starmap(_finish, [(place.recipe, name) for name in STAGES[3:]], chunksize=1)
     records = json.loads((project.exp / "stage.json").read_text())
     assert {name: record["result"] for name, record in records.items()} == {name: f"{name}!" for name in STAGES[3:]}
 
