@@ -26,7 +26,8 @@ class Condition:
 
     Args:
         latent: latent vectors [B, Z].
-        label: class or pitch indices [B].
+        label: class or pitch indices [B], or mixtures of classes [B, K] whose rows add up to 1, for generators that say
+            ``mixes_labels = True``.
         signal: a conditioning signal [B, C, L], such as a log-mel spectrogram or a degraded waveform.
     """
 
@@ -297,9 +298,9 @@ class Degradation(Protocol):
 class Adaptive(Protocol):
     """A part whose state follows a statistic of training, reduced over processes and checkpointed.
 
-    ``statistic(step)`` is called in ``statistic_turn`` of every step and returns one number per item [B]; ``adapt`` is
-    called every ``adapt_every`` steps with the mean over the interval (``statistic_window = "interval"``) or over the
-    last step only (``"last"``).
+    ``statistic(step)`` is called in ``statistic_turn`` of every step and returns one number per item [B], or several
+    [B, K]; ``adapt`` is called every ``adapt_every`` steps with the mean (a tuple of K means) over the interval
+    (``statistic_window = "interval"``) or over the last step only (``"last"``).
     """
 
     adapt_every: int
@@ -308,7 +309,7 @@ class Adaptive(Protocol):
 
     def statistic(self, step: Step) -> Tensor: ...
 
-    def adapt(self, value: float) -> None: ...
+    def adapt(self, value: Any) -> None: ...
 
     def state_dict(self) -> dict[str, Any]: ...
 
@@ -337,6 +338,59 @@ class Fitted(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+@runtime_checkable
+class FittedItems(Protocol):
+    """A term or monitor with statistics of real items, measured on the training split before the first step and kept.
+
+    ``fit_items`` is given (items [B, ...] in the representation's domain, labels [B] or None) of every training segment
+    once. What is measured is kept under a name made of all that decides it, and in checkpoints.
+    """
+
+    fitted: bool
+
+    def fit_items(self, items: Iterator[tuple[Tensor, Tensor | None]]) -> None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+
+
+@runtime_checkable
+class Standing(Protocol):
+    """A generator with batch statistics that are measured at the distribution it samples from, before it samples.
+
+    ``standing_statistics`` forgets the running ones and takes the mean over the given conditions, ``standing_passes`` of
+    them (0: it keeps the running ones). It leaves the network in eval mode.
+    """
+
+    standing_passes: int
+
+    def standing_statistics(self, conditions: Iterator[Condition]) -> None: ...
+
+
+@runtime_checkable
+class PhasedRepresentation(Protocol):
+    """A representation that has lost the phase, and can take it from a recording or leave it to a vocoder.
+
+    ``decode_with_phase(x [B, ...], audio [B, 1, T])`` takes the phase of ``audio``, which must be as long as what x is of;
+    ``log_mel(x, spec)`` gives the natural-log mel spectrogram [B, mels, L] that a vocoder of that audio section reads.
+    ``phase`` says in a few words where the phase comes from in ``decode``.
+    """
+
+    phase: str
+
+    def decode_with_phase(self, x: Tensor, audio: Tensor) -> Tensor: ...
+
+    def log_mel(self, x: Tensor, spec: Any) -> Tensor: ...
+
+
+@runtime_checkable
+class PictureRepresentation(Protocol):
+    """A representation of pictures, whose samples are looked at: ``picture(audio [T])`` gives uint8 [H, W, 3]."""
+
+    def picture(self, audio: np.ndarray) -> np.ndarray: ...
 
 
 def as_verdicts(answer: Verdict | Sequence[Verdict]) -> tuple[Verdict, ...]:
