@@ -210,12 +210,84 @@ class Objective(Protocol):
     def generator(self, fake_score: Tensor) -> Tensor: ...
 
 
+@runtime_checkable
+class PairedObjective(Protocol):
+    """An objective whose generator's loss looks at real scores too: it says ``wants_real_verdict = True`` and takes them
+    as the second argument. They have no gradient: the generator cannot change them."""
+
+    wants_real_verdict: bool
+
+    def discriminator(self, real_score: Tensor, fake_score: Tensor) -> Tensor: ...
+
+    def generator(self, fake_score: Tensor, real_score: Tensor) -> Tensor: ...
+
+
 class Term(Protocol):
     """A loss or a regulariser: ``(step, turn) -> scalar`` in each of its ``turns``, a mean over the batch."""
 
-    turns: ClassVar[frozenset[str]]
+    turns: ClassVar[frozenset[Turn]]
 
     def __call__(self, step: Step, turn: Turn) -> Tensor: ...
+
+
+@runtime_checkable
+class PooledTerm(Protocol):
+    """A term that is no mean over items but a function of all items together, such as a distance between means.
+
+    ``item_values`` gives what it needs of each item [B, ...]; ``pool`` makes the scalar of those of the whole batch
+    [N, ...], over all micro-batches and processes, so that accumulation and several processes equal the large batch.
+    ``pool`` must not depend on the order of items, nor on how many copies of the batch there are. Called as any term,
+    it is the pool of its own items.
+    """
+
+    def item_values(self, step: Step, turn: Turn) -> Tensor: ...
+
+    def pool(self, values: Tensor, step: Step, turn: Turn) -> Tensor: ...
+
+
+@runtime_checkable
+class Constraint(Protocol):
+    """A regulariser that moves weights by itself: ``constrain`` is called with the bare network after each optimiser step
+    of the sides in its ``turns``, without gradients. Called as a term it is worth zero; its weight says whether it is on."""
+
+    def constrain(self, network: nn.Module, turn: Turn) -> None: ...
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A monitor's finding that training has collapsed.
+
+    Args:
+        reason: the numbers that it is judged by, as the end of a sentence.
+        onset: the last number of steps at which all was well still.
+    """
+
+    reason: str
+    onset: int
+
+
+class Monitor(Protocol):
+    """Watches training and says when it has collapsed; it changes nothing.
+
+    Every ``every`` steps ``item_values(step)`` gives what is measured of each item, by name [B, ...], in the
+    discriminators' turn; ``summarise`` makes numbers by name, logged as curves, of those of the whole batch [N, ...], on the
+    CPU; ``judge`` takes them with the number of steps done and returns an :class:`Alarm` where they mean that training has
+    collapsed. ``state_dict`` and ``load_state_dict`` keep what it remembers. A monitor with statistics of training items
+    is :class:`FittedItems`; one that looks into networks has ``attach(generator, discriminators)``; one that suspects
+    something before it is sure has ``healthy_until``, the last number of steps before that.
+    """
+
+    every: int
+
+    def item_values(self, step: Step) -> Mapping[str, Tensor]: ...
+
+    def summarise(self, values: Mapping[str, Tensor]) -> Mapping[str, float]: ...
+
+    def judge(self, steps: int, values: Mapping[str, float]) -> Alarm | None: ...
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
 
 
 @dataclass(frozen=True)
