@@ -156,7 +156,7 @@ def test_a_page_shows_what_was_made(sample, tmp_path):
         (("--labels", "12"), "--labels 12: must be below 10, what the generator was built for"),
         (("--pitch", "60"), "reads classes, not pitches; use --labels"),
         (("--labels", "x"), "expected whole numbers such as 3, 0,2,5 or 24-84, got 'x'"),
-        (("--labels", "1", "--pitch", "2"), "--labels or --pitch, not both"),
+        (("--labels", "1", "--pitch", "2"), "--labels, --pitch or --between-labels, not more than one"),
         (("--latent", "absent.npy"), "--latent absent.npy: not readable"),
         (("--truncation", "0"), "is not in the range 0<x<=10"),
         (("--truncation", "nan"), "expected a finite number, got nan"),

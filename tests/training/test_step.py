@@ -20,6 +20,7 @@ from gansemble.recipe.check import Recipe
 from gansemble.recipe.sections import Plan, Schedule
 from gansemble.training import step as step_module
 from gansemble.training.build import Critics, Parts, Samples, Weighted, build, optimisers
+from gansemble.training.pooling import Pool
 from gansemble.training.sampler import StepSampler, Timetable
 from gansemble.training.step import Side, Stepper
 from gansemble_plugins.basics.losses import FeatureMatching, MelL1
@@ -138,11 +139,12 @@ def test_learning_turn_by_turn_in_each_micro_batch_is_not_the_large_batch(bench)
     whole.run(1)
     parts.run(1)
     ((_, window),) = idiom.windows(1)
+    pool = Pool(4, 1, torch.Tensor.detach, 0)
     for batch in window:
         idiom.parts.conditioner.prepare(batch)
         made = idiom.step._generate(0, batch, "discriminator", True, inject=True)
-        idiom.step._turn(made, "discriminator", 4, {}, None)
-        idiom.step._turn(made, "generator", 4, {}, None)
+        idiom.step._turn(made, "discriminator", pool, 0, {}, None)
+        idiom.step._turn(made, "generator", pool, 0, {}, None)
     for side in idiom.sides.values():
         side.learn(False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -58,7 +58,14 @@ SUFFIXES = (".wav", ".npy", ".json")
     "--truncation",
     type=click.FloatRange(0, 10, min_open=True),
     callback=finite,
-    help="Scale latent vectors: below 1, less variety. The .npy beside a clip holds the scaled one.",
+    help="Less variety below 1 (see --truncation-mode). The .npy beside a clip holds the truncated latent vector.",
+)
+@click.option(
+    "--truncation-mode",
+    type=click.Choice(["resample", "scale"]),
+    default="scale",
+    show_default=True,
+    help="resample: draw numbers beyond the threshold again, as BigGAN does; scale: multiply all by it.",
 )
 @click.option(
     "--interpolate",
@@ -67,6 +74,15 @@ SUFFIXES = (".wav", ".npy", ".json")
     metavar="A B",
     help="From the latent vector of clip A to that of clip B; without --labels or --pitch, all of one label.",
 )
+@click.option(
+    "--between-labels",
+    nargs=2,
+    type=click.IntRange(0, 2**31),
+    metavar="A B",
+    help="From class A to class B, of one latent vector, for generators that read mixtures of classes.",
+)
+@click.option("--phase-of", type=PATH, help="A recording whose phase generated magnitudes get; as long as a clip.")
+@click.option("--vocoder", type=PATH, help="Experiment of a vocoder that makes the waveform of generated magnitudes.")
 @click.option("--latent", type=PATH, help="A latent vector that was written beside a clip (.npy).")
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="best", show_default=True)
 @click.option(
@@ -81,7 +97,11 @@ def sample(
     pitches: list[int] | None,
     same_latent: bool,
     truncation: float | None,
+    truncation_mode: Literal["resample", "scale"],
     interpolate: tuple[int, int] | None,
+    between_labels: tuple[int, int] | None,
+    phase_of: Path | None,
+    vocoder: Path | None,
     latent: Path | None,
     checkpoint: str,
     sample_format: Any,
@@ -100,18 +120,25 @@ def sample(
     from gansemble.evaluation import page
     from gansemble.files import write_atomically
 
-    if labels is not None and pitches is not None:
-        raise click.UsageError("--labels or --pitch, not both")
+    if sum(each is not None for each in (labels, pitches, between_labels)) > 1:
+        raise click.UsageError("--labels, --pitch or --between-labels, not more than one")
     if sum((interpolate is not None, latent is not None, same_latent)) > 1:
         raise click.UsageError("--interpolate, --latent or --same-latent, not more than one")
+    if phase_of is not None and vocoder is not None:
+        raise click.UsageError("--phase-of or --vocoder, not both")
     device = "cuda" if torch.cuda.is_available() else "cpu"
     maker, loaded = sampling.load(exp, checkpoint, device, seed, lambda text: click.echo(f"warning: {text}", err=True))
     lowest = Labels.of(loaded.recipe).lowest
-    told = _labels(maker, loaded.recipe, labels, pitches, lowest)
+    told: list[Any] = list(_labels(maker, loaded.recipe, labels, pitches, lowest))
+    if between_labels is not None:
+        told = _mixtures(maker, loaded.recipe, between_labels, count)
+        same_latent = same_latent or (interpolate is None and latent is None)
+    cut = None if truncation is None else sampling.Truncation(truncation, truncation_mode)
+    decode, phase = _decoder(maker, loaded, phase_of, vocoder, device)
     given = None if latent is None else _latent(latent, maker.conditioner.latent)
     points: list[Any] = [given] * count
     if interpolate is not None:
-        if labels is None and pitches is None and told:
+        if labels is None and pitches is None and between_labels is None and told:
             told = [told[interpolate[0] % len(told)]]  # that of clip A, so that one thing changes at a time
         ends = [torch.from_numpy(maker.one(index, told[0] if told else None).latent) for index in interpolate]
         points = sampling.between(ends[0], ends[1], count, maker.conditioner.latent_law)
@@ -121,7 +148,7 @@ def sample(
     earlier = _earlier(output)
     shown, clippings = [], 0
     for index in range(count):
-        made = maker.one(index, told[index % len(told)] if told else None, points[index], truncation)
+        made = maker.one(index, told[index % len(told)] if told else None, points[index], cut, decode)
         path = output / f"sample-{index:05d}.wav"
         if not np.isfinite(made.audio).all():
             raise GansembleError(
@@ -133,7 +160,10 @@ def sample(
         facts = {"exp": str(exp), "checkpoint": loaded.source.name, "step": loaded.step}
         facts |= {"seed": seed, "index": index, "label": made.label}
         facts |= {"pitch": made.label + lowest} if made.label is not None and lowest is not None else {}
-        facts |= {"truncation": truncation, "interpolate": interpolate, "same_latent": same_latent}
+        facts |= {"truncation": truncation, "truncation_mode": None if cut is None else cut.mode}
+        facts |= {"interpolate": interpolate, "same_latent": same_latent, "between_labels": between_labels}
+        facts |= {"classes": told[index].tolist()} if between_labels is not None else {}
+        facts |= {"phase": phase} if phase is not None else {}
         facts |= {"latent": None if latent is None else str(latent), "clipped": clipped}
         path.with_suffix(".json").write_text(json.dumps(facts, indent=1))
         if index < SHOWN:
@@ -144,6 +174,8 @@ def sample(
     note += f"; from the latent vector of clip {interpolate[0]} to that of clip {interpolate[1]}" if interpolate else ""
     note += f"; the latent vector of {latent}" if latent else ""
     note += "; one latent vector for all" if same_latent else ""
+    note += f"; from class {between_labels[0]} to class {between_labels[1]}" if between_labels else ""
+    note += f"; phase: {phase}" if phase is not None else ""
     write_atomically(output / "index.html", page.wall("Samples", note, shown, loaded.spec))
     note = f", {clippings} samples clipped" if clippings else ""
     say(
@@ -173,8 +205,42 @@ def _earlier(output: Path) -> set[Path]:
 
 def _caption(index: int, facts: dict[str, Any]) -> str:
     told = [f"pitch {facts['pitch']}"] if "pitch" in facts else []
+    if "classes" in facts:
+        told = [f"{share:.0%} class {label}" for label, share in enumerate(facts["classes"]) if share > 0]
     told += [f"label {facts['label']}"] if facts["label"] is not None and not told else []
     return " · ".join([f"{index:05d}", *told])
+
+
+def _mixtures(maker: Any, recipe: Any, ends: tuple[int, int], count: int) -> list[Any]:
+    """``count`` mixtures [K] from one class to another."""
+    import torch
+
+    if not getattr(maker.generator, "mixes_labels", False):
+        raise GansembleError(
+            f"--between-labels: generator {recipe.single['generator'].use} reads one class at a time; use --labels"
+        )
+    wrong = [label for label in ends if label >= maker.classes]
+    if wrong:
+        raise GansembleError(
+            f"--between-labels {wrong[0]}: must be below {maker.classes}, what the generator was built for"
+        )
+    first, last = torch.eye(maker.classes)[list(ends)]
+    return [first + share * (last - first) for share in torch.linspace(0, 1, count)]
+
+
+def _decoder(
+    maker: Any, loaded: Any, phase_of: Path | None, vocoder: Path | None, device: str
+) -> tuple[Any, str | None]:
+    """(what turns generated magnitudes into audio, None for the representation's own way; where their phase is from)."""
+    from gansemble import phases
+
+    spec = loaded.spec
+    if phase_of is not None:
+        length = loaded.recipe.plan.segment
+        return phases.of_recording(maker.representation, phase_of, spec, length), f"that of {phase_of}"
+    if vocoder is not None:
+        return phases.of_vocoder(maker.representation, vocoder, spec, device), f"made by the vocoder {vocoder}"
+    return None, maker.phase
 
 
 def _labels(

@@ -56,6 +56,7 @@ def synthesise(project: Project, recipe: Recipe, say: Callable[[str], None]) -> 
         f"{len(rows)} clips, {seconds:.1f} s of audio in {took:.1f} s: {seconds / took:.1f} x real time on {device} (step {loaded.step})"
     )
     facts = {"split": settings.split, "own": True, "seed": recipe.plan.seed, "step": loaded.step}
+    facts |= {"phase": maker.phase} if maker.phase is not None else {}
     facts |= {"checkpoint": loaded.source.name, "device": device, "threads": torch.get_num_threads()}
     facts |= {"trained_on": list(loaded.history)}
     facts |= {"real_time_factor": took / seconds, "clips": rows}

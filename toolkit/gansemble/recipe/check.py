@@ -47,6 +47,7 @@ MANY = {
     "optimisers": "optimiser",
     "test_degradations": "degradation",
     "baselines": "generator",
+    "monitors": "monitor",
 }
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
 RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")

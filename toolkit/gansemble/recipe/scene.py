@@ -22,6 +22,7 @@ OPTIONAL = (
     "losses",
     "regularisers",
     "metrics",
+    "monitors",
     "discriminators",
 )
 REPRESENTATION: KeyPath = ("representation",)

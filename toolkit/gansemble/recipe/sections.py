@@ -72,6 +72,8 @@ class Plan:
         keep: newest checkpoints kept beside the best ones.
         on_nan: what to do about a loss that is not finite: stop, or go back to the last checkpoint and on with other
             data.
+        on_collapse: what to do when one of the ``monitors`` says that training has collapsed: note it and go on, stop, or go
+            back to the last checkpoint from before and on with other data.
         deterministic: ask torch for deterministic algorithms only.
         phases: stretches of training; empty is one phase of ``steps``.
     """
@@ -94,6 +96,7 @@ class Plan:
     save_every: int = 5000
     keep: int = 2
     on_nan: Literal["stop", "rollback"] = "stop"
+    on_collapse: Literal["go_on", "stop", "rollback"] = "go_on"
     deterministic: bool = False
     phases: tuple[Phase, ...] = ()
 
@@ -216,6 +219,8 @@ BENIGN = frozenset(
         "name",
         "plugins",
         "plan.on_nan",
+        "plan.on_collapse",
+        "monitors",
     }
 )
 

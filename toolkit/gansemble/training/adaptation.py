@@ -27,14 +27,14 @@ class Adaptation:
     def observe(self, step: Step, turn: str, first: bool) -> None:
         """Adds one micro-batch; ``first`` marks the first of a step."""
         for name, part in self.parts.items():
-            if part.statistic_turn != turn or not step.verdict_real:
+            if part.statistic_turn != turn or (turn == "discriminator" and not step.verdict_real):
                 continue
             with torch.no_grad():
-                values = part.statistic(step).float()
+                values = part.statistic(step).float()  # [B], or [B, K]
             entry = self.sums[name]
             if first and part.statistic_window == "last":
                 entry[0], entry[1] = 0.0, 0
-            entry[0], entry[1] = entry[0] + values.sum(), entry[1] + values.numel()
+            entry[0], entry[1] = entry[0] + values.sum(0), entry[1] + len(values)
 
     def end_step(self) -> None:
         """Counts the step and adapts the parts whose interval is over."""
@@ -43,22 +43,27 @@ class Adaptation:
             entry[2] += 1
             if entry[2] >= part.adapt_every:
                 if entry[1]:
-                    pair = self.reduce(
-                        torch.stack([torch.as_tensor(entry[0]).double().cpu(), torch.tensor(float(entry[1])).double()])
-                    )
-                    part.adapt(float(pair[0] / pair[1]))
+                    *sums, count = self._total(entry)
+                    means = tuple(value / count for value in sums)
+                    part.adapt(means if torch.as_tensor(entry[0]).dim() else means[0])
                 self.sums[name] = [0.0, 0, 0]
 
-    def state_dict(self, total: bool = True) -> dict[str, list[float]]:
+    def _total(self, entry: list[Any]) -> list[float]:
+        """The sums and, last, the number of items, over all processes."""
+        sums = torch.as_tensor(entry[0]).double().cpu().flatten()
+        return self.reduce(torch.cat([sums, torch.tensor([float(entry[1])]).double()])).tolist()
+
+    def state_dict(self) -> dict[str, list[Any]]:
         """The open interval's sums over all processes."""
-        state = {}
-        for name, (value, items, steps) in self.sums.items():
-            pair = self.reduce(torch.tensor([float(value), float(items)], dtype=torch.float64))
-            state[name] = [float(pair[0]), float(pair[1]), float(steps)]
+        state: dict[str, list[Any]] = {}
+        for name, entry in self.sums.items():
+            *sums, count = self._total(entry)
+            state[name] = [sums if torch.as_tensor(entry[0]).dim() else sums[0], count, float(entry[2])]
         return state
 
-    def load_state_dict(self, state: Mapping[str, list[float]], main: bool) -> None:
+    def load_state_dict(self, state: Mapping[str, list[Any]], main: bool) -> None:
         """Restores them: the main process carries the sums of all, so that the total is right for any number."""
         for name in self.sums.keys() & state.keys():
             value, items, steps = state[name]
-            self.sums[name] = [value if main else 0.0, int(items) if main else 0, int(steps)]
+            found = torch.tensor(value) if isinstance(value, list) else value
+            self.sums[name] = [found if main else found * 0, int(items) if main else 0, int(steps)]

@@ -102,11 +102,13 @@ class Parts:
     injector: Any = None
     degrader: Degrader | None = None
     terms: list[Weighted] = field(default_factory=list)
+    monitors: dict[str, Any] = field(default_factory=dict)
 
     def stateful(self) -> dict[str, Any]:
         """Parts besides the networks whose state a checkpoint holds, by recipe path."""
         named = {"noise_injector": self.injector, "representation": self.representation}
         named |= {weighted.name: weighted.term for weighted in self.terms}
+        named |= {f"monitors.{name}": monitor for name, monitor in self.monitors.items()}
         return {name: part for name, part in named.items() if hasattr(part, "state_dict")}
 
     def adaptive(self) -> dict[str, Adaptive]:
@@ -218,8 +220,22 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
     for section in ("losses", "regularisers"):
         for name, part in recipe.many[section].items():
             parts.terms.append(Weighted(f"{section}.{name}", _placed(construct(part, recipe), device), part.weight))
+    for name, part in recipe.many["monitors"].items():
+        parts.monitors[name] = _placed(construct(part, recipe), device)
     _check_batch_norm(recipe, parts)
     return parts
+
+
+def compared(recipe: Recipe, parts: Parts) -> dict[str, tuple[Part, Any]]:
+    """Terms and monitors by recipe path, each with its part of the recipe: those that may measure real items."""
+    found = {weighted.name: weighted.term for weighted in parts.terms}
+    found |= {f"monitors.{name}": monitor for name, monitor in parts.monitors.items()}
+    sections = {
+        f"{section}.{name}": part
+        for section in ("losses", "regularisers", "monitors")
+        for name, part in recipe.many[section].items()
+    }
+    return {path: (sections[path], made) for path, made in found.items()}
 
 
 def _check_batch_norm(recipe: Recipe, parts: Parts) -> None:

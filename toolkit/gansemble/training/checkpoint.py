@@ -155,6 +155,11 @@ class Store:
         return found
 
 
+def step_of(folder: Path) -> int:
+    """The step in a checkpoint folder's name."""
+    return int(folder.name.removeprefix(PREFIX))
+
+
 def verify(folder: Path) -> Saved:
     """A checkpoint whose every file has the size and hash its manifest states.
 

@@ -114,6 +114,11 @@ class Display:
         seconds = (self.total - step) * (time.monotonic() - self.started) / done
         return f", {seconds / 3600:.1f} h left" if seconds > 3600 else f", {seconds:.0f} s left"
 
+    def plot(self, step: int, row: Mapping[str, float]) -> None:
+        """Numbers of a step for TensorBoard alone."""
+        for name, value in row.items():
+            self.board.add_scalar(name, value, step)
+
     def validated(self, step: int, outcome: Outcome) -> None:
         """Validation scores, and the first clips' audio and spectrograms."""
         if outcome.means:

@@ -1,10 +1,10 @@
-"""Representations and metrics that are measured once for a corpus, and kept beside the packed data."""
+"""What is measured once for a corpus and kept beside the packed data: by representations, terms, monitors and metrics."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +17,34 @@ from gansemble.data.labels import LabelledClips
 from gansemble.data.manifest import SPLITS
 from gansemble.data.segments import Packed
 from gansemble.data.verification import verify
+from gansemble.errors import TrainingError
 from gansemble.files import write_atomically
-from gansemble.interfaces import Fitted, FittedMetric
+from gansemble.interfaces import Fitted, FittedItems, FittedMetric
 from gansemble.recipe import fill
 from gansemble.recipe.check import Recipe
+from gansemble.recipe.sections import Part
 
 BATCH = 64
 
 
 def place(recipe: Recipe, dump: Path, clips: LabelledClips) -> Path:
     """Where the statistics of a recipe's representation are: named after all that decides them, the packed audio too."""
-    values: dict[str, Any] = {
-        "representation": fill.part(recipe.single["representation"]),
+    return dump / f"representation-{_mark(_decides(recipe, clips))}.pt"
+
+
+def _decides(recipe: Recipe, clips: LabelledClips) -> dict[str, Any]:
+    """All that decides what the training items are in the representation's domain."""
+    part = recipe.single.get("representation")
+    return {
+        "representation": fill.part(part) if part is not None else None,
         "audio": recipe.audio.digest(),
         "segment": recipe.plan.segment,
         "clips": clips.identity(),
     }
-    mark = hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
-    return dump / f"representation-{mark}.pt"
+
+
+def _mark(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def fit(representation: Any, recipe: Recipe, dump: Path, anew: bool = False) -> Path | None:
@@ -54,6 +64,53 @@ def fit(representation: Any, recipe: Recipe, dump: Path, anew: bool = False) -> 
     representation.fit(_batches(clips))
     write_atomically(path, _bytes(representation.state_dict()))
     return path
+
+
+def fit_items(
+    parts: Mapping[str, tuple[Part, Any]], representation: Any, recipe: Recipe, dump: Path, anew: bool = False
+) -> list[Path]:
+    """Lets terms and monitors measure the real items they compare with, or loads what was measured.
+
+    Args:
+        parts: those of the recipe by path, each with its object.
+        representation: fitted; makes the items.
+        recipe: whose parts they are.
+        dump: the packed data, where the statistics are kept.
+        anew: measure again.
+
+    Raises:
+        TrainingError: if a part cannot use what it was given.
+    """
+    chosen = {path: pair for path, pair in parts.items() if isinstance(pair[1], FittedItems)}
+    if not chosen:
+        return []
+    clips = LabelledClips.of(recipe, Packed(dump, "train", recipe.data.normalise))
+    common = _decides(recipe, clips) | {"labels": [clips.label(index) for index in range(len(clips))]}
+    places = []
+    for path, (part, made) in chosen.items():
+        place = dump / f"{part.kind}-{_mark(common | {'part': {**fill.part(part), 'weight': None}})}.pt"
+        places.append(place)
+        if place.is_file() and not anew:
+            made.load_state_dict(torch.load(place, weights_only=True))
+            continue
+        verify(dump, {"train"})
+        try:
+            made.fit_items(_items(clips, representation))
+        except ValueError as error:
+            raise TrainingError(f"{path} ({part.use}): {error}") from error
+        write_atomically(place, _bytes(made.state_dict()))
+    return places
+
+
+@torch.no_grad()
+def _items(clips: LabelledClips, representation: Any) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """All training segments as the networks see them, with their labels."""
+    first = next(iter(representation.buffers()), None) if hasattr(representation, "buffers") else None
+    device = torch.device("cpu") if first is None else first.device
+    for start, audio in zip(range(0, len(clips), BATCH), _batches(clips), strict=True):
+        labels = [clips.label(index) for index in range(start, start + len(audio))]
+        known = [label for label in labels if label is not None]
+        yield representation.encode(audio.to(device)), torch.tensor(known) if len(known) == len(labels) else None
 
 
 def fit_metric(metric: Any, recipe: Recipe, dump: Path, say: Any) -> None:

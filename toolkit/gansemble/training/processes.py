@@ -51,6 +51,10 @@ class Processes:
             return tensor
         return self.accelerator.reduce(tensor.to(self.device), "sum").to(tensor.device)
 
+    def joined(self, tensor: Tensor) -> Tensor:
+        """The equal-sized tensors of all processes along the first axis, in the processes' order."""
+        return tensor if self.world == 1 else self.accelerator.gather(tensor)
+
     def any(self, flag: bool) -> bool:
         """Whether the flag is set on some process."""
         return flag if self.world == 1 else bool(self.total(torch.tensor(float(flag))).item())

@@ -33,11 +33,13 @@ FAILED_SAVES = 3
 @dataclass
 class Counters:
     """Where the run is: steps done, the step gone back to and its place among the clips (see
-    :class:`~gansemble.training.sampler.Timetable`), best scores by checkpoint name."""
+    :class:`~gansemble.training.sampler.Timetable`), how often it went back, the checkpoint from before a collapse that is
+    still to be kept, best scores by checkpoint name."""
 
     step: int = 0
     origin: tuple[int, int] = (0, 0)
     rollbacks: int = 0
+    healthy: str | None = None
     best: dict[str, float] = field(default_factory=dict)
     validated: int = -1
 
@@ -164,7 +166,8 @@ class Saver:
             "name": self.recipe.name,
             "data": self.history,
         }
-        self.store.commit(folder, counters.step, facts, set(counters.best))
+        kept = {*counters.best, *([counters.healthy] if counters.healthy else [])}
+        self.store.commit(folder, counters.step, facts, kept)
 
 
 def _written(write: Callable[[], Any]) -> Any:

@@ -15,9 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gansemble.interfaces import Batch, Step, Turn, zero
+from gansemble.interfaces import Batch, Constraint, PooledTerm, Step, Turn, Verdict, zero
 from gansemble.recipe.sections import Plan
-from gansemble.training.build import Parts
+from gansemble.training.build import Parts, Weighted
+from gansemble.training.pooling import Pool, leaving_no_trace
+from gansemble.training.processes import Processes
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 #: A scaler halves its scale, 65,536 at first, at each gradient that is not finite. So low, it will not find one that is.
@@ -108,11 +110,22 @@ class Stepper:
         generator, discriminators: the two sides.
         plan: the order of learning.
         device: where the networks are.
+        processes: of the run, where there are several.
     """
 
-    def __init__(self, parts: Parts, generator: Side, discriminators: Side, plan: Plan, device: torch.device) -> None:
-        self.parts, self.plan, self.device = parts, plan, device
+    def __init__(
+        self,
+        parts: Parts,
+        generator: Side,
+        discriminators: Side,
+        plan: Plan,
+        device: torch.device,
+        processes: Processes | None = None,
+    ) -> None:
+        self.parts, self.plan, self.device, self.processes = parts, plan, device, processes
         self.generator, self.discriminators = generator, discriminators
+        self.constraints = [weighted for weighted in parts.terms if isinstance(weighted.term, Constraint)]
+        self.pooled = [weighted for weighted in parts.terms if isinstance(weighted.term, PooledTerm)]
 
     def __call__(
         self, index: int, batches: Sequence[Batch], observe: Any = None, measure: bool = False
@@ -129,25 +142,64 @@ class Stepper:
         batches = [self.parts.conditioner.prepare(batch) for batch in batches]
         steps: list[Step] = []
         if adversarial:
+            pool = self._pool(index, batches, "discriminator", adversarial)
             for place, batch in enumerate(batches):
                 step = self._generate(index, batch, "discriminator", keep_graph, inject=True)
                 with self.discriminators.no_sync(place < window - 1):
-                    self._turn(step, "discriminator", window, logs, observe)
+                    self._turn(step, "discriminator", pool, place, logs, observe)
                 steps = [step]
-            norm = self.discriminators.learn(measure)
-            if norm is not None:
-                logs["gradient_norm/discriminators"] = norm.detach()
+            self._learn(index, "discriminator", logs, measure)
         if learn_g:
+            pool = self._pool(index, batches, "generator", adversarial)
             for place, batch in enumerate(batches):
-                turn = "generator" if self.plan.fresh_fake else "discriminator"
                 with self.generator.no_sync(place < window - 1):
                     reuse = keep_graph and bool(steps)
-                    step = steps[0] if reuse else self._generate(index, batch, turn, True, inject=adversarial)
-                    self._turn(step, "generator", window, logs, observe, adversarial)
-            norm = self.generator.learn(measure)
-            if norm is not None:
-                logs["gradient_norm/generator"] = norm.detach()
+                    step = steps[0] if reuse else self._for_generator(index, batch, True, adversarial)
+                    self._turn(step, "generator", pool, place, logs, observe, adversarial)
+            self._learn(index, "generator", logs, measure)
         return logs
+
+    def _learn(self, index: int, turn: Turn, logs: dict[str, Tensor], measure: bool) -> None:
+        """A side's optimiser step, and what holds its weights in bounds after it."""
+        name = "discriminators" if turn == "discriminator" else "generator"
+        side: Side = getattr(self, name)
+        norm = side.learn(measure)
+        if norm is not None:
+            logs[f"gradient_norm/{name}"] = norm.detach()
+        for weighted in self.constraints if side.optimiser is not None else ():
+            if turn in weighted.term.turns and weighted.weight.at(index) != 0:
+                with torch.no_grad():
+                    weighted.term.constrain(side.network, turn)
+
+    def _for_generator(self, index: int, batch: Batch, with_graph: bool, adversarial: bool) -> Step:
+        turn = "generator" if self.plan.fresh_fake else "discriminator"
+        return self._generate(index, batch, turn, with_graph, inject=adversarial)
+
+    def _pool(self, index: int, batches: Sequence[Batch], turn: Turn, adversarial: bool) -> Pool:
+        """What the turn's pooled terms need of all micro-batches, found in a pass of its own where there are several."""
+        processes, window = self.processes, len(batches)
+        world, rank = (processes.world, processes.rank) if processes else (1, 0)
+        pool = Pool(window, world, processes.joined if processes else torch.Tensor.detach, rank)
+        wanted = [each for each in self.pooled if self._counts(each, index, turn, adversarial)] if window > 1 else []
+        if not wanted:
+            return pool
+        with torch.no_grad(), leaving_no_trace([self.parts.generator, self.parts.critics]):
+            for batch in batches:
+                if turn == "discriminator":
+                    step = self._generate(index, batch, turn, False, inject=True)
+                else:
+                    step = self._for_generator(index, batch, False, adversarial)
+                if adversarial:
+                    self._judge(step, turn, bare=True)
+                for weighted in wanted:
+                    pool.note(weighted.name, weighted.term.item_values(step, turn))
+        return pool
+
+    @staticmethod
+    def _counts(weighted: Weighted, index: int, turn: Turn, adversarial: bool) -> bool:
+        """Whether a term is part of this turn's loss."""
+        blind = not adversarial and getattr(weighted.term, "wants_real_verdict", False)
+        return turn in weighted.term.turns and not blind and weighted.weight.at(index) != 0
 
     def _generate(self, index: int, batch: Batch, turn: str, with_graph: bool, inject: bool) -> Step:
         parts = self.parts
@@ -179,20 +231,21 @@ class Stepper:
         self,
         step: Step,
         turn: Turn,
-        window: int,
+        pool: Pool,
+        place: int,
         logs: dict[str, Tensor],
         observe: Any,
         adversarial: bool = True,
     ) -> None:
+        window = pool.window
         side = self.discriminators if turn == "discriminator" else self.generator
         with frozen(self.parts.critics) if turn == "generator" else nullcontext():
             if adversarial:
                 self._judge(step, turn)
             total = self._objective(step, turn, logs, window) if adversarial else zero(step.fake)
             for weighted in self.parts.terms:
-                blind = not adversarial and getattr(weighted.term, "wants_real_verdict", False)
-                if turn in weighted.term.turns and not blind and weighted.weight.at(step.index) != 0:
-                    value = weighted.term(step, turn)
+                if self._counts(weighted, step.index, turn, adversarial) and weighted not in self.constraints:
+                    value = self._value(weighted, step, turn, pool, place)
                     _add(logs, f"{turn}/{weighted.name}", value, window)
                     total = total + weighted.weight.at(step.index) * value
             _add(logs, f"{turn}/total", total, window)
@@ -201,14 +254,23 @@ class Stepper:
         if observe is not None:
             observe(step, turn)
 
-    def _judge(self, step: Step, turn: Turn) -> None:
+    def _value(self, weighted: Weighted, step: Step, turn: Turn, pool: Pool, place: int) -> Tensor:
+        """A term's value of a micro-batch, or of the whole batch where it is no mean over items."""
+        term = weighted.term
+        if weighted not in self.pooled:
+            return term(step, turn)
+        whole = pool.whole(weighted.name, place, term.item_values(step, turn))
+        return term.pool(whole, step, turn)
+
+    def _judge(self, step: Step, turn: Turn, bare: bool = False) -> None:
         """Fills in the step's verdicts; the generator's turn uses the bare module, which its backward must not reduce."""
         real = (step.seen_real, step.real_condition)
         # Weight norms are computed once a turn: real and fake are judged by the same weights.
         with self.autocast(), parametrize.cached():
             if turn == "discriminator":
                 fake = (step.seen_fake.detach(), step.fake_condition)
-                step.verdict_real, step.verdict_fake = self.discriminators.wrapped(real, fake)
+                judge = self.parts.critics if bare else self.discriminators.wrapped
+                step.verdict_real, step.verdict_fake = judge(real, fake)
                 return
             (step.verdict_fake,) = self.parts.critics((step.seen_fake, step.fake_condition))
             step.verdict_real = {}
@@ -224,10 +286,18 @@ class Stepper:
                 pairs = zip(step.verdict_real[name], fakes, strict=True)
                 share = sum(self.parts.objective.discriminator(real.score, fake.score) for real, fake in pairs)
             else:
-                share = sum(self.parts.objective.generator(fake.score) for fake in fakes)
+                share = sum(self._generator_loss(step, name, fakes))
             _add(logs, f"{turn}/adversarial.{name}", share, window)
             total = total + step.weights[name] * share
         return total * self.parts.objective_weight.at(step.index) if turn == "generator" else total
+
+    def _generator_loss(self, step: Step, name: str, fakes: Sequence[Verdict]) -> Iterator[Tensor]:
+        """The generator's objective with each sub-discriminator, which is shown real scores too where it pairs them."""
+        objective = self.parts.objective
+        if not getattr(objective, "wants_real_verdict", False):
+            return (objective.generator(fake.score) for fake in fakes)
+        pairs = zip(fakes, step.verdict_real[name], strict=True)
+        return (objective.generator(fake.score, real.score) for fake, real in pairs)
 
     def autocast(self) -> AbstractContextManager[Any]:
         """Autocast of the networks; features and losses leave it by themselves."""

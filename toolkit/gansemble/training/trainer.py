@@ -22,22 +22,23 @@ from gansemble.interfaces import Batch, Step
 from gansemble.locks import FolderLock
 from gansemble.random import Draws
 from gansemble.recipe.check import Recipe
-from gansemble.training import checkpoint, demands, monitors
+from gansemble.training import checkpoint, demands, monitors, watching
 from gansemble.training.adaptation import Adaptation
-from gansemble.training.build import build, optimisers
+from gansemble.training.build import build, compared, optimisers
 from gansemble.training.demands import DataVerification
 from gansemble.training.display import Display
 from gansemble.training.ema import Ema
-from gansemble.training.fitting import fit
+from gansemble.training.fitting import fit, fit_items
 from gansemble.training.processes import Processes
 from gansemble.training.sampler import StepSampler, Timetable
 from gansemble.training.saving import Counters, Saver
+from gansemble.training.setbacks import Setbacks
 from gansemble.training.signals import StopRequest, patient_worker
 from gansemble.training.step import Side, Stepper
 from gansemble.training.validation import Outcome, Validator, means
+from gansemble.training.watching import Watch
 
 log = logging.getLogger(__name__)
-ROLLBACKS = 3
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class Trainer:
         self.parts = build(recipe, self.device)
         self.parts.conditioner.prior = prior(self.train, self.labels)
         fit(self.parts.representation, recipe, data)
+        fit_items(compared(recipe, self.parts), self.parts.representation, recipe, data)
         chosen = optimisers(recipe, self.parts)
         self.ema = Ema(self.parts.generator, self.plan.ema) if self.plan.ema is not None else None
         networks = {"generator": self.parts.generator, "discriminators": self.parts.critics}
@@ -98,14 +100,24 @@ class Trainer:
             for name, network in networks.items()
         }
         self.stepper = Stepper(
-            self.parts, self.sides["generator"], self.sides["discriminators"], self.plan, self.device
+            self.parts,
+            self.sides["generator"],
+            self.sides["discriminators"],
+            self.plan,
+            self.device,
+            self.processes,
         )
         self.adaptation = Adaptation(self.parts.adaptive(), self.processes.total)
         self.validator = Validator(recipe, self.parts, data, self.rank, self.world, self.train.manifest)
         self.store = checkpoint.Store(exp / "checkpoints", self.plan.keep)
         self.counters = Counters()
-        self.finite, self.speed, self.collapse = monitors.Finite(), monitors.Speed(), monitors.Collapse()
+        self.speed, self.collapse = monitors.Speed(), monitors.Collapse()
         self.saver = Saver(recipe, self.store, self.processes, self.parts, self.sides, self.ema, self.adaptation)
+        both = [self.parts.generator, self.parts.critics]
+        self.setbacks = Setbacks(self.plan, self.processes, self.store, self.saver, self.sides, both)
+        self.watch = Watch(self.parts.monitors, self.processes)
+        self.watch.attach(*both)
+        self._raised: list[watching.Raised] = []
         self.stop = StopRequest()
         self.splits = {self.train.split, self.validator.packed.split}
         self.verification = DataVerification(
@@ -200,7 +212,7 @@ class Trainer:
             validating = step % self.recipe.validation.every == 0 or step == self.plan.steps
             due = validating or step % self.plan.save_every == 0
             stopping = self.processes.any(self.stop.asked) or (step >= stop and step < self.plan.steps)
-            if (due or stopping or self.device.type == "cpu") and self._rolled_back(due or stopping):
+            if self._set_back(due or stopping):
                 stream.close()
                 stream = stack.enter_context(contextlib.closing(self._windows(stop)))
                 continue
@@ -234,13 +246,18 @@ class Trainer:
         if self.ema is not None and (index + 1) % self.plan.generator_every == 0:
             self.ema.update(self.parts.generator)
         self.counters.step += 1
-        self.finite.note(self.counters.step, [identity for batch in batches for identity in batch.ids], logs)
+        seen, self._raised = self.watch.end_step(self.counters.step)
+        if seen and self.main:
+            self.train_curves.write(self.counters.step, seen)
+            self.display.plot(self.counters.step, seen)
+        self.setbacks.finite.note(self.counters.step, [identity for batch in batches for identity in batch.ids], logs)
         if report:
             self._report(logs, epoch)
 
     def _observe(self, step: Step, turn: str) -> None:
         self.adaptation.observe(step, turn, self._first[turn])
         self._first[turn] = False
+        self.watch.observe(step, turn)
         if turn == "discriminator" and self._balance is not None:  # now: the generator's turn may reuse the step
             self._balance = monitors.balance(step)
 
@@ -300,38 +317,26 @@ class Trainer:
     def _save(self, stopping: bool) -> None:
         self.verification.wait()  # nothing that was learnt from damaged audio is kept
         demands.still_ours(self.lock)
+        self.setbacks.keep_healthy(self.counters, self.watch.healthy_until(self.counters.step))
         self.saver.save(self.counters, last_chance=stopping or self.counters.step >= self.plan.steps)
 
-    def _rolled_back(self, must_know: bool) -> bool:
-        """Looks at the losses since the last look; stops, or goes back and on with other data."""
-        if self.device.type != "cpu" and not must_know:
+    def _set_back(self, must_know: bool) -> bool:
+        """Whether the run went back to a checkpoint: for a loss that is not finite, or a collapse."""
+        behind = self._timetable()
+        found = None
+        for raised in self._raised:
+            if self.main:
+                watching.note(self.exp / "logs", self.counters.step, raised, self.plan.on_collapse)
+                self.display.say(watching.advice(self.counters.step, raised))
+            found = found or self.setbacks.collapsed(self.counters, behind, raised)
+        if found is None and (must_know or self.device.type == "cpu"):
+            found = self.setbacks.nonfinite(self.counters, behind, must_know)
+        if found is None:
             return False
-        bad = self.finite.first_bad()
-        if bad is None and must_know:
-            bad = self.finite.bad_weights([self.parts.generator, self.parts.critics])
-        if not self.processes.any(bad is not None):
-            if must_know:
-                self._check_learning()
-            return False
-        step, ids = bad or (self.counters.step, ("another process",))
-        saved = self.store.newest(log.warning if self.main else None)
-        error = monitors.nonfinite(step, ids, saved.step if saved else None)
-        if self.plan.on_nan == "stop" or saved is None or self.counters.rollbacks >= ROLLBACKS:
-            raise error
-        log.warning("%s", error)
-        behind, rollbacks = self._timetable().position(step), self.counters.rollbacks + 1
-        self.counters = self.saver.restore(saved)
-        self.counters.origin, self.counters.rollbacks = (saved.step, behind), rollbacks
+        self.counters = found
         if self.main:
             self._open_curves()
         return True
-
-    def _check_learning(self) -> None:
-        """Stops a run whose steps are all left out; going back would not help, as no batch is to blame."""
-        names = [name for name, side in self.sides.items() if side.stalled]
-        if names:
-            saved = self.store.newest(log.warning if self.main else None)
-            raise monitors.stalled(self.counters.step, names, saved.step if saved else None)
 
     def _windows(self, stop: int) -> Generator[list[Batch], None, None]:
         """The micro-batches of each step, on the device."""

@@ -1,0 +1,81 @@
+"""Where the phase of generated magnitudes comes from: the representation's own guess, a recording, or a vocoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gansemble.audio import files
+from gansemble.audio.spec import AudioSpec
+from gansemble.errors import GansembleError
+from gansemble.interfaces import Condition, PhasedRepresentation
+
+
+def of_recording(representation: Any, path: Path, spec: AudioSpec, length: int) -> Callable[[Tensor], Tensor]:
+    """Decodes with the phase of a recording.
+
+    Args:
+        representation: whose magnitudes are decoded.
+        path: of the recording, at the sample rate of ``spec``.
+        spec: of the generated clips.
+        length: of a generated clip [samples]; the recording must have it.
+
+    Raises:
+        GansembleError: if the representation keeps the phase itself, or the recording has another rate or length.
+    """
+    _demand_phaseless(representation, f"--phase-of {path}")
+    audio = torch.from_numpy(files.read_mono(path, spec.sample_rate))[None, None]
+    if audio.shape[-1] != length:
+        raise GansembleError(
+            f"--phase-of {path}: has {audio.shape[-1]} samples, expected the {length} of a generated clip "
+            f"({length / spec.sample_rate:g} s at {spec.sample_rate} Hz); cut or pad it"
+        )
+
+    def decode(x: Tensor) -> Tensor:
+        try:
+            return representation.decode_with_phase(x, audio.to(x.device))
+        except ValueError as error:
+            raise GansembleError(f"--phase-of {path}: {error}") from error
+
+    return decode
+
+
+def of_vocoder(representation: Any, exp: Path, spec: AudioSpec, device: str) -> Callable[[Tensor], Tensor]:
+    """Decodes by a trained vocoder, which makes the waveform of the magnitudes' mel spectrogram.
+
+    Raises:
+        GansembleError: if the representation keeps the phase itself, or the experiment is no vocoder of this sample rate.
+    """
+    from gansemble import synthesis
+    from gansemble.training.build import Conditioner
+
+    _demand_phaseless(representation, f"--vocoder {exp}")
+    loaded = synthesis.load(exp, "best", device)
+    reads = Conditioner(loaded.recipe).reads
+    if reads != {"mel"}:
+        raise GansembleError(
+            f"--vocoder {exp}: its generator reads {', '.join(sorted(reads)) or 'nothing'}, expected a mel spectrogram alone; "
+            "give an experiment that was trained on a vocoder's recipe"
+        )
+    if loaded.spec.sample_rate != spec.sample_rate:
+        raise GansembleError(
+            f"--vocoder {exp}: works at {loaded.spec.sample_rate} Hz, the generated clips are at {spec.sample_rate} Hz; train "
+            "a vocoder at that rate"
+        )
+
+    def decode(x: Tensor) -> Tensor:
+        return loaded.generator(Condition(signal=representation.log_mel(x, loaded.spec))).float()
+
+    return decode
+
+
+def _demand_phaseless(representation: Any, option: str) -> None:
+    if not isinstance(representation, PhasedRepresentation):
+        raise GansembleError(
+            f"{option}: the experiment's representation ({type(representation).__name__}) takes no phase from elsewhere; leave "
+            "the option out"
+        )

@@ -1,0 +1,113 @@
+"""The recipe's monitors at work: when they look, what they write, and what is done when one says that training has
+collapsed."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from gansemble.errors import TrainingError
+from gansemble.interfaces import Alarm, Monitor, Step
+from gansemble.training.processes import Processes
+
+log = logging.getLogger(__name__)
+ONSETS = "onsets.jsonl"
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An alarm with the name of the monitor that raised it."""
+
+    monitor: str
+    alarm: Alarm
+
+
+class Watch:
+    """All monitors of a run, on every process alike.
+
+    Args:
+        monitors: by name.
+        processes: whose items are looked at together.
+    """
+
+    def __init__(self, monitors: Mapping[str, Monitor], processes: Processes) -> None:
+        self.monitors, self.processes = dict(monitors), processes
+        self._seen: dict[str, dict[str, list[Tensor]]] = {}
+
+    def healthy_until(self, done: int) -> int:
+        """The last number of steps up to which no monitor suspects anything, as far as they say."""
+        return min([done, *(getattr(monitor, "healthy_until", done) for monitor in self.monitors.values())])
+
+    def attach(self, generator: nn.Module, discriminators: nn.Module) -> None:
+        """Shows the networks to the monitors that look into them."""
+        for monitor in self.monitors.values():
+            if hasattr(monitor, "attach"):
+                monitor.attach(generator, discriminators)
+
+    @torch.no_grad()
+    def observe(self, step: Step, turn: str) -> None:
+        """A micro-batch's items, in the discriminators' turn of the steps that a monitor looks at."""
+        for name, monitor in self.monitors.items() if turn == "discriminator" else ():
+            if (step.index + 1) % monitor.every == 0:
+                seen = self._seen.setdefault(name, {})
+                for key, values in monitor.item_values(step).items():
+                    seen.setdefault(key, []).append(values.detach().float())
+
+    def end_step(self, done: int) -> tuple[dict[str, float], list[Raised]]:
+        """(numbers by ``monitors.<name>/<key>``, alarms) of the monitors that looked at the step just ended."""
+        row: dict[str, float] = {}
+        raised = []
+        seen, self._seen = self._seen, {}
+        for name, values in seen.items():
+            whole = {key: self.processes.joined(torch.cat(values[key]).contiguous()).cpu() for key in sorted(values)}
+            numbers = dict(self.monitors[name].summarise(whole))
+            row |= {f"monitors.{name}/{key}": float(value) for key, value in numbers.items()}
+            alarm = self.monitors[name].judge(done, numbers)
+            if alarm is not None:
+                raised.append(Raised(name, alarm))
+        return row, raised
+
+
+def note(folder: Path, done: int, raised: Raised, action: str) -> None:
+    """Adds an alarm to ``logs/onsets.jsonl``; a disk that takes nothing costs the line, not the run."""
+    row = {"step": done, "onset": raised.alarm.onset, "monitor": raised.monitor, "reason": raised.alarm.reason}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / ONSETS).open("a") as stream:
+            stream.write(json.dumps(row | {"action": action}) + "\n")
+    except OSError as error:
+        log.warning("%s: the alarm of step %d is lost (%s)", folder / ONSETS, done, error)
+
+
+def onsets(exp: Path) -> list[dict[str, Any]]:
+    """The alarms of an experiment, oldest first; a line cut short by a crash is passed over."""
+    path, rows = exp / "logs" / ONSETS, []
+    for line in path.read_text().splitlines() if path.is_file() else ():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            continue
+    return rows
+
+
+def collapsed(done: int, raised: Raised, kept: int | None, again: bool) -> TrainingError:
+    """The error of a run that stops because a monitor says that it has collapsed."""
+    healthy = f"the checkpoint of step {kept} is from before" if kept is not None else "no checkpoint is from before"
+    tried = "going back did not help; " if again else ""
+    return TrainingError(
+        f"step {done}: monitors.{raised.monitor} says that training has collapsed since step {raised.alarm.onset}: "
+        f"{raised.alarm.reason}; {tried}{healthy}. Lower the learning rates, or add a regulariser or noise (noise_injector); "
+        "plan.on_collapse: rollback goes back by itself, go_on goes on"
+    )
+
+
+def advice(done: int, raised: Raised) -> str:
+    """An alarm in a sentence, for the eye."""
+    return f"step {done}: monitors.{raised.monitor}: training has collapsed since step {raised.alarm.onset}: {raised.alarm.reason}"
