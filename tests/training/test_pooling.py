@@ -1,0 +1,184 @@
+"""Terms over a whole batch: what accumulation and several processes hand them, and that looking ahead leaves no trace."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from gansemble.data.segments import Packed, Segments, collate
+from gansemble.interfaces import Batch, Constraint, PairedObjective, PooledTerm
+from gansemble.random import Draws
+from gansemble.recipe.sections import Schedule
+from gansemble.training.adaptation import Adaptation
+from gansemble.training.build import Weighted, build, optimisers
+from gansemble.training.pooling import Pool, leaving_no_trace
+from gansemble.training.sampler import StepSampler, Timetable
+from gansemble.training.step import Side, Stepper
+
+SETS = (
+    "plan.batch_size=8",
+    "losses={mel: {use: mel_l1, weight: 0}, features: null}",
+    "noise_injector=null",
+    "objective=null",
+    "discriminators=null",
+    "optimisers={generator: {use: sgd, lr: 0.05}}",
+)
+
+
+class Spread:
+    """(sd of the fakes' loudness - 0.3)^2: no mean over items, and no function of one."""
+
+    turns = frozenset({"generator"})
+
+    def item_values(self, step, turn):
+        return step.fake.flatten(1).std(1) * 10
+
+    def pool(self, values, step, turn):
+        return (values.std(correction=0) - 0.3).square() * 100
+
+    def __call__(self, step, turn):
+        return self.pool(self.item_values(step, turn), step, turn)
+
+
+class AsAMean(Spread):
+    """The same without telling the loop that it is of the whole batch."""
+
+    item_values = None  # type: ignore[assignment]
+
+    def __call__(self, step, turn):
+        return self.pool(Spread.item_values(self, step, turn), step, turn)
+
+
+def run(workshop, term, *sets: str, steps: int = 3):
+    recipe = workshop.load(*SETS, *sets)
+    packed = Packed(workshop.dump, "train")
+    parts = build(recipe, torch.device("cpu"))
+    parts.terms.append(Weighted("regularisers.spread", term, Schedule.of(1.0)))
+    chosen = optimisers(recipe, parts)
+    sides = [
+        Side(net, net, chosen.get(n), recipe.plan)
+        for n, net in (("generator", parts.generator), ("discriminators", parts.critics))
+    ]
+    step = Stepper(parts, *sides, recipe.plan, torch.device("cpu"))
+    segments = Segments(packed, recipe.plan.segment, recipe.plan.seed)
+    micros = iter(StepSampler(Timetable(recipe.plan, len(packed)), 0, steps))
+    logs = []
+    for index in range(steps):
+        raws = [collate([segments[item] for item in next(micros)]) for _ in range(recipe.plan.accumulate)]
+        batches = [Batch(raw["audio"], raw["ids"], Draws(recipe.plan.seed, raw["items"])) for raw in raws]
+        logs.append(step(index, batches))
+    return logs, parts.generator.state_dict()
+
+
+def test_accumulated_pooled_term_equals_the_large_batch(workshop, tools):
+    """Value and weights; the same function taken of each micro-batch alone goes elsewhere."""
+    whole, weights = run(workshop, Spread(), "plan.accumulate=1")
+    parts, accumulated = run(workshop, Spread(), "plan.accumulate=4")
+    _, mean_of_parts = run(workshop, AsAMean(), "plan.accumulate=4")
+    name = "generator/regularisers.spread"
+    for one, four in zip(whole, parts, strict=True):
+        assert float(four[name]) == pytest.approx(float(one[name]), rel=1e-4)
+    start = build(workshop.load(*SETS), torch.device("cpu")).generator.state_dict()
+    moved = tools.distance(start, weights)
+    assert moved > 1e-4
+    assert tools.distance(accumulated, weights) < 0.01 * moved
+    assert tools.distance(mean_of_parts, weights) > 0.1 * moved
+
+
+def test_whole_batch_of_two_processes_has_the_large_batchs_gradient():
+    """Each process's gradient, averaged over both and over its micro-batches, is that of all items."""
+    weight = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
+    items = torch.randn(12, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    values = lambda part: (part * weight).tanh()  # noqa: E731
+    pool = lambda all_: all_.std() + all_.sort().values[3]  # noqa: E731
+    (expected,) = torch.autograd.grad(pool(values(items)), weight)
+    micros = items.view(2, 3, 2)  # processes, micro-batches, items
+    total = torch.zeros((), dtype=torch.float64)
+    for rank in (0, 1):
+        gather = lambda own: values(items).detach()  # noqa: E731
+        made = Pool(3, 2, gather, rank)
+        for micro in micros[rank]:
+            made.note("term", values(micro))
+        for place, micro in enumerate(micros[rank]):
+            (found,) = torch.autograd.grad(pool(made.whole("term", place, values(micro))), weight)
+            total += found / 6
+    assert float(total) == pytest.approx(float(expected), rel=1e-12)
+
+
+def test_looking_ahead_leaves_buffers_and_random_state():
+    """Running statistics and torch's generator are what they were."""
+    network = nn.BatchNorm1d(3)
+    before, state = {k: v.clone() for k, v in network.state_dict().items()}, torch.get_rng_state()
+    with torch.no_grad(), leaving_no_trace([network]):
+        network(torch.randn(8, 3) + 5)
+        assert float(network.running_mean.abs().max()) > 0.1
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_protocols_tell_parts_apart():
+    """The loop sorts parts by what they have, so a plain term must not look like a pooled one or a constraint."""
+    assert isinstance(Spread(), PooledTerm) and not isinstance(Spread(), Constraint)
+    assert not isinstance(lambda step, turn: 0, PooledTerm)
+    assert not isinstance(nn.Linear(1, 1), PairedObjective)
+
+
+class Ceiling:
+    """Weights of one side held below a limit after each of its optimiser steps."""
+
+    def __init__(self, turn: str) -> None:
+        self.turns, self.calls = frozenset({turn}), []
+
+    def __call__(self, step, turn):
+        raise AssertionError("a constraint is no part of the loss")
+
+    def constrain(self, network, turn):
+        assert not torch.is_grad_enabled()
+        self.calls.append(turn)
+        for parameter in network.parameters():
+            parameter.clamp_(-0.01, 0.01)
+
+
+def test_constraint_moves_weights_after_its_sides_steps_only(workshop):
+    """Every weight of the generator is within the limit; the call came once a step."""
+    ceiling = Ceiling("generator")
+    _, weights = run(workshop, ceiling, "losses.mel.weight=1")
+    assert ceiling.calls == ["generator"] * 3
+    assert max(float(value.abs().max()) for value in weights.values() if value.dtype.is_floating_point) <= 0.0101
+
+
+class Follower:
+    adapt_every, statistic_window, statistic_turn = 2, "interval", "generator"
+
+    def __init__(self) -> None:
+        self.given: list = []
+
+    def statistic(self, step):
+        return torch.tensor([[1.0, 10.0], [3.0, 30.0]]) * (step.index + 1)
+
+    def adapt(self, value):
+        self.given.append(value)
+
+    def state_dict(self):
+        return {}
+
+    def load_state_dict(self, state):
+        pass
+
+
+def test_adaptive_part_may_follow_several_numbers(workshop):
+    """Means over the interval, kept over an interruption in the middle of it; without a verdict on real items too."""
+    from types import SimpleNamespace
+
+    first, again = Follower(), Follower()
+    straight = Adaptation({"part": first}, lambda total: total)
+    step = lambda index: SimpleNamespace(index=index, verdict_real={})  # noqa: E731
+    straight.observe(step(0), "generator", True)
+    straight.end_step()
+    resumed = Adaptation({"part": again}, lambda total: total)
+    resumed.load_state_dict(straight.state_dict(), True)
+    for adaptation in (straight, resumed):
+        adaptation.observe(step(1), "generator", True)
+        adaptation.end_step()
+    assert first.given == again.given == [(3.0, 30.0)]
