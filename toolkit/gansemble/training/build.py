@@ -104,6 +104,10 @@ class Parts:
     terms: list[Weighted] = field(default_factory=list)
     monitors: dict[str, Any] = field(default_factory=dict)
 
+    def encode(self, batch: Batch) -> Tensor:
+        """A batch's audio in the representation's domain."""
+        return self.representation.encode(batch.audio)
+
     def stateful(self) -> dict[str, Any]:
         """Parts besides the networks whose state a checkpoint holds, by recipe path."""
         named = {"noise_injector": self.injector, "representation": self.representation}

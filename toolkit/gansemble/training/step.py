@@ -18,6 +18,7 @@ from torch.nn.utils import parametrize
 from gansemble.interfaces import Batch, Constraint, PooledTerm, Step, Turn, Verdict, zero
 from gansemble.recipe.sections import Plan
 from gansemble.training.build import Parts, Weighted
+from gansemble.training.encoding import Encoder
 from gansemble.training.pooling import Pool, leaving_no_trace
 from gansemble.training.processes import Processes
 
@@ -111,6 +112,7 @@ class Stepper:
         plan: the order of learning.
         device: where the networks are.
         processes: of the run, where there are several.
+        clips: of the training split; None: how many is not known, and no encoded item is kept.
     """
 
     def __init__(
@@ -121,9 +123,11 @@ class Stepper:
         plan: Plan,
         device: torch.device,
         processes: Processes | None = None,
+        clips: int | None = None,
     ) -> None:
         self.parts, self.plan, self.device, self.processes = parts, plan, device, processes
         self.generator, self.discriminators = generator, discriminators
+        self.encode = Encoder(parts.representation, plan, clips) if clips is not None else parts.encode
         self.constraints = [weighted for weighted in parts.terms if isinstance(weighted.term, Constraint)]
         self.pooled = [weighted for weighted in parts.terms if isinstance(weighted.term, PooledTerm)]
 
@@ -204,7 +208,7 @@ class Stepper:
     def _generate(self, index: int, batch: Batch, turn: str, with_graph: bool, inject: bool) -> Step:
         parts = self.parts
         with torch.no_grad():
-            real = parts.representation.encode(batch.audio)
+            real = self.encode(batch)
             real_condition, fake_condition = parts.conditioner(batch, turn)
         with torch.set_grad_enabled(with_graph), self.autocast():
             fake = self.generator.wrapped(fake_condition).float()

@@ -106,6 +106,7 @@ class Trainer:
             self.plan,
             self.device,
             self.processes,
+            len(self.train),
         )
         self.adaptation = Adaptation(self.parts.adaptive(), self.processes.total)
         self.validator = Validator(recipe, self.parts, data, self.rank, self.world, self.train.manifest)
