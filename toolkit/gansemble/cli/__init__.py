@@ -36,6 +36,10 @@ COMMANDS = {
     "train": ("train:train", "Stage 3: train, or go on training."),
     "synthesise": ("synthesise:synthesise", "Stage 4, or any audio or mel spectrograms: generate waveforms."),
     "sample": ("sample:sample", "Make clips from latent vectors, with a generator that imitates none."),
+    "truncation": (
+        "truncation:truncation",
+        "Score a generator over thresholds of the truncation of its latent vectors.",
+    ),
     "enhance": ("enhance:enhance", "Restore audio files, with a generator that reads degraded recordings."),
     "evaluate": ("evaluate:evaluate", "Stage 5: score what was generated."),
     "report": ("evaluate:report", "Stage 6: write the listening page."),

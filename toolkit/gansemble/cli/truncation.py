@@ -1,0 +1,69 @@
+"""``truncation``: quality against variety, over thresholds of the truncation of latent vectors."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import click
+
+from gansemble.cli.common import say, stage_options
+from gansemble.stages import Project
+
+
+def _thresholds(context: click.Context, parameter: click.Parameter, value: str) -> list[float]:
+    found = []
+    for piece in value.split(","):
+        try:
+            number = float(piece)
+        except ValueError:
+            number = math.nan
+        if not 0 < number <= 10:
+            raise click.BadParameter(
+                f"expected numbers above 0 and up to 10, separated by commas, such as 0.25,0.5,1; got {piece!r}"
+            )
+        found.append(number)
+    return sorted(set(found))
+
+
+@click.command()
+@stage_options
+@click.option(
+    "--thresholds",
+    callback=_thresholds,
+    default="0.1,0.25,0.5,0.75,1,1.5,2",
+    show_default=True,
+    help="Of the truncation, separated by commas; none at all is always scored too.",
+)
+@click.option(
+    "--mode",
+    type=click.Choice(["resample", "scale"]),
+    default="resample",
+    show_default=True,
+    help="resample: draw numbers beyond the threshold again, as BigGAN does; scale: multiply all by it.",
+)
+@click.option("--count", type=click.IntRange(2), default=256, show_default=True, help="Clips at each threshold.")
+def truncation(
+    project: Project,
+    force: bool,
+    dry_run: bool,
+    thresholds: list[float],
+    mode: Literal["resample", "scale"],
+    count: int,
+) -> None:
+    """Score a trained generator over thresholds of the truncation of its latent vectors: scores/truncation.json and a
+    figure, report/truncation.png."""
+    if dry_run:
+        say(f"would make {count} clips at each of {len(thresholds)} thresholds and without, and score them")
+        return
+    from gansemble.errors import GansembleError
+    from gansemble.evaluation.truncation import sweep
+    from gansemble.recipe import check
+    from gansemble.sampling import Truncation
+
+    recipe = check.load(project.recipe, project.overrides)
+    if not any(hasattr(part.target, "score_set") for part in recipe.many["metrics"].values()):
+        raise GansembleError(
+            f"{project.recipe}: no metric of whole sets (such as fid) is in its metrics section; add one with --set"
+        )
+    say(f"see {sweep(project, recipe, [None, *(Truncation(each, mode) for each in thresholds)], count, say)}")

@@ -1,0 +1,118 @@
+"""Quality against variety: the scores of a generator's clips over thresholds of the truncation of its latent vectors."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gansemble import sampling
+from gansemble.data.labels import LabelledClips, Labels
+from gansemble.data.segments import Packed
+from gansemble.evaluation import naming
+from gansemble.evaluation.references import references
+from gansemble.files import write_atomically
+from gansemble.recipe.check import Recipe
+from gansemble.sampling import Truncation
+from gansemble.stages import Project
+
+DIVERSITY = "diversity"
+
+
+def sweep(
+    project: Project, recipe: Recipe, cuts: Sequence[Truncation | None], count: int, say: Callable[[str], None]
+) -> Path:
+    """Makes ``count`` clips at each truncation (None: the whole law) from the same draws, scores each set against the
+    held-out clips by the recipe's metrics of sets, and writes ``scores/truncation.json`` and ``report/truncation.png``.
+
+    ``diversity`` is the mean distance between pairs of generated items in the representation's domain, as a share of
+    that between pairs of real training items.
+    """
+    from gansemble.training.build import construct
+    from gansemble.training.fitting import fit_metric
+    from gansemble.training.trainer import prior
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    maker, loaded = sampling.load(project.exp, recipe.synthesis.checkpoint, device, recipe.plan.seed, say)
+    training = Packed(project.dump, "train", recipe.data.normalise)
+    maker.conditioner.prior = prior(training, Labels.of(recipe))
+    packed = references(project, loaded.history, recipe.synthesis.split, say, recipe.data.normalise)
+    held_out = LabelledClips.of(recipe, packed)
+    real = [held_out.audio(index) for index in range(len(held_out))]
+    metrics = [(part, construct(part, recipe)) for part in recipe.many["metrics"].values() if _of_sets(part)]
+    for _, metric in metrics:
+        fit_metric(metric, recipe, project.dump, say)
+    apart = distance(_encoded(LabelledClips.of(recipe, training), maker.representation, count))
+    rows = []
+    for cut in cuts:
+        made = [maker.one(index, truncation=cut) for index in range(count)]
+        estimates = [np.clip(sample.audio, -1, 1) for sample in made]
+        labels = [sample.label for sample in made]
+        row: dict[str, Any] = {"threshold": None if cut is None else cut.threshold}
+        row[DIVERSITY] = distance(torch.stack([sample.made for sample in made if sample.made is not None])) / apart
+        for part, metric in metrics:
+            found = naming.set_scores(part, metric, estimates, real, recipe.audio.sample_rate, labels)
+            row |= {key: None if math.isnan(score.value) else float(score.value) for key, score in found.items()}
+        rows.append(row)
+        shown = ", ".join(f"{key} {value:.4g}" for key, value in row.items() if value is not None)
+        say(shown if cut is not None else f"no truncation: {shown}")
+    mode = next((cut.mode for cut in cuts if cut is not None), None)
+    facts = {"mode": mode, "count": count, "step": loaded.step, "split": recipe.synthesis.split, "rows": rows}
+    path = project.exp / "scores" / "truncation.json"
+    write_atomically(path, json.dumps(facts, indent=1))
+    picture = project.exp / "report" / "truncation.png"
+    write_atomically(
+        picture, plot(rows, f"{recipe.name}, step {loaded.step:,}, {count} clips at each threshold, {mode}")
+    )
+    return picture
+
+
+def _of_sets(part: Any) -> bool:
+    return hasattr(part.target, "score_set")
+
+
+def _encoded(clips: LabelledClips, representation: Any, count: int) -> Tensor:
+    """Up to ``count`` real items [N, ...], one by one, as they may be large."""
+    picks = np.random.default_rng(0).permutation(len(clips))[:count]
+    items = [representation.encode(torch.from_numpy(clips.audio(int(index)))[None, None]) for index in picks]
+    return torch.cat(items).cpu()
+
+
+def distance(items: Tensor) -> float:
+    """The mean Euclidean distance between pairs of items [N, ...]; NaN for fewer than two."""
+    return float(torch.pdist(items.flatten(1).double()).mean()) if len(items) > 1 else math.nan
+
+
+def plot(rows: Sequence[dict[str, Any]], title: str) -> bytes:
+    """Every score against the threshold, one panel each; the dashed line is without truncation. PNG."""
+    import io
+
+    from matplotlib.figure import Figure
+
+    keys = [key for key in rows[0] if key != "threshold" and any(row[key] is not None for row in rows)]
+    keys = [key for key in keys if not key.endswith(("_deviation", "_whole"))]
+    cut = sorted((row for row in rows if row["threshold"] is not None), key=lambda row: row["threshold"])
+    whole = next((row for row in rows if row["threshold"] is None), None)
+    across = min(3, len(keys))
+    down = -(-len(keys) // across)
+    figure = Figure(figsize=(3.6 * across, 2.7 * down), layout="constrained")
+    for place, key in enumerate(keys):
+        axes = figure.add_subplot(down, across, place + 1)
+        values = [math.nan if row[key] is None else row[key] for row in cut]
+        axes.plot([row["threshold"] for row in cut], values, marker="o", color="#3b6ea8", markersize=3)
+        if whole is not None and whole[key] is not None:
+            axes.axhline(whole[key], linestyle="--", color="#888888", linewidth=1)
+        axes.set_title(key.replace("_", " "), fontsize=9)
+        axes.set_xlabel("threshold", fontsize=8)
+        axes.tick_params(labelsize=8)
+        axes.grid(alpha=0.25)
+    figure.suptitle(title, fontsize=9)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    return buffer.getvalue()
