@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Batch, Condition, Contract, Step, Turn, Verdict
+from gansemble.interfaces import Batch, Condition, Contract, FittedItems, Step, Turn, Verdict
 from gansemble.random import Draws
 from gansemble.recipe import types
 from gansemble.registry import Entry
@@ -108,9 +108,12 @@ class Subject:
         return {name: value for name, value in supplied.items() if name in self.signature} | self.example
 
     def make(self, seed: int = 0) -> Any:
-        """The part, its weights drawn from ``seed``."""
+        """The part, its weights drawn from ``seed``, with statistics of some items where it wants them."""
         torch.manual_seed(seed)
-        return self.target(**self.arguments())
+        made = self.target(**self.arguments())
+        if isinstance(made, FittedItems) and not made.fitted:
+            made.fit_items(iter([(self.x(8), self.labels(8))]))
+        return made
 
     def _contract(self) -> Contract:
         declare = getattr(self.target, "contract", None)
