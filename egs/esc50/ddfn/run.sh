@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# The modified BigGAN with DDFN on wavelet pictures of ESC-50, small enough for two CPU cores.
+recipe_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034  # read by the stage runner
+config=conf/small.yaml
+# shellcheck source=egs/_shared/recipe.sh
+. "$recipe_dir/../../_shared/recipe.sh"
