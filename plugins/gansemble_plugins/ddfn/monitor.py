@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gansemble.interfaces import Alarm, Contract, Step
 from gansemble_plugins.ddfn.departure import departure_from_normality_squared
 from gansemble_plugins.ddfn.squares import Channels, Policy, per_pixel
-from gansemble_plugins.ddfn.statistics import RealStatistics, Thinned
+from gansemble_plugins.ddfn.statistics import RealStatistics, Thinned, energy
 
 
 class DepartureFromNormality:
@@ -93,10 +93,12 @@ class DepartureFromNormality:
         Raises:
             ValueError: if there are none, or their departures are not finite or all equal.
         """
-        thinned = Thinned(self.reals_wanted, self._of)
+        thinned, loudest = Thinned(self.reals_wanted, self._of), 0.0
         for x, _ in items:
             thinned.add(x)
-        self.reals = RealStatistics.of(torch.stack(thinned.values) if thinned.values else torch.zeros(0))
+            loudest = max(loudest, energy(x))
+        values = torch.stack(thinned.values) if thinned.values else torch.zeros(0)
+        self.reals = RealStatistics.of(values, energy=loudest)
 
     @torch.no_grad()
     def _of(self, x: Tensor) -> Tensor:

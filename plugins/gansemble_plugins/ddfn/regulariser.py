@@ -15,7 +15,7 @@ from gansemble.interfaces import Contract, Step, Turn
 from gansemble_plugins.ddfn.departure import KAPPA_MAX, departure_from_normality_squared
 from gansemble_plugins.ddfn.losses import LOSSES, Loss, adapted
 from gansemble_plugins.ddfn.squares import Channels, Policy, per_pixel
-from gansemble_plugins.ddfn.statistics import RealStatistics, Thinned, noise_floor
+from gansemble_plugins.ddfn.statistics import RealStatistics, Thinned, energy, noise_floor
 from gansemble_plugins.ddfn.surrogates import asymmetry, lee_upper_bound, symmetric_part_departure
 
 log = logging.getLogger(__name__)
@@ -138,11 +138,12 @@ class DifferenceDepartureFromNormality:
         Raises:
             ValueError: if there are none, their values are not finite or all equal, or labels are missing.
         """
-        values, classes = [], []
+        values, classes, loudest = [], [], 0.0
         exact = Thinned(EXACT_REALS, functools.partial(self._of, quantity=self._exact))
         for x, label in items:
             if self.per_class and label is None:
                 raise ValueError("per_class needs labels of the training items, got none: the corpus has no classes")
+            loudest = max(loudest, energy(x))
             with torch.no_grad():
                 values.append(self._of(x, self._quantity).double().cpu())
                 if self.log_exact_every:
@@ -151,11 +152,11 @@ class DifferenceDepartureFromNormality:
             self._sides = [int(side) for side in x.shape[-2:]]
         held = torch.cat(values) if values else torch.zeros(0)
         labels = torch.cat([each for each in classes if each is not None]) if self.per_class and values else None
-        self.reals = RealStatistics.of(held, labels)
+        self.reals = RealStatistics.of(held, labels, loudest)
         self.exact_reals = None
         if self.log_exact_every:
             try:
-                self.exact_reals = RealStatistics.of(torch.stack(exact.values))
+                self.exact_reals = RealStatistics.of(torch.stack(exact.values), energy=loudest)
             except ValueError:  # maps that are all normal are legal where only their asymmetry is trained with
                 log.warning("the exact departure of all real items looked at is one number: it is not logged")
 

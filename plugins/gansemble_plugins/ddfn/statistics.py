@@ -14,6 +14,8 @@ from torch import Tensor
 QUANTILES = 1024
 #: E|mean of B values - true mean| is sqrt(2/π) sd / sqrt(B) for a perfect generator.
 FOLDED = math.sqrt(2 / math.pi)
+#: What eigenvalues in float64 leave of a normal map's departure, as a share of its energy, with room to spare.
+ROUNDING = 1e-10
 #: The least ratio of deviations that is told apart from none.
 LEAST_RATIO = 1e-6
 
@@ -42,8 +44,10 @@ class RealStatistics:
     class_means: Tensor | None = None
 
     @classmethod
-    def of(cls, values: Tensor, labels: Tensor | None = None) -> RealStatistics:
+    def of(cls, values: Tensor, labels: Tensor | None = None, energy: float = 0.0) -> RealStatistics:
         """Statistics of values [N], by class where there are labels [N].
+
+        ``energy`` is the largest mean square of a map's pixels: deviations of its rounding are none.
 
         Raises:
             ValueError: if there are no values, or some are not finite; if all are equal, so that there is no deviation
@@ -64,7 +68,7 @@ class RealStatistics:
             means = class_means(values, labels.cpu())
             values = values - means[labels.cpu()] + values.mean()
         mean, sd = float(values.mean()), float(values.std(correction=0))
-        if sd <= 1e-9 * float(values.abs().max()) or sd == 0:
+        if sd <= max(ROUNDING * energy, 1e-9 * float(values.abs().max())):
             within = "" if labels is None else " within every class"
             raise ValueError(
                 f"all {values.numel()} training items have one departure from normality{within}, {mean:.6g} per pixel: there "
@@ -137,6 +141,11 @@ class RealStatistics:
     def restored(cls, state: Mapping[str, Any]) -> RealStatistics:
         """What ``state`` gave."""
         return cls(**state)
+
+
+def energy(x: Tensor) -> float:
+    """The largest mean square of the items' pixels, x [B, ...]."""
+    return float(x.detach().double().flatten(1).square().mean(1).max()) if x.numel() else 0.0
 
 
 def noise_floor(count: int) -> float:
