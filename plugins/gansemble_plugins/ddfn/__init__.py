@@ -1,8 +1,25 @@
-"""Filled in by the commits that follow."""
+"""The conditioning trick for training stable GANs (Esmaeilpour et al. 2020, arXiv 2010.05844): generated maps are held to
+the departure from normality of real ones."""
+
+from collections.abc import Callable
 
 from gansemble import hookimpl
 
 
 @hookimpl
-def gansemble_register(register):
-    """Names the parts; nothing is imported until a recipe asks for it."""
+def gansemble_register(register: Callable[..., None]) -> None:
+    """Names this plugin's parts."""
+    here = __name__
+    register(
+        "regulariser",
+        "ddfn",
+        f"{here}.regulariser:DifferenceDepartureFromNormality",
+        "difference of mean departures from normality of fake and real maps, held below a bound (DDFN)",
+    )
+    register(
+        "monitor",
+        "departure_from_normality",
+        f"{here}.monitor:DepartureFromNormality",
+        "exact departure from normality of fake and real maps, and of maps inside the generator",
+        example={"every": 1, "items": 2},
+    )
