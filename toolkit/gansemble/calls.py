@@ -23,14 +23,17 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 #: A metric of whole sets has this method instead.
-SET_METRIC = {"score_set": ("estimates", "references", "sample_rate", "labels")}
+SET_METRIC: dict[str, tuple[str, ...]] = {"score_set": ("estimates", "references", "sample_rate", "labels")}
+
+#: An objective with ``wants_real_verdict = True`` is given the scores of real items in the generator's turn, too.
+PAIRED_OBJECTIVE = CALLS["objective"] | {"generator": ("fake_score", "real_score")}
 
 
 def fault(kind: str, target: Any) -> str | None:
     """What is wrong with a class's methods, or None; functions that return parts are left to the conformance kit."""
     if not inspect.isclass(target):
         return None
-    calls = SET_METRIC if kind == "metric" and _method(target, "score_set") is not None else CALLS[kind]
+    calls = _calls(kind, target)
     for name, arguments in calls.items():
         method = _method(target, name)
         shown = f"{name}({', '.join(arguments)})" if name != "()" else f"({', '.join(arguments)})"
@@ -43,6 +46,14 @@ def fault(kind: str, target: Any) -> str | None:
             called = "" if name == "()" else f" {name}"
             return f"its {method.__name__} takes ({', '.join(own)}), but a {kind}'s{called} is called with {shown}"
     return None
+
+
+def _calls(kind: str, target: type) -> dict[str, tuple[str, ...]]:
+    if kind == "metric" and _method(target, "score_set") is not None:
+        return SET_METRIC
+    if kind == "objective" and getattr(target, "wants_real_verdict", False):
+        return PAIRED_OBJECTIVE
+    return CALLS[kind]
 
 
 def _method(target: type, name: str) -> Any:

@@ -16,6 +16,12 @@ def gansemble_register(register):
         f"{here}.objectives:NonSaturating",
         "non-saturating logistic (Goodfellow et al. 2014)",
     )
+    register(
+        "objective",
+        "relativistic",
+        f"{here}.objectives:Relativistic",
+        "real and fake scores compared pair by pair (Jolicoeur-Martineau 2019; R3GAN)",
+    )
     register("loss", "mel_l1", f"{here}.losses:MelL1", "L1 of log-mel spectrograms (HiFi-GAN)")
     register(
         "loss",
@@ -51,12 +57,41 @@ def gansemble_register(register):
         example={"t_max": 20},
     )
     register(
+        "noise_injector",
+        "augment",
+        f"{here}.augment:Augment",
+        "shifted and masked along time and frequency, at an adaptive rate if wanted (DiffAugment, ADA)",
+    )
+    register(
         "regulariser",
         "gradient_penalty",
         f"{here}.regularisers:GradientPenalty",
         "norm of the score's gradient held at a target (WGAN-GP); R1 with target 0 at real items",
     )
     register("regulariser", "drift", f"{here}.regularisers:Drift", "mean of squared real scores (progressive GAN)")
+    register("regulariser", "r1", f"{here}.regularisers:R1", "squared gradient at real items (Mescheder et al. 2018)")
+    register(
+        "regulariser", "r2", f"{here}.regularisers:R2", "squared gradient at fake items (Mescheder et al. 2018; R3GAN)"
+    )
+    register(
+        "regulariser",
+        "lecam",
+        f"{here}.lecam:LeCam",
+        "scores held near the other side's running mean (Tseng et al. 2021)",
+    )
+    register(
+        "regulariser",
+        "orthogonal",
+        f"{here}.orthogonal:Orthogonal",
+        "filters at right angles to one another (Brock et al. 2017; BigGAN)",
+    )
+    register(
+        "regulariser",
+        "spectral_norm",
+        f"{here}.spectral:SpectralNorm",
+        "largest singular values cut after each optimiser step (BigGAN)",
+        example={"limit": 1.0},
+    )
     register("representation", "waveform", f"{here}.waveform:Waveform", "samples as they are")
     register("optimiser", "adamw", f"{here}.optimisers:adamw", "Adam with decoupled weight decay")
     register("optimiser", "adam", f"{here}.optimisers:adam", "Adam")

@@ -4,6 +4,8 @@ The loop adds them up over sub-discriminators, each times its discriminator's we
 sub-discriminators, as HiFi-GAN does it.
 """
 
+from typing import ClassVar
+
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -54,3 +56,37 @@ class NonSaturating:
     def generator(self, fake_score: Tensor) -> Tensor:
         """mean(softplus(-D(G)))."""
         return F.softplus(-fake_score.float()).mean()
+
+
+class Relativistic:
+    """Each real score is compared with a fake one (Jolicoeur-Martineau 2019; R3GAN, Huang et al. 2024).
+
+    RpGAN: only the difference within a pair counts, so a generator cannot win by one score that every fake shares. Item i of
+    the reals is paired with item i of the fakes, and an opinion with the same place's. In its own turn the generator is given
+    the scores of real items too. R3GAN adds ``r1`` and ``r2``.
+
+    Shape: scores [B, N] of both -> a scalar.
+
+    Raises:
+        ValueError: if the numbers of real and fake scores differ.
+    """
+
+    #: In the generator's turn it is called with (fake_score, real_score).
+    wants_real_verdict: ClassVar[bool] = True
+
+    def discriminator(self, real_score: Tensor, fake_score: Tensor) -> Tensor:
+        """mean(softplus(-(D(x) - D(G))))."""
+        return F.softplus(-_difference(real_score, fake_score)).mean()
+
+    def generator(self, fake_score: Tensor, real_score: Tensor) -> Tensor:
+        """mean(softplus(-(D(G) - D(x))))."""
+        return F.softplus(-_difference(fake_score, real_score)).mean()
+
+
+def _difference(one: Tensor, other: Tensor) -> Tensor:
+    if one.shape != other.shape:
+        raise ValueError(
+            f"real and fake scores are compared pair by pair and must be of one shape, got {list(one.shape)} and "
+            f"{list(other.shape)}; use another objective where their numbers differ"
+        )
+    return one.float() - other.float()

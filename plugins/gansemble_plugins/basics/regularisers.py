@@ -2,14 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from collections.abc import Callable, Iterator
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Contract, Step, Turn
+from gansemble.interfaces import Condition, Contract, Step, Turn, zero
 
 DISCRIMINATOR: frozenset[Turn] = frozenset({"discriminator"})
+
+
+def squared_slopes(step: Step, x: Tensor, condition: Condition) -> Iterator[Tensor]:
+    """‖∇D(x)‖² of each item [B], of every (sub-)discriminator in turn, differentiable once more.
+
+    Several opinions on an item are averaged before the gradient is taken, and the norm is over all axes behind the batch. A
+    discriminator's ``gradient_scale``, where it has one, multiplies the gradient, such as that of a normalisation which
+    belongs to the discriminator but is done outside it.
+
+    Args:
+        step: whose discriminators judge.
+        x: what is judged [B, ...], float32, a leaf that requires a gradient.
+        condition: what they are told of it.
+    """
+    (found,) = step.discriminators((x, condition))
+    for name, verdicts in found.items():
+        scale = getattr(step.discriminators.parts[name], "gradient_scale", None)  # type: ignore[union-attr,index]
+        for verdict in verdicts:
+            score = verdict.score.float().mean(1).sum()
+            (gradient,) = torch.autograd.grad(score, x, create_graph=True)
+            gradient = gradient if scale is None else gradient * scale
+            yield gradient.square().flatten(1).sum(1)
+
+
+def penalise(step: Step, x: Tensor, condition: Condition, cost: Callable[[Tensor], Tensor]) -> Tensor:
+    """Sum over (sub-)discriminators of the mean over items of ``cost(‖∇D(x)‖²)``, in float32 with autocast off."""
+    # Second derivatives of half precision are noise.
+    with torch.autocast(x.device.type, enabled=False), torch.enable_grad():
+        x = x.requires_grad_()
+        return torch.stack([cost(squares).mean() for squares in squared_slopes(step, x, condition)]).sum()
+
+
+def slope_contract() -> Contract:
+    """Needs discriminators without batch norm, which makes an item's gradient that of the whole batch; fp16 would overflow
+    the second derivatives."""
+    return Contract(
+        needs=frozenset({"verdicts"}), clashes=frozenset({"batch_norm"}), precisions=frozenset({"no", "bf16"})
+    )
 
 
 class GradientPenalty:
@@ -43,11 +82,8 @@ class GradientPenalty:
         self.target, self.at, self.sided = target, at, sided
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:
-        with torch.autocast(step.seen_real.device.type, enabled=False), torch.enable_grad():
-            x = self._place(step).requires_grad_()
-            condition = step.fake_condition if self.at == "fake" else step.real_condition
-            (found,) = step.discriminators((x, condition))
-            return torch.stack([self._cost(step, name, x, verdicts) for name, verdicts in found.items()]).sum()
+        condition = step.fake_condition if self.at == "fake" else step.real_condition
+        return penalise(step, self._place(step), condition, self._cost)
 
     def _place(self, step: Step) -> Tensor:
         real, fake = step.seen_real.detach().float(), step.seen_fake.detach().float()
@@ -56,26 +92,102 @@ class GradientPenalty:
         share = step.batch.draws.uniform("gradient_penalty").view(-1, *[1] * (real.dim() - 1))
         return real + share * (fake - real)
 
-    def _cost(self, step: Step, name: str, x: Tensor, verdicts: Any) -> Tensor:
-        scale = getattr(step.discriminators.parts[name], "gradient_scale", None)  # type: ignore[union-attr,index]
-        costs = []
-        for verdict in verdicts:
-            score = verdict.score.float().mean(1).sum()
-            (gradient,) = torch.autograd.grad(score, x, create_graph=True)
-            gradient = gradient if scale is None else gradient * scale
-            # 1e-12: the root's own gradient is infinite at zero.
-            norm = (gradient.square().flatten(1).sum(1) + 1e-12).sqrt()
-            off = norm - self.target
-            costs.append((off.clamp_min(0) if self.sided == "one" else off).square().mean())
-        return torch.stack(costs).sum()
+    def _cost(self, squares: Tensor) -> Tensor:
+        # 1e-12: the root's own gradient is infinite at zero.
+        off = (squares + 1e-12).sqrt() - self.target
+        return (off.clamp_min(0) if self.sided == "one" else off).square()
 
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
-        """Needs discriminators without batch norm, which makes an item's gradient that of the whole batch; fp16 would
-        overflow its second derivatives."""
-        return Contract(
-            needs=frozenset({"verdicts"}), clashes=frozenset({"batch_norm"}), precisions=frozenset({"no", "bf16"})
-        )
+        """Needs discriminators without batch norm; see slope_contract."""
+        return slope_contract()
+
+
+class ZeroCentred:
+    """gamma / 2 times the mean over items of ‖∇D(x)‖² at given items, in every ``every``-th step, times ``every``.
+
+    Args:
+        gamma: the penalty's strength.
+        every: steps from one to the next.
+
+    Raises:
+        ValueError: if ``gamma`` is negative or ``every`` is not positive.
+    """
+
+    def __init__(self, gamma: float, every: int) -> None:
+        if gamma < 0:
+            raise ValueError(f"gamma must be at least 0, got {gamma:g}")
+        if every < 1:
+            raise ValueError(f"every must be at least 1, got {every}")
+        self.gamma, self.every = gamma, every
+
+    def __call__(self, step: Step, seen: Tensor, condition: Condition) -> Tensor:
+        """The penalty at ``seen`` [B, ...], or a zero where the step is left out."""
+        if step.index % self.every:
+            return zero(seen)
+        factor = self.every * self.gamma / 2
+        return penalise(step, seen.detach().float().clone(), condition, lambda squares: factor * squares)
+
+
+class R1:
+    """gamma / 2 times the mean over real items of ‖∇D(x)‖² (Mescheder et al. 2018, section 4.1).
+
+    Summed over (sub-)discriminators, whose several opinions on an item are averaged first; computed in float32 with autocast
+    off. It is taken at what the discriminators see, behind a noise injector. Lazy regularisation (StyleGAN2, Karras et al.
+    2020, appendix B): only every ``every``-th step has the penalty, and that one ``every`` times, so the mean over steps
+    stays what it was. The optimiser's own moments are left as they are, which StyleGAN2 adapts.
+
+    Args:
+        gamma: the penalty's strength.
+        every: steps from one to the next; StyleGAN2 uses 16.
+
+    Shape: reads step.seen_real [B, ...] -> a scalar.
+
+    Raises:
+        ValueError: if ``gamma`` is negative or ``every`` is not positive.
+    """
+
+    turns: ClassVar[frozenset[Turn]] = DISCRIMINATOR
+
+    def __init__(self, *, gamma: float = 10.0, every: int = 1) -> None:
+        self.penalty = ZeroCentred(gamma, every)
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        return self.penalty(step, step.seen_real, step.real_condition)
+
+    @staticmethod
+    def contract(parameters: dict[str, object]) -> Contract:
+        """Needs discriminators without batch norm; see slope_contract."""
+        return slope_contract()
+
+
+class R2:
+    """gamma / 2 times the mean over fake items of ‖∇D(G)‖² (Mescheder et al. 2018, section 4.1); else as R1.
+
+    R3GAN (Huang et al. 2024) uses it beside R1.
+
+    Args:
+        gamma: the penalty's strength.
+        every: steps from one to the next.
+
+    Shape: reads step.seen_fake [B, ...] -> a scalar.
+
+    Raises:
+        ValueError: if ``gamma`` is negative or ``every`` is not positive.
+    """
+
+    turns: ClassVar[frozenset[Turn]] = DISCRIMINATOR
+
+    def __init__(self, *, gamma: float = 10.0, every: int = 1) -> None:
+        self.penalty = ZeroCentred(gamma, every)
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        return self.penalty(step, step.seen_fake, step.fake_condition)
+
+    @staticmethod
+    def contract(parameters: dict[str, object]) -> Contract:
+        """Needs discriminators without batch norm; see slope_contract."""
+        return slope_contract()
 
 
 class Drift:

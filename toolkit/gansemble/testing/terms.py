@@ -34,14 +34,21 @@ def teaches_both_sides(subject: Subject) -> None:
         demand(value.shape == (), f"{name}() must give a scalar, got shape {tuple(value.shape)}")
         demand(value.requires_grad, f"{name}() has no gradient to the scores; neither detach them nor use no_grad")
     to_real, to_fake = torch.autograd.grad(objective.discriminator(real, fake), (real, fake), allow_unused=True)
-    (of_generator,) = torch.autograd.grad(objective.generator(fake), fake, allow_unused=True)
+    (of_generator,) = torch.autograd.grad(_of_generator(objective, real, fake), fake, allow_unused=True)
     demand(to_real is not None and bool((to_real < 0).all()), "discriminator() does not want real scores up")
     demand(to_fake is not None and bool((to_fake > 0).all()), "discriminator() does not want fake scores down")
     demand(of_generator is not None and bool((of_generator < 0).all()), "generator() does not want fake scores up")
 
 
 def _objective_values(objective: Any, real: Tensor, fake: Tensor) -> list[Tensor]:
-    return [objective.discriminator(real, fake), objective.generator(fake)]
+    return [objective.discriminator(real, fake), _of_generator(objective, real, fake)]
+
+
+def _of_generator(objective: Any, real: Tensor, fake: Tensor) -> Tensor:
+    """Its generator's side; the real scores, which have no gradient in that turn, go to those that ask for them."""
+    if getattr(objective, "wants_real_verdict", False):
+        return objective.generator(fake, real.detach())
+    return objective.generator(fake)
 
 
 def gives_scalars_of_any_score(subject: Subject) -> None:
@@ -133,8 +140,10 @@ def asks_for_what_it_reads(subject: Subject) -> None:
 
 
 def teaches_the_side_whose_turn_it_is(subject: Subject) -> None:
-    """A finite gradient reaches the generator in its turn, the discriminators in theirs."""
+    """A finite gradient reaches the generator in its turn, the discriminators in theirs; a constraint moves weights itself."""
     term = subject.make()
+    if hasattr(term, "constrain"):
+        return
     for turn in _turns(term):
         step = subject.step(turn)
         network = step.generator if turn == "generator" else step.discriminators
@@ -352,10 +361,12 @@ def adapts(subject: Subject, part: Any) -> None:
     )
     statistic = part.statistic(subject.step(part.statistic_turn, 4))
     demand(
-        tuple(statistic.shape) == (4,), f"statistic() must give one number per item, [4], got {list(statistic.shape)}"
+        statistic.dim() in (1, 2) and len(statistic) == 4 and statistic.numel() > 0,
+        f"statistic() must give one number per item, [4], or several, [4, K], got {list(statistic.shape)}",
     )
+    means = 1.0 if statistic.dim() == 1 else (1.0,) * statistic.shape[1]
     for _ in range(5):
-        part.adapt(1.0)
+        part.adapt(means)
 
 
 def is_no_network_by_accident(subject: Subject) -> None:
