@@ -24,6 +24,7 @@ KINDS = (
     "corpus",
     "optimiser",
     "degradation",
+    "monitor",
 )
 
 #: The entry-point group that takes single parts of a kind without a plugin around them.
