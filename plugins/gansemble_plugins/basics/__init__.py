@@ -1,4 +1,4 @@
-"""Objectives, losses, regularisers, injectors and optimisers that every paper uses."""
+"""Objectives, losses, regularisers, injectors and optimisers that every paper uses, and a monitor of collapse."""
 
 from gansemble import hookimpl
 
@@ -97,3 +97,10 @@ def gansemble_register(register):
     register("optimiser", "adam", f"{here}.optimisers:adam", "Adam")
     register("optimiser", "rmsprop", f"{here}.optimisers:rmsprop", "RMSprop")
     register("optimiser", "sgd", f"{here}.optimisers:sgd", "stochastic gradient descent")
+    register(
+        "monitor",
+        "collapse",
+        f"{here}.collapse:Collapse",
+        "fakes that become alike, scores that run away, against the run's own healthy past",
+        example={"warm_up": 0, "window": 4, "patience": 2},
+    )

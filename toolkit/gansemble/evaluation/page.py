@@ -276,10 +276,11 @@ def _picture(audio: np.ndarray, spec: AudioSpec, top: float) -> str:
     axes.set_ylabel("kHz", fontsize=7)
     axes.set_xlabel("s", fontsize=7, labelpad=0)
     axes.tick_params(labelsize=7, length=2)
-    return _png(figure)
+    return png(figure)
 
 
-def _png(figure: Any) -> str:
+def png(figure: Any) -> str:
+    """A figure as a data address."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -327,7 +328,7 @@ def curves(systems: Sequence[System]) -> str:
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25)
         axes.margins(x=0.02)
-    return f'<img class=wide alt="training curves over steps" src="{_png(figure)}"><p class=note>Horizontal axis: training steps.</p>'
+    return f'<img class=wide alt="training curves over steps" src="{png(figure)}"><p class=note>Horizontal axis: training steps.</p>'
 
 
 def _telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -11,7 +11,7 @@ from gansemble.data.segments import Packed
 from gansemble.data.verification import verify
 from gansemble.errors import GansembleError
 from gansemble.evaluation import index as records
-from gansemble.evaluation import page
+from gansemble.evaluation import onsets, page
 from gansemble.evaluation.page import System
 from gansemble.evaluation.references import demand_same
 from gansemble.files import write_atomically
@@ -50,6 +50,7 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
         *listen,
         "<h2>Training</h2>",
         page.curves(systems),
+        onsets.section(systems),
         "<h2>Recipe</h2>",
         _recipe(project),
         page.environment(systems[0].summary["environment"]),

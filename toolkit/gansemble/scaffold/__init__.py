@@ -31,6 +31,7 @@ KIND_LINES = {
     "corpus": ("corpus: {use: acme}", "a folder wavs/ and a list of validation clips"),
     "degradation": ("degradation: {use: acme}", "a zero-phase low-pass with a drawn cut-off"),
     "optimiser": ("optimisers: {generator: {use: acme}}", "Adam with Nesterov momentum"),
+    "monitor": ("monitors: {acme: {use: acme}}", "fakes whose levels no longer differ"),
 }
 
 

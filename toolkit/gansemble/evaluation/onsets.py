@@ -1,0 +1,135 @@
+"""What monitors saw of trainings, over steps, with the onsets of collapse; of one run, or of several over each other."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gansemble.evaluation import page
+from gansemble.training.monitors import read_curves
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+#: Curves of monitors are called ``monitors.<name>/<number>`` in ``logs/train.jsonl``.
+PREFIX = "monitors."
+COLUMNS = 3
+#: A curve whose sizes differ by more than this has a logarithmic axis.
+DECADES = 300.0
+#: Alarms listed below the curves.
+SHOWN = 12
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+def rows(exp: Path) -> Rows:
+    """The monitors' curves of an experiment, by step."""
+    found = read_curves(exp / "logs" / "train.jsonl")
+    return [row for row in found if any(name.startswith(PREFIX) for name in row)]
+
+
+def alarms(exp: Path) -> Rows:
+    """The alarms of an experiment, oldest first: step, onset, monitor, reason, action."""
+    return [row for row in read_curves(exp / "logs" / "onsets.jsonl") if {"step", "onset", "monitor"} <= row.keys()]
+
+
+def plot(
+    runs: Mapping[str, Rows], onsets: Mapping[str, Rows] | None = None, colours: Mapping[str, str] | None = None
+) -> Figure | None:
+    """A picture with a panel for each number of each monitor, over steps; None where no run has any.
+
+    Args:
+        runs: the rows of each run's ``logs/train.jsonl``, by the run's name; see :func:`rows`.
+        onsets: each run's alarms; see :func:`alarms`. A dashed line marks the onset; from there to the alarm it is shaded.
+        colours: of the runs; without it the report's.
+    """
+    from matplotlib.figure import Figure
+
+    names = [name for name in _names(runs.values()) if any(value for _, value in _points(runs, name))]
+    if not names:
+        return None
+    colours = colours or {}
+    colour = {run: colours.get(run, page.COLOURS[place % len(page.COLOURS)]) for place, run in enumerate(runs)}
+    lines = -(-len(names) // COLUMNS)
+    figure = Figure(figsize=(12, 2.5 * lines + (0.4 if len(runs) > 1 else 0)), dpi=100, layout="constrained")
+    grid = figure.subplots(lines, COLUMNS, squeeze=False).flat
+    for place, axes in enumerate(grid):
+        axes.set_visible(place < len(names))
+    for axes, name in zip(figure.axes, names, strict=False):
+        for run, found in runs.items():
+            points = [(row["step"], row[name]) for row in found if row.get(name) is not None]
+            if points:
+                axes.plot(*zip(*points, strict=True), color=colour[run], linewidth=1.3, label=run)
+            for alarm in (onsets or {}).get(run, ()):
+                axes.axvline(alarm["onset"], color=colour[run], linewidth=1, linestyle="--")
+                axes.axvspan(alarm["onset"], alarm["step"], color=colour[run], alpha=0.12, linewidth=0)
+        _dress(axes, name, [value for _, value in _points(runs, name)])
+    if len(runs) > 1:
+        lines_of = [axes.get_legend_handles_labels() for axes in figure.axes]
+        handles = {label: handle for pair in lines_of for handle, label in zip(*pair, strict=True)}
+        figure.legend(
+            list(handles.values()), list(handles), loc="outside upper left", ncols=4, fontsize=8, frameon=False
+        )
+    return figure
+
+
+def _names(runs: Any) -> list[str]:
+    """The monitors' numbers in the order in which they first appear."""
+    return list(dict.fromkeys(name for found in runs for row in found for name in row if name.startswith(PREFIX)))
+
+
+def _points(runs: Mapping[str, Rows], name: str) -> list[tuple[int, float]]:
+    return [(row["step"], row[name]) for found in runs.values() for row in found if row.get(name) is not None]
+
+
+def _dress(axes: Axes, name: str, values: Sequence[float]) -> None:
+    """Title, scale and grid of a panel."""
+    sizes = sorted(abs(value) for value in values if value)
+    if sizes and sizes[-1] > DECADES * sizes[len(sizes) // 2]:
+        axes.set_yscale("symlog", linthresh=sizes[len(sizes) // 2])
+    elif sizes and min(values) > 0 and sizes[-1] > DECADES * sizes[0]:
+        axes.set_yscale("log")
+    axes.set_title(name.removeprefix(PREFIX).replace("/", ": ").replace("_", " "), fontsize=8)
+    axes.tick_params(labelsize=7)
+    axes.grid(alpha=0.25)
+    axes.margins(x=0.02)
+
+
+def section(systems: Sequence[page.System]) -> str:
+    """The page's part about monitors: their curves and a table of alarms; empty where no experiment has any."""
+    # Two experiments of one recipe have one name.
+    names = [system.name for system in systems]
+    labels = [name if name not in names[:place] else f"{name} ({place + 1})" for place, name in enumerate(names)]
+    runs = {label: rows(system.exp) for label, system in zip(labels, systems, strict=True)}
+    found = {label: alarms(system.exp) for label, system in zip(labels, systems, strict=True)}
+    figure = plot(runs, found, {label: system.colour for label, system in zip(labels, systems, strict=True)})
+    if figure is None:
+        return ""
+    note = "What the monitors measured, over training steps"
+    note += "; dashed: the onset of a collapse, shaded up to the alarm." if any(found.values()) else "; no alarm."
+    picture = f'<img class=wide alt="what the monitors measured, over steps" src="{page.png(figure)}">'
+    return f"<h2>Monitors</h2>{picture}<p class=note>{note}</p>{_table(systems, [found[label] for label in labels])}"
+
+
+def _table(systems: Sequence[page.System], found: Sequence[Rows]) -> str:
+    """The alarms, each with what was done."""
+    cells = []
+    for system, raised in zip(systems, found, strict=True):
+        for alarm in raised:
+            told = (alarm["monitor"], alarm.get("reason", ""), str(alarm.get("action", "")).replace("_", " "))
+            monitor, reason, action = (html.escape(str(each)) for each in told)
+            cells.append(
+                f"<tr><th>{page.dot(system)}{html.escape(system.name)}</th><td>{int(alarm['onset']):,}</td>"
+                f"<td>{int(alarm['step']):,}</td><td class=text>{monitor}</td><td class=text>{action}</td>"
+                f"<td class=text>{reason}</td></tr>"
+            )
+    if not cells:
+        return ""
+    heads = ("", "well until step", "alarm at step", "monitor", "what was done", "why")
+    head = "".join(f"<th>{name}</th>" for name in heads)
+    more = f"<p class=note>The first {SHOWN} of {len(cells)} alarms.</p>" if len(cells) > SHOWN else ""
+    body = "".join(cells[:SHOWN])
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
