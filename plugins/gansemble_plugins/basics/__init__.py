@@ -62,3 +62,11 @@ def gansemble_register(register):
     register("optimiser", "adam", f"{here}.optimisers:adam", "Adam")
     register("optimiser", "rmsprop", f"{here}.optimisers:rmsprop", "RMSprop")
     register("optimiser", "sgd", f"{here}.optimisers:sgd", "stochastic gradient descent")
+    # Pictures.
+    register(
+        "representation",
+        "picture",
+        f"{here}.pictures:Picture",
+        "pictures that are stored as clips of their values",
+        example={"segment": 3072},
+    )
