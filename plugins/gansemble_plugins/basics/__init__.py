@@ -104,3 +104,11 @@ def gansemble_register(register):
         "fakes that become alike, scores that run away, against the run's own healthy past",
         example={"warm_up": 0, "window": 4, "patience": 2},
     )
+    # Pictures.
+    register(
+        "representation",
+        "picture",
+        f"{here}.pictures:Picture",
+        "pictures that are stored as clips of their values",
+        example={"segment": 3072},
+    )

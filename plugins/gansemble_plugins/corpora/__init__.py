@@ -1,4 +1,4 @@
-"""Corpora: speech, spoken digits, drums, piano, notes and music, and any folder of audio or of pairs."""
+"""Corpora: speech, digits, environmental sounds, drums, piano, notes, music and pictures; any folder of audio or of pairs."""
 
 from collections.abc import Callable
 
@@ -15,6 +15,11 @@ CORPORA = {
     "musdb18": ("musdb18:MUSDB18", "MUSDB18-HQ: 150 tracks of music and their stems, 44.1 kHz stereo"),
     "vctk48": ("vctk48:VCTK48", "VCTK 0.92: 108 speakers, NU-Wave 2's split, 48 kHz"),
     "pairs": ("pairs:Pairs", "two folders of files with equal names: clean and degraded"),
+    "esc50": ("esc50:ESC50", "ESC-50 and ESC-10: environmental sounds of 5 s, labelled, five folds, 44.1 kHz"),
+    "urbansound8k": ("urbansound8k:UrbanSound8K", "UrbanSound8K: city sounds of up to 4 s, ten classes, ten folds"),
+    "common_voice": ("common_voice:CommonVoice", "Common Voice: sentences by volunteers, labelled on request"),
+    "labelled_folder": ("labelled_folder:LabelledFolder", "any folder of class folders, split within each class"),
+    "cifar10": ("cifar10:Cifar10", "CIFAR-10: pictures of 32 x 32 pixels as clips, labelled"),
 }
 
 

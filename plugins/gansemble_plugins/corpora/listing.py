@@ -65,7 +65,7 @@ def split_by_hash(ids: Sequence[str], validation: float, test: float = 0.0, mini
         test: share held out for the test.
         minimum: at least so many are held out for validation, as far as one is left for training.
     """
-    places = {id_: _place(id_) for id_ in ids}
+    places = {id_: place(id_) for id_ in ids}
     ordered = sorted(ids, key=lambda id_: (places[id_], id_))
     bounds = (("validation", validation), ("test", validation + test), ("train", 2))
     splits = {id_: next(s for s, bound in bounds if place < bound) for id_, place in places.items()}
@@ -79,7 +79,7 @@ def split_by_hash(ids: Sequence[str], validation: float, test: float = 0.0, mini
     return splits
 
 
-def _place(id_: str) -> float:
+def place(id_: str) -> float:
     """Where the id falls in [0, 1), evenly over ids."""
     name = id_.encode(errors="surrogateescape")  # a file name need not be text
     return int.from_bytes(hashlib.blake2b(name, digest_size=8).digest(), "big") / 2**64
