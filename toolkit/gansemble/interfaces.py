@@ -316,6 +316,10 @@ class SetMetric(Protocol):
 
     ``estimates`` and ``references`` are float arrays [T] at ``sample_rate`` [Hz]; ``labels`` are those the estimates were
     made with, None where there are none. ``keys`` are those of the scores, the one that ranks checkpoints first.
+
+    One that scores class by class says ``wants_reference_labels = True`` and takes ``reference_labels``, those of the
+    references, as a keyword; None where it is called without. One that has more to tell than its keys says ``details``:
+    what JSON can hold, by key, of the sets scored last. Both are optional.
     """
 
     keys: tuple[str, ...]
@@ -325,6 +329,27 @@ class SetMetric(Protocol):
     def score_set(
         self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
     ) -> Mapping[str, Score]: ...
+
+
+@runtime_checkable
+class IntervalMetric(Protocol):
+    """A metric of sets that says how far its scores would move with other clips of the same sources.
+
+    ``intervals`` is called like ``score_set``, and with the probability that an interval shall hold its score's mean; it
+    gives (low, high) by key, of the keys that have one. ``interval`` says how they are made, for the results.
+    """
+
+    interval: str
+
+    def intervals(
+        self,
+        estimates: Sequence[Any],
+        references: Sequence[Any],
+        sample_rate: int,
+        labels: Sequence[int | None],
+        *,
+        confidence: float,
+    ) -> Mapping[str, tuple[float, float]]: ...
 
 
 @runtime_checkable

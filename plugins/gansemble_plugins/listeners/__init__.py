@@ -11,6 +11,12 @@ def gansemble_register(register):
         "inception_score": ("metrics:InceptionScore", "how sure and how varied a classifier finds the clips", small),
         "fid": ("metrics:Fid", "Fréchet distance of a classifier's features", small),
         "kid": ("metrics:Kid", "kernel distance of a classifier's features, for few clips", small),
+        "intra_fid": ("classwise:IntraFid", "Fréchet distance within each class, and the worst of them", small),
+        "precision_recall": (
+            "neighbours:PrecisionRecall",
+            "precision, recall, density and coverage of a classifier's features",
+            small | {"nearest": 3},
+        ),
         "pitch_accuracy": ("pitch:PitchAccuracy", "share of clips heard at the pitch they were made with", small),
         "pitch_entropy": ("pitch:PitchEntropy", "how unsure a classifier is of each clip's pitch [nat]", small),
         "ndb": ("spectra:Ndb", "share of k-means cells that hold too many or too few clips", {"cells": 2}),

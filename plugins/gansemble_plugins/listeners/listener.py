@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from gansemble.data.labels import LabelledClips
+from gansemble_plugins.listeners.pictures import described
 from gansemble_plugins.listeners.sets import ClipSet, Unscorable
 from gansemble_plugins.listeners.training import Say, Settings, Trained, device, trained
 
@@ -53,9 +54,14 @@ class Listener:
         split = next(name for name in ("test", "validation", "train") if name in facts["accuracy"])
         return (
             f"classifier {facts['digest']} ({len(facts['classes'])} classes, width {self.settings.width}, "
-            f"{self.settings.blocks} blocks, accuracy {facts['accuracy'][split]:.4f} on {facts['n'][split]} {split} "
+            f"{self.settings.blocks} blocks{self._sight}, accuracy {facts['accuracy'][split]:.4f} on {facts['n'][split]} {split} "
             "clips)"
         )
+
+    @property
+    def _sight(self) -> str:
+        shape = self.settings.picture
+        return "" if shape is None else f", of pictures {described(shape)}"
 
     @property
     def classes(self) -> list[int]:
@@ -70,11 +76,15 @@ class Listener:
         """What it says of each clip.
 
         Raises:
-            Unscorable: if it is not fitted, or to clips of another rate.
+            Unscorable: if it is not fitted, or to clips of another rate, or of another size than its pictures.
         """
         ready = self._ready()
         if sample_rate != ready.network.sample_rate:
             raise Unscorable(f"its classifier hears clips of {ready.network.sample_rate} Hz, got {sample_rate} Hz")
+        shape = self.settings.picture
+        if shape is not None and any(len(clip) != ready.network.length for clip in clips.audio):
+            odd = next(len(clip) for clip in clips.audio if len(clip) != ready.network.length)
+            raise Unscorable(f"its classifier looks at pictures of {described(shape)} samples, a clip has {odd}")
         key = (ready.facts["digest"], clips.mark)
         if key not in _answers:
             _answers[key] = _ask(ready, clips)

@@ -9,9 +9,10 @@ from typing import Any, Literal
 
 from gansemble.data.labels import LabelledClips
 from gansemble.interfaces import Contract, Score
-from gansemble_plugins.listeners import scores
+from gansemble_plugins.listeners import jackknife, scores
 from gansemble_plugins.listeners.listener import Listener
-from gansemble_plugins.listeners.sets import ClipSet, both, clip_set, counts, scored
+from gansemble_plugins.listeners.pictures import Hears, shape_of
+from gansemble_plugins.listeners.sets import ClipSet, apart, both, clip_set, counts, measured, scored
 from gansemble_plugins.listeners.training import Say, Settings
 
 LABELS = frozenset({"labels"})
@@ -29,6 +30,8 @@ class InceptionScore:
         optimiser: that trains it; the published plain SGD with lr 1e-4 needs some 100,000 steps.
         lr: the optimiser's rate at the start; it falls in a line to 0.
         classifier_seed: of its weights and the order of clips; metrics of equal settings share one classifier.
+        hears: what the classifier is given of a clip: its ``mel`` spectrogram, or the ``picture`` that it is.
+        picture: channels, rows and columns of such a picture, in whose order the samples are; else null.
 
     Shape: estimates [T] each; references are not looked at.
 
@@ -38,6 +41,7 @@ class InceptionScore:
 
     keys = ("inception_score", "inception_score_deviation", "inception_score_whole")
     better: Literal["higher", "lower"] = "higher"
+    interval = jackknife.METHOD
 
     def __init__(
         self,
@@ -49,11 +53,15 @@ class InceptionScore:
         optimiser: Literal["adam", "sgd"] = "adam",
         lr: float = 1e-3,
         classifier_seed: int = 0,
+        hears: Hears = "mel",
+        picture: tuple[int, int, int] | None = None,
     ) -> None:
         if splits < 1:
             raise ValueError(f"splits must be at least 1, got {splits}")
         self.splits = splits
-        self.listener = Listener(Settings(width, blocks, steps, optimiser, lr, classifier_seed))
+        self.listener = Listener(
+            Settings(width, blocks, steps, optimiser, lr, classifier_seed, shape_of(hears, picture))
+        )
         self.count = ""
 
     @staticmethod
@@ -80,6 +88,30 @@ class InceptionScore:
         """``inception_score``, ``inception_score_deviation`` and ``inception_score_whole``."""
         self.count = f" of {len(estimates)} clips"
         return scored(self.keys, lambda: self._scores(clip_set("estimates", estimates), sample_rate))
+
+    def intervals(
+        self,
+        estimates: Sequence[Any],
+        references: Sequence[Any],
+        sample_rate: int,
+        labels: Sequence[int | None],
+        *,
+        confidence: float,
+    ) -> dict[str, jackknife.Bounds]:
+        """Of ``inception_score`` and ``inception_score_whole``."""
+        return measured(lambda: self._bounds(clip_set("estimates", estimates), sample_rate, confidence))
+
+    def _bounds(self, clips: ClipSet, sample_rate: int, confidence: float) -> dict[str, jackknife.Bounds | None]:
+        logits = self.listener.hear(clips, sample_rate).logits
+        found: dict[str, jackknife.Bounds | None] = {}
+        for key, splits in ((self.keys[0], self.splits), (self.keys[2], 1)):
+            if splits <= len(clips):
+                value, variance = (
+                    scores.inception_score(logits, splits)[0],
+                    jackknife.inception_variance(logits, splits),
+                )
+                found[key] = jackknife.bounds(value, variance, len(clips), confidence, 1.0, float(logits.shape[1]))
+        return found
 
     def _scores(self, clips: ClipSet, sample_rate: int) -> dict[str, Score]:
         logits = self.listener.hear(clips, sample_rate).logits
@@ -110,6 +142,8 @@ class Fid:
         optimiser: that trains it; the published plain SGD with lr 1e-4 needs some 100,000 steps.
         lr: the optimiser's rate at the start; it falls in a line to 0.
         classifier_seed: of its weights and the order of clips; metrics of equal settings share one classifier.
+        hears: what the classifier is given of a clip: its ``mel`` spectrogram, or the ``picture`` that it is.
+        picture: channels, rows and columns of such a picture, in whose order the samples are; else null.
 
     Shape: estimates, references [T] each.
 
@@ -119,6 +153,7 @@ class Fid:
 
     keys = ("fid",)
     better: Literal["higher", "lower"] = "lower"
+    interval = jackknife.METHOD
 
     def __init__(
         self,
@@ -129,8 +164,12 @@ class Fid:
         optimiser: Literal["adam", "sgd"] = "adam",
         lr: float = 1e-3,
         classifier_seed: int = 0,
+        hears: Hears = "mel",
+        picture: tuple[int, int, int] | None = None,
     ) -> None:
-        self.listener = Listener(Settings(width, blocks, steps, optimiser, lr, classifier_seed))
+        self.listener = Listener(
+            Settings(width, blocks, steps, optimiser, lr, classifier_seed, shape_of(hears, picture))
+        )
         self.count = ""
 
     @staticmethod
@@ -157,6 +196,26 @@ class Fid:
         self.count = counts(estimates, references)
         return scored(self.keys, lambda: self._scores(*both(estimates, references), sample_rate))
 
+    def intervals(
+        self,
+        estimates: Sequence[Any],
+        references: Sequence[Any],
+        sample_rate: int,
+        labels: Sequence[int | None],
+        *,
+        confidence: float,
+    ) -> dict[str, jackknife.Bounds]:
+        """Of ``fid``; none where both sets are the same clips."""
+        return measured(lambda: self._bounds(*both(estimates, references), sample_rate, confidence))
+
+    def _bounds(
+        self, made: ClipSet, real: ClipSet, sample_rate: int, confidence: float
+    ) -> dict[str, jackknife.Bounds | None]:
+        apart(made, real)
+        ours, theirs = (self.listener.hear(clips, sample_rate).features for clips in (made, real))
+        value, variance = scores.fid(ours, theirs), jackknife.fid_variance(ours, theirs)
+        return {"fid": jackknife.bounds(value, variance, min(len(made), len(real)), confidence, 0.0)}
+
     def _scores(self, made: ClipSet, real: ClipSet, sample_rate: int) -> dict[str, Score]:
         ours, theirs = (self.listener.hear(clips, sample_rate).features for clips in (made, real))
         size, fewest = ours.shape[1], min(len(made), len(real))
@@ -178,6 +237,8 @@ class Kid:
         optimiser: that trains it; the published plain SGD with lr 1e-4 needs some 100,000 steps.
         lr: the optimiser's rate at the start; it falls in a line to 0.
         classifier_seed: of its weights and the order of clips; metrics of equal settings share one classifier.
+        hears: what the classifier is given of a clip: its ``mel`` spectrogram, or the ``picture`` that it is.
+        picture: channels, rows and columns of such a picture, in whose order the samples are; else null.
 
     Shape: estimates, references [T] each.
 
@@ -187,6 +248,7 @@ class Kid:
 
     keys = ("kid", "kid_deviation")
     better: Literal["higher", "lower"] = "lower"
+    interval = jackknife.METHOD
 
     def __init__(
         self,
@@ -199,11 +261,15 @@ class Kid:
         optimiser: Literal["adam", "sgd"] = "adam",
         lr: float = 1e-3,
         classifier_seed: int = 0,
+        hears: Hears = "mel",
+        picture: tuple[int, int, int] | None = None,
     ) -> None:
         if subsets < 1 or size < 2:
             raise ValueError(f"subsets must be at least 1 and size at least 2, got {subsets} and {size}")
         self.subsets, self.size = subsets, size
-        self.listener = Listener(Settings(width, blocks, steps, optimiser, lr, classifier_seed))
+        self.listener = Listener(
+            Settings(width, blocks, steps, optimiser, lr, classifier_seed, shape_of(hears, picture))
+        )
         self.count = ""
 
     @staticmethod
@@ -230,6 +296,28 @@ class Kid:
         """``kid`` and ``kid_deviation``."""
         self.count = counts(estimates, references)
         return scored(self.keys, lambda: self._scores(*both(estimates, references), sample_rate))
+
+    def intervals(
+        self,
+        estimates: Sequence[Any],
+        references: Sequence[Any],
+        sample_rate: int,
+        labels: Sequence[int | None],
+        *,
+        confidence: float,
+    ) -> dict[str, jackknife.Bounds]:
+        """Of ``kid``; none where both sets are the same clips."""
+        return measured(lambda: self._bounds(*both(estimates, references), sample_rate, confidence))
+
+    def _bounds(
+        self, made: ClipSet, real: ClipSet, sample_rate: int, confidence: float
+    ) -> dict[str, jackknife.Bounds | None]:
+        apart(made, real)
+        ours, theirs = (self.listener.hear(clips, sample_rate).features for clips in (made, real))
+        value, deviation = scores.kid(ours, theirs, self.subsets, self.size)
+        # Given the clips, subsets are drawn independently: their mean varies by its own error as well.
+        variance = jackknife.kid_variance(ours, theirs) + deviation**2 / self.subsets
+        return {"kid": jackknife.bounds(value, variance, min(len(made), len(real)), confidence)}
 
     def _scores(self, made: ClipSet, real: ClipSet, sample_rate: int) -> dict[str, Score]:
         ours, theirs = (self.listener.hear(clips, sample_rate).features for clips in (made, real))

@@ -109,6 +109,21 @@ def _finite(score: Score) -> Score:
     return Score(math.nan, f"the value is not finite ({score.value})")
 
 
+def measured(compute: Callable[[], Mapping[str, tuple[float, float] | None]]) -> dict[str, tuple[float, float]]:
+    """The intervals of ``compute`` that there are; none of sets that cannot be scored."""
+    try:
+        found = compute()
+    except Unscorable:
+        return {}
+    return {key: bounds for key, bounds in found.items() if bounds is not None}
+
+
+def apart(made: ClipSet, real: ClipSet) -> None:
+    """Raises Unscorable where both are the same clips: an interval takes them for drawn independently."""
+    if made.mark == real.mark:
+        raise Unscorable("estimates and references are the same clips")
+
+
 def both(estimates: Sequence[Any], references: Sequence[Any]) -> tuple[ClipSet, ClipSet]:
     """The two sets of a metric that holds one against the other.
 

@@ -19,7 +19,7 @@ from torch import Tensor
 from gansemble import random
 from gansemble.data.labels import LabelledClips
 from gansemble.errors import DataError
-from gansemble_plugins.listeners import store
+from gansemble_plugins.listeners import pictures, store
 from gansemble_plugins.listeners.classifier import Classifier, check_sizes
 from gansemble_plugins.listeners.mel import MELS
 
@@ -29,6 +29,7 @@ LOOKS, PATIENCE = 20, 5
 #: Raised whenever the same settings would learn something else.
 VERSION = 1
 Say = Callable[[str], None]
+Network = Classifier | pictures.PictureClassifier
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Settings:
         optimiser: ``adam`` with betas 0.9 and 0.999, or ``sgd`` without momentum.
         lr: its rate at the start; it falls in a line to 0 over the steps.
         seed: of initial weights and the order of clips.
+        picture: channels, rows and columns of the pictures that clips are; None where they are sounds.
 
     Raises:
         ValueError: if a number is out of range.
@@ -55,9 +57,13 @@ class Settings:
     optimiser: Literal["adam", "sgd"] = "adam"
     lr: float = 1e-3
     seed: int = 0
+    picture: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
-        check_sizes(self.width, self.blocks)
+        if self.picture is None:
+            check_sizes(self.width, self.blocks)
+        else:
+            pictures.check_sizes(self.width, self.blocks, self.picture)
         if self.steps < 1:
             raise ValueError(f"steps must be at least 1, got {self.steps}")
         if not (math.isfinite(self.lr) and self.lr > 0):
@@ -65,15 +71,20 @@ class Settings:
 
     @property
     def features(self) -> int:
-        """How many numbers stand for a clip before the dense layer, where time is averaged over."""
-        return self.width * (MELS >> self.blocks)
+        """How many numbers stand for a clip before the dense layer, where time, or a picture's plane, is averaged over."""
+        return self.width * (MELS >> self.blocks) if self.picture is None else self.width
+
+    def decides(self) -> dict[str, Any]:
+        """What a classifier is named after; what sounds do not have is left out, so that theirs keep their names."""
+        values = asdict(self)
+        return values if self.picture is not None else {k: v for k, v in values.items() if k != "picture"}
 
 
 @dataclass
 class Trained:
     """A classifier and what is known of it: classes, clips and accuracy by split, and all that decided it."""
 
-    network: Classifier
+    network: Network
     facts: dict[str, Any]
 
     @property
@@ -87,12 +98,14 @@ def trained(clips: Mapping[str, LabelledClips], settings: Settings, folder: Path
 
     Raises:
         DataError: if there are no training clips, a clip has no label, fewer than two classes are there, or a split or
-            the classifier in ``folder`` has other classes than the training clips.
+            the classifier in ``folder`` has other classes than the training clips, or clips are not the pictures that
+            the settings say.
     """
+    pictures.demand_fit(settings.picture, clips)
     labels = {split: labels_of(split, clips[split]) for split in clips}
     classes = _classes(labels)
     train = clips["train"]
-    decides = {"version": VERSION, "settings": asdict(settings), "sample_rate": train.sample_rate}
+    decides = {"version": VERSION, "settings": settings.decides(), "sample_rate": train.sample_rate}
     decides |= {"length": train.length, "clips": {split: manifest(clips[split], labels[split]) for split in clips}}
 
     def learn() -> store.Learnt:
@@ -148,17 +161,15 @@ def _classes(labels: Mapping[str, Sequence[int]]) -> list[int]:
     return classes
 
 
-def _network(clips: LabelledClips, classes: Sequence[int], settings: Settings) -> Classifier:
+def _network(clips: LabelledClips, classes: Sequence[int], settings: Settings) -> Network:
     """Initial weights from the settings' seed; torch's generator is left as it was."""
+    sizes: dict[str, Any] = {"classes": len(classes), "sample_rate": clips.sample_rate}
+    sizes |= {"width": settings.width, "blocks": settings.blocks}
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(random.key(settings.seed, "classifier"))
-        return Classifier(
-            classes=len(classes),
-            sample_rate=clips.sample_rate,
-            length=clips.length,
-            width=settings.width,
-            blocks=settings.blocks,
-        )
+        if settings.picture is None:
+            return Classifier(length=clips.length, **sizes)
+        return pictures.PictureClassifier(shape=settings.picture, **sizes)
 
 
 def device() -> torch.device:
@@ -235,7 +246,7 @@ def _audio(clips: LabelledClips, chosen: Sequence[int] | Tensor, place: torch.de
 
 
 @torch.no_grad()
-def _judged(network: Classifier, clips: LabelledClips, targets: Tensor, place: torch.device) -> tuple[float, float]:
+def _judged(network: Network, clips: LabelledClips, targets: Tensor, place: torch.device) -> tuple[float, float]:
     """(share of clips told right, mean log-likelihood)."""
     network.eval()
     right, likelihood = 0, 0.0

@@ -22,6 +22,11 @@ def gansemble_register(register):
         "flatness_distance": ("bands:FlatnessDistance", "mean difference of spectral flatness, plain and weighted"),
         "si_sdr": ("waveform:SiSdr", "scale-invariant signal-to-distortion ratio [dB]"),
         "snr": ("waveform:Snr", "signal-to-noise ratio [dB]"),
+        "residual_snr": ("levels:ResidualSnr", "signal-to-noise ratio to the clip whose phase was borrowed [dB]"),
+        "power_ratio_snr": (
+            "levels:PowerRatioSnr",
+            "power of the clip whose phase was borrowed by the estimate's [dB]",
+        ),
     }
     examples = {"lsd_hf": {"cutoff": 2000.0}, "lsd_lf": {"cutoff": 2000.0}}
     for name, (target, summary) in parts.items():

@@ -37,11 +37,14 @@ def scored(
     return {key: _score(float(values[key])) for key in keys}
 
 
-def aligned(estimate: Any, reference: Any, tolerance: int = TOLERANCE_SAMPLES) -> tuple[np.ndarray, np.ndarray]:
+def aligned(
+    estimate: Any, reference: Any, tolerance: int = TOLERANCE_SAMPLES, silent_estimate: bool = False
+) -> tuple[np.ndarray, np.ndarray]:
     """Both signals as float64 [T], cut to the shorter if they differ by at most ``tolerance`` samples.
 
     Raises:
-        Unscorable: if one is not a finite, audible float array [T], or the lengths differ by more.
+        Unscorable: if one is not a finite, audible float array [T], or the lengths differ by more; with
+            ``silent_estimate`` the estimate may be inaudible.
     """
     arrays = [_checked(name, array) for name, array in (("estimate", estimate), ("reference", reference))]
     sizes = [array.size for array in arrays]
@@ -49,7 +52,7 @@ def aligned(estimate: Any, reference: Any, tolerance: int = TOLERANCE_SAMPLES) -
         raise Unscorable(f"estimate has {sizes[0]} samples, reference {sizes[1]} samples: more than {tolerance} apart")
     first, second = (array[: min(sizes)] for array in arrays)
     for name, array in (("estimate", first), ("reference", second)):
-        if silent(array):
+        if silent(array) and not (silent_estimate and name == "estimate"):
             raise Unscorable(f"{name} is silent")
     return first, second
 

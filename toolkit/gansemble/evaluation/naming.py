@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gansemble.interfaces import Score
+from gansemble.interfaces import IntervalMetric, Score
 from gansemble.recipe.sections import Part
 
 
@@ -31,10 +31,40 @@ def set_scores(
     references: Sequence[Any],
     sample_rate: int,
     labels: Sequence[int | None],
+    reference_labels: Sequence[int | None] | None = None,
 ) -> dict[str, Score]:
     """What a recipe's metric of whole sets gives, by the recipe's name for it."""
-    found = metric.score_set(estimates, references, sample_rate, labels)
+    found = metric.score_set(estimates, references, sample_rate, labels, **_told(metric, reference_labels))
     return {renamed(key, str(part.path[-1]), part.entry.name): score for key, score in found.items()}
+
+
+def set_intervals(
+    part: Part,
+    metric: Any,
+    estimates: Sequence[Any],
+    references: Sequence[Any],
+    sample_rate: int,
+    labels: Sequence[int | None],
+    reference_labels: Sequence[int | None] | None = None,
+    confidence: float = 0.95,
+) -> dict[str, tuple[float, float]]:
+    """(low, high) of a recipe's metric of whole sets, by the recipe's name for it; nothing where it has none."""
+    if not isinstance(metric, IntervalMetric):
+        return {}
+    told = _told(metric, reference_labels)
+    found = metric.intervals(estimates, references, sample_rate, labels, confidence=confidence, **told)
+    return {renamed(key, str(part.path[-1]), part.entry.name): bounds for key, bounds in found.items()}
+
+
+def set_details(part: Part, metric: Any) -> dict[str, Any]:
+    """What else a recipe's metric has to tell of the sets it scored last, by the recipe's name for it."""
+    found = getattr(metric, "details", {})
+    return {renamed(key, str(part.path[-1]), part.entry.name): told for key, told in found.items()}
+
+
+def _told(metric: Any, reference_labels: Sequence[int | None] | None) -> dict[str, Any]:
+    """The references' labels, for a metric that wants them."""
+    return {"reference_labels": reference_labels} if getattr(metric, "wants_reference_labels", False) else {}
 
 
 def keys(part: Part, metric: Any, sample_rate: int) -> list[str]:

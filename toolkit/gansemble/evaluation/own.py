@@ -101,15 +101,20 @@ def score(
     estimates = [files.read_mono(folder / f"{row['id']}.wav", spec.sample_rate) for row in index["clips"]]
     made = Set(estimates, [row["label"] for row in index["clips"]])
     real = real_sets(project, recipe, index, len(estimates), say)
-    references = real[f"{index['split']} clips"].clips
+    references = real[f"{index['split']} clips"]
     scores: dict[str, Any] = {}
     anchors: dict[str, dict[str, Any]] = {name: {} for name in real}
     for part in recipe.many["metrics"].values():
         metric = construct(part, recipe)
         fit_metric(metric, recipe, project.dump, say)
         for target, clips in ((scores, made), *((anchors[name], real[name]) for name in real)):
-            found = naming.set_scores(part, metric, clips.clips, references, spec.sample_rate, clips.labels)
-            target |= {key: _row(part, metric, value, len(clips.clips)) for key, value in found.items()}
+            given = (clips.clips, references.clips, spec.sample_rate, clips.labels, references.labels)
+            found = naming.set_scores(part, metric, *given)
+            details, sure = naming.set_details(part, metric), {}
+            if recipe.evaluation.bootstrap:  # 0 asks for no intervals, of sets either
+                sure = naming.set_intervals(part, metric, *given, recipe.evaluation.confidence)
+            for key, value in found.items():
+                target[key] = _row(part, metric, value, len(clips.clips), sure.get(key), details.get(key))
     rows = [
         {"id": row["id"], "scores": {}, "reasons": {}, "rms": float(np.sqrt(np.mean(x**2)))}
         for row, x in zip(index["clips"], estimates, strict=True)
@@ -117,12 +122,15 @@ def score(
     return rows, scores, anchors
 
 
-def _row(part: Part, metric: Any, score: Score, count: int) -> dict[str, Any]:
+def _row(
+    part: Part, metric: Any, score: Score, count: int, bounds: tuple[float, float] | None, details: Any
+) -> dict[str, Any]:
     known = not math.isnan(score.value)
-    return {
+    low, high = bounds if bounds is not None and known else (None, None)
+    row = {
         "mean": float(score.value) if known else None,
-        "low": None,
-        "high": None,
+        "low": low,
+        "high": high,
         "n_ok": count if known else 0,
         "n_total": count,
         "reason": score.reason,
@@ -130,3 +138,5 @@ def _row(part: Part, metric: Any, score: Score, count: int) -> dict[str, Any]:
         "better": metric.better,
         "metric": str(part.path[-1]),
     }
+    row |= {"interval": metric.interval} if low is not None else {}
+    return row | ({} if details is None else {"details": details})

@@ -175,15 +175,25 @@ def set_table(systems: Sequence[System]) -> str:
         cells = [
             "<td>–</td>"
             if not each or each["mean"] is None
-            else f"<td>{_number(each['mean'])}<small>{each['n_ok']} clips</small></td>"
+            else f"<td>{_number(each['mean'])}{_bounds(each)}<small>{each['n_ok']} clips</small></td>"
             for each in found
         ]
-        arrow, title = "↑" if facts["better"] == "higher" else "↓", html.escape(facts["definition"])
+        arrow, title = "↑" if facts["better"] == "higher" else "↓", html.escape(_set_title(facts))
         rows.append(f'<tr><th title="{title}">{html.escape(key)} {arrow}</th>{"".join(cells)}</tr>')
     note = "<p class=note>Each score is of a whole set against the held-out clips"
     note += "; real clips are scored in the same way, beside what was generated" if anchors else ""
     note += ". Hold the pointer over a score for its exact definition.</p>"
     return f"<table class=scores><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{note}"
+
+
+def _bounds(row: Mapping[str, Any]) -> str:
+    """The interval of a set's score, where it has one."""
+    return "" if row.get("low") is None else f"<small>{_number(row['low'])} … {_number(row['high'])}</small>"
+
+
+def _set_title(row: Mapping[str, Any]) -> str:
+    """A set's score's definition, and what its interval is."""
+    return row["definition"] + (f"; interval: {row['interval']}" if row.get("interval") else "")
 
 
 def gallery(system: System, count: int, spec: AudioSpec) -> str:

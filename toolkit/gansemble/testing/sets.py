@@ -123,11 +123,18 @@ def ready(subject: Subject) -> Any:
 
 
 def _score(
-    subject: Subject, metric: Any, estimates: Clips, references: Clips, told: Sequence[int | None] | None = None
+    subject: Subject,
+    metric: Any,
+    estimates: Clips,
+    references: Clips,
+    told: Sequence[int | None] | None = None,
+    reference_labels: Sequence[int | None] | None = None,
 ) -> dict[str, Score]:
     told = labels(len(estimates)) if told is None else told
+    theirs = labels(len(references)) if reference_labels is None else reference_labels
+    extra = {"reference_labels": theirs} if getattr(metric, "wants_reference_labels", False) else {}
     try:
-        found = metric.score_set(estimates, references, subject.spec.sample_rate, told)
+        found = metric.score_set(estimates, references, subject.spec.sample_rate, told, **extra)
     except Exception as error:
         raise Fault(f"score_set raises {type(error).__name__}: {error}; give NaN with a reason instead") from error
     demand(tuple(found) == tuple(metric.keys), f"its keys say {list(metric.keys)}, score_set gives {list(found)}")
@@ -210,7 +217,8 @@ def does_not_mind_the_order_of_clips(subject: Subject) -> None:
     told = labels(SET)
     first = _score(subject, metric, made, real, told)
     mixed = [made[i] for i in order], [real[i] for i in reversed(order)]
-    for key, score in _score(subject, metric, *mixed, [told[i] for i in order]).items():
+    mixed_labels = [told[i] for i in order], [told[i] for i in reversed(order)]
+    for key, score in _score(subject, metric, *mixed, *mixed_labels).items():
         one, other = first[key].value, score.value
         demand(
             (math.isnan(one) and math.isnan(other)) or math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9),

@@ -116,9 +116,10 @@ class Validator:
         estimates = [np.clip(sample.audio, -1, 1) for sample in made]  # as files hold them, and stage 5 hears them
         references = [self.held_out.audio(index) for index in range(len(self.held_out))]
         labels = [sample.label for sample in made]
+        theirs = [self.held_out.label(index) for index in range(len(self.held_out))]
         scores: dict[str, float] = {}
         for part, metric in self.metrics:
-            found = naming.set_scores(part, metric, estimates, references, self.spec.sample_rate, labels)
+            found = naming.set_scores(part, metric, estimates, references, self.spec.sample_rate, labels, theirs)
             scores |= {name: score.value for name, score in found.items()}
         shown = min(self.settings.audio, len(made), len(references))
         return [(0, scores)], {self.held_out.name(i): (references[i], estimates[i]) for i in range(shown)}
