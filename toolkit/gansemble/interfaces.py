@@ -485,7 +485,10 @@ class PhasedRepresentation(Protocol):
 
 @runtime_checkable
 class PictureRepresentation(Protocol):
-    """A representation of pictures, whose samples are looked at: ``picture(audio [T])`` gives uint8 [H, W, 3]."""
+    """A representation whose clips can be looked at: ``picture(audio [T])`` gives uint8 [H, W, 3]. Where the clips are
+    pictures and make no sound, it says ``soundless = True``, and pages show pictures instead of players."""
+
+    soundless: bool
 
     def picture(self, audio: np.ndarray) -> np.ndarray: ...
 

@@ -26,6 +26,7 @@ class Picture:
     """
 
     domain = "picture"
+    soundless = True
 
     def __init__(self, *, segment: int = 3072, channels: int = 3, height: int = 32, width: int = 32) -> None:
         _check(segment, channels, height, width)

@@ -117,16 +117,17 @@ def statistics(project: Project, force: bool, dry_run: bool) -> None:
         from gansemble.data import prepare as stage
         from gansemble.data.verification import verify
         from gansemble.files import sha256
-        from gansemble.training.build import construct
-        from gansemble.training.fitting import fit, fit_metric
+        from gansemble.training.build import comparing, construct, representation_of
+        from gansemble.training.fitting import fit, fit_items, fit_metric
 
         recipe = _load(project)
         verify(project.dump)
         path = stage.statistics(recipe, project.dump)
         outputs = [path]
-        if "representation" in recipe.single:
-            fitted = fit(construct(recipe.single["representation"], recipe), recipe, project.dump, anew=force)
-            outputs += [fitted] if fitted is not None else []
+        representation = representation_of(recipe)
+        fitted = fit(representation, recipe, project.dump, anew=force)
+        outputs += [fitted] if fitted is not None else []
+        outputs += fit_items(comparing(recipe), representation, recipe, project.dump, anew=force)
         for part in recipe.many["metrics"].values():
             fit_metric(construct(part, recipe), recipe, project.dump, say)
         run.done(outputs, sha256(path)[:16])

@@ -117,7 +117,7 @@ def sample(
     from gansemble import sampling
     from gansemble.audio import files
     from gansemble.data.labels import Labels
-    from gansemble.evaluation import page
+    from gansemble.evaluation import walls
     from gansemble.files import write_atomically
 
     if sum(each is not None for each in (labels, pitches, between_labels)) > 1:
@@ -133,6 +133,7 @@ def sample(
     if between_labels is not None:
         told = _mixtures(maker, loaded.recipe, between_labels, count)
         same_latent = same_latent or (interpolate is None and latent is None)
+    look = walls.look_of(loaded.recipe)
     cut = None if truncation is None else sampling.Truncation(truncation, truncation_mode)
     decode, phase = _decoder(maker, loaded, phase_of, vocoder, device)
     given = None if latent is None else _latent(latent, maker.conditioner.latent)
@@ -176,7 +177,7 @@ def sample(
     note += "; one latent vector for all" if same_latent else ""
     note += f"; from class {between_labels[0]} to class {between_labels[1]}" if between_labels else ""
     note += f"; phase: {phase}" if phase is not None else ""
-    write_atomically(output / "index.html", page.wall("Samples", note, shown, loaded.spec))
+    write_atomically(output / "index.html", walls.wall("Samples", note, shown, loaded.spec, look))
     note = f", {clippings} samples clipped" if clippings else ""
     say(
         f"{count} clips of {len(made.audio) / loaded.spec.sample_rate:.2f} s in {output} (step {loaded.step}, seed {seed}){note}"

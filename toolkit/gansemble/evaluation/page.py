@@ -134,7 +134,7 @@ def clip(
     reference = packed.read(number)
     length = len(reference)
     reference = _middle(reference, length, spec, seconds)
-    top = _top(reference, spec)
+    loudest = top(reference, spec)
     columns: list[tuple[str, np.ndarray, System | None]] = [("reference", reference, None)]
     for system in systems:
         path = system.samples / f"{identity}.wav"
@@ -146,9 +146,9 @@ def clip(
         caption = f"{dot(owner) if owner else ''}{html.escape(name)}"
         shown = "" if len(reference) == length else f"{len(reference) / spec.sample_rate:g} s from the middle of "
         scores = _clip_scores(owner, identity) if owner else f"{shown}{length / spec.sample_rate:.2f} s"
-        picture = f'<img alt="spectrogram of {html.escape(name)}" src="{_picture(audio, spec, top)}">'
+        picture = f'<img alt="spectrogram of {html.escape(name)}" src="{spectrogram(audio, spec, loudest)}">'
         cells.append(
-            f"<figure><figcaption title='{html.escape(name)}'>{caption}<small>{scores}</small></figcaption>{picture}{_player(audio, spec.sample_rate)}</figure>"
+            f"<figure><figcaption title='{html.escape(name)}'>{caption}<small>{scores}</small></figcaption>{picture}{player(audio, spec.sample_rate)}</figure>"
         )
     return f"<section><h3>{html.escape(identity)}</h3><div class=row>{''.join(cells)}</div></section>"
 
@@ -196,41 +196,6 @@ def _set_title(row: Mapping[str, Any]) -> str:
     return row["definition"] + (f"; interval: {row['interval']}" if row.get("interval") else "")
 
 
-def gallery(system: System, count: int, spec: AudioSpec) -> str:
-    """The first clips a system made of its own."""
-    made = []
-    for row in system.index["clips"][:count]:
-        audio = files.read_mono(system.samples / f"{row['id']}.wav", spec.sample_rate)
-        label = "" if row.get("label") is None else f" · label {row['label']}"
-        label = f" · pitch {row['pitch']}" if "pitch" in row else label
-        made.append((f"{row['id']}{label}", audio))
-    return _wall(f"{dot(system)}{html.escape(system.name)}: generated", made, spec)
-
-
-def real(packed: Packed, count: int, length: int, spec: AudioSpec) -> str:
-    """Clips of the corpus, spread over it, cut to the generator's length."""
-    chosen = range(0, len(packed), max(1, len(packed) // max(1, count)))
-    clips = [(packed.entries[index].id, packed.read(index, 0, length)) for index in list(chosen)[:count]]
-    return _wall("real clips", clips, spec)
-
-
-def wall(title: str, note: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec) -> str:
-    """A whole page of clips, each with a player and a spectrogram."""
-    head = f"<header><h1>{html.escape(title)}</h1><p>{html.escape(note)}</p></header>"
-    return assemble(title, [head, "<h2>Listen</h2>", _wall("", clips, spec)])
-
-
-def _wall(title: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec) -> str:
-    cells = [
-        f"<figure><figcaption title='{html.escape(name)}'>{html.escape(name)}<small>{len(audio) / spec.sample_rate:.2f} s</small>"
-        f'</figcaption><img alt="spectrogram of {html.escape(name)}" src="{_picture(audio, spec, _top(audio, spec))}">'
-        f"{_player(audio, spec.sample_rate)}</figure>"
-        for name, audio in clips
-    ]
-    heading = f"<h3>{title}</h3>" if title else ""
-    return f"<section>{heading}<div class=wall>{''.join(cells)}</div></section>"
-
-
 def _number(value: float) -> str:
     """Three decimals, or two digits of what they would not show."""
     return f"{value:.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.1e}"
@@ -242,7 +207,7 @@ def _clip_scores(system: System, identity: str) -> str:
     return " · ".join(shown)
 
 
-def _player(audio: np.ndarray, rate: int) -> str:
+def player(audio: np.ndarray, rate: int) -> str:
     import soundfile
 
     buffer = io.BytesIO()
@@ -262,11 +227,11 @@ def _levels(audio: np.ndarray, spec: AudioSpec) -> np.ndarray:
     return 20 * np.log10(spectrum.numpy())
 
 
-def _top(audio: np.ndarray, spec: AudioSpec) -> float:
+def top(audio: np.ndarray, spec: AudioSpec) -> float:
     return float(_levels(audio, spec).max())
 
 
-def _picture(audio: np.ndarray, spec: AudioSpec, top: float) -> str:
+def spectrogram(audio: np.ndarray, spec: AudioSpec, top: float) -> str:
     """A PNG data address; every system of a clip shares the reference's colour scale of 80 dB."""
     from matplotlib.figure import Figure
 

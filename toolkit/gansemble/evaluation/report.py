@@ -11,7 +11,7 @@ from gansemble.data.segments import Packed
 from gansemble.data.verification import verify
 from gansemble.errors import GansembleError
 from gansemble.evaluation import index as records
-from gansemble.evaluation import onsets, page
+from gansemble.evaluation import onsets, page, walls
 from gansemble.evaluation.page import System
 from gansemble.evaluation.references import demand_same
 from gansemble.files import write_atomically
@@ -33,11 +33,12 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
     packed = Packed(project.dump, systems[0].index["split"])
     ids = [row["id"] for row in systems[0].index["clips"]][: recipe.evaluation.shown]
     if systems[0].index.get("own"):
+        look, count = walls.look_of(recipe), recipe.evaluation.shown
         listen = [
             page.set_table(systems),
-            "<h2>Listen</h2>",
-            *(page.gallery(system, recipe.evaluation.shown, recipe.audio) for system in systems),
-            page.real(packed, recipe.evaluation.shown, recipe.plan.segment, recipe.audio),
+            f"<h2>{'Look' if look else 'Listen'}</h2>",
+            *(walls.gallery(system, count, recipe.audio, look) for system in systems),
+            walls.real(packed, count, recipe.plan.segment, recipe.audio, look),
         ]
     else:
         demand_same(project, packed, systems[0].index["clips"])

@@ -13,7 +13,7 @@ from typing import Any
 
 from gansemble.data.segments import Packed
 from gansemble.errors import GansembleError
-from gansemble.evaluation import page
+from gansemble.evaluation import page, walls
 from gansemble.evaluation.compare import FEW
 from gansemble.evaluation.page import System
 from gansemble.evaluation.statistics import Summary, common, paired, summarise
@@ -297,8 +297,9 @@ def _page(found: Results, costs: Costs, environment: Mapping[str, Any]) -> str:
     packed = Packed(first.dump, systems[0].index["split"])
     recipe, count = first.cell.recipe, min(CLIPS, first.cell.recipe.evaluation.shown)
     if _own(found):
-        listen = [page.gallery(system, count, recipe.audio) for system in systems]
-        listen.append(page.real(packed, count, recipe.plan.segment, recipe.audio))
+        look = walls.look_of(recipe)
+        listen = [walls.gallery(system, count, recipe.audio, look) for system in systems]
+        listen.append(walls.real(packed, count, recipe.plan.segment, recipe.audio, look))
     else:
         items = [row["id"] for row in systems[0].index["clips"]][:count]
         listen = [page.clip(identity, systems, packed, recipe.audio, recipe.evaluation.seconds) for identity in items]

@@ -165,7 +165,10 @@ def judges(subject: Subject) -> None:
     monitor = ready(subject, step)
     numbers = _summary(monitor, monitor.item_values(step))
     first = monitor.judge(monitor.every, numbers)
-    demand(first is None, f"its first look at all is an alarm ({getattr(first, 'reason', first)}): nothing was better before")
+    demand(
+        first is None,
+        f"its first look at all is an alarm ({getattr(first, 'reason', first)}): nothing was better before",
+    )
     for look in range(12):
         done = LATE + look * monitor.every
         broken = {name: 0.0 if look % 2 else 1e6 for name in numbers} if look > 5 else numbers

@@ -213,7 +213,7 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
         critics=Critics({name: construct(part, recipe) for name, part in discriminators.items()}).to(device),
         weights={name: part.weight for name, part in discriminators.items()},
         conditioner=Conditioner(recipe),
-        representation=_representation(recipe, device),
+        representation=representation_of(recipe, device),
     )
     if "objective" in recipe.single:
         parts.objective = construct(recipe.single["objective"], recipe)
@@ -234,12 +234,19 @@ def compared(recipe: Recipe, parts: Parts) -> dict[str, tuple[Part, Any]]:
     """Terms and monitors by recipe path, each with its part of the recipe: those that may measure real items."""
     found = {weighted.name: weighted.term for weighted in parts.terms}
     found |= {f"monitors.{name}": monitor for name, monitor in parts.monitors.items()}
-    sections = {
-        f"{section}.{name}": part
-        for section in ("losses", "regularisers", "monitors")
-        for name, part in recipe.many[section].items()
-    }
+    sections = _terms_and_monitors(recipe)
     return {path: (sections[path], made) for path, made in found.items()}
+
+
+def comparing(recipe: Recipe) -> dict[str, tuple[Part, Any]]:
+    """Of the terms and monitors alone those that measure real items, built without the networks."""
+    found = _terms_and_monitors(recipe)
+    return {path: (part, construct(part, recipe)) for path, part in found.items() if hasattr(part.target, "fit_items")}
+
+
+def _terms_and_monitors(recipe: Recipe) -> dict[str, Part]:
+    sections = ("losses", "regularisers", "monitors")
+    return {f"{section}.{name}": part for section in sections for name, part in recipe.many[section].items()}
 
 
 def _check_batch_norm(recipe: Recipe, parts: Parts) -> None:
@@ -257,11 +264,12 @@ def _check_batch_norm(recipe: Recipe, parts: Parts) -> None:
                 )
 
 
-def _placed(part: Any, device: torch.device) -> Any:
+def _placed(part: Any, device: torch.device | str) -> Any:
     return part.to(device) if isinstance(part, nn.Module) else part
 
 
-def _representation(recipe: Recipe, device: torch.device) -> Any:
+def representation_of(recipe: Recipe, device: torch.device | str = "cpu") -> Any:
+    """The recipe's representation, not fitted yet; samples as they are where it has none."""
     if "representation" in recipe.single:
         return _placed(construct(recipe.single["representation"], recipe), device)
     return Samples()
