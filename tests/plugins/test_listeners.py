@@ -22,9 +22,11 @@ from gansemble.plugins import Plugins
 from gansemble_plugins import listeners
 from gansemble_plugins.listeners import artefacts, scores, store
 from gansemble_plugins.listeners.classifier import Classifier, parameters
+from gansemble_plugins.listeners.classwise import IntraFid
 from gansemble_plugins.listeners.listener import Listener
 from gansemble_plugins.listeners.mel import doublings, fine, highest, log_mel, mel_matrix, patches
 from gansemble_plugins.listeners.metrics import Fid, InceptionScore, Kid
+from gansemble_plugins.listeners.neighbours import PrecisionRecall
 from gansemble_plugins.listeners.pitch import PitchAccuracy, PitchEntropy
 from gansemble_plugins.listeners.sets import Unscorable, clip_set
 from gansemble_plugins.listeners.spectra import ArtefactSpectrum, Ndb, NearestNeighbour
@@ -38,12 +40,18 @@ NAMES = [
     "artefact_spectrum",
     "fid",
     "inception_score",
+    "intra_fid",
     "kid",
     "ndb",
     "nearest_neighbour",
     "pitch_accuracy",
     "pitch_entropy",
+    "precision_recall",
 ]
+#: Those whose first key has not their name.
+KEYS = {"precision_recall": "coverage"}
+#: Those that need not be told the references' labels.
+TOLD_LITTLE = [name for name in NAMES if name != "intra_fid"]
 
 
 class InMemory:
@@ -114,7 +122,7 @@ def silence(line: str) -> None:
 
 def every_metric() -> dict[str, Any]:
     classifying = {"fid": Fid, "inception_score": InceptionScore, "kid": Kid, "pitch_accuracy": PitchAccuracy,
-                   "pitch_entropy": PitchEntropy}  # fmt: skip
+                   "precision_recall": PrecisionRecall, "pitch_entropy": PitchEntropy}  # fmt: skip
     found: dict[str, Any] = {name: make(**SMALL) for name, make in classifying.items()}
     return found | {"ndb": Ndb(cells=4), "nearest_neighbour": NearestNeighbour(),
                     "artefact_spectrum": ArtefactSpectrum(generators=20)}  # fmt: skip
@@ -137,12 +145,14 @@ def test_every_metric_is_registered_and_can_be_built():
     assert [entry.name for entry in entries] == NAMES
     for entry in entries:
         metric = entry.load()(**entry.example)
-        assert metric.keys[0] == entry.name and all(key.startswith(entry.name) for key in metric.keys)
+        first = KEYS.get(entry.name, entry.name)
+        assert metric.keys[0] == first
+        assert entry.name in KEYS or all(key.startswith(entry.name) for key in metric.keys)
         assert metric.better in ("higher", "lower") and len(metric.definition) > 20
 
 
 def test_metrics_with_a_classifier_need_a_corpus_that_can_teach_it():
-    assert all(part.contract({}).needs == {"labels"} for part in (InceptionScore, Fid, Kid))
+    assert all(part.contract({}).needs == {"labels"} for part in (InceptionScore, Fid, Kid, IntraFid, PrecisionRecall))
     assert all(part.contract({}).needs == {"pitch"} for part in (PitchAccuracy, PitchEntropy))
 
 
@@ -155,6 +165,8 @@ def test_metrics_with_a_classifier_need_a_corpus_that_can_teach_it():
         (lambda: Fid(blocks=8), "blocks must be within 1 to 7"),
         (lambda: Fid(steps=0), "steps must be at least 1"),
         (lambda: Fid(lr=0.0), "lr must be above 0"),
+        (lambda: PrecisionRecall(nearest=0), "nearest must be at least 1, got 0"),
+        (lambda: IntraFid(width=0), "width must be at least 1"),
         (lambda: Ndb(cells=1), "cells must be at least 2"),
         (lambda: ArtefactSpectrum(strides=()), "must be 1 or more"),
     ],
@@ -564,7 +576,7 @@ def test_what_is_no_set_is_told(clips, says):
 # the metrics ------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TOLD_LITTLE)
 def test_a_metric_gives_its_keys_and_says_what_it_did(name, folder):
     metric = fitted(name, folder)
     found = metric.score_set(tones(40, 5), tones(40, 6), RATE, labels(40))
@@ -579,13 +591,23 @@ def test_a_metric_gives_its_keys_and_says_what_it_did(name, folder):
 
 
 @pytest.mark.parametrize(
-    "name", ["fid", "inception_score", "kid", "ndb", "nearest_neighbour", "pitch_accuracy", "artefact_spectrum"]
+    "name",
+    [
+        "fid",
+        "inception_score",
+        "kid",
+        "ndb",
+        "nearest_neighbour",
+        "pitch_accuracy",
+        "artefact_spectrum",
+        "precision_recall",
+    ],
 )
 def test_tones_like_the_corpus_score_better_than_noise_and_than_one_tone_alone(name, folder):
     metric = fitted(name, folder)
     real = tones(40, 6)
     alike, other, same = (
-        metric.score_set(made, real, RATE, labels(40))[name].value
+        metric.score_set(made, real, RATE, labels(40))[KEYS.get(name, name)].value
         for made in (tones(40, 5), noise(40), tones(160, 7)[::4])
     )
     sign = 1 if metric.better == "higher" else -1
@@ -605,7 +627,7 @@ def test_doubt_is_measured_in_nats(folder):
     assert 0 <= sure < unsure <= math.log(4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TOLD_LITTLE)
 def test_the_order_of_clips_and_what_was_scored_before_change_nothing(name, folder):
     made, real, told = tones(12, 5), tones(12, 6), labels(12)
     order = np.random.default_rng(0).permutation(12)
@@ -630,7 +652,7 @@ def bad_sets() -> dict[str, tuple[list[np.ndarray], str]]:
 
 
 @pytest.mark.parametrize("case", bad_sets())
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TOLD_LITTLE)
 def test_what_cannot_be_scored_is_nan_with_a_reason(name, case, folder):
     estimates, reason = bad_sets()[case]
     found = fitted(name, folder).score_set(estimates, tones(8, 6), RATE, labels(len(estimates)))
@@ -639,21 +661,21 @@ def test_what_cannot_be_scored_is_nan_with_a_reason(name, case, folder):
             assert math.isnan(score.value) and score.reason == reason
 
 
-@pytest.mark.parametrize("name", ["fid", "kid", "ndb", "nearest_neighbour"])
+@pytest.mark.parametrize("name", ["fid", "kid", "ndb", "nearest_neighbour", "precision_recall"])
 def test_references_that_are_no_set_are_a_reason_too(name, folder):
     for score in fitted(name, folder).score_set(tones(8, 5), [], RATE, labels(8)).values():
         assert math.isnan(score.value) and score.reason == "needs 2 references or more, got 0"
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "artefact_spectrum"])
+@pytest.mark.parametrize("name", [name for name in TOLD_LITTLE if name != "artefact_spectrum"])
 def test_before_fitting_and_at_another_rate_there_is_no_score(name, folder):
-    score = every_metric()[name].score_set(tones(8, 5), tones(8, 6), RATE, labels(8))[name]
+    score = every_metric()[name].score_set(tones(8, 5), tones(8, 6), RATE, labels(8))[KEYS.get(name, name)]
     assert math.isnan(score.value) and "not been fitted to a corpus; run the statistics stage" in (score.reason or "")
-    score = fitted(name, folder).score_set(tones(8, 5), tones(8, 6), 16000, labels(8))[name]
+    score = fitted(name, folder).score_set(tones(8, 5), tones(8, 6), 16000, labels(8))[KEYS.get(name, name)]
     assert math.isnan(score.value) and "8000 Hz, got 16000 Hz" in (score.reason or "")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", TOLD_LITTLE)
 def test_short_and_long_clips_are_padded_and_cut(name, folder):
     made = [clip[:length] for clip, length in zip(tones(8, 5), (50, 999, 2000, 4000) * 2, strict=True)]
     real = [np.concatenate([clip, clip]) for clip in tones(8, 6)]
@@ -672,6 +694,8 @@ def test_metrics_of_equal_settings_share_one_classifier(tmp_path):
         Kid(**quick),
         PitchAccuracy(**quick),
         PitchEntropy(**quick),
+        IntraFid(**quick),
+        PrecisionRecall(**quick),
     ]
     for metric in made:
         metric.fit(corpus(), tmp_path, said.append)

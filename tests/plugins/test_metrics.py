@@ -20,6 +20,7 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.plugins import Plugins
 from gansemble_plugins import metrics
 from gansemble_plugins.metrics import workers
+from gansemble_plugins.metrics.levels import PowerRatioSnr, ResidualSnr
 from gansemble_plugins.metrics.perceptual import Pesq, Stoi, estoi, segments
 from gansemble_plugins.metrics.spectral import Lsd, MelDistance, MultiResolutionStft
 from gansemble_plugins.metrics.waveform import SiSdr, Snr
@@ -45,7 +46,7 @@ def noise(samples: int = RATE, seed: int = 0) -> np.ndarray:
 
 def every_metric() -> list:
     return [Pesq(), Pesq(mode="nb"), Stoi(), estoi(), MelDistance(audio=SPEC), MultiResolutionStft(), Lsd(),
-            SiSdr(), Snr()]  # fmt: skip
+            SiSdr(), Snr(), PowerRatioSnr(), PowerRatioSnr(factor=20)]  # fmt: skip
 
 
 def only(scores):
@@ -76,6 +77,7 @@ def test_every_metric_is_registered_and_can_be_built():
         extra = {"audio": SPEC} if entry.name == "mel_distance" else {}
         built[entry.name] = entry.load()(**entry.example, **extra)
     first = "pesq stoi estoi mel_distance multi_resolution_stft lsd si_sdr snr"
+    first += " residual_snr power_ratio_snr"
     assert sorted(built) == sorted(f"{first} lsd_hf lsd_lf lsd_ssr_eval flatness_distance".split())
     for name, metric in built.items():
         assert metric.definition and metric.better in ("higher", "lower")
@@ -110,7 +112,7 @@ def test_bad_audio_on_either_side_is_nan_with_a_reason(fault, reason):
 def test_too_short_audio_is_nan_with_a_reason():
     good = noise(200)
     for metric in every_metric():
-        if not isinstance(metric, SiSdr | Snr):  # defined for any length
+        if not isinstance(metric, SiSdr | Snr | PowerRatioSnr):  # defined for any length
             for score in metric.score(0.5 * good, good, RATE).values():
                 assert math.isnan(score.value) and score.reason
 
@@ -351,3 +353,48 @@ def test_the_si_sdr_is_clamped_at_a_hundred_decibels():
     sine, cosine = (wave(2 * np.pi * 100 / RATE * np.arange(RATE)) for wave in (np.sin, np.cos))
     assert only(SiSdr().score(3 * sine, sine, RATE)).value == 100
     assert only(SiSdr().score(cosine, sine, RATE)).value == -100
+
+
+# Against the clip whose phase was borrowed ------------------------------
+
+
+@pytest.mark.parametrize("share", [0.1, -0.1, 1.0, -1.9, 0.003])
+def test_the_residual_snr_of_a_gain_is_its_error_in_decibels(share):
+    reference = noise().astype(np.float64)
+    score = only(ResidualSnr().score((1 + share) * reference, reference, RATE))
+    assert score.value == pytest.approx(-20 * math.log10(abs(share)), abs=1e-9) and score.reason is None
+    assert score.value == pytest.approx(only(Snr().score((1 + share) * reference, reference, RATE)).value, abs=1e-9)
+
+
+def test_the_residual_snr_of_silence_is_0_and_of_the_reference_itself_its_cap():
+    reference = noise()
+    score = only(ResidualSnr().score(np.zeros_like(reference), reference, RATE))
+    assert (score.value, score.reason) == (0, "estimate is silent")
+    assert only(ResidualSnr().score(reference.copy(), reference, RATE)).value == 100
+    for metric in (ResidualSnr(), PowerRatioSnr()):
+        score = only(metric.score(reference, np.zeros_like(reference), RATE))
+        assert math.isnan(score.value) and score.reason == "reference is silent"
+        assert "phase was borrowed" in metric.definition and "100" in metric.definition
+
+
+@pytest.mark.parametrize("fault, reason", [
+    (lambda x: np.where(np.arange(x.size) == 7, np.nan, x), "NaN or Inf (first at sample 7)"),
+    (lambda x: x[:0], "empty"),
+    (lambda x: np.stack([x, x]), "must be float samples [T]"),
+    (lambda x: x[:-1025], "more than 1024 apart"),
+])  # fmt: skip
+def test_the_residual_snr_of_bad_audio_is_nan_with_a_reason(fault, reason):
+    for pair in ((fault(noise()), noise()), (noise(), fault(noise()))):
+        score = only(ResidualSnr().score(*pair, RATE))
+        assert math.isnan(score.value) and reason in (score.reason or "")
+
+
+def test_the_power_ratio_is_of_levels_alone_and_twice_the_decibels_as_the_paper_writes():
+    reference, other = noise().astype(np.float64), noise(seed=1).astype(np.float64)
+    other *= np.linalg.norm(reference) / np.linalg.norm(other)
+    for gain in (0.1, 1.0, 2.0):
+        decibels, paper = (only(PowerRatioSnr(factor=f).score(gain * other, reference, RATE)).value for f in (10, 20))
+        assert decibels == pytest.approx(-20 * math.log10(gain), abs=1e-9) and paper == pytest.approx(2 * decibels)
+    assert only(PowerRatioSnr(factor=20).score(1e-4 * other, reference, RATE)).value == 100
+    with pytest.raises(ValueError, match=r"factor must be 10.*got 15"):
+        PowerRatioSnr(factor=15)  # type: ignore[arg-type]

@@ -8,15 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.interfaces import Contract, Step, Turn, zero
-from gansemble.random import generator
 from gansemble_plugins.basics.weights import Matrix, On, WeightMatrices
 
 #: Singular values that are followed: the largest, and the one that ``ratio`` compares it with.
 FOLLOWED = 2
-#: Rounds of the power method when a weight is met for the first time.
-FIRST = 20
 #: The smallest number a singular value is divided by.
 TINY = 1e-20
+#: Singular values from the largest down [K], left vectors [out, K] and right vectors [rest, K].
+Triple = tuple[Tensor, Tensor, Tensor]
 
 
 class SpectralNorm:
@@ -26,11 +25,12 @@ class SpectralNorm:
     is fixed, or ``ratio`` times the second singular value of the moment. A ``limit`` of 1 is spectral normalisation by
     projection: what is within the limit is not touched, whereas spectral norm in the layer divides all of W in each forward pass.
 
-    Where two singular values exceed the limit, both are cut; the equation cuts the first alone, which then would hide
-    the other. Singular values are found by the power method on a few vectors at once, kept from step to step and in
-    checkpoints, to which each step adds a row of W, another one each time: values that were small when the vectors were
-    found can still come up. It starts from fixed vectors and draws nothing. The estimate lies below the true value until the
-    method has settled, so a weight that has just grown may exceed the limit for a few steps.
+    When a weight is met for the first time, all its singular values are found and all that exceed the limit are cut. From
+    then on the first two are followed by the power method, on vectors that are kept from step to step and in checkpoints, to
+    which each step adds a row of W, another one each time, as values that were small then can come up. Both are cut where
+    they exceed the limit; the equation cuts the first alone. Nothing is drawn. This holds single values that run away,
+    which is what the equation was made for. Where many lie at the limit and grow together, as under ``limit: 1`` after a while,
+    two directions a step are too few: let ``exact_every`` find and cut all of them now and then.
 
     Weights under spectral norm are cut as parameters: only ``ratio``, or a limit among unequal singular values, changes
     what such a layer does, as it divides by s0 anyway. Under any other parametrisation, such as weight norm, cutting
@@ -41,6 +41,7 @@ class SpectralNorm:
         limit: largest singular value allowed (sigma_clamp); give it or ``ratio``.
         ratio: largest ratio of the first to the second singular value allowed (r), at least 1.
         iterations: rounds of the power method in each step.
+        exact_every: steps between those in which all singular values are found and cut; null is the first time alone.
         skip: weights left alone, by name or by a pattern with ``*`` and ``?``.
         embeddings: whether embeddings are acted on.
 
@@ -58,6 +59,7 @@ class SpectralNorm:
         limit: float | None = None,
         ratio: float | None = None,
         iterations: int = 1,
+        exact_every: int | None = None,
         skip: tuple[str, ...] = (),
         embeddings: bool = False,
     ) -> None:
@@ -70,7 +72,10 @@ class SpectralNorm:
             raise ValueError(f"ratio must be at least 1, as the first singular value is the largest, got {ratio:g}")
         if iterations < 1:
             raise ValueError(f"iterations must be at least 1, got {iterations}")
-        self.limit, self.ratio, self.iterations = limit, ratio, iterations
+        if exact_every is not None and exact_every < 1:
+            raise ValueError(f"exact_every must be at least 1 or null, got {exact_every}")
+        self.limit, self.ratio = limit, ratio
+        self.iterations, self.exact_every = iterations, exact_every
         self.matrices = WeightMatrices(on, skip, embeddings)
         self.turns = self.matrices.turns
         self.vectors: dict[str, Tensor] = {}
@@ -86,52 +91,61 @@ class SpectralNorm:
         """Cuts the singular values of the network whose optimiser has just stepped."""
         if turn not in self.turns:
             return
-        matrices = self.matrices.of(network, turn)
-        for matrix in matrices:
-            self._demand_sound(matrix, turn)
-        with torch.autocast(matrices[0].raw.device.type, enabled=False):
-            bases = [self._basis(matrix, f"{turn}/{matrix.name}", self.steps[turn]) for matrix in matrices]
-            self._cut(matrices, bases, turn)
+        named = {f"{turn}/{matrix.name}": matrix for matrix in self.matrices.of(network, turn)}
+        for key, matrix in named.items():
+            self._demand_sound(matrix, key)
+        step = self.steps[turn]
+        every = self.exact_every is not None and step % self.exact_every == 0
+        new = {key for key, matrix in named.items() if every or not self._knows(matrix, key)}
+        with torch.autocast(next(iter(named.values())).raw.device.type, enabled=False):
+            found = {key: _decomposed(named[key].matrix()) for key in named if key in new}
+            found |= self._followed({key: matrix for key, matrix in named.items() if key not in new}, step)
+            for key, matrix in named.items():
+                self._cut(matrix, *found[key])
+        self.vectors |= {key: right[:, :FOLLOWED].clone() for key, (_, _, right) in found.items()}
+        self._largest[turn] = torch.stack([values[0] for values, _, _ in found.values()]).max()
         self.steps[turn] += 1
 
-    def _basis(self, matrix: Matrix, key: str, step: int) -> tuple[Tensor, Tensor]:
-        """(V [rest, K], W V [out, K]): orthonormal columns near the space of the first right singular vectors."""
-        rows = matrix.rows(matrix.raw).float()
-        height, width = rows.shape
-        kept, rounds = self.vectors.get(key), self.iterations
-        if kept is None or kept.shape[0] != width:
-            fixed = torch.randn(width, FOLLOWED, generator=generator("spectral_norm", key))
-            kept, rounds = fixed[:, :height], max(FIRST, self.iterations)
-        probe = rows[step % height, :, None]
-        basis = torch.cat([kept.to(rows), probe], 1)[:, : min(FOLLOWED + 1, height, width)]
-        for _ in range(rounds):
-            basis = torch.linalg.qr(rows.T @ (rows @ basis)).Q
-        return basis, rows @ basis
+    def _knows(self, matrix: Matrix, key: str) -> bool:
+        rows = matrix.matrix()
+        return key in self.vectors and self.vectors[key].shape == (rows.shape[1], min(FOLLOWED, *rows.shape))
 
-    def _cut(self, matrices: list[Matrix], bases: list[tuple[Tensor, Tensor]], turn: Turn) -> None:
-        # Within each basis the singular values are the roots of a small matrix' eigenvalues, found for all weights at once.
-        grams = torch.stack([_padded(image.T @ image) for _, image in bases])
-        # A solver that meets NaN may take the process with it; such weights stay NaN, and training says so.
-        squares, turned = torch.linalg.eigh(grams.nan_to_num(0.0, 0.0, 0.0))
-        values, turned = squares.clamp_min(0).sqrt().flip(1), turned.flip(2)
-        self._largest[turn] = values[:, 0].max()
-        for matrix, (basis, image), found, mixed in zip(matrices, bases, values, turned, strict=True):
+    def _followed(self, named: dict[str, Matrix], step: int) -> dict[str, Triple]:
+        """The first singular values as the power method has them, with their vectors."""
+        bases = {}
+        for key, matrix in named.items():
+            rows = matrix.matrix()
+            height, width = rows.shape
+            probe = rows[step % height, :, None]
+            basis = torch.cat([self.vectors[key].to(rows), probe], 1)[:, : min(FOLLOWED + 1, height, width)]
+            for _ in range(self.iterations):
+                basis = torch.linalg.qr(rows.T @ (rows @ basis)).Q
+            bases[key] = (basis, rows @ basis)
+        if not bases:
+            return {}
+        # Within a basis they are roots of a small matrix' eigenvalues, which are found for all weights at once.
+        squares, turned = _eigen(torch.stack([_padded(image.T @ image) for _, image in bases.values()]))
+        found = {}
+        for (key, (basis, image)), square, mixed in zip(bases.items(), squares, turned, strict=True):
             count = min(FOLLOWED, basis.shape[1])
-            mixed = mixed[: basis.shape[1], :count]
-            limit = self.ratio * found[1] if self.ratio is not None else self.limit
-            right, left = basis @ mixed, image @ mixed / found[:count].clamp_min(TINY)
-            excess = (found[:count] - limit).clamp_min(0)
-            if self.ratio is None or count == FOLLOWED:  # a single singular value has no second to be compared with
-                matrix.raw.sub_(matrix.shaped((left * excess) @ right.T).to(matrix.raw.dtype))
-            self.vectors[f"{turn}/{matrix.name}"] = right
+            values, mixed = square[:count].sqrt(), mixed[: basis.shape[1], :count]
+            found[key] = (values, image @ mixed / values.clamp_min(TINY), basis @ mixed)
+        return found
 
-    def _demand_sound(self, matrix: Matrix, turn: Turn) -> None:
+    def _cut(self, matrix: Matrix, values: Tensor, left: Tensor, right: Tensor) -> None:
+        limit: Any = self.limit
+        if self.ratio is not None:
+            if len(values) < 2:  # there is no second value to be compared with
+                return
+            limit = self.ratio * values[1]
+        excess = (values - limit).clamp_min(0)
+        matrix.raw.sub_(matrix.shaped((left * excess) @ right.T).to(matrix.raw.dtype))
+
+    def _demand_sound(self, matrix: Matrix, key: str) -> None:
         """Raises unless cutting the parameter means something for the weight; looked at once."""
-        key = f"{turn}/{matrix.name}"
         if key in self._sound:
             return
-        old_norm = matrix.tensor.endswith("_v") and hasattr(matrix.layer, f"{matrix.tensor[:-2]}_g")
-        if old_norm or (matrix.parametrised and not _proportional(matrix.effective(), matrix.raw)):
+        if matrix.made_of_several or (matrix.parametrised and not _proportional(matrix.effective(), matrix.raw)):
             raise ValueError(
                 f"spectral_norm cannot bound {matrix.name}: the weight is parametrised (as by weight norm), and cutting its "
                 f"parameter's singular values would not cut its own. Build the network without, or add {matrix.name} to skip"
@@ -156,6 +170,23 @@ class SpectralNorm:
         """Needs discriminators where it acts on them."""
         needs = frozenset() if parameters["on"] == "generator" else frozenset({"verdicts"})
         return Contract(needs=needs, because={"needs": "on"})
+
+
+def _eigen(grams: Tensor) -> tuple[Tensor, Tensor]:
+    """Eigenvalues of symmetric matrices from the largest down, none below zero, and their vectors in columns."""
+    # A solver that meets NaN may take the process with it; the weights stay NaN all the same, and training says so.
+    values, vectors = torch.linalg.eigh(grams.nan_to_num(0.0, 0.0, 0.0))
+    return values.clamp_min(0).flip(-1), vectors.flip(-1)
+
+
+def _decomposed(rows: Tensor) -> Triple:
+    """All singular values, with left and right vectors in columns, by the product of the matrix with itself."""
+    # Its rounding is 1e-7 of the largest value squared, which leaves values near the largest as good as theirs.
+    short = rows if rows.shape[0] <= rows.shape[1] else rows.T
+    squares, near = _eigen(short @ short.T)
+    values = squares.sqrt()
+    far = short.T @ near / values.clamp_min(TINY)
+    return (values, near, far) if short is rows else (values, far, near)
 
 
 def _padded(gram: Tensor) -> Tensor:

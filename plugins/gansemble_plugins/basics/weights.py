@@ -48,6 +48,13 @@ class Matrix:
         """Whether the weight is computed from the parameter."""
         return parametrize.is_parametrized(self.layer, self.tensor)
 
+    @property
+    def made_of_several(self) -> bool:
+        """Whether the weight is computed from further parameters too, as under weight norm, of the new kind or the old."""
+        if self.parametrised:
+            return len(list(self.layer.parametrizations[self.tensor].parameters(recurse=False))) > 1  # type: ignore[union-attr,index]
+        return self.tensor.endswith("_v") and hasattr(self.layer, f"{self.tensor[:-2]}_g")
+
     def effective(self) -> Tensor:
         """The weight that the layer uses, with a gradient to the parameter; buffers of its parametrisation stay."""
         if not self.parametrised:
@@ -65,6 +72,10 @@ class Matrix:
     def rows(self, weight: Tensor) -> Tensor:
         """A tensor of the weight's shape as [out, rest], one row for each filter; a view where there can be one."""
         return (weight.transpose(0, 1) if isinstance(self.layer, _ConvTransposeNd) else weight).flatten(1)
+
+    def matrix(self) -> Tensor:
+        """The parameter as [out, rest] in float32."""
+        return self.rows(self.raw).float()
 
     def shaped(self, rows: Tensor) -> Tensor:
         """[out, rest] in the weight's shape again."""
