@@ -128,9 +128,10 @@ class Collapse:
         with torch.autocast(step.real.device.type, enabled=False):
             values = {"real": numbers_of(step.real, waveform), "fake": numbers_of(step.fake, waveform)}
             if step.verdict_real:
-                pairs = list(step.pairs())
+                verdicts = [(real, fake) for _, real, fake in step.pairs()]
                 real, fake = (
-                    torch.stack([pair[side].score.detach().float().mean(1) for pair in pairs]) for side in (1, 2)
+                    torch.stack([each.score.detach().float().mean(1) for each in side])
+                    for side in zip(*verdicts, strict=True)
                 )
                 values |= {"real_score": real.mean(0), "fake_score": fake.mean(0)}
                 values["won"] = (real > fake).float().mean(0)

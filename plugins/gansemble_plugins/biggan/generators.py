@@ -326,7 +326,8 @@ class Told(nn.Module):
         first, *rest = z.split(self.chunk, 1) if self.skip_z == "chunks" else [z]
         if self.skip_z != "chunks":
             rest = [z] * self.blocks if self.skip_z == "full" else []
-        told = [torch.cat([*embedded, part], 1) for part in rest] or (embedded or [None]) * self.blocks
+        alone: list[Tensor | None] = [embedded[0] if embedded else None] * self.blocks
+        told = [torch.cat([*embedded, part], 1) for part in rest] or alone
         if self.linear_in == "z+c":
             first = torch.cat([first, *embedded], 1)
         return first, list(told)
