@@ -216,6 +216,7 @@ GROUPS = {
     "gansemble.corpora": "corpus",
     "gansemble.optimisers": "optimiser",
     "gansemble.degradations": "degradation",
+    "gansemble.augmentations": "augmentation",
 }
 
 

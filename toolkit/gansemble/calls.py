@@ -18,6 +18,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "corpus": {"fetch": ("folder",), "scan": ("folder",), "mini": ("folder",)},
     "optimiser": {},
     "degradation": {"()": ("audio", "rng")},
+    "augmentation": {"variants": ("audio", "sample_rate")},
 }
 
 

@@ -24,6 +24,7 @@ KINDS = (
     "corpus",
     "optimiser",
     "degradation",
+    "augmentation",
 )
 
 #: The entry-point group that takes single parts of a kind without a plugin around them.

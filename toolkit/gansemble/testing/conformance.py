@@ -15,7 +15,7 @@ from gansemble.cli.describe import documented
 from gansemble.errors import PluginError, near
 from gansemble.recipe.check import SUPPLIED
 from gansemble.registry import Entry, Registry
-from gansemble.testing import corpora, data, degradations, discriminators, injectors, networks, terms
+from gansemble.testing import augmentations, corpora, data, degradations, discriminators, injectors, networks, terms
 from gansemble.testing.subject import Fault, Subject, demand
 
 Check = Callable[[Subject], None]
@@ -105,6 +105,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "corpus": (*EVERY, *corpora.CORPUS),
     "optimiser": (*EVERY, *data.OPTIMISER),
     "degradation": (*EVERY, *degradations.DEGRADATION),
+    "augmentation": (*EVERY, *augmentations.AUGMENTATION),
 }
 
 
