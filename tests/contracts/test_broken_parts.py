@@ -260,6 +260,24 @@ LISTING = {
         ("SaysNothing", "says_that_it_degrades", 'its contract must give "degraded"'),
         ("HoldsAFunction", "degradation_can_be_sent", "it cannot be sent to a loading process"),
     ],
+    "augmentation": [
+        ("SpacesInNames", "variants_have_names", "a letter or digit first, got ['6 dB less']"),
+        ("PathsInNames", "variants_have_names", "a letter or digit first, got ['../quiet']"),
+        ("OneName", "variants_have_names", "but quiet comes again"),
+        ("Faster", "variants_keep_length", "faster: expected [8192], got [4096]"),
+        ("InDouble", "variants_keep_length", "expected float32, got float64"),
+        ("Integers", "variants_keep_length", "expected float32, got int16"),
+        ("DividesByItsLevel", "augmentation_takes_silence", "of silence it makes what is not finite"),
+        ("Same", "makes_other_clips", "is its clip, or another variant, again"),
+        ("NextToNothing", "makes_other_clips", "next to nothing is left of its clip"),
+        ("ForShortClips", "makes_other_clips", "of none of three clips it makes a variant"),
+        ("Draws", "variants_are_the_clips_alone", "draw nothing"),
+        ("Remembers", "variants_are_the_clips_alone", "keep nothing from clip to clip"),
+        ("InPlace", "augmentation_leaves_its_input_alone", "it writes into its input"),
+        ("OneBuffer", "augmentation_leaves_its_input_alone", "changed when the next one is made"),
+        ("AddsHiss", "augmentation_takes_silence", "of silence it makes sound"),
+        ("BySeed", "takes_nothing_of_the_plan", "it takes seed of the toolkit"),
+    ],
 }
 BROKEN = [(kind, *row) for kind, rows in LISTING.items() for row in rows]
 SOUND = [(kind, name) for kind, names in CONTROLS.items() for name in names]

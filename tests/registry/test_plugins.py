@@ -217,6 +217,7 @@ GROUPS = {
     "gansemble.optimisers": "optimiser",
     "gansemble.degradations": "degradation",
     "gansemble.monitors": "monitor",
+    "gansemble.augmentations": "augmentation",
 }
 
 

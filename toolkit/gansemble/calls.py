@@ -19,6 +19,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "optimiser": {},
     "degradation": {"()": ("audio", "rng")},
     "monitor": {"item_values": ("step",), "summarise": ("values",), "judge": ("steps", "values")},
+    "augmentation": {"variants": ("audio", "sample_rate")},
 }
 
 

@@ -391,6 +391,19 @@ class Degradation(Protocol):
     def __call__(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
 
 
+class Augmentation(Protocol):
+    """What else a training clip could have been: ``variants(audio, sample_rate) -> (name, audio) pairs``.
+
+    Called once for each clip of the training split, when the corpus is packed; every variant is packed as a training
+    clip of its own, ``{id}~{name}``, with the labels of the clip it is made of. ``audio`` is float32 [T] within ±1 at
+    ``sample_rate`` [Hz]. Variants are float32 [T], as long as the clip and finite; names are of letters, digits, ``.``,
+    ``_`` and ``-``, and no two of a clip's are equal. No variant at all is an answer, too. They are a function of the
+    audio, the rate and the part's own parameters alone: nothing is drawn, and nothing of the plan decides them.
+    """
+
+    def variants(self, audio: np.ndarray, sample_rate: int) -> Sequence[tuple[str, np.ndarray]]: ...
+
+
 @runtime_checkable
 class Adaptive(Protocol):
     """A part whose state follows a statistic of training, reduced over processes and checkpointed.

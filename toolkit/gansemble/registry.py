@@ -25,6 +25,7 @@ KINDS = (
     "optimiser",
     "degradation",
     "monitor",
+    "augmentation",
 )
 
 #: The entry-point group that takes single parts of a kind without a plugin around them.

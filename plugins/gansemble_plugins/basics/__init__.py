@@ -1,4 +1,4 @@
-"""Objectives, losses, regularisers, injectors and optimisers that every paper uses, and a monitor of collapse."""
+"""Objectives, losses, regularisers, injectors, optimisers and augmentations that every paper uses, and a monitor of collapse."""
 
 from gansemble import hookimpl
 
@@ -93,6 +93,13 @@ def gansemble_register(register):
         example={"limit": 1.0},
     )
     register("representation", "waveform", f"{here}.waveform:Waveform", "samples as they are")
+    register(
+        "augmentation",
+        "pitch_shift",
+        f"{here}.pitch_shift:PitchShift",
+        "short clips at other pitches, of the same duration",
+        example={"ratios": [0.75, 1.5]},
+    )
     register("optimiser", "adamw", f"{here}.optimisers:adamw", "Adam with decoupled weight decay")
     register("optimiser", "adam", f"{here}.optimisers:adam", "Adam")
     register("optimiser", "rmsprop", f"{here}.optimisers:rmsprop", "RMSprop")

@@ -47,6 +47,10 @@ class Labels:
 class LabelledClips:
     """A split as a set of labelled clips of one length: what is measured, and what generated clips are held against.
 
+    What augmentations made of its clips is left out by :meth:`of`: representations and classifiers are measured on
+    recordings, so that an experiment with augmentations and one without have the same scale and the same judge, and
+    scores of real clips are those of recordings.
+
     Cut as the recipe's training crops are: where these begin at a clip's start, so does its only segment here, and where
     they begin anywhere, each whole segment of a long clip counts. A clip that is shorter is padded with zeros.
 
@@ -65,9 +69,15 @@ class LabelledClips:
     crop: str = "start"
 
     @classmethod
-    def of(cls, recipe: Recipe, packed: Packed) -> LabelledClips:
-        """As a recipe trains on it."""
-        return cls(packed, Labels.of(recipe), recipe.plan.segment, recipe.audio.sample_rate, recipe.plan.crop)
+    def of(cls, recipe: Recipe, packed: Packed, variants: bool = False) -> LabelledClips:
+        """As a recipe trains on it; with the ``variants`` that augmentations made for who asks for what the networks see."""
+        return cls(
+            packed if variants else packed.originals(),
+            Labels.of(recipe),
+            recipe.plan.segment,
+            recipe.audio.sample_rate,
+            recipe.plan.crop,
+        )
 
     @cached_property
     def places(self) -> list[tuple[int, int]]:

@@ -23,6 +23,10 @@ SPLITS = ("train", "validation", "test")
 VERSION = 1
 #: How samples lie in a pack, whatever machine wrote it: 16 bit, little-endian.
 SAMPLES = "<i2"
+#: Between a clip's id and the name of a variant of it, in the variant's id.
+VARIANT = "~"
+#: The label by which a variant names its clip.
+ORIGINAL = "original"
 _REMEDY = "run the prepare stage with --force"
 
 
@@ -83,6 +87,12 @@ class Entry:
     def seconds(self) -> float:
         """Length [s]."""
         return self.frames / self.sample_rate
+
+    @property
+    def original(self) -> str | None:
+        """The id of the clip that an augmentation made this one of; None for a clip of the corpus."""
+        of = self.labels.get(ORIGINAL)
+        return of if isinstance(of, str) and self.id.rpartition(VARIANT)[0] == of else None
 
 
 @dataclass(frozen=True)

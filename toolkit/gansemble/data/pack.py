@@ -6,11 +6,13 @@ whole. The manifest comes last, in one step; so nobody ever reads a manifest and
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
+import itertools
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -20,7 +22,9 @@ from typing import Any
 import numpy as np
 
 from gansemble.audio import files, levels
-from gansemble.data.manifest import SAMPLES, Clip, Entry
+from gansemble.data import augmented
+from gansemble.data.augmented import Augmentations, Chosen, Tally, Variant
+from gansemble.data.manifest import SAMPLES, VARIANT, Clip, Entry
 from gansemble.data.workers import end_with_parent
 from gansemble.errors import DataError
 from gansemble.files import sha256, sync
@@ -44,10 +48,21 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Packed:
-    """A pack that was written: its entries, in order, and the hash of every source file that was read, by its path."""
+    """A pack that was written: its entries, in order, the hash of every source file that was read, by its path, and what
+    augmentations made."""
 
     entries: list[Entry]
     hashes: dict[str, str]
+    tally: Tally = dataclasses.field(default_factory=Tally)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Written:
+    """A clip that a process wrote: its entry, the hashes of its source files, and variants that are not written yet."""
+
+    entry: Entry
+    hashes: dict[str, str]
+    variants: list[Variant]
 
 
 def packed_frames(frames: int, rate: int, to_rate: int) -> int:
@@ -67,27 +82,42 @@ def plan(clips: Sequence[Clip], facts: dict[str, Any], folder: Path, sample_rate
     return sources
 
 
-def pack(sources: Sequence[Source], folder: Path, sample_rate: int, policy: Data, jobs: int) -> Packed:
-    """Writes every clip's samples into a pack in ``folder``, and returns its entries.
+def pack(
+    sources: Sequence[Source],
+    folder: Path,
+    sample_rate: int,
+    policy: Data,
+    jobs: int,
+    augmentations: Augmentations = Augmentations(),  # noqa: B008
+) -> Packed:
+    """Writes every clip's samples into a pack in ``folder``, and behind all clips the variants of training clips, and
+    returns the entries: each clip's with those of its variants behind it.
 
     Raises:
-        DataError: if a file cannot be read, or changed between its examination and now.
+        DataError: if a file cannot be read, or changed between its examination and now; or if an augmentation fails.
     """
     part = folder / f".audio.{socket.gethostname()}.{os.getpid()}.part"
     total = sum(source.frames * (2 if source.partner else 1) for source in sources)
     _reserve(part, total * 2)
+    tally, entries, hashes = Tally(), list[Entry](), dict[str, str]()
     try:
-        arguments = [(source, part, sample_rate, policy) for source in sources]
-        if jobs <= 1:
-            made = [_pack_one(*argument) for argument in arguments]
-        else:
-            with ProcessPoolExecutor(
-                jobs, mp_context=get_context("spawn"), initializer=end_with_parent, initargs=(os.getpid(),)
-            ) as pool:
-                chunk = max(1, min(64, len(arguments) // (8 * jobs)))
-                made = list(pool.map(_pack_one, *zip(*arguments, strict=True), chunksize=chunk))
+        written = _written(sources, part, sample_rate, policy, jobs, augmentations)
+        # Unbuffered, as other processes write into the file meanwhile, before where this one does.
+        with contextlib.closing(written) as made, part.open("r+b", 0) as stream:
+            stream.seek(total * 2)
+            for each in made:
+                entries.append(each.entry)
+                hashes |= each.hashes
+                for variant in each.variants:
+                    tally.add(f"{each.entry.id}{VARIANT}{variant.name}", variant)
+                    if variant.samples is not None:
+                        entries.append(_append(stream, each.entry, variant, total))
+                        total += each.entry.frames
+        if tally.unfinished and policy.broken == "error":
+            raise augmented.refused(tally.unfinished)
+        augmented.demand_distinct(entries)
         sync(part)
-        name = _name([entry for entry, _ in made])
+        name = _name(entries)
         part.replace(folder / name)
         sync(folder)
     except BrokenProcessPool as error:
@@ -98,8 +128,55 @@ def pack(sources: Sequence[Source], folder: Path, sample_rate: int, policy: Data
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    hashes = {path: digest for _, found in made for path, digest in found.items()}
-    return Packed([dataclasses.replace(entry, pack=name) for entry, _ in made], hashes)
+    return Packed([dataclasses.replace(entry, pack=name) for entry in entries], hashes, tally)
+
+
+def _written(
+    sources: Sequence[Source], part: Path, sample_rate: int, policy: Data, jobs: int, augmentations: Augmentations
+) -> Generator[_Written, None, None]:
+    """Writes the clips, in ``jobs`` processes, and gives what was written in the clips' order."""
+    if jobs <= 1:
+        for source in sources:
+            yield _pack_one(source, part, sample_rate, policy, augmentations.parts)
+        return
+    with ProcessPoolExecutor(
+        jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(), augmentations.chosen)
+    ) as pool:
+        chunk = max(1, min(64, len(sources) // (8 * jobs)))
+        same = [itertools.repeat(each) for each in (part, sample_rate, policy)]
+        yield from pool.map(_pack_one, sources, *same, chunksize=chunk)
+
+
+#: The augmentations of a packing process.
+_parts: dict[str, Any] = {}
+
+
+def _begin(parent: int, chosen: Mapping[str, Chosen]) -> None:
+    """What a packing process does first."""
+    end_with_parent(parent)
+    _parts.update(augmented.build(chosen))
+
+
+def _append(stream: Any, of: Entry, variant: Variant, offset: int) -> Entry:
+    """Writes a variant at the pack's end, and returns its entry."""
+    assert variant.samples is not None
+    data = memoryview(variant.samples.astype(SAMPLES, copy=False).tobytes())
+    digest = hashlib.sha256(data).hexdigest()
+    try:
+        while data:
+            data = data[stream.write(data) :]
+    except OSError as error:
+        raise DataError(
+            f"{stream.name}: no room for the variants that augmentations make ({error.strerror}); free space or pass --dump"
+        ) from error
+    return dataclasses.replace(
+        of,
+        id=f"{of.id}{VARIANT}{variant.name}",
+        offset=offset,
+        peak=levels.peak(levels.from_int16(variant.samples)),
+        sha256=digest,
+        labels=augmented.labels(of),
+    )
 
 
 def _name(entries: Sequence[Entry]) -> str:
@@ -124,16 +201,22 @@ def _reserve(target: Path, size: int) -> None:
             ) from error
 
 
-def _pack_one(source: Source, target: Path, sample_rate: int, policy: Data) -> tuple[Entry, dict[str, str]]:
-    """Writes one clip; returns its entry and the hashes of its source files."""
-    samples, digest = _samples(source.path, source.frames, sample_rate, policy)
+def _pack_one(
+    source: Source, target: Path, sample_rate: int, policy: Data, parts: Mapping[str, Any] | None = None
+) -> _Written:
+    """Writes one clip, and makes its variants."""
+    mono, digest = _mono(source.path, source.frames, sample_rate, policy)
+    samples = _as_samples(mono)
     hashes = {source.clip.path: digest}
-    pack_file = np.memmap(target, SAMPLES, "r+", offset=0)
-    pack_file[source.offset : source.offset + source.frames] = samples
+    # Of this clip alone: the file's end moves as variants are written behind all clips.
+    size = source.frames * (2 if source.partner is not None else 1)
+    place = np.memmap(target, SAMPLES, "r+", offset=2 * source.offset, shape=(size,))
+    place[: source.frames] = samples
     behind, partner_sha256 = source.offset + source.frames, None
     if source.partner is not None:
-        partner, hashes[str(source.clip.partner)] = _samples(source.partner, source.frames, sample_rate, policy)
-        pack_file[behind : behind + source.frames] = partner
+        theirs, hashes[str(source.clip.partner)] = _mono(source.partner, source.frames, sample_rate, policy)
+        partner = _as_samples(theirs)
+        place[source.frames :] = partner
         partner_sha256 = hashlib.sha256(partner.tobytes()).hexdigest()
     entry = Entry(
         id=source.clip.id,
@@ -150,11 +233,14 @@ def _pack_one(source: Source, target: Path, sample_rate: int, policy: Data) -> t
         partner=behind if source.partner is not None else None,
         partner_sha256=partner_sha256,
     )
-    return entry, hashes
+    parts = _parts if parts is None else parts
+    if not parts or source.clip.split != "train":
+        return _Written(entry, hashes, [])
+    return _Written(entry, hashes, augmented.variants(parts, entry.id, np.clip(mono, -1, 1), sample_rate))
 
 
-def _samples(path: Path, frames: int, sample_rate: int, policy: Data) -> tuple[np.ndarray, str]:
-    """(little-endian int16 [frames] of a file, mono, resampled, with zeros behind it; the file's hash)."""
+def _mono(path: Path, frames: int, sample_rate: int, policy: Data) -> tuple[np.ndarray, str]:
+    """(float32 [frames] of a file, mono, resampled, with zeros behind it; the file's hash)."""
     before = path.stat()
     audio, rate = files.read(path)
     digest = sha256(path)
@@ -164,6 +250,9 @@ def _samples(path: Path, frames: int, sample_rate: int, policy: Data) -> tuple[n
     mono = files.resample(audio, rate, sample_rate)[0]
     if len(mono) > frames:
         raise DataError(f"{path}: changed while it was being packed; run the prepare stage again")
-    samples = np.zeros(frames, SAMPLES)
-    samples[: len(mono)] = levels.to_int16(mono)
-    return samples, digest
+    return np.pad(mono, (0, frames - len(mono))).astype(np.float32, copy=False), digest
+
+
+def _as_samples(mono: np.ndarray) -> np.ndarray:
+    """As little-endian int16."""
+    return levels.to_int16(mono).astype(SAMPLES, copy=False)

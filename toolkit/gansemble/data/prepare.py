@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from gansemble.data import doctor, manifest, pack, partners
+from gansemble.data import augmented, doctor, manifest, pack, partners
+from gansemble.data.augmented import Augmentations
 from gansemble.data.findings import Finding, report_lines
 from gansemble.data.manifest import SPLITS, Clip, Entry
 from gansemble.data.readers import in_use
@@ -82,10 +83,12 @@ def prepare(
     """
     corpus = corpus_of(recipe)
     files = corpus_files.survey(folder)  # before anything is read: what changes from now on counts as changed
+    augmentations = Augmentations.of(recipe)
     clips = list(corpus.scan(folder))
     if not clips:
         raise DataError(f"{folder}: the corpus {recipe.single['corpus'].use} found no clip here; check --data")
     _demand_splits(recipe, clips)
+    augmented.demand_fit(augmentations, clips)
     listed = [path for clip in clips for path in (clip.path, clip.partner) if path is not None]
     files |= corpus_files.survey(folder, [path for path in listed if path not in files], whole=False)
     if hasattr(corpus, "describe"):
@@ -112,7 +115,8 @@ def prepare(
     for left in (*target.glob(".audio.*.part"), target / MADE_FROM):
         left.unlink(missing_ok=True)
     sources = pack.plan(kept, facts, folder, recipe.audio.sample_rate, shortest=0)
-    packed = pack.pack(sources, target, recipe.audio.sample_rate, recipe.data, jobs)
+    packed = pack.pack(sources, target, recipe.audio.sample_rate, recipe.data, jobs, augmentations)
+    findings += augmented.told(packed.entries, packed.tally, augmentations, say)
     rows = [dataclasses.asdict(finding) for finding in findings]
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
     write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in examined.facts]))
@@ -238,6 +242,7 @@ def _made_from(recipe: Recipe, files: Mapping[str, corpus_files.CorpusFile]) -> 
     filled = fill(recipe)
     fingerprint = corpus_files.fingerprint(files)
     facts = [filled["corpus"], filled["data"], recipe.audio.sample_rate, recipe.plan.segment, fingerprint]
+    facts += [filled["augmentations"]] if filled["augmentations"] else []
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
 
 
@@ -280,6 +285,8 @@ def _merged(
         for line in [*report_lines(_decided(recipe, findings)), summary(entries), *lacking(recipe, entries)]:
             say(line)
         hashes = {path: found.sha256 for path, found in sources.items() if found.sha256 is not None}
+        augmented.demand_distinct(entries)
+        augmented.told(entries, augmented.Tally(), augmented.Augmentations(), say)
         return pack.Packed(_as_scanned(entries, clips), hashes)
     if there:
         say(
@@ -303,27 +310,29 @@ def _sources_of(folders: Sequence[Path]) -> dict[str, corpus_files.CorpusFile] |
 def _as_scanned(entries: Sequence[Entry], clips: Sequence[Clip]) -> list[Entry]:
     """In the corpus' order, so that data packed in shards are the same data as those packed at once."""
     place = {clip.id: number for number, clip in enumerate(clips)}
-    return sorted(entries, key=lambda entry: place.get(entry.id, len(place)))
+    return sorted(entries, key=lambda entry: place.get(entry.original or entry.id, len(place)))  # variants stay behind
 
 
 def summary(entries: Sequence[Entry]) -> str:
-    """Clips and minutes of each split."""
+    """Clips and minutes of each split, and how many of the clips are variants."""
     parts = []
     for split in SPLITS:
         chosen = [entry for entry in entries if entry.split == split]
         if chosen:
-            parts.append(f"{split} {len(chosen)} clips, {sum(entry.seconds for entry in chosen) / 60:.1f} min")
+            minutes = sum(entry.seconds for entry in chosen) / 60
+            parts.append(f"{split} {len(chosen)} clips{augmented.counted(chosen)}, {minutes:.1f} min")
     return "packed: " + "; ".join(parts)
 
 
 def statistics(recipe: Recipe, dump: Path) -> Path:
-    """Per-band mean and standard deviation of the training split's log-mel spectrogram, levels and lengths."""
+    """Per-band mean and standard deviation of the training split's log-mel spectrogram, levels and lengths; of the corpus'
+    own clips, without variants of them."""
     import torch
 
     from gansemble.audio.features import log_mel
     from gansemble.data.segments import Packed
 
-    packed = Packed(dump, "train")
+    packed = Packed(dump, "train").originals()
     total = torch.zeros(recipe.audio.mels, dtype=torch.float64)
     square, frames, energy, samples = torch.zeros_like(total), 0, 0.0, 0
     for index, entry in enumerate(packed.entries):

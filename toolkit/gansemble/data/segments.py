@@ -64,6 +64,11 @@ class Packed:
             samples *= self.normalise / entry.peak
         return samples if have == wanted else np.pad(samples, (0, wanted - have))
 
+    def originals(self) -> Packed:
+        """The same split without what augmentations made of its clips: what real clips are, and nothing else."""
+        variants = {entry.id for entry in self.entries if entry.original is not None}
+        return self.without(variants) if variants else self
+
     def without(self, ids: Collection[str]) -> Packed:
         """The same split without some clips.
 

@@ -80,11 +80,13 @@ def held_out(
     """The clips of a split that a run was not trained on.
 
     Where the packed data are those that the run was trained on last, clips that it learnt, now or on earlier data, and
-    clips with a twin among its training clips are left out, and said to be. The training split itself is let through: whoever asks for it by name wants it.
+    clips with a twin among its training clips are left out, and said to be. The training split itself is let through: whoever
+    asks for it by name wants it; but not the variants that augmentations made of its clips, which are no recordings.
 
     Raises:
         DataError: if the packed data are other ones, and hold clips that were trained on; or if no clip is left.
     """
+    packed = packed.originals()
     if not history or packed.split == "train":
         return packed
     now = key(packed.manifest.identity)

@@ -46,6 +46,7 @@ def gallery(system: System, count: int, spec: AudioSpec, look: Look | None = Non
 
 def real(packed: Packed, count: int, length: int, spec: AudioSpec, look: Look | None = None) -> str:
     """Clips of the corpus, spread over it, cut to the generator's length."""
+    packed = packed.originals()
     chosen = range(0, len(packed), max(1, len(packed) // max(1, count)))
     clips = [(packed.entries[index].id, packed.read(index, 0, length)) for index in list(chosen)[:count]]
     return _wall("real clips", clips, spec, look)

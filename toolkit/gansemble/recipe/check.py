@@ -46,6 +46,7 @@ MANY = {
     "metrics": "metric",
     "optimisers": "optimiser",
     "test_degradations": "degradation",
+    "augmentations": "augmentation",
     "baselines": "generator",
     "monitors": "monitor",
 }

@@ -107,4 +107,5 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[st
     before, after = flatten(old), flatten(new)
     keys = [*after, *(key for key in before if key not in after)]
     pairs = [(key, before.get(key, "(absent)"), after.get(key, "(absent)")) for key in keys]
-    return [(key, a, b) for key, a, b in pairs if a != b]
+    none: tuple[Any, ...] = ("(absent)", {})  # a section of parts that the toolkit had not got yet was as an empty one
+    return [(key, a, b) for key, a, b in pairs if a != b and not (a in none and b in none)]

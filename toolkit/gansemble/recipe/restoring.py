@@ -11,7 +11,8 @@ from gansemble.recipe.scene import Scene
 
 
 def degraded(scene: Scene) -> Iterator[Finding]:
-    """Degradations that nothing reads, or that stand beside a corpus of degraded recordings."""
+    """Degradations that nothing reads, or that stand beside a corpus of degraded recordings; and augmentations there."""
+    yield from _augmented_pairs(scene)
     path, generator, corpus = ("degradation",), ("generator",), ("corpus",)
     given = [each for each in scene.contracts if each[0] in ("degradation", "test_degradations")]
     if "degraded" not in (scene.contracts[generator].reads or frozenset()):
@@ -31,6 +32,22 @@ def degraded(scene: Scene) -> Iterator[Finding]:
             (*corpus, "use"),
             f"{scene.use(corpus)} gives degraded recordings",
             (("degradation=null",), *scene.swap(corpus)),
+        )
+
+
+def _augmented_pairs(scene: Scene) -> Iterator[Finding]:
+    """Augmentations beside a corpus of degraded recordings, which a variant of the clean clip would not go with."""
+    corpus = ("corpus",)
+    if "degraded" not in scene.contracts.get(corpus, Contract()).gives:
+        return
+    for each in (path for path in scene.contracts if path[0] == "augmentations"):
+        yield Finding(
+            (*each, "use"),
+            f"{scene.use(each)} makes variants of clean clips, but {scene.use(corpus)} has degraded recordings of its own, "
+            "which would not go with them",
+            (*corpus, "use"),
+            f"{scene.use(corpus)} gives degraded recordings",
+            (*scene.remove(each), *scene.swap(corpus)),
         )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 OPTIONAL = (
     "degradation",
     "test_degradations",
+    "augmentations",
     "baselines",
     "noise_injector",
     "representation",
@@ -112,5 +113,6 @@ class Scene:
                 "optimisers",
                 "degradation",
                 "test_degradations",
+                "augmentations",
             ):
                 yield path, contract

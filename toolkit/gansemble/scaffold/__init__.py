@@ -30,6 +30,7 @@ KIND_LINES = {
     "representation": ("representation: {use: acme}", "mu-law companded samples"),
     "corpus": ("corpus: {use: acme}", "a folder wavs/ and a list of validation clips"),
     "degradation": ("degradation: {use: acme}", "a zero-phase low-pass with a drawn cut-off"),
+    "augmentation": ("augmentations: {acme: {use: acme}}", "an echo at each of several delays"),
     "optimiser": ("optimisers: {generator: {use: acme}}", "Adam with Nesterov momentum"),
     "monitor": ("monitors: {acme: {use: acme}}", "fakes whose levels no longer differ"),
 }

@@ -160,6 +160,7 @@ class Ledger:
         if stage.name == "prepare" and leaves.get("data.short") == "drop":
             read = (*read, "plan.segment")  # it decides which clips are dropped
         chosen = {k: v for k, v in leaves.items() if within(k, read) and not within(k, stage.quiet)}
+        chosen = {k: v for k, v in chosen.items() if not _no_augmentation(k, v)}
         return json.loads(json.dumps(chosen))
 
     def inputs(self, stage: Stage) -> dict[str, Any]:
@@ -273,6 +274,11 @@ class Ledger:
             change = corpus_files.changes(files, folder) if folder.is_dir() else f"{folder} is gone"
             if change:
                 yield f"corpus files: {change} in {folder}" if folder.is_dir() else f"corpus files: {change}"
+
+
+def _no_augmentation(key: str, value: Any) -> bool:
+    """Whether a leaf says that there is no augmentation, or not this one: data packed without stay what they are."""
+    return key.partition(".")[0] == "augmentations" and key.count(".") < 2 and value in (None, {})
 
 
 #: What a record holds, by type; ``data`` is there for the prepare stage alone.

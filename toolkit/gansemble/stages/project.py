@@ -243,11 +243,12 @@ def _dump_name(values: Mapping[str, Any], corpus: str, data: Path, root: Path) -
 
 
 def content_mark(values: Mapping[str, Any], data: Path, root: Path) -> str:
-    """A hash of all that decides the packed data: the corpus' folder and parameters, the rate, the policies, and the
-    format. A corpus below ``root`` is named relative to it, so that a moved tree finds its data."""
+    """A hash of all that decides the packed data: the corpus' folder and parameters, the rate, the policies, the
+    augmentations, and the format. A corpus below ``root`` is named relative to it, so that a moved tree finds its data."""
     policies = dict(values.get("data") or {}) if isinstance(values.get("data"), dict) else {}
     policies.pop("normalise", None)  # applied when clips are read
-    plan = values.get("plan")
+    plan, augmentations = values.get("plan"), values.get("augmentations")
+    chosen = {name: part for name, part in augmentations.items() if part} if isinstance(augmentations, dict) else {}
     decides = {
         "corpus": values.get("corpus"),
         "rate": (values.get("audio") or {}).get("sample_rate") if isinstance(values.get("audio"), dict) else None,
@@ -255,5 +256,5 @@ def content_mark(values: Mapping[str, Any], data: Path, root: Path) -> str:
         "segment": plan.get("segment") if policies.get("short") == "drop" and isinstance(plan, dict) else None,
         "format": BY_NAME["prepare"].version,
         "folder": str(data.relative_to(root.resolve()) if data.is_relative_to(root.resolve()) else data),
-    }
+    } | ({"augmentations": chosen} if chosen else {})  # without any, the name is what it was before there were any
     return hashlib.sha256(json.dumps(decides, sort_keys=True, default=str).encode()).hexdigest()[:10]

@@ -43,7 +43,7 @@ STAGES = (
         "prepare",
         "examine and pack the audio",
         2,
-        ("corpus", "audio.sample_rate", "data"),
+        ("corpus", "audio.sample_rate", "data", "augmentations"),
         quiet=("data.normalise",),  # applied when clips are read
         shared=True,
     ),

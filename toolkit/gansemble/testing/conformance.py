@@ -15,7 +15,17 @@ from gansemble.cli.describe import documented
 from gansemble.errors import PluginError, near
 from gansemble.recipe.check import SUPPLIED
 from gansemble.registry import Entry, Registry
-from gansemble.testing import corpora, data, degradations, discriminators, injectors, monitors, networks, terms
+from gansemble.testing import (
+    augmentations,
+    corpora,
+    data,
+    degradations,
+    discriminators,
+    injectors,
+    monitors,
+    networks,
+    terms,
+)
 from gansemble.testing.subject import Fault, Subject, demand
 
 Check = Callable[[Subject], None]
@@ -106,6 +116,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "optimiser": (*EVERY, *data.OPTIMISER),
     "degradation": (*EVERY, *degradations.DEGRADATION),
     "monitor": (*EVERY, *monitors.MONITOR),
+    "augmentation": (*EVERY, *augmentations.AUGMENTATION),
 }
 
 

@@ -189,7 +189,8 @@ def blocking_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list
     # A key that the toolkit had not got yet stands for its default.
     given = {f"{name}.{each.name}": each.default for name, section in SECTIONS.items() for each in fields(section)}
     old = {key: fill.plain(value) for key, value in given.items() if key in new and key not in old} | dict(old)
-    old, new = ({key: value for key, value in each.items() if value is not None} for each in (old, new))
+    # So does a section of parts: an empty one is as none.
+    old, new = ({key: value for key, value in each.items() if value not in (None, {})} for each in (old, new))
     keys = dict.fromkeys([*new, *old])
     pairs = [(key, old.get(key, "(absent)"), new.get(key, "(absent)")) for key in keys if not benign(key)]
     return [(key, before, after) for key, before, after in pairs if before != after]

@@ -1,0 +1,321 @@
+"""Variants of training clips: what augmentations make of each when a corpus is packed, and what is wrong with it."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gansemble.audio import levels
+from gansemble.data.findings import Finding, report_lines
+from gansemble.data.manifest import ORIGINAL, VARIANT, Clip, Entry
+from gansemble.errors import DataError, PluginError
+
+if TYPE_CHECKING:
+    from gansemble.recipe.check import Recipe
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+#: The longest name of a file that file systems take [bytes]; an id gets an ending behind it.
+LONGEST_NAME = 240
+#: The loudest that a sample in a pack is.
+FULL_SCALE = 32767 / 32768
+SILENT_PEAK = 1e-3  # -60 dBFS, as the doctor's
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """An augmentation of a recipe, in a form that reaches other processes.
+
+    Args:
+        use: ``plugin/name``.
+        arguments: its constructor's.
+    """
+
+    use: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Augmentations:
+    """The augmentations of a recipe, built.
+
+    Args:
+        parts: by their names in the recipe, in the names' order, so that the order they are written in decides nothing.
+        chosen: the same for other processes.
+    """
+
+    parts: Mapping[str, Any] = field(default_factory=dict)
+    chosen: Mapping[str, Chosen] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Augmentations:
+        """Those of a recipe.
+
+        Raises:
+            PluginError: if one asks for what the plan decides: data are packed once, for plans of any kind.
+        """
+        from gansemble.recipe import types
+        from gansemble.recipe.check import SUPPLIED
+        from gansemble.training.build import construct
+
+        found = dict(sorted(recipe.many.get("augmentations", {}).items()))
+        for name, part in found.items():
+            asked = [each for each in SUPPLIED if each in types.signature(part.target) and each not in part.arguments]
+            if asked:
+                raise PluginError(
+                    f"augmentations.{name} ({part.use}): takes {', '.join(asked)} of the toolkit, but variants are packed "
+                    "once, whatever the plan; an augmentation has parameters of its own only"
+                )
+        chosen = {
+            name: Chosen(f"{part.entry.plugin}/{part.entry.name}", part.arguments) for name, part in found.items()
+        }
+        return cls({name: construct(part, recipe) for name, part in found.items()}, chosen)
+
+    def __bool__(self) -> bool:
+        return bool(self.parts)
+
+
+def build(chosen: Mapping[str, Chosen]) -> dict[str, Any]:
+    """The parts once more, in a process that has not looked for plugins yet."""
+    if not chosen:
+        return {}
+    from gansemble import plugins
+
+    files = [Path(path) for path in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if path]
+    known = plugins.load(files).registry
+    return {name: known.get("augmentation", each.use).load()(**each.arguments) for name, each in chosen.items()}
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One variant of a clip, as it is packed.
+
+    Args:
+        section: the augmentation's name in the recipe.
+        name: of the variant.
+        samples: int16 [T]; None where it was not finite.
+        peak: its largest magnitude before it was scaled down to full scale.
+    """
+
+    section: str
+    name: str
+    samples: np.ndarray | None
+    peak: float
+
+
+@dataclass
+class Tally:
+    """What a packing made.
+
+    Args:
+        made: variants that were packed, by the augmentation's name in the recipe.
+        loud: largest magnitude of those that were scaled down, by id.
+        unfinished: ids of those that were not finite.
+    """
+
+    made: dict[str, int] = field(default_factory=dict)
+    loud: dict[str, float] = field(default_factory=dict)
+    unfinished: list[str] = field(default_factory=list)
+
+    def add(self, id_: str, variant: Variant) -> None:
+        """Counts one."""
+        if variant.samples is None:
+            self.unfinished.append(id_)
+            return
+        self.made[variant.section] = self.made.get(variant.section, 0) + 1
+        if variant.peak > FULL_SCALE:
+            self.loud[id_] = variant.peak
+
+
+def demand_fit(augmentations: Augmentations, clips: Sequence[Clip]) -> None:
+    """Refuses clips of which no variants can be packed.
+
+    Raises:
+        DataError: if clips have degraded recordings, which a variant would not go with, or a label that marks variants.
+    """
+    if not augmentations:
+        return
+    names = ", ".join(f"augmentations.{name}" for name in augmentations.parts)
+    paired = [clip.id for clip in clips if clip.partner is not None]
+    if paired:
+        raise DataError(
+            f"{names}: {len(paired)} clips have degraded recordings of their own, such as {paired[0]}, and a variant of the clean "
+            "clip would not go with its degraded one; take the augmentations out, or use a corpus of clean clips and a degradation"
+        )
+    marked = [clip.id for clip in clips if ORIGINAL in clip.labels]
+    if marked:
+        raise DataError(
+            f"{names}: {len(marked)} clips have a label {ORIGINAL!r} of their own, such as {marked[0]}; this label tells which "
+            "clip a variant was made of, so the corpus must call its own something else"
+        )
+
+
+def variants(parts: Mapping[str, Any], id_: str, audio: np.ndarray, sample_rate: int) -> list[Variant]:
+    """What the augmentations make of a clip, float [T] within ±1; louder ones are scaled down to full scale.
+
+    Raises:
+        DataError: naming augmentation and clip, if a part fails, or gives what is no variant.
+    """
+    found: dict[str, Variant] = {}
+    for section, part in parts.items():
+        who = f"augmentations.{section} ({type(part).__name__})"
+        try:
+            made = [(name, sound) for name, sound in part.variants(audio.copy(), sample_rate)]
+        except Exception as error:
+            raise DataError(
+                f"{who} fails at clip {id_} ({type(error).__name__}: {error}); nothing was packed. Change its parameters, "
+                "take it out, or tell its author"
+            ) from error
+        for name, sound in made:
+            _demand_variant(who, id_, audio, name, sound)
+            if name in found:
+                raise DataError(
+                    f"{who}: makes a second variant {name!r} of clip {id_}; every variant of a clip needs a name of its own. "
+                    "Do two augmentations of the recipe make the same?"
+                )
+            found[name] = _as_packed(section, name, sound)
+    return list(found.values())
+
+
+def _demand_variant(who: str, id_: str, audio: np.ndarray, name: Any, sound: Any) -> None:
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise DataError(
+            f"{who}: names a variant of clip {id_} {name!r}; expected letters, digits, '.', '_' and '-', a letter or digit first"
+        )
+    if len(f"{id_}{VARIANT}{name}".encode()) > LONGEST_NAME:
+        raise DataError(
+            f"{who}: {id_}{VARIANT}{name} is longer than the {LONGEST_NAME} bytes that a file may be called; shorten the names"
+        )
+    if not isinstance(sound, np.ndarray) or not np.issubdtype(sound.dtype, np.floating):
+        got = sound.dtype if isinstance(sound, np.ndarray) else type(sound).__name__
+        raise DataError(f"{who}: variant {name} of clip {id_} must be a float array within ±1, got {got}")
+    if sound.shape != audio.shape:
+        raise DataError(
+            f"{who}: variant {name} of clip {id_} must be as long as the clip: expected {list(audio.shape)}, got "
+            f"{list(sound.shape)}"
+        )
+
+
+def _as_packed(section: str, name: str, sound: np.ndarray) -> Variant:
+    peak = levels.peak(sound)
+    if not np.isfinite(peak):  # NaN or Inf anywhere is so in the largest magnitude
+        return Variant(section, name, None, peak)
+    scale = FULL_SCALE / peak if peak > FULL_SCALE else 1.0
+    return Variant(section, name, levels.to_int16(sound * scale), peak)
+
+
+def labels(clip: Clip | Entry) -> dict[str, Any]:
+    """Of a clip's variants: its own, with what they are made of; and one recording for all, so that all stay in one split."""
+    return {"recording": clip.id} | dict(clip.labels) | {ORIGINAL: clip.id}
+
+
+def demand_distinct(entries: Sequence[Entry]) -> None:
+    """Refuses variants that are called as a clip of the corpus is.
+
+    Raises:
+        DataError: naming them.
+    """
+    known = {entry.id for entry in entries if entry.original is None}
+    clashes = [entry.id for entry in entries if entry.original is not None and entry.id in known]
+    if clashes:
+        raise DataError(
+            f"{len(clashes)} variants would be called as clips of the corpus are, such as {clashes[0]}; nothing was packed. "
+            "Rename these clips, or take the augmentation out"
+        )
+
+
+def refused(unfinished: Sequence[str]) -> DataError:
+    """What is said of variants that are not finite, where the recipe does not leave them out."""
+    return DataError(
+        f"{len(unfinished)} variants of training clips hold NaN or Inf ({_shown(unfinished)}); nothing was packed. Mend or change "
+        "the augmentation, or leave these variants out with data.broken=drop"
+    )
+
+
+def told(
+    entries: Sequence[Entry], tally: Tally, augmentations: Augmentations, say: Callable[[str], None]
+) -> list[Finding]:
+    """Findings about the variants among all that was packed, which are told, with warnings of augmentations that made none."""
+    found = examine(entries, tally)
+    for line in (*(report_lines(found) if found else ()), *idle(augmentations, tally, entries)):
+        say(line)
+    return found
+
+
+def examine(entries: Sequence[Entry], tally: Tally) -> list[Finding]:
+    """What is to say of the variants among all that was packed: copies, silence, and what became of the others."""
+    loud, unfinished = tally.loud, tally.unfinished
+    made = [entry for entry in entries if entry.original is not None]
+    total = len(made) + len(unfinished)
+    peaks = {entry.id: entry.peak for entry in entries}
+    silent = [e.id for e in made if e.peak < SILENT_PEAK <= peaks.get(str(e.original), 0.0)]
+    found = list(_copies(entries, made))
+    if unfinished:
+        text = f"{len(unfinished)} of {total} variants hold NaN or Inf and were left out"
+        found.append(
+            Finding("non_finite", "decided", tuple(unfinished), text, "nothing: the recipe has data.broken=drop")
+        )
+    if silent:
+        text = f"{len(silent)} of {total} variants are silent (below -60 dBFS), and their clips are not"
+        found.append(Finding("silence", "warning", tuple(silent), text, "change the augmentation's parameters"))
+    if loud:
+        text = f"{len(loud)} of {total} variants went beyond full scale (up to {max(loud.values()):.3f}) and were scaled down to it"
+        remedy = "nothing; data.normalise scales clips when they are read"
+        found.append(Finding("loud", "decided", tuple(loud), text, remedy))
+    return found
+
+
+def _copies(entries: Sequence[Entry], made: Sequence[Entry]) -> Iterator[Finding]:
+    """Variants of the samples of another training clip, their own first of all, or of a clip of another split."""
+    known: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.peak > 0:
+            known[entry.sha256].append(entry)
+    twins = {e.id: [o for o in known[e.sha256] if o.id != e.id] for e in made if e.peak > 0}
+    same = [id_ for id_, others in twins.items() if any(other.split == "train" for other in others)]
+    leaked = [id_ for id_, others in twins.items() if any(other.split != "train" for other in others)]
+    if same:
+        such = f", such as {same[0]} and {next(o.id for o in twins[same[0]] if o.split == 'train')}"
+        text = f"{len(same)} of {len(made)} variants have the same samples as another training clip{such}"
+        yield Finding("duplicates", "warning", tuple(same), text, "they count more than once: change the augmentation")
+    if leaked:
+        such = f", such as {leaked[0]} and {next(o.id for o in twins[leaked[0]] if o.split != 'train')}"
+        text = f"{len(leaked)} of {len(made)} variants have the same samples as a clip of another split{such}"
+        remedy = (
+            "scores on copies of training clips mean nothing: change the augmentation, or keep such clips in one split"
+        )
+        yield Finding("leakage", "error", tuple(leaked), text, remedy)
+
+
+def idle(augmentations: Augmentations, tally: Tally, entries: Sequence[Entry]) -> list[str]:
+    """Warnings of augmentations that made nothing."""
+    clips = sum(entry.split == "train" and entry.original is None for entry in entries)
+    return [
+        f"warning: augmentations.{name} ({part.use}) made no variant of any of {clips} training clips; do its parameters "
+        "leave all of them out?"
+        for name, part in augmentations.chosen.items()
+        if clips and not tally.made.get(name)
+    ]
+
+
+def counted(entries: Sequence[Entry]) -> str:
+    """How many of a split's clips are variants, by name; nothing where none is."""
+    names: dict[str, int] = defaultdict(int)
+    for entry in entries:
+        if entry.original is not None:
+            names[entry.id.rpartition(VARIANT)[2]] += 1
+    if not names:
+        return ""
+    listed = ", ".join(f"{count} {name}" for name, count in [*names.items()][:SHOWN])
+    return f" ({sum(names.values())} of them variants: {listed}{', …' if len(names) > SHOWN else ''})"
+
+
+def _shown(ids: Sequence[str]) -> str:
+    return ", ".join(ids[:SHOWN]) + (", …" if len(ids) > SHOWN else "")
