@@ -313,6 +313,15 @@ def test_lees_bound_is_the_asymmetry_where_the_trace_is_positive_and_not_where_i
     assert float(lee_upper_bound(orthogonal(20))) > 10  # normal, yet not 0
 
 
+@pytest.mark.parametrize("bound", [lee_upper_bound, kress_lower_bound])
+def test_centred_bounds_do_not_move_with_the_diagonal(bound: Callable[[Tensor], Tensor]) -> None:
+    """As the departure does not; a bound that is not centred gets worse."""
+    x = noise(5, 8, 8)
+    shifted = x + 7 * torch.eye(8)
+    assert torch.allclose(bound(shifted), bound(x), rtol=1e-8)
+    assert bool((kress_lower_bound(shifted, centre=False) < 0.5 * kress_lower_bound(shifted)).all())
+
+
 def test_the_symmetric_part_at_full_size_is_half_the_asymmetry() -> None:
     x = noise(3, 8, 8)
     assert torch.allclose(symmetric_part_departure(x, factor=1), asymmetry(x) / 2, rtol=1e-12)

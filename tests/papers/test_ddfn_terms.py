@@ -139,17 +139,17 @@ def test_micro_batches_pooled_are_the_large_batch(loss: Any) -> None:
 
 @pytest.mark.parametrize("form", ["asymmetry", "upper_bound", "exact", "symmetric_part"])
 def test_training_with_each_form_reaches_the_bound(form: Any) -> None:
-    """Steps of 0.01 against the slope's sign, on maps in tanh range, from too large a departure and from none."""
+    """Steps of 0.02 against the slope's sign, on maps in tanh range, from too large a departure and from none."""
     real = torch.tanh(maps(200, 1, scale=0.5))
     term = fitted(real, form=form, epsilon=0.1)
     for x in (maps(32, 5, scale=1.2), maps(32, 5, scale=0.01)):
         first = float(term(step(torch.tanh(x)), "generator"))
-        for _ in range(150):
+        for _ in range(90):
             x.requires_grad_()
             loss = term(step(torch.tanh(x)), "generator")
             (slope,) = torch.autograd.grad(loss, x)
-            x = x.detach() - 0.01 * slope.sign()
-        assert first > 0.5 and float(loss.detach()) < 0.1
+            x = x.detach() - 0.02 * slope.sign()
+        assert first > 0.5 and float(loss.detach()) < 0.25  # one step more or less
 
 
 def test_the_term_rises_over_its_warm_up() -> None:
@@ -464,20 +464,20 @@ class Inside(nn.Module):
 
 
 def watching(**parameters: Any) -> DepartureFromNormality:
-    monitor = DepartureFromNormality(**{"every": 1, "items": 4, **parameters})
+    monitor = DepartureFromNormality(**{"every": 1, **parameters})
     monitor.fit_items((x, None) for x in maps(200, 1).split(16))
     return monitor
 
 
-def test_the_monitor_shows_exact_departures_of_fakes_and_reals() -> None:
-    monitor, fake, real = watching(), maps(8, 5, scale=1.5), maps(8, 6)
-    values = monitor.item_values(step(fake, real=real))
-    assert {name: tuple(each.shape) for name, each in values.items()} == {"fake": (4,), "real": (4,)}
+def test_the_monitor_shows_exact_departures_of_fakes_beside_reals() -> None:
+    monitor, fake = watching(), maps(8, 5, scale=1.5)
+    values = monitor.item_values(step(fake))
+    assert {name: tuple(each.shape) for name, each in values.items()} == {"fake": (8,)}
     shown = monitor.summarise(values)
     known = exact(maps(200, 1).double()).mean(1) / SIDE**2
-    found = exact(fake[:4].double()).mean(1) / SIDE**2
+    found = exact(fake.double()).mean(1) / SIDE**2
     assert shown["fake_mean"] == pytest.approx(float(found.mean()), rel=1e-5)
-    assert shown["real_mean"] == pytest.approx(float(exact(real[:4].double()).mean()) / SIDE**2, rel=1e-5)
+    assert shown["real_mean"] == pytest.approx(float(known.mean()), rel=1e-5)
     assert shown["gap"] == pytest.approx(float((found.mean() - known.mean()) / known.std(correction=0)), rel=1e-5)
     assert monitor.judge(1, shown) is None
 
@@ -488,7 +488,7 @@ def test_the_monitor_looks_into_named_layers() -> None:
     x = maps(8, 5)
     values = monitor.item_values(step(generator(x)))
     made = generator.first(x)
-    expected = exact(made[:4, [0, 2]].double()).mean(1) / SIDE**2
+    expected = exact(made[:, [0, 2]].double()).mean(1) / SIDE**2
     assert torch.allclose(values["layer/first"].double(), expected, rtol=1e-5)
     assert set(monitor.summarise(values)) >= {"layer/first", "layer/block.0", "gap"}
     assert not any(each.requires_grad for each in values.values())
@@ -496,6 +496,19 @@ def test_the_monitor_looks_into_named_layers() -> None:
         plain = Inside()
         plain.load_state_dict(generator.state_dict())
         assert torch.equal(plain(x), generator(x))
+
+
+def test_a_share_of_the_items_is_looked_at_each_by_its_own_number() -> None:
+    """Whatever batch an item is in; nothing looked at is no number and no error."""
+    monitor, x = watching(share=0.3), maps(40, 5)
+    whole = step(x)
+    values = monitor.item_values(whole)["fake"]
+    looked_at = ~values.isinf()
+    assert 4 <= int(looked_at.sum()) <= 20
+    assert torch.equal(looked_at, whole.batch.draws.uniform("departure_from_normality") < 0.3)
+    shown = monitor.summarise({"fake": values})
+    assert shown["fake_mean"] == pytest.approx(float(exact(x[looked_at].double()).mean()) / SIDE**2, rel=1e-5)
+    assert set(monitor.summarise({"fake": torch.full((3,), torch.inf)})) == {"real_mean"}
 
 
 def test_attaching_again_listens_once_and_copies_of_the_network_do_not_copy_the_monitor() -> None:
@@ -538,6 +551,7 @@ def test_a_jump_of_a_layer_raises_an_alarm_where_that_is_asked_for() -> None:
     for each in (monitor, other):
         alarm = each.judge(700, {"layer/a": 40.0})
         assert alarm is not None and alarm.onset == 600 and "of a is 40 per pixel" in alarm.reason
+    assert monitor.judge(800, {}) is None
     assert quiet.judge(0, {"layer/a": 1.0}) is None and quiet.judge(1, {"layer/a": 1e9}) is None
     fallen = watching(layers=["a"], jump=3.0, history=1)
     assert fallen.judge(1, {"layer/a": 1.0}) is None and fallen.judge(2, {"layer/a": 0.3}) is not None
@@ -546,7 +560,7 @@ def test_a_jump_of_a_layer_raises_an_alarm_where_that_is_asked_for() -> None:
 @pytest.mark.parametrize(
     ("parameters", "says"),
     [
-        ({"every": 0}, "every must be at least 1"), ({"items": 0}, "items"), ({"jump": 1.0, "layers": ["a"]}, "jump must be above 1"),
+        ({"every": 0}, "every must be at least 1"), ({"share": 0.0}, "share"), ({"share": 1.5}, "share"), ({"jump": 1.0, "layers": ["a"]}, "jump must be above 1"),
         ({"jump": 2.0}, "layers names none"), ({"history": 0}, "history"),
     ],
 )  # fmt: skip
@@ -556,7 +570,7 @@ def test_a_monitors_numbers_out_of_range_are_refused(parameters: dict[str, Any],
 
 
 def test_a_monitor_keeps_its_statistics_and_survives_what_is_not_finite() -> None:
-    monitor, other = watching(), DepartureFromNormality(every=1, items=4)
+    monitor, other = watching(), DepartureFromNormality(every=1)
     assert isinstance(monitor, FittedItems) and not other.fitted
     with pytest.raises(RuntimeError, match="call fit_items"):
         other.summarise(monitor.item_values(step(maps(4))))
@@ -565,7 +579,8 @@ def test_a_monitor_keeps_its_statistics_and_survives_what_is_not_finite() -> Non
     shown = [each.summarise(each.item_values(step(fake))) for each in (monitor, other)]
     assert shown[0] == shown[1]
     fake[2] = torch.nan
-    assert math.isnan(monitor.summarise(monitor.item_values(step(fake)))["gap"])
+    shown = monitor.summarise(monitor.item_values(step(fake)))  # type: ignore[assignment]
+    assert set(shown) == {"real_mean", "noise_floor"}
     with pytest.raises(ValueError, match="measure them anew"):
         DepartureFromNormality(squares="pad").load_state_dict(monitor.state_dict())
 

@@ -15,11 +15,12 @@ def gansemble_register(register: Callable[..., None]) -> None:
         "ddfn",
         f"{here}.regulariser:DifferenceDepartureFromNormality",
         "difference of mean departures from normality of fake and real maps, held below a bound (DDFN)",
+        example={"loss": "absolute", "log_exact_every": 0},
     )
     register(
         "monitor",
         "departure_from_normality",
         f"{here}.monitor:DepartureFromNormality",
-        "exact departure from normality of fake and real maps, and of maps inside the generator",
-        example={"every": 1, "items": 2},
+        "exact departure from normality of fake maps beside real ones, and of maps inside the generator",
+        example={"every": 1, "channels": "average_first"},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -19,7 +20,7 @@ from gansemble_plugins.ddfn.statistics import RealStatistics, Thinned, energy
 class DepartureFromNormality:
     """Departures per pixel of fake and real maps, and of square maps inside the generator (the paper's figure 1).
 
-    Logged are the means, and of the fake ones beside the real ones: the difference of means, the logarithm of the ratio of
+    Logged are the means, and of the fake values beside the real ones: the difference of means, the logarithm of the ratio of
     deviations and the Wasserstein distance, in real standard deviations. The difference of means alone misses many
     collapses onto few maps; the other two see them. What is inside the generator has no real counterpart: the mean over
     channels and items is logged, and where ``jump`` is set, an alarm is raised when a layer's mean is more than ``jump``
@@ -27,7 +28,7 @@ class DepartureFromNormality:
 
     Args:
         every: steps between looks.
-        items: items of each micro-batch that are looked at.
+        share: of the items that are looked at, each chosen or left out by its own random number.
         reals: real items that the statistics are of, at least, where there are as many; taken at equal distances.
         layers: modules of the generator, by name, that give square maps [B, C, n, n].
         layer_channels: channels of each layer that are looked at, taken at equal distances.
@@ -37,7 +38,7 @@ class DepartureFromNormality:
         channels: the mean over channels of their departures, or the departure of the channels' mean.
         on_cpu: whether eigenvalues are computed on the CPU.
 
-    Shape: step.fake and step.real [B, C, H, W].
+    Shape: step.fake [B, C, H, W].
 
     Raises:
         ValueError: if a number is out of range, or ``jump`` is set without layers.
@@ -47,7 +48,7 @@ class DepartureFromNormality:
         self,
         *,
         every: int = 1000,
-        items: int = 16,
+        share: float = 1.0,
         reals: int = 512,
         layers: list[str] | None = None,
         layer_channels: int = 8,
@@ -57,15 +58,17 @@ class DepartureFromNormality:
         channels: Channels = "mean",
         on_cpu: bool = False,
     ) -> None:
-        counts = {"every": every, "items": items, "reals": reals, "layer_channels": layer_channels, "history": history}
+        counts = {"every": every, "reals": reals, "layer_channels": layer_channels, "history": history}
         for name, count in counts.items():
             if count < 1:
                 raise ValueError(f"{name} must be at least 1, got {count}")
+        if not 0 < share <= 1:
+            raise ValueError(f"share must be above 0 and at most 1, got {share:g}")
         if jump is not None and not jump > 1:
             raise ValueError(f"jump must be above 1, a factor up or down, or null, got {jump:g}")
         if jump is not None and not layers:
             raise ValueError("jump is a factor of maps inside the generator, but layers names none")
-        self.every, self.items, self.reals_wanted = every, items, reals
+        self.every, self.share, self.reals_wanted = every, share, reals
         self.layers, self.layer_channels = list(layers or ()), layer_channels
         self.jump, self.history = jump, history
         self.squares, self.channels = squares, channels
@@ -131,21 +134,29 @@ class DepartureFromNormality:
                     "module that does"
                 )
             places = evenly(made.shape[1], self.layer_channels).to(made.device)
-            self._seen[name] = made.detach()[: self.items, places]  # a copy: the whole of it is let go
+            self._seen[name] = made.detach()[:, places]  # a copy: the whole of it is let go
 
         return listen
 
     def item_values(self, step: Step) -> dict[str, Tensor]:
-        """δ of the first ``items`` fake and real items, and of each layer's maps, a mean over channels: [items] each."""
-        found = {"fake": self._of(step.fake.detach()[: self.items]), "real": self._of(step.real[: self.items])}
+        """δ of each fake item, and of each layer's maps as a mean over channels, [B] each; infinite for what is left out."""
+        looked_at = step.batch.draws.uniform("departure_from_normality") < self.share
+        found = {"fake": self._chosen(step.fake.detach(), looked_at, self._of)}
         for name in self.layers:
             if name not in self._seen:
                 raise RuntimeError(f"layers: {name} has not run; call attach with the generator before training")
-            found[f"layer/{name}"] = per_pixel(self._seen[name], self._exact)
+            inside = functools.partial(per_pixel, quantity=self._exact)
+            found[f"layer/{name}"] = self._chosen(self._seen[name], looked_at, inside)
         return found
 
+    @staticmethod
+    def _chosen(x: Tensor, looked_at: Tensor, measure: Callable[[Tensor], Tensor]) -> Tensor:
+        values = torch.full((len(x),), torch.inf, device=x.device)
+        values[looked_at] = measure(x[looked_at]).float()
+        return values
+
     def summarise(self, values: Mapping[str, Tensor]) -> dict[str, float]:
-        """Fake beside real values (see :meth:`RealStatistics.compare`), the batch's real mean, each layer's mean.
+        """Fake beside real values (see :meth:`RealStatistics.compare`), the real mean, each layer's mean; only what is finite.
 
         Raises:
             RuntimeError: if real items have not been measured.
@@ -154,16 +165,20 @@ class DepartureFromNormality:
             raise RuntimeError(
                 "departure_from_normality knows no real statistics: call fit_items with the training split, or load a state"
             )
-        layers = {name: float(each.mean()) for name, each in values.items() if name.startswith("layer/")}
-        return self.reals.compare(values["fake"]) | {"real_mean": float(values["real"].mean())} | layers
+        found = {"real_mean": self.reals.mean}
+        for name, each in values.items():
+            looked_at = each[~each.isposinf()]
+            if looked_at.numel():
+                found |= self.reals.compare(looked_at) if name == "fake" else {name: float(looked_at.mean())}
+        return {name: value for name, value in found.items() if math.isfinite(value)}
 
     def judge(self, steps: int, values: Mapping[str, float]) -> Alarm | None:
         """An alarm when a layer's mean has jumped, where ``jump`` is set."""
         onset, self._last_look = self._last_look, steps
         alarm = None
         for name in self.layers if self.jump is not None else ():
-            looks, now = self._looks[name], values[f"layer/{name}"]
-            if now != now:  # training's own guard tells of numbers that are not finite
+            looks, now = self._looks[name], values.get(f"layer/{name}")
+            if now is None or not math.isfinite(now):  # training's own guard tells of numbers that are not finite
                 continue
             if len(looks) == self.history and alarm is None:
                 alarm = self._jumped(name, sorted(looks)[len(looks) // 2], now, onset)

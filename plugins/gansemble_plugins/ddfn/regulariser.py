@@ -238,7 +238,7 @@ class DifferenceDepartureFromNormality:
             self._looked_at = index // self.log_exact_every
             with torch.no_grad():
                 looked = self.exact_reals.compare(self._of(self._maps, self._exact))
-            found |= {f"exact_{name}": looked[name] for name in ("gap", "fake_mean", "fake_sd", "log_sd_ratio")}
+            found |= {f"exact_{name}": value for name, value in looked.items() if name != "noise_floor"}
         return found
 
     def state_dict(self) -> dict[str, Any]:

@@ -120,18 +120,21 @@ class RealStatistics:
         Returns:
             ``gap``: difference of means; ``wasserstein``: see :meth:`distance`; ``noise_floor``: the gap
             that a perfect generator would have on average; these three in real standard deviations. ``fake_mean`` and
-            ``fake_sd``: per pixel. ``log_sd_ratio``: ln(fake sd / real sd), at least ln(1e-6).
+            ``fake_sd``: per pixel. ``log_sd_ratio``: ln(fake sd / real sd), at least ln(1e-6). One
+            value has no deviation.
         """
         values = values.detach().double().cpu()
         mean, sd = float(values.mean()), float(values.std(correction=0))
-        return {
+        found = {
             "gap": (mean - self.mean) / self.sd,
             "fake_mean": mean,
-            "fake_sd": sd,
-            "log_sd_ratio": math.log(max(sd / self.sd, LEAST_RATIO)) if math.isfinite(sd) else math.nan,
             "wasserstein": float(self.distance(values)) / self.sd,
             "noise_floor": noise_floor(values.numel()),
         }
+        if values.numel() > 1:
+            ratio = max(sd / self.sd, LEAST_RATIO) if math.isfinite(sd) else math.nan
+            found |= {"fake_sd": sd, "log_sd_ratio": math.log(ratio)}
+        return found
 
     def state(self) -> dict[str, Any]:
         """Plain containers and tensors."""
