@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from gansemble_plugins.ddfn.eigenvalues import decompose
+
 KAPPA_MAX = 1e6
 
 
@@ -49,7 +51,7 @@ def departure_from_normality_squared(x: Tensor, *, kappa_max: float = KAPPA_MAX,
         if maps.requires_grad and torch.is_grad_enabled():
             value: Tensor = _Departure.apply(flat, kappa_max)  # type: ignore[no-untyped-call]
         else:
-            value = _from_eigenvalues(*_screened(flat), torch.linalg.eigvals)[0]
+            value = _from_eigenvalues(*_screened(flat), vectors=False)[0]
         return value.reshape(maps.shape[:-2]).to(x.device, answer_type(x))
 
 
@@ -79,12 +81,11 @@ def _screened(x: Tensor) -> tuple[Tensor, Tensor]:
     return torch.where(finite[:, None, None], x, torch.zeros_like(x)), finite
 
 
-def _from_eigenvalues(x: Tensor, finite: Tensor, solve: Any) -> tuple[Tensor, Any]:
-    """Δ² [N] of screened maps, NaN where they were not finite, and what the solver gave."""
-    found = solve(x)
-    eigenvalues = found if isinstance(found, Tensor) else found[0]
+def _from_eigenvalues(x: Tensor, finite: Tensor, vectors: bool) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Δ² [N] of screened maps, NaN where they were not finite; their eigenvalues, and eigenvectors where wanted."""
+    eigenvalues, columns = decompose(x, vectors)
     value = x.square().sum((-2, -1)) - eigenvalues.abs().square().sum(-1)
-    return value.masked_fill(~finite, torch.nan), found
+    return value.masked_fill(~finite, torch.nan), eigenvalues, columns
 
 
 class _Departure(torch.autograd.Function):
@@ -93,7 +94,7 @@ class _Departure(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, kappa_max: float) -> Tensor:
         screened, finite = _screened(x)
-        value, (eigenvalues, vectors) = _from_eigenvalues(screened, finite, torch.linalg.eig)
+        value, eigenvalues, vectors = _from_eigenvalues(screened, finite, vectors=True)
         ctx.save_for_backward(screened, finite, eigenvalues, vectors)
         ctx.kappa_max = kappa_max
         return value
