@@ -83,6 +83,8 @@ class Mixed(nn.Module):
         self.normed, self.old = weight_norm(nn.Linear(5, 7)), nn.utils.weight_norm(nn.Linear(5, 7))
         self.spectral, self.tied = spectral_norm(nn.Linear(7, 5)), self.conv
         self.frozen = nn.Linear(5, 5).requires_grad_(False)
+        self.sharing = nn.Linear(5, 1)
+        self.sharing.weight = self.head.weight
 
 
 def names(**arguments: Any) -> list[str]:

@@ -362,7 +362,7 @@ def adapts(subject: Subject, part: Any) -> None:
     statistic = part.statistic(subject.step(part.statistic_turn, 4))
     demand(
         statistic.dim() in (1, 2) and len(statistic) == 4 and statistic.numel() > 0,
-        f"statistic() must give one number per item, [4], or several, [4, K], got {list(statistic.shape)}",
+        f"statistic() must give one number per item, [4], got {list(statistic.shape)}; or several, [4, K]",
     )
     means = 1.0 if statistic.dim() == 1 else (1.0,) * statistic.shape[1]
     for _ in range(5):
