@@ -224,7 +224,7 @@ print("alive")
 
 def test_numbers_that_are_not_finite_do_not_end_the_process() -> None:
     """In a process of its own: LAPACK may end it at a NaN in single precision."""
-    done = subprocess.run([sys.executable, "-c", SURVIVES], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", SURVIVES], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout.strip()) == (0, "alive"), done.stderr[-500:]
 
 
@@ -375,9 +375,8 @@ def test_policies_make_square_maps() -> None:
 
 
 def test_resizing_keeps_what_is_constant_and_does_not_alias() -> None:
-    stripes = torch.ones(1, 1, 8, 64)
-    stripes[..., ::2] = -1
-    assert float(as_square(stripes, "resize_shorter").abs().max()) < 0.2
+    # A mean of about 16 columns each, not of the two in the middle.
+    assert float(as_square(noise(1, 1, 64, 512), "resize_shorter").std()) < 0.4
     assert torch.allclose(as_square(torch.ones(1, 1, 8, 12), "resize_longer"), torch.ones(1, 1, 12, 12))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from scipy.stats import wasserstein_distance
 from torch import Tensor, nn
 
 from gansemble.interfaces import Adaptive, Batch, Condition, FittedItems, PooledTerm, Step
@@ -103,6 +104,13 @@ def test_the_loss_of_distributions_is_the_distance_transport_has_to_go() -> None
     assert copies < 0.01
     assert one_value == pytest.approx(float((real - real.mean()).abs().mean() / real.std(correction=0)), rel=0.02)
     assert float(fitted().pool(torch.full((64,), float(real.mean())).double(), step(maps(2)), "generator")) == 0
+
+
+@pytest.mark.parametrize("count", [1, 3, 64, 3000])
+def test_the_distance_is_that_of_scipy(count: int) -> None:
+    real, values = values_of(maps(200, 1)), values_of(maps(count, 8, scale=1.1))
+    expected = wasserstein_distance(values.numpy(), real.numpy())
+    assert float(RealStatistics.of(real).distance(values)) == pytest.approx(expected, rel=0.01)
 
 
 @pytest.mark.parametrize("loss", ["hinge", "squared", "absolute", "adaptive", "distribution"])
