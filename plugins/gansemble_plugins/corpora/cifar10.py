@@ -65,6 +65,8 @@ class Cifar10:
                 holds no pictures.
         """
         source = _source(folder)
+        if source is None and (folder / CLIPS / LABELS).is_file():
+            return  # the batches were deleted, and nothing else is made from them
         if source is None:
             fetch_archive(
                 self.url,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -123,57 +123,63 @@ class CommonVoice:
             DataError: if ``folder`` is missing or has not the layout, a listed file is not there or is listed twice, no
                 clip is left, or there are other classes than stated.
         """
-        chosen = self._choose(folder)
+        return self._clips(folder, self._choose(folder))
+
+    def _clips(self, folder: Path, chosen: Chosen) -> list[Clip]:
         if not chosen.spoken:
-            why = (
-                f"all {chosen.unlabelled + chosen.rare + chosen.long} were left out"
-                if _left_out(chosen)
-                else "none is listed"
-            )
             raise DataError(
-                f"{folder}: no clip is left ({why}{_left_out(chosen)}); change corpus.labels, least or longest"
+                f"{folder}: no clip is left{_left_out(chosen) or '; the lists are empty'}; change corpus.labels, missing, "
+                "least or longest"
             )
-        names = sorted({spoken.name for spoken in chosen.spoken})
-        if self.labels != "none" and self.classes not in (None, len(names)):
+        if self.labels == "none":
+            return [Clip(each.id, each.path, each.split, {"speaker": each.speaker}) for each in chosen.spoken]
+        names = sorted({each.name for each in chosen.spoken})
+        if self.classes not in (None, len(names)):
             shown = ", ".join(names[:10]) + (", …" if len(names) > 10 else "")
             raise DataError(
                 f"{folder}: expected {self.classes} classes (corpus.classes), found {len(names)} by {self.labels}: {shown}; "
                 "state their number, or leave rare ones out with corpus.least"
             )
+        if len(names) == 1 and self.classes is None:
+            raise DataError(
+                f"{folder}: all clips are of one class by {self.labels}, {names[0]!r}, so a network that is told the class "
+                "learns nothing from it; set corpus.labels: none, or corpus.classes: 1 if it is meant"
+            )
         index = {name: place for place, name in enumerate(names)}
         return [
             Clip(
-                spoken.id,
-                spoken.path,
-                spoken.split,
-                {"speaker": spoken.speaker}
-                | ({} if self.labels == "none" else {"label": index[spoken.name], "class": spoken.name}),
+                each.id, each.path, each.split, {"label": index[each.name], "class": each.name, "speaker": each.speaker}
             )
-            for spoken in chosen.spoken
+            for each in chosen.spoken
         ]
 
     def _choose(self, folder: Path) -> Chosen:
         everything = self._listed(folder)
-        short = everything
-        if self.longest is not None:
-            seconds = _durations(folder / DURATIONS)
-            unknown = [each.id for each in everything if each.id not in seconds]
-            if unknown:
-                raise DataError(
-                    f"{folder / DURATIONS}: does not tell how long {unknown[0]} is (with {len(unknown) - 1} others)"
-                )
-            short = [each for each in everything if seconds[each.id] <= self.longest]
+        short = self._short(folder, everything)
         if self.labels == "none":
             return Chosen(short, 0, 0, len(everything) - len(short))
         stated = [each for each in short if each.name]
         if self.missing == "class":
-            stated = [Spoken(e.id, e.path, e.split, e.speaker, e.name or UNSTATED) for e in short]
+            stated = [replace(each, name=each.name or UNSTATED) for each in short]
         if self.labels == "speaker":
-            splits = stratified([e.id for e in stated], [e.name for e in stated], OF_A_SPEAKER, OF_A_SPEAKER)
-            stated = [Spoken(e.id, e.path, splits[e.id], e.speaker, e.name) for e in stated]
+            names = [each.name for each in stated]
+            splits = stratified([each.id for each in stated], names, OF_A_SPEAKER, OF_A_SPEAKER)
+            stated = [replace(each, split=splits[each.id]) for each in stated]
         trained = Counter(each.name for each in stated if each.split == "train")
         kept = [each for each in stated if trained[each.name] >= self.least]
         return Chosen(kept, len(short) - len(stated), len(stated) - len(kept), len(everything) - len(short))
+
+    def _short(self, folder: Path, everything: list[Spoken]) -> list[Spoken]:
+        """What is not too long."""
+        if self.longest is None:
+            return everything
+        seconds = _durations(folder / DURATIONS)
+        unknown = [each.id for each in everything if each.id not in seconds]
+        if unknown:
+            raise DataError(
+                f"{folder / DURATIONS}: does not tell how long {unknown[0]} is (with {len(unknown) - 1} others); get it again"
+            )
+        return [each for each in everything if seconds[each.id] <= self.longest]
 
     def _listed(self, folder: Path) -> list[Spoken]:
         """What the three lists name."""
@@ -212,7 +218,8 @@ class CommonVoice:
 
     def describe(self, folder: Path) -> str:
         """One sentence: how many clips and speakers there are, what the classes are, and what was left out."""
-        clips, chosen = self.scan(folder), self._choose(folder)
+        chosen = self._choose(folder)
+        clips = self._clips(folder, chosen)
         speakers = len({clip.labels["speaker"] for clip in clips})
         said = f"Common Voice, {counted(clips)} clips of {speakers} speakers"
         how = "split within each speaker by a hash" if self.labels == "speaker" else "by its own lists"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import soundfile
+
 from gansemble.audio import files
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
@@ -188,4 +190,4 @@ class LabelledFolder:
                     place /= f"recording-{number // 2:03d}" if number < MINI_CLIPS - 2 else f"recording-{number:03d}"
                 place.mkdir(parents=True, exist_ok=True)
                 sound = texture(kind, self.mini_rate, self.mini_rate, (kind, number))
-                files.write(place / f"clip-{number:03d}{suffix}", sound, self.mini_rate)
+                soundfile.write(str(place / f"clip-{number:03d}{suffix}"), sound, self.mini_rate)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import re
 import shutil
 import wave
 from pathlib import Path
@@ -76,9 +78,15 @@ def class_names(path: Path) -> list[str]:
 
 
 def to_samples(values: np.ndarray) -> np.ndarray:
-    """uint8 values -> int16 samples of value / 127.5 - 1; neighbouring values are 257 samples' steps apart, so that
-    nothing is lost."""
-    return to_int16(values / 127.5 - 1)
+    """uint8 values -> int16 samples of value / 127.5 - 1.
+
+    Neighbouring values are at least 256 of 65,536 levels apart, so rounding, and the level that 1 is cut to, lose nothing.
+    """
+    return _SAMPLES[values]
+
+
+#: Of each value: looked up, as a batch in floating point would take a gigabyte.
+_SAMPLES = to_int16(np.arange(256) / 127.5 - 1)
 
 
 def convert(source: Path, clips: Path) -> None:
@@ -95,10 +103,9 @@ def convert(source: Path, clips: Path) -> None:
     made_from = {path.name: sha256(path) for path in [*paths, source / NAMES]}
     if _complete(clips, made_from, {batch: len(labels) for batch, (labels, _) in read.items()}):
         return
-    if clips.exists() and not (clips / LABELS).is_file() and (not clips.is_dir() or any(clips.iterdir())):
-        raise DataError(
-            f"{clips}: holds something that is no clip of CIFAR-10; move it away, as the clips belong there"
-        )
+    foreign = _foreign(clips)
+    if foreign:
+        raise DataError(f"{foreign[0]} (with {len(foreign) - 1} others) is no clip of CIFAR-10; move it out of {clips}")
     with staged(clips) as temporary:
         for batch, (_, values) in read.items():
             (temporary / batch).mkdir()
@@ -116,13 +123,29 @@ def convert(source: Path, clips: Path) -> None:
 
 
 def _complete(clips: Path, made_from: dict[str, str], counts: dict[str, int]) -> bool:
-    """Whether all clips are there, made from these batches."""
+    """Whether all clips are there and whole, made from these batches."""
     try:
         noted = json.loads((clips / LABELS).read_text(encoding="utf-8"))
-        there = {batch: sum(1 for _ in (clips / batch).glob("*.wav")) for batch in counts}
+        if not isinstance(noted, dict) or noted.get("made_from") != made_from:
+            return False
+        return all(
+            os.stat(f"{clips}/{clip_path(batch, number)}").st_size == len(_HEADER) + 2 * RATE  # noqa: PTH116
+            for batch, count in counts.items()
+            for number in range(count)
+        )
     except (OSError, ValueError):
         return False
-    return isinstance(noted, dict) and noted.get("made_from") == made_from and there == counts
+
+
+def _foreign(clips: Path) -> list[Path]:
+    """What lies where the clips belong and is none: it must not be deleted with them."""
+    if not clips.exists():
+        return []
+    if not clips.is_dir():
+        return [clips]
+    ours = re.compile(rf"(?:{'|'.join((*BATCHES, TEST_BATCH))})/[0-9]{{5}}\.wav|{re.escape(LABELS)}")
+    found = (path for path in sorted(clips.rglob("*")) if not path.is_dir())
+    return [path for path in found if not ours.fullmatch(path.relative_to(clips).as_posix())]
 
 
 def _header() -> bytes:

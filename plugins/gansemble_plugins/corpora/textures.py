@@ -62,7 +62,7 @@ class Scene:
         sound, wave = np.zeros(self.samples), np.ones(self.samples, complex)
         for number in range(1, partials + 1):
             wave *= turn
-            sound += number**-fall * (1 - number / (partials + 1)) ** 2 * wave.imag
+            sound += number**-fall * (1 - number / (partials + 1)) ** 3 * wave.imag
         return sound
 
     def events(self, rate: float, grain: np.ndarray, steady: bool = False, spread: float = 0.0) -> np.ndarray:
@@ -103,7 +103,7 @@ def _barks(scene: Scene) -> np.ndarray:
 
 
 def _crow(scene: Scene) -> np.ndarray:
-    return scene.tone(500 * 2 ** (1.2 * scene.swell(1.5)), 12, 0.8) * (0.3 + 0.7 * scene.swell(1.5))
+    return scene.tone(500 * 2 ** (1.2 * scene.swell(1.5)), 20, 0.8) * (0.3 + 0.7 * scene.swell(1.5))
 
 
 def _rain(scene: Scene) -> np.ndarray:
@@ -119,11 +119,12 @@ def _crackle(scene: Scene) -> np.ndarray:
 
 
 def _wail(scene: Scene) -> np.ndarray:
-    return scene.tone(450 + 60 * np.sin(2 * np.pi * 6 * scene.time), 10, 0.6) * scene.swell(1.2)
+    return scene.tone(450 + 60 * np.sin(2 * np.pi * 6 * scene.time), 24, 0.6) * scene.swell(1.2)
 
 
 def _burst(scene: Scene) -> np.ndarray:
-    return scene.events(1.5, scene.grain(0.3, 0.06), spread=0.3) + 0.02 * scene.noise(1500, 1.0)
+    blow = np.exp(-np.arange(round(0.5 * scene.rate)) / (0.08 * scene.rate))
+    return scene.noise(800, 0.8) * (0.02 + scene.events(1.5, blow, steady=True, spread=0.3))
 
 
 def _ticks(scene: Scene) -> np.ndarray:
