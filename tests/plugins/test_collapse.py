@@ -262,12 +262,30 @@ def test_more_variety_than_before_is_no_collapse_nor_is_less_than_too_much() -> 
     assert run(Collapse(), [*wide, *({**look(), **dict.fromkeys(RATIOS, 0.9)} for _ in range(20))]) == []
 
 
+def test_a_slow_decline_is_seen_at_the_floor_if_there_was_more_before() -> None:
+    """By 1.5 % a look, ratios of 0.7 are below 0.25 at the 69th; those that never were 0.5 may be so."""
+    falling = [math.exp(-0.015 * n) for n in range(1, 100)]
+    slow = [{**MIDDLING, **{name: 0.7 * share for name in RATIOS}} for share in falling]
+    ((step, alarm),) = run(Collapse(warm_up=0), [*[MIDDLING] * 60, *slow])
+    assert (step, alarm.onset) == ((60 + 71) * EVERY, (60 + 68) * EVERY)
+    low = [{**MIDDLING, **{name: 0.4 * share for name in RATIOS}} for share in falling]
+    assert run(Collapse(warm_up=0), [*[{**MIDDLING, **dict.fromkeys(RATIOS, 0.4)}] * 60, *low]) == []
+
+
+@pytest.mark.parametrize(("ratio", "alarms"), [(0.38, 1), (0.39, 0)])
+def test_a_steady_ratio_that_falls_by_six_tenths_of_its_logarithm_is_a_sign(ratio: float, alarms: int) -> None:
+    """A past without deviations counts as one of a tenth: 0.7 exp(-6/10) is 0.384."""
+    fallen = {**MIDDLING, **dict.fromkeys(RATIOS, ratio)}
+    assert len(run(Collapse(), [*[MIDDLING] * 60, *[fallen] * 5])) == alarms
+
+
 def test_scores_that_run_away_either_way_raise_an_alarm() -> None:
-    """A generator may outrun its discriminators as well."""
-    look = healthy(9)
-    past = [*(look() for _ in range(59)), MIDDLING]
-    ((_, alarm),) = run(Collapse(), [*past, *({**look(), "score_gap": -90.0, "separation": -60.0} for _ in range(5))])
-    assert "the gap of mean scores is 90" in alarm.reason and alarm.onset == 60 * EVERY
+    """A generator may outrun its discriminators as well. Where both lead in turn, sizes are compared: 2, 1, then 9, 5."""
+    past = [{**MIDDLING, "score_gap": 2.0 * (-1) ** n, "separation": (-1.0) ** n} for n in range(60)]
+    for sign in (1, -1):
+        away = {**MIDDLING, "score_gap": 9.0 * sign, "separation": 5.0 * sign}
+        ((_, alarm),) = run(Collapse(), [*past, *[away] * 5])
+        assert "the gap of mean scores is 9 (2 before)" in alarm.reason and alarm.onset == 60 * EVERY
 
 
 def test_discriminators_that_win_all_with_scores_that_run_away_raise_an_alarm() -> None:
@@ -279,9 +297,10 @@ def test_discriminators_that_win_all_with_scores_that_run_away_raise_an_alarm() 
 
 
 def test_discriminators_that_always_won_may_go_on_winning() -> None:
-    """A Wasserstein critic wins nearly every item in a run that is well."""
+    """A Wasserstein critic wins nearly every item in a run that is well: no sign, so another sign is alone."""
     look = healthy(4)
-    assert run(Collapse(), [{**look(), "win_rate": 1.0} for _ in range(300)]) == []
+    won = [{**look(), "win_rate": 1.0} for _ in range(300)]
+    assert run(Collapse(), [*won, *({**each, "level_spread": 0.01} for each in won[:9])]) == []
 
 
 def test_a_run_that_never_was_well_fails_after_so_many_looks() -> None:
@@ -291,6 +310,8 @@ def test_a_run_that_never_was_well_fails_after_so_many_looks() -> None:
     ((step, alarm),) = run(Collapse(stuck=30), lost)
     assert (step, alarm.onset) == (2500, 1000) and "won every item of the last 30 looks" in alarm.reason
     assert run(Collapse(stuck=None), lost) == []
+    well = [look() for _ in range(60)]
+    assert len(run(Collapse(stuck=30), [*well, *lost])) == 1  # it has collapsed, and is not said to have failed as well
     lost[40]["win_rate"] = 0.9
     assert [step for step, _ in run(Collapse(stuck=30), lost)] == [71 * EVERY]
 
@@ -402,6 +423,56 @@ def test_few_modes_of_recordings_are_flagged_and_all_of_them_are_not() -> None:
     for modes in (1, 4):
         assert flagged(items, modes, 25, 32)[0] >= 24
     assert flagged(items, None, 50, 32) == (0, 0)
+
+
+# real trainings ---------------------------------------------------------
+
+
+def trained(seed: int, steps: int, shock: int | None = None) -> list[tuple[int, Alarm]]:
+    """Alarms of a small adversarial training: pictures of blobs, non-saturating with R1; from ``shock`` on, rates a hundredfold."""
+    torch.manual_seed(seed)
+    grid = torch.linspace(-1, 1, 8)
+    maker = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.Tanh())
+    judge = nn.Sequential(nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
+    optimisers = [torch.optim.Adam(net.parameters(), 1e-3, (0.5, 0.9)) for net in (maker, judge)]
+    monitor, found = Collapse(every=10, warm_up=150), []
+    for index in range(steps):
+        for optimiser in optimisers if index == shock else ():
+            optimiser.param_groups[0]["lr"] = 0.1
+        place = torch.rand(32, 2, 1, 1) * 1.6 - 0.8
+        blob = torch.exp(-8 * ((grid[:, None] - place[:, 0]) ** 2 + (grid[None] - place[:, 1]) ** 2))
+        real = (2 * blob - 1).flatten(1).requires_grad_()
+        fake = maker(torch.randn(32, 8))
+        score = judge(real)
+        slope = torch.autograd.grad(score.sum(), real, create_graph=True)[0].square().sum(1).mean()
+        told = judge(fake.detach())
+        loss = nn.functional.softplus(-score).mean() + nn.functional.softplus(told).mean() + 0.1 * slope
+        _learn(optimisers[1], loss)
+        _learn(optimisers[0], nn.functional.softplus(-judge(fake)).mean())
+        if (index + 1) % monitor.every == 0:
+            pictures = (each.detach().view(32, 1, 8, 8) for each in (real, fake))
+            step = step_of(*pictures, (score.detach(), told.detach()), domain="pictures")
+            alarm = monitor.judge(index + 1, monitor.summarise(monitor.item_values(step)))
+            found += [(index + 1, alarm)] if alarm else []
+    return found
+
+
+def _learn(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+    optimiser.zero_grad()
+    loss.backward()
+    optimiser.step()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_a_training_that_goes_well_raises_none(seed: int) -> None:
+    assert trained(seed, 400) == []
+
+
+@pytest.mark.parametrize("seed", [2, 3])
+def test_a_training_driven_into_collapse_is_told_within_ten_looks(seed: int) -> None:
+    """The onset is near the step at which the rates were raised, and nothing was said before."""
+    ((step, alarm), *_) = trained(seed, 400, shock=300)
+    assert 320 <= step <= 400 and 290 <= alarm.onset <= 370
 
 
 # what the kit demands of monitors ---------------------------------------
