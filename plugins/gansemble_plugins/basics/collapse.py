@@ -35,14 +35,14 @@ WON, NOT_WON = 0.999, 0.95
 #: Ratios of fakes to real items, which fall when modes are lost; 1 is as it should be.
 LOW = {
     "diversity": "fakes are {now} times as far apart as real items ({before} before)",
-    "diversity_closest": "their closest tenth of pairs {now} times ({before} before)",
-    "diversity_neighbour": "their nearest neighbours {now} times ({before} before)",
-    "diversity_within": "those of one class {now} times ({before} before)",
-    "level_spread": "their levels spread {now} times as far ({before} before)",
+    "diversity_closest": "the closest tenth of pairs of fakes is {now} times as far apart as that of real items ({before} before)",
+    "diversity_neighbour": "a fake is {now} times as far from its nearest neighbour as a real item ({before} before)",
+    "diversity_within": "fakes of one class are {now} times as far apart as real ones ({before} before)",
+    "level_spread": "the levels of fakes spread {now} times as far as real ones ({before} before)",
 }
 #: Distances, which grow when training runs away.
 HIGH = {
-    "level_distance": "their levels are {now} standard deviations away from real ones ({before} before)",
+    "level_distance": "the levels of fakes are {now} standard deviations away from real ones ({before} before)",
     "score_gap": "the gap of mean scores is {now} ({before} before)",
     "separation": "scores are {now} of their standard deviations apart ({before} before)",
 }
