@@ -52,8 +52,8 @@ class Collapse:
     """Says when fakes have become alike, or the discriminators' scores have run away, after both were well.
 
     Each item becomes at most 256 numbers: of waveforms the power in dB on a grid of about 16 times by 16 bands, floored at
-    -80 dB (white noise of unit variance has 0 dB), so that another phase is no other item; of anything else averages over a grid of its last two axes. Over the
-    whole batch these are logged:
+    -80 dB (white noise of unit variance has 0 dB), so that another phase is no other item; of anything else averages over a
+    grid of its last two axes. Over the whole batch these are logged:
 
     * ``diversity``: mean distance of two fakes over that of two real items; ``diversity_closest``: the same of the closest
       tenth of pairs, which k modes of equal share bring to nought for k < 10; ``diversity_neighbour``: of each item's
