@@ -27,22 +27,22 @@ LEAST, MOST = 1e-4, 1e6
 LEAST_PAIRS = 8
 #: A history shorter than this share of the window says nothing yet.
 ENOUGH = 0.5
-#: What counts as no change: a fifth of a ratio's logarithm, half of a distance.
-LEAST_SCALE, LEAST_SHARE = 0.2, 0.5
+#: What counts as no change: a tenth of a ratio's logarithm, half of a distance.
+LEAST_SCALE, LEAST_SHARE = 0.1, 0.5
 #: The discriminators have won where they win so much, and did not before.
 WON, NOT_WON = 0.999, 0.95
 
 #: Ratios of fakes to real items, which fall when modes are lost; 1 is as it should be.
 LOW = {
     "diversity": "fakes are {now} times as far apart as real items ({before} before)",
-    "diversity_closest": "their closest tenth of pairs {now} times ({before} before)",
-    "diversity_neighbour": "their nearest neighbours {now} times ({before} before)",
-    "diversity_within": "those of one class {now} times ({before} before)",
-    "level_spread": "their levels spread {now} times as far ({before} before)",
+    "diversity_closest": "the closest tenth of pairs of fakes is {now} times as far apart as that of real items ({before} before)",
+    "diversity_neighbour": "a fake is {now} times as far from its nearest neighbour as a real item ({before} before)",
+    "diversity_within": "fakes of one class are {now} times as far apart as real ones ({before} before)",
+    "level_spread": "the levels of fakes spread {now} times as far as real ones ({before} before)",
 }
 #: Distances, which grow when training runs away.
 HIGH = {
-    "level_distance": "their levels are {now} standard deviations away from real ones ({before} before)",
+    "level_distance": "the levels of fakes are {now} standard deviations away from real ones ({before} before)",
     "score_gap": "the gap of mean scores is {now} ({before} before)",
     "separation": "scores are {now} of their standard deviations apart ({before} before)",
 }
@@ -52,8 +52,8 @@ class Collapse:
     """Says when fakes have become alike, or the discriminators' scores have run away, after both were well.
 
     Each item becomes at most 256 numbers: of waveforms the power in dB on a grid of about 16 times by 16 bands, floored at
-    -80 dB (white noise of unit variance has 0 dB), so that another phase is no other item; of anything else averages over a grid of its last two axes. Over the
-    whole batch these are logged:
+    -80 dB (white noise of unit variance has 0 dB), so that another phase is no other item; of anything else averages over a
+    grid of its last two axes. Over the whole batch these are logged:
 
     * ``diversity``: mean distance of two fakes over that of two real items; ``diversity_closest``: the same of the closest
       tenth of pairs, which k modes of equal share bring to nought for k < 10; ``diversity_neighbour``: of each item's
@@ -66,12 +66,12 @@ class Collapse:
     * ``nonfinite``: the share of items with a number or a score that is NaN or infinite; the rest is of the others.
 
     Each look is held against the median of the healthy ones before it, in units of 1.4826 times their median absolute
-    deviation (at least 0.2 of a ratio's logarithm, and half of a distance). A sign of collapse is a ratio ``threshold`` units
-    below its median and below twice ``floor``, or below ``floor`` after a median of twice as much; a distance ``threshold``
-    units above; a win rate of 1 where it was below 0.95. Two signs at once make a look suspicious, and ``patience`` such
-    looks in a row an alarm, whose onset is the last look before. A value that is not finite is two signs. A run that never
-    was well gives no such alarm: fakes of an untrained generator are all alike. It gives one after ``stuck`` looks in a row
-    in all of which the discriminators won every item and the diversity was below ``floor``.
+    deviation (at least 0.1 of a ratio's logarithm, and half of a distance, whose sign does not count). A sign of collapse is
+    a ratio ``threshold`` units below its median and below twice ``floor``, or below ``floor`` after a median of twice as much;
+    a distance ``threshold`` units above its median; a win rate of 1 where the median was below 0.95. Two signs at once make a
+    look suspicious, and ``patience`` such looks in a row an alarm, whose onset is the last look before. A value that is not
+    finite is two signs. A run that never was well gives no such alarm: fakes of an untrained generator are all alike. It gives
+    one after ``stuck`` looks in a row in all of which the discriminators won every item and the diversity was below ``floor``.
 
     Args:
         every: steps between looks.
@@ -128,11 +128,8 @@ class Collapse:
         with torch.autocast(step.real.device.type, enabled=False):
             values = {"real": numbers_of(step.real, waveform), "fake": numbers_of(step.fake, waveform)}
             if step.verdict_real:
-                verdicts = [(real, fake) for _, real, fake in step.pairs()]
-                real, fake = (
-                    torch.stack([each.score.detach().float().mean(1) for each in side])
-                    for side in zip(*verdicts, strict=True)
-                )
+                pairs = [(real.score.detach().float(), fake.score.detach().float()) for _, real, fake in step.pairs()]
+                real, fake = (torch.stack([pair[side].mean(1) for pair in pairs]) for side in (0, 1))
                 values |= {"real_score": real.mean(0), "fake_score": fake.mean(0)}
                 values["won"] = (real > fake).float().mean(0)
         labels = {"real_label": step.real_condition.label, "fake_label": step.fake_condition.label}
@@ -207,7 +204,8 @@ class Collapse:
             past = self._history.get(name, [])
             if name not in values or len(past) < ENOUGH * self.window:
                 continue
-            now, before = values[name], statistics.median(past)
+            now, past = (values[name], past) if name in LOW else (abs(values[name]), [abs(value) for value in past])
+            before = statistics.median(past)
             if self._has_fallen(name, now, past) if name in LOW else self._has_grown(now, past):
                 signs.append(words.format(now=f"{now:.3g}", before=f"{before:.3g}"))
         wins = self._history.get("win_rate", [])

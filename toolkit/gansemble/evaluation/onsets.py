@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,7 +90,8 @@ def _dress(axes: Axes, name: str, values: Sequence[float]) -> None:
     """Title, scale and grid of a panel."""
     sizes = sorted(abs(value) for value in values if value)
     if sizes and sizes[-1] > DECADES * sizes[len(sizes) // 2]:
-        axes.set_yscale("symlog", linthresh=sizes[len(sizes) // 2])
+        # Linear around nought up to a power of ten, so that no two labels meet there.
+        axes.set_yscale("symlog", linthresh=10.0 ** math.ceil(math.log10(sizes[len(sizes) // 2])))
     elif sizes and min(values) > 0 and sizes[-1] > DECADES * sizes[0]:
         axes.set_yscale("log")
     axes.set_title(name.removeprefix(PREFIX).replace("/", ": ").replace("_", " "), fontsize=8)
@@ -129,7 +131,7 @@ def _table(systems: Sequence[page.System], found: Sequence[Rows]) -> str:
     if not cells:
         return ""
     heads = ("", "well until step", "alarm at step", "monitor", "what was done", "why")
-    head = "".join(f"<th>{name}</th>" for name in heads)
+    head = "".join(f"<th{' class=text' if place > 2 else ''}>{name}</th>" for place, name in enumerate(heads))
     more = f"<p class=note>The first {SHOWN} of {len(cells)} alarms.</p>" if len(cells) > SHOWN else ""
     body = "".join(cells[:SHOWN])
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"

@@ -350,7 +350,7 @@ figure img { width: 100%; display: block; } audio { width: 100%; height: 34px; m
 table { border-collapse: collapse; background: var(--paper); } th, td { padding: 6px 14px; border: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; }
 tbody th { text-align: left; font-weight: 500; } .scores tbody th { cursor: help; } td small { display: block; color: var(--soft); font-size: 11.5px; } td.best { background: #ecfdf5; font-weight: 600; } td.best small { font-weight: 400; }
 .dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 6px; }
-tr.best th, tr.best td { background: #ecfdf5; } .wide-table { overflow-x: auto; } .wide-table th, .wide-table td { white-space: nowrap; } .verdict { font-size: 16px; } td.text { text-align: left; }
+tr.best th, tr.best td { background: #ecfdf5; } .wide-table { overflow-x: auto; } .wide-table th, .wide-table td { white-space: nowrap; } .verdict { font-size: 16px; } .text { text-align: left; }
 .note { color: var(--soft); font-size: 13px; } details { margin: 8px 0; } summary { cursor: pointer; } pre { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px; overflow-x: auto; font-size: 12.5px; }
 </style></head><body>
 {body}

@@ -169,10 +169,11 @@ def judges(subject: Subject) -> None:
         first is None,
         f"its first look at all is an alarm ({getattr(first, 'reason', first)}): nothing was better before",
     )
-    for look in range(12):
-        done = LATE + look * monitor.every
-        broken = {name: 0.0 if look % 2 else 1e6 for name in numbers} if look > 5 else numbers
-        alarm = monitor.judge(done, broken)
+    well, nought, vast = numbers, dict.fromkeys(numbers, 0.0), dict.fromkeys(numbers, 1e6)
+    done = LATE
+    for shown in [well] * 12 + [nought] * 8 + [vast] * 8:
+        done += monitor.every
+        alarm = monitor.judge(done, shown)
         if alarm is None:
             continue
         demand(isinstance(alarm, Alarm), f"judge must give None or Alarm, got {type(alarm).__name__}")
