@@ -238,6 +238,11 @@ def test_labels_that_are_missing_or_of_one_side_only_are_a_reason(folder):
         (made, (real[0], [0, None] * 8), "8 of 16 references have no label"),
         ((made[0], [0, 1] * 8), real, "class 2 has 0 estimates and 4 references; each class needs two of both or more"),
         ((made[0], [*made[1][:15], 9]), real, "class 9 has 1 estimates and 0 references"),
+        (
+            (made[0], [0 if i > 3 and label == 2 else label for i, label in enumerate(made[1])]),
+            real,
+            "class 2 has 1 estimates and 4 references",
+        ),
         ((made[0], made[1][:3]), real, "16 estimates have 3 labels"),
     ):
         metric.details = {"intra_fid": "of another set"}

@@ -133,6 +133,13 @@ def test_validation_hears_what_a_file_would_hold(place, monkeypatch):
     monkeypatch.setattr(type(parts.representation), "decode", lambda self, x: torch.full((1, 1, LENGTH), 3.0))
     metric = validator.metrics[0][1]
     monkeypatch.setattr(metric, "score_set", lambda made, *rest: heard.append(np.stack(made)) or {})
-    monkeypatch.setattr("gansemble.evaluation.naming.set_scores", lambda part, metric, *rest: metric.score_set(*rest))
+    told: list[Any] = []
+    monkeypatch.setattr(
+        "gansemble.evaluation.naming.set_scores",
+        lambda part, metric, *given: told.append(given) or metric.score_set(*given),
+    )
     _, audio = validator.local(parts.generator, torch.device("cpu"))
+    _, references, _, labels, reference_labels = told[0]
+    assert len(labels) == 3 and len(reference_labels) == len(references) == len(validator.held_out)
+    assert reference_labels == [validator.held_out.label(index) for index in range(len(references))]
     assert heard[0].shape == (3, LENGTH) and heard[0].max() == 1.0 == max(made.max() for _, made in audio.values())

@@ -3,7 +3,7 @@
 The bootstrap draws clips with repetition, which these scores take for a property of the set: repeated clips lower the
 rank of FID's covariances and are neighbours at distance 0 to each other, and pairs of one clip with itself count as
 pairs in KID. The jackknife leaves each clip out once instead, so that no clip comes twice and nothing is drawn. On
-average its variance is never below the true one, whatever the score (Efron and Stein 1981).
+average that variance is not below the true one of sets with a clip less, whatever the score (Efron and Stein 1981).
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Balls:
             place = slice(start, start + len(rows))
             neighbours[place] = near[:, :nearest]
             inside[place] = across <= reach[:, nearest - 1, None] + slack
-            wider[place] = across <= reach[:, -1, None] + slack if wanted > nearest else True
+            wider[place] = across <= reach[:, -1, None] + slack
         return cls(inside, wider, neighbours)
 
     @property
