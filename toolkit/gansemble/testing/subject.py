@@ -148,7 +148,9 @@ class Subject:
             return sound.expand(batch, channels, -1).contiguous()
         sizes = [64 if size is None else size for size in self.contract.shape or (1, 64, 64)]
         drawn = torch.randn(batch, *sizes, generator=torch.Generator().manual_seed(2))
-        return torch.tanh(drawn * torch.linspace(0.5, 1.5, batch).view(-1, *[1] * len(sizes)))
+        # An item is the same in any batch, as two halves are compared with their whole.
+        contrast = 0.5 + (torch.arange(batch) % 8) / 7
+        return torch.tanh(drawn * contrast.view(-1, *[1] * len(sizes)))
 
     def labels(self, batch: int = 2) -> Tensor:
         """Class or pitch indices [B]."""
@@ -219,6 +221,11 @@ class Subject:
         return step
 
 
+def a_matrix() -> nn.Parameter:
+    """A weight that nothing is computed with, for regularisers of weights."""
+    return nn.Parameter(torch.randn(3, 4, generator=torch.Generator().manual_seed(7)))
+
+
 class StandInGenerator(nn.Module):
     """made * weight + bias: something that learns and makes any shape."""
 
@@ -227,6 +234,7 @@ class StandInGenerator(nn.Module):
         self.made = made
         self.weight = nn.Parameter(torch.tensor(1.0))
         self.bias = nn.Parameter(torch.tensor(0.0))
+        self.matrix = a_matrix()
 
     def forward(self, condition: Condition) -> Tensor:
         return self.made * self.weight + self.bias
@@ -241,6 +249,7 @@ class StandInCritic(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.randn(3))
         self.head = nn.Parameter(torch.randn(classes))
+        self.matrix = a_matrix()
 
     def forward(self, x: Tensor, condition: Condition) -> Verdict:
         low = torch.tanh(x * self.weight[0])
