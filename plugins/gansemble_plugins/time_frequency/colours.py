@@ -36,12 +36,13 @@ def unpaint(colours: Tensor, name: str) -> tuple[Tensor, Tensor]:
     """(values [B, L, F], distances [B, L, F]) of colours [B, 3, L, F]: the place of the nearest entry of the map, or nearer
     still between it and a neighbour, and how far from there the colour is, 1 being a channel's whole range.
 
-    A colour of the map has one value, but of two colours off it that are alike the values may lie far apart.
+    A colour of the map has one value (but for ``jet``, three entries of which are one colour). Of two colours off it that are
+    alike the values may lie far apart.
     """
     entries = table(name, colours.device, colours.dtype)
     pixels = colours.movedim(1, -1)
     found = [_nearest(piece, entries) for piece in pixels.reshape(-1, 3).split(PIECE)]
-    values, distances = (torch.cat(each).view(pixels.shape[:-1]) for each in zip(*found, strict=True))
+    values, distances = (torch.cat([each[part] for each in found]).view(pixels.shape[:-1]) for part in (0, 1))
     return values / (len(entries) - 1), distances
 
 
@@ -58,4 +59,4 @@ def _nearest(pixels: Tensor, entries: Tensor) -> tuple[Tensor, Tensor]:
         places.append(start + share)
         distances.append((apart - share[:, None] * step).norm(dim=-1))
     first = distances[0] <= distances[1]
-    return torch.where(first, *places), torch.where(first, *distances)
+    return torch.where(first, places[0], places[1]), torch.where(first, distances[0], distances[1])

@@ -70,7 +70,7 @@ class Cwt:
         range: tuple[float, float] = (-1.0, 1.0),
         colours: Literal["grey", "grey3", "viridis", "jet"] = "grey",
         inverse: Literal["griffin_lim", "noise", "none"] = "griffin_lim",
-        iterations: int = 16,
+        iterations: int = 8,
         momentum: float = 0.9,
     ) -> None:
         transform = Scalogram(
@@ -148,9 +148,9 @@ class Cwt:
     def contract(parameters: dict[str, Any]) -> Contract:
         """Pictures of a segment; the wavelets must lie below half the sample rate."""
         rate, segment = parameters["audio"].sample_rate, parameters["segment"]
-        names = ("scales", "fmin", "fmax", "spacing", "w0")
+        wavelets = ("scales", "fmin", "fmax", "spacing", "w0")
         window, hop = (round(parameters[name] * rate) for name in ("window", "hop"))
-        transform = Scalogram(_bank(rate, *(parameters[name] for name in names)), segment, window, hop)
+        transform = Scalogram(_bank(rate, *(parameters[name] for name in wavelets)), segment, window, hop)
         check_search(parameters["iterations"], parameters["momentum"])
         names = ("size", "magnitude", "floor_db", "reference", "range", "colours", "literal_zero")
         pixels = Pixels(*(parameters[name] for name in names))

@@ -71,14 +71,16 @@ class Rows:
     Args:
         rows: which.
         first: the first bin that any of them covers.
+        start: when the first coefficient is [samples].
         per_hop: coefficients between two frames.
         size: coefficients in all.
         filters: psi_k on the covered bins [K, bins].
-        turn: what moves the samples to the middles of their intervals [bins].
+        turn: what moves the first coefficient from 0 to ``start`` [bins].
     """
 
     rows: slice
     first: int
+    start: float
     per_hop: int
     size: int
     filters: Tensor
@@ -200,8 +202,12 @@ class MorletBank:
         hop: int = 1,
         span: int = 0,
         rate: Literal["full", "decimated"] = "full",
+        instant: float | None = None,
     ) -> Plan:
         """How clips of ``length`` samples are transformed; at least ``span`` samples are covered, the zeros behind included.
+
+        Each coefficient is taken in the middle of its interval, so that their sums are those over samples; or one of them
+        falls on ``instant`` [samples], and so on as many hops behind it.
 
         Raises:
             TypeError: for anything but float32 and float64.
@@ -210,7 +216,7 @@ class MorletBank:
             raise TypeError(f"a wavelet transform is of float32 or float64, got {dtype}")
         if length < 1:
             raise ValueError(f"a clip must have at least one sample, got {length}")
-        return _plan(self, length, device, dtype, hop, span, rate)
+        return _plan(self, length, device, dtype, hop, span, rate, instant)
 
     def reach(self, dtype: torch.dtype) -> int:
         """How far the longest wavelet reaches to one side [samples]."""
@@ -238,7 +244,14 @@ def _piecewise(plan: Plan, audio: Tensor) -> Tensor:
 
 @lru_cache(maxsize=8)
 def _plan(
-    bank: MorletBank, length: int, device: torch.device, dtype: torch.dtype, hop: int, span: int, rate: str
+    bank: MorletBank,
+    length: int,
+    device: torch.device,
+    dtype: torch.dtype,
+    hop: int,
+    span: int,
+    rate: str,
+    instant: float | None,
 ) -> Plan:
     """Filters in float64 on the CPU, then where they are used."""
     with torch.no_grad(), torch.device("cpu"):
@@ -261,14 +274,16 @@ def _plan(
             if place < len(rates) and rates[place] == rates[start]:
                 continue
             first, last = min(edge[0] for edge in edges[start:place]), max(edge[1] for edge in edges[start:place])
-            shift = (hop / rates[start] - 1) / 2  # samples are taken in the middles of their intervals
-            angle = 2 * math.pi * shift / size * bins[first:last]
+            step = hop / rates[start]
+            begin = (step - 1) / 2 if instant is None else instant % step
+            angle = 2 * math.pi * begin / size * bins[first:last]
             turn = torch.polar(torch.ones_like(angle), angle)
             rows = filters[start:place, first:last]
             groups.append(
                 Rows(
                     slice(start, place),
                     first,
+                    begin,
                     rates[start],
                     rates[start] * hops,
                     rows.to(dtype).to(device).contiguous(),

@@ -58,7 +58,7 @@ class StftImage:
         range: tuple[float, float] = (-1.0, 1.0),
         colours: Literal["grey", "grey3", "viridis", "jet"] = "grey",
         inverse: Literal["griffin_lim", "noise", "none"] = "griffin_lim",
-        iterations: int = 32,
+        iterations: int = 16,
         momentum: float = 0.9,
     ) -> None:
         transform = Spectrogram(segment, n_fft, hop, window or n_fft, magnitude == "log_real")

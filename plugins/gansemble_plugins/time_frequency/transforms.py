@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gansemble.audio.features import hann, overlap_add, reflect
-from gansemble_plugins.time_frequency.morlet import MorletBank, Plan
+from gansemble_plugins.time_frequency.morlet import MorletBank, Plan, Rows
 
 #: ln|cos| of a phase that may be any is -ln 2 in the mean, |cos| is 2 / pi.
 OF_REAL = {"mean": torch.pi / 2, "middle": 2.0}
@@ -24,9 +24,14 @@ OF_REAL = {"mean": torch.pi / 2, "middle": 2.0}
 class Transform(Protocol):
     """What pictures are drawn of."""
 
-    frames: int
-    bands: int
-    length: int
+    @property
+    def frames(self) -> int: ...
+
+    @property
+    def bands(self) -> int: ...
+
+    @property
+    def length(self) -> int: ...
 
     def magnitudes(self, audio: Tensor) -> Tensor: ...
 
@@ -80,7 +85,8 @@ class Scalogram:
     def plan(self, like: Tensor) -> Plan:
         """Where the coefficients of clips like this one lie."""
         span = (self.frames - 1) * self.hop + self.window + self.hop
-        return self.bank.plan(self.length, like.device, like.dtype, self.hop, span, self.rate)
+        instant = None if self.frame == "mean" else self.window // 2
+        return self.bank.plan(self.length, like.device, like.dtype, self.hop, span, self.rate, instant)
 
     def magnitudes(self, audio: Tensor) -> Tensor:
         """[B, T] -> [B, L, K]."""
@@ -88,15 +94,16 @@ class Scalogram:
         parts = []
         for group, found in zip(plan.groups, plan.analyse(audio), strict=True):
             size = found.real.abs() if self.real else found.abs()
-            parts.append(self._framed(size, group.per_hop))
+            parts.append(self._framed(size, group))
         return torch.cat(parts, 1).transpose(1, 2)
 
-    def _framed(self, values: Tensor, per_hop: int) -> Tensor:
+    def _framed(self, values: Tensor, group: Rows) -> Tensor:
         """[B, K, n] -> [B, K, L]; the window's last coefficient counts as far as the window reaches."""
-        reach = self.window * per_hop / self.hop
+        per_hop = group.per_hop
         if self.frame == "middle":
-            first = int(reach / 2)
+            first = round((self.window // 2 - group.start) * per_hop / self.hop)
             return values[..., first::per_hop][..., : self.frames]
+        reach = self.window * per_hop / self.hop
         whole = int(reach)
         used = whole + (reach > whole)
         views = values[..., : (self.frames - 1) * per_hop + used].unfold(-1, used, per_hop)
@@ -119,7 +126,7 @@ class Scalogram:
         found: list[tuple[Tensor, Tensor | None]] = []
         for group in self.plan(magnitudes).groups:
             step = self.hop / group.per_hop
-            times = (torch.arange(group.size, device=wide.device, dtype=wide.dtype) + 0.5) * step - 0.5
+            times = torch.arange(group.size, device=wide.device, dtype=wide.dtype) * step + group.start
             place = ((times - (self.window - 1) / 2) / self.hop).clamp(0, self.frames - 1)
             below = place.floor().clamp(0, max(0, self.frames - 2)).long()
             rows = wide[:, group.rows]
