@@ -45,12 +45,13 @@ class NonLocal(nn.Module):
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """softmax(query key^T) value by torch's fused kernels, which never hold all weights.
 
-    Those kernels take queries, keys and values of one width: the narrow ones are filled up with zeros, which add
-    nothing to a product.
+    Those kernels take queries, keys and values of one width, whose numbers lie side by side, and torch falls back on all
+    weights without a word where they do not. The narrow ones are filled up with zeros, which add nothing to a product.
     """
     missing = value.shape[2] - query.shape[2]
-    query, key = (F.pad(x, (0, missing)).unsqueeze(1) for x in (query, key))  # one head
-    return F.scaled_dot_product_attention(query, key, value.unsqueeze(1), scale=1.0).squeeze(1)
+    query, key = F.pad(query, (0, missing)), F.pad(key, (0, missing))
+    query, key, value = (x.contiguous().unsqueeze(1) for x in (query, key, value))  # one head
+    return F.scaled_dot_product_attention(query, key, value, scale=1.0).squeeze(1)
 
 
 def attend_in_memory(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

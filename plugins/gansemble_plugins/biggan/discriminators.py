@@ -80,8 +80,7 @@ class Judge(nn.Module):
             if self.embed is not None:
                 assert self.classes is not None
                 label = check_label(condition.label, self.classes, len(x), self.whose, self.training)
-                vector = self.embed(label.to(pooled.dtype) if label.is_floating_point() else label)
-                score = score + torch.linalg.vecdot(vector, pooled).unsqueeze(1)
+                score = score + torch.linalg.vecdot(self.embed(label), pooled).unsqueeze(1)
         return Verdict(score, features)
 
 

@@ -323,14 +323,11 @@ class Told(nn.Module):
             assert self.classes is not None
             label = check_label(condition.label, self.classes, len(z), whose, self.training)
             embedded = [self.embed(label).to(z.dtype)]
-        first, *rest = z.split(self.chunk, 1) if self.skip_z == "chunks" else [z]
-        if self.skip_z != "chunks":
-            rest = [z] * self.blocks if self.skip_z == "full" else []
-        alone: list[Tensor | None] = [embedded[0] if embedded else None] * self.blocks
-        told = [torch.cat([*embedded, part], 1) for part in rest] or alone
-        if self.linear_in == "z+c":
-            first = torch.cat([first, *embedded], 1)
-        return first, list(told)
+        parts = list(z.split(self.chunk, 1)) if self.skip_z == "chunks" else [z] * (self.blocks + 1)
+        first = torch.cat([parts[0], *embedded], 1) if self.linear_in == "z+c" else parts[0]
+        if self.skip_z is None:
+            return first, [embedded[0] if embedded else None] * self.blocks
+        return first, [torch.cat([*embedded, part], 1) for part in parts[1:]]
 
 
 def _latent(condition: Condition, size: int, whose: str) -> Tensor:

@@ -68,12 +68,13 @@ class ClassTable(nn.Module):
 
     def forward(self, label: Tensor) -> Tensor:
         if label.is_floating_point():
-            return F.linear(label, self.vectors.weight.t())
+            weight = self.vectors.weight
+            return F.linear(label.to(weight.dtype), weight.t())
         return self.vectors(label.long())
 
 
 def check_label(label: Tensor | None, classes: int, items: int, whose: str, training: bool) -> Tensor:
-    """The label, if it is one: class indices [B], or weights of classes [B, K].
+    """The label, if it is one: class indices [B], or weights of classes [B, K] that add up to 1.
 
     Values are looked at on the CPU, and elsewhere only in eval mode: training does not wait for the device.
 
@@ -82,15 +83,29 @@ def check_label(label: Tensor | None, classes: int, items: int, whose: str, trai
     """
     if label is None:
         raise ValueError(f"{whose} with classes reads condition.label [B] or [B, {classes}], got None")
-    wanted = (items, classes) if label.is_floating_point() else (items,)
-    if label.shape != wanted:
-        kind = "weights of classes" if label.is_floating_point() else "class indices"
-        raise ValueError(f"{whose} reads {kind} {list(wanted)} as condition.label, got shape {list(label.shape)}")
-    looked_at = label.device.type == "cpu" or not (training or label.is_meta)
-    if looked_at and not label.is_floating_point() and len(label):
-        low, high = int(label.min()), int(label.max())
-        if low < 0 or high >= classes:
-            raise ValueError(
-                f"{whose} knows the classes 0 to {classes - 1}, got {low if low < 0 else high} in condition.label"
-            )
+    mixture = label.is_floating_point()
+    wanted = [items, classes] if mixture else [items]
+    if list(label.shape) != wanted:
+        kind = "weights of classes" if mixture else "class indices"
+        raise ValueError(f"{whose} reads {kind} {wanted} as condition.label, got shape {list(label.shape)}")
+    if label.device.type == "cpu" or not (training or label.is_meta):
+        _check_values(label, classes, whose)
     return label
+
+
+def _check_values(label: Tensor, classes: int, whose: str) -> None:
+    if not len(label):
+        return
+    if label.is_floating_point():
+        sums = label.detach().float().sum(1)
+        wrong = sums[~((sums - 1).abs() < 1e-2)]  # turned round, so that it finds NaN
+        if len(wrong):
+            raise ValueError(
+                f"{whose} reads weights of classes that add up to 1 for each item, got {float(wrong[0]):g}"
+            )
+        return
+    low, high = int(label.min()), int(label.max())
+    if low < 0 or high >= classes:
+        raise ValueError(
+            f"{whose} knows the classes 0 to {classes - 1}, got {low if low < 0 else high} in condition.label"
+        )

@@ -37,9 +37,11 @@ class SpectralNorm(nn.Module):
     def __init__(self, weight: Tensor) -> None:
         super().__init__()
         matrix = weight.detach().flatten(1)
-        u = F.normalize(torch.randn(len(matrix), dtype=matrix.dtype, device=matrix.device), dim=0, eps=LEAST)
-        for _ in range(STARTING):
-            u, _ = _iterate(matrix, u)
+        u = matrix.new_empty(len(matrix))
+        if not u.is_meta:  # there is nothing to find there, and much to wait for
+            u = F.normalize(u.normal_(), dim=0, eps=LEAST)
+            for _ in range(STARTING):
+                u, _ = _iterate(matrix, u)
         self.register_buffer("vector", u)
 
     def forward(self, weight: Tensor) -> Tensor:
@@ -50,11 +52,11 @@ class SpectralNorm(nn.Module):
                 u, v = _iterate(matrix, self.vector)
                 if learning:
                     self.vector.copy_(u)
-            sigma = torch.dot(u, torch.mv(matrix, v))
+            sigma = (u * (matrix @ v[:, None])[:, 0]).sum()
             return weight / sigma.clamp_min(LEAST)
 
 
 def _iterate(matrix: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
     """One power iteration: v = W^T u / |W^T u|, u = W v / |W v|."""
-    v = F.normalize(torch.mv(matrix.t(), u), dim=0, eps=LEAST)
-    return F.normalize(torch.mv(matrix, v), dim=0, eps=LEAST), v
+    v = F.normalize((u[None] @ matrix)[0], dim=0, eps=LEAST)
+    return F.normalize((matrix @ v[:, None])[:, 0], dim=0, eps=LEAST), v
