@@ -506,6 +506,16 @@ def test_a_pictures_gradient_reaches_the_audio(make):
 
 
 @BOTH
+def test_gradients_flow_after_what_was_kept_in_inference_mode(make):
+    given = {"colours": "jet", "segment": 7777, "size": 21}
+    with torch.inference_mode():
+        make(**given).encode(sound(1, 7777))
+    audio = sound(1, 7777).requires_grad_()
+    make(**given).encode(audio).sum().backward()
+    assert torch.isfinite(audio.grad).all()
+
+
+@BOTH
 def test_the_mel_spectrogram_is_that_of_the_clip_as_far_as_frames_allow(make):
     drawn = 0.1 * torch.randn(2, 1, SEGMENT, generator=torch.Generator().manual_seed(2))
     spec = AudioSpec(sample_rate=RATE, fmin=200, fmax=7000)
@@ -525,5 +535,6 @@ def test_a_picture_to_look_at_has_time_to_the_right_and_frequency_upwards(make):
     assert seen.shape == (32, 32, 3) and seen.dtype == np.uint8
     assert seen[-8:].astype(int).sum() > seen[:8].astype(int).sum()
     assert isinstance(part, PictureRepresentation) and isinstance(part, PhasedRepresentation)
+    assert part.picture(low.numpy()[:100]).shape == part.picture(np.tile(low.numpy(), 2)).shape == (32, 32, 3)
     grey = make().picture(low.numpy())
     assert (grey[..., 0] == grey[..., 2]).all()
