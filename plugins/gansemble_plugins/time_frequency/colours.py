@@ -14,13 +14,14 @@ PIECE = 1 << 14
 @lru_cache(maxsize=16)
 def table(name: str, device: torch.device, dtype: torch.dtype) -> Tensor:
     """A colour map's 256 entries, red, green and blue from 0 to 1 [256, 3]; ``grey`` has three equal ones."""
-    if name == "grey":
-        held = torch.linspace(0, 1, 256, dtype=torch.float64, device="cpu")[:, None].repeat(1, 3)
-    else:
-        import matplotlib
+    with torch.inference_mode(False):
+        if name == "grey":
+            held = torch.linspace(0, 1, 256, dtype=torch.float64, device="cpu")[:, None].repeat(1, 3)
+        else:
+            import matplotlib
 
-        held = torch.tensor(matplotlib.colormaps[name](range(256))[:, :3], dtype=torch.float64, device="cpu")
-    return held.to(dtype).to(device)
+            held = torch.tensor(matplotlib.colormaps[name](range(256))[:, :3], dtype=torch.float64, device="cpu")
+        return held.to(dtype).to(device)
 
 
 def paint(values: Tensor, name: str) -> Tensor:

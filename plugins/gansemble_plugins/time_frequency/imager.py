@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
@@ -91,8 +92,10 @@ class Imager:
 
     @torch.no_grad()
     def picture(self, audio: np.ndarray) -> np.ndarray:
-        """A clip [T] -> uint8 [H, W, 3]: time to the right, frequency upwards; a grey picture in grey."""
-        held = torch.from_numpy(np.ascontiguousarray(audio, dtype=np.float32))[None, None]
+        """A clip [T] -> uint8 [H, W, 3]: time to the right, frequency upwards; a grey picture in grey. A longer clip is cut
+        to the segment's length, a shorter one followed by silence."""
+        held = torch.from_numpy(np.array(audio, dtype=np.float32))[None, None, : self.transform.length]
+        held = F.pad(held, (0, self.transform.length - held.shape[-1]))
         low, high = self.pictures.pixels.range
         values = (self.encode(held)[0] - low) / (high - low)
         shown = paint(values, "grey")[0] if len(values) == 1 else values

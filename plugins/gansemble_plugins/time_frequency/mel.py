@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -24,7 +25,6 @@ def log_mel(magnitudes: Tensor, transform: Scalogram | Spectrogram, sample_rate:
     Straight in time between frames, and in frequency between bands; each band is brought from its own resolution to that of
     ``spec``'s bins. What lies outside the transform's bands is silence.
     """
-    centres, widths = _bands(transform, sample_rate)
     count = math.floor(transform.length / sample_rate * spec.sample_rate / spec.hop)
     if count < 1:
         raise ValueError(
@@ -37,12 +37,20 @@ def log_mel(magnitudes: Tensor, transform: Scalogram | Spectrogram, sample_rate:
     below = place.floor().clamp(0, max(0, transform.frames - 2)).long()
     above = (below + 1).clamp_max(transform.frames - 1)
     timed = torch.lerp(magnitudes[:, below], magnitudes[:, above], (place - below)[:, None])
-    width = 2 * spec.sample_rate / spec.window
-    scale = (width / widths) ** POWER * (spec.window / 4)  # a Hann window adds up to half its length
-    weights = _to_bins(centres, spec) * scale
+    weights = _weights(transform, sample_rate, spec)
     with full_precision():
         bins = timed @ weights.to(timed.dtype).to(timed.device).T
     return mel_of_magnitude(bins.transpose(1, 2), spec)
+
+
+@lru_cache(maxsize=8)
+def _weights(transform: Scalogram | Spectrogram, sample_rate: int, spec: AudioSpec) -> Tensor:
+    """From bands to the magnitudes of ``spec``'s bins [bins, F]."""
+    with torch.inference_mode(False):
+        centres, widths = _bands(transform, sample_rate)
+        width = 2 * spec.sample_rate / spec.window
+        scale = (width / widths) ** POWER * (spec.window / 4)  # a Hann window adds up to half its length
+        return _to_bins(centres, spec) * scale
 
 
 def _bands(transform: Scalogram | Spectrogram, sample_rate: int) -> tuple[Tensor, Tensor]:

@@ -253,8 +253,8 @@ def _plan(
     rate: str,
     instant: float | None,
 ) -> Plan:
-    """Filters in float64 on the CPU, then where they are used."""
-    with torch.no_grad(), torch.device("cpu"):
+    """Filters in float64 on the CPU, then where they are used; gradients may pass them later, whatever mode it is now."""
+    with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"):
         hops = smooth(-(-max(length + bank.reach(dtype), span) // hop))
         size = hops * hop
         bins = torch.arange(size // 2 + 1, dtype=torch.float64)

@@ -202,7 +202,7 @@ def resize(values: Tensor, size: tuple[int, int]) -> Tensor:
 @lru_cache(maxsize=32)
 def _weights(before: int, after: int, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The linear map [after, before] of one axis."""
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():
         unit = torch.eye(before, dtype=torch.float64, device="cpu")[None, None]
         made = F.interpolate(unit, (after, before), mode="bilinear", antialias=True, align_corners=False)[0, 0]
-    return made.to(dtype).to(device)
+        return made.to(dtype).to(device)

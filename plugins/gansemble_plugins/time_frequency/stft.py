@@ -109,7 +109,8 @@ class StftImage:
         return self.images.log_mel(x, spec)
 
     def picture(self, audio: np.ndarray) -> np.ndarray:
-        """A clip [segment] as it is usually looked at, uint8 [H, W, 3]: time to the right, frequency upwards."""
+        """A clip [T], cut or padded to a segment, as it is usually looked at: uint8 [H, W, 3], time to the right, frequency
+        upwards."""
         return self.images.picture(audio)
 
     def monitors(self) -> dict[str, float]:
