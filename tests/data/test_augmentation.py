@@ -309,11 +309,13 @@ def test_variants_that_are_not_finite_are_left_out_if_the_recipe_says_so(place):
 
 
 def test_variants_in_double_precision_or_written_into_the_clip_do_no_harm(place):
-    place.prepare(place.recipe(), "plain")
+    """Neither to the clip nor to what another augmentation makes of it."""
+    other = "b: {use: gains_of_tests, gains: [0.25]}"
+    place.prepare(place.recipe(f"{{{other}}}"), "plain")
     for kind in ("in double", "in place"):
-        place.prepare(place.recipe(f"{{a: {{use: gains_of_tests, kind: {kind}}}}}"), kind)
-        clips = {e.id: e.sha256 for e in place.entries(kind) if not e.original}
-        assert clips == {e.id: e.sha256 for e in place.entries("plain")}
+        place.prepare(place.recipe(f"{{a: {{use: gains_of_tests, kind: {kind}}}, {other}}}"), kind)
+        found = {e.id: e.sha256 for e in place.entries(kind) if not e.id.endswith("~gain_0.5")}
+        assert found == {e.id: e.sha256 for e in place.entries("plain")}
 
 
 def test_two_augmentations_that_make_the_same_are_refused(place):
@@ -538,3 +540,16 @@ def test_a_split_of_variants_alone_is_told(packed):
     only = clips.without({e.id for e in clips.entries if e.original is None})
     with pytest.raises(GansembleError, match="no clip of the train split is left"):
         only.originals()
+
+
+def test_describe_tells_how_many_clips_are_variants(place, capsys, monkeypatch):
+    from gansemble.cli import main
+
+    recipe = place.recipe(TWO)
+    for expected in (False, True):
+        with pytest.raises(SystemExit):
+            main(["describe", str(recipe.path), "--fast"])
+        said = capsys.readouterr().out
+        assert "augmentations.louder" in said
+        assert ("packed: train 27 clips (18 of them variants: 9 gain_0.5, 9 gain_0.25)" in said) == expected
+        prepare.prepare(recipe, place.data, Project.of(recipe.path).dump, 1, lambda line: None)

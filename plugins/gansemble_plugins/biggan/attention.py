@@ -45,8 +45,8 @@ class NonLocal(nn.Module):
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """softmax(query key^T) value by torch's fused kernels, which never hold all weights.
 
-    Those kernels take queries, keys and values of one width, whose numbers lie side by side, and torch falls back on all
-    weights without a word where they do not. The narrow ones are filled up with zeros, which add nothing to a product.
+    Those kernels take queries, keys and values of one width, each vector's numbers side by side; of others torch makes
+    all weights without a word. The narrow vectors are filled up with zeros, which add nothing to a product.
     """
     missing = value.shape[2] - query.shape[2]
     query, key = F.pad(query, (0, missing)), F.pad(key, (0, missing))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
@@ -76,7 +77,8 @@ class ClassTable(nn.Module):
 def check_label(label: Tensor | None, classes: int, items: int, whose: str, training: bool) -> Tensor:
     """The label, if it is one: class indices [B], or weights of classes [B, K] that add up to 1.
 
-    Values are looked at on the CPU, and elsewhere only in eval mode: training does not wait for the device.
+    Values are looked at on the CPU, and elsewhere only in eval mode: training does not wait for the device;
+    compiled networks do not look.
 
     Raises:
         ValueError: if it is missing, of another shape, or of a class there is none of.
@@ -88,7 +90,8 @@ def check_label(label: Tensor | None, classes: int, items: int, whose: str, trai
     if list(label.shape) != wanted:
         kind = "weights of classes" if mixture else "class indices"
         raise ValueError(f"{whose} reads {kind} {wanted} as condition.label, got shape {list(label.shape)}")
-    if label.device.type == "cpu" or not (training or label.is_meta):
+    looked_at = label.device.type == "cpu" or not (training or label.is_meta)
+    if looked_at and not torch.compiler.is_compiling():
         _check_values(label, classes, whose)
     return label
 

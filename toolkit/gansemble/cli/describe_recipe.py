@@ -23,6 +23,8 @@ def show(path: Path, overrides: tuple[str, ...], defaults: bool, fast: bool, as_
 
     recipe = check.load(path, overrides)
     facts = _facts(recipe, fast)
+    packed = _packed(path, overrides)
+    facts |= {"packed": packed} if packed else {}
     facts["values"] = _values(recipe, defaults)
     if as_json:
         click.echo(json.dumps(facts, indent=1, default=str))
@@ -38,6 +40,18 @@ def show(path: Path, overrides: tuple[str, ...], defaults: bool, fast: bool, as_
     width = max((len(row["key"]) for row in facts["values"]), default=0)
     for row in facts["values"]:
         click.echo(f"  {row['key']:{width}}  {json.dumps(row['value']):28}  {row['where']}")
+
+
+def _packed(path: Path, overrides: tuple[str, ...]) -> str | None:
+    """How many clips are packed for a recipe where it looks for them, variants told apart; None where none are."""
+    from gansemble.data import manifest, prepare
+    from gansemble.errors import DataError
+    from gansemble.stages import Project
+
+    try:
+        return prepare.summary(manifest.read(Project.of(path, overrides).dump / prepare.MANIFEST))
+    except DataError:
+        return None
 
 
 def _facts(recipe: Recipe, fast: bool) -> dict[str, Any]:
@@ -92,6 +106,8 @@ def _text(facts: dict[str, Any]) -> list[str]:
     lines.append("\n" + click.style("parts", bold=True))
     width = max(len(part["path"]) for part in others)
     lines += [f"  {part['path']:{width}}  {part['use']:22} {part['plugin']}" for part in others]
+    if "packed" in facts:
+        lines.append(f"\n{facts['packed']}")
     if "memory" in facts:
         memory, plan = facts["memory"], facts["plan"]
         delay = facts["delay_seconds"]
