@@ -12,6 +12,14 @@ A matrix file is a recipe with a section ``matrix`` of axes::
 An axis is a section, ``seed``, or a key path such as ``plan.batch_size``; its choices are a list, or a mapping that
 names them. A part is merged over the recipe's own where it is the same part and takes its place where it is another;
 of a section of many parts, a list of names keeps those alone.
+
+What goes together is one choice of the axis ``recipe``: each is a piece of a recipe that is merged over the rest, as an
+including recipe is::
+
+    matrix:
+      recipe:
+        ours: {}
+        theirs: {generator: {use: yours}, discriminators: {critic: {use: yours}}}
 """
 
 from __future__ import annotations
@@ -36,6 +44,8 @@ from gansemble.registry import Registry
 #: Short names of axes.
 SHORT = {"seed": "plan.seed"}
 MOST = 2000
+#: The axis whose choices are pieces of a recipe.
+WHOLE = "recipe"
 #: Letters of a cell's name: file systems take 255 bytes.
 LONGEST = 150
 
@@ -127,11 +137,13 @@ def expand(path: Path, overrides: tuple[str, ...] = (), registry: Registry | Non
 def _choices(base: Document, axis: Any, given: Any) -> dict[str, tuple[KeyPath, Any]]:
     """label -> (where it stands in the file, value)."""
     path: KeyPath = ("matrix", axis)
-    known = [*SINGLE, *MANY, *SECTIONS, *SHORT, "audio"]
+    known = [*SINGLE, *MANY, *SECTIONS, *SHORT, "audio", WHOLE]
     if not isinstance(axis, str) or axis.partition(".")[0] not in known:
         hint = near(str(axis).partition(".")[0], known)
         text = f"no such section{hint or '; an axis is a section, seed, or a key path such as plan.batch_size'}"
         raise RecipeError([Problem(path, text, base.key_mark(path))])
+    if axis == WHOLE:
+        _demand_pieces(base, path, given, known[:-1])
     if isinstance(given, dict) and given and "use" not in given:
         return {str(label): ((*path, label), value) for label, value in given.items()}
     if not isinstance(given, list) or not given:
@@ -145,6 +157,25 @@ def _choices(base: Document, axis: Any, given: Any) -> dict[str, tuple[KeyPath, 
             label, number = f"{plain} {number}", number + 1
         found[label] = ((*path, index), value)
     return found
+
+
+def _demand_pieces(base: Document, path: KeyPath, given: Any, sections: list[str]) -> None:
+    """Refuses choices of the axis ``recipe`` that are no pieces of a recipe by name."""
+    if not isinstance(given, dict) or not given:
+        text = (
+            f"expected pieces of a recipe by name, such as {{ours: {{}}, theirs: {{generator: mine}}}}, got {given!r}"
+        )
+        raise RecipeError([Problem(path, text, base.mark(path))])
+    for label, piece in given.items():
+        here = (*path, label)
+        if not isinstance(piece, dict):
+            raise RecipeError([Problem(here, f"expected a piece of a recipe, got {piece!r}", base.mark(here))])
+        for section in piece:
+            if section not in sections:
+                hint = near(str(section), sections)
+                raise RecipeError(
+                    [Problem((*here, section), f"no such section{hint}", base.key_mark((*here, section)))]
+                )
 
 
 def _label(value: Any) -> str:
@@ -193,6 +224,10 @@ def _short(name: str) -> str:
 
 def _apply(document: Document, axis: str, where: KeyPath, value: Any) -> list[Problem]:
     """Puts one choice into a cell's document; its values keep their place in the file."""
+    if axis == WHOLE:
+        for key, piece in value.items():
+            _merge_value(document, tuple(SHORT.get(key, key).split(".")), piece, (*where, key))
+        return []
     target: KeyPath = tuple(SHORT.get(axis, axis).split("."))
     section = target[0]
     if len(target) == 1 and section in SINGLE and isinstance(value, str):
