@@ -84,7 +84,7 @@ def fit_items(
     chosen = {path: pair for path, pair in parts.items() if isinstance(pair[1], FittedItems)}
     if not chosen:
         return []
-    clips = LabelledClips.of(recipe, Packed(dump, "train", recipe.data.normalise))
+    clips = LabelledClips.of(recipe, Packed(dump, "train", recipe.data.normalise), variants=True)  # as trained on
     common = _decides(recipe, clips) | {"labels": [clips.label(index) for index in range(len(clips))]}
     places = []
     for path, (part, made) in chosen.items():
