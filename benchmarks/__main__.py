@@ -8,7 +8,7 @@ import torch
 
 from gansemble.evaluation.runner import environment
 
-NAMES = ("startup", "data", "identity", "synthesis", "metrics", "injection", "training_step", "latent")
+NAMES = ("startup", "data", "identity", "synthesis", "metrics", "injection", "training_step", "latent", "normality", "wavelets")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The conditioning trick for training stable GANs (Esmaeilpour et al. 2020, arXiv 2010.05844): generated maps are held to
+"""The conditioning trick for training stable GANs (Esmaeilpour et al. 2020, submitted to ICLR 2021): generated maps are held to
 the departure from normality of real ones."""
 
 from collections.abc import Callable

@@ -66,7 +66,8 @@ class InceptionScore:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A corpus with labels."""
+        """A corpus with labels, and the pictures' shape where clips are looked at."""
+        shape_of(parameters["hears"], parameters["picture"])
         return Contract(needs=LABELS)
 
     @property
@@ -174,7 +175,8 @@ class Fid:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A corpus with labels."""
+        """A corpus with labels, and the pictures' shape where clips are looked at."""
+        shape_of(parameters["hears"], parameters["picture"])
         return Contract(needs=LABELS)
 
     @property
@@ -274,7 +276,8 @@ class Kid:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A corpus with labels."""
+        """A corpus with labels, and the pictures' shape where clips are looked at."""
+        shape_of(parameters["hears"], parameters["picture"])
         return Contract(needs=LABELS)
 
     @property

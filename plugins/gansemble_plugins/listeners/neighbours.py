@@ -74,7 +74,8 @@ class PrecisionRecall:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A corpus with labels."""
+        """A corpus with labels, and the pictures' shape where clips are looked at."""
+        shape_of(parameters["hears"], parameters["picture"])
         return Contract(needs=frozenset({"labels"}))
 
     @property

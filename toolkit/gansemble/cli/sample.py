@@ -179,6 +179,7 @@ def sample(
     note += f"; phase: {phase}" if phase is not None else ""
     write_atomically(output / "index.html", walls.wall("Samples", note, shown, loaded.spec, look))
     note = f", {clippings} samples clipped" if clippings else ""
+    note += f"; phase: {phase}" if phase is not None else ""
     say(
         f"{count} clips of {len(made.audio) / loaded.spec.sample_rate:.2f} s in {output} (step {loaded.step}, seed {seed}){note}"
     )
