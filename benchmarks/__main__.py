@@ -8,7 +8,18 @@ import torch
 
 from gansemble.evaluation.runner import environment
 
-NAMES = ("startup", "data", "identity", "synthesis", "metrics", "injection", "training_step", "latent", "normality", "wavelets")
+NAMES = (
+    "startup",
+    "data",
+    "identity",
+    "synthesis",
+    "metrics",
+    "injection",
+    "training_step",
+    "latent",
+    "normality",
+    "wavelets",
+)
 
 
 def main() -> None:
