@@ -17,7 +17,7 @@ from gansemble.data.segments import Packed
 from gansemble.evaluation import naming
 from gansemble.evaluation.index import write
 from gansemble.evaluation.references import references
-from gansemble.interfaces import Score
+from gansemble.interfaces import PhasedRepresentation, Score
 from gansemble.recipe.check import Recipe
 from gansemble.recipe.sections import Part
 from gansemble.stages import Project
@@ -76,8 +76,13 @@ def real_sets(
 ) -> dict[str, Set]:
     """Real clips that are scored as the generator's are: ``count`` training clips, and all of the held-out ones.
 
-    No score means much without theirs: the training clips' say what a generator could reach.
+    No score means much without theirs: the training clips' say what a generator could reach. Where the representation
+    loses the phase, they are scored once more as what is made of their pictures, which is all that a generator of pictures
+    could reach.
     """
+
+    from gansemble.training.build import representation_of
+    from gansemble.training.fitting import fit
 
     def chosen(name: str, number: int | None) -> Set:
         packed = references(project, index.get("trained_on", ()), name, say, recipe.data.normalise)
@@ -86,7 +91,29 @@ def real_sets(
         return Set([clips.audio(index) for index in picks], [clips.label(index) for index in picks])
 
     split = str(index["split"])
-    return {"training clips": chosen("train", count), f"{split} clips": chosen(split, None)}
+    found = {"training clips": chosen("train", count)}
+    representation = representation_of(recipe)
+    if isinstance(representation, PhasedRepresentation):
+        fit(representation, recipe, project.dump)
+        heard = _decoded(representation, found["training clips"].clips)
+        if heard is not None:
+            found["training clips, encoded and decoded"] = Set(heard, found["training clips"].labels)
+    return found | {f"{split} clips": chosen(split, None)}
+
+
+def _decoded(representation: PhasedRepresentation, clips: list[np.ndarray]) -> list[np.ndarray] | None:
+    """Clips as they come back from the representation; None where it does not decode."""
+    import torch
+
+    made = []
+    with torch.no_grad():
+        for clip in clips:
+            try:
+                back = representation.decode(representation.encode(torch.from_numpy(clip)[None, None]))
+            except ValueError:
+                return None
+            made.append(back[0, 0].clamp(-1, 1).numpy())
+    return made
 
 
 def score(

@@ -20,6 +20,8 @@ including recipe is::
       recipe:
         ours: {}
         theirs: {generator: {use: yours}, discriminators: {critic: {use: yours}}}
+
+Several such axes have a word behind a dot, as ``recipe.networks`` and ``recipe.sizes``.
 """
 
 from __future__ import annotations
@@ -142,7 +144,7 @@ def _choices(base: Document, axis: Any, given: Any) -> dict[str, tuple[KeyPath, 
         hint = near(str(axis).partition(".")[0], known)
         text = f"no such section{hint or '; an axis is a section, seed, or a key path such as plan.batch_size'}"
         raise RecipeError([Problem(path, text, base.key_mark(path))])
-    if axis == WHOLE:
+    if _is_whole(axis):
         _demand_pieces(base, path, given, known[:-1])
     if isinstance(given, dict) and given and "use" not in given:
         return {str(label): ((*path, label), value) for label, value in given.items()}
@@ -157,6 +159,10 @@ def _choices(base: Document, axis: Any, given: Any) -> dict[str, tuple[KeyPath, 
             label, number = f"{plain} {number}", number + 1
         found[label] = ((*path, index), value)
     return found
+
+
+def _is_whole(axis: str) -> bool:
+    return axis.partition(".")[0] == WHOLE
 
 
 def _demand_pieces(base: Document, path: KeyPath, given: Any, sections: list[str]) -> None:
@@ -224,7 +230,7 @@ def _short(name: str) -> str:
 
 def _apply(document: Document, axis: str, where: KeyPath, value: Any) -> list[Problem]:
     """Puts one choice into a cell's document; its values keep their place in the file."""
-    if axis == WHOLE:
+    if _is_whole(axis):
         for key, piece in value.items():
             _merge_value(document, tuple(SHORT.get(key, key).split(".")), piece, (*where, key))
         return []

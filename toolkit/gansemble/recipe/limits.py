@@ -39,6 +39,7 @@ COUNTS = ("steps", "batch_size", "segment", "generator_every", "accumulate", "lo
 LEAST: dict[tuple[str, str], int] = {
     ("plan", "workers"): 0,
     ("plan", "discriminators_from"): 0,
+    ("plan", "ema_from"): 0,
     ("validation", "every"): 1,
     ("validation", "clips"): 1,
     ("synthesis", "clips"): 1,

@@ -63,6 +63,7 @@ class Plan:
         discriminators_from: before this step only the generator learns, from losses that need no discriminator.
         fresh_fake: draw a new condition and a new fake for the generator's turn.
         ema: decay per step of an exponential moving average of the generator, used to validate and synthesise.
+        ema_from: steps before which the average is the generator itself, as its first weights are not worth remembering.
         accumulate: micro-batches in one step; the result equals the large batch.
         precision: autocast of the networks; mel spectrograms and losses stay in float32.
         clip: largest gradient norm, of each side.
@@ -87,6 +88,7 @@ class Plan:
     discriminators_from: int = 0
     fresh_fake: bool = False
     ema: float | None = None
+    ema_from: int = 0
     accumulate: int = 1
     precision: Literal["no", "bf16", "fp16"] = "no"
     clip: float | None = None

@@ -14,16 +14,18 @@ class Ema:
     Args:
         network: the bare network to follow.
         decay: per step.
+        start: steps before which the shadow is the network itself.
     """
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay = decay
+    def __init__(self, network: nn.Module, decay: float, start: int = 0) -> None:
+        self.decay, self.start = decay, start
         self.shadow = copy.deepcopy(network).requires_grad_(False).eval()
 
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Moves the shadow towards the network."""
-        torch._foreach_lerp_(list(self.shadow.parameters()), [p.detach() for p in network.parameters()], 1 - self.decay)
+    def update(self, network: nn.Module, done: int = 0) -> None:
+        """Moves the shadow towards the network, after so many steps."""
+        share = 1.0 if done < self.start else 1 - self.decay
+        torch._foreach_lerp_(list(self.shadow.parameters()), [p.detach() for p in network.parameters()], share)
         for mine, theirs in zip(self.shadow.buffers(), network.buffers(), strict=True):
             mine.copy_(theirs)
 

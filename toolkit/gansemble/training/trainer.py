@@ -93,7 +93,7 @@ class Trainer:
         fit(self.parts.representation, recipe, data)
         fit_items(compared(recipe, self.parts), self.parts.representation, recipe, data)
         chosen = optimisers(recipe, self.parts)
-        self.ema = Ema(self.parts.generator, self.plan.ema) if self.plan.ema is not None else None
+        self.ema = Ema(self.parts.generator, self.plan.ema, self.plan.ema_from) if self.plan.ema is not None else None
         networks = {"generator": self.parts.generator, "discriminators": self.parts.critics}
         self.sides = {
             name: Side(network, self.processes.wrap(network), chosen.get(name), self.plan)
@@ -245,7 +245,7 @@ class Trainer:
         logs = self.stepper(index, batches, self._observe, measure=report)
         self.adaptation.end_step()
         if self.ema is not None and (index + 1) % self.plan.generator_every == 0:
-            self.ema.update(self.parts.generator)
+            self.ema.update(self.parts.generator, index + 1)
         self.counters.step += 1
         seen, self._raised = self.watch.end_step(self.counters.step)
         if seen and self.main:
