@@ -278,6 +278,26 @@ LISTING = {
         ("AddsHiss", "augmentation_takes_silence", "of silence it makes sound"),
         ("BySeed", "takes_nothing_of_the_plan", "it takes seed of the toolkit"),
     ],
+    "monitor": [
+        ("LooksNever", "looks_every_few_steps", "every must be a number of steps, at least 1, got 0"),
+        ("MeasuresTheBatch", "gives_values_of_each_item", "expected one entry per item first, [8, ...], got []"),
+        ("KeepsTheGraph", "gives_values_of_each_item", "fake has a gradient, which keeps the graph alive"),
+        ("RelativeToTheBatch", "measures_items_apart", "leave what is of all items to summarise"),
+        ("CentresInPlace", "monitor_leaves_the_step_alone", "it writes into step.real"),
+        ("LeavesEval", "monitor_leaves_the_step_alone", "it puts a network into train or eval mode"),
+        ("LooksAtAFew", "draws_nothing", "it draws from torch's generator"),
+        ("DividesByNought", "summarises_in_finite_numbers", "of silence, spread is not finite"),
+        ("GivesTensors", "summarises_in_finite_numbers", "spread: expected a number, got Tensor; say float(x)"),
+        ("ComparesWithTheFirst", "does_not_mind_the_order_of_items", "with the items in another order, first differs"),
+        ("AlarmsAtOnce", "judges", "its first look at all is an alarm (nothing is well)"),
+        ("SaysTrue", "judges", "judge must give None or Alarm, got bool"),
+        ("OnsetAhead", "judges", "its alarm says that all was well at"),
+        ("NeedsItsNumber", "judges_what_it_can", "of no numbers judge raises KeyError"),
+        ("ForgetsItsCount", "monitor_keeps_its_state", "keep all that it remembers"),
+        ("HalfAState", "monitor_keeps_its_state", "it has no load_state_dict"),
+        ("WindowOnCpu", "monitor_works_on_other_devices", "it makes a tensor on the CPU"),
+        ("FitsAndForgets", "summarises_in_finite_numbers", "it has fit_items() but no fitted"),
+    ],
 }
 BROKEN = [(kind, *row) for kind, rows in LISTING.items() for row in rows]
 SOUND = [(kind, name) for kind, names in CONTROLS.items() for name in names]

@@ -49,7 +49,7 @@ GOLDEN = {
         "objective: {use: lsgan}",
         "objective: {use: vocos}",
         "base.yaml:6:18: objective.use: no objective named 'vocos'; "
-        "known: hinge, lsgan, nonsaturating, wgan ('vocos' is a generator)\n"
+        "known: hinge, lsgan, nonsaturating, relativistic, wgan ('vocos' is a generator)\n"
         "    6 | objective: {use: vocos}\n"
         "      |                  ^^^^^",
     ),
