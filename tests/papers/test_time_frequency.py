@@ -538,3 +538,16 @@ def test_a_picture_to_look_at_has_time_to_the_right_and_frequency_upwards(make):
     assert part.picture(low.numpy()[:100]).shape == part.picture(np.tile(low.numpy(), 2)).shape == (32, 32, 3)
     grey = make().picture(low.numpy())
     assert (grey[..., 0] == grey[..., 2]).all()
+
+
+@pytest.mark.parametrize("inverse", ["noise", "griffin_lim"])
+def test_a_picture_of_silence_is_silent_whatever_its_phases_are_of(inverse):
+    """Neither the fixed noise nor a recording is heard in it, at its edges either: the floor is 80 dB down."""
+    representation = Cwt(
+        audio=AudioSpec(sample_rate=16000, fmax=None), segment=16000, size=64, scales=64, inverse=inverse
+    )
+    floor = torch.full((1, 1, 64, 64), -1.0)
+    time = torch.arange(16000) / 16000
+    recording = 0.3 * torch.sin(2 * torch.pi * 60 * time)[None, None]
+    for made in (representation.decode(floor), representation.decode_with_phase(floor, recording)):
+        assert float(made.abs().max()) < 2e-3

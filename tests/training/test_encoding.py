@@ -32,7 +32,7 @@ class Growing(Squares):
 
 def batch(*numbers: int) -> Batch:
     audio = torch.tensor([[[float(number)] * 4] for number in numbers])
-    return Batch(audio, tuple(map(str, numbers)), Draws.plain(0, len(numbers)))
+    return Batch(audio, ("one name",) * len(numbers), Draws(0, [(0, number) for number in numbers]))
 
 
 def test_each_clip_is_encoded_once_where_crops_begin_at_the_start():

@@ -165,3 +165,22 @@ def test_a_paired_objective_is_given_real_scores_without_gradient(workshop, tmp_
     monkeypatch.setattr(Relativistic, "generator", looking)
     workshop.train(tmp_path, *SPECGAN, "objective={use: relativistic}", "regularisers.r1={use: r1}")
     assert len(seen) == 6 * 2 and set(seen) == {(False, True, True)}
+
+
+def test_real_statistics_are_those_of_what_a_resumed_run_is_trained_on(workshop, tmp_path):
+    """Not those of the checkpoint, where a change of the pictures was allowed."""
+    base = (*SPECGAN, "regularisers.ddfn={use: ddfn}")
+    first = workshop.train(tmp_path, *base, stop_after=3)
+    changed = workshop.train(tmp_path, *base, "representation.span=2.0", stop_after=1, allow_change=True)
+    fresh = workshop.trainer(tmp_path / "fresh", *base, "representation.span=2.0")
+    means = [run.parts.terms[0].term.reals.mean for run in (first, changed, fresh)]
+    assert means[1] == means[2] != means[0]
+    other = workshop.train(
+        tmp_path,
+        *base,
+        "representation.span=2.0",
+        "regularisers.ddfn.form=upper_bound",
+        stop_after=1,
+        allow_change=True,
+    )
+    assert other.counters.step == 5

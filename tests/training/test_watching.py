@@ -136,3 +136,67 @@ def test_watched_run_is_the_unwatched_run_and_resumes_exactly(workshop, tools, t
     assert tools.differences(ours, theirs) == []
     weights = [saved.network("generator") for saved in (plain, straight.store.newest())]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_run_stopped_after_a_rollback_goes_on_from_the_life_it_went_back_to(workshop, tmp_path):
+    """The later checkpoints of the collapsed life are set aside, so that the newest is never one of them."""
+    sets = ("plan.on_collapse=rollback", "plan.save_every=2", "plan.keep=4")
+
+    class Once(Loudness):
+        def judge(self, steps, values):
+            found = super().judge(steps, values)
+            self.alarms = {} if found else self.alarms
+            return found
+
+    trainer = watched(workshop, tmp_path, Once({12: 5}), *sets, stop_after=15)
+    assert trainer.counters.rollbacks == 1
+    names = sorted(path.name for path in trainer.store.folder.iterdir())
+    assert [name for name in names if name.startswith("undone-")] == [
+        "undone-step-00000006",
+        "undone-step-00000008",
+        "undone-step-00000010",
+    ]
+    newest = trainer.store.newest()
+    assert newest.step == trainer.counters.step == 15
+    again = watched(workshop, tmp_path, Loudness({}), *sets)
+    assert again.counters.step == 16 and again.counters.rollbacks == 1
+
+
+def test_bad_loss_of_the_undone_life_does_not_stop_the_one_that_follows(workshop, tmp_path):
+    """It was noted in the very step of the alarm."""
+    monitor = Loudness({10: 7})
+    trainer = workshop.trainer(tmp_path, *SETS, "plan.on_collapse=rollback", "plan.save_every=4")
+    trainer.parts.monitors["loud"] = monitor
+    trainer.watch = watching.Watch(trainer.parts.monitors, trainer.processes)
+    judge = monitor.judge
+
+    def bad(steps, values):
+        found = judge(steps, values)
+        if found:
+            monitor.alarms = {}
+            trainer.setbacks.finite.note(steps, ["clip"], {"generator/total": torch.tensor(float("nan"))})
+        return found
+
+    monitor.judge = bad  # type: ignore[method-assign]
+    assert trainer.run() == 16
+
+
+def test_alarms_of_steps_not_done_yet_are_dropped_when_a_run_is_resumed(workshop, tmp_path):
+    """A run that was killed after an alarm meets it again, and it is listed once."""
+    watched(workshop, tmp_path, Loudness({4: 1}), stop_after=5)
+    watching.note(tmp_path / "logs", 8, watching.Raised("loud", Alarm("as before the kill", 6)), "go_on")
+    watched(workshop, tmp_path, Loudness({8: 6}))
+    assert [(row["step"], row["reason"]) for row in watching.onsets(tmp_path)] == [
+        (4, "it is too loud"),
+        (8, "it is too loud"),
+    ]
+
+
+def test_monitor_that_was_changed_begins_anew(workshop, tmp_path):
+    """What the one before remembered is of no use to it, whether it is the same part or another."""
+    collapse = "monitors={watch: {use: collapse, every: 2, warm_up: 2}}"
+    workshop.train(tmp_path, *SETS, collapse, stop_after=5)
+    changed = workshop.train(tmp_path, *SETS, "monitors={watch: {use: collapse, every: 2, warm_up: 3}}", stop_after=3)
+    assert changed.counters.step == 8
+    same = workshop.train(tmp_path, *SETS, "monitors={watch: {use: collapse, every: 2, warm_up: 3}}", stop_after=2)
+    assert same.parts.monitors["watch"].state_dict()["history"]

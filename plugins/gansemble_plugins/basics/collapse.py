@@ -176,7 +176,7 @@ class Collapse:
         self._suspicious, self._calm = 0, self._calm + 1
         if self._alarmed and self._calm < self.patience:
             return None
-        self._alarmed, self.healthy_until = False, steps
+        self._alarmed, self.healthy_until = False, self._lost_from if self._lost else steps
         if steps > self.warm_up:
             self._remember(values)
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -171,6 +172,11 @@ class DepartureFromNormality:
             if looked_at.numel():
                 found |= self.reals.compare(looked_at) if name == "fake" else {name: float(looked_at.mean())}
         return {name: value for name, value in found.items() if math.isfinite(value)}
+
+    @property
+    def healthy_until(self) -> int:
+        """The look before which no layer had jumped; where ``jump`` is not set nothing is ever suspected."""
+        return self._last_look if self.jump is not None else sys.maxsize
 
     def judge(self, steps: int, values: Mapping[str, float]) -> Alarm | None:
         """An alarm when a layer's mean has jumped, where ``jump`` is set."""

@@ -67,7 +67,6 @@ class DifferenceDepartureFromNormality:
     turns: ClassVar[frozenset[Turn]] = frozenset({"generator"})
     statistic_turn: ClassVar[Turn] = "generator"
     statistic_window: ClassVar[str] = "interval"
-    adapt_every: ClassVar[int] = 1
 
     def __init__(
         self,
@@ -106,6 +105,7 @@ class DifferenceDepartureFromNormality:
             departure_from_normality_squared, kappa_max=kappa_max, device="cpu" if on_cpu else None
         )
         self._quantity = quantities(self._exact)[form]
+        self.adapt_every = 1 if loss == "adaptive" else 1000  # each time the device is waited for
         self.multiplier = 0.0
         self.reals: RealStatistics | None = None
         self.exact_reals: RealStatistics | None = None

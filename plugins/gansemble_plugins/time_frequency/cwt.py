@@ -48,6 +48,8 @@ class Cwt:
         ValueError: if a number cannot be.
     """
 
+    soundless = False
+
     def __init__(
         self,
         *,

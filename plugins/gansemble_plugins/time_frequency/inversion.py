@@ -12,15 +12,36 @@ from gansemble_plugins.time_frequency.transforms import Transform
 Aims = Sequence[tuple[Tensor, Tensor | None]]
 #: Coefficients smaller than this have no phase.
 NOTHING = 1e-12
+#: Coefficients at a clip's edge whose mean level is what those beyond it are held to.
+EDGE = 8
 
 
 def impose(aims: Aims, coefficients: Sequence[Tensor]) -> list[Tensor]:
-    """Coefficients with the magnitudes aimed at where these hold, and their own phases."""
+    """Coefficients with the magnitudes aimed at and their own phases.
+
+    In the silence around a clip nothing is aimed at, but coefficients there reach back into it: they are made louder or
+    softer as those at the clip's edge are, else a picture of silence would sound of what its phases were taken from.
+    """
     made = []
     for (aim, inside), found in zip(aims, coefficients, strict=True):
-        aimed = found * (aim / found.abs().clamp_min(NOTHING))
-        made.append(aimed if inside is None else torch.where(inside, aimed, found))
+        size = found.abs()
+        aimed = found * (aim / size.clamp_min(NOTHING))
+        made.append(aimed if inside is None else torch.where(inside, aimed, found * _beyond(aim, size, inside)))
     return made
+
+
+def _beyond(aim: Tensor, size: Tensor, inside: Tensor) -> Tensor:
+    """By how much the edge's coefficients change [B, K, n]: the clip's end's for the first half of those beyond it, its
+    start's for the second half, as the silence before a clip lies at the transform's end."""
+    count = int(inside.sum())
+    width = min(EDGE, count)
+
+    def gain(part: slice) -> Tensor:
+        return aim[..., part].mean(-1, keepdim=True) / size[..., part].mean(-1, keepdim=True).clamp_min(NOTHING)
+
+    places = torch.arange(len(inside), device=inside.device)
+    behind = places < (count + len(inside)) // 2
+    return torch.where(behind, gain(slice(count - width, count)), gain(slice(0, width)))
 
 
 def with_phase_of(transform: Transform, magnitudes: Tensor, audio: Tensor) -> Tensor:

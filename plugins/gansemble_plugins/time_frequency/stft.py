@@ -42,6 +42,8 @@ class StftImage:
         ValueError: if a number cannot be.
     """
 
+    soundless = False
+
     def __init__(
         self,
         *,

@@ -127,7 +127,7 @@ def statistics(project: Project, force: bool, dry_run: bool) -> None:
         representation = representation_of(recipe)
         fitted = fit(representation, recipe, project.dump, anew=force)
         outputs += [fitted] if fitted is not None else []
-        outputs += fit_items(comparing(recipe), representation, recipe, project.dump, anew=force)
+        outputs += fit_items(comparing(recipe), representation, recipe, project.dump, anew=force).values()
         for part in recipe.many["metrics"].values():
             fit_metric(construct(part, recipe), recipe, project.dump, say)
         run.done(outputs, sha256(path)[:16])

@@ -217,9 +217,9 @@ def _mixtures(maker: Any, recipe: Any, ends: tuple[int, int], count: int) -> lis
     """``count`` mixtures [K] from one class to another."""
     import torch
 
-    if not getattr(maker.generator, "mixes_labels", False):
+    if "label" not in maker.conditioner.reads or not getattr(maker.generator, "mixes_labels", False):
         raise GansembleError(
-            f"--between-labels: generator {recipe.single['generator'].use} reads one class at a time; use --labels"
+            f"--between-labels: generator {recipe.single['generator'].use} reads no mixtures of classes; use --labels if it reads classes"
         )
     wrong = [label for label in ends if label >= maker.classes]
     if wrong:

@@ -135,6 +135,15 @@ def prepare(
 
 
 def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
+    """Refuses clips of splits that there are not, and ids that come twice."""
+    seen: set[str] = set()
+    for clip in clips:
+        if clip.id in seen:
+            raise DataError(
+                f"the corpus {recipe.single['corpus'].use} gives the id {clip.id} to two clips, {clip.path} and another; expected "
+                "a different id for each"
+            )
+        seen.add(clip.id)
     odd = [clip for clip in clips if clip.split not in SPLITS]
     if odd:
         raise DataError(

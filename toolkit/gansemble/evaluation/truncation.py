@@ -45,6 +45,7 @@ def sweep(
     packed = references(project, loaded.history, recipe.synthesis.split, say, recipe.data.normalise)
     held_out = LabelledClips.of(recipe, packed)
     real = [held_out.audio(index) for index in range(len(held_out))]
+    real_labels = [held_out.label(index) for index in range(len(held_out))]
     metrics = [(part, construct(part, recipe)) for part in recipe.many["metrics"].values() if _of_sets(part)]
     for _, metric in metrics:
         fit_metric(metric, recipe, project.dump, say)
@@ -57,7 +58,7 @@ def sweep(
         row: dict[str, Any] = {"threshold": None if cut is None else cut.threshold}
         row[DIVERSITY] = distance(torch.stack([sample.made for sample in made if sample.made is not None])) / apart
         for part, metric in metrics:
-            found = naming.set_scores(part, metric, estimates, real, recipe.audio.sample_rate, labels)
+            found = naming.set_scores(part, metric, estimates, real, recipe.audio.sample_rate, labels, real_labels)
             row |= {key: None if math.isnan(score.value) else float(score.value) for key, score in found.items()}
         rows.append(row)
         shown = ", ".join(f"{key} {value:.4g}" for key, value in row.items() if value is not None)

@@ -131,6 +131,7 @@ def expand(path: Path, overrides: tuple[str, ...] = (), registry: Registry | Non
         if twice:
             text = f"choices {' and '.join(map(repr, twice))} would share one folder; name them apart"
             raise RecipeError([Problem(("matrix", axis), text, base.key_mark(("matrix", axis)))])
+    _demand_apart(base, axes)
     cells = [_cell(base, axes, labels, path, registry) for labels in itertools.product(*axes.values())]
     name = str(base.value.get("name") or path.stem)
     return Matrix(path, name, {axis: list(choices) for axis, choices in axes.items()}, cells)
@@ -161,6 +162,27 @@ def _choices(base: Document, axis: Any, given: Any) -> dict[str, tuple[KeyPath, 
     return found
 
 
+def _demand_apart(base: Document, axes: Mapping[str, Mapping[str, tuple[KeyPath, Any]]]) -> None:
+    """Refuses a piece of a recipe that sets what another axis sets: one of the two would have no effect."""
+    others = {SHORT.get(axis, axis): axis for axis in axes if not _is_whole(axis)}
+    for axis in axes:
+        for where, piece in axes[axis].values() if _is_whole(axis) else ():
+            for key in _leaves(piece):
+                for target, other in others.items():
+                    if f"{key}.".startswith(f"{target}.") or f"{target}.".startswith(f"{key}."):
+                        text = f"sets {key}, which the axis {other} sets too; leave it to one of them"
+                        raise RecipeError([Problem(where, text, base.mark(where))])
+
+
+def _leaves(piece: Any) -> Iterator[str]:
+    for path in _paths(piece):
+        value = piece
+        for key in path:
+            value = value[key]
+        if path and not (isinstance(value, dict) and value):
+            yield ".".join(map(str, (SHORT.get(str(path[0]), path[0]), *path[1:])))
+
+
 def _is_whole(axis: str) -> bool:
     return axis.partition(".")[0] == WHOLE
 
@@ -168,9 +190,7 @@ def _is_whole(axis: str) -> bool:
 def _demand_pieces(base: Document, path: KeyPath, given: Any, sections: list[str]) -> None:
     """Refuses choices of the axis ``recipe`` that are no pieces of a recipe by name."""
     if not isinstance(given, dict) or not given:
-        text = (
-            f"expected pieces of a recipe by name, such as {{ours: {{}}, theirs: {{generator: mine}}}}, got {given!r}"
-        )
+        text = f"expected pieces of a recipe by name, such as {{ours: {{}}, theirs: {{generator: {{use: mine}}}}}}, got {given!r}"
         raise RecipeError([Problem(path, text, base.mark(path))])
     for label, piece in given.items():
         here = (*path, label)

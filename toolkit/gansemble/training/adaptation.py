@@ -34,7 +34,8 @@ class Adaptation:
             entry = self.sums[name]
             if first and part.statistic_window == "last":
                 entry[0], entry[1] = 0.0, 0
-            entry[0], entry[1] = entry[0] + values.sum(0), entry[1] + len(values)
+            before = entry[0].to(values.device) if isinstance(entry[0], Tensor) else entry[0]  # resumed: on the CPU
+            entry[0], entry[1] = before + values.sum(0), entry[1] + len(values)
 
     def end_step(self) -> None:
         """Counts the step and adapts the parts whose interval is over."""

@@ -15,7 +15,7 @@ from gansemble.audio.features import log_mel
 from gansemble.data.degraded import NAME, Degrader
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Adaptive, Batch, Condition, Growable, Verdict, as_verdicts
-from gansemble.recipe import contracts, types
+from gansemble.recipe import contracts, fill, types
 from gansemble.recipe.check import Recipe
 from gansemble.recipe.document import Problem, RecipeError
 from gansemble.recipe.sections import Part, Schedule
@@ -103,6 +103,8 @@ class Parts:
     degrader: Degrader | None = None
     terms: list[Weighted] = field(default_factory=list)
     monitors: dict[str, Any] = field(default_factory=dict)
+    #: By recipe path, what a part's state is of, where a state of something else is of no use to it.
+    marks: dict[str, str] = field(default_factory=dict)
 
     def encode(self, batch: Batch) -> Tensor:
         """A batch's audio in the representation's domain."""
@@ -226,6 +228,7 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
             parts.terms.append(Weighted(f"{section}.{name}", _placed(construct(part, recipe), device), part.weight))
     for name, part in recipe.many["monitors"].items():
         parts.monitors[name] = _placed(construct(part, recipe), device)
+        parts.marks[f"monitors.{name}"] = str(fill.part(part))
     _check_batch_norm(recipe, parts)
     return parts
 

@@ -106,6 +106,16 @@ class Store:
             except OSError as error:
                 log.warning("could not delete the old checkpoint %s: %s", self.folder / name, error)
 
+    def undo(self, step: int) -> None:
+        """Sets aside, as ``undone-…``, the checkpoints of steps beyond one that a run went back to; those that were set
+        aside before are deleted."""
+        for old in self.folder.glob(f"undone-{PREFIX}*"):
+            shutil.rmtree(old, ignore_errors=True)
+        for folder in self.folders():
+            if step_of(folder) > step:
+                folder.rename(folder.with_name(f"undone-{folder.name}"))
+        sync(self.folder)
+
     def at(self, step: int) -> Path:
         """The folder of a step's checkpoint."""
         return self.folder / f"{PREFIX}{step:08d}"

@@ -33,21 +33,21 @@ class Encoder:
         self.representation, self.clips = representation, clips
         trivial = getattr(representation, "domain", None) == "waveform"
         self.keeps = plan.crop == "start" and not trivial and not isinstance(representation, Growable)
-        self._kept: dict[str, Tensor] = {}
+        self._kept: dict[int, Tensor] = {}  # by the clip's place in the training split
 
     def __call__(self, batch: Batch) -> Tensor:
         """[B, ...] of the batch's audio [B, C, T]."""
         if not self.keeps:
             return self.representation.encode(batch.audio)
         items = []
-        for place, identity in enumerate(batch.ids):
-            item = self._kept.get(identity)
+        for place, (_, clip) in enumerate(batch.draws.items):
+            item = self._kept.get(clip)
             if item is None:
                 item = self.representation.encode(batch.audio[place : place + 1])
                 if not self._kept and item.numel() * item.element_size() * self.clips > LIMIT:
                     log.info("items take more than %.1f GB: each batch is encoded anew", LIMIT / 1e9)
                     self.keeps = False
                     return self(batch)
-                self._kept[identity] = item
+                self._kept[clip] = item
             items.append(item)
         return torch.cat(items)

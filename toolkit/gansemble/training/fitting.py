@@ -68,8 +68,9 @@ def fit(representation: Any, recipe: Recipe, dump: Path, anew: bool = False) -> 
 
 def fit_items(
     parts: Mapping[str, tuple[Part, Any]], representation: Any, recipe: Recipe, dump: Path, anew: bool = False
-) -> list[Path]:
-    """Lets terms and monitors measure the real items they compare with, or loads what was measured.
+) -> dict[str, Path]:
+    """Lets terms and monitors measure the real items they compare with, or loads what was measured; returns where each
+    one's statistics are, under a name made of all that decides them.
 
     Args:
         parts: those of the recipe by path, each with its object.
@@ -83,13 +84,13 @@ def fit_items(
     """
     chosen = {path: pair for path, pair in parts.items() if isinstance(pair[1], FittedItems)}
     if not chosen:
-        return []
+        return {}
     clips = LabelledClips.of(recipe, Packed(dump, "train", recipe.data.normalise), variants=True)  # as trained on
     common = _decides(recipe, clips) | {"labels": [clips.label(index) for index in range(len(clips))]}
-    places = []
+    places = {}
     for path, (part, made) in chosen.items():
         place = dump / f"{part.kind}-{_mark(common | {'part': {**fill.part(part), 'weight': None}})}.pt"
-        places.append(place)
+        places[path] = place
         if place.is_file() and not anew:
             made.load_state_dict(torch.load(place, weights_only=True))
             continue

@@ -14,7 +14,8 @@ class Pool:
 
     With one micro-batch a term's values are known when it is called. With several, those of later micro-batches are not,
     but the first one's gradient depends on them; the loop then goes through all of them once without gradients, and
-    notes their values here.
+    notes their values here. Networks that change as they run, as spectral norm's vectors do where gradients are recorded,
+    are looked at as they were when the window began.
 
     Args:
         window: micro-batches in a step.
@@ -63,9 +64,11 @@ class Pool:
 def leaving_no_trace(networks: Iterable[nn.Module]) -> Iterator[None]:
     """Puts buffers (running statistics, power-iteration vectors) and torch's random state back afterwards, so that what
     comes next is computed as if this had not been."""
-    buffers = [buffer for network in networks for buffer in network.buffers()]
+    held = list(networks)
+    buffers = [buffer for network in held for buffer in network.buffers()]
     kept = [buffer.clone() for buffer in buffers]
-    devices = sorted({buffer.device.index for buffer in buffers if buffer.device.type == "cuda"})  # type: ignore[type-var]
+    tensors = [*buffers, *(parameter for network in held for parameter in network.parameters())]
+    devices = sorted({each.device.index for each in tensors if each.device.type == "cuda"})  # type: ignore[type-var]
     with torch.random.fork_rng(devices):
         yield
     with torch.no_grad():

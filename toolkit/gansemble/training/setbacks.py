@@ -85,8 +85,15 @@ class Setbacks:
         return self._back(saved, error, counters, timetable.position(counters.step))
 
     def _back(self, saved: checkpoint.Saved, why: TrainingError, counters: Counters, behind: int) -> Counters:
-        """Restores a checkpoint, and goes on with the clips that come next instead of those that led here."""
+        """Restores a checkpoint, and goes on with the clips that come next instead of those that led here.
+
+        Later checkpoints are of the life that is undone, and set aside: the newest is what a run is resumed from.
+        """
         log.warning("%s", why)
+        if self.processes.main:
+            self.store.undo(saved.step)
+        self.processes.wait()
+        self.finite = monitors.Finite()  # its losses are of that life, too
         restored = self.saver.restore(saved)
         restored.origin, restored.rollbacks = (saved.step, behind), counters.rollbacks + 1
         return restored

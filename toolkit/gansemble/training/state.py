@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import random
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from gansemble.training.build import Parts
 from gansemble.training.checkpoint import Saved, save_network
 from gansemble.training.ema import Ema
 from gansemble.training.step import Side
+
+log = logging.getLogger(__name__)
 
 
 def rng() -> dict[str, Any]:
@@ -60,7 +63,8 @@ def write(
             saved = {"optimiser": side.optimiser.state_dict(), "scaler": side.scaler.state_dict()}
             torch.save(saved, folder / f"optimiser-{name}.pt")
     stateful = {name: part.state_dict() for name, part in parts.stateful().items()}
-    torch.save({"counters": dict(counters), "parts": stateful, "adaptation": dict(adaptation)}, folder / "state.pt")
+    kept = {"counters": dict(counters), "parts": stateful, "adaptation": dict(adaptation), "marks": dict(parts.marks)}
+    torch.save(kept, folder / "state.pt")
 
 
 def read(
@@ -94,7 +98,12 @@ def read(
                 group.update(own)
             side.scaler.load_state_dict(state["scaler"])
     state = saved.state("state")
+    marks = state.get("marks", {})
     for name, part in parts.stateful().items():
-        if name in state["parts"]:
-            part.load_state_dict(state["parts"][name])
+        if name not in state["parts"]:
+            continue
+        if name in parts.marks and marks.get(name) != parts.marks[name]:
+            log.info("%s has changed, or what it is measured on, and begins anew", name)
+            continue
+        part.load_state_dict(state["parts"][name])
     return state["counters"], state["adaptation"]

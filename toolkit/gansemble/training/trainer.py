@@ -91,7 +91,8 @@ class Trainer:
         self.parts = build(recipe, self.device)
         self.parts.conditioner.prior = prior(self.train, self.labels)
         fit(self.parts.representation, recipe, data)
-        fit_items(compared(recipe, self.parts), self.parts.representation, recipe, data)
+        found = fit_items(compared(recipe, self.parts), self.parts.representation, recipe, data)
+        self.parts.marks |= {path: place.name for path, place in found.items()}
         chosen = optimisers(recipe, self.parts)
         self.ema = Ema(self.parts.generator, self.plan.ema, self.plan.ema_from) if self.plan.ema is not None else None
         networks = {"generator": self.parts.generator, "discriminators": self.parts.critics}
@@ -175,6 +176,7 @@ class Trainer:
         if self.main:
             self.exp.mkdir(parents=True, exist_ok=True)
             trained_on.note(self.exp, self.train.manifest)
+            watching.cut(self.exp, done)
             self.display = Display(
                 self.exp, self.recipe, done, self.world, self.device, self._sizes(), saved is not None
             )

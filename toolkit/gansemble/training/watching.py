@@ -86,6 +86,14 @@ def note(folder: Path, done: int, raised: Raised, action: str) -> None:
         log.warning("%s: the alarm of step %d is lost (%s)", folder / ONSETS, done, error)
 
 
+def cut(exp: Path, done: int) -> None:
+    """Drops alarms of steps that a resumed run has not done yet: it will raise them again."""
+    path = exp / "logs" / ONSETS
+    if path.is_file():
+        kept = [row for row in onsets(exp) if row["step"] <= done]
+        path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+
+
 def onsets(exp: Path) -> list[dict[str, Any]]:
     """The alarms of an experiment, oldest first; a line cut short by a crash is passed over."""
     path, rows = exp / "logs" / ONSETS, []
