@@ -13,7 +13,15 @@ from gansemble.recipe.fill import fill
 
 SHIPPED = sorted((Path(__file__).parents[2] / "egs").glob("*/*/matrix/*.yaml"))
 #: Shipped matrices: recipe folder and name -> cells, possible ones.
-COUNTS = {"specdiff/mini": (18, 12), "specdiff/small": (18, 18)}
+COUNTS = {
+    "ljspeech/specdiff/mini": (18, 12),
+    "ljspeech/specdiff/small": (18, 18),
+    "esc50/ddfn/study": (21, 21),
+    "esc50/ddfn/tables": (48, 48),
+    "urbansound8k/ddfn/tables": (32, 32),
+    "common_voice/ddfn/tables": (32, 32),
+    "cifar10/ddfn/tables": (4, 4),
+}
 BASE = """\
 audio: {sample_rate: 22050}
 corpus: {use: folder}
@@ -444,13 +452,15 @@ def test_an_impossible_cell_says_what_the_same_recipe_says(matrix, axes, change)
 
 
 def test_every_shipped_matrix_is_counted_here():
-    assert {f"{path.parts[-3]}/{path.stem}" for path in SHIPPED} == set(COUNTS)
+    assert {f"{path.parts[-4]}/{path.parts[-3]}/{path.stem}" for path in SHIPPED} == set(COUNTS)
 
 
-@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parts[-3]}/{path.stem}")
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: f"{path.parts[-4]}/{path.parts[-3]}/{path.stem}")
 def test_a_shipped_matrix_expands(path):
     cells = expand(path).cells
-    assert (len(cells), sum(cell.possible for cell in cells)) == COUNTS[f"{path.parts[-3]}/{path.stem}"]
+    assert (len(cells), sum(cell.possible for cell in cells)) == COUNTS[
+        f"{path.parts[-4]}/{path.parts[-3]}/{path.stem}"
+    ]
     assert len({cell.name for cell in cells}) == len(cells)
 
 
@@ -459,3 +469,46 @@ def test_the_mini_matrix_lacks_what_has_no_features_to_match():
     cells = expand(path).cells
     assert {cell.choices["discriminators"] for cell in cells if not cell.possible} == {"none"}
     assert all(any("needs features" in p.message for p in cell.problems) for cell in cells if not cell.possible)
+
+
+PIECES = """\
+  recipe:
+    plain: {}
+    wide: {generator: {dim: 64}, plan: {batch_size: 4}}
+    without: {discriminators: {msd: null}}
+  recipe.sizes: {short: {plan: {segment: 4096}}, long: {plan: {segment: 16384}}}
+"""
+
+
+def test_pieces_of_a_recipe_are_merged_over_the_rest(tmp_path):
+    """Deeply, null removes, and two axes of pieces combine."""
+    path = tmp_path / "pieces.yaml"
+    path.write_text(f"{BASE}matrix:\n{PIECES}")
+    cells = {cell.name: cell for cell in expand(path).cells}
+    assert list(cells) == [f"{a}+{b}" for a in ("plain", "wide", "without") for b in ("short", "long")]
+    wide = cells["wide+long"].document.value
+    assert (wide["generator"]["dim"], wide["generator"]["blocks"]) == (64, 2)
+    assert (wide["plan"]["batch_size"], wide["plan"]["segment"]) == (4, 16384)
+    assert cells["plain+short"].document.value["generator"]["dim"] == 32
+    assert "msd" not in cells["without+short"].document.value["discriminators"]
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ("  recipe: [a, b]\n", "expected pieces of a recipe by name"),
+        ("  recipe: {a: 3}\n", "expected a piece of a recipe, got 3"),
+        ("  recipe: {a: {genrator: {dim: 3}}}\n", "no such section; did you mean 'generator'?"),
+        ("  seed: [1, 2]\n  recipe: {a: {}, b: {seed: 7}}\n", "sets plan.seed, which the axis seed sets too"),
+        (
+            "  generator: [vocos]\n  recipe: {a: {generator: {dim: 3}}}\n",
+            "sets generator.dim, which the axis generator",
+        ),
+    ],
+)
+def test_pieces_that_cannot_be_merged_are_refused(tmp_path, axes, message):
+    path = tmp_path / "pieces.yaml"
+    path.write_text(f"{BASE}matrix:\n{axes}")
+    with pytest.raises(RecipeError) as caught:
+        expand(path)
+    assert message in str(caught.value)

@@ -28,7 +28,15 @@ def of_recording(representation: Any, path: Path, spec: AudioSpec, length: int) 
         GansembleError: if the representation keeps the phase itself, or the recording has another rate or length.
     """
     _demand_phaseless(representation, f"--phase-of {path}")
+    header = files.info(path)
+    if header.sample_rate != spec.sample_rate:
+        raise GansembleError(
+            f"--phase-of {path}: is at {header.sample_rate} Hz, expected the {spec.sample_rate} Hz of the generated clips; resample "
+            "it first"
+        )
     audio = torch.from_numpy(files.read_mono(path, spec.sample_rate))[None, None]
+    if not audio.any():
+        raise GansembleError(f"--phase-of {path}: is silent, and silence has no phase; give a recording that sounds")
     if audio.shape[-1] != length:
         raise GansembleError(
             f"--phase-of {path}: has {audio.shape[-1]} samples, expected the {length} of a generated clip "
@@ -54,6 +62,8 @@ def of_vocoder(representation: Any, exp: Path, spec: AudioSpec, device: str) -> 
     from gansemble.training.build import Conditioner
 
     _demand_phaseless(representation, f"--vocoder {exp}")
+    if not exp.is_dir():
+        raise GansembleError(f"--vocoder {exp}: no such folder; expected the experiment of a vocoder")
     loaded = synthesis.load(exp, "best", device)
     reads = Conditioner(loaded.recipe).reads
     if reads != {"mel"}:

@@ -173,6 +173,8 @@ def load(exp: Path, which: str = "best", device: str = "cpu", seed: int = 0, war
     """
     from gansemble import synthesis
 
+    if not exp.is_dir():
+        raise GansembleError(f"--exp {exp}: no such folder; expected an experiment")
     loaded = synthesis.load(exp, which, device, warn)
     conditioner = Conditioner(loaded.recipe)
     if conditioner.paired:

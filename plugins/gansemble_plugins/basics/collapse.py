@@ -200,6 +200,8 @@ class Collapse:
         """What speaks for collapse, each in words."""
         bad = values.get("nonfinite", 0.0)
         signs = [f"{100 * bad:.3g} % of items are not finite", "nothing else can be said of them"] if bad > 0 else []
+        if values.get("score_gap") == 0.0 and values.get("win_rate") == 0.0:
+            signs += ["every item has one and the same score", "the discriminators tell nothing from anything"]
         for name, words in (LOW | HIGH).items():
             past = self._history.get(name, [])
             if name not in values or len(past) < ENOUGH * self.window:

@@ -262,10 +262,12 @@ def _from_table(folder: Path) -> list[Sound]:
         target = row.whole("target", 0, len(CLASSES) - 1)
         tables.demand_once(rows, Path(name).stem, row)
         rows[Path(name).stem] = row
+        fold = row.whole("fold", 1, FOLDS)
+        _demand_as_named(row, name, fold, target)
         sounds.append(
             Sound(
                 f"audio/{name}",
-                row.whole("fold", 1, FOLDS),
+                fold,
                 target,
                 row.text("category"),
                 _recording(row, name),
@@ -277,6 +279,17 @@ def _from_table(folder: Path) -> list[Sound]:
     listed = {sound.path: rows[sound.id].place for sound in sounds}
     tables.demand_same_files(folder, folder / "audio", listed, files.SUFFIXES)
     return sounds
+
+
+def _demand_as_named(row: tables.Row, name: str, fold: int, target: int) -> None:
+    """Refuses a row that says another fold or target than the file's name, where the name has ESC-50's form."""
+    found = NAME.fullmatch(Path(name).stem)
+    for what, told, named in (("fold", fold, found[1]), ("target", target, found[4])) if found else ():
+        if told != int(named):
+            raise DataError(
+                f"{row.place}: {what} {told}, but the name {name} says {named}; one of them is wrong, so get the table again, or "
+                "rename the file"
+            )
 
 
 def _recording(row: tables.Row, name: str) -> str:

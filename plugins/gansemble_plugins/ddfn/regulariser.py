@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import math
 import weakref
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, Literal
@@ -205,13 +206,14 @@ class DifferenceDepartureFromNormality:
         if self._warned or self.loss in ("absolute", "distribution") or self.epsilon >= floor:
             return
         self._warned = True
+        least = math.ceil((noise_floor(1) / max(self.epsilon, 1e-3)) ** 2)
         log.warning(
             "epsilon %.3g is below the noise of a batch: the mean of %d items of a perfect generator is %.3g real standard "
-            "deviations off on average; take epsilon at least that, or a batch of %d",
+            "deviations off on average; take epsilon at least that%s",
             self.epsilon,
             count,
             floor,
-            -(-((noise_floor(1) / max(self.epsilon, 1e-3)) ** 2) // 1),
+            f", or a batch of {least}" if least <= 10_000 else "",
         )
 
     def statistic(self, step: Step) -> Tensor:

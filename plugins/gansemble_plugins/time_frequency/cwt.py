@@ -161,7 +161,8 @@ class Cwt:
             domain=pixels.domain,
             shape=pixels.shape(transform.frames, transform.bands),
             shortest=window,
-            because={"domain": "magnitude", "shape": "size", "shortest": "window"},
+            gives=frozenset({"no_sound"}) if parameters["inverse"] == "none" else frozenset(),
+            because={"domain": "magnitude", "shape": "size", "shortest": "window", "gives": "inverse"},
         )
 
 

@@ -139,5 +139,6 @@ class StftImage:
             domain=pixels.domain,
             shape=pixels.shape(transform.frames, transform.bands),
             shortest=n_fft // 2 + hop,
-            because={"domain": "magnitude", "shape": "size", "shortest": "n_fft"},
+            gives=frozenset({"no_sound"}) if parameters["inverse"] == "none" else frozenset(),
+            because={"domain": "magnitude", "shape": "size", "shortest": "n_fft", "gives": "inverse"},
         )

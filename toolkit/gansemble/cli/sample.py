@@ -284,7 +284,10 @@ def _latent(path: Path, size: int | None) -> Any:
     try:
         found = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise GansembleError(f"--latent {path}: not readable as a .npy array ({error})") from error
+        why = str(error) if isinstance(error, OSError) else "it is none"
+        raise GansembleError(
+            f"--latent {path}: not readable as a .npy array ({why}); give one that lies beside a clip that sample made"
+        ) from error
     if not isinstance(found, np.ndarray) or not np.issubdtype(found.dtype, np.floating):
         kind = getattr(found, "dtype", type(found).__name__)
         raise GansembleError(f"--latent {path}: expected an array of real numbers, got {kind}")

@@ -51,8 +51,8 @@ def truncation(
     mode: Literal["resample", "scale"],
     count: int,
 ) -> None:
-    """Score a trained generator over thresholds of the truncation of its latent vectors: scores/truncation.json and a
-    figure, report/truncation.png."""
+    """Score a trained generator over thresholds of the truncation of its latent vectors: scores/truncation-<mode>.json
+    and a figure, report/truncation-<mode>.png."""
     if dry_run:
         say(f"would make {count} clips at each of {len(thresholds)} thresholds and without, and score them")
         return

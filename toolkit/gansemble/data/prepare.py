@@ -162,8 +162,8 @@ def lacking(recipe: Recipe, entries: Sequence[Entry]) -> list[str]:
     asked = {"train": "training", "validation": "validation", recipe.synthesis.split: "synthesis.split"}
     there = {entry.split for entry in entries}
     return [
-        f"warning: no clip is in the {split} split, which {who} needs; prepare more recordings, or change the shares of "
-        f"corpus {recipe.single['corpus'].use}"
+        f"warning: no clip is in the {split} split, which {who} needs; prepare more recordings, or change how they are "
+        f"split by corpus {recipe.single['corpus'].use}"
         for split, who in asked.items()
         if split not in there
     ]

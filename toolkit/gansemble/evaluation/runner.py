@@ -299,6 +299,8 @@ def table(summary: Mapping[str, Any]) -> list[str]:
         mean = "-" if row["mean"] is None else f"{row['mean']:.4f}"
         interval = "-" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"
         lines.append(f"{key:{wide}} {mean:>9} {interval:>21} {row['n_ok']:>4}/{row['n_total']:<4}")
+        if row["mean"] is None and row.get("reason"):
+            lines.append(f"  {row['reason']}")
     lines.append(
         f"{'real-time factor':{wide}} {summary['real_time_factor']:>9.4f} {summary['device'] + ', ' + str(summary['threads']) + ' threads':>21}"
     )

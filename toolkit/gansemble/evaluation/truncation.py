@@ -29,7 +29,7 @@ def sweep(
     project: Project, recipe: Recipe, cuts: Sequence[Truncation | None], count: int, say: Callable[[str], None]
 ) -> Path:
     """Makes ``count`` clips at each truncation (None: the whole law) from the same draws, scores each set against the
-    held-out clips by the recipe's metrics of sets, and writes ``scores/truncation.json`` and ``report/truncation.png``.
+    held-out clips by the recipe's metrics of sets, and writes ``scores/truncation-<mode>.json`` and ``report/truncation-<mode>.png``.
 
     ``diversity`` is the mean distance between pairs of generated items in the representation's domain, as a share of
     that between pairs of real training items.
@@ -50,24 +50,37 @@ def sweep(
     for _, metric in metrics:
         fit_metric(metric, recipe, project.dump, say)
     apart = distance(_encoded(LabelledClips.of(recipe, training), maker.representation, count))
-    rows = []
+    rows: list[dict[str, Any]] = []
+    unknown: dict[str, str | None] = {}
     for cut in cuts:
         made = [maker.one(index, truncation=cut) for index in range(count)]
         estimates = [np.clip(sample.audio, -1, 1) for sample in made]
         labels = [sample.label for sample in made]
         row: dict[str, Any] = {"threshold": None if cut is None else cut.threshold}
+        reasons: dict[str, str | None] = {}
         row[DIVERSITY] = distance(torch.stack([sample.made for sample in made if sample.made is not None])) / apart
         for part, metric in metrics:
             found = naming.set_scores(part, metric, estimates, real, recipe.audio.sample_rate, labels, real_labels)
             row |= {key: None if math.isnan(score.value) else float(score.value) for key, score in found.items()}
+            reasons |= {key: score.reason for key, score in found.items() if math.isnan(score.value)}
         rows.append(row)
+        unknown |= reasons
         shown = ", ".join(f"{key} {value:.4g}" for key, value in row.items() if value is not None)
         say(shown if cut is not None else f"no truncation: {shown}")
     mode = next((cut.mode for cut in cuts if cut is not None), None)
-    facts = {"mode": mode, "count": count, "step": loaded.step, "split": recipe.synthesis.split, "rows": rows}
-    path = project.exp / "scores" / "truncation.json"
+    for key, reason in unknown.items():
+        say(f"{key} has no value at some thresholds: {reason}")
+    facts = {
+        "mode": mode,
+        "reasons": unknown,
+        "count": count,
+        "step": loaded.step,
+        "split": recipe.synthesis.split,
+        "rows": rows,
+    }
+    path = project.exp / "scores" / f"truncation-{mode}.json"
     write_atomically(path, json.dumps(facts, indent=1))
-    picture = project.exp / "report" / "truncation.png"
+    picture = project.exp / "report" / f"truncation-{mode}.png"
     write_atomically(
         picture, plot(rows, f"{recipe.name}, step {loaded.step:,}, {count} clips at each threshold, {mode}")
     )

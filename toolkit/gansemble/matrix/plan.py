@@ -117,6 +117,9 @@ def lines(cells: Sequence[Cell], costs: Costs) -> list[str]:
         made.append(
             f"  {'training, one cell after the other':{width}} {'':>9} {'':>9} {'':>10} {'':>9} {'':>8} {span(total):>9}"
         )
+        untimed = sum(costs.get(cell) is None for cell in possible)
+        if untimed:
+            made.append(f"  of {len(possible) - untimed} cells; {untimed} are not timed yet (--timed-steps)")
     for why, names in by_reason(cells).items():
         made += [f"  impossible: {', '.join(names)}", f"    {why}"]
     return made

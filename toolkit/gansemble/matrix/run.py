@@ -53,18 +53,20 @@ class Places:
 
     @classmethod
     def of(cls, matrix: Matrix, exp: Path | None, data: Path | None, processes: int, mini: bool) -> Places:
-        """Fills in ``exp/matrix-<name>``, ``data/<corpus>`` and ``dump`` beside the file, or beside its ``matrix`` or ``conf`` folder."""
+        """Fills in ``exp/matrix-<name>``, ``data/<corpus>`` and ``dump`` beside the file, or beside its ``matrix`` or ``conf`` folder;
+        with ``exp``, ``dump`` lies in it."""
         folders = matrix.path.resolve().parents
         root = next((folder.parent for folder in folders if folder.name in ("conf", "matrix")), folders[0])
         named = (c.recipe.single["corpus"].use for c in matrix.cells if c.recipe and "corpus" in c.recipe.single)
         corpus = next(named, "corpus")
         default = root / "data" / ("mini" if mini else corpus.rpartition("/")[2])
-        for option, folder in (("--exp", exp or root / "exp"), ("dump", root / "dump")):
+        dumps = root / "dump" if exp is None else exp.resolve() / "dump"
+        for option, folder in (("--exp", exp or root / "exp"), ("dump", dumps)):
             demand_outside(option, folder, (data or default).resolve())
         return cls(
             (exp or root / "exp" / f"matrix-{matrix.path.stem}").resolve(),
             (data or default).resolve(),
-            root / "dump",
+            dumps,
             processes,
             mini,
         )

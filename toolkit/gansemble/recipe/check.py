@@ -268,6 +268,10 @@ class _Checker:
         part = Part(kind, path, "")
         if not isinstance(given, dict) or not isinstance(given.get("use"), str):
             shown = "" if isinstance(given, dict) else f", got {given!r}"
+            siblings = self.document.value.get(str(path[0]))
+            if isinstance(given, dict) and len(path) > 1 and isinstance(siblings, dict):
+                named = [str(name) for name, other in siblings.items() if isinstance(other, dict) and "use" in other]
+                shown = near(str(path[-1]), named)
             self.problems.append(Problem(path, f"expected {{use: NAME, …}}{shown}", self.document.mark(path)))
             return part
         part.use = given["use"]

@@ -36,6 +36,16 @@ def contract_of(part: Part, recipe: Recipe) -> Contract:
     return declare(filled(part, recipe)) if declare else Contract()
 
 
+#: Kinds whose parts hold numbers and no networks, and are built to see whether the numbers can be.
+LIGHT = frozenset({"corpus", "regulariser", "monitor", "augmentation", "objective"})
+
+
+def _at_fault(part: Part, message: str) -> KeyPath:
+    """The key that a message begins with, where it is one of the part's parameters; else the part."""
+    name = message.partition(" ")[0].rstrip(":,")
+    return (*part.path, name) if name in types.signature(part.target) else part.path
+
+
 def examine(recipe: Recipe) -> list[Finding]:
     """Every violated contract and every number out of range, advice included."""
     findings = []
@@ -45,9 +55,15 @@ def examine(recipe: Recipe) -> list[Finding]:
             contracts[part.path] = contract_of(part, recipe)
         except (ValueError, TypeError, ArithmeticError, KeyError) as error:
             shown = f"its contract needs the parameter {error}" if isinstance(error, KeyError) else str(error)
-            findings.append(Finding(part.path, shown))
+            findings.append(Finding(_at_fault(part, shown), shown))
+            continue
+        if part.kind in LIGHT:
+            try:
+                part.target(**filled(part, recipe))
+            except ValueError as error:
+                findings.append(Finding(_at_fault(part, str(error)), str(error)))
     if findings:
-        return findings
+        return [finding for limit in LIMITS for finding in limit(recipe) if not finding.advice] + findings
     scene = Scene(recipe, contracts)
     findings += [finding for limit in LIMITS for finding in limit(recipe)]
     return findings + [finding for rule in RULES for finding in rule(scene)]

@@ -160,7 +160,7 @@ def shape(scene: Scene) -> Iterator[Finding]:
                 f"segment of {scene.recipe.plan.segment}",
                 ("plan", "segment"),
                 f"plan.segment is {scene.recipe.plan.segment}",
-                (*scene.segments(0, factor), *scene.remove(part)),
+                (*scene.segments(0, factor), *scene.set(part, "square", "resize_shorter"), *scene.remove(part)),
             )
 
 

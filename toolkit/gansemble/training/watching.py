@@ -47,9 +47,12 @@ class Watch:
 
     def attach(self, generator: nn.Module, discriminators: nn.Module) -> None:
         """Shows the networks to the monitors that look into them."""
-        for monitor in self.monitors.values():
+        for name, monitor in self.monitors.items():
             if hasattr(monitor, "attach"):
-                monitor.attach(generator, discriminators)
+                try:
+                    monitor.attach(generator, discriminators)
+                except ValueError as error:
+                    raise TrainingError(f"monitors.{name}: {error}") from error
 
     @torch.no_grad()
     def observe(self, step: Step, turn: str) -> None:
