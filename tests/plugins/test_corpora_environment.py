@@ -165,7 +165,9 @@ def test_tables_from_other_systems_are_read_alike(change, copy):
         (",4,0,", ",4,50,", "expected a target from 0 to 49, got '50'"),
         (",4,0,", ",4,-1,", "expected a target from 0 to 49, got '-1'"),
         ("4-4-A-0.wav,", "../4-4-A-0.wav,", r"expected the name of a file as filename, without folders"),
-        ("4-4-A-0.wav,", "5-5-A-0.wav,", r"esc50\.csv:14: 5-5-A-0 is listed already, at .*esc50\.csv:11"),
+        ("4-4-A-0.wav,4,", "5-5-A-0.wav,5,", r"esc50\.csv:14: 5-5-A-0 is listed already, at .*esc50\.csv:11"),
+        ("4-4-A-0.wav,4,", "4-4-A-0.wav,3,", r"esc50\.csv:11: fold 3, but the name 4-4-A-0\.wav says 4"),
+        ("4-4-A-0.wav,4,0,", "4-4-A-0.wav,4,1,", r"esc50\.csv:11: target 1, but the name 4-4-A-0\.wav says 0"),
         ("4-4-A-0.wav,", "4-4-B-0.wav,", r"audio/4-4-B-0\.wav is not there \(with 0 others\), though .*esc50\.csv:11"),
         (",4,0,dog,", ",4,0,cat,", r"target 0 is 'dog' and 'cat' \(4-4-A-0\)"),
         (",4,0,dog,True", ",4,0,dog,maybe", "expected True or False as esc10, got 'maybe'"),
@@ -227,10 +229,12 @@ def test_a_recording_in_two_folds_is_left_to_the_doctor_who_refuses_it(copy):
     clips = ESC50(esc10=True, classes=3).scan(folder)
     sound = {"sample_rate": 44100, "segment": None, "jobs": 1}
     assert "recording" not in [found.code for found in examine(folder, clips, **sound).findings]
-    replaced(folder / "meta/esc50.csv", "5-900005-A-0.wav,5,", "5-900005-A-0.wav,1,")
+    table = folder / "meta/esc50.csv"
+    replaced(table, "5-900005-A-0.wav,5,", "1-900005-A-0.wav,1,")
+    (folder / "audio/5-900005-A-0.wav").rename(folder / "audio/1-900005-A-0.wav")
     clips = ESC50(esc10=True, classes=3).scan(folder)
     found = {each.code: each for each in examine(folder, clips, **sound).findings}
-    assert found["recording"].severity == "error" and found["recording"].ids == ("5-900005-A-0", "5-900005-B-0")
+    assert found["recording"].severity == "error" and found["recording"].ids == ("1-900005-A-0", "5-900005-B-0")
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,7 @@ def gansemble_register(register):
     # Pictures.
     register(
         "representation",
-        "picture",
+        "pixels",
         f"{here}.pictures:Picture",
         "pictures that are stored as clips of their values",
         example={"segment": 3072},

@@ -28,7 +28,7 @@ class Cifar10:
     """Pictures of 32 x 32 RGB pixels, so that a network of pictures is trained by the same loop as one of sounds.
 
     A clip is one picture: its red, green and blue values, each row by row, value / 127.5 - 1, at a nominal rate of
-    3,072 Hz, which makes a picture a second. Representation ``picture`` makes pictures of clips again. Stage fetch turns
+    3,072 Hz, which makes a picture a second. Representation ``pixels`` makes pictures of clips again. Stage fetch turns
     the binary version's batches into WAV files of 16 bit in ``clips/``, where 8-bit values survive exactly; that takes
     about 370 MB. ``plan.segment`` is 3072, ``plan.crop`` start, and levels must not be normalised.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import functools
 import math
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -175,8 +174,8 @@ class DepartureFromNormality:
 
     @property
     def healthy_until(self) -> int:
-        """The look before which no layer had jumped; where ``jump`` is not set nothing is ever suspected."""
-        return self._last_look if self.jump is not None else sys.maxsize
+        """The last look: a jump of a layer is seen at the next."""
+        return self._last_look
 
     def judge(self, steps: int, values: Mapping[str, float]) -> Alarm | None:
         """An alarm when a layer's mean has jumped, where ``jump`` is set."""

@@ -67,7 +67,7 @@ class InceptionScore:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """A corpus with labels, and the pictures' shape where clips are looked at."""
-        shape_of(parameters["hears"], parameters["picture"])
+        shape_of(parameters.get("hears", "mel"), parameters.get("picture"))
         return Contract(needs=LABELS)
 
     @property
@@ -176,7 +176,7 @@ class Fid:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """A corpus with labels, and the pictures' shape where clips are looked at."""
-        shape_of(parameters["hears"], parameters["picture"])
+        shape_of(parameters.get("hears", "mel"), parameters.get("picture"))
         return Contract(needs=LABELS)
 
     @property
@@ -277,7 +277,7 @@ class Kid:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """A corpus with labels, and the pictures' shape where clips are looked at."""
-        shape_of(parameters["hears"], parameters["picture"])
+        shape_of(parameters.get("hears", "mel"), parameters.get("picture"))
         return Contract(needs=LABELS)
 
     @property

@@ -75,7 +75,7 @@ class PrecisionRecall:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """A corpus with labels, and the pictures' shape where clips are looked at."""
-        shape_of(parameters["hears"], parameters["picture"])
+        shape_of(parameters.get("hears", "mel"), parameters.get("picture"))
         return Contract(needs=frozenset({"labels"}))
 
     @property

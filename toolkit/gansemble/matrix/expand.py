@@ -164,23 +164,33 @@ def _choices(base: Document, axis: Any, given: Any) -> dict[str, tuple[KeyPath, 
 
 def _demand_apart(base: Document, axes: Mapping[str, Mapping[str, tuple[KeyPath, Any]]]) -> None:
     """Refuses a piece of a recipe that sets what another axis sets: one of the two would have no effect."""
-    others = {SHORT.get(axis, axis): axis for axis in axes if not _is_whole(axis)}
+    others: dict[str, str] = {}
+    for axis, choices in axes.items():
+        target = tuple(SHORT.get(axis, axis).split("."))
+        for _, value in choices.values() if not _is_whole(axis) else ():
+            others |= {
+                ".".join((*target, *leaf)): axis for leaf in (_leaves(value) if isinstance(value, dict) else [()])
+            }
     for axis in axes:
         for where, piece in axes[axis].values() if _is_whole(axis) else ():
-            for key in _leaves(piece):
-                for target, other in others.items():
-                    if f"{key}.".startswith(f"{target}.") or f"{target}.".startswith(f"{key}."):
-                        text = f"sets {key}, which the axis {other} sets too; leave it to one of them"
+            for leaf in _leaves(piece):
+                key = ".".join((*SHORT.get(leaf[0], leaf[0]).split("."), *leaf[1:]))
+                for other in others:
+                    if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+                        text = f"sets {key}, which the axis {others[other]} sets too; leave it to one of them"
                         raise RecipeError([Problem(where, text, base.mark(where))])
 
 
-def _leaves(piece: Any) -> Iterator[str]:
-    for path in _paths(piece):
-        value = piece
+def _leaves(value: Any) -> list[tuple[str, ...]]:
+    """Key paths of the values in nested mappings; none of a value that is no mapping, or an empty one."""
+    found = []
+    for path in _paths(value) if isinstance(value, dict) else ():
+        inner = value
         for key in path:
-            value = value[key]
-        if path and not (isinstance(value, dict) and value):
-            yield ".".join(map(str, (SHORT.get(str(path[0]), path[0]), *path[1:])))
+            inner = inner[key]
+        if path and not isinstance(inner, dict) and all(isinstance(key, str) for key in path):
+            found.append(tuple(map(str, path)))
+    return found
 
 
 def _is_whole(axis: str) -> bool:

@@ -42,8 +42,10 @@ LIGHT = frozenset({"corpus", "regulariser", "monitor", "augmentation", "objectiv
 
 def _at_fault(part: Part, message: str) -> KeyPath:
     """The key that a message begins with, where it is one of the part's parameters; else the part."""
-    name = message.partition(" ")[0].rstrip(":,")
-    return (*part.path, name) if name in types.signature(part.target) else part.path
+    name, _, rest = message.partition(" ")
+    several = rest.startswith(("and ", "or "))  # of two parameters neither is at fault alone
+    name = name.rstrip(":,")
+    return (*part.path, name) if name in types.signature(part.target) and not several else part.path
 
 
 def examine(recipe: Recipe) -> list[Finding]:

@@ -27,11 +27,10 @@ class AcmeMonitor:
         self.every, self.healthy, self.patience = every, healthy, patience
         self.low, self.healthy_until, self.was_healthy = 0, 0, False
 
-    @torch.no_grad()
     def item_values(self, step: Step) -> dict[str, Tensor]:
         """Root mean squares [B]: numbers of each item, so that those of all processes can be joined."""
         sides = {"real": step.real, "fake": step.fake}
-        return {name: x.float().square().flatten(1).mean(1).sqrt() for name, x in sides.items()}
+        return {name: x.detach().float().square().flatten(1).mean(1).sqrt() for name, x in sides.items()}
 
     def summarise(self, values: Mapping[str, Tensor]) -> dict[str, float]:
         """Numbers of the whole batch, by name: they are logged. What cannot be computed is left out."""
