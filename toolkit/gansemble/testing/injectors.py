@@ -7,7 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved
+from gansemble.testing.subject import (
+    Fault,
+    Subject,
+    demand,
+    demand_no_device_of_its_own,
+    half_precision,
+    on_meta,
+    saved,
+)
 from gansemble.testing.terms import adapts, is_no_network_by_accident
 
 
@@ -123,7 +131,7 @@ def injector_keeps_precision_under_autocast(subject: Subject) -> None:
     """Noise levels of a thousandth do not survive bfloat16: under autocast it injects what it injects without."""
     plain = _inject(subject, 4)
     try:
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             cast = _inject(subject, 4)
     except RuntimeError as error:
         raise Fault(f"it fails under bfloat16 autocast ({str(error).splitlines()[0]})") from error

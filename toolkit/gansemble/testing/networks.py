@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gansemble.data.degraded import NAME
 from gansemble.interfaces import Condition, as_verdicts
 from gansemble.restoration import restore
-from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own
+from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, half_precision
 from gansemble.training.build import Samples
 
 Call = Callable[[nn.Module], tuple[Tensor, ...]]
@@ -170,13 +170,14 @@ def survives_autocast(subject: Subject) -> None:
     """Under bfloat16 autocast its outputs and gradients are finite."""
     network = subject.make().train()
     try:
-        with torch.autocast("cpu", torch.bfloat16):
+        with half_precision():
             made = call_of(subject)(network)
     except (RuntimeError, TypeError) as error:
         raise Fault(f"it fails under bfloat16 autocast ({str(error).splitlines()[0]})") from error
     demand(all(bool(torch.isfinite(each).all()) for each in made), "its output under bfloat16 autocast is not finite")
     if learns(subject):
-        total(made).backward()
+        with torch.backends.mkldnn.flags(enabled=False):
+            total(made).backward()
         _demand_gradients(network)
 
 

@@ -9,7 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.interfaces import PooledTerm, Step, Turn
-from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved
+from gansemble.testing.subject import (
+    Fault,
+    Subject,
+    demand,
+    demand_no_device_of_its_own,
+    half_precision,
+    on_meta,
+    saved,
+)
 
 TURNS: tuple[Turn, ...] = get_args(Turn)
 WINDOWS = ("interval", "last")
@@ -318,7 +326,7 @@ def _value_and_slope(subject: Subject, turn: Turn, fake: Tensor | None, half: bo
     term, step = subject.make(), subject.step(turn, fake=fake)
     network = step.generator if turn == "generator" else step.discriminators
     taught = [*network.parameters(), *([step.fake] if turn == "generator" else [])]
-    with torch.autocast("cpu", torch.bfloat16, enabled=half):
+    with half_precision(half):
         value = term(step, turn)
     if not value.requires_grad:
         return value, torch.zeros(1)
