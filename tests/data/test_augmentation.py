@@ -527,10 +527,10 @@ def test_real_clips_of_scores_are_recordings(packed, tmp_path):
 
 
 def test_the_page_shows_recordings_only(packed):
-    from gansemble.evaluation import page
+    from gansemble.evaluation import walls
 
     place, recipe = packed
-    shown = page.real(Packed(place.dump, "train"), 100, 1024, recipe.audio)
+    shown = walls.real(Packed(place.dump, "train"), 100, 1024, recipe.audio)
     assert "~gain" not in shown and shown.count("<figure>") == 9
 
 

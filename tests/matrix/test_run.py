@@ -445,7 +445,7 @@ def test_an_interrupted_cell_ends_where_an_uninterrupted_one_does(workshop, brok
     assert "] whole: goes on; log in " in broken.output and state(broken.cell)["state"] == "done"
     monkeypatch.setattr(plugins, "_loaded", plugins.Plugins(files=[workshop.gate]))
     monkeypatch.delenv("GANSEMBLE_PROCESSES", raising=False)
-    (packed,) = (workshop.folder / "dump").iterdir()
+    (packed,) = (broken.exp / "dump").iterdir()
     Trainer(check.load(broken.cell / "cell.yaml"), workshop.folder / "elsewhere", packed).run()
     folders = [exp / "checkpoints" / "step-00000006" for exp in (broken.cell, workshop.folder / "elsewhere")]
     for name in ("generator", "discriminators", "ema"):
@@ -766,3 +766,4 @@ def test_places_are_beside_the_folder_of_the_file(workshop, tmp_path, place, min
     assert (found.exp, found.data, found.dumps) == (tmp_path / "r/exp/matrix-m", tmp_path / data, tmp_path / "r/dump")
     given = Places.of(expand(path), Path("a"), Path("b"), 2, mini)
     assert (given.exp, given.data, given.processes) == (Path.cwd() / "a", Path.cwd() / "b", 2)
+    assert given.dumps == Path.cwd() / "a" / "dump"
