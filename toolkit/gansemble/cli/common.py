@@ -43,6 +43,17 @@ jobs_option = click.option(
 )
 
 
+def truncation_mode(option: str, default: str) -> Callable[..., Any]:
+    """An option that says how latent vectors are truncated."""
+    return click.option(
+        option,
+        type=click.Choice(["resample", "scale"]),
+        default=default,
+        show_default=True,
+        help="resample: draw numbers beyond the threshold again; scale: multiply all by it.",
+    )
+
+
 def stage_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """``RECIPE --set --exp --data --dump --force --dry-run``, handed on as one ``Project`` and two flags."""
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import click
 
-from gansemble.cli.common import PATH, finite, output_folder, say
+from gansemble.cli.common import PATH, finite, output_folder, say, truncation_mode
 from gansemble.errors import GansembleError
 
 
@@ -60,13 +60,7 @@ SUFFIXES = (".wav", ".npy", ".json")
     callback=finite,
     help="Less variety below 1 (see --truncation-mode). The .npy beside a clip holds the truncated latent vector.",
 )
-@click.option(
-    "--truncation-mode",
-    type=click.Choice(["resample", "scale"]),
-    default="scale",
-    show_default=True,
-    help="resample: draw numbers beyond the threshold again, as BigGAN does; scale: multiply all by it.",
-)
+@truncation_mode("--truncation-mode", "scale")
 @click.option(
     "--interpolate",
     nargs=2,

@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from gansemble.cli.common import say, stage_options
+from gansemble.cli.common import say, stage_options, truncation_mode
 from gansemble.stages import Project
 
 
@@ -35,13 +35,7 @@ def _thresholds(context: click.Context, parameter: click.Parameter, value: str) 
     show_default=True,
     help="Of the truncation, separated by commas; none at all is always scored too.",
 )
-@click.option(
-    "--mode",
-    type=click.Choice(["resample", "scale"]),
-    default="resample",
-    show_default=True,
-    help="resample: draw numbers beyond the threshold again, as BigGAN does; scale: multiply all by it.",
-)
+@truncation_mode("--mode", "resample")
 @click.option("--count", type=click.IntRange(2), default=256, show_default=True, help="Clips at each threshold.")
 def truncation(
     project: Project,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gansemble.evaluation import page
 from gansemble.training.monitors import read_curves
+from gansemble.training.watching import onsets as alarms
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,11 +31,6 @@ def rows(exp: Path) -> Rows:
     """The monitors' curves of an experiment, by step."""
     found = read_curves(exp / "logs" / "train.jsonl")
     return [row for row in found if any(name.startswith(PREFIX) for name in row)]
-
-
-def alarms(exp: Path) -> Rows:
-    """The alarms of an experiment, oldest first: step, onset, monitor, reason, action."""
-    return [row for row in read_curves(exp / "logs" / "onsets.jsonl") if {"step", "onset", "monitor"} <= row.keys()]
 
 
 def plot(

@@ -47,22 +47,6 @@ LEAST: dict[tuple[str, str], int] = {
 POSITIVE = (("synthesis", "chunk_seconds"), ("validation", "seconds"), ("evaluation", "seconds"), ("data", "normalise"))
 
 
-def sound(recipe: Recipe) -> Iterator[Finding]:
-    """A representation that cannot be decoded: validation, stage 4 and every metric listen to what is generated."""
-    from gansemble.recipe.contracts import contract_of
-
-    part = recipe.single.get("representation")
-    try:
-        contract = contract_of(part, recipe) if part is not None else None
-    except (ValueError, TypeError, ArithmeticError, KeyError):
-        return  # told by the contract itself
-    if part is not None and contract is not None and "no_sound" in contract.gives:
-        yield Finding(
-            (*part.path, contract.because.get("gives", "use")),
-            f"representation ({part.use}) makes no sound, which validation and stage 4 need; have it decode, too",
-        )
-
-
 def numbers(recipe: Recipe) -> Iterator[Finding]:
     """Numbers out of range."""
     plan = recipe.plan
@@ -174,4 +158,4 @@ def validation(recipe: Recipe) -> Iterator[Finding]:
         )
 
 
-LIMITS = (numbers, windows, learning, validation, sound)
+LIMITS = (numbers, windows, learning, validation)

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gansemble.interfaces import Contract
+from gansemble.recipe.decoding import decodable
 from gansemble.recipe.document import KeyPath, dotted
 from gansemble.recipe.growing import growth
 from gansemble.recipe.limits import Finding
@@ -392,4 +393,5 @@ RULES = (
     rates,
     precision,
     growth,
+    decodable,
 )

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.interfaces import PooledTerm, Step, Turn
+from gansemble.testing.pooled import is_of_all_items
 from gansemble.testing.subject import (
     Fault,
     Subject,
@@ -168,7 +169,7 @@ def is_a_mean_over_items(subject: Subject) -> None:
     such mean says so as a pooled term, and gives one number of all items in whatever order."""
     term = subject.make()
     if isinstance(term, PooledTerm):
-        _is_of_all_items(subject, term)
+        is_of_all_items(subject, term, _turns(term))
         return
     for turn in _turns(term):
         whole = term(subject.step(turn, 4), turn)
@@ -179,28 +180,6 @@ def is_a_mean_over_items(subject: Subject) -> None:
             f"a batch of 4 gives {float(whole):.6g}, its halves' mean is {float(mean):.6g}; take a mean over items of "
             "something each item has by itself, or give item_values and pool (interfaces.py, PooledTerm)",
         )
-
-
-def _is_of_all_items(subject: Subject, term: PooledTerm) -> None:
-    for turn in _turns(term):
-        step = subject.step(turn, 4)
-        values = term.item_values(step, turn)
-        demand(len(values) == 4, f"item_values() must give each item's, [4, ...], got {list(values.shape)}")
-        halves = [subject.make().item_values(subject.step(turn, 2, first=first), turn) for first in (0, 2)]
-        apart = torch.allclose(values, torch.cat(halves), rtol=1e-4, atol=1e-6)
-        demand(apart, "item_values() of an item depends on the other items; leave what is of all to pool()")
-        whole = term.pool(values, step, turn)
-        called = subject.make()(step, turn)
-        demand(torch.allclose(whole, called, rtol=1e-5), "called as a term it is not the pool of its own item values")
-        for name, other in (
-            ("in another order", values.flip(0)),
-            ("twice over", values.repeat(2, *[1] * (values.dim() - 1))),
-        ):
-            again = term.pool(other, step, turn)
-            demand(
-                torch.allclose(whole, again, rtol=1e-4, atol=1e-7),
-                f"pool() of all items {name} gives {float(again):.6g} instead of {float(whole):.6g}",
-            )
 
 
 def draws_only_from_the_batch(subject: Subject) -> None:

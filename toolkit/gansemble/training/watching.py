@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Alarm, Monitor, Step
+from gansemble.training.monitors import read_curves
 from gansemble.training.processes import Processes
 
 log = logging.getLogger(__name__)
@@ -90,22 +91,17 @@ def note(folder: Path, done: int, raised: Raised, action: str) -> None:
 
 
 def cut(exp: Path, done: int) -> None:
-    """Drops alarms of steps that a resumed run has not done yet: it will raise them again."""
+    """Drops alarms of steps that a resumed run has not done yet, as it will raise them again; but for those that it went
+    back at, whose steps will not come again as they were."""
     path = exp / "logs" / ONSETS
     if path.is_file():
-        kept = [row for row in onsets(exp) if row["step"] <= done]
+        kept = [row for row in onsets(exp) if row["step"] <= done or row.get("action") == "rollback"]
         path.write_text("".join(json.dumps(row) + "\n" for row in kept))
 
 
 def onsets(exp: Path) -> list[dict[str, Any]]:
-    """The alarms of an experiment, oldest first; a line cut short by a crash is passed over."""
-    path, rows = exp / "logs" / ONSETS, []
-    for line in path.read_text().splitlines() if path.is_file() else ():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
+    """The alarms of an experiment, oldest first: step, onset, monitor, reason, action."""
+    return [row for row in read_curves(exp / "logs" / ONSETS) if {"step", "onset", "monitor"} <= row.keys()]
 
 
 def collapsed(done: int, raised: Raised, kept: int | None, again: bool) -> TrainingError:
