@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test check recipes docs bench clean distclean help
+.PHONY: install demo test quick mutate check recipes docs bench clean distclean help
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -24,6 +24,15 @@ demo: $(STAMP)  ## the SpecDiff recipe on a small corpus made offline, in about 
 
 test: $(STAMP)  ## the tests, a process for each processor
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+# Without tests that kill runs, start several processes or run whole stages, and without the slow ones.
+quick: $(STAMP)  ## the quick tests, in about a minute on two processors
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not (kill or processes or end_to_end or slow or gpu)"
+
+# SEED=… repeats a sample, ROOMS="training data" narrows it.
+COUNT ?= 10
+mutate: $(STAMP)  ## a few small mistakes, each made in a copy of the code: do the tests notice?
+	$(BIN)/python tools/mutate.py --count $(COUNT) $(if $(SEED),--seed $(SEED)) $(if $(ROOMS),--rooms $(ROOMS))
 
 check: $(STAMP)  ## ruff, mypy, recipes, the documentation's links, and shellcheck where it is installed
 	$(BIN)/ruff check toolkit plugins tests tools benchmarks docs examples

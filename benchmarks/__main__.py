@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from gansemble.evaluation.runner import environment
+from gansemble.evaluation.environment import environment
 
 NAMES = (
     "startup",

@@ -11,7 +11,7 @@ import numpy as np
 import soundfile
 
 from gansemble.data import manifest, trained_on
-from gansemble.data.manifest import Entry
+from gansemble.data.manifest import ManifestEntry
 from gansemble.data.verification import verify, wrong_clips
 from gansemble.files import sha256
 from gansemble.recipe import check
@@ -52,15 +52,15 @@ def _start(folder: Path) -> Iterator[str]:
     silence = hashlib.sha256(bytes(2 * FRAMES)).hexdigest()
     facts = (22050, FRAMES, 1, 22050)
     entries = [
-        Entry(f"clip-{n:06d}", f"audio/clip-{n:06d}.wav", "train", *facts, n * FRAMES, 0.5, silence)
+        ManifestEntry(f"clip-{n:06d}", f"audio/clip-{n:06d}.wav", "train", *facts, n * FRAMES, 0.5, silence)
         for n in range(ENTRIES)
     ]
     (folder / "audio.i16").write_bytes(bytes(2 * FRAMES * ENTRIES))
     path = folder / "manifest.jsonl"
     manifest.write(path, entries)
 
-    def lines() -> list[Entry]:
-        return [Entry(**json.loads(line)) for line in path.read_text().split("\n")[1:] if line]
+    def lines() -> list[ManifestEntry]:
+        return [ManifestEntry(**json.loads(line)) for line in path.read_text().split("\n")[1:] if line]
 
     def start() -> None:
         manifest._load.cache_clear()  # a training reads it once

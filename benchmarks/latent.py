@@ -18,10 +18,10 @@ from torch import Tensor, nn
 
 from benchmarks.timing import alternate, line
 from gansemble.interfaces import Batch, Condition
+from gansemble.parts.build import Parts, build, optimisers
 from gansemble.random import Draws
 from gansemble.recipe import check
-from gansemble.training.build import Parts, build, optimisers
-from gansemble.training.step import Side, Stepper
+from gansemble.training.step import NetworkOptimiser, TrainingStep
 
 RECIPE = Path(__file__).resolve().parent.parent / "egs/sc09/wavegan/conf/v1.yaml"
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -96,15 +96,17 @@ class Plain:
         return score_fake.mean() - score_real.mean() + 10 * (norm - 1).square().mean()
 
 
-def _ours(dim: int, precision: str = "no") -> tuple[Parts, Stepper, Stepper]:
+def _ours(dim: int, precision: str = "no") -> tuple[Parts, TrainingStep, TrainingStep]:
     """The recipe's parts, a stepper, and a stepper of the same parts without the gradient penalty."""
     sizes = (f"generator.dim={dim}", f"discriminators.critic.dim={dim}")
     recipe = check.load(RECIPE, (*sizes, f"plan.precision={precision}"))
     parts = build(recipe, DEVICE)
     chosen = optimisers(recipe, parts)
-    makes = Side(parts.generator, parts.generator, chosen["generator"], recipe.plan)
-    judges = Side(parts.critics, parts.critics, chosen["discriminators"], recipe.plan)
-    whole, without = (Stepper(each, makes, judges, recipe.plan, DEVICE) for each in (parts, replace(parts, terms=[])))
+    makes = NetworkOptimiser(parts.generator, parts.generator, chosen["generator"], recipe.plan)
+    judges = NetworkOptimiser(parts.discriminators, parts.discriminators, chosen["discriminators"], recipe.plan)
+    whole, without = (
+        TrainingStep(each, makes, judges, recipe.plan, DEVICE) for each in (parts, replace(parts, terms=[]))
+    )
     return parts, whole, without
 
 
@@ -125,21 +127,21 @@ def same_work(dim: int = 16, size: int = 4) -> tuple[int, float, float]:
     Raises:
         RuntimeError: if a layer has other weights in one than in the other.
     """
-    parts, stepper, _ = _ours(dim)
+    parts, training_step, _ = _ours(dim)
     plain, batch = Plain(dim), _batch(_noise(size))
-    parameters = _copied(parts.generator, plain.generator) + _copied(parts.critics, plain.critic)
-    stepper.discriminators.learn = lambda measure: None  # type: ignore[method-assign]
+    parameters = _copied(parts.generator, plain.generator) + _copied(parts.discriminators, plain.critic)
+    training_step.discriminators.learn = lambda measure: None  # type: ignore[method-assign]
     z = batch.draws.uniform("latent/discriminator", LATENT) * 2 - 1
     share = batch.draws.uniform("gradient_penalty").view(-1, 1, 1)
     with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
         torch.manual_seed(3)
-        ours = stepper(0, [batch])["discriminator/total"]
+        ours = training_step(0, [batch])["discriminator/total"]
         torch.manual_seed(3)
         theirs = plain.loss(batch.audio, z, share)
         theirs.backward()
     gradients = [
         [parameter.grad for parameter in critic.parameters() if parameter.grad is not None]
-        for critic in (plain.critic, parts.critics)
+        for critic in (plain.critic, parts.discriminators)
     ]
     return parameters, _apart(theirs.detach(), ours), max(_apart(a, b) for a, b in zip(*gradients, strict=True))
 
@@ -165,12 +167,12 @@ def run(size: int | None = None, dim: int | None = None, rounds: int = 11) -> li
     dim = dim or (64 if DEVICE.type == "cuda" else 16)
     torch.manual_seed(0)
     plain, audio = Plain(dim), _noise(size)
-    parts, stepper, without = _ours(dim)
+    parts, training_step, without = _ours(dim)
     stepper_b = _ours(dim, "bf16")[1]
     # cudnn's fastest kernels for both, as the trainer asks for.
     with torch.backends.cudnn.flags(enabled=True, benchmark=True):
         seconds = alternate(
-            {"plain": lambda: plain(audio), "ours": lambda: stepper(0, [_batch(audio)]),
+            {"plain": lambda: plain(audio), "ours": lambda: training_step(0, [_batch(audio)]),
              "bf16": lambda: stepper_b(0, [_batch(audio)]), "without": lambda: without(0, [_batch(audio)])},
             rounds,
         )  # fmt: skip

@@ -13,10 +13,10 @@ import torch
 
 from benchmarks.timing import alternate, line
 from gansemble.interfaces import Batch
+from gansemble.parts.build import Parts, build, optimisers
 from gansemble.random import Draws
 from gansemble.recipe import check
-from gansemble.training.build import Parts, build, optimisers
-from gansemble.training.step import Side, Stepper
+from gansemble.training.step import NetworkOptimiser, TrainingStep
 
 ROOT = Path(__file__).resolve().parent.parent
 RECIPE = ROOT / "egs/ljspeech/hifigan/conf/v1.yaml"
@@ -32,22 +32,20 @@ class Published:
     def __call__(self, batch: Batch, learn: bool = True) -> None:
         """Generates, trains the discriminators, then the generator through trainable discriminators."""
         parts = self.parts
-        parts.conditioner.prepare(batch)
-        condition, _ = parts.conditioner(batch, "discriminator")
+        parts.condition_builder.prepare(batch)
+        condition, _ = parts.condition_builder(batch, "discriminator")
         fake = parts.generator(condition)
         self.chosen["discriminators"].zero_grad()
-        real_verdicts, fake_verdicts = self._judge(batch.audio, fake.detach(), condition)
-        pairs = [
-            (r, f) for name in fake_verdicts for r, f in zip(real_verdicts[name], fake_verdicts[name], strict=True)
-        ]
+        real_outputs, fake_outputs = self._judge(batch.audio, fake.detach(), condition)
+        pairs = [(r, f) for name in fake_outputs for r, f in zip(real_outputs[name], fake_outputs[name], strict=True)]
         torch.stack([parts.objective.discriminator(r.score, f.score) for r, f in pairs]).sum().backward()
         if learn:
             self.chosen["discriminators"].step()
         self.chosen["generator"].zero_grad()
-        real_verdicts, fake_verdicts = self._judge(batch.audio, fake, condition)
+        real_outputs, fake_outputs = self._judge(batch.audio, fake, condition)
         total = 45 * self._mel(batch.audio, fake)
-        for name in fake_verdicts:
-            for r, f in zip(real_verdicts[name], fake_verdicts[name], strict=True):
+        for name in fake_outputs:
+            for r, f in zip(real_outputs[name], fake_outputs[name], strict=True):
                 total = total + parts.objective.generator(f.score)
                 # Kept in the graph of the real side too, as published; its gradient is thrown away at the next step.
                 total = total + 2 * sum((a - b).abs().mean() for a, b in zip(r.features, f.features, strict=True))
@@ -57,26 +55,28 @@ class Published:
 
     def _judge(self, real: torch.Tensor, fake: torch.Tensor, condition: Any) -> tuple[Any, Any]:
         """Two passes, as published."""
-        (real_verdicts,) = self.parts.critics((real, condition))
-        (fake_verdicts,) = self.parts.critics((fake, condition))
-        return real_verdicts, fake_verdicts
+        (real_outputs,) = self.parts.discriminators((real, condition))
+        (fake_outputs,) = self.parts.discriminators((fake, condition))
+        return real_outputs, fake_outputs
 
     def _mel(self, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
         from gansemble.audio.features import log_mel
 
-        spec = self.parts.conditioner.spec.full_band()
+        spec = self.parts.condition_builder.spec.full_band()
         return (log_mel(real, spec) - log_mel(fake, spec)).abs().mean()
 
 
-def _make(precision: str) -> tuple[Parts, dict[str, Any], Stepper, Any]:
+def _make(precision: str) -> tuple[Parts, dict[str, Any], TrainingStep, Any]:
     recipe = check.load(RECIPE, (f"plan.precision={precision}",))
     parts = build(recipe, DEVICE)
     chosen = optimisers(recipe, parts)
     sides = {
-        "generator": Side(parts.generator, parts.generator, chosen["generator"], recipe.plan),
-        "discriminators": Side(parts.critics, parts.critics, chosen["discriminators"], recipe.plan),
+        "generator": NetworkOptimiser(parts.generator, parts.generator, chosen["generator"], recipe.plan),
+        "discriminators": NetworkOptimiser(
+            parts.discriminators, parts.discriminators, chosen["discriminators"], recipe.plan
+        ),
     }
-    return parts, chosen, Stepper(parts, sides["generator"], sides["discriminators"], recipe.plan, DEVICE), recipe
+    return parts, chosen, TrainingStep(parts, sides["generator"], sides["discriminators"], recipe.plan, DEVICE), recipe
 
 
 def _batch(size: int, seed: int = 0) -> Batch:
@@ -88,15 +88,15 @@ def gradients_differ(size: int = 1) -> float:
     """The largest relative difference of the generator's gradients between the two orders, on equal weights."""
     found = []
     for published in (False, True):
-        parts, chosen, stepper, _ = _make("no")
-        parts.critics.eval()  # spectral norm would otherwise move its vectors between forwards
+        parts, chosen, training_step, _ = _make("no")
+        parts.discriminators.eval()  # spectral norm would otherwise move its vectors between forwards
         for optimiser in chosen.values():
             optimiser.step = lambda *_, **__: None  # type: ignore[method-assign]
         if published:
             Published(parts, chosen)(_batch(size), learn=False)
         else:
-            stepper.generator.learn = lambda measure: None  # type: ignore[method-assign, assignment]
-            stepper(0, [_batch(size)])
+            training_step.generator.learn = lambda measure: None  # type: ignore[method-assign, assignment]
+            training_step(0, [_batch(size)])
         found.append([p.grad.clone() for p in parts.generator.parameters() if p.grad is not None])
     return max(float((a - b).abs().max() / b.abs().max().clamp_min(1e-30)) for a, b in zip(*found, strict=True))
 
@@ -104,11 +104,11 @@ def gradients_differ(size: int = 1) -> float:
 def run(size: int | None = None, rounds: int = 3) -> list[str]:
     """Rows: times and ratios, in float32 and with bf16 autocast."""
     size = size or (16 if DEVICE.type == "cuda" else 2)
-    parts, chosen, stepper, _ = _make("no")
+    parts, chosen, training_step, _ = _make("no")
     stepper_b = _make("bf16")[2]
     published = Published(parts, chosen)
     seconds = alternate(
-        {"published": lambda: published(_batch(size)), "float32": lambda: stepper(0, [_batch(size)]), "bf16": lambda: stepper_b(0, [_batch(size)])},
+        {"published": lambda: published(_batch(size)), "float32": lambda: training_step(0, [_batch(size)]), "bf16": lambda: stepper_b(0, [_batch(size)])},
         rounds,
     )  # fmt: skip
     where = f"batch {size} x 8192 on {DEVICE.type}"

@@ -16,7 +16,7 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTIVE = re.compile(r"^<!-- generate: (\w+) ?(.*?) -->$", re.MULTILINE)
@@ -29,7 +29,7 @@ def on_startup(**_: Any) -> None:
     points = importlib.metadata.entry_points(group="gansemble.plugins")
     own = [point.name for point in points if point.dist is not None and point.dist.name == "gansemble"]
     os.environ |= {"GANSEMBLE_PLUGINS": ",".join(sorted(own)), "GANSEMBLE_STRICT": "1"}
-    from gansemble.plugins import registry
+    from gansemble.plugins.loading import registry
 
     registry().disabled.clear()  # messages would name them
 
@@ -56,7 +56,7 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
 def kinds() -> str:
     """Every kind: its page, its line in a recipe, its entry-point group."""
-    from gansemble.registry import GROUPS, KINDS
+    from gansemble.plugins.registry import GROUPS, KINDS
     from gansemble.scaffold import KIND_LINES
 
     rows = [(f"[{kind}](kinds/{kind}.md)", f"`{KIND_LINES[kind][0]}`", f"`{GROUPS[kind]}`") for kind in KINDS]
@@ -65,7 +65,7 @@ def kinds() -> str:
 
 def calls(kind: str) -> str:
     """How the toolkit calls a part of the kind."""
-    from gansemble.calls import CALLS
+    from gansemble.plugins.signatures import CALLS
 
     shown = [
         f"part({', '.join(arguments)})" if method == "()" else f"part.{method}({', '.join(arguments)})"
@@ -83,7 +83,7 @@ def line(kind: str) -> str:
 
 def contract(*keys: str) -> str:
     """Keys of a contract with their meaning, from the docstring of ``Contract``."""
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
     known = arguments_of(Contract)
     absent = [key for key in keys if key not in known]
@@ -102,7 +102,7 @@ def promises(kind: str) -> str:
 
 def parts(kind: str) -> str:
     """The built-in parts of a kind: a table, then each part's own docstring."""
-    from gansemble.plugins import registry
+    from gansemble.plugins.loading import registry
 
     entries = [(entry, entry.target.replace(":", ".")) for entry in registry().entries(kind)]
     if not entries:
@@ -157,15 +157,15 @@ def refused(path: str) -> str:
 
 def rules() -> str:
     """Every rule between parts, and every limit of the sections."""
-    from gansemble.recipe.limits import LIMITS
-    from gansemble.recipe.rules import RULES
+    from gansemble.recipe.rules.examine import RULES
+    from gansemble.recipe.rules.ranges import LIMITS
 
     return table(("rule", "what is refused"), [(rule.__name__, summary(rule)) for rule in (*RULES, *LIMITS)])
 
 
 def abilities() -> str:
     """Abilities the toolkit knows, and what is said when nothing gives one."""
-    from gansemble.recipe.rules import ABILITIES
+    from gansemble.recipe.rules.abilities import ABILITIES
 
     return table(("ability", "when no part gives it"), [(f"`{name}`", text) for name, text in ABILITIES.items()])
 
@@ -175,7 +175,7 @@ def abilities() -> str:
 
 def groups() -> str:
     """The entry-point group of each kind."""
-    from gansemble.registry import GROUPS
+    from gansemble.plugins.registry import GROUPS
 
     return table(("kind", "group"), [(f"[{kind}](kinds/{kind}.md)", f"`{group}`") for kind, group in GROUPS.items()])
 
@@ -240,7 +240,7 @@ def cards() -> str:
 
     blocks = []
     for path in sorted(Path("plugins/gansemble_plugins").glob("*/fidelity.yaml")):
-        plugin, card = path.parent.name, document.read(path).value
+        plugin, card = path.parent.name, cast(dict[str, Any], document.read(path).value)
         claims = card["claims"]
         differing = sum(claim["deviation"] is not None for claim in claims)
         untested = sum(claim["test"] is None for claim in claims)

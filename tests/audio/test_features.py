@@ -74,6 +74,7 @@ def test_the_pseudo_inverse_undoes_the_basis_on_mel_spectrograms():
 # log_mel ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECS)
 def test_log_mel_of_noise_equals_an_independent_implementation(name):
     spec = SPECS[name]

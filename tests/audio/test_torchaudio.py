@@ -40,6 +40,7 @@ def test_functional_and_transforms_are_there():
     assert transforms.Resample(8000, 4000) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "error, message",
     [

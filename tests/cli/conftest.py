@@ -2,8 +2,8 @@
 
 import pytest
 
-from gansemble import plugins
 from gansemble.cli import main
+from gansemble.plugins import loading
 
 TINY = """\
 audio: {sample_rate: 22050, n_fft: 256, hop: 64, window: 256, mels: 20, fmin: 0, fmax: null}
@@ -31,7 +31,7 @@ optimisers:
 def gansemble(capsys, monkeypatch, tmp_path):
     """Runs a command in an empty folder: (exit status, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(plugins, "_loaded", plugins._loaded)
+    monkeypatch.setattr(loading, "_loaded", loading._loaded)
     monkeypatch.setenv("GANSEMBLE_PLUGIN_FILES", "")
 
     def run(*words):

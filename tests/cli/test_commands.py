@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gansemble import __version__, plugins
+from gansemble import __version__
 from gansemble.cli import COMMANDS, main
+from gansemble.plugins import loading
+from gansemble.plugins.registry import KINDS
 from gansemble.recipe.document import parse
-from gansemble.registry import KINDS
 from gansemble.stages import STAGES, Project
 
 CONF = Path(__file__).parents[2] / "egs" / "ljspeech" / "hifigan" / "conf"
@@ -36,7 +37,7 @@ def gansemble_register(register):
 def gansemble(capsys, monkeypatch, tmp_path):
     """Runs a command in this process, in an empty folder: (exit status, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(plugins, "_loaded", plugins._loaded)
+    monkeypatch.setattr(loading, "_loaded", loading._loaded)
     monkeypatch.setenv("GANSEMBLE_PLUGIN_FILES", "")
 
     def run(*words):
@@ -143,7 +144,7 @@ def test_describe_for_programs_is_json_of_the_same(gansemble):
     assert "inspect" not in out
 
 
-ALL = [(entry.kind, f"{entry.plugin}/{entry.name}") for entry in plugins.Plugins().registry.entries()]
+ALL = [(entry.kind, f"{entry.plugin}/{entry.name}") for entry in loading.Plugins().registry.entries()]
 #: The published discriminators have tens of millions of parameters: too slow to build here.
 SLOW = {"hifigan/multi_period", "hifigan/multi_scale", "hifigan/hifigan"}
 

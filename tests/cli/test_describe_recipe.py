@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from gansemble import measure, plugins
+from gansemble.parts import build
+from gansemble.plugins import loading
 from gansemble.recipe import check
-from gansemble.training import build
+from gansemble.training import profiling
 
 
 @pytest.fixture(autouse=True)
@@ -74,11 +75,12 @@ def test_parts_are_listed_with_their_plugins(gansemble, recipe):
     assert [line[0] for line in lines[:3]] == ["corpus", "generator", "objective"] and len(lines) == 10
 
 
+@pytest.mark.slow
 def test_costs_are_those_that_are_measured(gansemble, recipe):
     status, out, _ = gansemble("describe", recipe, "--set", "plan.batch_size=4")
     loaded = check.load(Path(recipe), ("plan.batch_size=4",))
-    parts = measure.parts_of(loaded)
-    generator, mpd = measure.networks(loaded, parts)
+    parts = profiling.parts_of(loaded)
+    generator, mpd = profiling.networks(loaded, parts)
     rows = {line.split()[0]: line.split() for line in out.splitlines() if line.startswith(("generator", "discr"))}
     assert status == 0 and rows["generator"][1] == "(vocos)"
     assert (
@@ -87,9 +89,9 @@ def test_costs_are_those_that_are_measured(gansemble, recipe):
     frames = generator.sees
     assert out.splitlines()[3].endswith(f"G  ±{frames} frames ({1000 * frames * 64 / 22050:.0f} ms)")
     assert out.splitlines()[4].endswith(f"G  {mpd.sees:,} samples ({1000 * mpd.sees / 22050:.0f} ms)")
-    delay = 1000 * measure.delay(loaded, parts.generator)
+    delay = 1000 * profiling.delay(loaded, parts.generator)
     assert f"\ndelay    {delay:.0f} ms of look-ahead (context, and half a window)\n" in out
-    memory = measure.memory(loaded, parts)
+    memory = profiling.memory(loaded, parts)
     assert f"memory   about {memory.total / 2**20:.2f} MiB for a training step of 4 x 2048 samples" in out
     assert "\nspeed    generates at " in out and "(CPU, 1 threads, one second)" in out
     assert "\n  generator " not in out  # the networks have a table of their own
@@ -99,15 +101,15 @@ def test_for_programs_it_is_json_of_the_same(gansemble, recipe):
     status, out, _ = gansemble("describe", recipe, "--json", "--set", "plan.batch_size=4")
     facts = json.loads(out)
     loaded = check.load(Path(recipe), ("plan.batch_size=4",))
-    parts = measure.parts_of(loaded)
+    parts = profiling.parts_of(loaded)
     assert status == 0 and facts["recipe"] == recipe and facts["name"] == loaded.name
     assert facts["plan"] == {"batch_size": 4, "segment": 2048, "precision": "no"}
     assert facts["audio"] == {"sample_rate": 22050, "hop": 64}
     assert [(row["path"], row["parameters"], row["macs"]) for row in facts["networks"]] == [
-        (each.path, each.parameters, each.macs) for each in measure.networks(loaded, parts)
+        (each.path, each.parameters, each.macs) for each in profiling.networks(loaded, parts)
     ]
     assert facts["memory"]["total"] == sum(facts["memory"][name] for name in facts["memory"] if name != "total")
-    assert facts["delay_seconds"] == measure.delay(loaded, parts.generator) and facts["real_time_factor"] > 0
+    assert facts["delay_seconds"] == profiling.delay(loaded, parts.generator) and facts["real_time_factor"] > 0
     assert {"key": "generator.blocks", "value": 2, "where": "conf/own.yaml:4"} in facts["values"]
     assert {"path": "losses.mel", "use": "mel_l1", "plugin": "basics"}.items() <= facts["parts"][4].items()
 
@@ -117,7 +119,7 @@ def test_fast_builds_nothing_and_leaves_out_what_needs_it(gansemble, recipe, mon
         raise AssertionError("built")
 
     monkeypatch.setattr(build, "build", fail)
-    monkeypatch.setattr(measure, "build", fail)
+    monkeypatch.setattr(profiling, "build", fail)
     with pytest.raises(AssertionError, match="built"):
         gansemble("describe", recipe)
     status, out, _ = gansemble("describe", recipe, "--fast")
@@ -151,7 +153,7 @@ def test_a_recipe_that_is_absent_is_named(gansemble):
 def test_a_kind_alone_lists_its_names(gansemble):
     status, out, err = gansemble("describe", "generator")
     assert (status, out) == (1, "")
-    names = ", ".join(entry.name for entry in plugins.registry().entries("generator"))
+    names = ", ".join(entry.name for entry in loading.registry().entries("generator"))
     assert err == f"error: describe generator NAME: expected a name; there are: {names}\n" and "vocos" in names
 
 

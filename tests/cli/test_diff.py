@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gansemble.evaluation.statistics import summarise
 from gansemble.recipe.fill import dump
+from gansemble.scoring.statistics import summarise
 
 RECIPE = {
     "name": "one",

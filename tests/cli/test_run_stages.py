@@ -1,16 +1,56 @@
-"""``run``: several stages of a recipe in one process."""
+"""``run``: the stages of a recipe, one after the other, given a file or a folder."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
-from gansemble.errors import Interrupted
+from gansemble.cli import main
+from gansemble.plugins import loading
 from gansemble.stages import STAGES
-from gansemble.training.trainer import Trainer
 
 NAMES = [stage.name for stage in STAGES]
+#: Notes the process of each training, and stops one where a file says so.
+WATCHING = """
+import os
+from pathlib import Path
+from gansemble import hookimpl
+from gansemble.errors import Interrupted
+
+HERE = Path(__file__).parent
+
+@hookimpl
+def gansemble_register(register):
+    pass
+
+@hookimpl
+def gansemble_run_start(run):
+    with (HERE / "trained").open("a") as stream:
+        stream.write(f"{os.getpid()} {os.getpgid(0)}\\n")
+    if (HERE / "stop").exists():
+        type(run)._step = stop
+
+def stop(self, batches):
+    raise Interrupted("stopped after step 2 of 4")
+"""
+
+
+@pytest.fixture
+def gansemble(capfd, monkeypatch, tmp_path):
+    """Runs a command in an empty folder: (exit status, standard output, standard error), its processes' too."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(loading, "_loaded", loading._loaded)
+    monkeypatch.setenv("GANSEMBLE_PLUGIN_FILES", "")
+
+    def run(*words):
+        with pytest.raises(SystemExit) as left:
+            main([str(word) for word in words])
+        said = capfd.readouterr()
+        return left.value.code or 0, said.out, said.err
+
+    return run
 
 
 @pytest.fixture
@@ -30,7 +70,8 @@ def corpus(tmp_path):
 def run(gansemble, tiny, corpus, tmp_path):
     """``run(words…)`` of the tiny recipe on the sounds, in folders of its own."""
     places = ["--exp", tmp_path / "exp", "--data", corpus, "--dump", tmp_path / "dump"]
-    return lambda *words: gansemble("run", tiny, *places, *words)
+    (tmp_path / "watching.py").write_text(WATCHING)
+    return lambda *words: gansemble("run", tiny, *places, "--plugin", tmp_path / "watching.py", *words)
 
 
 def stages(out: str) -> list[str]:
@@ -44,32 +85,29 @@ def stages(out: str) -> list[str]:
 
 
 @pytest.mark.recipe
-def test_all_stages_run_in_one_process_and_then_are_up_to_date(run, tmp_path, monkeypatch):
-    trained, train = [], Trainer.run
-
-    def watched(self, *arguments):
-        trained.append(os.getpid())
-        return train(self, *arguments)
-
-    monkeypatch.setattr(Trainer, "run", watched)
+def test_all_stages_run_and_then_are_up_to_date(run, tmp_path):
     status, out, err = run("--jobs", "1")
-    assert (status, trained) == (0, [os.getpid()]), err
-    assert stages(out) == [f"{name}!" for name in NAMES] and out.endswith("done: stages 0 to 6\n")
+    assert status == 0, err
+    ((process, group),) = (line.split() for line in (tmp_path / "trained").read_text().splitlines())
+    assert process == group != str(os.getpgid(0)), "the training is the head of a process group of its own"
+    done = f"Experiment: {tmp_path}/exp\n"
+    assert stages(out) == [f"{name}!" for name in NAMES] and out.endswith(f"Done: stages 0 to 6. {done}")
     for made in ("checkpoints/step-00000004/manifest.json", "scores/summary.json", "report/index.html"):
         assert (tmp_path / "exp" / made).is_file(), made
 
     status, out, _ = run()
-    assert (status, stages(out), out.count("up to date (")) == (0, NAMES, 7) and len(trained) == 1
+    assert (status, stages(out), out.count("up to date (")) == (0, NAMES, 7)
 
     status, out, _ = run("--stage", "4", "--stop-stage", "evaluate", "--force")
-    assert (status, stages(out)) == (0, ["synthesise!", "evaluate!"]) and out.endswith("done: stages 4 to 5\n")
+    assert (status, stages(out)) == (0, ["synthesise!", "evaluate!"]) and out.endswith(f"Done: stages 4 to 5. {done}")
     assert "stage 4 synthesise: generate the held-out clips (forced)\n" in out
 
     status, out, _ = run("--stage", "report", "--set", "evaluation.shown=1")
-    assert (status, stages(out)) == (0, ["report!"]) and len(trained) == 1
+    assert (status, stages(out)) == (0, ["report!"])
 
     status, out, _ = run("--set", "plan.batch_size=1", "--dry-run")
-    assert status == 0 and "plan.batch_size: 2 -> 1" in out and "done" not in out and len(trained) == 1
+    assert status == 0 and "plan.batch_size: 2 -> 1" in out and "done" not in out.lower()
+    assert len((tmp_path / "trained").read_text().splitlines()) == 1
 
 
 def test_a_dry_run_makes_nothing(run, tmp_path):
@@ -88,17 +126,16 @@ def test_stages_by_number_and_by_name_are_the_same(run):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (
-            ("--stage", "train", "--stop-stage", "1"),
-            "error: nothing to run: --stage train comes after --stop-stage 1\n",
-        ),
-        (("--stage", "trian"), "error: no stage 'trian'; did you mean 'train'?; stages: 0 fetch, 1 prepare, "),
-        (("--stop-stage", "7"), "error: no stage '7'; stages: 0 fetch, 1 prepare, "),
+        (("--stage", "train", "--stop-stage", "1"), "nothing to run: --stage 3 (train) comes after --stop-stage 1 (prepare)\n"),
+        (("--stage", "trian"), "--stage trian: no such stage; did you mean train?; stages are 0 to 6, or: fetch prepare "),
+        (("--stop-stage", "7"), "--stop-stage 7: no such stage; stages are 0 to 6, or: fetch prepare "),
+        (("--fource",), "unknown option --fource; did you mean --force?; see gansemble run --help\n"),
+        (("--config", "v1"), "--config chooses a recipe of a folder, and "),
     ],
-)
-def test_stages_in_the_wrong_order_or_of_no_name_are_refused(run, tmp_path, words, message):
+)  # fmt: skip
+def test_what_cannot_be_meant_is_refused(run, tmp_path, words, message):
     status, out, err = run(*words)
-    assert (status, out) == (1, "") and err.startswith(message) and not (tmp_path / "exp").exists()
+    assert (status, out) == (2, "") and err.startswith(f"gansemble run: {message}") and not (tmp_path / "exp").exists()
 
 
 def test_an_error_names_its_stage_and_stops_what_follows(run, corpus, tmp_path):
@@ -106,7 +143,8 @@ def test_an_error_names_its_stage_and_stops_what_follows(run, corpus, tmp_path):
         path.unlink()
     status, out, err = run("--jobs", "1")
     assert (status, stages(out)) == (1, ["fetch!", "prepare!", "statistics!", "train"]), err
-    assert err.startswith(f"error: stage 3 train: {tmp_path}/dump/manifest.jsonl: no clip is in the validation split")
+    assert err.startswith(f"error: {tmp_path}/dump/manifest.jsonl: no clip is in the validation split")
+    assert "\nStage 3 train failed (exit 1); its last lines are above.\nContinue with: gansemble run " in err
 
 
 def test_a_stage_before_that_was_not_done_is_named(run):
@@ -116,16 +154,52 @@ def test_a_stage_before_that_was_not_done_is_named(run):
 
 def test_a_wrong_recipe_is_refused_in_the_first_stage(run, tmp_path):
     status, _, err = run("--set", "plan.setps=3")
-    assert status == 1 and err.startswith("error: stage 0 fetch: --set:1:1: plan.setps: plan takes no such parameter")
-    assert not (tmp_path / "exp").exists()
+    assert status == 1 and err.startswith("error: --set:1:1: plan.setps: plan takes no such parameter")
+    assert "Stage 0 fetch failed" in err and not (tmp_path / "exp").exists()
 
 
 @pytest.mark.recipe
-def test_an_interruption_keeps_its_exit_code(run, monkeypatch):
-    def stop(self, *arguments):
-        raise Interrupted("stopped after step 2 of 4")
-
-    monkeypatch.setattr(Trainer, "run", stop)
+def test_an_interruption_keeps_its_exit_code(run, tmp_path):
+    (tmp_path / "stop").touch()
     status, out, err = run("--jobs", "1")
-    assert (status, err) == (75, "stopped after step 2 of 4\n")
+    assert status == 75
+    assert "\nstopped after step 2 of 4\nInterrupted with the state saved.\nContinue with: " in err
+    assert err.endswith(" --stage 3\n")
     assert stages(out) == ["fetch!", "prepare!", "statistics!", "train"]
+
+
+# a recipe's folder --------------------------------------------------------
+
+SPECDIFF = Path(__file__).parents[2] / "egs" / "ljspeech" / "specdiff"
+
+
+def test_a_folder_stands_for_the_configuration_that_its_run_sh_names(gansemble, tmp_path):
+    places = ["--exp", tmp_path / "exp", "--data", tmp_path / "data", "--dump", tmp_path / "dump"]
+    places += ["--dry-run", "--stage", "6"]
+    file = gansemble("run", SPECDIFF / "conf" / "v1.yaml", *places)
+    assert file[0] == 0 and gansemble("run", SPECDIFF, *places) == file
+    assert gansemble("run", SPECDIFF, "--config", "v2", *places)[0] == 0
+
+
+def test_a_folder_without_a_run_sh_lists_its_configurations(gansemble, tmp_path):
+    (tmp_path / "mine" / "conf").mkdir(parents=True)
+    (tmp_path / "mine" / "conf" / "one.yaml").touch()
+    status, _, err = gansemble("run", "mine")
+    assert status == 2 and "has no run.sh that names a configuration; choose with --config: one.yaml" in err
+
+
+def test_a_recipe_that_is_not_there_is_named(gansemble):
+    status, _, err = gansemble("run", "nowhere.yaml")
+    assert (status, err) == (
+        2,
+        "gansemble run: nowhere.yaml: no such recipe; give a recipe file or a recipe's folder\n",
+    )
+    status, _, err = gansemble("run")
+    assert status == 2 and err.startswith("gansemble run: give a recipe file or a recipe's folder")
+
+
+def test_the_help_of_a_folder_begins_with_what_its_run_sh_says_of_itself(gansemble):
+    status, out, _ = gansemble("run", SPECDIFF, "--help")
+    assert status == 0 and out.startswith("SpecDiff-GAN on LJSpeech: ") and "small.yaml" in out
+    assert gansemble("run", "-h")[1].startswith("Usage: gansemble run RECIPE [options]\n")
+    assert max(map(len, out.splitlines()[1:])) <= 100

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gansemble.registry import KINDS, Entry
+from gansemble.plugins.registry import KINDS, Entry
 from gansemble.testing import conformance
 from gansemble.testing.subject import Fault
 
@@ -47,6 +47,7 @@ LISTING = {
         ("DoublePrecision", "keeps_dtype_device_and_finiteness", "expected float32 of float32 inputs"),
         ("SwitchesMode", "knows_training_from_eval", "calling it changes the mode"),
         ("Positional", "constructor_can_be_checked", "keyword-only"),
+        ("SilentOnItsTask", "says_what_it_reads", "the generator does not say what it reads"),
         ("MisnamedReason", "contract_is_sound", "because names 'condition', which is no parameter"),
         ("Undocumented", "constructor_can_be_checked", "document gain in the docstring's Args"),
         ("CachedRamp", "makes_any_length", "must match the size of tensor b (7)"),
@@ -58,11 +59,15 @@ LISTING = {
     ],
     "discriminator": [
         ("MinibatchDeviation", "keeps_its_word_on_items_apart", "it says items_apart"),
-        ("ScoresAcross", "answers_with_verdicts", "a score must be [B, N] with B = 2, got [1, 2]"),
-        ("ForgetsFeatures", "answers_with_verdicts", 'gives "features", but its verdicts have none'),
-        ("HidesFeatures", "answers_with_verdicts", 'its contract does not give "features"'),
-        ("OldStyle", "answers_with_verdicts", "must return Verdict or a sequence of Verdict, got tuple"),
-        ("WrongClasses", "answers_with_verdicts", "logits must be (2, 10), got (2, 9)"),
+        ("ScoresAcross", "answers_with_outputs", "a score must be [B, N] with B = 2, got [1, 2]"),
+        ("ForgetsFeatures", "answers_with_outputs", 'gives "features", but its outputs have none'),
+        ("HidesFeatures", "answers_with_outputs", 'its contract does not give "features"'),
+        (
+            "OldStyle",
+            "answers_with_outputs",
+            "must return DiscriminatorOutput or a sequence of DiscriminatorOutput, got tuple",
+        ),
+        ("WrongClasses", "answers_with_outputs", "logits must be (2, 10), got (2, 9)"),
         ("RootOfPower", "takes_silence_and_full_scale", "the gradient to silence is not finite"),
         ("LogOfPower", "takes_silence_and_full_scale", "its output of silence is not finite"),
         ("BlindFrontEnd", "passes_gradients_to_what_it_hears", "no gradient of the score reaches its input"),
@@ -117,7 +122,7 @@ LISTING = {
         ("LeavesEval", "leaves_the_step_alone", "it puts a network into train or eval mode"),
         ("Freezes", "leaves_the_step_alone", "it changes requires_grad of step.generator"),
         ("ClipsWeights", "leaves_the_step_alone", "it writes into step.discriminators"),
-        ("CentresFeatures", "leaves_the_step_alone", "it writes into step.verdict_real"),
+        ("CentresFeatures", "leaves_the_step_alone", "it writes into step.real_output"),
         ("ForgetsItsMean", "term_keeps_its_state", "but it has no state_dict"),
     ],
     "metric": [
@@ -179,7 +184,7 @@ LISTING = {
         ("RunningScale", "term_keeps_its_state", "restored from its state dict, its next value differs"),
         ("LogSpectrumInHalf", "keeps_precision_under_autocast", "of its gradient is rounding"),
         ("CurvatureInHalf", "keeps_precision_under_autocast", "of its gradient is rounding"),
-        ("UnaskedVerdict", "asks_for_what_it_reads", "says wants_real_verdict = True"),
+        ("UnaskedOutput", "asks_for_what_it_reads", "says needs_real_output = True"),
         ("ClampsInPlace", "leaves_the_step_alone", "it writes into step.fake, step.seen_fake"),
         ("WindowOnCpu", "term_works_on_other_devices", "it makes a tensor on the CPU"),
     ],

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from gansemble import plugins
-from gansemble.registry import KINDS, Entry
+from gansemble.plugins import loading
+from gansemble.plugins.registry import KINDS, Entry
 from gansemble.testing import conformance
 
-ENTRIES = plugins.registry().entries()
+ENTRIES = loading.registry().entries()
 CASES = [
     pytest.param(entry, check, id=f"{entry.kind}-{entry.plugin}/{entry.name}-{check.__name__}")
     for entry in ENTRIES
@@ -36,5 +36,5 @@ def test_built_in_parts_of_every_kind_are_registered(kind: str) -> None:
 
 def test_no_plugin_is_broken_or_ambiguous() -> None:
     """What ships loads, and no name is given twice."""
-    registry = plugins.registry()
+    registry = loading.registry()
     assert not registry.broken and not registry.ambiguous()

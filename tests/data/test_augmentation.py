@@ -6,28 +6,29 @@ import itertools
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import soundfile
 
-from gansemble import plugins
 from gansemble.data import manifest, prepare
-from gansemble.data.labels import LabelledClips, Labels
+from gansemble.data.labels import LabelledClips, Labels, prior
 from gansemble.data.manifest import SplitIdentity
-from gansemble.data.segments import Packed
+from gansemble.data.packed import Packed
 from gansemble.data.trained_on import entry, held_out, note
 from gansemble.data.verification import verify
 from gansemble.errors import DataError, GansembleError, PluginError
-from gansemble.evaluation import own
-from gansemble.recipe import check
+from gansemble.evaluation import generation
+from gansemble.plugins import loading
+from gansemble.recipe import check, schema
 from gansemble.recipe.document import RecipeError
 from gansemble.recipe.fill import differences, fill
+from gansemble.scoring import fitting
+from gansemble.scoring.fitting import fit, fit_metric
 from gansemble.stages import Ledger, Project
 from gansemble.stages.stage import BY_NAME
-from gansemble.training.fitting import fit, fit_metric
 from gansemble.training.saving import blocking_differences
-from gansemble.training.trainer import prior
 
 RATE = 16000
 CONF = """\
@@ -106,9 +107,9 @@ def plugin(tmp_path_factory):
     path = tmp_path_factory.mktemp("plugin") / "augmentations_of_tests.py"
     path.write_text(PLUGIN)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plugins, "_loaded", plugins._loaded)
+        patch.setattr(loading, "_loaded", loading._loaded)
         patch.setenv("GANSEMBLE_PLUGIN_FILES", str(path))
-        plugins.load([path])
+        loading.load([path])
         yield
 
 
@@ -126,17 +127,17 @@ class Place:
         path.parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(path, audio, RATE, subtype="PCM_16")
 
-    def recipe(self, augmentations: str = "", text: str = CONF, *sets: str) -> check.Recipe:
+    def recipe(self, augmentations: str = "", text: str = CONF, *sets: str) -> schema.Recipe:
         path = self.folder / "r.yaml"
         path.write_text(text + (f"augmentations: {augmentations}\n" if augmentations else ""))
         return check.load(path, sets)
 
-    def prepare(self, recipe: check.Recipe, dump: str = "dump", jobs: int = 1, shard=None) -> list[str]:
+    def prepare(self, recipe: schema.Recipe, dump: str = "dump", jobs: int = 1, shard=None) -> list[str]:
         said: list[str] = []
         prepare.prepare(recipe, self.data, self.folder / dump, jobs, said.append, shard)
         return said
 
-    def entries(self, dump: str = "dump") -> list[manifest.Entry]:
+    def entries(self, dump: str = "dump") -> list[manifest.ManifestEntry]:
         return manifest.read(self.folder / dump / "manifest.jsonl")
 
 
@@ -181,6 +182,7 @@ def test_no_two_clips_lie_in_one_place_and_the_pack_holds_no_more(place):
     assert pack.stat().st_size == 2 * spans[-1][1]
 
 
+@pytest.mark.slow
 def test_processes_and_shards_pack_the_same_data(place):
     """The same entries in the same order, whatever packs them; the plugin is one of a file."""
     recipe = place.recipe("{b: {use: gains_of_tests}, a: {use: gains_of_tests, gains: [0.3]}}")
@@ -346,6 +348,7 @@ def test_an_augmentation_takes_nothing_of_the_plan(place):
         place.prepare(place.recipe("{a: {use: seeded_of_tests}}"))
 
 
+@pytest.mark.slow
 def test_pairs_of_recordings_are_refused(tmp_path):
     """By the recipe's check where the corpus says that it gives pairs, and by the preparation in any case."""
     text = CONF.replace("folder, labels: folders, minimum_validation: 2", "pairs, validation: 0.3")
@@ -456,7 +459,7 @@ def test_a_run_of_before_goes_on_under_a_recipe_without_augmentations(place):
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory) -> tuple[Place, check.Recipe]:
+def packed(tmp_path_factory) -> tuple[Place, schema.Recipe]:
     made = Place(tmp_path_factory.mktemp("packed"))
     recipe = made.recipe(TWO)
     made.prepare(recipe)
@@ -472,9 +475,9 @@ def test_training_reads_variants_and_draws_labels_from_them(packed):
 
 def test_statistics_are_of_recordings(packed, tmp_path):
     place, recipe = packed
-    facts = json.loads(prepare.statistics(recipe, place.dump).read_text())
+    facts = json.loads(fitting.statistics(recipe, place.dump).read_text())
     place.prepare(place.recipe(), "plain")
-    plain = json.loads(prepare.statistics(place.recipe(), place.folder / "plain").read_text())
+    plain = json.loads(fitting.statistics(place.recipe(), place.folder / "plain").read_text())
     assert facts == plain and facts["clips"] == 9
 
 
@@ -518,7 +521,9 @@ def test_who_asks_for_what_the_networks_see_gets_variants(packed):
 def test_real_clips_of_scores_are_recordings(packed, tmp_path):
     place, recipe = packed
     project = Project.of(recipe.path, (), tmp_path / "exp", place.data, place.dump)
-    sets = own.real_sets(project, recipe, {"split": "validation", "trained_on": ()}, 1000, lambda line: None)
+    sets = generation.real_sets(
+        project, recipe, SimpleNamespace(split="validation", trained_on=()), 1000, lambda line: None
+    )
     lengths = sum(max(1, (e.frames - 1024) // 1024 + 1) for e in Packed(place.dump, "train").originals().entries)
     assert len(sets["training clips"].clips) == lengths
     from gansemble.evaluation.references import references
@@ -526,6 +531,7 @@ def test_real_clips_of_scores_are_recordings(packed, tmp_path):
     assert len(references(project, (), "train", lambda line: None)) == 9
 
 
+@pytest.mark.slow
 def test_the_page_shows_recordings_only(packed):
     from gansemble.evaluation import walls
 

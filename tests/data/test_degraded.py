@@ -13,10 +13,11 @@ import torch
 from gansemble.data import doctor, prepare
 from gansemble.data.degraded import Degrader
 from gansemble.data.manifest import Clip
-from gansemble.data.segments import Packed, Segments, collate
+from gansemble.data.packed import Packed
+from gansemble.data.segments import Segments, collate
 from gansemble.errors import DataError
-from gansemble.recipe import check
-from gansemble.training.build import degrader
+from gansemble.parts.build import degrader
+from gansemble.recipe import check, schema
 
 RATE = 22050
 CONF = """
@@ -36,7 +37,7 @@ PAIRS = CONF.replace(
 PAIRS = "\n".join(line for line in PAIRS.splitlines() if not line.startswith("degradation"))
 
 
-def prepared(folder: Path, text: str) -> tuple[check.Recipe, Packed]:
+def prepared(folder: Path, text: str) -> tuple[schema.Recipe, Packed]:
     (folder / "r.yaml").write_text(text)
     recipe = check.load(folder / "r.yaml")
     if not (folder / "data").exists():
@@ -46,7 +47,7 @@ def prepared(folder: Path, text: str) -> tuple[check.Recipe, Packed]:
 
 
 @pytest.fixture(scope="module")
-def packed(tmp_path_factory) -> tuple[check.Recipe, Packed]:
+def packed(tmp_path_factory) -> tuple[schema.Recipe, Packed]:
     return prepared(tmp_path_factory.mktemp("degraded"), CONF)
 
 
@@ -135,6 +136,7 @@ def test_a_recording_that_does_not_go_with_its_clip_stops_the_preparation(tmp_pa
     assert re.search(told, str(caught.value)) and str(path) in str(caught.value)
 
 
+@pytest.mark.slow
 def test_pairs_whose_recording_is_broken_are_left_out_if_the_recipe_says_so(tmp_path):
     prepared(tmp_path, PAIRS)
     lows = sorted((tmp_path / "data" / "low").rglob("*.wav"))

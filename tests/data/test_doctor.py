@@ -8,7 +8,7 @@ import soundfile
 
 from gansemble.audio import files
 from gansemble.data.doctor import BLOCK, examine, examine_file
-from gansemble.data.findings import Finding, report_lines
+from gansemble.data.findings import AudioFinding, report_lines
 from gansemble.data.manifest import Clip
 
 RATE = 22050
@@ -26,7 +26,7 @@ def corpus(folder: Path, **audio: np.ndarray) -> list[Clip]:
     return [Clip(name, f"{name}.wav", "train") for name in audio]
 
 
-def found(folder: Path, clips: list[Clip], segment: int | None = None) -> dict[str, Finding]:
+def found(folder: Path, clips: list[Clip], segment: int | None = None) -> dict[str, AudioFinding]:
     examination = examine(folder, clips, sample_rate=RATE, segment=segment, jobs=1)
     assert [fact.id for fact in examination.facts] == [clip.id for clip in clips]
     return {finding.code: finding for finding in examination.findings}
@@ -106,6 +106,27 @@ def test_clipping_silence_and_dc_are_warnings(tmp_path):
     assert all(finding.severity == "warning" for finding in findings.values())
 
 
+def test_a_warnings_message_names_the_worst_clip_and_its_value(tmp_path):
+    """Of several clips, whichever comes first: the largest mean, the most flat samples, the lowest cut."""
+    samples = {1: noise(1), 2: noise(2)}
+    for samples_flat in samples.values():
+        samples_flat[0] = 0.2
+    flat = {name: np.append(samples[1], np.ones(length)) for name, length in (("few", 4), ("many", 9), ("some", 6))}
+    cut = {
+        f"cut{rate}": files.resample(files.resample(noise(4, 2.0)[None], RATE, rate), rate, RATE)[0]
+        for rate in (16000, 8000, 11025)
+    }
+    clips = corpus(tmp_path, lower=noise(5) + 0.05, worst=noise(6) - 0.09, slight=noise(7) + 0.02, **flat, **cut)
+    findings = found(tmp_path, clips)
+    assert findings["dc"].ids == ("lower", "worst", "slight")
+    assert findings["dc"].message == "3 of 9 clips have a mean beyond ±0.01 (up to -0.090, in worst)"
+    assert findings["clipping"].message == (
+        "3 of 9 clips are flat at full scale or go beyond it (up to 7 flat samples, in many; largest peak 1.000)"
+    )
+    assert findings["bandwidth"].ids == tuple(cut)
+    assert "in cut8000)" in findings["bandwidth"].message
+
+
 def test_copies_within_a_split_are_duplicates_and_across_splits_leakage(tmp_path):
     clips = corpus(tmp_path, a=noise(1), b=noise(1), c=noise(2), still=np.zeros(9000), silent=np.zeros(9000))
     files.write(tmp_path / "copy.wav", noise(2), RATE, "float")
@@ -152,7 +173,7 @@ def test_processes_find_what_one_process_finds(tmp_path):
 
 
 def test_report_counts_and_names_the_first_clips():
-    finding = Finding(
+    finding = AudioFinding(
         "short", "warning", tuple(f"c{number}" for number in range(9)), "9 of 9 clips are short", "pad them"
     )
     lines = report_lines([finding], ids=2)

@@ -11,8 +11,9 @@ import soundfile
 from gansemble.audio import files
 from gansemble.cli import main
 from gansemble.data import manifest
+from gansemble.data.pack import packed_frames
+from gansemble.data.packed import Packed
 from gansemble.data.prepare import check_segment
-from gansemble.data.segments import Packed
 from gansemble.errors import DataError
 from gansemble.recipe import check
 from gansemble.stages import Ledger, Project
@@ -205,6 +206,17 @@ def test_resampling_keeps_a_tone(place):
     assert np.abs(place.pack()["bad"] - expected)[400:-400].max() < 2e-3
 
 
+def test_a_length_that_the_rates_do_not_divide_is_rounded_up(place):
+    """3001 samples at 22.05 kHz are 2177.6 at 16 kHz: the last one begun is kept, as the resampler makes it."""
+    path = place.write("bad", noise(9, frames=3001), rate=22050)
+    status, said = place.run(sets=("data.rate=resample",))
+    assert status == 0, said
+    audio, rate = files.read(path)
+    expected = files.resample(audio, rate, RATE)[0]
+    assert len(place.pack()["bad"]) == len(expected) == packed_frames(3001, 22050, RATE) == 2178
+    assert np.abs(place.pack()["bad"] - expected).max() <= 2**-15
+
+
 def test_padding_keeps_a_short_clip_for_training(place):
     spoil_by_shortness(place)
     assert place.run(sets=("data.short=pad",))[0] == 0
@@ -251,6 +263,7 @@ def test_a_corpus_name_that_is_no_text_is_a_message(place, capsys):
     assert left.value.code == 1 and "corpus: expected {use: NAME, …}" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_two_jobs_pack_what_one_packs(place):
     place.run()
     alone = place.pack()
@@ -294,6 +307,16 @@ def test_shards_of_another_recipe_are_not_put_together(place):
     shard_all(place)
     assert place.run(sets=("audio.sample_rate=8000", "data.rate=resample"))[0] == 0
     assert {entry.sample_rate for entry in manifest.read(place.dump / "manifest.jsonl")} == {8000}
+
+
+def test_shards_packed_under_another_policy_are_not_put_together(place):
+    """Shards hold the first channel, the whole is to hold the mean of both."""
+    path = place.write("bad", noise(9, channels=2))
+    for shard in ("1/2", "2/2"):
+        assert place.run("--shard", shard, sets=("data.channels=first",))[0] == 0
+    status, said = place.run(sets=("data.channels=mix",))
+    assert status == 0 and "put 2 shards together" not in said, said
+    assert np.abs(place.pack()["bad"] - files.read(path)[0].mean(axis=0)).max() <= 2**-15
 
 
 def test_shards_that_lack_a_new_clip_are_not_put_together(place):

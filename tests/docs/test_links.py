@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from gansemble.plugins import Plugins
-from gansemble.recipe import check
+from gansemble.plugins.loading import Plugins
+from gansemble.plugins.registry import KINDS
+from gansemble.recipe import schema
 from gansemble.recipe.sections import SECTIONS
-from gansemble.registry import KINDS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -108,7 +108,7 @@ def test_every_kind_has_a_page(kind: str) -> None:
 
 def test_every_section_of_a_recipe_is_explained() -> None:
     text = (DOCS / "recipes.md").read_text(encoding="utf-8")
-    sections = {"name", "include", "plugins", "audio", *SECTIONS, *check.SINGLE, *check.MANY}
+    sections = {"name", "include", "plugins", "audio", *SECTIONS, *schema.SINGLE, *schema.MANY}
     assert sections <= set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
 
 
@@ -128,6 +128,7 @@ def test_every_dependency_has_a_reason() -> None:
     assert names <= named
 
 
+@pytest.mark.slow
 def test_the_single_file_plugin_shown_is_one() -> None:
     plugins = Plugins(discover=False, files=[DOCS / "snippets" / "my_plugin.py"])
     assert not plugins.registry.broken

@@ -17,14 +17,14 @@ import torch
 
 from gansemble.audio import files, levels
 from gansemble.data import manifest
-from gansemble.data.manifest import Entry
-from gansemble.data.segments import Packed
+from gansemble.data.manifest import ManifestEntry
+from gansemble.data.packed import Packed
 from gansemble.errors import DataError, GansembleError
-from gansemble.evaluation import index, report, runner
+from gansemble.evaluation import index, report, scores, synthesis
+from gansemble.parts.build import generator as built
 from gansemble.recipe import check, fill
 from gansemble.stages import Project
 from gansemble.training import checkpoint
-from gansemble.training.build import generator as built
 
 torch.set_num_threads(1)
 RATE = 16000
@@ -57,7 +57,9 @@ def pack(dump: Path, clips: dict[str, tuple[str, np.ndarray]]) -> None:
             stream.write(samples.tobytes())
             digest = hashlib.sha256(samples.tobytes()).hexdigest()
             entries.append(
-                Entry(name, f"{name}.wav", split, RATE, len(samples), 1, RATE, offset, levels.peak(audio), digest)
+                ManifestEntry(
+                    name, f"{name}.wav", split, RATE, len(samples), 1, RATE, offset, levels.peak(audio), digest
+                )
             )
             offset += len(samples)
     manifest.write(dump / "manifest.jsonl", entries)
@@ -98,8 +100,8 @@ def root(tmp_path_factory):
     )
     for name, seed in (("one", 0), ("two", 1)):
         project = experiment(root, name, seed)
-        runner.synthesise(project, quiet)
-        runner.evaluate(project, 1, quiet)
+        synthesis.synthesise(project, quiet)
+        scores.evaluate(project, 1, quiet)
     return root
 
 
@@ -168,7 +170,7 @@ def test_every_clip_of_the_split_is_copied_to_a_whole_number_of_hops(copy):
 
 def test_a_checkpoint_of_another_audio_section_is_refused_with_both_values(copy):
     with pytest.raises(GansembleError, match=r"audio\.fmax: 8000\.0 -> 7000\.0"):
-        runner.synthesise(copy("one", "audio.fmax=7000"), quiet)
+        synthesis.synthesise(copy("one", "audio.fmax=7000"), quiet)
 
 
 # stage 5 ----------------------------------------------------------------
@@ -198,9 +200,9 @@ def test_a_file_that_cannot_be_scored_has_null_and_a_reason(copy):
     project = copy()
     files.write(project.exp / "samples/validation/b.wav", np.zeros(6400), RATE)
     made = index.read(project.exp)
-    index.write(project.exp, made, [project.exp / "samples" / name for name in made["files"]])  # as if stage 4 made it
+    made.write(project.exp, [project.exp / "samples" / name for name in made.files])  # as if stage 4 made it
     lines = []
-    runner.evaluate(project, 1, lines.append)
+    scores.evaluate(project, 1, lines.append)
     row = rows(project)["b"]
     assert row["scores"] == {"mel_distance": None, "snr": None}
     assert row["reasons"]["snr"] == "estimate is silent"
@@ -214,7 +216,7 @@ def test_the_references_are_those_of_the_split_that_was_generated(copy):
     before = rows(copy())
     project = copy("one", "synthesis.split=train")
     try:
-        runner.evaluate(project, 1, quiet)
+        scores.evaluate(project, 1, quiet)
     except GansembleError:
         return
     assert rows(project) == before
@@ -223,14 +225,15 @@ def test_the_references_are_those_of_the_split_that_was_generated(copy):
 def test_generated_clips_without_a_reference_are_named(copy):
     project = copy()
     index = project.exp / "samples/index.json"
-    index.write_text(index.read_text().replace('"id": "b"', '"id": "gone"'))
+    index.write_text(index.read_text().replace('"clip": "b"', '"clip": "gone"'))
     with pytest.raises(DataError, match="1 generated clips have no reference there: gone"):
-        runner.evaluate(project, 1, quiet)
+        scores.evaluate(project, 1, quiet)
 
 
 # stage 6 ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_page_holds_everything_it_shows(copy):
     project = copy()
     path = report.write(project)
@@ -255,6 +258,7 @@ def test_the_page_plays_the_reference_beside_the_copy_and_shows_both(copy):
     assert len(set(pictures)) == 4, "each spectrogram is of its own audio"
 
 
+@pytest.mark.slow
 def test_the_page_shows_scores_recipe_and_environment_escaped(copy):
     page = Page(report.write(copy()))
     snr = np.mean([row["scores"]["snr"] for row in rows(copy()).values()])
@@ -271,6 +275,7 @@ def test_the_page_shows_as_many_clips_as_the_recipe_says(copy):
     assert page.tags.count("audio") == 2
 
 
+@pytest.mark.slow
 def test_training_curves_are_drawn_where_there_are_logs(copy):
     project = copy()
     logs = project.exp / "logs"
@@ -282,6 +287,7 @@ def test_training_curves_are_drawn_where_there_are_logs(copy):
     assert len(page.decoded("img")) == 5
 
 
+@pytest.mark.slow
 def test_a_missing_score_shows_how_many_files_have_one(copy):
     project = copy()
     spoil(project, "b", "snr")
@@ -310,7 +316,7 @@ def test_experiments_are_compared_side_by_side_on_their_common_files(copy):
 def test_the_pages_intervals_are_those_of_the_recipe(copy):
     """``evaluation.confidence`` and ``bootstrap`` make the table's interval, and the note names the confidence."""
     project = copy("one", "evaluation.confidence=0.2")
-    runner.evaluate(project, 1, quiet)
+    scores.evaluate(project, 1, quiet)
     mel = json.loads((project.exp / "scores/summary.json").read_text())["scores"]["mel_distance"]
     values = [row["scores"]["mel_distance"] for row in rows(project).values()]
     assert min(values) < mel["low"] <= mel["high"] < max(values), "narrower than at 95 %"

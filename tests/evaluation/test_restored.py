@@ -109,12 +109,13 @@ def test_a_resumed_run_is_the_run_that_never_was_interrupted(done, tmp_path):
 
     from gansemble.errors import Interrupted
     from gansemble.recipe import check
-    from gansemble.training.trainer import Options, Trainer
+    from gansemble.training.components import Components, Options
+    from gansemble.training.trainer import Trainer
 
     recipe = check.load(done / "r.yaml")
     with pytest.raises(Interrupted):
-        Trainer(recipe, tmp_path / "exp", done / "dump", Options(stop_after=2)).run()
-    Trainer(recipe, tmp_path / "exp", done / "dump").run()
+        Trainer(Components.build(recipe, tmp_path / "exp", done / "dump", Options(stop_after=2))).run()
+    Trainer(Components.build(recipe, tmp_path / "exp", done / "dump")).run()
     ours, theirs = (
         load_file(sorted(exp.glob("checkpoints/step-*"))[-1] / "generator.safetensors")
         for exp in (tmp_path / "exp", done / "exp")

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from gansemble.evaluation.statistics import common, summarise
+from gansemble.scoring.statistics import common, summarise
 
 NAN = float("nan")
 

@@ -161,9 +161,9 @@ def test_null_empties_a_section_of_many(matrix):
 
 
 def test_a_choice_may_bring_a_part_that_the_recipe_lacks(matrix):
-    found = matrix("noise_injector: {none: null, white: {use: diffusion, t_max: 20}}")
+    found = matrix("noise_injector: {none: null, white: {use: diffusion, schedule: {t_max: 20}}}")
     assert "noise_injector" not in found.cells[0].recipe.single
-    assert value(found.cells[1], "noise_injector") == {"use": "diffusion", "t_max": 20}
+    assert value(found.cells[1], "noise_injector") == {"use": "diffusion", "schedule": {"t_max": 20}}
     assert [cell.possible for cell in found.cells] == [True, True]
 
 
@@ -437,7 +437,7 @@ def test_a_matrix_of_impossible_cells_expands_with_every_reason(matrix):
         ("generator: [null]", {"generator": None}),
         ("corpus: [null]", {"corpus": None}),
         ("optimisers: [[generator]]", {"optimisers": {"discriminators": None}}),
-        ("metrics: [[snr]]", {"metrics": {"mel_distance": None}}),
+        ("validation.best: [snr]", {"validation": {"best": "snr"}}),
     ],
 )
 def test_an_impossible_cell_says_what_the_same_recipe_says(matrix, axes, change):

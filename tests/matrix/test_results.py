@@ -16,12 +16,14 @@ import pytest
 
 from gansemble.audio import files, levels
 from gansemble.data import manifest
-from gansemble.data.manifest import Entry
-from gansemble.evaluation.statistics import paired, summarise
+from gansemble.data.manifest import ManifestEntry
+from gansemble.evaluation.index import GeneratedClip, Index
 from gansemble.matrix import plan, results
 from gansemble.matrix.expand import Matrix, expand
 from gansemble.matrix.plan import Cost, Costs
 from gansemble.matrix.run import CellRun, Places
+from gansemble.recipe.task import Task
+from gansemble.scoring.statistics import paired, summarise
 
 RATE = 16000
 BETTER = {"mel_distance": "lower", "snr": "higher"}
@@ -65,11 +67,11 @@ class Comparison:
             | {"definition": f"{key} of the test", "better": BETTER[key], "metric": key}
             for key, values in scores.items()
         }
-        index = {"split": "validation", "step": 2, "clips": [{"id": name} for name in names]}
+        clips = [GeneratedClip(name, 1.0, 0.5, 0, clip=name) for name in names]
+        Index(Task.VOCODING, "validation", 2, "step-2", "cpu", 1, [], clips).write(run.exp, [])
         for place, text in (
             ("scores/scores.jsonl", "".join(json.dumps(row) + "\n" for row in rows)),
             ("scores/summary.json", json.dumps(summary)),
-            ("samples/index.json", json.dumps(index)),
         ):
             (run.exp / place).parent.mkdir(parents=True, exist_ok=True)
             (run.exp / place).write_text(text)
@@ -80,7 +82,7 @@ class Comparison:
         self.score(name, **{key: file_scores(None, None) for key in scores})
         run = self.run(name)
         for place, change in (
-            ("samples/index.json", lambda facts: facts | {"own": True}),
+            ("samples/index.json", lambda facts: facts | {"task": "generation"}),
             ("scores/summary.json", lambda facts: facts | {"scores": _means(facts["scores"], scores)}),
         ):
             path = run.exp / place
@@ -330,7 +332,7 @@ def test_sizes_come_from_the_plan(compare):
     found = compare("{plan.batch_size: [2, 4], seed: [1]}")
     for name in ("2+1", "4+1"):
         found.score(name, mel_distance=file_scores(1, 2))
-    found.costs.known[plan._mark(found.run("2+1").cell)] = vars(Cost(13_926_017, 70_715, 2**30, 0.5, "cpu"))
+    found.costs.known[plan._mark(found.run("2+1").cell)] = Cost(13_926_017, 70_715, 2**30, 0.5, "cpu")
     assert sorted(row[1] for row in found.table()[1:]) == ["13.93 M + 70.72 k", "–"]
 
 
@@ -432,7 +434,7 @@ def with_audio(found: Comparison, name: str) -> None:
         samples = levels.to_int16(tone)
         digest = hashlib.sha256(samples.tobytes()).hexdigest()
         facts = (len(samples), 1, RATE, len(packed) // 2, levels.peak(tone), digest)
-        entries.append(Entry(key, f"{key}.wav", "validation", RATE, *facts))
+        entries.append(ManifestEntry(key, f"{key}.wav", "validation", RATE, *facts))
         packed += samples.tobytes()
         path = run.exp / "samples" / "validation" / f"{key}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)

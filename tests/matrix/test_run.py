@@ -24,14 +24,15 @@ import soundfile
 import torch
 from safetensors.torch import load_file
 
-from gansemble import plugins
 from gansemble.cli import main
 from gansemble.errors import GansembleError
 from gansemble.matrix import plan, run
 from gansemble.matrix.expand import expand
 from gansemble.matrix.run import CellRun, Places, last_words
+from gansemble.plugins import loading
 from gansemble.recipe import check
 from gansemble.recipe.fill import dump, fill
+from gansemble.training.components import Components
 from gansemble.training.trainer import Trainer
 
 RECIPE = """\
@@ -207,7 +208,7 @@ def finished(workshop: Workshop) -> str:
 # the plan ----------------------------------------------------------------
 
 
-@pytest.mark.recipe
+@pytest.mark.end_to_end
 def test_the_plan_shows_cells_with_sizes_memory_and_time_and_why_others_cannot_be(workshop, finished):
     lines = finished.splitlines()
     assert lines[:2] == ["timing 1 kinds of step, 3 steps each", "4 cells, 2 possible"]
@@ -221,7 +222,7 @@ def test_the_plan_shows_cells_with_sizes_memory_and_time_and_why_others_cannot_b
     assert lines[7].startswith("    losses.features (feature_matching) needs features, but no discriminator")
 
 
-@pytest.mark.recipe
+@pytest.mark.end_to_end
 def test_a_plan_is_not_timed_again_and_runs_nothing(workshop, finished, monkeypatch):
     monkeypatch.setattr(plan, "_cost", None)
     before = times(workshop.folder / "finished")
@@ -275,7 +276,7 @@ def test_the_plan_of_one_cell_is_shown_alone(workshop):
 # a whole run -------------------------------------------------------------
 
 
-@pytest.mark.recipe
+@pytest.mark.end_to_end
 def test_a_run_leaves_a_table_a_page_and_numbers(workshop, finished):
     exp = workshop.folder / "finished"
     assert re.search(r"\[1/2\] period\+first: runs; log in .*\n\[1/2\] period\+first: done in \d+ s\n", finished)
@@ -299,7 +300,7 @@ def test_a_run_leaves_a_table_a_page_and_numbers(workshop, finished):
         )
 
 
-@pytest.mark.recipe
+@pytest.mark.end_to_end
 def test_seeds_are_averaged_into_one_row_with_their_spread(workshop, finished):
     exp = workshop.folder / "finished"
     means = [
@@ -314,7 +315,7 @@ def test_seeds_are_averaged_into_one_row_with_their_spread(workshop, finished):
     assert f"(2 seeds {min(means):.3f} … {max(means):.3f}) |" in (exp / "RESULTS.md").read_text()
 
 
-@pytest.mark.recipe
+@pytest.mark.end_to_end
 def test_a_second_run_finds_every_cell_up_to_date_and_trains_nothing(workshop, finished):
     before = times(workshop.folder / "finished" / "cells")
     code, out, err = workshop.here("m", "finished")
@@ -345,7 +346,7 @@ def executable(path: Path, *lines: str) -> str:
     return str(path)
 
 
-@pytest.mark.recipe
+@pytest.mark.end_to_end
 def test_a_changed_choice_runs_only_its_cells_again(workshop, changed):
     """The choice keeps its label, and so its cell keeps its folder; the old run in it is set aside."""
     assert times(changed.exp / "cells" / "period+first") == changed.before
@@ -359,7 +360,7 @@ def test_a_changed_choice_runs_only_its_cells_again(workshop, changed):
     assert any(not torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-@pytest.mark.recipe
+@pytest.mark.end_to_end
 def test_a_job_that_the_scheduler_runs_at_once_is_collected(workshop, changed):
     """What ``--set`` changed reaches the job, and the command that is advised finds what it did."""
     assert (changed.code, changed.errors) == (0, "")
@@ -411,7 +412,7 @@ def broken(workshop: Workshop, finished: str) -> SimpleNamespace:
     found.orphaned_state = CellRun(matrix.cell("whole"), Places(found.exp, workshop.folder / "corpus", Path())).state()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(plugins, "_loaded", plugins._loaded)
+        patch.setattr(loading, "_loaded", loading._loaded)
         patch.setenv("GANSEMBLE_PLUGIN_FILES", "")
         found.code, found.output, found.errors = command("--plugin", str(workshop.gate), *workshop.words(*words))
     return found
@@ -419,10 +420,11 @@ def broken(workshop: Workshop, finished: str) -> SimpleNamespace:
 
 def expand_with_gate(workshop: Workshop, path: Path) -> Any:
     """A matrix whose recipe needs the single-file plugin."""
-    return expand(path, registry=plugins.Plugins(files=[workshop.gate]).registry)
+    return expand(path, registry=loading.Plugins(files=[workshop.gate]).registry)
 
 
-@pytest.mark.recipe
+@pytest.mark.kill
+@pytest.mark.end_to_end
 def test_sigterm_saves_the_running_cell_and_says_how_to_go_on(broken):
     assert broken.stopped_code == 75, broken.stopped
     assert "SIGTERM: the running cell saves its state; wait for it\n" in broken.stopped
@@ -431,7 +433,8 @@ def test_sigterm_saves_the_running_cell_and_says_how_to_go_on(broken):
     assert broken.stopped_steps == [2]
 
 
-@pytest.mark.recipe
+@pytest.mark.kill
+@pytest.mark.end_to_end
 def test_kill_9_of_the_coordinator_leaves_no_training_behind(broken):
     """The training is told by the kernel, saves its state after the step it is in, and ends."""
     assert len(broken.running) == 1 and broken.running_state["state"] == "running"
@@ -439,14 +442,15 @@ def test_kill_9_of_the_coordinator_leaves_no_training_behind(broken):
     assert (broken.orphaned_state.word, broken.orphaned_state.reason) == ("stopped", "its process is gone")
 
 
-@pytest.mark.recipe
+@pytest.mark.kill
+@pytest.mark.end_to_end
 def test_an_interrupted_cell_ends_where_an_uninterrupted_one_does(workshop, broken, monkeypatch):
     """Bit for bit: weights, average, and what the optimisers remember."""
     assert "] whole: goes on; log in " in broken.output and state(broken.cell)["state"] == "done"
-    monkeypatch.setattr(plugins, "_loaded", plugins.Plugins(files=[workshop.gate]))
+    monkeypatch.setattr(loading, "_loaded", loading.Plugins(files=[workshop.gate]))
     monkeypatch.delenv("GANSEMBLE_PROCESSES", raising=False)
     (packed,) = (broken.exp / "dump").iterdir()
-    Trainer(check.load(broken.cell / "cell.yaml"), workshop.folder / "elsewhere", packed).run()
+    Trainer(Components.build(check.load(broken.cell / "cell.yaml"), workshop.folder / "elsewhere", packed)).run()
     folders = [exp / "checkpoints" / "step-00000006" for exp in (broken.cell, workshop.folder / "elsewhere")]
     for name in ("generator", "discriminators", "ema"):
         ours, theirs = (load_file(folder / f"{name}.safetensors") for folder in folders)
@@ -457,7 +461,8 @@ def test_an_interrupted_cell_ends_where_an_uninterrupted_one_does(workshop, brok
             assert all(torch.equal(held[name], theirs["optimiser"]["state"][key][name]) for name in held)
 
 
-@pytest.mark.recipe
+@pytest.mark.kill
+@pytest.mark.end_to_end
 def test_a_cell_that_dies_is_reported_and_the_others_go_on(broken):
     assert broken.code == 1, broken.output
     said = [line for line in broken.output.splitlines() if line.startswith("[")]
@@ -516,7 +521,7 @@ def test_results_of_nothing_are_a_list_of_what_is_to_do(workshop):
 # several processes -------------------------------------------------------
 
 
-@pytest.mark.recipe
+@pytest.mark.end_to_end
 def test_two_processes_train_a_cell(workshop, finished):
     words = ("--num-processes", "2", "--cell", "period+first", "--set", "plan.steps=2")
     code, out, err = workshop.here("m", "two", *words)
@@ -541,7 +546,7 @@ def scheduler(tmp_path):
     return lambda *lines: executable(tmp_path / "schedule", *lines)
 
 
-@pytest.mark.recipe
+@pytest.mark.end_to_end
 def test_a_scheduler_that_refuses_is_quoted_and_the_cell_stays_to_do(workshop, finished, scheduler):
     script = scheduler('echo "invalid partition: gpus" >&2', "exit 1")
     words = ("--timed-steps", "0", "--submit", f"{script} {{script}}")
@@ -554,7 +559,7 @@ def test_a_scheduler_that_refuses_is_quoted_and_the_cell_stays_to_do(workshop, f
     assert not (cell / "state.json").exists()
 
 
-@pytest.mark.recipe
+@pytest.mark.end_to_end
 def test_submitted_cells_are_not_submitted_twice_and_sigterm_stops_submitting(workshop, finished, scheduler, tmp_path):
     script = scheduler(f'echo "$1" >> {tmp_path}/queue', "kill -TERM $PPID", "echo queued")
     words = ("m", "queued", "--timed-steps", "0", "--submit", f"{script} {{name}} {{command}}")
@@ -642,12 +647,13 @@ def test_one_process_runs_all_stages_and_two_are_launched_for_the_training(works
     (one, _), child = runs_of(workshop, tmp_path), Recorder()
     one.run(child)
     places = ["--exp", str(one.exp), "--data", str(tmp_path / "data"), "--dump", str(one.dump)]
-    assert child.commands == [[sys.executable, "-m", "gansemble", "run", str(one.recipe), *places, "--stage", "train"]]
+    run = [sys.executable, "-m", "gansemble", "run", "--in-this-process"]
+    assert child.commands == [[*run, str(one.recipe), *places, "--stage", "train"]]
     (two, _), child = runs_of(workshop, tmp_path, processes=2), Recorder()
     two.run(child)
     first, second = child.commands
     assert first[-8:-6] == ["train", str(two.recipe)] and first[first.index("--nproc-per-node") + 1] == "2"
-    assert child.environments[0] == {"GANSEMBLE_PROCESSES": "2"} and child.environments[1] == {}
+    assert child.environments[0]["GANSEMBLE_PROCESSES"] == "2" and child.environments[1] == {}
     assert second[2:4] == ["gansemble", "run"] and second[-2:] == ["--stage", "synthesise"]
 
 

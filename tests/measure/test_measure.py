@@ -13,13 +13,15 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansemble import hookimpl, measure
-from gansemble.interfaces import Condition, Contract, Verdict
-from gansemble.plugins import Plugins
+from gansemble import hookimpl
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, DiscriminatorOutput
+from gansemble.parts.build import optimisers
+from gansemble.plugins.loading import Plugins
 from gansemble.recipe import check
-from gansemble.recipe.check import Recipe
-from gansemble.training.build import optimisers
-from gansemble.training.step import Side, Stepper
+from gansemble.recipe.schema import Recipe
+from gansemble.training import profiling
+from gansemble.training.step import NetworkOptimiser, TrainingStep
 
 CPU = torch.device("cpu")
 RECIPE = """
@@ -48,7 +50,7 @@ PLANS = [
     ("plan.generator_every=3", "plan.discriminators_from=7"),
     ("plan.accumulate=2",),
     ("plan.fresh_fake=true",),
-    ("noise_injector={use: diffusion, t_max: 20}",),
+    ("noise_injector={use: diffusion, schedule: {t_max: 20}}",),
 ]
 
 
@@ -109,9 +111,9 @@ class Strided(nn.Module):
         super().__init__()
         self.layer = nn.Conv1d(1, width, 8, 4, padding=2)
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         y = self.layer(x)
-        return Verdict(y.mean(1), (y,))
+        return DiscriminatorOutput(y.mean(1), (y,))
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
@@ -121,7 +123,7 @@ class Strided(nn.Module):
 class Broken(Strided):
     """Judges nothing that is longer than a segment."""
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         raise ValueError("x must be short")
 
 
@@ -145,12 +147,12 @@ def load(tmp_path, registry):
     return loaded
 
 
-def parts_of(recipe: Recipe) -> measure.Parts:
-    return measure.parts_of(recipe)
+def parts_of(recipe: Recipe) -> profiling.Parts:
+    return profiling.parts_of(recipe)
 
 
-def network(recipe: Recipe, path: str) -> measure.Network:
-    return next(found for found in measure.networks(recipe, parts_of(recipe)) if found.path == path)
+def network(recipe: Recipe, path: str) -> profiling.Network:
+    return next(found for found in profiling.networks(recipe, parts_of(recipe)) if found.path == path)
 
 
 def size(*networks: nn.Module) -> int:
@@ -189,14 +191,14 @@ def test_multiplications_do_not_depend_on_the_batch(load):
 def test_networks_are_listed_with_what_they_are(load):
     recipe = load("discriminators.own={use: strided, width: 10}")
     parts = parts_of(recipe)
-    generator, mpd, own = measure.networks(recipe, parts)
+    generator, mpd, own = profiling.networks(recipe, parts)
     assert [(found.path, found.use) for found in (generator, mpd, own)] == [
         ("generator", "vocos"),
         ("discriminators.mpd", "multi_period"),
         ("discriminators.own", "strided"),
     ]
     assert generator.parameters == size(parts.generator)
-    assert mpd.parameters == size(parts.critics.parts["mpd"])
+    assert mpd.parameters == size(parts.discriminators.parts["mpd"])
     assert own.parameters == 10 * 8 + 10
     assert (generator.sees, own.sees) == (parts.generator.context_frames, 8)
 
@@ -204,37 +206,37 @@ def test_networks_are_listed_with_what_they_are(load):
 def test_a_network_that_cannot_be_run_has_no_multiplications_and_stays_in_training_mode(load):
     recipe = load("discriminators.own={use: broken}")
     parts = parts_of(recipe)
-    found = {each.path: each.macs for each in measure.networks(recipe, parts)}
+    found = {each.path: each.macs for each in profiling.networks(recipe, parts)}
     assert found["discriminators.own"] is None and found["discriminators.mpd"] > 0
-    assert all(module.training for module in (*parts.generator.modules(), *parts.critics.modules()))
+    assert all(module.training for module in (*parts.generator.modules(), *parts.discriminators.modules()))
 
 
 def test_delay_is_the_context_and_half_a_window(load):
     recipe = load("generator.blocks=3", "generator.kernel=9")
     generator = parts_of(recipe).generator
-    assert measure.delay(recipe, generator) == ((generator.context_frames + 1) * 64 + 96) / 22050
+    assert profiling.delay(recipe, generator) == ((generator.context_frames + 1) * 64 + 96) / 22050
     wider = load("generator.blocks=4", "generator.kernel=9")
-    more = measure.delay(wider, parts_of(wider).generator) - measure.delay(recipe, generator)
+    more = profiling.delay(wider, parts_of(wider).generator) - profiling.delay(recipe, generator)
     assert more == pytest.approx(4 * 64 / 22050)
 
 
 def test_delay_of_a_generator_that_states_no_context_is_unbounded(load):
     recipe = load("generator={use: linear}")
-    assert measure.delay(recipe, parts_of(recipe).generator) is None
+    assert profiling.delay(recipe, parts_of(recipe).generator) is None
     assert network(recipe, "generator").sees is None
 
 
 def test_a_batch_is_a_segment_or_whole_hops_of_so_many_seconds(load):
     recipe = load()
-    assert measure.batch_of(recipe, 3).audio.shape == (3, 1, 2048)
-    assert measure.batch_of(recipe, 1, 0.1).audio.shape == (1, 1, 34 * 64)
-    assert torch.equal(measure.batch_of(recipe, 2).audio, measure.batch_of(recipe, 2).audio)
+    assert profiling.batch_of(recipe, 3).audio.shape == (3, 1, 2048)
+    assert profiling.batch_of(recipe, 1, 0.1).audio.shape == (1, 1, 34 * 64)
+    assert torch.equal(profiling.batch_of(recipe, 2).audio, profiling.batch_of(recipe, 2).audio)
 
 
 def test_the_real_time_factor_is_positive_and_leaves_the_generator_training(load):
     recipe = load()
     parts = parts_of(recipe)
-    assert 0 < measure.real_time_factor(recipe, parts, 0.1) < 10
+    assert 0 < profiling.real_time_factor(recipe, parts, 0.1) < 10
     assert parts.generator.training
 
 
@@ -244,8 +246,8 @@ def test_the_real_time_factor_is_positive_and_leaves_the_generator_training(load
 class Saved:
     """Bytes of the storages that autograd holds, at their most: another way to measure than the toolkit's."""
 
-    def __init__(self, parts: measure.Parts) -> None:
-        learning = [*parts.generator.parameters(), *parts.critics.parameters()]
+    def __init__(self, parts: profiling.Parts) -> None:
+        learning = [*parts.generator.parameters(), *parts.discriminators.parameters()]
         self.own = {parameter.untyped_storage().data_ptr() for parameter in learning}
         self.holders: dict[int, int] = {}
         self.bytes: dict[int, int] = {}
@@ -279,15 +281,15 @@ def activations(recipe: Recipe, index: int) -> int:
     parts = parts_of(recipe)
     chosen = optimisers(recipe, parts)
     sides = [
-        Side(network, network, chosen.get(name), recipe.plan)
-        for name, network in (("generator", parts.generator), ("discriminators", parts.critics))
+        NetworkOptimiser(network, network, chosen.get(name), recipe.plan)
+        for name, network in (("generator", parts.generator), ("discriminators", parts.discriminators))
     ]
-    stepper = Stepper(parts, *sides, recipe.plan, CPU)
+    training_step = TrainingStep(parts, *sides, recipe.plan, CPU)
     share = recipe.plan.batch_size // recipe.plan.accumulate
-    window = [measure.batch_of(recipe, share) for _ in range(recipe.plan.accumulate)]
+    window = [profiling.batch_of(recipe, share) for _ in range(recipe.plan.accumulate)]
     meter = Saved(parts)
     with torch.autograd.graph.saved_tensors_hooks(meter.pack, lambda held: held()):
-        stepper(index, window)
+        training_step(index, window)
     assert not meter.holders
     return meter.peak
 
@@ -304,9 +306,9 @@ def activations(recipe: Recipe, index: int) -> int:
 def test_weights_gradients_and_optimisers_are_exact(load, optimiser, numbers_each, numbers_a_tensor):
     recipe = load(f"optimisers.generator={optimiser}", f"optimisers.discriminators={optimiser}")
     parts = parts_of(recipe)
-    learning = [*parts.generator.parameters(), *parts.critics.parameters()]
-    count, tensors = size(parts.generator, parts.critics), len(learning)
-    found = measure.memory(recipe, parts)
+    learning = [*parts.generator.parameters(), *parts.discriminators.parameters()]
+    count, tensors = size(parts.generator, parts.discriminators), len(learning)
+    found = profiling.memory(recipe, parts)
     assert found.weights == found.gradients == 4 * count
     assert found.optimisers == 4 * (numbers_each * count + numbers_a_tensor * tensors)
     assert found.total == sum(dataclasses.astuple(found))
@@ -315,19 +317,22 @@ def test_weights_gradients_and_optimisers_are_exact(load, optimiser, numbers_eac
 def test_an_average_of_the_generator_is_counted_among_the_weights(load):
     recipe = load("plan.ema=0.9")
     parts = parts_of(recipe)
-    found = measure.memory(recipe, parts)
-    assert found.weights == 4 * (2 * size(parts.generator) + size(parts.critics)) and found.gradients < found.weights
+    found = profiling.memory(recipe, parts)
+    assert (
+        found.weights == 4 * (2 * size(parts.generator) + size(parts.discriminators))
+        and found.gradients < found.weights
+    )
 
 
 @pytest.mark.parametrize("count", [2, 8])
 def test_activations_are_those_of_a_step_of_that_batch(load, count):
     recipe = load(f"plan.batch_size={count}")
-    assert measure.memory(recipe, parts_of(recipe)).activations == pytest.approx(activations(recipe, 0), rel=0.01)
+    assert profiling.memory(recipe, parts_of(recipe)).activations == pytest.approx(activations(recipe, 0), rel=0.01)
 
 
 def test_activations_grow_linearly_with_the_batch(load):
     two, four, eight = (
-        measure.memory(recipe, parts_of(recipe)).activations
+        profiling.memory(recipe, parts_of(recipe)).activations
         for recipe in (load(f"plan.batch_size={count}") for count in (2, 4, 8))
     )
     assert eight - four == 2 * (four - two) > 0
@@ -335,7 +340,9 @@ def test_activations_grow_linearly_with_the_batch(load):
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_activations_halve_under_autocast_and_nothing_else_changes(load, precision):
-    full, half = (measure.memory(recipe, parts_of(recipe)) for recipe in (load(), load(f"plan.precision={precision}")))
+    full, half = (
+        profiling.memory(recipe, parts_of(recipe)) for recipe in (load(), load(f"plan.precision={precision}"))
+    )
     assert half.activations == full.activations // 2
     assert dataclasses.replace(half, activations=0) == dataclasses.replace(full, activations=0)
 
@@ -348,7 +355,7 @@ def test_memory_is_that_of_a_step_in_which_both_sides_learn(load, plan):
     recipe = load(*plan)
     every, first = recipe.plan.generator_every, recipe.plan.discriminators_from
     index = next(index for index in range(first, 100) if (index + 1) % every == 0)
-    assert measure.memory(recipe, parts_of(recipe)).activations == pytest.approx(activations(recipe, index), rel=0.01)
+    assert profiling.memory(recipe, parts_of(recipe)).activations == pytest.approx(activations(recipe, index), rel=0.01)
 
 
 # speed -------------------------------------------------------------------
@@ -373,28 +380,28 @@ def surroundings() -> tuple[Any, ...]:
 def test_steps_of_any_recipe_are_timed_and_teach_both_sides(load, plan):
     recipe = load(*plan)
     parts = parts_of(recipe)
-    before = [parameter.clone() for parameter in (*parts.generator.parameters(), *parts.critics.parameters())]
-    found = measure.speed(recipe, parts, CPU, steps=1)
-    after = [*parts.generator.parameters(), *parts.critics.parameters()]
+    before = [parameter.clone() for parameter in (*parts.generator.parameters(), *parts.discriminators.parameters())]
+    found = profiling.speed(recipe, parts, CPU, steps=1)
+    after = [*parts.generator.parameters(), *parts.discriminators.parameters()]
     assert 0 < found.seconds < 60 and (found.device, found.threads, found.peak) == ("cpu", 1, None)
     assert not any(torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
 
 def test_measuring_leaves_the_process_as_it_was(load):
-    recipe = load("noise_injector={use: diffusion, t_max: 20}")
+    recipe = load("noise_injector={use: diffusion, schedule: {t_max: 20}}")
     parts = parts_of(recipe)
     torch.rand(3), random.random(), np.random.rand()
     before = surroundings()
     for measured in (
-        lambda: measure.speed(recipe, parts, CPU, 1),
-        lambda: measure.memory(recipe, parts),
-        lambda: measure.networks(recipe, parts),
-        lambda: measure.real_time_factor(recipe, parts, 0.1),
+        lambda: profiling.speed(recipe, parts, CPU, 1),
+        lambda: profiling.memory(recipe, parts),
+        lambda: profiling.networks(recipe, parts),
+        lambda: profiling.real_time_factor(recipe, parts, 0.1),
     ):
         measured()
         assert surroundings() == before
-    assert all(module.training for module in (*parts.generator.modules(), *parts.critics.modules()))
-    assert all(parameter.requires_grad for parameter in parts.critics.parameters())
+    assert all(module.training for module in (*parts.generator.modules(), *parts.discriminators.modules()))
+    assert all(parameter.requires_grad for parameter in parts.discriminators.parameters())
 
 
 def test_the_fastest_of_the_timed_steps_counts_and_the_first_does_not(load, monkeypatch):
@@ -404,14 +411,14 @@ def test_the_fastest_of_the_timed_steps_counts_and_the_first_does_not(load, monk
     def step(*_: Any) -> None:
         now[0] += next(taken)
 
-    monkeypatch.setattr(measure, "_stepper", lambda *_: step)
-    monkeypatch.setattr(measure.time, "perf_counter", lambda: now[0])
-    assert measure.speed(recipe, parts_of(recipe), CPU, 3).seconds == 2.0
+    monkeypatch.setattr(profiling, "_training_step", lambda *_: step)
+    monkeypatch.setattr(profiling.time, "perf_counter", lambda: now[0])
+    assert profiling.speed(recipe, parts_of(recipe), CPU, 3).seconds == 2.0
 
 
 def test_a_shipped_recipe_can_be_measured():
     path = Path(__file__).parents[2] / "egs" / "ljspeech" / "specdiff" / "conf" / "mini.yaml"
     recipe = check.load(path)
-    found = measure.networks(recipe, parts_of(recipe))
+    found = profiling.networks(recipe, parts_of(recipe))
     assert [each.path for each in found] == ["generator", "discriminators.mpd", "discriminators.mrd"]
     assert all(each.macs and each.sees for each in found)

@@ -20,7 +20,7 @@ from gansemble_plugins.biggan.discriminators import (
 from gansemble_plugins.biggan.generators import BigGan, ModifiedBigGan, SaGan
 from gansemble_plugins.biggan.layers import Style
 from gansemble_plugins.biggan.norms import PlainNorm
-from gansemble_plugins.biggan.spectral import SpectralNorm
+from gansemble_plugins.biggan.spectral import SpectralNormalisation
 
 torch.set_num_threads(1)
 SMALL: dict[str, Any] = {"resolution": 32, "channels": 2, "classes": 3}
@@ -57,10 +57,10 @@ def on_paper(part: type, **parameters: Any) -> Any:
 
 
 def latent(network: Any) -> int:
-    return network.latent if isinstance(network, SaGan) else network.told.latent
+    return network.latent if isinstance(network, SaGan) else network.block_conditions.latent
 
 
-def told(network: Any, batch: int = 4, seed: int = 0) -> Condition:
+def condition_of(network: Any, batch: int = 4, seed: int = 0) -> Condition:
     return Condition(normal(batch, latent(network), seed=seed), torch.arange(batch) % 3)
 
 
@@ -152,9 +152,9 @@ def test_pictures_have_the_size_asked_for(part: Any, critic: Any, resolutions: t
         generator, judge = part(**options), critic(**options)
         picture = generator(Condition(normal(2, latent(generator))))
         assert picture.shape == (2, options["image_channels"], resolution, resolution) and picture.abs().max() <= 1
-        verdict = judge(picture, Condition())
-        assert verdict.score.shape == (2, 1) and len(verdict.features) == len(judge.judge.blocks)
-        assert verdict.features[-1].shape[-1] == (8 if resolution == 32 else 4)
+        output = judge(picture, Condition())
+        assert output.score.shape == (2, 1) and len(output.features) == len(judge.judge.blocks)
+        assert output.features[-1].shape[-1] == (8 if resolution == 32 else 4)
         assert part.contract(_filled(part, options)).shape == picture.shape[1:]
 
 
@@ -168,7 +168,7 @@ def test_tables_5_and_6_are_runs_of_blocks() -> None:
         generator = on_paper(ModifiedBigGan, resolution=resolution, channels=8, classes=2)
         blocks = generator.painter.blocks
         assert [block.shortcut.in_channels for block in blocks] + [8] == [8 * width for width in widths]
-        assert generator.told.latent == 20 * len(widths) == {64: 100, 128: 120, 256: 140}[resolution]
+        assert generator.block_conditions.latent == 20 * len(widths) == {64: 100, 128: 120, 256: 140}[resolution]
         assert generator.painter.linear.in_features == 20 + 128
         assert generator.painter.linear.out_features == 4 * 4 * 8 * widths[0]
 
@@ -195,8 +195,8 @@ def test_each_block_is_told_its_own_chunk_of_z() -> None:
     z = torch.arange(2 * 20.0).view(2, 20)
     for linear_in, first_size in (("z", 4), ("z+c", 10)):
         network = ModifiedBigGan(resolution=64, channels=1, classes=3, shared=6, latent=20, linear_in=linear_in)
-        first, rest = network.told(Condition(z, torch.tensor([2, 0])), "it")
-        vectors = network.told.embed.vectors.weight[[2, 0]]
+        first, rest = network.block_conditions(Condition(z, torch.tensor([2, 0])), "it")
+        vectors = network.block_conditions.embed.vectors.weight[[2, 0]]
         assert first.shape == (2, first_size) and torch.equal(first[:, :4], z[:, :4])
         assert linear_in == "z" or torch.equal(first[:, 4:], vectors)
         assert len(rest) == 4
@@ -208,10 +208,10 @@ def test_blocks_may_be_told_all_of_z_or_none() -> None:
     z, label = normal(2, 20), torch.tensor([1, 2])
     options: dict[str, Any] = {"resolution": 64, "channels": 1, "shared": 6, "latent": 20}
     whole = ModifiedBigGan(classes=3, skip_z="full", **options)
-    first, rest = whole.told(Condition(z, label), "it")
+    first, rest = whole.block_conditions(Condition(z, label), "it")
     assert first.shape == (2, 26) and all(each.shape == (2, 26) and torch.equal(each[:, 6:], z) for each in rest)
     none = ModifiedBigGan(classes=3, skip_z=None, **options)
-    first, rest = none.told(Condition(z, label), "it")
+    first, rest = none.block_conditions(Condition(z, label), "it")
     assert first.shape == (2, 26) and all(each.shape == (2, 6) for each in rest)
     unconditional = ModifiedBigGan(skip_z=None, **options)
     assert isinstance(unconditional.painter.blocks[0].norm1, PlainNorm)
@@ -222,7 +222,7 @@ def test_blocks_may_be_told_all_of_z_or_none() -> None:
 @every_generator
 def test_every_part_of_z_and_the_class_reach_the_picture(part: Any, options: dict[str, Any]) -> None:
     network = shaken(part(**(SMALL | options))).eval()
-    before = told(network)
+    before = condition_of(network)
     picture = network(before)
     slots = len(network.painter.blocks) + 1
     for chunk in torch.eye(slots).repeat_interleave(latent(network) // slots, 1).split(1):
@@ -238,7 +238,7 @@ def test_every_part_of_z_and_the_class_reach_the_picture(part: Any, options: dic
 def test_a_mixture_of_one_class_is_that_class(part: Any, options: dict[str, Any]) -> None:
     network = shaken(part(**(SMALL | options))).eval()
     assert network.mixes_labels is True
-    condition = told(network)
+    condition = condition_of(network)
     mixed = network(Condition(condition.latent, F.one_hot(condition.label, 3).float()))
     torch.testing.assert_close(mixed, network(condition))
 
@@ -320,13 +320,13 @@ def test_the_score_is_linear_with_a_projection_on_the_class(part: Any, options: 
     critic = shaken(part(**(SMALL | options))).eval()
     x, label = normal(3, *critic.judge.shape), torch.tensor([0, 2, 1])
     with torch.no_grad():
-        verdict = critic(x, Condition(label=label))
-        h = F.relu(verdict.features[-1]).sum((2, 3))
+        output = critic(x, Condition(label=label))
+        h = F.relu(output.features[-1]).sum((2, 3))
         weight, vectors = critic.judge.output.weight[0], critic.judge.embed.vectors.weight[label]
         expected = h @ weight + critic.judge.output.bias + (h * vectors).sum(1)
-    torch.testing.assert_close(verdict.score[:, 0], expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(output.score[:, 0], expected, rtol=1e-4, atol=1e-4)
     mixed = critic(x, Condition(label=F.one_hot(label, 3).float()))
-    torch.testing.assert_close(mixed.score, verdict.score, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(mixed.score, output.score, rtol=1e-4, atol=1e-4)
     assert parametrize.is_parametrized(critic.judge.embed.vectors)
 
 
@@ -356,7 +356,7 @@ def test_a_gradient_penalty_can_be_learnt(part: Any, options: dict[str, Any]) ->
     critic = shaken(part(**(SMALL | options))).double()
     x, label = normal(2, *critic.judge.shape, dtype=torch.float64), torch.tensor([0, 1])
     for module in critic.modules():
-        if isinstance(module, SpectralNorm):
+        if isinstance(module, SpectralNormalisation):
             owner = next(each for each in critic.modules() if module in getattr(each, "children", list)())
             u, *_ = torch.linalg.svd(owner.original.detach().flatten(1), full_matrices=False)
             module.vector.copy_(u[:, 0])

@@ -13,9 +13,10 @@ from torch import nn
 from torch.nn.utils import parametrize
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from gansemble.interfaces import Condition, Standing
-from gansemble.synthesis import fold
-from gansemble.training.build import Critics
+from gansemble.abilities import Standing
+from gansemble.inference.loading import fold
+from gansemble.interfaces import Condition
+from gansemble.parts.discriminators import Discriminators
 from gansemble.training.ema import Ema
 from gansemble_plugins.biggan.attention import NonLocal, attend, attend_in_memory
 from gansemble_plugins.biggan.discriminators import (
@@ -24,7 +25,7 @@ from gansemble_plugins.biggan.discriminators import (
 from gansemble_plugins.biggan.generators import BigGan, ModifiedBigGan, SaGan
 from gansemble_plugins.biggan.layers import Style
 from gansemble_plugins.biggan.norms import BatchNorm, PlainNorm, class_norm, projected_norm
-from gansemble_plugins.biggan.spectral import SpectralNorm
+from gansemble_plugins.biggan.spectral import SpectralNormalisation
 
 torch.set_num_threads(1)
 SMALL: dict[str, Any] = {"resolution": 32, "channels": 2, "classes": 3}
@@ -44,10 +45,10 @@ def normal(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> to
 
 
 def latent(network: Any) -> int:
-    return network.latent if isinstance(network, SaGan) else network.told.latent
+    return network.latent if isinstance(network, SaGan) else network.block_conditions.latent
 
 
-def told(network: Any, batch: int = 4, seed: int = 0) -> Condition:
+def condition_of(network: Any, batch: int = 4, seed: int = 0) -> Condition:
     return Condition(normal(batch, latent(network), seed=seed), torch.arange(batch) % 3)
 
 
@@ -107,9 +108,9 @@ def test_standing_statistics_are_those_of_the_batch_they_are_taken_from(part: An
     """On one z, eval mode makes what training mode makes, whatever the running statistics were."""
     network = shaken(part(**(SMALL | options | {"standing": 3})))
     assert isinstance(network, Standing) and network.standing_passes == 3
-    condition = told(network)
+    condition = condition_of(network)
     for seed in range(3):
-        network(told(network, seed=seed))
+        network(condition_of(network, seed=seed))
     with torch.no_grad():
         expected = copy.deepcopy(network)(condition)
     drawn = itertools.repeat(condition)
@@ -122,13 +123,13 @@ def test_standing_statistics_are_those_of_the_batch_they_are_taken_from(part: An
 def test_standing_statistics_are_plain_averages_and_move_nothing_else() -> None:
     """Of the first layer's norm, whose input no other norm changes: the mean of the batches' means and variances."""
     network = shaken(BigGan(**SMALL, standing=3))
-    network(told(network))
+    network(condition_of(network))
     vectors = {n: b.clone() for n, b in network.named_buffers() if n.endswith("vector")}
     assert len(vectors) > 10
     seen: list[torch.Tensor] = []
     norm = network.painter.blocks[0].norm1.norm
     hook = norm.register_forward_pre_hook(lambda module, given: seen.append(given[0]))
-    conditions = iter([told(network, seed=seed) for seed in range(5)])
+    conditions = iter([condition_of(network, seed=seed) for seed in range(5)])
     network.standing_statistics(conditions)
     hook.remove()
     assert len(seen) == 3 and len(list(conditions)) == 2
@@ -139,7 +140,7 @@ def test_standing_statistics_are_plain_averages_and_move_nothing_else() -> None:
 
 def test_running_statistics_stay_without_passes_and_where_a_pass_fails() -> None:
     network = BigGan(**SMALL, standing=0)
-    network(told(network))
+    network(condition_of(network))
     before = copy.deepcopy(network.state_dict())
     network.standing_statistics(iter(()))
     assert not network.training
@@ -147,9 +148,9 @@ def test_running_statistics_stay_without_passes_and_where_a_pass_fails() -> None
     with pytest.raises(ValueError, match="over 2 batches of conditions, got none"):
         network.standing_statistics(iter(()))
     with pytest.raises(ValueError, match="latent"):
-        network.standing_statistics(iter([told(network), Condition()]))
+        network.standing_statistics(iter([condition_of(network), Condition()]))
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert network.eval()(told(network)).shape == (4, 1, 32, 32)
+    assert network.eval()(condition_of(network)).shape == (4, 1, 32, 32)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
 
 
@@ -184,16 +185,16 @@ def test_all_weights_but_the_generators_embeddings_are_normalised() -> None:
         for name, module in network.named_modules()
         if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding)
     }
-    assert values.pop("told.embed.vectors") > 1.2
+    assert values.pop("block_conditions.embed.vectors") > 1.2
     assert len(values) > 30 and all(value == pytest.approx(1, abs=5e-3) for value in values.values())
     unnormalised = ModifiedBigGan(resolution=64, channels=1)
-    assert not any(isinstance(module, SpectralNorm) for module in unnormalised.modules())
+    assert not any(isinstance(module, SpectralNormalisation) for module in unnormalised.modules())
 
 
 def test_a_forward_pass_makes_one_iteration_where_it_can_be_learnt_from() -> None:
     """u = W v / |W v| with v = W^T u / |W^T u|; none in eval mode nor without gradients."""
     layer = shaken(PLAIN.conv(3, 8))
-    torch.nn.utils.parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
+    torch.nn.utils.parametrize.register_parametrization(layer, "weight", SpectralNormalisation(layer.weight))
     norm = layer.parametrizations.weight[0]
     matrix = layer.parametrizations.weight.original.detach().flatten(1)
     norm.vector.copy_(F.normalize(normal(8), dim=0))
@@ -209,7 +210,7 @@ def test_a_forward_pass_makes_one_iteration_where_it_can_be_learnt_from() -> Non
 
 def test_real_and_fake_judged_together_refine_the_estimate_once() -> None:
     def vectors(*turns: tuple[Any, ...]) -> torch.Tensor:
-        critics = Critics({"one": copy.deepcopy(start)})
+        critics = Discriminators({"one": copy.deepcopy(start)})
         for pairs in turns:
             critics(*pairs)
         return torch.cat([value for name, value in critics.named_buffers() if name.endswith("vector")])
@@ -225,17 +226,19 @@ def test_real_and_fake_judged_together_refine_the_estimate_once() -> None:
 def test_a_folded_generator_makes_what_it_made(part: Any, options: dict[str, Any]) -> None:
     """Even where it was folded in training mode, as synthesis does."""
     network = shaken(part(**(SMALL | options | {"spectral_norm": True})))
-    network(told(network))
+    network(condition_of(network))
     folded = part(**(SMALL | options | {"spectral_norm": True}))
     folded.load_state_dict(network.state_dict())
     folded = fold(folded).eval()
     assert not any(parametrize.is_parametrized(module) for module in folded.modules())
     with torch.no_grad():
-        torch.testing.assert_close(folded(told(network)), network.eval()(told(network)), rtol=1e-5, atol=1e-6)
-    network.standing_statistics(iter([told(network)] * 2))
-    folded.standing_statistics(iter([told(network)] * 2))
+        torch.testing.assert_close(
+            folded(condition_of(network)), network.eval()(condition_of(network)), rtol=1e-5, atol=1e-6
+        )
+    network.standing_statistics(iter([condition_of(network)] * 2))
+    folded.standing_statistics(iter([condition_of(network)] * 2))
     with torch.no_grad():
-        torch.testing.assert_close(folded(told(network)), network(told(network)), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(folded(condition_of(network)), network(condition_of(network)), rtol=1e-4, atol=1e-5)
 
 
 @every_generator
@@ -244,10 +247,10 @@ def test_an_average_of_weights_follows(part: Any, options: dict[str, Any]) -> No
     network = part(**(SMALL | options))
     assert all(buffer.is_floating_point() for buffer in network.buffers())
     average = Ema(network, 0.0)
-    shaken(network)(told(network))
+    shaken(network)(condition_of(network))
     average.update(network)
     with torch.no_grad():
-        assert torch.equal(average.shadow(told(network)), network.eval()(told(network)))
+        assert torch.equal(average.shadow(condition_of(network)), network.eval()(condition_of(network)))
 
 
 # attention --------------------------------------------------------------

@@ -106,7 +106,7 @@ def released_names(network: nn.Module, prefix: str) -> Iterator[tuple[str, Tenso
         for theirs, ours in LAYERS.items():
             name = name.replace(f".{ours}.", f".0.{theirs}.")
         name = name.replace(".norm1.", ".0.bn1.").replace(".norm2.", ".0.bn2.")
-        name = name.replace("attention.", f"blocks.{core.attended}.1.").replace("told.embed.", "shared.")
+        name = name.replace("attention.", f"blocks.{core.attended}.1.").replace("block_conditions.embed.", "shared.")
         if prefix == "painter":
             name = f"output_layer.0.{name[5:]}" if name.startswith("norm.") else name
             name = name.replace("output.", "output_layer.2.")
@@ -143,8 +143,8 @@ def theirs(case: str) -> list[float]:
     resolution, latent, attention = CASES[case]
     options = {"resolution": resolution, "n_classes": CLASSES, "skip_init": True}
     shared = case == "biggan"
-    told = {"G_shared": shared, "shared_dim": SHARED, "hier": shared, "G_attn": str(attention)}
-    generator = BigGAN.Generator(G_ch=WIDTH, dim_z=latent, no_optim=True, **told, **options).double()
+    condition = {"G_shared": shared, "shared_dim": SHARED, "hier": shared, "G_attn": str(attention)}
+    generator = BigGAN.Generator(G_ch=WIDTH, dim_z=latent, no_optim=True, **condition, **options).double()
     critic = BigGAN.Discriminator(D_ch=WIDTH, D_attn=str(attention), **options).double()
     for network in (generator, critic):
         vectors = [(name, buffer) for name, buffer in network.named_buffers() if name.endswith("u0")]

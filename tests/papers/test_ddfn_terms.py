@@ -13,7 +13,8 @@ import torch
 from scipy.stats import wasserstein_distance
 from torch import Tensor, nn
 
-from gansemble.interfaces import Adaptive, Batch, Condition, FittedItems, PooledTerm, Step
+from gansemble.abilities import Adaptive, FittedItems, PooledTerm
+from gansemble.interfaces import Batch, Condition, Step
 from gansemble.random import Draws
 from gansemble_plugins.ddfn.departure import departure_from_normality_squared as exact
 from gansemble_plugins.ddfn.monitor import DepartureFromNormality
@@ -38,10 +39,10 @@ def maps(count: int, seed: int = 0, side: int = SIDE, channels: int = 1, scale: 
 
 def step(fake: Tensor, index: int = 0, label: Tensor | None = None, real: Tensor | None = None) -> Step:
     count, network = len(fake), nn.Identity()
-    told = Condition(label=label)
+    condition = Condition(label=label)
     batch = Batch(torch.zeros(count, 1, 8), tuple(map(str, range(count))), Draws.plain(0, count), label=label)
     real = torch.zeros_like(fake) if real is None else real
-    return Step(index, batch, real, fake, told, told, real, fake, network, network, {})
+    return Step(index, batch, real, fake, condition, condition, real, fake, network, network, {})
 
 
 def fitted(
@@ -375,8 +376,8 @@ def kept(state: Any) -> Any:
 
 def test_a_restored_term_goes_on_as_the_first() -> None:
     labels = torch.arange(200) % 3
-    told = {"loss": "adaptive", "per_class": True}
-    term, other = fitted(labels=labels, **told), DifferenceDepartureFromNormality(**told)  # type: ignore[arg-type]
+    condition = {"loss": "adaptive", "per_class": True}
+    term, other = fitted(labels=labels, **condition), DifferenceDepartureFromNormality(**condition)  # type: ignore[arg-type]
     assert isinstance(term, FittedItems) and isinstance(term, PooledTerm) and term.fitted and not other.fitted
     term.adapt(5.0)
     other.load_state_dict(kept(term.state_dict()))
@@ -384,8 +385,8 @@ def test_a_restored_term_goes_on_as_the_first() -> None:
     assert other.fitted and other.multiplier == term.multiplier > 0
     assert torch.equal(term(here, "generator"), other(here, "generator"))
     assert term.monitors() == other.monitors()
-    empty = DifferenceDepartureFromNormality(**told)  # type: ignore[arg-type]
-    empty.load_state_dict(kept(DifferenceDepartureFromNormality(**told).state_dict()))  # type: ignore[arg-type]
+    empty = DifferenceDepartureFromNormality(**condition)  # type: ignore[arg-type]
+    empty.load_state_dict(kept(DifferenceDepartureFromNormality(**condition).state_dict()))  # type: ignore[arg-type]
     assert not empty.fitted
 
 
@@ -449,8 +450,8 @@ def test_maps_that_are_not_square_are_made_so(squares: Any) -> None:
     fake = x[:32].clone().requires_grad_()
     (slope,) = torch.autograd.grad(term(step(3 * fake), "generator"), fake)
     assert float(slope.abs().sum()) > 0
-    told = DifferenceDepartureFromNormality.contract({"squares": squares})
-    assert not told.square and DifferenceDepartureFromNormality.contract({}).square
+    condition = DifferenceDepartureFromNormality.contract({"squares": squares})
+    assert not condition.square and DifferenceDepartureFromNormality.contract({}).square
 
 
 # the monitor ------------------------------------------------------------

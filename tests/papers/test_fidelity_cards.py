@@ -20,15 +20,15 @@ import torch
 import torch.nn.functional as F
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.data.manifest import Entry
-from gansemble.data.segments import Packed
-from gansemble.interfaces import Batch, Condition, Step, Verdict
+from gansemble.data.manifest import ManifestEntry
+from gansemble.data.packed import Packed
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
+from gansemble.parts.discriminators import Discriminators
 from gansemble.random import Draws
 from gansemble.recipe import check, document, fill
 from gansemble.recipe.compose import compose
 from gansemble.recipe.sections import Plan
-from gansemble.training.build import Critics
-from gansemble.training.sampler import Timetable
+from gansemble.training.schedule import TrainingSchedule
 from gansemble_plugins.basics.losses import FeatureMatching, MelL1
 from gansemble_plugins.hifigan.discriminators import MultiScale
 from gansemble_plugins.specdiff.filter import log_magnitude
@@ -185,7 +185,7 @@ def cells(line: str) -> list[str]:
     [
         "injector.py", "injector.py:", "absent.py:Name", "injector.py:Absent", "injector.py:SpectralDiffusion.absent",
         "injector.py:ForwardProcess", "noise.py:ForwardProcess", "gansemble/absent.py:Name",
-        "gansemble/noise.py:ForwardProcess.absent", "gansemble_plugins/hifigan/injector.py:SpectralDiffusion",
+        "gansemble_plugins/specdiff/forward_process.py:ForwardProcess.absent", "gansemble_plugins/hifigan/injector.py:SpectralDiffusion",
         "egs/ljspeech/specdiff/conf/absent.yaml:plan.steps", "egs/ljspeech/specdiff/conf/v1.yaml:plan.absent",
         "egs/ljspeech/specdiff/conf/v1.yaml:discriminators.msd",
     ],
@@ -249,13 +249,17 @@ V3 = {
     "kernels": [3, 5, 7], "dilations": [[1, 2], [2, 6], [3, 12]], "residual": "2",
     "initialisation": "torch",
 }  # fmt: skip
-DIFFUSION = {
-    f"noise_injector.{key}": value
-    for key, value in {
-        "sigma": 0.05, "beta_first": 1e-6, "beta_last": 1e-2, "t_min": 10, "t_max": 1000, "fixed_t": None, "pool": 64,
-        "target": 0.6, "every": 4, "kwav": 500.0, "threshold": 0.5, "shared_t": True, "shared_noise": False,
-    }.items()
+SCHEDULE = {
+    "beta_first": 1e-6, "beta_last": 1e-2, "t_min": 10, "t_max": 1000, "fixed_t": None, "pool": 64, "target": 0.6,
+    "every": 4, "kwav": 500.0,
 }  # fmt: skip
+DIFFUSION = {
+    **{f"noise_injector.schedule.{key}": value for key, value in SCHEDULE.items()},
+    "noise_injector.sigma": 0.05,
+    "noise_injector.threshold": 0.5,
+    "noise_injector.shared_t": True,
+    "noise_injector.shared_noise": False,
+}
 SHAPED = {f"noise_injector.{key}": value for key, value in {"shaping": "inverse", "lifter": 24, "floor": 0.01}.items()}
 VOCOS_RATE = {"lr": 5e-4, "betas": [0.8, 0.9], "cosine": True}
 PUBLISHED = {
@@ -297,13 +301,18 @@ def noise(seed: int, *shape: int) -> torch.Tensor:
 
 
 def test_mel_loss_is_of_clean_signals_and_feature_matching_of_judged_ones() -> None:
-    """What the discriminators saw changes the first by nothing, and the second is of their verdicts alone."""
+    """What the discriminators saw changes the first by nothing, and the second is of their outputs alone."""
     real, fake = noise(0, 2, 1, 2048), noise(1, 2, 1, 2048)
-    told, batch = Condition(), Batch(real, ("a", "b"), Draws.plain(0, 2))
+    condition, batch = Condition(), Batch(real, ("a", "b"), Draws.plain(0, 2))
 
     def step(seen_real: torch.Tensor, seen_fake: torch.Tensor) -> Step:
-        network, verdicts = torch.nn.Identity(), [{"d": (Verdict(x[:, 0], (x,)),)} for x in (seen_real, seen_fake)]
-        return Step(0, batch, real, fake, told, told, seen_real, seen_fake, network, network, {"d": 1.0}, *verdicts)
+        network, outputs = (
+            torch.nn.Identity(),
+            [{"d": (DiscriminatorOutput(x[:, 0], (x,)),)} for x in (seen_real, seen_fake)],
+        )
+        return Step(
+            0, batch, real, fake, condition, condition, seen_real, seen_fake, network, network, {"d": 1.0}, *outputs
+        )
 
     mel, features = MelL1(audio=AudioSpec(n_fft=256, hop=64, window=256, mels=20)), FeatureMatching()
     clean, noisy = step(real, fake), step(real + 1, fake + 3)
@@ -316,7 +325,7 @@ def test_training_clips_are_scaled_whole(normalise: float | None, expected: floa
     """Every crop by the whole clip's peak, and not by its own."""
     samples = np.array([0, 4096, 8192, -2048, 1024], np.int16)
     packed = object.__new__(Packed)
-    packed.entries = [Entry("a", "a.wav", "train", 22050, 5, 1, 22050, 0, 0.25, "", "audio.i16")]
+    packed.entries = [ManifestEntry("a", "a.wav", "train", 22050, 5, 1, 22050, 0, 0.25, "", "audio.i16")]
     packed.normalise, packed._packs = normalise, {"audio.i16": samples}  # type: ignore[dict-item]
     assert float(packed.read(0).max()) == pytest.approx(expected)
     assert packed.read(0, 3, 2).tolist() == pytest.approx([-expected / 4, expected / 8])
@@ -363,15 +372,15 @@ def test_magnitudes_are_clamped_80_db_below_their_frames_largest() -> None:
 
 def test_each_epoch_has_an_order_of_its_own() -> None:
     """Twice the same clips, in two orders."""
-    timetable = Timetable(Plan(), 50)
-    first, second = ([clip for _, clip in timetable.items(start, 50)] for start in (0, 50))
+    schedule = TrainingSchedule(Plan(), 50)
+    first, second = ([clip for _, clip in schedule.items(start, 50)] for start in (0, 50))
     assert sorted(first) == sorted(second) == list(range(50)) and first != second
 
 
 def test_spectral_norm_is_refined_once_for_real_and_fake() -> None:
     """Judging a pair moves its estimate as far as judging one signal does, and no further."""
     first, second = ((noise(seed, 1, 1, 600), Condition()) for seed in (0, 1))
-    start = Critics({"msd": MultiScale(scales=1, width=1 / 16)})
+    start = Discriminators({"msd": MultiScale(scales=1, width=1 / 16)})
 
     def estimate(*turns: tuple[tuple[torch.Tensor, Condition], ...]) -> torch.Tensor:
         critics = copy.deepcopy(start)

@@ -15,16 +15,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gansemble.abilities import Growable
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Batch, Condition, Growable, Step, Verdict
+from gansemble.inference.generation import between
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
+from gansemble.parts.discriminators import Discriminators
 from gansemble.random import Draws
 from gansemble.recipe import document, types
 from gansemble.recipe.compose import compose
 from gansemble.recipe.sections import Phase, Plan
-from gansemble.sampling import between
-from gansemble.training.build import Critics
 from gansemble.training.ema import Ema
-from gansemble.training.sampler import Timetable
+from gansemble.training.schedule import TrainingSchedule
 from gansemble_plugins.basics.objectives import Wasserstein
 from gansemble_plugins.basics.regularisers import Drift, GradientPenalty
 from gansemble_plugins.gansynth import growth, layers, spectrograms
@@ -33,9 +34,7 @@ from gansemble_plugins.gansynth.generator import GanSynth
 from gansemble_plugins.gansynth.representations import (
     InstantaneousFrequency,
     MelInstantaneousFrequency,
-)
-from gansemble_plugins.gansynth.representations import (
-    Phase as Angles,
+    PhaseSpectrogram,
 )
 from gansemble_plugins.gansynth.spectrograms import framing
 from gansemble_plugins.gansynth.terms import AuxiliaryClassifier, Consistency
@@ -110,9 +109,9 @@ def test_images_have_the_published_sizes_and_padding(segment, hires, shape, n_ff
 )  # fmt: skip
 def test_frames_that_cannot_be_are_refused(wrong, message) -> None:
     with pytest.raises(ValueError, match=message):
-        Angles(segment=4096, **wrong)
+        PhaseSpectrogram(segment=4096, **wrong)
     with pytest.raises(ValueError, match=message):
-        Angles.contract({"segment": 4096, "hires": True, "n_fft": None, "hop": None} | wrong)
+        PhaseSpectrogram.contract({"segment": 4096, "hires": True, "n_fft": None, "hop": None} | wrong)
 
 
 @pytest.mark.parametrize("hertz", [100, 220, 440, 1000, 3520])
@@ -211,7 +210,7 @@ def exact(kind: type, hires: bool, audio: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("hires", [True, False])
-@pytest.mark.parametrize("kind", [Angles, InstantaneousFrequency])
+@pytest.mark.parametrize("kind", [PhaseSpectrogram, InstantaneousFrequency])
 def test_a_fading_tone_comes_back(kind, hires) -> None:
     """Within -60 dB, where it is over before the frames that cover it are."""
     time = seconds()
@@ -221,7 +220,7 @@ def test_a_fading_tone_comes_back(kind, hires) -> None:
 
 
 @has_notes
-@pytest.mark.parametrize("kind", [Angles, InstantaneousFrequency])
+@pytest.mark.parametrize("kind", [PhaseSpectrogram, InstantaneousFrequency])
 def test_notes_come_back(kind) -> None:
     """Real notes within -60 dB (lores, a sharper tail: -54 dB); what is lost is DC and the tail."""
     assert float(snr(notes(), exact(kind, True, notes())).min()) > 60
@@ -337,9 +336,9 @@ def test_the_published_phases() -> None:
     images = np.cumsum([phase["steps"] * phase["batch_size"] for phase in plan])
     assert images.tolist() == [*range(800_000, 9_600_001, 800_000), 11_000_000]
     assert [growth.current_block(phase["progress"][1]) for phase in plan] == [1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
-    timetable = Timetable(plan_of(plan), 60_788)
+    schedule = TrainingSchedule(plan_of(plan), 60_788)
     for step in range(0, 1_375_000, 12_347):
-        assert timetable.progress(step) == pytest.approx(growth.progress_at(8 * step), abs=1e-9)
+        assert schedule.progress(step) == pytest.approx(growth.progress_at(8 * step), abs=1e-9)
 
 
 def plan_of(phases: list[dict]) -> Plan:
@@ -483,7 +482,7 @@ def test_minibatch_deviation() -> None:
     assert layers.minibatch_deviation(x)[:, 3].unique().tolist() == pytest.approx([expected])
 
 
-def told(items: int = 3, size: int = 8) -> Condition:
+def condition_of(items: int = 3, size: int = 8) -> Condition:
     z = torch.randn(items, size, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     return Condition(latent=z, label=torch.arange(items) % 4)
 
@@ -530,10 +529,10 @@ def test_the_generators_images_are_the_published_ones(progress) -> None:
     """At the current resolution, with pixels repeated: values and every parameter's gradient; others' are zero."""
     network = trained(GanSynth, latent=8)
     network.set_progress(progress)
-    image = network(told())
+    image = network(condition_of())
     size = growth.size(growth.current_block(progress), (2, 16))
     assert isinstance(network, Growable) and image.shape == (3, 2, *size) and bool((image.abs() <= 1).all())
-    full, published = growth.upscale(image, 16 // size[0]), full_generator(network, told(), progress)
+    full, published = growth.upscale(image, 16 // size[0]), full_generator(network, condition_of(), progress)
     assert torch.allclose(full, published, atol=1e-12)
     pull = torch.randn(full.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     ours = torch.autograd.grad((full * pull).sum(), list(network.parameters()))
@@ -543,7 +542,7 @@ def test_the_generators_images_are_the_published_ones(progress) -> None:
 
 
 @pytest.mark.parametrize("progress", PROGRESS)
-def test_verdicts_are_the_published_ones(progress) -> None:
+def test_outputs_are_the_published_ones(progress) -> None:
     """Of images that are constant over blocks of pixels, as those blended to full resolution are; and the gradient's
     norm there is that of ours, divided by the blocks' side."""
     network = trained(GanSynthDiscriminator, gp_domain="normalised")
@@ -563,14 +562,14 @@ def test_verdicts_are_the_published_ones(progress) -> None:
 
 
 def test_networks_grow_without_a_jump() -> None:
-    """A millionth behind a stable stage, images and verdicts are those of the stage."""
+    """A millionth behind a stable stage, images and outputs are those of the stage."""
     generator, judge = trained(GanSynth, latent=8), trained(GanSynthDiscriminator)
     for stage in (0, 1, 2):
         made, scores = [], []
         for progress in (stage, stage + 1e-6, stage + 1 - 1e-6, stage + 1):
             generator.set_progress(progress)
             judge.set_progress(progress)
-            image = generator(told())
+            image = generator(condition_of())
             made.append(growth.upscale(image, 16 // image.shape[2]))
             scores.append(judge(image, Condition()).score)
         for before, after in ((0, 1), (2, 3)):
@@ -585,7 +584,7 @@ def test_every_parameter_is_in_the_graph_at_every_stage() -> None:
         for network in (generator, judge):
             network.zero_grad(set_to_none=True)
             network.set_progress(progress)
-        before = generator(told())
+        before = generator(condition_of())
         judge(before, Condition()).score.sum().backward()
         assert all(p.grad is not None for p in [*generator.parameters(), *judge.parameters()])
         assert not judge.classification_logits.weight.grad.any()
@@ -595,9 +594,9 @@ def test_every_parameter_is_in_the_graph_at_every_stage() -> None:
     for network in (generator, broken):
         network.set_progress(1.0)
     nn.init.constant_(broken.blocks[3].conv0.weight, math.nan)
-    assert torch.equal(broken(told()), generator(told()))
+    assert torch.equal(broken(condition_of()), generator(condition_of()))
     with torch.no_grad():
-        assert torch.equal(broken(told()), generator(told()))
+        assert torch.equal(broken(condition_of()), generator(condition_of()))
 
 
 def test_progress_is_part_of_the_state() -> None:
@@ -606,7 +605,7 @@ def test_progress_is_part_of_the_state() -> None:
     average = Ema(network, 0.9)
     network.set_progress(1.25)
     average.update(network)
-    condition = dataclasses.replace(told(), latent=told().latent.float())
+    condition = dataclasses.replace(condition_of(), latent=condition_of().latent.float())
     assert average.shadow(condition).shape == network(condition).shape == (3, 2, 8, 64)
     other = GanSynth(**SMALL, latent=8)
     other.load_state_dict(network.state_dict())
@@ -662,9 +661,9 @@ def test_latent_vectors_are_interpolated_on_the_sphere() -> None:
 def step_of(critic: nn.Module, real: Tensor, fake: Tensor, label: Tensor | None = None) -> Step:
     batch = Batch(real, tuple("abcdefgh"[: len(real)]), Draws.plain(0, len(real)), label=label)
     asked = Condition(label=None if label is None else label.flip(0))
-    critics = Critics({"d": critic})
+    critics = Discriminators({"d": critic})
     step = Step(0, batch, real, fake, Condition(label=label), asked, real, fake, nn.Identity(), critics, {"d": 1.0})
-    step.verdict_real, step.verdict_fake = critics((real, Condition()), (fake, asked))
+    step.real_output, step.fake_output = critics((real, Condition()), (fake, asked))
     return step
 
 
@@ -675,8 +674,8 @@ class Linear(nn.Module):
         super().__init__()
         self.weight, self.gradient_scale = nn.Parameter(weight), scale
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
-        return Verdict((x * self.weight).flatten(1).sum(1, keepdim=True))
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
+        return DiscriminatorOutput((x * self.weight).flatten(1).sum(1, keepdim=True))
 
 
 def test_the_gradient_penalty_is_of_raw_spectrograms() -> None:
@@ -718,11 +717,11 @@ def test_the_auxiliary_classifier_in_both_turns() -> None:
     real, fake = (torch.randn(4, 2, 16, 128, generator=torch.Generator().manual_seed(s)).tanh() for s in (0, 1))
     label, term = torch.tensor([0, 1, 3, 3]), AuxiliaryClassifier()
     step = step_of(judge, real, fake, label)
-    for turn, verdicts, wanted in (
-        ("discriminator", step.verdict_real, label),
-        ("generator", step.verdict_fake, label.flip(0)),
+    for turn, outputs, wanted in (
+        ("discriminator", step.real_output, label),
+        ("generator", step.fake_output, label.flip(0)),
     ):
-        log = torch.log_softmax(verdicts["d"][0].logits, 1)
+        log = torch.log_softmax(outputs["d"][0].logits, 1)
         assert term(step, turn).item() == pytest.approx(-log[torch.arange(4), wanted].mean().item())
     with pytest.raises(ValueError, match="labels of real items"):
         term(step_of(judge, real, fake), "discriminator")
@@ -735,7 +734,7 @@ def test_the_published_loss() -> None:
     step = step_of(
         Linear(torch.ones(1, 2, 1, 1), torch.ones(1)), torch.full((2, 2, 2, 4), 0.5), torch.zeros(2, 2, 2, 4)
     )
-    real, fake = step.verdict_real["d"][0].score, step.verdict_fake["d"][0].score
+    real, fake = step.real_output["d"][0].score, step.fake_output["d"][0].score
     assert Wasserstein().discriminator(real, fake).item() == -8 == Wasserstein().generator(real).item()
     assert Drift()(step, "discriminator").item() == 64
 

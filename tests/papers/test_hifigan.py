@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from gansemble.audio.spec import AudioSpec
+from gansemble.inference.loading import fold
 from gansemble.interfaces import Condition
-from gansemble.synthesis import fold
 from gansemble_plugins.hifigan.discriminators import MultiPeriod, MultiScale
 from gansemble_plugins.hifigan.generator import HifiGan
 
@@ -75,32 +75,32 @@ def test_the_multi_period_discriminator_has_the_published_size_and_score_lengths
     network = MultiPeriod()
     assert parameters(network) == 41_105_770
     with torch.no_grad():
-        verdicts = network(torch.zeros(1, 1, 8192), Condition())
-    assert [verdict.score.shape[1] for verdict in verdicts] == [102, 102, 105, 105, 110]
-    assert [len(verdict.features) for verdict in verdicts] == [6] * 5
+        outputs = network(torch.zeros(1, 1, 8192), Condition())
+    assert [output.score.shape[1] for output in outputs] == [102, 102, 105, 105, 110]
+    assert [len(output.features) for output in outputs] == [6] * 5
 
 
 def test_the_multi_period_scores_have_the_published_lengths_at_16384_samples():
     with torch.no_grad():
-        verdicts = MultiPeriod(channels=(2, 2, 2, 2))(torch.zeros(2, 1, 16384), Condition())
-    assert [verdict.score.shape for verdict in verdicts] == [(2, n) for n in (204, 204, 205, 203, 209)]
+        outputs = MultiPeriod(channels=(2, 2, 2, 2))(torch.zeros(2, 1, 16384), Condition())
+    assert [output.score.shape for output in outputs] == [(2, n) for n in (204, 204, 205, 203, 209)]
 
 
 def test_the_multi_scale_discriminator_has_the_published_size():
     network = MultiScale()
     assert parameters(network) == 29_618_821
     with torch.no_grad():
-        verdicts = network(torch.zeros(1, 1, 2048), Condition())
+        outputs = network(torch.zeros(1, 1, 2048), Condition())
     # 2048, 1025 and 513 samples after the pooling, then a stride of 64 in all.
-    assert [verdict.score.shape for verdict in verdicts] == [(1, 32), (1, 17), (1, 9)]
-    assert [len(verdict.features) for verdict in verdicts] == [8] * 3
+    assert [output.score.shape for output in outputs] == [(1, 32), (1, 17), (1, 9)]
+    assert [len(output.features) for output in outputs] == [8] * 3
 
 
 def test_the_last_feature_map_is_the_score_map():
     x = torch.randn(2, 1, 500, generator=torch.Generator().manual_seed(0))
     for network in (MultiPeriod(channels=(4, 8)), MultiScale(width=1 / 16)):
-        for verdict in network.eval()(x, Condition()):
-            assert torch.equal(verdict.features[-1].flatten(1), verdict.score)
+        for output in network.eval()(x, Condition()):
+            assert torch.equal(output.features[-1].flatten(1), output.score)
 
 
 # the generator ----------------------------------------------------------

@@ -16,13 +16,15 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.data import prepare
-from gansemble.data.segments import Packed, Segments
+from gansemble.data.packed import Packed
+from gansemble.data.segments import Segments
 from gansemble.interfaces import Batch, Condition, Step
+from gansemble.parts.build import build, optimisers
 from gansemble.random import Draws
 from gansemble.recipe import check
-from gansemble.training.build import build, optimisers
+from gansemble.training.components import Components
 from gansemble.training.ema import Ema
-from gansemble.training.step import Side, Stepper
+from gansemble.training.step import NetworkOptimiser, TrainingStep
 from gansemble.training.trainer import Trainer
 from gansemble_plugins.gansynth.discriminator import GanSynthDiscriminator
 from gansemble_plugins.gansynth.generator import GanSynth
@@ -78,8 +80,8 @@ def test_wavegans_values(length, rms, samples, scores) -> None:
     made = known(WaveGan(segment=length, dim=2))(Condition(latents(2, 100)))
     assert float(made.square().mean().sqrt()) == pytest.approx(rms, abs=1e-7)
     assert made[0, 0, [0, 100, length // 2, length - 1]].tolist() == pytest.approx(samples, abs=1e-7)
-    verdict = known(WaveGanCritic(segment=length, dim=2))(noise(2, 1, length), Condition())
-    assert verdict.score[:, 0].tolist() == pytest.approx(scores, abs=1e-6)
+    output = known(WaveGanCritic(segment=length, dim=2))(noise(2, 1, length), Condition())
+    assert output.score[:, 0].tolist() == pytest.approx(scores, abs=1e-6)
 
 
 @torch.no_grad()
@@ -89,8 +91,8 @@ def test_specgans_values() -> None:
     assert float(made.square().mean().sqrt()) == pytest.approx(0.48509034, abs=1e-7)
     pixels = made[0, 0, [0, 5, 64, 127], [0, 100, 64, 127]]
     assert pixels.tolist() == pytest.approx([0.27168902, 0.08458928, 0.31861561, 0.2501737], abs=1e-7)
-    verdict = known(SpecGanCritic(dim=2))(noise(2, 1, 128, 128), Condition())
-    assert verdict.score[:, 0].tolist() == pytest.approx([7.53912438, 24.69936949], abs=1e-6)
+    output = known(SpecGanCritic(dim=2))(noise(2, 1, 128, 128), Condition())
+    assert output.score[:, 0].tolist() == pytest.approx([7.53912438, 24.69936949], abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -117,9 +119,9 @@ def test_gansynths_values(progress, rms, pixels, scores, logits) -> None:
     full = image.repeat_interleave(128 // image.shape[2], 2).repeat_interleave(1024 // image.shape[3], 3)
     assert float(full.square().mean().sqrt()) == pytest.approx(rms, abs=1e-6)
     assert [*full[0, :, 70, 700].tolist(), *full[2, :, 127, 1].tolist()] == pytest.approx(pixels, abs=1e-6)
-    verdict = judge(torch.from_numpy(np.random.RandomState(1).uniform(-1, 1, image.shape)), Condition())
-    assert verdict.score[:, 0].tolist() == pytest.approx(scores, abs=1e-7)
-    assert verdict.logits[0].tolist() == pytest.approx(logits, abs=1e-7)
+    output = judge(torch.from_numpy(np.random.RandomState(1).uniform(-1, 1, image.shape)), Condition())
+    assert output.score[:, 0].tolist() == pytest.approx(scores, abs=1e-7)
+    assert output.logits[0].tolist() == pytest.approx(logits, abs=1e-7)
 
 
 @torch.no_grad()
@@ -131,11 +133,11 @@ def test_every_block_of_gansynth_gives_the_published_shape() -> None:
     for block in (*generator.blocks, *reversed(judge.blocks)):
         block.register_forward_hook(lambda module, given, made: shapes.append(tuple(made.shape[1:])))
     image = generator(Condition(torch.zeros(2, 256), torch.tensor([0, 60])))
-    verdict = judge(image, Condition())
+    output = judge(image, Condition())
     widths = [16, 16, 16, 16, 8, 4, 2]
     assert shapes[:7] == [(width, 2 << block, 16 << block) for block, width in enumerate(widths)]
     assert shapes[7:] == [*reversed(shapes[:6]), (16, 1, 1)]
-    assert image.shape == (2, 2, 128, 1024) and verdict.score.shape == (2, 1) and verdict.logits.shape == (2, 61)
+    assert image.shape == (2, 2, 128, 1024) and output.score.shape == (2, 1) and output.logits.shape == (2, 61)
 
 
 def test_an_average_of_weights_decays_as_stated() -> None:
@@ -238,10 +240,10 @@ def test_a_clip_is_scaled_by_its_own_peak_wherever_it_is_cropped(ramps) -> None:
 
 def test_every_critic_step_has_a_batch_and_latent_vectors_of_its_own(ramps, tmp_path, monkeypatch) -> None:
     """Ten steps of the SC09 recipe: ten of the critic and two of the generator, which draws once more."""
-    trainer = Trainer(check.load(SC09, (*SIZES, "plan.steps=10")), tmp_path, ramps)
+    trainer = Trainer(Components.build(check.load(SC09, (*SIZES, "plan.steps=10")), tmp_path, ramps))
     seen: list[SimpleNamespace] = []
     stray: list[str] = []
-    observe, learn = trainer._observe, Side.learn
+    observe, learn = trainer._observe, NetworkOptimiser.learn
 
     def note(step: Step, turn: str) -> None:
         latent = step.fake_condition.latent
@@ -249,22 +251,27 @@ def test_every_critic_step_has_a_batch_and_latent_vectors_of_its_own(ramps, tmp_
                                     real=step.real, attached=step.fake.requires_grad))  # fmt: skip
         observe(step, turn)
 
-    def check_then_learn(side: Side, measure: bool) -> Tensor | None:
-        other = trainer.sides["generator" if side is trainer.sides["discriminators"] else "discriminators"]
+    def check_then_learn(side: NetworkOptimiser, measure: bool) -> Tensor | None:
+        other = trainer.components.networks[
+            "generator" if side is trainer.components.networks["discriminators"] else "discriminators"
+        ]
         stray.extend(name for name, weight in other.network.named_parameters() if weight.grad is not None)
         return learn(side, measure)
 
     monkeypatch.setattr(trainer, "_observe", note)
-    monkeypatch.setattr(Side, "learn", check_then_learn)
+    monkeypatch.setattr(NetworkOptimiser, "learn", check_then_learn)
     assert trainer.run() == 10 and stray == []
     turns = [(each.turn[0], each.index) for each in seen]
     assert turns == [*[("d", n) for n in range(5)], ("g", 4), *[("d", n) for n in range(5, 10)], ("g", 9)]
-    counts = {name: {int(s["step"]) for s in side.optimiser.state.values()} for name, side in trainer.sides.items()}
+    counts = {
+        name: {int(s["step"]) for s in side.optimiser.state.values()}
+        for name, side in trainer.components.networks.items()
+    }
     assert counts == {"generator": {2}, "discriminators": {10}}
     judged = [each for each in seen if each.turn == "discriminator"]
     assert len({item for each in judged for item in each.items}) == 40
     assert not any(each.attached for each in judged) and all(each.attached for each in seen if each not in judged)
-    segments = Segments(trainer.train, 1024, trainer.plan.seed, crop=trainer.plan.crop)
+    segments = Segments(trainer.components.clips, 1024, trainer.plan.seed, crop=trainer.plan.crop)
     for each in judged:
         assert torch.equal(each.real, torch.stack([segments[item]["audio"] for item in each.items]))
     drawn = torch.cat([each.latent for each in seen])
@@ -291,9 +298,9 @@ def test_wavegan_learns_sines_of_all_frequencies() -> None:
     recipe = check.load(SC09, (*SIZES, *small, *rates))
     parts: Any = build(recipe, CPU)
     chosen = optimisers(recipe, parts)
-    sides = [Side(parts.generator, parts.generator, chosen["generator"], recipe.plan),
-             Side(parts.critics, parts.critics, chosen["discriminators"], recipe.plan)]  # fmt: skip
-    step = Stepper(parts, *sides, recipe.plan, CPU)
+    sides = [NetworkOptimiser(parts.generator, parts.generator, chosen["generator"], recipe.plan),
+             NetworkOptimiser(parts.discriminators, parts.discriminators, chosen["discriminators"], recipe.plan)]  # fmt: skip
+    step = TrainingStep(parts, *sides, recipe.plan, CPU)
     draws = torch.Generator().manual_seed(0)
     pitch = 0.02 + 0.2 * torch.rand(1000, 1, generator=draws)
     phase = 2 * math.pi * torch.rand(1000, 1, generator=draws)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import pytest
 import torch
 from torch import Tensor
 
+from gansemble.abilities import Adaptive
 from gansemble.audio.features import log_mel, stft
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Adaptive, Batch, Condition, Step, Verdict
-from gansemble.noise import ForwardProcess, alpha_bar, step_law
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
 from gansemble.random import Draws
 from gansemble_plugins.specdiff.discriminators import MultiResolution
 from gansemble_plugins.specdiff.filter import (
@@ -24,7 +25,9 @@ from gansemble_plugins.specdiff.filter import (
     shape_noise,
     smooth,
 )
+from gansemble_plugins.specdiff.forward_process import ForwardProcess, alpha_bar, step_law
 from gansemble_plugins.specdiff.injector import SpectralDiffusion
+from gansemble_plugins.specdiff.schedule import DiffusionSchedule
 
 LJSPEECH = AudioSpec()
 SMALL = AudioSpec(sample_rate=8000, n_fft=64, hop=16, window=64, mels=12, fmax=None)
@@ -83,14 +86,14 @@ def covariance_error(samples: Tensor, expected: Tensor) -> tuple[float, float]:
 
 
 def step_of(seen: Tensor, *scores: Tensor) -> Step:
-    """A step whose real verdict has these score maps, in two discriminators."""
-    verdicts = [Verdict(score) for score in scores]
+    """A step whose real output has these score maps, in two discriminators."""
+    outputs = [DiscriminatorOutput(score) for score in scores]
     told = Condition()
     batch = Batch(seen, tuple("abc"), Draws.plain(0, seen.shape[0]))
     module = torch.nn.Identity()
     return Step(
         0, batch, seen, seen, told, told, seen, seen, module, module, {},
-        verdict_real={"first": tuple(verdicts[:1]), "second": tuple(verdicts[1:])},
+        real_output={"first": tuple(outputs[:1]), "second": tuple(outputs[1:])},
     )  # fmt: skip
 
 
@@ -121,7 +124,7 @@ def test_alpha_bar(first: float, last: float, length: int, step: int, expected: 
 
 def test_noise_share_at_the_end() -> None:
     """Oracle 1: at t = T = 1000 the mix holds sqrt(1 - abar) = .9966831774 of the noise."""
-    process = ForwardProcess(fixed_t=1000)
+    process = ForwardProcess(DiffusionSchedule(fixed_t=1000))
     one, zero = torch.ones(1, 1, 1, dtype=torch.float64), torch.zeros(1, 1, 1, dtype=torch.float64)
     assert float(process.mix(zero, one, torch.tensor([1000]))) == pytest.approx(0.9966831774, abs=1e-10)
 
@@ -140,7 +143,7 @@ def test_laws_of_the_step(length: int) -> None:
 @pytest.mark.parametrize("law", ["priority", "priority_shifted", "uniform"])
 def test_pool(law: str) -> None:
     """Oracle 2: 32 zeros of 64 in every pool, the rest by the law, drawn anew at every update."""
-    process = ForwardProcess(law=law, t_min=100, t_max=100)
+    process = ForwardProcess(DiffusionSchedule(law=law, t_min=100, t_max=100))
     pools = []
     for _ in range(300):
         process.adapt(1.0)
@@ -159,7 +162,7 @@ def test_pool(law: str) -> None:
 @pytest.mark.parametrize("fixed", [None, 40])
 def test_half_the_items_stay_clean(fixed: int | None) -> None:
     """Oracle 2: P(t = 0) = 1/2 from the pool, and from the law if T is fixed; two independent draws."""
-    process = ForwardProcess(fixed_t=fixed, law="uniform", t_min=40, t_max=40)
+    process = ForwardProcess(DiffusionSchedule(fixed_t=fixed, law="uniform", t_min=40, t_max=40))
     times = process.times(Draws(3, [(epoch, item) for epoch in range(250) for item in range(16)]))
     assert times.shape == (2, 4000)
     clean = (times == 0).double()
@@ -193,7 +196,7 @@ def scores_of(positives: int) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(("updates", "length"), [(4, 11), (12, 12), (75, 20), (778, 109), (3903, 505), (7809, 1000)])
 def test_length_after_updates(updates: int, length: int) -> None:
     """Oracle 3: T after so many positive updates; the released code needs 31,250 steps from 10 to 1000."""
-    process = ForwardProcess()
+    process = ForwardProcess(DiffusionSchedule())
     assert process.length == 10
     state = process.state_dict() | {"p": torch.tensor((updates - 2) * 1.28e-4, dtype=torch.float64)}
     process.load_state_dict(state)
@@ -204,13 +207,13 @@ def test_length_after_updates(updates: int, length: int) -> None:
 
 def test_p_stays_between_0_and_1() -> None:
     """Oracle 3: p is clipped, and a confidence at the target or without a number leaves it alone."""
-    process = ForwardProcess(kwav=0.064)  # C = 1
+    process = ForwardProcess(DiffusionSchedule(kwav=0.064))  # C = 1
     process.adapt(-1.0)
     assert (process.p, process.length) == (0.0, 10)
     process.adapt(1.0)
     process.adapt(1.0)
     assert (process.p, process.length) == (1.0, 1000)
-    half = ForwardProcess(kwav=0.128)  # C = 1/2
+    half = ForwardProcess(DiffusionSchedule(kwav=0.128))  # C = 1/2
     half.adapt(1.0)
     half.adapt(0.6)
     half.adapt(math.nan)
@@ -230,7 +233,7 @@ def example(spec: AudioSpec, items: int, frames: int, seed: int = 0) -> tuple[Te
 
 def test_clean_items_are_untouched() -> None:
     """Oracle 4: t = 0 returns the audio bit for bit, any other t does not."""
-    part = injector(fixed_t=1000)
+    part = injector(schedule=DiffusionSchedule(fixed_t=1000))
     real, fake, batch = example(SMALL, 12, 32)
     real, fake = real.float(), fake.float()
     clean = part.process.times(batch.draws)[0] == 0
@@ -241,11 +244,11 @@ def test_clean_items_are_untouched() -> None:
 
 def test_no_stale_tables() -> None:
     """Oracle 4: a process whose T has moved mixes as one that was made with this T."""
-    moved, x, noise = ForwardProcess(kwav=0.128), normal(0, 4, 1, 8), normal(1, 4, 1, 8)
+    moved, x, noise = ForwardProcess(DiffusionSchedule(kwav=0.128)), normal(0, 4, 1, 8), normal(1, 4, 1, 8)
     before = moved.mix(x, noise, torch.tensor([0, 1, 5, 10]))
     moved.adapt(1.0)
     assert moved.length == 505
-    fresh = ForwardProcess(fixed_t=505)
+    fresh = ForwardProcess(DiffusionSchedule(fixed_t=505))
     times = torch.tensor([0, 1, 5, 10])
     assert torch.equal(moved.mix(x, noise, times), fresh.mix(x, noise, times))
     assert not torch.equal(before, moved.mix(x, noise, times))
@@ -259,7 +262,7 @@ def test_chain_equals_closed_form() -> None:
     given = filters(3, TINY, frames)
     matrix = operator(TINY, given, "principled")
     clean = normal(2, frames * TINY.hop)
-    process = ForwardProcess(beta_first=1e-3, beta_last=0.2, fixed_t=20)
+    process = ForwardProcess(DiffusionSchedule(beta_first=1e-3, beta_last=0.2, fixed_t=20))
     chain = clean.expand(count, -1)
     for index, beta in enumerate(torch.linspace(1e-3, 0.2, 20, dtype=torch.float64)):
         noise = shape_noise(normal(100 + index, *chain.shape), given, TINY, "principled")
@@ -407,7 +410,9 @@ def test_level_of_changing_filters(shaping: str) -> None:
 def test_noise_has_level_and_shape(shaping: str, sign: int) -> None:
     """Oracle 10: noise of RMS sigma within 3 %, strong where the audio is weak, or strong (envelope)."""
     spec = dataclasses.replace(LJSPEECH, fmax=None)
-    part = SpectralDiffusion(audio=spec, shaping=shaping, sigma=0.2, fixed_t=1, beta_first=0.5, beta_last=0.5)
+    part = SpectralDiffusion(
+        audio=spec, shaping=shaping, sigma=0.2, schedule=DiffusionSchedule(fixed_t=1, beta_first=0.5, beta_last=0.5)
+    )
     real, fake, batch = example(spec, 12, 64)
     noisy = part.process.times(batch.draws)[0] > 0
     seen, _ = part(real, fake, batch)
@@ -436,7 +441,11 @@ def test_bands_above_fmax_hold_the_last_value() -> None:
     assert abs(levels["principled"]) < 0.5 and levels["official"] < -20
 
 
-TWO_LEVELS = {"audio": TINY, "fixed_t": 1, "beta_first": 0.3, "beta_last": 0.3, "lifter": 4}
+TWO_LEVELS = {
+    "audio": TINY,
+    "lifter": 4,
+    "schedule": DiffusionSchedule(fixed_t=1, beta_first=0.3, beta_last=0.3),
+}
 
 
 def seen_pairs(items: int, **changes: object) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -469,7 +478,7 @@ def test_pairs_share_t_but_not_noise() -> None:
 @pytest.mark.parametrize("compat", ["principled", "official"])
 def test_one_t_for_real_and_fake(compat: str) -> None:
     """Oracle 11: an item's real and fake take the same t, in batches of more than one too."""
-    part = injector(fixed_t=2, beta_first=0.5, beta_last=0.5, compat=compat, law="uniform")
+    part = injector(compat=compat, schedule=DiffusionSchedule(fixed_t=2, beta_first=0.5, beta_last=0.5, law="uniform"))
     real, _, batch = example(SMALL, 16, 16)
     seen_real, seen_fake = part(real, real, batch)
     clean = part.process.times(batch.draws)[0] == 0
@@ -493,7 +502,7 @@ def test_shared_noise_and_separate_t() -> None:
 
 def test_gradient_of_the_fake() -> None:
     """Oracle 12: d x_t / d xhat = sqrt(abar_t) I: no filter, no other item, no mel takes part."""
-    part = injector(fixed_t=4, beta_first=0.1, beta_last=0.4, law="uniform")
+    part = injector(schedule=DiffusionSchedule(fixed_t=4, beta_first=0.1, beta_last=0.4, law="uniform"))
     real, fake, batch = example(SMALL, 8, 16)
     fake.requires_grad_()
     batch.mel.requires_grad_()
@@ -515,9 +524,9 @@ def test_batches_couple_only_as_released() -> None:
     real, fake, batch = example(SMALL, 4, 16)
     louder = fake.clone()
     louder[3] *= 50
-    part = injector(fixed_t=50)
+    part = injector(schedule=DiffusionSchedule(fixed_t=50))
     assert torch.equal(part(real, fake, batch)[1][:3], part(real, louder, batch)[1][:3])
-    official = injector(fixed_t=50, compat="official")
+    official = injector(compat="official", schedule=DiffusionSchedule(fixed_t=50))
     fake.requires_grad_()
     seen_real, seen_fake = official(real, fake, batch)
     assert float(seen_real.detach().abs().max()) == 1 == float(seen_fake.detach().abs().max())
@@ -529,17 +538,17 @@ def test_batches_couple_only_as_released() -> None:
 
 @pytest.mark.parametrize(("length", "counts"), [(8192, [4617, 5125, 5397]), (16384, [8721, 9225, 10537])])
 def test_multi_resolution_sizes(length: int, counts: list[int]) -> None:
-    """Oracle 13, 1.2: 280,902 parameters, three verdicts of these lengths, six maps ending in logits."""
+    """Oracle 13, 1.2: 280,902 parameters, three outputs of these lengths, six maps ending in logits."""
     network = MultiResolution()
     assert sum(parameter.numel() for parameter in network.parameters()) == 280_902
     with torch.no_grad():
-        verdicts = network(0.1 * normal(0, 1, 1, length).float(), Condition())
-    assert [verdict.score.shape for verdict in verdicts] == [(1, count) for count in counts]
-    for verdict, bins in zip(verdicts, (513, 1025, 257), strict=True):
-        assert [each.shape[1] for each in verdict.features] == [32] * 5 + [1]
-        assert verdict.features[-1].shape[2] == bins
-        assert torch.equal(verdict.features[-1].flatten(1), verdict.score)
-        first = verdict.features[0]
+        outputs = network(0.1 * normal(0, 1, 1, length).float(), Condition())
+    assert [output.score.shape for output in outputs] == [(1, count) for count in counts]
+    for output, bins in zip(outputs, (513, 1025, 257), strict=True):
+        assert [each.shape[1] for each in output.features] == [32] * 5 + [1]
+        assert output.features[-1].shape[2] == bins
+        assert torch.equal(output.features[-1].flatten(1), output.score)
+        first = output.features[0]
         assert float(first.min()) < 0 < float(first.max())
 
 
@@ -565,7 +574,7 @@ def test_multi_resolution_of_silence_has_finite_gradients() -> None:
     """1.2: the magnitude's gradient at zero is zero, not NaN."""
     silence = torch.zeros(1, 1, 1024, requires_grad=True)
     network = MultiResolution(resolutions=((256, 32, 128), (128, 16, 64)), channels=4)
-    sum(verdict.score.mean() for verdict in network(silence, Condition())).backward()
+    sum(output.score.mean() for output in network(silence, Condition())).backward()
     assert torch.equal(silence.grad, torch.zeros_like(silence))
     assert all(torch.isfinite(parameter.grad).all() for parameter in network.parameters())
 
@@ -588,7 +597,7 @@ def test_multi_resolution_names_and_limits() -> None:
 @pytest.mark.parametrize("seed", [0, 1, 2, 3])
 def test_silent_batches(compat: str, shaping: str, seed: int) -> None:
     """Oracle 14: an all-zero batch stays finite, forward and backward, noisy or clean."""
-    part = injector(compat=compat, shaping=shaping, t_min=1000)
+    part = injector(compat=compat, shaping=shaping, schedule=DiffusionSchedule(t_min=1000))
     silence, fake = torch.zeros(2, 1, 256), torch.zeros(2, 1, 256, requires_grad=True)
     batch = Batch(silence, (), Draws.plain(seed, 2), log_mel(silence, SMALL))
     seen_real, seen_fake = part(silence, fake, batch)
@@ -615,17 +624,38 @@ def test_misfits_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong",
+    "make",
     [
-        {"t_min": 20, "t_max": 10}, {"beta_first": 0.1}, {"pool": 7}, {"lifter": 33}, {"every": 0},
-        {"sigma": -1.0}, {"floor": 0.0}, {"target": 1.5}, {"fixed_t": 0},
-        {"fixed_t": 1, "compat": "official"}, {"kwav": 0.0},
+        *(
+            partial(DiffusionSchedule, **wrong)
+            for wrong in (
+                {"t_min": 20, "t_max": 10}, {"beta_first": 0.1}, {"pool": 7}, {"every": 0}, {"target": 1.5},
+                {"fixed_t": 0}, {"kwav": 0.0},
+            )
+        ),
+        *(partial(injector, **wrong) for wrong in ({"lifter": 33}, {"sigma": -1.0}, {"floor": 0.0})),
+        partial(injector, schedule=DiffusionSchedule(fixed_t=1), compat="official"),
     ],
 )  # fmt: skip
-def test_impossible_numbers_are_refused(wrong: dict[str, object]) -> None:
+def test_impossible_numbers_are_refused(make: Callable[[], object]) -> None:
     """Oracle 14: constructors refuse what cannot be."""
     with pytest.raises(ValueError, match="must"):
-        injector(**wrong)
+        make()
+
+
+@pytest.mark.parametrize(
+    ("compat", "law", "drawn_from"),
+    [
+        ("official", "priority", "priority_shifted"),
+        ("official", "priority_shifted", "priority_shifted"),
+        ("official", "uniform", "uniform"),
+        ("principled", "priority_shifted", "priority_shifted"),
+    ],
+)
+def test_the_released_form_reads_its_law_as_released(compat: str, law: str, drawn_from: str) -> None:
+    """Only official turns p(t) ∝ t into t - 1; what a recipe names besides is taken as it is."""
+    part = injector(compat=compat, schedule=DiffusionSchedule(law=law, kwav=7.0))
+    assert part.process.schedule == DiffusionSchedule(law=drawn_from, kwav=7.0)
 
 
 def test_adaptive_protocol() -> None:
@@ -634,10 +664,10 @@ def test_adaptive_protocol() -> None:
     assert isinstance(ours, Adaptive) and isinstance(released, Adaptive)
     assert (ours.statistic_turn, ours.statistic_window, ours.adapt_every) == ("discriminator", "interval", 4)
     assert (released.statistic_turn, released.statistic_window) == ("generator", "last")
-    assert released.wants_real_verdict and not ours.wants_real_verdict
-    assert released.process.law == "priority_shifted" and ours.process.law == "priority"
-    with pytest.raises(ValueError, match="verdicts"):
-        ours.statistic(dataclasses.replace(step_of(torch.zeros(2, 1, 8)), verdict_real={}))
+    assert released.needs_real_output and not ours.needs_real_output
+    assert released.process.schedule.law == "priority_shifted" and ours.process.schedule.law == "priority"
+    with pytest.raises(ValueError, match="outputs"):
+        ours.statistic(dataclasses.replace(step_of(torch.zeros(2, 1, 8)), real_output={}))
 
 
 def test_contract() -> None:
@@ -649,7 +679,7 @@ def test_contract() -> None:
 
 def test_autocast_changes_nothing() -> None:
     """Half precision would lose the noise of small t: the injector works in float32 throughout."""
-    part = injector(fixed_t=30)
+    part = injector(schedule=DiffusionSchedule(fixed_t=30))
     real, fake, batch = example(SMALL, 6, 16)
     real, fake, batch.mel = real.float(), fake.float(), batch.mel.float()
     plain = part(real, fake, batch)
@@ -660,7 +690,7 @@ def test_autocast_changes_nothing() -> None:
 
 def test_noise_does_not_depend_on_the_company() -> None:
     """An item's t, noise and filter are the same in a batch of eight and in a batch of one."""
-    part = injector(fixed_t=100)
+    part = injector(schedule=DiffusionSchedule(fixed_t=100))
     real, fake, batch = example(SMALL, 8, 16)
     whole = part(real, fake, batch)
     for item in range(8):

@@ -14,17 +14,18 @@ import soundfile
 import torch
 
 import gansemble_plugins.specgan
-from gansemble import plugins
-from gansemble.interfaces import Condition, Fitted
-from gansemble.plugins import Plugins
+from gansemble.abilities import Fitted
+from gansemble.interfaces import Condition
+from gansemble.plugins import loading
+from gansemble.plugins.loading import Plugins
+from gansemble.plugins.registry import Entry, Registry
 from gansemble.recipe import check, types
 from gansemble.recipe.document import RecipeError
-from gansemble.registry import Entry, Registry
 from gansemble.testing import conformance
 from gansemble_plugins.specgan.critic import SpecGanCritic
 from gansemble_plugins.specgan.generator import SpecGan
 from gansemble_plugins.specgan.griffin_lim import analyse, griffin_lim, synthesise
-from gansemble_plugins.specgan.padding import Down, Up
+from gansemble_plugins.specgan.padding import DoublingConvolution, HalvingConvolution
 from gansemble_plugins.specgan.representation import LogSpectrogram
 from gansemble_plugins.specgan.shuffle import TimeShuffle
 
@@ -99,10 +100,10 @@ def test_every_layer_gives_the_published_shape():
     generator, critic = SpecGan(dim=4), SpecGanCritic(dim=4)
     made, judged = seen(generator, generator.layers), seen(critic, critic.layers)
     x = generator(Condition(uniform(2, 100)))
-    verdict = critic(x, Condition())
+    output = critic(x, Condition())
     assert made == [(32, 8, 8), (16, 16, 16), (8, 32, 32), (4, 64, 64), (1, 128, 128)]
     assert judged == [(4, 64, 64), (8, 32, 32), (16, 16, 16), (32, 8, 8), (64, 4, 4)]
-    assert verdict.score.shape == (2, 1) and [tuple(f.shape[1:]) for f in verdict.features] == judged
+    assert output.score.shape == (2, 1) and [tuple(f.shape[1:]) for f in output.features] == judged
     assert x.abs().max() <= 1
 
 
@@ -127,7 +128,7 @@ def halved(x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
 
 
 def test_a_critics_layer_is_tensorflows():
-    layer, x = Down(3, 2).double(), normal(8, 6, 3, dtype=torch.float64)
+    layer, x = HalvingConvolution(3, 2).double(), normal(8, 6, 3, dtype=torch.float64)
     kernel = normal(5, 5, 3, 2, seed=1, dtype=torch.float64)
     with torch.no_grad():
         layer.weight.copy_(kernel.permute(3, 2, 0, 1))
@@ -138,7 +139,7 @@ def test_a_critics_layer_is_tensorflows():
 
 def test_a_generators_layer_is_the_transpose_of_tensorflows():
     """By the matrix of the convolution that halves what this one doubles."""
-    layer, x = Up(2, 3).double(), normal(3, 4, 2, dtype=torch.float64)
+    layer, x = DoublingConvolution(2, 3).double(), normal(3, 4, 2, dtype=torch.float64)
     kernel = normal(5, 5, 3, 2, seed=1, dtype=torch.float64)  # [.., made, read]
     with torch.no_grad():
         layer.weight.copy_(kernel.permute(3, 2, 0, 1))
@@ -159,9 +160,9 @@ def test_channels_are_last_where_maps_become_vectors():
     generator(Condition(uniform(1, 4)))
     assert given[0][0, 3, 2, 1] == (2 * 4 + 1) * 8 + 3
     critic = SpecGanCritic(**SMALL).eval()
-    verdict = critic(normal(1, 1, 32, 32), Condition())
-    last = verdict.features[-1][0].permute(1, 2, 0).flatten()
-    torch.testing.assert_close(verdict.score[0], critic.output(last))
+    output = critic(normal(1, 1, 32, 32), Condition())
+    last = output.features[-1][0].permute(1, 2, 0).flatten()
+    torch.testing.assert_close(output.score[0], critic.output(last))
 
 
 def test_first_weights_are_glorots_and_biases_zero():
@@ -238,15 +239,15 @@ def test_classes_go_into_both_networks():
     first, second, again = generator(Condition(uniform(1, 4).expand(3, 4), labels))
     torch.testing.assert_close(first, again)
     assert (first - second).abs().max() > 1e-3
-    verdict = critic(normal(1, 1, 32, 32).expand(3, 1, 32, 32), Condition(label=labels))
-    last = verdict.features[-1].permute(0, 2, 3, 1).flatten(1)
+    output = critic(normal(1, 1, 32, 32).expand(3, 1, 32, 32), Condition(label=labels))
+    last = output.features[-1].permute(0, 2, 3, 1).flatten(1)
     torch.testing.assert_close(
-        verdict.score[:, 0], critic.output(last)[:, 0] + (critic.embed.weight[labels] * last).sum(1)
+        output.score[:, 0], critic.output(last)[:, 0] + (critic.embed.weight[labels] * last).sum(1)
     )
 
 
 @pytest.mark.parametrize(
-    ("part", "told", "message"),
+    ("part", "condition", "message"),
     [
         (SpecGan, Condition(), r"condition\.latent \[B, 100\], got None"),
         (SpecGan, Condition(torch.zeros(2, 3)), r"condition\.latent \[B, 100\], got \(2, 3\)"),
@@ -254,10 +255,10 @@ def test_classes_go_into_both_networks():
         (SpecGanCritic, Condition(), r"condition\.label \[B\], got None"),
     ],
 )
-def test_what_is_not_told_is_named(part, told, message):
+def test_what_is_not_told_is_named(part, condition, message):
     network = part(**SMALL, classes=3)
     with pytest.raises(ValueError, match=message):
-        network(told) if part is SpecGan else network(torch.zeros(2, 1, 32, 32), told)
+        network(condition) if part is SpecGan else network(torch.zeros(2, 1, 32, 32), condition)
 
 
 def test_another_size_is_refused_with_both():
@@ -552,7 +553,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     found = Plugins()
     if not found.manager.has_plugin("specgan"):
         found.add_module("specgan", gansemble_plugins.specgan)
-    monkeypatch.setattr(plugins, "registry", lambda: found.registry)
+    monkeypatch.setattr(loading, "registry", lambda: found.registry)
     return found.registry
 
 
@@ -600,10 +601,11 @@ def test_networks_that_cannot_be_are_refused(part, parameters, message):
 
 def test_a_run_that_is_stopped_goes_on_bit_for_bit_with_its_shifts_and_statistics(tmp_path, registry):
     """From audio to clips: statistics, training with a shuffled critic, a stop in the middle, and a sample."""
-    from gansemble import sampling
     from gansemble.data import prepare
     from gansemble.errors import Interrupted
-    from gansemble.training.trainer import Options, Trainer
+    from gansemble.inference import loading
+    from gansemble.training.components import Components, Options
+    from gansemble.training.trainer import Trainer
 
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     (tmp_path / "corpus").mkdir()
@@ -614,21 +616,21 @@ def test_a_run_that_is_stopped_goes_on_bit_for_bit_with_its_shifts_and_statistic
     states = []
     for name, stops in (("straight", [None]), ("stopped", [5, None])):
         for stop in stops:
-            trainer = Trainer(recipe, tmp_path / name, tmp_path / "dump", Options(stop_after=stop))
+            trainer = Trainer(Components.build(recipe, tmp_path / name, tmp_path / "dump", Options(stop_after=stop)))
             if stop is None:
                 assert trainer.run() == 12
             else:
                 with pytest.raises(Interrupted):
                     trainer.run()
-        networks = {"generator": trainer.parts.generator, "critics": trainer.parts.critics}
+        networks = {"generator": trainer.components.parts.generator, "critics": trainer.components.parts.discriminators}
         states.append({f"{side}.{key}": v for side, net in networks.items() for key, v in net.state_dict().items()})
     straight, stopped = states
     assert [name for name in straight if not torch.equal(straight[name], stopped[name])] == []
-    maker, _ = sampling.load(tmp_path / "stopped")
-    assert maker.representation.fitted and maker.representation.frames == 32 * 4
-    clip = maker.one(0).audio
+    sampler = loading.load(tmp_path / "stopped").sampler()
+    assert sampler.representation.fitted and sampler.representation.frames == 32 * 4
+    clip = sampler.one(0).audio
     assert clip.shape == (4096,) and np.isfinite(clip).all()
-    assert np.array_equal(clip, maker.one(0).audio)
+    assert np.array_equal(clip, sampler.one(0).audio)
 
 
 # the conformance kit ----------------------------------------------------

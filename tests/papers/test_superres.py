@@ -83,8 +83,8 @@ def step(real: Any, fake: Any) -> Step:
     """Clips [T] or [B, C, T]."""
     real, fake = (x if isinstance(x, torch.Tensor) else torch.from_numpy(np.asarray(x)) for x in (real, fake))
     real, fake = (x if x.dim() == 3 else x.reshape(1, 1, -1) for x in (real, fake))
-    told, names = Condition(), tuple(map(str, range(len(real))))
-    sides = (real, fake, told, told, real, fake, torch.nn.Identity(), torch.nn.Identity())
+    condition, names = Condition(), tuple(map(str, range(len(real))))
+    sides = (real, fake, condition, condition, real, fake, torch.nn.Identity(), torch.nn.Identity())
     return Step(0, Batch(real, names, Draws.plain(0, len(real))), *sides, weights={})
 
 

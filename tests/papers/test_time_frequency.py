@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
+from gansemble.abilities import Fitted, PhasedRepresentation, PictureRepresentation
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Fitted, PhasedRepresentation, PictureRepresentation
 from gansemble_plugins.time_frequency.colours import paint, table, unpaint
 from gansemble_plugins.time_frequency.cwt import Cwt
 from gansemble_plugins.time_frequency.morlet import MorletBank, frequencies, smooth
-from gansemble_plugins.time_frequency.pictures import resize
+from gansemble_plugins.time_frequency.pictures import Pixels, resize
 from gansemble_plugins.time_frequency.stft import StftImage
 
 RATE, SEGMENT = 16000, 8000
@@ -195,9 +195,7 @@ def test_smooth_lengths_are_the_least_products_of_two_three_and_five():
         ({"fmax": 9000.0}, "fmax must be at most half the sample rate .8000 Hz., got 9000 Hz"),
         ({"fmin": 0.0}, "fmin must be above 0"),
         ({"hop": 0.06}, "hop must be from 1 sample to the window's 800"),
-        ({"range": (1.0, -1.0)}, "range must be two numbers"),
-        ({"floor_db": 0.0}, "floor_db must be positive"),
-        ({"literal_zero": True}, "literal_zero is of magnitude log_real"),
+        ({"size": 1}, "size must be at least 2 or null, got 1"),
         ({"scales": 1}, "scales must be at least 2"),
         ({"momentum": 1.0}, "momentum in"),
     ],
@@ -207,6 +205,19 @@ def test_numbers_that_cannot_be_are_refused_by_the_contract_and_the_part(given, 
         cwt(**given)
     with pytest.raises(ValueError, match=message):
         contract_of(Cwt, **given)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"range": (1.0, -1.0)}, "range must be two numbers"),
+        ({"floor_db": 0.0}, "floor_db must be positive"),
+        ({"literal_zero": True}, "literal_zero is of magnitude log_real"),
+    ],
+)
+def test_pixels_that_cannot_be_are_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        Pixels(**given)
 
 
 def contract_of(part: Any, **given: Any) -> Any:
@@ -266,7 +277,7 @@ def test_a_full_scale_sine_is_white_in_both():
 @pytest.mark.parametrize("reference", ["full_scale", "clip"])
 def test_silence_is_one_grey_and_its_gradient_is_finite(make, magnitude, reference):
     audio = torch.zeros(2, 1, SEGMENT, requires_grad=True)
-    x = make(magnitude=magnitude, reference=reference).encode(audio)
+    x = make(pixels=Pixels(magnitude=magnitude, reference=reference)).encode(audio)
     assert torch.equal(x, torch.full_like(x, -1))
     x.sum().backward()
     assert torch.isfinite(audio.grad).all()
@@ -274,18 +285,18 @@ def test_silence_is_one_grey_and_its_gradient_is_finite(make, magnitude, referen
 
 @BOTH
 def test_a_level_is_20_log10_of_the_magnitude_over_the_floor(make):
-    part, audio = make(size=None, floor_db=60.0, range=(0.0, 1.0)), sound(1)
+    part, audio = make(size=None, pixels=Pixels(floor_db=60.0, range=(0.0, 1.0))), sound(1)
     magnitudes = part.images.transform.magnitudes(audio[:, 0])
     wanted = (1 + 20 * torch.log10(magnitudes) / 60).clamp(0, 1)
     assert torch.allclose(part.encode(audio)[:, 0], wanted, atol=1e-5)
     assert torch.allclose(
-        make(size=None, magnitude="linear", range=(0.0, 1.0)).encode(audio)[:, 0], magnitudes.clamp(0, 1)
+        make(size=None, pixels=Pixels(magnitude="linear", range=(0.0, 1.0))).encode(audio)[:, 0], magnitudes.clamp(0, 1)
     )
 
 
 @BOTH
 def test_a_clips_own_reference_makes_pictures_equal_at_every_level(make):
-    part, audio = make(reference="clip"), sound()
+    part, audio = make(pixels=Pixels(reference="clip")), sound()
     assert torch.allclose(part.encode(audio), part.encode(audio * 0.01), atol=1e-3)
     assert not torch.allclose(make().encode(audio), make().encode(audio * 0.01), atol=0.1)
 
@@ -293,7 +304,7 @@ def test_a_clips_own_reference_makes_pictures_equal_at_every_level(make):
 @BOTH
 @pytest.mark.parametrize(("reference", "of"), [("training", max), ("clip", np.mean)])
 def test_decoding_takes_the_training_splits_level(make, reference, of):
-    part, audio = make(reference=reference), sound(2)
+    part, audio = make(pixels=Pixels(reference=reference)), sound(2)
     assert isinstance(part, Fitted) and not part.fitted
     with pytest.raises(RuntimeError, match="run stage 2"):
         part.decode(torch.zeros(1, 1, 32, 32))
@@ -302,7 +313,7 @@ def test_decoding_takes_the_training_splits_level(make, reference, of):
         float(20 * torch.log10(part.images.transform.magnitudes(a[:, 0]).max())) for a in (audio[:1], audio[1:] * 0.1)
     ]
     assert part.state_dict()["level_db"] == pytest.approx(of(peaks), abs=1e-3)
-    other = make(reference=reference)
+    other = make(pixels=Pixels(reference=reference))
     other.load_state_dict(part.state_dict())
     assert other.fitted and torch.equal(other.decode(part.encode(audio)), part.decode(part.encode(audio)))
 
@@ -313,18 +324,21 @@ def test_full_scale_needs_no_statistics_and_reads_no_clips(make):
     part.fit(iter(()))
     assert part.fitted
     with pytest.raises(ValueError, match="every training segment is silent"):
-        make(reference="training").fit(iter([torch.zeros(1, 1, SEGMENT)]))
+        make(pixels=Pixels(reference="training")).fit(iter([torch.zeros(1, 1, SEGMENT)]))
 
 
 def test_exact_zeros_of_log_real_are_white_by_the_papers_code_and_black_by_default():
     silence = torch.zeros(1, 1, SEGMENT)
-    assert float(cwt(magnitude="log_real", literal_zero=True).encode(silence).min()) == 1
-    assert float(cwt(magnitude="log_real").encode(silence).max()) == -1
+    assert float(cwt(pixels=Pixels(magnitude="log_real", literal_zero=True)).encode(silence).min()) == 1
+    assert float(cwt(pixels=Pixels(magnitude="log_real")).encode(silence).max()) == -1
 
 
 def test_the_real_parts_magnitude_is_two_over_pi_of_the_whole_in_the_mean():
     audio = torch.sin(2 * math.pi * 1000 * torch.arange(SEGMENT) / RATE)[None]
-    whole, real = (cwt(magnitude=name).images.transform.magnitudes(audio)[0, 9].max() for name in ("log", "log_real"))
+    whole, real = (
+        cwt(pixels=Pixels(magnitude=name)).images.transform.magnitudes(audio)[0, 9].max()
+        for name in ("log", "log_real")
+    )
     assert float(real / whole) == pytest.approx(2 / math.pi, rel=0.02)
 
 
@@ -332,9 +346,9 @@ def test_the_real_parts_magnitude_is_two_over_pi_of_the_whole_in_the_mean():
 @pytest.mark.parametrize(("colours", "channels"), [("grey", 1), ("grey3", 3), ("viridis", 3), ("jet", 3)])
 @BOTH
 def test_pictures_have_the_contracts_shape_and_come_back_as_clips(make, size, colours, channels):
-    part, audio = make(size=size, colours=colours), sound()
+    part, audio = make(size=size, pixels=Pixels(colours=colours)), sound()
     given = {"scales": 40} if make is cwt else {"n_fft": 512, "hop": 256}
-    declared = contract_of(type(part), size=size, colours=colours, **given)
+    declared = contract_of(type(part), size=size, pixels=Pixels(colours=colours), **given)
     x = part.encode(audio)
     assert tuple(x.shape[1:]) == declared.shape and x.shape[1] == channels and x.min() >= -1 and x.max() <= 1
     assert size is None or x.shape[2:] == (size, size)
@@ -345,9 +359,9 @@ def test_pictures_have_the_contracts_shape_and_come_back_as_clips(make, size, co
 
 def test_only_logarithms_within_one_are_of_the_domain_of_log_spectrograms():
     assert (
-        cwt(magnitude="linear").domain
-        == cwt(range=(0.0, 1.0)).domain
-        == stft(magnitude="linear").domain
+        cwt(pixels=Pixels(magnitude="linear")).domain
+        == cwt(pixels=Pixels(range=(0.0, 1.0))).domain
+        == stft(pixels=Pixels(magnitude="linear")).domain
         == "spectrogram"
     )
 
@@ -371,7 +385,7 @@ def test_colours_of_a_map_are_read_exactly_and_others_are_reported(name):
 
 
 def test_how_far_pictures_are_off_their_map_is_told():
-    part = cwt(colours="viridis")
+    part = cwt(pixels=Pixels(colours="viridis"))
     x = part.encode(sound())
     part.decode(x)
     assert part.monitors()["off_colour_map"] < 1e-4
@@ -471,7 +485,7 @@ def test_wrong_shapes_are_refused(make):
 @BOTH
 @pytest.mark.parametrize("colours", ["grey", "jet"])
 def test_nan_stays_in_its_item_and_nothing_breaks(make, colours):
-    part, audio = make(colours=colours), sound()
+    part, audio = make(pixels=Pixels(colours=colours)), sound()
     audio[0, 0, 4000] = math.nan
     x = part.encode(audio)
     assert x[0].isnan().all() if make is cwt else x[0].isnan().any()
@@ -494,7 +508,7 @@ def test_half_precision_and_autocast_give_the_picture_of_float32(make):
 
 @BOTH
 def test_a_pictures_gradient_reaches_the_audio(make):
-    part = make(colours="viridis")
+    part = make(pixels=Pixels(colours="viridis"))
     audio = sound(1, dtype=torch.float64).requires_grad_()
     loss = part.encode(audio).square().mean()
     (slope,) = torch.autograd.grad(loss, audio)
@@ -507,7 +521,7 @@ def test_a_pictures_gradient_reaches_the_audio(make):
 
 @BOTH
 def test_gradients_flow_after_what_was_kept_in_inference_mode(make):
-    given = {"colours": "jet", "segment": 7777, "size": 21}
+    given: dict[str, Any] = {"pixels": Pixels(colours="jet"), "segment": 7777, "size": 21}
     with torch.inference_mode():
         make(**given).encode(sound(1, 7777))
     audio = sound(1, 7777).requires_grad_()
@@ -529,7 +543,7 @@ def test_the_mel_spectrogram_is_that_of_the_clip_as_far_as_frames_allow(make):
 
 @BOTH
 def test_a_picture_to_look_at_has_time_to_the_right_and_frequency_upwards(make):
-    part = make(colours="viridis")
+    part = make(pixels=Pixels(colours="viridis"))
     low = 0.5 * torch.sin(2 * math.pi * 150 * torch.arange(SEGMENT) / RATE)
     seen = part.picture(low.numpy())
     assert seen.shape == (32, 32, 3) and seen.dtype == np.uint8

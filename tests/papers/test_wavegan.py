@@ -15,14 +15,14 @@ import torch.nn.functional as F
 from click.testing import CliRunner
 
 import gansemble_plugins.wavegan
-from gansemble import plugins
 from gansemble.errors import CheckpointError
 from gansemble.interfaces import Condition
-from gansemble.plugins import Plugins
+from gansemble.plugins import loading
+from gansemble.plugins.loading import Plugins
+from gansemble.plugins.registry import Entry, Registry
 from gansemble.recipe import check, types
-from gansemble.recipe.contracts import contract_of
+from gansemble.recipe.contract import contract_of
 from gansemble.recipe.document import RecipeError
-from gansemble.registry import Entry, Registry
 from gansemble.testing import conformance
 from gansemble.training import checkpoint
 from gansemble.training.state import restore_rng, rng
@@ -103,9 +103,9 @@ def test_every_layer_of_one_second_gives_the_published_shape(channels):
     x = generator(Condition(uniform(2, 100)))
     assert generator.project.out_features == 16 * 64
     assert made == [(32, 64), (16, 256), (8, 1024), (4, 4096), (channels, 16384)]
-    verdict = critic(x, Condition())
+    output = critic(x, Condition())
     assert judged == [(4, 4096), (8, 1024), (16, 256), (32, 64), (64, 16)]
-    assert verdict.score.shape == (2, 1) and [tuple(f.shape[1:]) for f in verdict.features] == judged
+    assert output.score.shape == (2, 1) and [tuple(f.shape[1:]) for f in output.features] == judged
 
 
 @pytest.mark.parametrize(("length", "last"), [(32768, 2), (65536, 4)])
@@ -369,15 +369,15 @@ def test_each_channels_filter_starts_as_a_mono_filter():
 
 def test_the_filter_stands_behind_tanh_with_255_taps_before():
     """A filter of one tap at 255 is no filter; one at 256 is one sample early; a gain of 3 goes beyond 1."""
-    network, told = WaveGan(**SMALL, channels=2, post_filter=512, latent=4), Condition(uniform(2, 4))
+    network, condition = WaveGan(**SMALL, channels=2, post_filter=512, latent=4), Condition(uniform(2, 4))
     post, network.post = network.post, None
     with torch.no_grad():
         network.layers[-1].weight.mul_(200)
-        plain = network(told)
+        plain = network(condition)
         network.post = post
         post.weight.zero_()
         post.weight[0, 0, 255], post.weight[1, 0, 256] = 3, 1
-        filtered = network(told)
+        filtered = network(condition)
     assert plain.abs().max() > 0.5
     torch.testing.assert_close(filtered[:, 0], 3 * plain[:, 0])
     torch.testing.assert_close(filtered[:, 1, :-1], plain[:, 1, 1:])
@@ -407,13 +407,13 @@ def test_a_class_is_a_vector_behind_z():
 
 def test_a_critics_class_adds_the_product_of_its_vector_with_the_last_activations():
     critic, x = WaveGanCritic(**SMALL, classes=3).eval(), normal(1, 1, 1024).expand(2, 1, 1024)
-    verdict = critic(x, Condition(label=torch.tensor([0, 2])))
-    last = verdict.features[-1][0].T.flatten()
+    output = critic(x, Condition(label=torch.tensor([0, 2])))
+    last = output.features[-1][0].T.flatten()
     limit = (6 / (last.numel() + 1)) ** 0.5
     assert 0.9 * limit < critic.embed.weight.abs().max() <= limit
     expected = critic.output(last) + critic.embed.weight[[0, 2]] @ last
-    torch.testing.assert_close(verdict.score[:, 0], expected)
-    assert verdict.score[0] != verdict.score[1]
+    torch.testing.assert_close(output.score[:, 0], expected)
+    assert output.score[0] != output.score[1]
 
 
 def test_scores_are_not_bounded():
@@ -426,7 +426,7 @@ def test_scores_are_not_bounded():
 
 
 @pytest.mark.parametrize(
-    ("part", "told", "message"),
+    ("part", "condition", "message"),
     [
         (WaveGan, Condition(), r"condition\.latent \[B, 100\], got None"),
         (WaveGan, Condition(torch.zeros(2, 64)), r"condition\.latent \[B, 100\], got \(2, 64\)"),
@@ -434,10 +434,10 @@ def test_scores_are_not_bounded():
         (WaveGanCritic, Condition(), r"condition\.label \[B\], got None"),
     ],
 )
-def test_what_is_not_told_is_named(part, told, message):
+def test_what_is_not_told_is_named(part, condition, message):
     network = part(**SMALL, classes=3)
     with pytest.raises(ValueError, match=message):
-        network(told) if part is WaveGan else network(torch.zeros(2, 1, 1024), told)
+        network(condition) if part is WaveGan else network(torch.zeros(2, 1, 1024), condition)
 
 
 def test_another_length_is_refused_with_both():
@@ -505,7 +505,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> Registry:
     found = Plugins()
     if not found.manager.has_plugin("wavegan"):
         found.add_module("wavegan", gansemble_plugins.wavegan)
-    monkeypatch.setattr(plugins, "registry", lambda: found.registry)
+    monkeypatch.setattr(loading, "registry", lambda: found.registry)
     return found.registry
 
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansemble.interfaces import Adaptive, Batch, Condition, Step, Verdict
+from gansemble.abilities import Adaptive
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
 from gansemble.random import Draws
 from gansemble_plugins.basics.augment import POLICIES, Augment
 
@@ -158,7 +159,7 @@ def test_half_precision_comes_out_as_float32() -> None:
 def step(scores: Tensor) -> Step:
     x, told = torch.zeros(len(scores), 1, 4, 4), Condition()
     made = Step(0, batch_of(x), x, x, told, told, x, x, nn.Identity(), nn.Identity(), {})
-    made.verdict_real = {"d": (Verdict(scores),)}
+    made.real_output = {"d": (DiscriminatorOutput(scores),)}
     return made
 
 

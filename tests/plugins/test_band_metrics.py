@@ -6,7 +6,7 @@ import librosa
 import numpy as np
 import pytest
 
-from gansemble.plugins import Plugins
+from gansemble.plugins.loading import Plugins
 from gansemble_plugins import metrics
 from gansemble_plugins.metrics.bands import FlatnessDistance, LsdHigh, LsdLow, LsdSsrEval
 from gansemble_plugins.metrics.spectral import Lsd

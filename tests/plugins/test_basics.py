@@ -8,15 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gansemble import plugins
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Batch, Condition, Step, Verdict, as_verdicts
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step, as_outputs
+from gansemble.plugins import loading
 from gansemble.random import Draws
 from gansemble_plugins.basics.losses import (
     FeatureMatching,
     MelL1,
-    MultiResolutionStft,
+    MultiResolutionStftLoss,
     MultiScaleMel,
     WaveformL1,
     WaveformL2,
@@ -30,7 +30,7 @@ OBJECTIVES = {"lsgan": LeastSquares, "hinge": Hinge, "wgan": Wasserstein, "nonsa
 WAVEFORM_LOSSES = {
     "mel_l1": lambda: MelL1(audio=SPEC),
     "multi_scale_mel": lambda: MultiScaleMel(audio=AudioSpec(sample_rate=24000), windows=(128, 512), mels=(10, 40)),
-    "multi_resolution_stft": MultiResolutionStft,
+    "multi_resolution_stft": MultiResolutionStftLoss,
     "waveform_l1": WaveformL1,
     "waveform_l2": WaveformL2,
 }
@@ -40,7 +40,7 @@ def noise(seed: int = 0, batch: int = 2, samples: int = 4096) -> torch.Tensor:
     return 0.1 * torch.randn(batch, 1, samples, generator=torch.Generator().manual_seed(seed))
 
 
-def step(real: torch.Tensor, fake: torch.Tensor, **verdicts) -> Step:
+def step(real: torch.Tensor, fake: torch.Tensor, **outputs) -> Step:
     told = Condition()
     return Step(
         index=0,
@@ -54,7 +54,7 @@ def step(real: torch.Tensor, fake: torch.Tensor, **verdicts) -> Step:
         generator=nn.Identity(),
         discriminators=nn.Identity(),
         weights={"d": 1.0, "e": 0.25},
-        **verdicts,
+        **outputs,
     )
 
 
@@ -62,8 +62,8 @@ def judged(real: torch.Tensor, fake: torch.Tensor, critic: nn.Module) -> Step:
     return step(
         real,
         fake,
-        verdict_real={"d": as_verdicts(critic(real, Condition()))},
-        verdict_fake={"d": as_verdicts(critic(fake, Condition()))},
+        real_output={"d": as_outputs(critic(real, Condition()))},
+        fake_output={"d": as_outputs(critic(fake, Condition()))},
     )
 
 
@@ -72,7 +72,7 @@ def judged(real: torch.Tensor, fake: torch.Tensor, critic: nn.Module) -> Step:
 
 @pytest.mark.parametrize("kind", ["loss", "objective"])
 def test_every_registered_part_of_the_kind_can_be_built(kind):
-    entries = plugins.registry().entries(kind)
+    entries = loading.registry().entries(kind)
     assert {"loss": {"mel_l1", "feature_matching"}, "objective": set(OBJECTIVES)}[kind] <= {e.name for e in entries}
     for entry in entries:
         target = entry.load()
@@ -83,7 +83,7 @@ def test_every_registered_part_of_the_kind_can_be_built(kind):
             assert part.turns and part.turns <= {"generator", "discriminator"}, entry.name
         else:
             scores = torch.zeros(2, 3)
-            real = (scores,) if getattr(part, "wants_real_verdict", False) else ()
+            real = (scores,) if getattr(part, "needs_real_output", False) else ()
             assert part.discriminator(scores, scores).shape == part.generator(scores, *real).shape == (), entry.name
 
 
@@ -173,17 +173,17 @@ def test_the_multi_scale_mel_loss_of_a_gain_is_its_decimal_logarithm_at_each_sca
 def test_the_multi_resolution_stft_loss_of_a_gain_is_its_closed_form():
     """Convergence |1 - g| and log magnitude |ln g|, at every resolution."""
     real = noise()
-    loss = MultiResolutionStft()(step(real, 2 * real), "generator")
+    loss = MultiResolutionStftLoss()(step(real, 2 * real), "generator")
     assert loss.item() == pytest.approx(1 + math.log(2), abs=0.01)
-    convergence = MultiResolutionStft(log_magnitude=0.0)(step(real, torch.zeros_like(real)), "generator")
+    convergence = MultiResolutionStftLoss(log_magnitude=0.0)(step(real, torch.zeros_like(real)), "generator")
     assert convergence.item() == pytest.approx(1, abs=0.01)
 
 
 def test_the_multi_resolution_stft_loss_does_not_depend_on_the_batch():
     real, fake = noise(), noise(1)
     real[1] *= 100
-    together = MultiResolutionStft()(step(real, fake), "generator")
-    apart = [MultiResolutionStft()(step(real[i : i + 1], fake[i : i + 1]), "generator") for i in range(2)]
+    together = MultiResolutionStftLoss()(step(real, fake), "generator")
+    apart = [MultiResolutionStftLoss()(step(real[i : i + 1], fake[i : i + 1]), "generator") for i in range(2)]
     torch.testing.assert_close(together, sum(apart) / 2)
 
 
@@ -251,9 +251,9 @@ def offset(amount: float, logits: float = 0.0) -> Step:
     """Two discriminators with three maps each, the last the score map."""
     maps = [torch.randn(2, 4, size, generator=torch.Generator().manual_seed(size)) for size in (9, 5)]
     score = torch.zeros(2, 7)
-    real = Verdict(score, (*maps, score[:, None]))
-    fake = Verdict(score, (*(m + amount for m in maps), score[:, None] + logits))
-    return step(noise(), noise(1), verdict_real={"d": (real,), "e": (real,)}, verdict_fake={"d": (fake,), "e": (fake,)})
+    real = DiscriminatorOutput(score, (*maps, score[:, None]))
+    fake = DiscriminatorOutput(score, (*(m + amount for m in maps), score[:, None] + logits))
+    return step(noise(), noise(1), real_output={"d": (real,), "e": (real,)}, fake_output={"d": (fake,), "e": (fake,)})
 
 
 def test_feature_matching_adds_the_offset_of_every_map_times_its_discriminators_weight():
@@ -263,9 +263,9 @@ def test_feature_matching_adds_the_offset_of_every_map_times_its_discriminators_
 
 
 def test_feature_matching_without_features_is_an_error():
-    bare = {"d": (Verdict(torch.zeros(2, 3)),)}
+    bare = {"d": (DiscriminatorOutput(torch.zeros(2, 3)),)}
     with pytest.raises(ValueError, match="needs a discriminator that returns features"):
-        FeatureMatching()(step(noise(), noise(1), verdict_real=bare, verdict_fake=bare), "generator")
+        FeatureMatching()(step(noise(), noise(1), real_output=bare, fake_output=bare), "generator")
 
 
 def test_feature_matching_is_finite_at_silence_and_float32_for_bfloat16_maps():
@@ -275,7 +275,7 @@ def test_feature_matching_is_finite_at_silence_and_float32_for_bfloat16_maps():
     assert torch.isfinite(fake.grad).all()
     with torch.autocast("cpu", dtype=torch.bfloat16):
         seen = judged(noise(samples=600), noise(1, samples=600), critic)
-        assert seen.verdict_fake["d"][0].features[0].dtype == torch.bfloat16
+        assert seen.fake_output["d"][0].features[0].dtype == torch.bfloat16
         assert FeatureMatching()(seen, "generator").dtype == torch.float32
 
 

@@ -15,9 +15,9 @@ from torch import Tensor, nn
 
 from gansemble.evaluation import onsets
 from gansemble.evaluation.page import COLOURS, System
-from gansemble.interfaces import Alarm, Batch, Condition, Step, Verdict
+from gansemble.interfaces import Alarm, Batch, Condition, DiscriminatorOutput, Step
 from gansemble.random import Draws
-from gansemble_plugins.basics.collapse import Collapse, numbers_of
+from gansemble_plugins.basics.collapse import CollapseMonitor, numbers_of
 
 RECORDINGS = sorted((Path(__file__).parents[3] / "shared/audio/ESC-50/audio").glob("*.wav"))
 EVERY = 50
@@ -44,7 +44,7 @@ def step_of(
     module = nn.Identity()
     step = Step(0, batch, real, fake, *told, real, fake, module, module, {}, representation=representation)
     if scores is not None:
-        step.verdict_real, step.verdict_fake = ({"one": (Verdict(score),)} for score in scores)
+        step.real_output, step.fake_output = ({"one": (DiscriminatorOutput(score),)} for score in scores)
     return step
 
 
@@ -104,7 +104,7 @@ def corners(modes: int, items: int) -> Tensor:
 def test_diversity_is_the_share_of_pairs_that_differ(modes: int) -> None:
     """Real items all equally far apart, fakes in k equal modes: (N/k)² k(k-1)/2 of N(N-1)/2 pairs are apart."""
     items = 16
-    found = Collapse().summarise({"real": corners(items, items), "fake": corners(modes, items)})
+    found = CollapseMonitor().summarise({"real": corners(items, items), "fake": corners(modes, items)})
     apart = (items / modes) ** 2 * modes * (modes - 1) / (items * (items - 1))
     assert found["diversity"] == pytest.approx(max(apart, 1e-4))
     assert found["diversity_closest"] == found["diversity_neighbour"] == pytest.approx(1e-4)
@@ -113,7 +113,7 @@ def test_diversity_is_the_share_of_pairs_that_differ(modes: int) -> None:
 def test_equal_sets_are_equally_diverse_and_twice_as_wide_ones_twice() -> None:
     real = torch.randn(32, 9, generator=generator(0))
     for factor in (1.0, 2.0):
-        found = Collapse().summarise({"real": real, "fake": factor * real})
+        found = CollapseMonitor().summarise({"real": real, "fake": factor * real})
         ratios = [value for name, value in found.items() if name.startswith("diversity")] + [found["level_spread"]]
         assert ratios == pytest.approx([factor] * 4)
 
@@ -122,7 +122,7 @@ def test_levels_are_compared_in_standard_deviations_of_real_items() -> None:
     """A shift by three standard deviations is a gap and a distance of three."""
     real = torch.randn(64, 9, generator=generator(0))
     shift = 3 * real.mean(1).std()
-    found = Collapse().summarise({"real": real, "fake": real - shift})
+    found = CollapseMonitor().summarise({"real": real, "fake": real - shift})
     assert found["level_gap"] == pytest.approx(-3) and found["level_distance"] == pytest.approx(3)
     assert found["level_spread"] == pytest.approx(1)
 
@@ -133,30 +133,30 @@ def test_items_of_one_class_are_compared_with_each_other() -> None:
     centre = 5 * torch.randn(4, 8, generator=generator(0))
     real = centre[label] + torch.randn(32, 8, generator=generator(1))
     labels = {"real_label": label.float(), "fake_label": label.float()}
-    found = Collapse().summarise({"real": real, "fake": centre[label], **labels})
+    found = CollapseMonitor().summarise({"real": real, "fake": centre[label], **labels})
     assert found["diversity"] > 0.8 and found["diversity_within"] == pytest.approx(1e-4)
     few = {name: value[:4] for name, value in labels.items()}
-    assert "diversity_within" not in Collapse().summarise({"real": real[:4], "fake": real[:4], **few})
+    assert "diversity_within" not in CollapseMonitor().summarise({"real": real[:4], "fake": real[:4], **few})
 
 
 def test_scores_are_measured_by_item() -> None:
     """Means over opinions and discriminators; a win is a real item's score above its neighbour's."""
     real, fake = torch.tensor([[3.0, 1.0], [0.0, 0.0]]), torch.tensor([[1.0, 1.0], [2.0, 0.0]])
     x = torch.randn(2, 1, 64, generator=generator(0))
-    monitor = Collapse(items=2)
+    monitor = CollapseMonitor(items=2)
     values = monitor.item_values(step_of(x, x, (real, fake)))
     assert values["real_score"].tolist() == [2, 0] and values["fake_score"].tolist() == [1, 1]
     found = monitor.summarise(values)
     assert (found["win_rate"], found["score_gap"]) == (0.5, 0.0)
 
 
-def test_a_step_without_verdicts_or_labels_is_looked_at_too() -> None:
+def test_a_step_without_outputs_or_labels_is_looked_at_too() -> None:
     x = torch.randn(4, 1, 64, generator=generator(0))
-    assert set(Collapse().item_values(step_of(x, x))) == {"real", "fake"}
+    assert set(CollapseMonitor().item_values(step_of(x, x))) == {"real", "fake"}
     mixture = torch.full((4, 2), 0.5)
-    assert set(Collapse().item_values(step_of(x, x, labels=(mixture, mixture)))) == {"real", "fake"}
+    assert set(CollapseMonitor().item_values(step_of(x, x, labels=(mixture, mixture)))) == {"real", "fake"}
     label = torch.arange(4)
-    assert "fake_label" in Collapse().item_values(step_of(x, x, labels=(label, label)))
+    assert "fake_label" in CollapseMonitor().item_values(step_of(x, x, labels=(label, label)))
 
 
 def test_what_is_not_finite_is_counted_and_left_out() -> None:
@@ -165,22 +165,22 @@ def test_what_is_not_finite_is_counted_and_left_out() -> None:
     broken[3, 2], broken[7, 0] = math.nan, math.inf
     kept = torch.tensor([index not in (3, 7) for index in range(20)])
     found, clean = (
-        Collapse().summarise({"real": x, "fake": broken}),
-        Collapse(items=2).summarise({"real": x[kept], "fake": x[kept]}),
+        CollapseMonitor().summarise({"real": x, "fake": broken}),
+        CollapseMonitor(items=2).summarise({"real": x[kept], "fake": x[kept]}),
     )
     assert found["nonfinite"] == pytest.approx(0.1) and clean["nonfinite"] == 0
     assert {**found, "nonfinite": 0} == pytest.approx({**clean, "nonfinite": 0})
-    assert Collapse().summarise({"real": x, "fake": x * math.nan}) == {"nonfinite": 1.0}
+    assert CollapseMonitor().summarise({"real": x, "fake": x * math.nan}) == {"nonfinite": 1.0}
 
 
 def test_small_batches_are_joined_with_those_before() -> None:
     """With items=8, batches of three are looked at three by three; a batch of eight stands alone."""
     x = torch.randn(40, 6, generator=generator(0))
-    monitor = Collapse(items=8)
+    monitor = CollapseMonitor(items=8)
     for first in (0, 3, 6, 9):
         found = monitor.summarise({"real": x[first : first + 3], "fake": 2 * x[first : first + 3].flip(1)})
     alone = {"real": x[3:12], "fake": 2 * x[3:12].flip(1)}
-    assert found == pytest.approx(Collapse(items=8).summarise(alone))
+    assert found == pytest.approx(CollapseMonitor(items=8).summarise(alone))
     assert monitor.summarise({"real": x[:8], "fake": x[:8]})["diversity"] == 1
     assert len(monitor.state_dict()["ring"]) == 0
 
@@ -207,7 +207,7 @@ ALIKE = dict.fromkeys(RATIOS, 0.03)
 MIDDLING = dict.fromkeys(RATIOS, 0.7) | {"level_distance": 0.5, "score_gap": 2.0, "separation": 1.0, "win_rate": 0.8}
 
 
-def run(monitor: Collapse, looks: list[dict[str, float]], first: int = 1) -> list[tuple[int, Alarm]]:
+def run(monitor: CollapseMonitor, looks: list[dict[str, float]], first: int = 1) -> list[tuple[int, Alarm]]:
     """(step, alarm) of each alarm."""
     found = [(EVERY * n, monitor.judge(EVERY * n, look)) for n, look in enumerate(looks, first)]
     return [(step, alarm) for step, alarm in found if alarm is not None]
@@ -216,14 +216,14 @@ def run(monitor: Collapse, looks: list[dict[str, float]], first: int = 1) -> lis
 @pytest.mark.parametrize("seed", range(10))
 def test_a_run_that_stays_well_raises_none(seed: int) -> None:
     look = healthy(seed)
-    monitor = Collapse()
+    monitor = CollapseMonitor()
     assert run(monitor, [look() for _ in range(400)]) == [] and monitor.healthy_until >= 399 * EVERY
 
 
 @pytest.mark.parametrize("seed", range(10))
 def test_fakes_that_become_alike_raise_an_alarm_at_the_third_look(seed: int) -> None:
     look = healthy(seed)
-    monitor = Collapse()
+    monitor = CollapseMonitor()
     past = [*(look() for _ in range(59)), MIDDLING]
     ((step, alarm),) = run(monitor, [*past, *({**look(), **ALIKE} for _ in range(20))])
     assert (step, alarm.onset) == (63 * EVERY, 60 * EVERY)
@@ -235,19 +235,19 @@ def test_an_untrained_generator_that_makes_one_noise_raises_none() -> None:
     look = healthy(0)
     rises = [min(1, n / 100) ** 2 + 0.01 for n in range(300)]
     rising = [{**(well := look()), **{name: well[name] * rise for name in RATIOS}} for rise in rises]
-    assert run(Collapse(warm_up=0), rising) == []
+    assert run(CollapseMonitor(warm_up=0), rising) == []
 
 
 def test_nothing_is_judged_while_it_warms_up() -> None:
     look = healthy(0)
     bad = [{**look(), **ALIKE, "nonfinite": 0.5} for _ in range(20)]
-    assert run(Collapse(warm_up=20 * EVERY), bad) == []
+    assert run(CollapseMonitor(warm_up=20 * EVERY), bad) == []
 
 
 def test_one_sign_alone_or_two_bad_looks_are_no_alarm() -> None:
     look = healthy(1)
     past = [look() for _ in range(60)]
-    monitor = Collapse()
+    monitor = CollapseMonitor()
     assert run(monitor, [*past, *({**look(), "level_spread": 0.01} for _ in range(9))]) == []
     assert run(monitor, [look() for _ in range(30)], 70) == []
     assert run(monitor, [{**look(), **ALIKE}, {**look(), **ALIKE}, look()] * 6, 100) == []
@@ -257,24 +257,24 @@ def test_more_variety_than_before_is_no_collapse_nor_is_less_than_too_much() -> 
     """Fakes twice as far apart as real items that come down to as far are getting well."""
     look = healthy(2)
     wide = [{**look(), **{name: 8 + 0.1 * n % 0.3 for name in RATIOS}} for n in range(60)]
-    assert run(Collapse(), [*wide, *({**look(), **dict.fromkeys(RATIOS, 0.9)} for _ in range(20))]) == []
+    assert run(CollapseMonitor(), [*wide, *({**look(), **dict.fromkeys(RATIOS, 0.9)} for _ in range(20))]) == []
 
 
 def test_a_slow_decline_is_seen_at_the_floor_if_there_was_more_before() -> None:
     """By 1.5 % a look, ratios of 0.7 are below 0.25 at the 69th; those that never were 0.5 may be so."""
     falling = [math.exp(-0.015 * n) for n in range(1, 100)]
     slow = [{**MIDDLING, **{name: 0.7 * share for name in RATIOS}} for share in falling]
-    ((step, alarm),) = run(Collapse(warm_up=0), [*[MIDDLING] * 60, *slow])
+    ((step, alarm),) = run(CollapseMonitor(warm_up=0), [*[MIDDLING] * 60, *slow])
     assert (step, alarm.onset) == ((60 + 71) * EVERY, (60 + 68) * EVERY)
     low = [{**MIDDLING, **{name: 0.4 * share for name in RATIOS}} for share in falling]
-    assert run(Collapse(warm_up=0), [*[{**MIDDLING, **dict.fromkeys(RATIOS, 0.4)}] * 60, *low]) == []
+    assert run(CollapseMonitor(warm_up=0), [*[{**MIDDLING, **dict.fromkeys(RATIOS, 0.4)}] * 60, *low]) == []
 
 
 @pytest.mark.parametrize(("ratio", "alarms"), [(0.38, 1), (0.39, 0)])
 def test_a_steady_ratio_that_falls_by_six_tenths_of_its_logarithm_is_a_sign(ratio: float, alarms: int) -> None:
     """A past without deviations counts as one of a tenth: 0.7 exp(-6/10) is 0.384."""
     fallen = {**MIDDLING, **dict.fromkeys(RATIOS, ratio)}
-    assert len(run(Collapse(), [*[MIDDLING] * 60, *[fallen] * 5])) == alarms
+    assert len(run(CollapseMonitor(), [*[MIDDLING] * 60, *[fallen] * 5])) == alarms
 
 
 def test_scores_that_run_away_either_way_raise_an_alarm() -> None:
@@ -282,14 +282,14 @@ def test_scores_that_run_away_either_way_raise_an_alarm() -> None:
     past = [{**MIDDLING, "score_gap": 2.0 * (-1) ** n, "separation": (-1.0) ** n} for n in range(60)]
     for sign in (1, -1):
         away = {**MIDDLING, "score_gap": 9.0 * sign, "separation": 5.0 * sign}
-        ((_, alarm),) = run(Collapse(), [*past, *[away] * 5])
+        ((_, alarm),) = run(CollapseMonitor(), [*past, *[away] * 5])
         assert "the gap of mean scores is 9 (2 before)" in alarm.reason and alarm.onset == 60 * EVERY
 
 
 def test_discriminators_that_win_all_with_scores_that_run_away_raise_an_alarm() -> None:
     look = healthy(3)
     lost = [{**look(), "win_rate": 1.0, "score_gap": 30.0 * 2**n} for n in range(5)]
-    ((step, alarm),) = run(Collapse(), [*(look() for _ in range(60)), *lost])
+    ((step, alarm),) = run(CollapseMonitor(), [*(look() for _ in range(60)), *lost])
     assert (step, alarm.onset) == (63 * EVERY, 60 * EVERY)
     assert "the gap of mean scores is 120" in alarm.reason and "win every item (8" in alarm.reason
 
@@ -298,24 +298,26 @@ def test_discriminators_that_always_won_may_go_on_winning() -> None:
     """A Wasserstein critic wins nearly every item in a run that is well: no sign, so another sign is alone."""
     look = healthy(4)
     won = [{**look(), "win_rate": 1.0} for _ in range(300)]
-    assert run(Collapse(), [*won, *({**each, "level_spread": 0.01} for each in won[:9])]) == []
+    assert run(CollapseMonitor(), [*won, *({**each, "level_spread": 0.01} for each in won[:9])]) == []
 
 
 def test_a_run_that_never_was_well_fails_after_so_many_looks() -> None:
     """Lost from step 1,050 on: the 30th look in a row is that of step 2,500."""
     look = healthy(5)
     lost = [{**look(), **ALIKE, "win_rate": 1.0} for _ in range(80)]
-    ((step, alarm),) = run(Collapse(stuck=30), lost)
+    ((step, alarm),) = run(CollapseMonitor(stuck=30), lost)
     assert (step, alarm.onset) == (2500, 1000) and "won every item of the last 30 looks" in alarm.reason
-    assert run(Collapse(stuck=None), lost) == []
+    assert run(CollapseMonitor(stuck=None), lost) == []
     well = [look() for _ in range(60)]
-    assert len(run(Collapse(stuck=30), [*well, *lost])) == 1  # it has collapsed, and is not said to have failed as well
+    assert (
+        len(run(CollapseMonitor(stuck=30), [*well, *lost])) == 1
+    )  # it has collapsed, and is not said to have failed as well
     lost[40]["win_rate"] = 0.9
-    assert [step for step, _ in run(Collapse(stuck=30), lost)] == [71 * EVERY]
+    assert [step for step, _ in run(CollapseMonitor(stuck=30), lost)] == [71 * EVERY]
 
 
 def test_numbers_that_are_not_finite_raise_an_alarm_without_a_past() -> None:
-    ((step, alarm),) = run(Collapse(warm_up=0), [{"nonfinite": 0.0}] * 2 + [{"nonfinite": 0.25}] * 6)
+    ((step, alarm),) = run(CollapseMonitor(warm_up=0), [{"nonfinite": 0.0}] * 2 + [{"nonfinite": 0.25}] * 6)
     assert (step, alarm.onset) == (5 * EVERY, 2 * EVERY) and "25 % of items are not finite" in alarm.reason
 
 
@@ -324,14 +326,14 @@ def test_a_run_that_has_recovered_can_collapse_again() -> None:
     look = healthy(6)
     bad = [{**look(), **ALIKE} for _ in range(5)]
     looks = [*(look() for _ in range(60)), *bad, look(), *bad, *(look() for _ in range(20)), *bad]
-    found = run(Collapse(), looks)
+    found = run(CollapseMonitor(), looks)
     assert [(step // EVERY, alarm.onset // EVERY) for step, alarm in found] == [(63, 60), (94, 91)]
 
 
 def test_suspicion_is_told_before_the_alarm() -> None:
     """A checkpoint written in between is not known to be from before the collapse."""
     look = healthy(7)
-    monitor = Collapse()
+    monitor = CollapseMonitor()
     run(monitor, [look() for _ in range(60)])
     monitor.judge(61 * EVERY, {**look(), **ALIKE})
     assert monitor.healthy_until == 60 * EVERY
@@ -342,7 +344,7 @@ def test_a_resumed_run_is_judged_as_an_uninterrupted_one(turning: int) -> None:
     look = healthy(8)
     bad = [{**look(), **ALIKE} for _ in range(10)]
     looks = [*(look() for _ in range(60)), *bad, *(look() for _ in range(30)), *bad]
-    whole, halves = Collapse(), [Collapse(), Collapse()]
+    whole, halves = CollapseMonitor(), [CollapseMonitor(), CollapseMonitor()]
     said = run(whole, looks)
     first = run(halves[0], looks[:turning])
     halves[1].load_state_dict(stored(halves[0].state_dict()))
@@ -356,7 +358,7 @@ def test_a_resumed_run_is_judged_as_an_uninterrupted_one(turning: int) -> None:
 )
 def test_arguments_out_of_range_are_refused(argument: str, value: float) -> None:
     with pytest.raises(ValueError, match=argument):
-        Collapse(**{argument: value})
+        CollapseMonitor(**{argument: value})
 
 
 # simulated collapses ----------------------------------------------------
@@ -372,7 +374,7 @@ def flagged(items: Tensor, modes: int | None, draws: int, size: int, jitter: flo
         return source[torch.randint(len(source), (size,), generator=draw)]
 
     for number in range(draws):
-        monitor = Collapse(warm_up=0, items=size)
+        monitor = CollapseMonitor(warm_up=0, items=size)
         if number % 25 == 0:
             for look in range(20):
                 values = {"real": some(items), "fake": some(items)}
@@ -430,17 +432,17 @@ def trained(seed: int, steps: int, shock: int | None = None) -> list[tuple[int, 
     """Alarms of a small adversarial training: pictures of blobs, non-saturating with R1; from ``shock`` on, rates a hundredfold."""
     torch.manual_seed(seed)
     grid = torch.linspace(-1, 1, 8)
-    maker = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.Tanh())
+    sampler = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.Tanh())
     judge = nn.Sequential(nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 64), nn.LeakyReLU(0.2), nn.Linear(64, 1))
-    optimisers = [torch.optim.Adam(net.parameters(), 1e-3, (0.5, 0.9)) for net in (maker, judge)]
-    monitor, found = Collapse(every=10, warm_up=150), []
+    optimisers = [torch.optim.Adam(net.parameters(), 1e-3, (0.5, 0.9)) for net in (sampler, judge)]
+    monitor, found = CollapseMonitor(every=10, warm_up=150), []
     for index in range(steps):
         for optimiser in optimisers if index == shock else ():
             optimiser.param_groups[0]["lr"] = 0.1
         place = torch.rand(32, 2, 1, 1) * 1.6 - 0.8
         blob = torch.exp(-8 * ((grid[:, None] - place[:, 0]) ** 2 + (grid[None] - place[:, 1]) ** 2))
         real = (2 * blob - 1).flatten(1).requires_grad_()
-        fake = maker(torch.randn(32, 8))
+        fake = sampler(torch.randn(32, 8))
         score = judge(real)
         slope = torch.autograd.grad(score.sum(), real, create_graph=True)[0].square().sum(1).mean()
         told = judge(fake.detach())
@@ -525,3 +527,20 @@ def test_a_page_of_a_run_without_monitors_says_nothing_of_them(tmp_path: Path) -
 def test_two_experiments_of_one_name_are_told_apart(tmp_path: Path) -> None:
     first, second = experiment(tmp_path / "1", "same", False), experiment(tmp_path / "2", "same", True, 1)
     assert onsets.section([first, second]).count("<td>1,750</td>") == 1
+
+
+@pytest.mark.parametrize("apart", [0.0, 0.5])
+def test_discriminators_that_give_every_item_one_score_are_an_alarm(apart: float) -> None:
+    """However different the fakes are; scores that differ are none."""
+    part = CollapseMonitor(every=10, warm_up=0, window=8, patience=2, items=16)
+    alarms = []
+    for look in range(1, 7):
+        real, fake = (torch.randn(16, 1, 4096, generator=generator(2 * look + side)) for side in (0, 1))
+        ones = torch.ones(16, 1)
+        spread = apart * torch.randn(16, 1, generator=generator(look))
+        step = step_of(real, fake, (ones + spread, ones - spread.flip(0)))
+        alarms.append(part.judge(10 * look, part.summarise(part.item_values(step))))
+    raised = [alarm for alarm in alarms if alarm is not None]
+    assert len(raised) == (apart == 0)
+    if raised:
+        assert "every item has one and the same score" in raised[0].reason and alarms[1] is raised[0]

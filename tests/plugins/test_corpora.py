@@ -13,7 +13,7 @@ import pytest
 from gansemble.data.doctor import examine
 from gansemble.data.findings import report_lines
 from gansemble.errors import DataError
-from gansemble.plugins import Plugins
+from gansemble.plugins.loading import Plugins
 from gansemble_plugins import corpora
 from gansemble_plugins.corpora import ljspeech
 from gansemble_plugins.corpora.folder import Folder

@@ -13,8 +13,8 @@ import torch
 from gansemble.data.doctor import examine
 from gansemble.data.findings import report_lines
 from gansemble.errors import DataError
-from gansemble.plugins import Plugins
-from gansemble.registry import Entry
+from gansemble.plugins.loading import Plugins
+from gansemble.plugins.registry import Entry
 from gansemble.testing import conformance
 from gansemble_plugins import corpora
 from gansemble_plugins.corpora import nsynth, sc09

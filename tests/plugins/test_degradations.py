@@ -7,7 +7,7 @@ import pytest
 from scipy import signal
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.plugins import Plugins
+from gansemble.plugins.loading import Plugins
 from gansemble_plugins import degradations
 from gansemble_plugins.degradations import filters
 from gansemble_plugins.degradations.codec_band import CodecBand

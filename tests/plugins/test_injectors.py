@@ -9,10 +9,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansemble.interfaces import Adaptive, Batch, Condition, Step, Verdict
-from gansemble.noise import ForwardProcess, alpha_bar
+from gansemble.abilities import Adaptive
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
 from gansemble.random import Draws
-from gansemble_plugins.basics.injectors import Diffusion, Gaussian
+from gansemble_plugins.basics.injectors import Gaussian
+from gansemble_plugins.specdiff.diffusion import Diffusion
+from gansemble_plugins.specdiff.forward_process import ForwardProcess, alpha_bar
+from gansemble_plugins.specdiff.schedule import DiffusionSchedule
 
 
 def batch_of(audio: Tensor, seed: int = 0) -> Batch:
@@ -21,8 +24,8 @@ def batch_of(audio: Tensor, seed: int = 0) -> Batch:
 
 def step_of(seen: Tensor, score: Tensor) -> Step:
     told, module = Condition(), nn.Identity()
-    verdicts = {"only": (Verdict(score),)}
-    return Step(0, batch_of(seen), seen, seen, told, told, seen, seen, module, module, {}, verdict_real=verdicts)
+    outputs = {"only": (DiscriminatorOutput(score),)}
+    return Step(0, batch_of(seen), seen, seen, told, told, seen, seen, module, module, {}, real_output=outputs)
 
 
 def audio(items: int, *shape: int) -> Tensor:
@@ -71,7 +74,7 @@ def test_decay_is_told_often_enough(decay_steps: int) -> None:
 
 def test_white_diffusion_has_its_level() -> None:
     """Items with t > 0 hold sqrt(abar) x plus white noise of sigma sqrt(1 - abar), the others x."""
-    part = Diffusion(sigma=0.3, fixed_t=1, beta_first=0.4, beta_last=0.4)
+    part = Diffusion(sigma=0.3, schedule=DiffusionSchedule(fixed_t=1, beta_first=0.4, beta_last=0.4))
     real, fake = audio(24, 1, 2000), audio(24, 1, 2000)
     seen = part(real, fake, batch_of(real))
     noisy = part.process.times(batch_of(real).draws)[0] > 0
@@ -88,7 +91,10 @@ def test_white_diffusion_has_its_level() -> None:
 
 def test_gradient_is_the_signal_share() -> None:
     """d x_t / d fake = sqrt(abar_t) I for each item, on any domain."""
-    part, fake = Diffusion(fixed_t=3, beta_first=0.2, beta_last=0.5, law="uniform"), audio(9, 2, 5, 7)
+    part, fake = (
+        Diffusion(schedule=DiffusionSchedule(fixed_t=3, beta_first=0.2, beta_last=0.5, law="uniform")),
+        audio(9, 2, 5, 7),
+    )
     fake.requires_grad_()
     batch = batch_of(fake.detach())
     pull = audio(9, 2, 5, 7)
@@ -102,11 +108,11 @@ def test_gradient_is_the_signal_share() -> None:
 def test_separate_t_and_shared_noise() -> None:
     """Diffusion-GAN's own pairing, and a pair that differs in nothing."""
     real = audio(40, 1, 16)
-    part = Diffusion(fixed_t=1, beta_first=0.4, beta_last=0.4, shared_t=False)
+    part = Diffusion(shared_t=False, schedule=DiffusionSchedule(fixed_t=1, beta_first=0.4, beta_last=0.4))
     clean = torch.stack([(seen == real).flatten(1).all(1) for seen in part(real, real, batch_of(real))])
     assert torch.equal(clean, part.process.times(batch_of(real).draws) == 0)
     assert not torch.equal(clean[0], clean[1])
-    seen = Diffusion(fixed_t=50, shared_noise=True)(real, real, batch_of(real))
+    seen = Diffusion(shared_noise=True, schedule=DiffusionSchedule(fixed_t=50))(real, real, batch_of(real))
     assert torch.equal(*seen) and not torch.equal(seen[0], real)
 
 
@@ -119,7 +125,9 @@ def test_statistic_counts_items_above_the_threshold(threshold: float) -> None:
     assert part.statistic(step_of(torch.zeros(4, 1, 8), score)).tolist() == expected
 
 
-@pytest.mark.parametrize("part", [Gaussian(), Gaussian(decay_steps=50), Diffusion(), Diffusion(fixed_t=7)])
+@pytest.mark.parametrize(
+    "part", [Gaussian(), Gaussian(decay_steps=50), Diffusion(), Diffusion(schedule=DiffusionSchedule(fixed_t=7))]
+)
 def test_every_injector_can_be_adapted(part: Adaptive) -> None:
     """The loop treats all alike: a statistic per item, an update, finite monitors, a state."""
     assert isinstance(part, Adaptive)
@@ -131,11 +139,11 @@ def test_every_injector_can_be_adapted(part: Adaptive) -> None:
 
 
 def test_fixed_length_never_adapts() -> None:
-    """With a fixed T an update changes no state, and no verdict is asked for."""
-    part = Diffusion(fixed_t=7, kwav=0.064)
+    """With a fixed T an update changes no state, and no output is asked for."""
+    part = Diffusion(schedule=DiffusionSchedule(fixed_t=7, kwav=0.064))
     before = part.state_dict()
     silent = step_of(torch.zeros(4, 1, 8), torch.ones(4, 3))
-    silent.verdict_real = {}
+    silent.real_output = {}
     part.adapt(float(part.statistic(silent).mean()))
     part.adapt(1.0)
     assert part.monitors() == {"T": 7.0, "p": 0.0}
@@ -144,10 +152,10 @@ def test_fixed_length_never_adapts() -> None:
 
 def test_resuming_continues_the_same_pools() -> None:
     """A process stored after five updates goes on as the one that was never stopped."""
-    straight = ForwardProcess(kwav=1.28, seed=3)
+    straight = ForwardProcess(DiffusionSchedule(kwav=1.28), seed=3)
     for _ in range(5):
         straight.adapt(1.0)
-    resumed = ForwardProcess(kwav=1.28, seed=3)
+    resumed = ForwardProcess(DiffusionSchedule(kwav=1.28), seed=3)
     resumed.load_state_dict(stored(straight.state_dict()))
     torch.manual_seed(99)
     for value in (1.0, 1.0, -1.0, 1.0):
@@ -162,7 +170,7 @@ def test_resuming_continues_the_same_pools() -> None:
 
 def test_processes_agree_and_seeds_differ() -> None:
     """Two processes told the same draw the same pool without exchanging it; another seed draws another."""
-    first, second, other = (ForwardProcess(t_min=500, seed=seed) for seed in (1, 1, 2))
+    first, second, other = (ForwardProcess(DiffusionSchedule(t_min=500), seed=seed) for seed in (1, 1, 2))
     torch.rand(3)
     for part in (first, second, other):
         part.adapt(1.0)
@@ -171,7 +179,7 @@ def test_processes_agree_and_seeds_differ() -> None:
 
 def test_half_batches_see_what_the_whole_batch_sees() -> None:
     """An item's noise is keyed on the item: two processes with half a batch each equal one with all of it."""
-    part, real = Diffusion(t_min=300), audio(8, 1, 32)
+    part, real = Diffusion(schedule=DiffusionSchedule(t_min=300)), audio(8, 1, 32)
     whole = part(real, real, Batch(real, (), Draws(4, [(2, item) for item in range(8)])))
     halves = [
         part(real[rows], real[rows], Batch(real[rows], (), Draws(4, [(2, item) for item in rows])))
@@ -184,9 +192,9 @@ def test_half_batches_see_what_the_whole_batch_sees() -> None:
 
 def test_range_changed_while_resuming() -> None:
     """p is the state: with another t_max, T and its tables are those of the new range."""
-    old = ForwardProcess(kwav=0.128)
+    old = ForwardProcess(DiffusionSchedule(kwav=0.128))
     old.adapt(1.0)
-    new = ForwardProcess(t_max=110)
+    new = ForwardProcess(DiffusionSchedule(t_max=110))
     new.load_state_dict(stored(old.state_dict()))
     assert (old.length, new.length) == (505, 60)
     assert new.table.shape == (2, 61) and int(new.pool.max()) <= 60
@@ -207,8 +215,8 @@ def test_output_is_at_least_single_precision(dtype: torch.dtype) -> None:
         (Gaussian, {"decay_steps": 0}),
         (Diffusion, {"sigma": -0.1}),
         (Diffusion, {"batch_size": 0}),
-        (Diffusion, {"t_min": 0}),
-        (Diffusion, {"beta_last": 1.0}),
+        (DiffusionSchedule, {"t_min": 0}),
+        (DiffusionSchedule, {"beta_last": 1.0}),
     ],
 )
 def test_impossible_numbers_are_refused(kind: type, wrong: dict[str, float]) -> None:

@@ -17,12 +17,12 @@ import torch
 
 from gansemble.audio import files
 from gansemble.audio.spec import AudioSpec
-from gansemble.plugins import Plugins
+from gansemble.plugins.loading import Plugins
 from gansemble_plugins import metrics
 from gansemble_plugins.metrics import workers
 from gansemble_plugins.metrics.levels import PowerRatioSnr, ResidualSnr
 from gansemble_plugins.metrics.perceptual import Pesq, Stoi, estoi, segments
-from gansemble_plugins.metrics.spectral import Lsd, MelDistance, MultiResolutionStft
+from gansemble_plugins.metrics.spectral import Lsd, MelDistance, MultiResolutionStftDistance
 from gansemble_plugins.metrics.waveform import SiSdr, Snr
 
 torch.set_num_threads(1)
@@ -45,7 +45,7 @@ def noise(samples: int = RATE, seed: int = 0) -> np.ndarray:
 
 
 def every_metric() -> list:
-    return [Pesq(), Pesq(mode="nb"), Stoi(), estoi(), MelDistance(audio=SPEC), MultiResolutionStft(), Lsd(),
+    return [Pesq(), Pesq(mode="nb"), Stoi(), estoi(), MelDistance(audio=SPEC), MultiResolutionStftDistance(), Lsd(),
             SiSdr(), Snr(), PowerRatioSnr(), PowerRatioSnr(factor=20)]  # fmt: skip
 
 
@@ -316,16 +316,16 @@ def test_the_mel_distance_at_another_rate_is_nan():
 
 
 def test_the_multi_resolution_stft_is_zero_for_identical_signals_and_closed_for_a_gain():
-    same = MultiResolutionStft().score(noise(), noise(), RATE)
-    assert {key: score.value for key, score in same.items()} == dict.fromkeys(MultiResolutionStft.keys, 0.0)
-    scores = MultiResolutionStft().score(3 * noise(), noise(), RATE)
+    same = MultiResolutionStftDistance().score(noise(), noise(), RATE)
+    assert {key: score.value for key, score in same.items()} == dict.fromkeys(MultiResolutionStftDistance.keys, 0.0)
+    scores = MultiResolutionStftDistance().score(3 * noise(), noise(), RATE)
     assert scores["spectral_convergence"].value == pytest.approx(2, rel=1e-5)  # |3 - 1| / 1
     assert scores["log_magnitude"].value == pytest.approx(math.log(3), rel=1e-5)
     assert scores["multi_resolution_stft"].value == pytest.approx(2 + math.log(3), rel=1e-5)
 
 
 def test_spectral_convergence_is_relative_to_the_reference():
-    scores = MultiResolutionStft().score(noise(), 4 * noise(), RATE)
+    scores = MultiResolutionStftDistance().score(noise(), 4 * noise(), RATE)
     assert scores["spectral_convergence"].value == pytest.approx(0.75, rel=1e-5)
 
 

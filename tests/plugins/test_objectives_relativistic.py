@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gansemble import calls
+from gansemble.plugins import signatures
 from gansemble_plugins.basics.objectives import NonSaturating, Relativistic
 
 REAL, FAKE = torch.tensor([[1.0, 2.0], [0.5, -1.0]]), torch.tensor([[0.0, 3.0], [-2.0, 4.0]])
@@ -54,7 +54,7 @@ def test_real_and_fake_scores_of_different_numbers_are_refused() -> None:
 class Unpaired:
     """Asks for real scores, and then does not take them."""
 
-    wants_real_verdict = True
+    needs_real_output = True
 
     def discriminator(self, real_score: Tensor, fake_score: Tensor) -> Tensor:
         return fake_score.mean() - real_score.mean()
@@ -64,13 +64,13 @@ class Unpaired:
 
 
 def test_an_objective_that_asks_for_real_scores_must_take_them() -> None:
-    assert calls.fault("objective", Relativistic) is None
-    assert calls.fault("objective", NonSaturating) is None
-    assert "generator is called with generator(fake_score, real_score)" in str(calls.fault("objective", Unpaired))
+    assert signatures.fault("objective", Relativistic) is None
+    assert signatures.fault("objective", NonSaturating) is None
+    assert "generator is called with generator(fake_score, real_score)" in str(signatures.fault("objective", Unpaired))
 
 
 def test_one_that_takes_them_must_ask_for_them() -> None:
     class Silent:
         discriminator, generator = Relativistic.discriminator, Relativistic.generator
 
-    assert "takes (fake_score, real_score)" in str(calls.fault("objective", Silent))
+    assert "takes (fake_score, real_score)" in str(signatures.fault("objective", Silent))

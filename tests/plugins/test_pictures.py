@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
+from gansemble.abilities import PictureRepresentation
 from gansemble.audio import files
 from gansemble.audio.levels import from_int16, to_int16
 from gansemble.data import pack
 from gansemble.data.doctor import examine
 from gansemble.errors import DataError
-from gansemble.interfaces import PictureRepresentation
 from gansemble.recipe.sections import Data
 from gansemble_plugins.basics.pictures import Picture
 from gansemble_plugins.corpora import pictures

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansemble.interfaces import Batch, Condition, Step, Verdict
-from gansemble.plugins import Plugins
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
+from gansemble.parts.discriminators import Discriminators
+from gansemble.plugins.loading import Plugins
+from gansemble.plugins.registry import Entry
 from gansemble.random import Draws
 from gansemble.recipe import check
 from gansemble.recipe.document import RecipeError
-from gansemble.registry import Entry
-from gansemble.training.build import Critics
 from gansemble_plugins.basics.regularisers import Drift, GradientPenalty
 
 
@@ -25,8 +25,8 @@ class Linear(nn.Module):
         self.weight = nn.Parameter(3 * weight / weight.norm())
         self.gradient_scale = scale
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
-        return Verdict((x * self.weight).flatten(1).sum(1, keepdim=True))
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
+        return DiscriminatorOutput((x * self.weight).flatten(1).sum(1, keepdim=True))
 
 
 class Quadratic(nn.Module):
@@ -36,15 +36,17 @@ class Quadratic(nn.Module):
         super().__init__()
         self.a = nn.Parameter(torch.tensor(1.0))
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
-        return Verdict(self.a * x.square().flatten(1).sum(1, keepdim=True) / 2)
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
+        return DiscriminatorOutput(self.a * x.square().flatten(1).sum(1, keepdim=True) / 2)
 
 
 def step(critics: dict[str, nn.Module], real: Tensor, fake: Tensor) -> Step:
-    whole = Critics(critics)
-    told = Condition()
+    whole = Discriminators(critics)
+    condition = Condition()
     batch = Batch(real, tuple("ab"), Draws.plain(0, len(real)))
-    return Step(0, batch, real, fake, told, told, real, fake, nn.Identity(), whole, {name: 1.0 for name in critics})
+    return Step(
+        0, batch, real, fake, condition, condition, real, fake, nn.Identity(), whole, {name: 1.0 for name in critics}
+    )
 
 
 REAL, FAKE = torch.randn(2, 1, 8), torch.randn(2, 1, 8)
@@ -101,19 +103,19 @@ def test_it_is_computed_in_float32_under_autocast() -> None:
 
 def test_drift_is_the_mean_of_squared_real_scores() -> None:
     made = step({"one": Linear()}, REAL, FAKE)
-    made.verdict_real = {"one": (Verdict(torch.tensor([[1.0], [3.0]])),)}
+    made.real_output = {"one": (DiscriminatorOutput(torch.tensor([[1.0], [3.0]])),)}
     assert float(Drift()(made, "discriminator")) == 5.0
 
 
 class Normed(nn.Module):
     """A critic with batch norm that says so."""
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
-        return Verdict(x.flatten(1))
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
+        return DiscriminatorOutput(x.flatten(1))
 
     @staticmethod
     def contract(parameters: dict[str, object]) -> object:
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         return Contract(gives=frozenset({"batch_norm"}))
 
@@ -134,4 +136,4 @@ def test_batch_norm_and_a_gradient_penalty_are_refused_together(tmp_path) -> Non
     assert (
         "discriminators.d (normed) has batch_norm, which does not go with regularisers.gp (gradient_penalty)" in message
     )
-    assert "mend: --set regularisers.gp=null" in message
+    assert "fix: --set regularisers.gp=null" in message

@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansemble.interfaces import Adaptive, Batch, Condition, Step, Verdict
+from gansemble.abilities import Adaptive
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
 from gansemble.random import Draws
 from gansemble_plugins.basics.lecam import LeCam
 
@@ -16,11 +17,11 @@ REAL, FAKE = torch.tensor([[1.0, 3.0], [2.0, 4.0]]), torch.tensor([[-1.0, 0.0], 
 
 
 def step(*pairs: tuple[Tensor, Tensor]) -> Step:
-    x, told = torch.zeros(2, 1, 8), Condition()
+    x, condition = torch.zeros(2, 1, 8), Condition()
     batch = Batch(x, ("a", "b"), Draws.plain(0, 2))
-    made = Step(0, batch, x, x, told, told, x, x, nn.Identity(), nn.Identity(), {})
-    made.verdict_real = {"d": tuple(Verdict(real) for real, _ in pairs)}
-    made.verdict_fake = {"d": tuple(Verdict(fake) for _, fake in pairs)}
+    made = Step(0, batch, x, x, condition, condition, x, x, nn.Identity(), nn.Identity(), {})
+    made.real_output = {"d": tuple(DiscriminatorOutput(real) for real, _ in pairs)}
+    made.fake_output = {"d": tuple(DiscriminatorOutput(fake) for _, fake in pairs)}
     return made
 
 

@@ -16,10 +16,10 @@ from gansemble_plugins.basics.weights import WeightMatrices
 
 
 def cost(part: Orthogonal, network: nn.Module, turn: Turn = "generator", other: nn.Module | None = None) -> Tensor:
-    x, told = torch.zeros(1, 1, 8), Condition()
+    x, condition = torch.zeros(1, 1, 8), Condition()
     sides = (network, other or nn.Identity())
     batch = Batch(x, ("a",), Draws.plain(0, 1))
-    made = Step(0, batch, x, x, told, told, x, x, *(sides if turn == "generator" else sides[::-1]), {})
+    made = Step(0, batch, x, x, condition, condition, x, x, *(sides if turn == "generator" else sides[::-1]), {})
     return part(made, turn)
 
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansemble.interfaces import Batch, Condition, Step, Verdict
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
+from gansemble.parts.discriminators import Discriminators
 from gansemble.random import Draws
-from gansemble.training.build import Critics
 from gansemble_plugins.basics.regularisers import R1, R2, GradientPenalty
 
 
@@ -20,16 +20,16 @@ class Quadratic(nn.Module):
         self.a = nn.Parameter(torch.tensor(2.0))
         self.gradient_scale = scale
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         score = self.a * x.square().flatten(1).sum(1, keepdim=True) / 2
-        return Verdict(score * torch.tensor([[0.5, 1.5]], device=x.device))
+        return DiscriminatorOutput(score * torch.tensor([[0.5, 1.5]], device=x.device))
 
 
 def step(real: Tensor, fake: Tensor, index: int = 0, **critics: nn.Module) -> Step:
-    told, count = Condition(), len(real)
+    condition, count = Condition(), len(real)
     batch = Batch(real, tuple(map(str, range(count))), Draws.plain(0, count))
-    whole = Critics(critics or {"one": Quadratic()})
-    return Step(index, batch, real, fake, told, told, real, fake, nn.Identity(), whole, {"one": 1.0})
+    whole = Discriminators(critics or {"one": Quadratic()})
+    return Step(index, batch, real, fake, condition, condition, real, fake, nn.Identity(), whole, {"one": 1.0})
 
 
 SOURCE = torch.Generator().manual_seed(0)

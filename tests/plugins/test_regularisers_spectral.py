@@ -151,9 +151,9 @@ def test_it_draws_nothing_and_costs_nothing_as_a_term() -> None:
     for _ in range(3):
         part.constrain(layer, TURN)
     assert torch.equal(torch.get_rng_state(), state)
-    x, told = torch.zeros(1, 1, 8), Condition()
+    x, condition = torch.zeros(1, 1, 8), Condition()
     batch = Batch(x, ("a",), Draws.plain(0, 1))
-    assert float(part(Step(0, batch, x, x, told, told, x, x, nn.Identity(), nn.Identity(), {}), TURN)) == 0
+    assert float(part(Step(0, batch, x, x, condition, condition, x, x, nn.Identity(), nn.Identity(), {}), TURN)) == 0
 
 
 def test_it_acts_after_the_steps_of_its_own_network_alone() -> None:

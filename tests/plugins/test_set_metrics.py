@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gansemble_plugins.listeners import jackknife, scores
-from gansemble_plugins.listeners.manifolds import Balls, Overlap
+from gansemble_plugins.set_metrics import jackknife, scores
+from gansemble_plugins.set_metrics.manifolds import Balls, Overlap
 
 Array = np.ndarray
 

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from gansemble import hookimpl
-from gansemble.interfaces import Condition, Contract, Step, Turn, Verdict
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, DiscriminatorOutput, Step, Turn
 
 
 @hookimpl
@@ -100,8 +101,8 @@ class Own(FromNoise):
 class MuteCritic(nn.Module):
     """Scores and nothing else."""
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
-        return Verdict(x.flatten(1))
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
+        return DiscriminatorOutput(x.flatten(1))
 
 
 class PictureCritic(nn.Module):
@@ -110,8 +111,8 @@ class PictureCritic(nn.Module):
     def __init__(self, *, bins: int = 32) -> None:
         super().__init__()
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
-        return Verdict(x.flatten(1))
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
+        return DiscriminatorOutput(x.flatten(1))
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:

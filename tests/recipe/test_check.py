@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gansemble.interfaces import Contract
-from gansemble.plugins import Plugins
+from gansemble.contract import Contract
+from gansemble.plugins.loading import Plugins
+from gansemble.plugins.registry import Entry
 from gansemble.recipe import check, fill
 from gansemble.recipe.document import RecipeError, parse
 from gansemble.recipe.sections import LearningRate, Phase, Schedule
-from gansemble.registry import Entry
 
 SHIPPED = sorted((Path(__file__).parents[2] / "egs").glob("*/*/conf/*.yaml"))
 
@@ -121,7 +121,7 @@ GOLDEN = {
         "   10 | plan: {segment: 8000}\n"
         "      |                 ^^^^\n"
         "  audio.hop is 256 (its default)\n"
-        "  mend: --set plan.segment=7936",
+        "  fix: --set plan.segment=7936",
     ),
     "upsampling": (
         "{use: hifigan}",
@@ -131,7 +131,7 @@ GOLDEN = {
         "    3 | generator: {use: hifigan, upsample_rates: [8, 8, 2, 4], upsample_kernels: [16, 16, 4, 8]}\n"
         "      |                                           ^^^^^^^^^^^^\n"
         "  audio.hop is 256 (its default)\n"
-        "  mend: --set audio.hop=512",
+        "  fix: --set audio.hop=512",
     ),
     "Nyquist": (
         "{sample_rate: 22050}",
@@ -147,7 +147,7 @@ GOLDEN = {
         "base.yaml:11:20: validation.best: must be one of validation.metrics ['mel_distance'], got 'pesq'\n"
         "   11 | validation: {best: pesq}\n"
         "      |                    ^^^^\n"
-        "  mend: --set validation.best=mel_distance",
+        "  fix: --set validation.best=mel_distance",
     ),
 }
 
@@ -265,9 +265,9 @@ CONTRACTS = {
     "plan.clip=-1": "plan.clip: must be positive or null, got -1",
     "validation.metrics=[mel_distance, mel_distanec]": "no metric 'mel_distanec' in the metrics section; "
     "did you mean 'mel_distance'? (it has: mel_distance)",
-    "objective=null": "discriminators: a recipe with discriminators needs an objective, such as objective: {use: lsgan}",
+    "objective=null": "discriminators: a recipe with discriminators needs an objective, such as objective: {use: hinge}",
     "optimisers.discriminators=null": "optimisers: a recipe needs optimisers.discriminators, such as "
-    "discriminators: {use: adamw, lr: 2e-4}",
+    "discriminators: {use: adam, lr: 2e-4}",
     "optimisers.generators={use: adamw}": "optimisers.generators: there are two optimisers, generator and "
     "discriminators, got 'generators'; did you mean 'generator'?",
     "metrics.pesq={use: pesq, resample: false}": "metrics.pesq.resample: metrics.pesq (pesq) works at 16000 Hz, but audio.sample_rate is 22050",
@@ -316,7 +316,7 @@ def test_feature_matching_needs_feature_maps(base):
         "losses.f.use: losses.f (feature_matching) needs features, but no discriminator of this recipe returns feature maps"
         in found[0]
     )
-    assert "losses.f.use: losses.f (feature_matching) needs verdicts, but this recipe has no discriminator" in found[1]
+    assert "losses.f.use: losses.f (feature_matching) needs outputs, but this recipe has no discriminator" in found[1]
     assert faults(base, "losses.f={use: feature_matching}") == []
 
 
@@ -338,6 +338,7 @@ class Dreamer(Mute):
         return Contract(reads=frozenset({"latent"}), latent=parameters["latent"])
 
 
+@pytest.mark.slow
 def test_shaped_noise_needs_clips_that_imitate_others(base):
     """The mel spectrogram it goes by is that of the clip that is imitated."""
     registry = Plugins().registry

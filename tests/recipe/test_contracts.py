@@ -1,13 +1,12 @@
-"""One wrong recipe for each contract between parts: the exact message, and a mend that mends."""
+"""One wrong recipe for each contract between parts: the exact message, and a fix that fixes it."""
 
 from pathlib import Path
 
 import pytest
 
-from gansemble.plugins import Plugins
-from gansemble.recipe import check
+from gansemble.plugins.loading import Plugins
+from gansemble.recipe import check, construct
 from gansemble.recipe.document import RecipeError
-from gansemble.training import build
 
 # What spoils the sound recipe (old text, new text), and what is then said.
 GOLDEN = {
@@ -23,7 +22,7 @@ GOLDEN = {
         "  base.yaml:7:23: representation (picture) gives picture\n"
         "    7 | representation: {use: picture, bins: 32}\n"
         "      |                       ^^^^^^^\n"
-        "  mend: --set generator.domain=picture",
+        "  fix: --set generator.domain=picture",
     ),
     "shape": (
         [
@@ -37,7 +36,7 @@ GOLDEN = {
         "  base.yaml:7:38: representation (picture) gives [B, 1, 32, 32]\n"
         "    7 | representation: {use: picture, bins: 32}\n"
         "      |                                      ^^\n"
-        "  mend: --set discriminators.critic.bins=32",
+        "  fix: --set discriminators.critic.bins=32",
     ),
     "labels": (
         [
@@ -50,7 +49,7 @@ GOLDEN = {
         "  base.yaml:2:15: corpus (ten_words) has 10 classes\n"
         "    2 | corpus: {use: ten_words}\n"
         "      |               ^^^^^^^^^\n"
-        "  mend: --set generator.classes=10",
+        "  fix: --set generator.classes=10",
     ),
     "pitch": (
         [
@@ -63,7 +62,7 @@ GOLDEN = {
         "  base.yaml:2:15: corpus (choir) has pitches 21 to 108\n"
         "    2 | corpus: {use: choir}\n"
         "      |               ^^^^^\n"
-        "  mend: --set 'generator.pitches=[21, 108]'",
+        "  fix: --set 'generator.pitches=[21, 108]'",
     ),
     "latent size": (
         [
@@ -76,7 +75,7 @@ GOLDEN = {
         "  base.yaml:3:38: generator (from_noise) reads a latent vector of 100\n"
         "    3 | generator: {use: from_noise, latent: 100}\n"
         "      |                                      ^^^\n"
-        "  mend: --set regularisers.back.latent=100",
+        "  fix: --set regularisers.back.latent=100",
     ),
     "sample rate": (
         [
@@ -91,7 +90,7 @@ GOLDEN = {
         "  base.yaml:1:22: audio.sample_rate is 22050\n"
         "    1 | audio: {sample_rate: 22050}\n"
         "      |                      ^^^^^\n"
-        "  mend: --set metrics.pesq.resample=true",
+        "  fix: --set metrics.pesq.resample=true",
     ),
     "hop": (
         [
@@ -104,7 +103,7 @@ GOLDEN = {
         "  base.yaml:1:34: audio.hop is 256\n"
         "    1 | audio: {sample_rate: 22050, hop: 256}\n"
         "      |                                  ^^^\n"
-        "  mend: --set audio.hop=512",
+        "  fix: --set audio.hop=512",
     ),
     "segment granularity": (
         [
@@ -117,7 +116,7 @@ GOLDEN = {
         "  base.yaml:3:18: generator (from_noise) decides the multiple\n"
         "    3 | generator: {use: from_noise}\n"
         "      |                  ^^^^^^^^^^\n"
-        "  mend: --set plan.segment=8192",
+        "  fix: --set plan.segment=8192",
     ),
     "receptive field": (
         [
@@ -130,7 +129,7 @@ GOLDEN = {
         "  base.yaml:5:14: discriminators.far (farsighted) sees 1000000 samples\n"
         "    5 |   far: {use: farsighted}\n"
         "      |              ^^^^^^^^^^\n"
-        "  mend: --set plan.segment=1000192",
+        "  fix: --set plan.segment=1000192",
     ),
     "feature maps": (
         [
@@ -146,7 +145,7 @@ GOLDEN = {
         "  base.yaml:4:1: discriminators.mute (mute_critic) gives no features\n"
         "    4 | discriminators:\n"
         "      | ^^^^^^^^^^^^^^\n"
-        "  mend: --set 'discriminators.multi_period={use: multi_period}'",
+        "  fix: --set 'discriminators.multi_period={use: multi_period}'",
     ),
     "square maps": (
         [
@@ -161,7 +160,7 @@ GOLDEN = {
         "  base.yaml:10:28: plan.segment is 4096\n"
         "   10 | plan: {steps: 10, segment: 4096}\n"
         "      |                            ^^^^\n"
-        "  mend: --set plan.segment=8192",
+        "  fix: --set plan.segment=8192",
     ),
     "precision": (
         [
@@ -173,7 +172,7 @@ GOLDEN = {
         "  base.yaml:11:30: plan.precision is fp16\n"
         "   11 | plan: {steps: 10, precision: fp16}\n"
         "      |                              ^^^^\n"
-        "  mend: --set plan.precision=bf16",
+        "  fix: --set plan.precision=bf16",
     ),
 }
 
@@ -191,7 +190,7 @@ def spoilt(write, base, monkeypatch):
     def built(*_: object, **__: object) -> None:
         raise AssertionError("something was built")
 
-    monkeypatch.setattr(build, "construct", built)
+    monkeypatch.setattr(construct, "construct", built)
 
     def spoil(case):
         text = base.read_text()
@@ -212,9 +211,9 @@ def test_a_violated_contract_names_both_sides_and_a_mend(spoilt, registry, case)
 
 @pytest.mark.parametrize("case", GOLDEN)
 def test_the_mend_mends(spoilt, registry, case):
-    mend = GOLDEN[case][1].rpartition("mend: --set ")[2].strip("'")
-    assert mend
-    check.load(spoilt(case), [mend], registry)
+    change = GOLDEN[case][1].rpartition("fix: --set ")[2].strip("'")
+    assert change
+    check.load(spoilt(case), [change], registry)
 
 
 def test_the_twelve_contracts_are_all_here():
@@ -230,7 +229,7 @@ def test_a_score_that_sees_more_than_the_segment_is_a_note_and_no_error(base):
 def test_no_mend_is_shown_where_no_change_mends(base):
     with pytest.raises(RecipeError) as caught:
         check.load(base, ["generator.kernels=[2]", "generator.dilations=[[1]]"])
-    assert "mend:" not in str(caught.value)
+    assert "fix:" not in str(caught.value)
 
 
 def test_a_mend_that_breaks_something_else_is_not_shown(base, registry):
@@ -238,7 +237,7 @@ def test_a_mend_that_breaks_something_else_is_not_shown(base, registry):
     rates = ["generator.upsample_rates=[8, 8, 2, 4]", "generator.upsample_kernels=[16, 16, 4, 8]"]
     with pytest.raises(RecipeError) as caught:
         check.load(base, [*rates, "plan.segment=8448"], registry)
-    assert "mend: --set audio.hop=512 --set plan.segment=8192" in str(caught.value)
+    assert "fix: --set audio.hop=512 --set plan.segment=8192" in str(caught.value)
 
 
 def test_what_compares_pairs_does_not_go_with_a_generator_of_its_own_clips(base, registry):
@@ -260,4 +259,4 @@ def test_a_critic_of_classes_needs_a_generator_that_reads_them(base, registry):
         problem.message
         == "discriminators.c (class_critic) judges 10 classes, but generator (from_noise) reads no label"
     )
-    assert problem.mend == "--set discriminators.c.classes=null"
+    assert problem.fix == "--set discriminators.c.classes=null"

@@ -2,10 +2,10 @@
 
 import pytest
 
-from gansemble.plugins import Plugins
+from gansemble.plugins.loading import Plugins
+from gansemble.plugins.registry import Broken, Entry, PluginSource
 from gansemble.recipe import check, fill
 from gansemble.recipe.document import RecipeError
-from gansemble.registry import Broken, Entry, Source
 
 
 @pytest.fixture
@@ -13,7 +13,7 @@ def registry():
     """The installed parts with those of a plugin from elsewhere, version 0.2."""
     made = Plugins().registry
     made.add(Entry("objective", "acme", "gansemble_plugins.basics.objectives:Hinge", "", "acme"))
-    made.sources["acme"] = Source("gansemble-acme", "0.2.0")
+    made.sources["acme"] = PluginSource("gansemble-acme", "0.2.0")
     return made
 
 

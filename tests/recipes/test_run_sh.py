@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from gansemble.cli.run_options import OPTIONS
+
 EGS = Path(__file__).parents[2] / "egs"
 SPECDIFF = EGS / "ljspeech" / "specdiff" / "run.sh"
 RUNNERS = sorted(EGS.glob("*/*/run.sh"))
@@ -95,7 +97,7 @@ def test_an_option_is_not_taken_for_the_value_of_the_one_before(run):
 
 def test_a_number_with_a_leading_zero_is_no_octal_number(run):
     status, said = run(*run.places, "--stage", "report", "--jobs", "08", "--dry-run")
-    assert "recipe.sh: line" not in said
+    assert "Traceback" not in said
     assert status == 0 or said.count("\n") == 1
 
 
@@ -116,10 +118,7 @@ def test_help_lists_every_stage_every_option_and_every_configuration(run, script
     assert status == 0
     lines = [line.split() for line in said.splitlines() if line.strip()]
     assert [line[1] for line in lines if line[0].isdigit()] == list(STAGES)
-    declared = next(
-        text for text in (EGS / "_shared" / "recipe.sh").read_text().split("\n\n") if "\noptions=(" in text
-    ).partition("\noptions=(")[2]
-    options = declared.partition(")")[0].split()
+    options = [option.name for option in OPTIONS]
     assert len(options) >= 20
     assert [option for option in options if f"{option} " not in said] == []
     assert all(path.name in said for path in (script.parent / "conf").glob("*.yaml"))
@@ -133,9 +132,7 @@ def test_short_help_is_help(run):
 def test_stages_are_the_toolkits_own():
     from gansemble.stages import STAGES as OURS
 
-    text = (EGS / "_shared" / "recipe.sh").read_text()
     assert tuple(stage.name for stage in OURS) == STAGES
-    assert f"stage_names=({' '.join(STAGES)})" in text
 
 
 def test_a_dry_run_names_every_stage_and_writes_nothing(run):

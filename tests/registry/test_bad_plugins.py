@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from gansemble import plugins
 from gansemble.cli import main
+from gansemble.plugins import loading
 
 EGS = Path(__file__).parents[2] / "egs" / "ljspeech"
 SOUND_RECIPES = [EGS / "hifigan" / "conf" / "mini.yaml", EGS / "specdiff" / "conf" / "mini.yaml"]
@@ -182,7 +182,7 @@ def gansemble(capsys, monkeypatch, tmp_path):
         monkeypatch.delenv(variable, raising=False)
 
     def run(*words):
-        monkeypatch.setattr(plugins, "_loaded", None)
+        monkeypatch.setattr(loading, "_loaded", None)
         with pytest.raises(SystemExit) as left:
             main([str(word) for word in words])
         said = capsys.readouterr()
@@ -226,7 +226,7 @@ def test_a_recipe_that_uses_it_is_told_and_others_are_sound(gansemble, site, bad
 def test_what_is_switched_off_is_no_fault(gansemble, site, monkeypatch):
     BAD[0].install(site)
     monkeypatch.setenv("GANSEMBLE_DISABLE", BAD[0].name)
-    monkeypatch.setattr(plugins, "_loaded", None)
+    monkeypatch.setattr(loading, "_loaded", None)
     with pytest.raises(SystemExit) as left:
         main(["plugins", "doctor"])
     assert not left.value.code
@@ -242,6 +242,7 @@ def gansemble_register(register):
 """
 
 
+@pytest.mark.slow
 def test_a_part_named_like_a_built_in_one_makes_recipes_say_which(gansemble, site):
     install(site, "gansemble-shadow", "[gansemble.plugins]\nshadow = bad_shadow\n")
     (site / "bad_shadow.py").write_text(SHADOW)
@@ -307,6 +308,7 @@ def started(site: Path, code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_all_of_them_together_leave_the_rest_alone(tmp_path):
     for bad in BAD:
         bad.install(tmp_path)

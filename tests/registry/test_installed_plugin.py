@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from gansemble.registry import KINDS
+from gansemble.plugins.registry import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "gansemble-bandnoise"
 SHORT = ("plan.steps=6", "plan.save_every=3", "validation.every=6", "validation.clips=1")
 GENERATOR, INJECTOR = "generator: {use: acorn}", "noise_injector: {use: band_noise, snr_db: 30}"
 
-pytestmark = pytest.mark.recipe
+pytestmark = pytest.mark.end_to_end
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from gansemble import __version__, plugins
+from gansemble import __version__
 from gansemble.cli import main
-from gansemble.plugins import Plugins
+from gansemble.plugins import loading
+from gansemble.plugins.loading import Plugins
+from gansemble.plugins.registry import KINDS, Broken
 from gansemble.recipe import check
 from gansemble.recipe.document import parse
-from gansemble.registry import KINDS, Broken
 from gansemble.testing import conformance
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +64,7 @@ optimisers: {generator: {use: adamw}, discriminators: {use: adamw}}
 def gansemble(capsys, monkeypatch, tmp_path):
     """Runs a command in this process, in an empty folder: (exit status, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(plugins, "_loaded", plugins._loaded)
+    monkeypatch.setattr(loading, "_loaded", loading._loaded)
     monkeypatch.setenv("GANSEMBLE_PLUGIN_FILES", "")
 
     def run(*words):
@@ -237,6 +238,7 @@ def test_naming_the_parts_imports_none_of_them(everything, imports):
     assert not [name for name in sys.modules if name.startswith("written_all.")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["noise_injector", "loss", "metric", "representation"])
 def test_its_parts_keep_their_kinds_promises(everything, imports, kind):
     loaded = Plugins(discover=False)
@@ -314,7 +316,7 @@ def test_check_of_a_broken_single_file_shows_why(gansemble, imports, tmp_path):
 def test_check_of_a_broken_plugin_shows_why(gansemble, monkeypatch):
     loaded = Plugins(discover=False)
     loaded.registry.broken["torn"] = Broken("torn", ImportError("no module x"), "Traceback …\nImportError: no module x")
-    monkeypatch.setattr(plugins, "_loaded", loaded)
+    monkeypatch.setattr(loading, "_loaded", loaded)
     status, out, err = gansemble("plugins", "check", "torn")
     assert (status, out) == (1, "")
     assert err == "error: plugin 'torn' could not be loaded:\nTraceback …\nImportError: no module x\n"

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from gansemble import hookimpl, plugins
+from gansemble import hookimpl
 from gansemble.errors import PluginError
-from gansemble.plugins import Plugins
-from gansemble.registry import KINDS
+from gansemble.plugins import loading
+from gansemble.plugins.loading import Plugins
+from gansemble.plugins.registry import KINDS
 
 BUILT_IN = {"basics", "corpora", "hifigan", "metrics", "specdiff", "vocos"}
 FILE = """\
@@ -79,7 +80,7 @@ def said(act, *arguments) -> str:
 
 
 def test_the_built_in_plugins_are_installed_as_a_third_partys_would_be():
-    installed = {point.name for point in importlib.metadata.entry_points(group=plugins.GROUP)}
+    installed = {point.name for point in importlib.metadata.entry_points(group=loading.GROUP)}
     assert installed >= BUILT_IN
     loaded = Plugins()
     assert loaded.registry.broken == {} and loaded.registry.ambiguous() == []
@@ -92,7 +93,7 @@ def test_every_built_in_part_can_be_loaded():
 
 
 def test_a_broken_plugin_is_kept_with_its_traceback_and_the_others_work(points):
-    points[plugins.GROUP] = [Point("bad", load=fails), Point("good", "g", lambda: plugin("a"))]
+    points[loading.GROUP] = [Point("bad", load=fails), Point("good", "g", lambda: plugin("a"))]
     loaded = Plugins()
     assert names(loaded) == {"good/a"}
     broken = loaded.registry.broken["bad"]
@@ -101,20 +102,20 @@ def test_a_broken_plugin_is_kept_with_its_traceback_and_the_others_work(points):
 
 
 def test_a_plugin_that_exits_at_import_is_only_broken(points):
-    points[plugins.GROUP] = [Point("bad", load=lambda: sys.exit(3)), Point("good", "g", lambda: plugin("a"))]
+    points[loading.GROUP] = [Point("bad", load=lambda: sys.exit(3)), Point("good", "g", lambda: plugin("a"))]
     loaded = Plugins()
     assert names(loaded) == {"good/a"} and set(loaded.registry.broken) == {"bad"}
 
 
 def test_strict_raises_at_once(points, monkeypatch):
-    points[plugins.GROUP] = [Point("bad", load=fails)]
+    points[loading.GROUP] = [Point("bad", load=fails)]
     monkeypatch.setenv("GANSEMBLE_STRICT", "1")
     with pytest.raises(RuntimeError, match="boom"):
         Plugins()
 
 
 def test_a_plugin_that_fails_half_way_leaves_nothing_behind(points):
-    points[plugins.GROUP] = [Point("bad", load=lambda: plugin("a", "b", "a"))]
+    points[loading.GROUP] = [Point("bad", load=lambda: plugin("a", "b", "a"))]
     loaded = Plugins()
     assert "registers loss 'a' twice" in str(loaded.registry.broken["bad"].error)
     assert names(loaded) == set() and not loaded.manager.has_plugin("bad")
@@ -124,7 +125,7 @@ def test_a_hook_with_an_argument_that_does_not_exist_leaves_nothing_behind(point
     @hookimpl
     def gansemble_run_start(run, speed): ...
 
-    points[plugins.GROUP] = [Point("bad", load=lambda: plugin("a", gansemble_run_start=gansemble_run_start))]
+    points[loading.GROUP] = [Point("bad", load=lambda: plugin("a", gansemble_run_start=gansemble_run_start))]
     loaded = Plugins()
     assert "speed" in str(loaded.registry.broken["bad"].error)
     assert names(loaded) == set() and not loaded.manager.has_plugin("bad")
@@ -152,14 +153,14 @@ def test_a_register_hook_that_is_not_marked_is_refused_and_not_passed_over(empty
 def test_two_plugins_of_one_name_are_refused_and_the_first_stays(points, empty_plugins):
     empty_plugins.add_module("p", plugin("a"))
     assert "two plugins are called 'p'" in said(empty_plugins.add_module, "p", plugin("b"))
-    points[plugins.GROUP] = [Point("p", "one", lambda: plugin("a")), Point("p", "two", lambda: plugin("b"))]
+    points[loading.GROUP] = [Point("p", "one", lambda: plugin("a")), Point("p", "two", lambda: plugin("b"))]
     loaded = Plugins()
     assert names(loaded) == {"p/a"} and "two plugins" in str(loaded.registry.broken["p"].error)
 
 
 def test_no_other_plugin_takes_the_place_of_one_of_ours(points):
     ours = Point("hifigan", "z", lambda: plugin("a"), dist="gansemble")
-    points[plugins.GROUP] = [Point("hifigan", "a", lambda: plugin("b"), dist="other"), ours]
+    points[loading.GROUP] = [Point("hifigan", "a", lambda: plugin("b"), dist="other"), ours]
     loaded = Plugins()
     assert names(loaded) == {"hifigan/a"}
     message = str(loaded.registry.broken["hifigan"].error)
@@ -168,7 +169,7 @@ def test_no_other_plugin_takes_the_place_of_one_of_ours(points):
 
 
 def test_an_entry_point_that_is_listed_twice_counts_once(points):
-    points[plugins.GROUP] = [Point("p", "one", lambda: plugin("a"))] * 2
+    points[loading.GROUP] = [Point("p", "one", lambda: plugin("a"))] * 2
     loaded = Plugins()
     assert names(loaded) == {"p/a"} and loaded.registry.broken == {}
 
@@ -195,7 +196,7 @@ def test_plugins_are_chosen_by_name_and_the_others_are_not_imported(points, monk
         imported.add(name)
         return fails() if name == "bad" else plugin("a" + name)
 
-    points[plugins.GROUP] = [Point(name, name, lambda name=name: loads(name)) for name in ("p", "q", "bad")]
+    points[loading.GROUP] = [Point(name, name, lambda name=name: loads(name)) for name in ("p", "q", "bad")]
     monkeypatch.setenv(variable, value)
     loaded = Plugins()
     assert imported == left
@@ -311,21 +312,21 @@ def test_the_environment_declares_every_plugin_of_pyproject():
     import tomllib
 
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
-    installed = {point.name for point in importlib.metadata.entry_points(group=plugins.GROUP)}
-    assert project["entry-points"][plugins.GROUP].keys() <= installed, "run pip install -e . again"
+    installed = {point.name for point in importlib.metadata.entry_points(group=loading.GROUP)}
+    assert project["entry-points"][loading.GROUP].keys() <= installed, "run pip install -e . again"
     assert "GANSEMBLE_DISABLE" not in os.environ
 
 
 @pytest.mark.parametrize("line", ["gansemble>=99", "Gansemble (>=99)", "gansemble[mini]>=99 ; python_version>'3'"])
 def test_a_plugin_that_needs_a_newer_core_is_broken_and_says_so(points, line):
-    points[plugins.GROUP] = [Point("late", "p", lambda: plugin("a"), dist="acme", requires=["numpy", line])]
+    points[loading.GROUP] = [Point("late", "p", lambda: plugin("a"), dist="acme", requires=["numpy", line])]
     error = Plugins().registry.broken["late"].error
     assert "acme 1.0 needs gansemble>=99, this is" in str(error) and "upgrade gansemble" in str(error)
 
 
 @pytest.mark.parametrize("line", ["gansemble", "gansemble>=0.1", "gansemble-extras>=99"])
 def test_a_plugin_that_needs_this_core_loads(points, line):
-    points[plugins.GROUP] = [Point("well", "p", lambda: plugin("a"), requires=[line])]
+    points[loading.GROUP] = [Point("well", "p", lambda: plugin("a"), requires=[line])]
     loaded = Plugins()
     assert names(loaded) == {"well/a"} and not loaded.registry.broken
     assert loaded.registry.sources["well"].requirement() == "d>=1.0"

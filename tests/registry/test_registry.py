@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gansemble.errors import PluginError
-from gansemble.registry import Broken, Entry, Registry
+from gansemble.plugins.registry import Broken, Entry, Registry
 
 
 class Sound:

@@ -12,13 +12,14 @@ import pytest
 import soundfile
 
 from gansemble.data import manifest
-from gansemble.data.segments import Packed
+from gansemble.data.packed import Packed
 from gansemble.data.verification import verify
 from gansemble.errors import DataError
 from gansemble.stages import Project
 from gansemble.training.checkpoint import Store
 from gansemble.training.trainer import Trainer
 
+pytestmark = pytest.mark.slow
 STAGES = ("fetch", "prepare", "statistics", "train", "synthesise", "evaluate", "report")
 
 
@@ -414,11 +415,13 @@ def test_a_split_that_there_is_not_is_named_before_anything_is_packed(place, run
 def test_altered_degraded_recordings_are_found_too(tmp_path):
     """A pack holds the degraded recording of a pair behind its clip."""
     from gansemble.data import verification
-    from gansemble.data.manifest import Entry
+    from gansemble.data.manifest import ManifestEntry
 
     samples = np.arange(8, dtype="<i2")
     digests = [hashlib.sha256(part.tobytes()).hexdigest() for part in (samples[:4], samples[4:])]
-    entry = Entry("a", "a.wav", "train", 16000, 4, 1, 16000, 0, 0.5, digests[0], partner=4, partner_sha256=digests[1])
+    entry = ManifestEntry(
+        "a", "a.wav", "train", 16000, 4, 1, 16000, 0, 0.5, digests[0], partner=4, partner_sha256=digests[1]
+    )
     samples.tofile(tmp_path / "audio.i16")
     assert verification.wrong_clips(tmp_path, [entry]) == []
     samples[6] += 1

@@ -18,6 +18,7 @@ from gansemble.data.manifest import load
 from gansemble.data.verification import verify
 from gansemble.training import checkpoint
 
+pytestmark = pytest.mark.kill
 KILLS = int(os.environ.get("GANSEMBLE_KILLS", "3"))
 SEED = int(os.environ.get("GANSEMBLE_SEED", str(time.time_ns() % 100_000)))
 

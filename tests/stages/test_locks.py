@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from gansemble import locks
 from gansemble.errors import FolderInUse
-from gansemble.locks import FolderLock, identify
+from gansemble.stages import locks
+from gansemble.stages.locks import FolderLock, identify
 
 
 @pytest.fixture(autouse=True)
@@ -190,13 +190,14 @@ def test_waiting_ends_when_an_owner_elsewhere_gives_no_sign_of_life(tmp_path, mo
     assert waited > 0.6, "it beat for 0.6 s"
 
 
+@pytest.mark.processes
 def test_two_that_find_a_dead_owner_do_not_both_get_the_lock(tmp_path):
     """Many processes at once: one at a time is inside."""
     dead = subprocess.Popen(["true"])
     dead.wait()
     hold(tmp_path, pid=dead.pid, started=None)
     code = (
-        "import sys, os, time\nfrom pathlib import Path\nfrom gansemble import locks\nlocks.POLL_SECONDS = 0.002\n"
+        "import sys, os, time\nfrom pathlib import Path\nfrom gansemble.stages import locks\nlocks.POLL_SECONDS = 0.002\n"
         "folder = Path(sys.argv[1])\n"
         "for _ in range(15):\n"
         "    with locks.FolderLock(folder, wait=lambda text: None):\n"

@@ -432,14 +432,14 @@ def test_commands_that_only_read_write_no_records(place, done, run, tmp_path):
 
 def test_a_stage_that_did_not_finish_is_not_up_to_date(place, done, run, words_of, monkeypatch):
     """Forced, and ended by an error half way: what it left may be half of each."""
-    from gansemble.evaluation import runner
+    from gansemble.evaluation import synthesis
 
     done(*STAGES)
 
     def fail(*_):
         raise OSError(28, "No space left on device", "samples")
 
-    monkeypatch.setattr(runner.files, "write", fail)
+    monkeypatch.setattr(synthesis.files, "write", fail)
     assert run("synthesise", "--force")[0] == 1
     monkeypatch.undo()
     assert words_of(place.experiment)["synthesise"] == "stale"
@@ -475,8 +475,7 @@ def test_records_of_stages_that_finish_in_one_instant_are_all_kept(place, mark_d
     import multiprocessing
     import time
 
-    from gansemble import locks
-    from gansemble.stages import Ledger, Project
+    from gansemble.stages import Ledger, Project, locks
 
     project = Project.of(place.recipe)
     mark_done(project)

@@ -11,9 +11,9 @@ import soundfile
 import torch
 from torch import Tensor, nn
 
-from gansemble import enhancement, restoration
+from gansemble.inference import enhancement, keep_below, streaming
 from gansemble.interfaces import Condition
-from gansemble.training.build import Samples
+from gansemble.parts.build import Waveform
 
 RATE = 22050
 CONF = """
@@ -58,7 +58,7 @@ def test_a_stream_is_restored_as_the_whole(length, blocks):
     audio, network = noise(2, length), Shifting().eval()
     with torch.no_grad():
         whole = network(Condition(signal=audio[:, None]))[:, 0]
-    pieces = restoration.Stream(network, 160, Samples()).pieces(iter(audio.split(blocks, 1)))
+    pieces = streaming.enhancement_stream(network, Waveform(), 160).pieces(iter(audio.split(blocks, 1)))
     made = torch.cat(list(pieces), 1)
     assert made.shape == whole.shape and torch.allclose(made, whole, atol=1e-4)
 
@@ -70,7 +70,7 @@ def test_without_its_context_the_same_stream_differs():
     audio = noise(1, 801)
     with torch.no_grad():
         whole = network(Condition(signal=audio[:, None]))[:, 0]
-    assert (restoration.restore(network, audio, 160, Samples()) - whole).abs().max() > 0.5
+    assert (streaming.enhancement_stream(network, Waveform(), 160).whole(audio) - whole).abs().max() > 0.5
 
 
 def test_no_more_is_held_than_a_core_and_its_context():
@@ -81,7 +81,7 @@ def test_no_more_is_held_than_a_core_and_its_context():
         held.append(output.shape[-1])
 
     network.register_forward_hook(watch)
-    for _ in restoration.Stream(network, 160, Samples()).pieces(iter(noise(1, 20000).split(64, 1))):
+    for _ in streaming.enhancement_stream(network, Waveform(), 160).pieces(iter(noise(1, 20000).split(64, 1))):
         pass
     assert max(held) <= 160 + 2 * 56
 
@@ -90,7 +90,7 @@ def test_a_context_that_is_no_multiple_of_the_alignment_is_refused():
     network = Shifting()
     network.context_frames = 57
     with pytest.raises(ValueError, match="context_frames must be a multiple of alignment 8, got 57"):
-        restoration.Stream(network, 160, Samples())
+        streaming.enhancement_stream(network, Waveform(), 160)
 
 
 class Louder(nn.Module):
@@ -105,20 +105,20 @@ class Louder(nn.Module):
 
 def test_the_band_that_is_kept_stays_and_the_rest_is_made():
     """A tone below the frequency keeps its level, one above it gets the generator's, both to -80 dB."""
-    kept = restoration.KeepBelow(Louder(), RATE, 4000)
+    kept = keep_below.KeepBelow(Louder(), RATE, 4000)
     time = torch.arange(3 * RATE, dtype=torch.float64) / RATE
     for hertz, gain in ((440, 1.0), (3500, 1.0), (4500, 2.0), (9000, 2.0)):
         tone = torch.sin(2 * torch.pi * hertz * time).float()[None]
-        made = restoration.restore(kept, tone, 5000, Samples())[0, RATE:-RATE]
+        made = streaming.enhancement_stream(kept, Waveform(), 5000).whole(tone)[0, RATE:-RATE]
         assert float((made - gain * tone[0, RATE:-RATE]).abs().max()) < 2e-4, hertz
 
 
 def test_the_band_is_kept_in_chunks_as_in_the_whole():
-    kept = restoration.KeepBelow(Shifting().eval(), RATE, 4000)
+    kept = keep_below.KeepBelow(Shifting().eval(), RATE, 4000)
     audio = noise(1, 9001)
     with torch.no_grad():
         whole = kept(Condition(signal=audio[:, None]))[:, 0]
-    assert torch.allclose(restoration.restore(kept, audio, 800, Samples()), whole, atol=1e-3)
+    assert torch.allclose(streaming.enhancement_stream(kept, Waveform(), 800).whole(audio), whole, atol=1e-3)
     assert kept.context_frames % 8 == 0 and kept.context_frames > 56
 
 
@@ -127,6 +127,7 @@ def exp(tmp_path_factory) -> Path:
     """An experiment of three steps."""
     from gansemble.data import prepare
     from gansemble.recipe import check
+    from gansemble.training.components import Components
     from gansemble.training.trainer import Trainer
 
     folder = tmp_path_factory.mktemp("enhance")
@@ -134,7 +135,7 @@ def exp(tmp_path_factory) -> Path:
     recipe = check.load(folder / "r.yaml")
     prepare.corpus_of(recipe).mini(folder / "data")
     prepare.prepare(recipe, folder / "data", folder / "dump", 1, lambda text: None)
-    Trainer(recipe, folder / "exp", folder / "dump").run()
+    Trainer(Components.build(recipe, folder / "exp", folder / "dump")).run()
     return folder / "exp"
 
 
@@ -177,6 +178,7 @@ def gansemble_command(capsys):
     return run
 
 
+@pytest.mark.slow
 def test_files_keep_format_channels_length_and_tags(enhance, inputs, tmp_path):
     status, out, err = enhance(inputs / "stereo.flac", inputs / "tagged.ogg", "--output", tmp_path)
     assert (status, err) == (0, "")
@@ -191,13 +193,13 @@ def test_files_keep_format_channels_length_and_tags(enhance, inputs, tmp_path):
 
 def test_a_file_is_restored_as_its_samples_are(enhance, exp, inputs, tmp_path):
     """What is written is what the generator makes of the whole recording."""
-    from gansemble import synthesis
+    from gansemble.inference import loading
 
     enhance(inputs / "stereo.flac", "--output", tmp_path, "--format", "float", "--chunk-seconds", "0.05")
     made, _ = soundfile.read(tmp_path / "stereo.wav", dtype="float32")
     audio, _ = soundfile.read(inputs / "stereo.flac", dtype="float32")
     with torch.no_grad():
-        whole = synthesis.load(exp).generator(Condition(signal=torch.from_numpy(audio.T.copy())[:, None]))[:, 0]
+        whole = loading.load(exp).generator(Condition(signal=torch.from_numpy(audio.T.copy())[:, None]))[:, 0]
     assert np.abs(made - whole.numpy().T).max() < 1e-5
     assert np.abs(made - audio).max() > 1e-4  # it did something
 
@@ -282,32 +284,32 @@ def test_the_record_grows_with_the_folder(enhance, inputs, tmp_path):
 
 def test_a_minute_is_written_to_vorbis_in_pieces(exp, tmp_path):
     """libsndfile's writer crashes on so much at once."""
-    from gansemble import synthesis
+    from gansemble.inference import loading
 
     soundfile.write(tmp_path / "long.wav", np.zeros((60 * RATE, 2), np.float32), RATE)
     with soundfile.SoundFile(tmp_path / "long.ogg", "w", RATE, 2, format="OGG", subtype="VORBIS") as out:
         for _ in range(60):
             out.write(0.01 * np.ones((RATE, 2), np.float32))
-    wanted = enhancement.Wanted(core=10**9)
-    loaded = synthesis.load(exp)
+    wanted = enhancement.EnhanceOptions(core=10**9)
+    loaded = loading.load(exp)
     loaded.generator = Louder()
     done = enhancement.enhance(loaded, tmp_path / "long.ogg", tmp_path / "out.ogg", wanted)
     assert done.seconds == pytest.approx(60, abs=0.1)
 
 
 def test_what_is_not_finite_is_not_written(exp, inputs, tmp_path):
-    from gansemble import synthesis
     from gansemble.errors import DataError
+    from gansemble.inference import loading
 
     class Broken(Louder):
         def forward(self, condition: Condition) -> Tensor:
             assert condition.signal is not None
             return condition.signal / 0
 
-    loaded = synthesis.load(exp)
+    loaded = loading.load(exp)
     loaded.generator = Broken()
     with pytest.raises(DataError, match=r"silent\.wav: the generator made NaN or Inf of it, near 0\.0 s"):
-        enhancement.enhance(loaded, inputs / "silent.wav", tmp_path / "out.wav", enhancement.Wanted(core=4096))
+        enhancement.enhance(loaded, inputs / "silent.wav", tmp_path / "out.wav", enhancement.EnhanceOptions(core=4096))
     assert not list(tmp_path.iterdir())
 
 
@@ -337,12 +339,12 @@ def test_other_commands_say_what_to_use(gansemble_command, exp, inputs, tmp_path
     _, _, err = gansemble_command("sample", "--exp", str(exp), "--output", str(tmp_path))
     assert "use gansemble enhance --exp" in err
     _, _, err = gansemble_command("synthesise", "--exp", str(exp), "--input", str(inputs), "--output", str(tmp_path))
-    assert "not a mel spectrogram; use gansemble enhance FILES" in err
+    assert "not a mel spectrogram; use gansemble enhance --exp" in err
 
 
 def test_a_full_disk_is_told_and_leaves_nothing(exp, inputs, tmp_path, monkeypatch):
-    from gansemble import synthesis
     from gansemble.errors import DataError
+    from gansemble.inference import loading
 
     class Full(soundfile.SoundFile):
         def write(self, data: np.ndarray) -> None:
@@ -351,6 +353,6 @@ def test_a_full_disk_is_told_and_leaves_nothing(exp, inputs, tmp_path, monkeypat
     monkeypatch.setattr(enhancement.soundfile, "SoundFile", Full)
     with pytest.raises(DataError, match=r"out\.wav: cannot be written \(No space left on device\); is the disk full\?"):
         enhancement.enhance(
-            synthesis.load(exp), inputs / "short.wav", tmp_path / "out.wav", enhancement.Wanted(core=4096)
+            loading.load(exp), inputs / "short.wav", tmp_path / "out.wav", enhancement.EnhanceOptions(core=4096)
         )
     assert not list(tmp_path.iterdir())

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gansemble import synthesis
 from gansemble.errors import CheckpointError, GansembleError
+from gansemble.inference import loading
 from gansemble.interfaces import Condition
 from gansemble.recipe import check
 from gansemble.training import checkpoint
@@ -243,12 +243,12 @@ def generator_file(tmp_path):
 
 
 def assert_alike(ours, theirs) -> None:
-    verdicts, answers = ours.eval()(wave(), Condition()), theirs(wave())
-    assert len(verdicts) == len(answers)
-    for verdict, (score, maps) in zip(verdicts, answers, strict=True):
+    outputs, answers = ours.eval()(wave(), Condition()), theirs(wave())
+    assert len(outputs) == len(answers)
+    for output, (score, maps) in zip(outputs, answers, strict=True):
         assert score.std() > 1e-4
-        torch.testing.assert_close(verdict.score, score, atol=1e-5, rtol=0)
-        for one, other in zip(verdict.features, maps, strict=True):
+        torch.testing.assert_close(output.score, score, atol=1e-5, rtol=0)
+        for one, other in zip(output.features, maps, strict=True):
             torch.testing.assert_close(one, other, atol=1e-5, rtol=0)
 
 
@@ -267,7 +267,7 @@ def test_an_imported_generator_makes_what_the_published_one_makes(tmp_path, resi
     assert any(name.endswith("weight_g") for name in state) is not fold
     torch.save({"generator": state}, tmp_path / "g")
     write_experiment(tmp_path / "g", None, tmp_path / "config.json", tmp_path / "exp")
-    loaded = synthesis.load(tmp_path / "exp")
+    loaded = loading.load(tmp_path / "exp")
     torch.testing.assert_close(loaded.generator(Condition(signal=mel())), expected, atol=1e-5, rtol=0)
     assert loaded.step == 0
 
@@ -279,14 +279,14 @@ def test_a_folded_filter_of_zeros_stays_zero(tmp_path, config):
         reference.conv_pre.weight[3] = 0
     torch.save({"generator": reference.state_dict()}, tmp_path / "g")
     write_experiment(tmp_path / "g", None, config, tmp_path / "exp")
-    made = synthesis.load(tmp_path / "exp").generator(Condition(signal=mel()))
+    made = loading.load(tmp_path / "exp").generator(Condition(signal=mel()))
     torch.testing.assert_close(made, reference(mel()), atol=1e-5, rtol=0)
 
 
 def test_a_bare_state_dict_is_a_generator_too(tmp_path, config):
     torch.save(reference_generator().state_dict(), tmp_path / "g")
     write_experiment(tmp_path / "g", None, config, tmp_path / "exp")
-    made = synthesis.load(tmp_path / "exp").generator(Condition(signal=mel()))
+    made = loading.load(tmp_path / "exp").generator(Condition(signal=mel()))
     torch.testing.assert_close(made, reference_generator()(mel()), atol=1e-5, rtol=0)
 
 
@@ -332,8 +332,8 @@ def test_training_goes_on_from_an_imported_spectral_norm_as_from_the_published_o
     ours = MultiScale(scales=1, width=1 / 16).train()
     load_into(ours, theirs.state_dict(), "do_")
     for _ in range(3):
-        (verdict,), ((score, _),) = ours(wave(), Condition()), theirs(wave())
-        torch.testing.assert_close(verdict.score, score, atol=1e-6, rtol=0)
+        (output,), ((score, _),) = ours(wave(), Condition()), theirs(wave())
+        torch.testing.assert_close(output.score, score, atol=1e-6, rtol=0)
 
 
 def test_a_discriminator_file_is_imported_with_its_experiment(tmp_path, config, generator_file):

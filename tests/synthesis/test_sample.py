@@ -21,8 +21,8 @@ discriminators: {critic: {use: wavegan, dim: 2, classes: 10}}
 objective: {use: wgan}
 regularisers: {gradient_penalty: {use: gradient_penalty, weight: 10}}
 metrics:
-  inception_score: {use: inception_score, width: 4, blocks: 2, steps: 12, splits: 2}
-  fid: {use: fid, width: 4, blocks: 2, steps: 12}
+  inception_score: {use: inception_score, splits: 2, classifier: {width: 4, blocks: 2, steps: 12}}
+  fid: {use: fid, classifier: {width: 4, blocks: 2, steps: 12}}
 plan: {steps: 4, batch_size: 4, segment: 4096, generator_every: 2, fresh_fake: true, log_every: 2, save_every: 4}
 validation: {every: 4, clips: 6, audio: 2, metrics: [fid], best: fid}
 synthesis: {split: validation, clips: 6}
@@ -215,6 +215,6 @@ def test_validation_makes_as_many_clips_as_asked_for(done):
     row = json.loads((done / "exp" / "logs" / "validation.jsonl").read_text().splitlines()[0])
     assert row["fid"] > 0
     index = json.loads((done / "exp" / "samples" / "index.json").read_text())
-    assert len(index["clips"]) == 6 and index["own"]
+    assert len(index["clips"]) == 6 and index["task"] == "generation"
     made, rate = soundfile.read(done / "exp" / "samples" / "validation" / "sample-00000.wav")
     assert (len(made), rate) == (4096, 8000)

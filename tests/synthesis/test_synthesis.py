@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,16 +11,20 @@ import torch
 from click.testing import CliRunner
 from torch import nn
 
-from gansemble import cli, synthesis
+from gansemble import cli
 from gansemble.audio import files
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import CheckpointError, DataError, GansembleError
+from gansemble.inference import loading
+from gansemble.inference.loading import TrainedGenerator, fold
+from gansemble.inference.streaming import ChunkedStream, vocoder_stream
+from gansemble.inference.vocoding import mel_blocks, synthesise_file
 from gansemble.interfaces import Condition
+from gansemble.parts.build import Waveform
+from gansemble.parts.build import generator as built
 from gansemble.recipe import check, fill
-from gansemble.synthesis import Loaded, Window, fold, generate, mel_blocks, synthesise_file
 from gansemble.training import checkpoint
-from gansemble.training.build import generator as built
 from gansemble_plugins.hifigan.generator import HifiGan
 from gansemble_plugins.vocos.generator import Vocos
 
@@ -70,8 +75,12 @@ def vocos() -> nn.Module:
 NETWORKS = {"hifigan": hifigan, "vocos": vocos}
 
 
-def loaded(network: nn.Module) -> Loaded:
-    return Loaded(network, SPEC, 0, Path(), recipe=None)
+def loaded(network: nn.Module) -> TrainedGenerator:
+    return TrainedGenerator(network, Waveform(), SimpleNamespace(audio=SPEC), 0, Path())
+
+
+def stream(network: nn.Module, chunk: int) -> ChunkedStream:
+    return vocoder_stream(network, Waveform(), chunk)
 
 
 def whole(network: nn.Module, mel: torch.Tensor) -> torch.Tensor:
@@ -114,7 +123,7 @@ class Spy(nn.Module):
 def test_chunks_joined_are_the_whole(name, frames, chunk):
     network = NETWORKS[name]()
     mel = torch.randn(20, frames, generator=torch.Generator().manual_seed(frames))
-    pieces = list(generate(network, mel, chunk))
+    pieces = list(stream(network, chunk).pieces(iter([mel])))
     assert len(pieces) == -(-frames // chunk)
     torch.testing.assert_close(torch.cat(pieces, 1), whole(network, mel), atol=1e-5, rtol=0)
 
@@ -126,7 +135,7 @@ def test_chunks_joined_are_the_whole(name, frames, chunk):
 def test_a_stream_of_blocks_is_made_into_the_whole(name, blocks):
     network = NETWORKS[name]()
     mel = torch.randn(20, sum(blocks), generator=torch.Generator().manual_seed(7))
-    made = torch.cat(list(Window(loaded(network), max(blocks)).pieces(iter(mel.split(blocks, 1)))), 1)
+    made = torch.cat(list(stream(network, max(blocks)).pieces(iter(mel.split(blocks, 1)))), 1)
     torch.testing.assert_close(made, whole(network, mel), atol=1e-5, rtol=0)
 
 
@@ -135,7 +144,7 @@ def test_a_generator_without_context_makes_the_whole_at_once():
     spy = Spy(network)
     spy.context_frames = None
     mel = torch.randn(20, 50, generator=torch.Generator().manual_seed(0))
-    for pieces in (generate(spy, mel, 8), Window(loaded(spy), 8).pieces(iter(mel.split(8, 1)))):
+    for pieces in (stream(spy, 8).pieces(iter([mel])), stream(spy, 8).pieces(iter(mel.split(8, 1)))):
         torch.testing.assert_close(torch.cat(list(pieces), 1), whole(network, mel), atol=1e-6, rtol=0)
     assert spy.frames == [50, 50]
 
@@ -145,11 +154,11 @@ def test_no_more_frames_are_held_than_a_chunk_and_two_contexts(name):
     spy = Spy(NETWORKS[name]())
     chunk, context = 16, spy.context_frames
     mel = torch.randn(20, 400, generator=torch.Generator().manual_seed(0))
-    list(Window(loaded(spy), chunk).pieces(iter(mel.split(chunk, 1))))
+    list(stream(spy, chunk).pieces(iter(mel.split(chunk, 1))))
     assert 1 < len(spy.frames) <= -(-400 // chunk) + 1
     assert max(spy.frames) <= chunk + 2 * context
     spy.frames.clear()
-    list(generate(spy, mel, chunk))
+    stream(spy, chunk).whole(mel)
     assert max(spy.frames) <= chunk + 2 * context
 
 
@@ -316,7 +325,7 @@ def test_an_experiment_is_loaded_folded_and_without_gradients(tmp_path):
         "{use: hifigan, channels: 8, upsample_rates: [8, 8], upsample_kernels: [16, 16], kernels: [3], "
         "dilations: [[1]]}",
     )
-    network = synthesis.load(make_experiment(tmp_path / "exp", text)).generator
+    network = loading.load(make_experiment(tmp_path / "exp", text)).generator
     assert not network.training
     assert not any("parametrizations" in name for name in network.state_dict())
     assert not any(parameter.requires_grad for parameter in network.parameters())
@@ -325,15 +334,15 @@ def test_an_experiment_is_loaded_folded_and_without_gradients(tmp_path):
 def test_the_best_checkpoint_the_last_and_the_average_are_told_apart(tmp_path):
     exp = make_experiment(tmp_path / "exp", step=1)
     make_experiment(exp, step=2, best=("step-00000001",))
-    assert (synthesis.load(exp).step, synthesis.load(exp, "last").step) == (1, 2)
-    assert torch.equal(synthesis.load(exp).generator.head.weight, weights(1))
+    assert (loading.load(exp).step, loading.load(exp, "last").step) == (1, 2)
+    assert torch.equal(loading.load(exp).generator.head.weight, weights(1))
     make_experiment(exp, step=3, average=True)
-    assert torch.equal(synthesis.load(exp, "last").generator.head.weight, weights(103))
+    assert torch.equal(loading.load(exp, "last").generator.head.weight, weights(103))
 
 
 def test_an_experiment_without_checkpoints_is_told(tmp_path):
     with pytest.raises(CheckpointError, match="expected an experiment with checkpoints, found none"):
-        synthesis.load(tmp_path)
+        loading.load(tmp_path)
 
 
 def test_folding_a_network_without_weight_norm_changes_nothing():
@@ -358,7 +367,7 @@ def test_the_command_makes_a_waveform_of_each_input(experiment, tmp_path):
     lengths = {str(p.relative_to(tmp_path / "out")): files.info(p).frames for p in (tmp_path / "out").rglob("*.wav")}
     assert lengths == {"a.wav": 6400, "sub/b.wav": 3200, "c.wav": 30 * 64}
     assert json.loads((tmp_path / "out/synthesis.json").read_text())["files"] == 3
-    network = synthesis.load(experiment).generator
+    network = loading.load(experiment).generator
     mel = log_mel(torch.from_numpy(files.read(folder / "a.wav")[0]), SPEC)[0]
     made = torch.from_numpy(files.read(tmp_path / "out/a.wav")[0])
     torch.testing.assert_close(made, whole(network, mel).clamp(-1, 1), atol=1e-5, rtol=0)

@@ -13,12 +13,12 @@ import soundfile
 import torch
 from torch import nn
 
-from gansemble import phases
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import GansembleError
 from gansemble.evaluation import truncation
+from gansemble.inference import phases
 from gansemble.interfaces import Condition
-from gansemble.sampling import STANDING_BATCH, Maker, Truncation
+from gansemble.parts.sampling import STANDING_BATCH, LatentSampler, Truncation
 
 NORMAL = torch.randn(200_000, generator=torch.Generator().manual_seed(0))
 SPEC = AudioSpec(sample_rate=8000, fmax=None)
@@ -60,7 +60,7 @@ class Standing(nn.Module):
         return condition.latent[:, None]
 
 
-class Conditioner:
+class ConditionBuilder:
     reads, latent, latent_law, prior = frozenset({"latent", "label"}), 4, "normal", None
 
     def __call__(self, batch: Any, turn: str) -> tuple[None, Condition]:
@@ -69,10 +69,10 @@ class Conditioner:
 
 def test_batch_statistics_are_measured_once_for_each_truncation_on_what_is_sampled():
     network = Standing()
-    maker = Maker(network, SimpleNamespace(decode=lambda x: x), Conditioner(), 0, 5)  # type: ignore[arg-type]
+    sampler = LatentSampler(network, SimpleNamespace(decode=lambda x: x), ConditionBuilder(), 0, 5)  # type: ignore[arg-type]
     cut = Truncation(0.5, "resample")
     for each in (None, None, cut, cut, None):
-        maker.one(0, 2, truncation=each)
+        sampler.one(0, 2, truncation=each)
     assert len(network.measured) == 3
     whole, truncated, _ = network.measured
     assert [len(each.latent) for each in whole] == [STANDING_BATCH] * 3
@@ -127,10 +127,10 @@ def test_a_representation_with_phases_of_its_own_takes_none(tmp_path):
 
 
 def test_what_cannot_be_inverted_is_an_error_in_words():
-    maker = Maker(Standing(), Phaseless(), Conditioner(), 0)  # type: ignore[arg-type]
+    sampler = LatentSampler(Standing(), Phaseless(), ConditionBuilder(), 0)  # type: ignore[arg-type]
     with pytest.raises(GansembleError, match="makes no sound of what was generated: cannot be inverted"):
-        maker.one(0, 1)
-    assert maker.phase == "a guess"
+        sampler.one(0, 1)
+    assert sampler.phase == "a guess"
 
 
 def test_distance_is_the_mean_over_pairs():

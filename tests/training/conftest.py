@@ -22,8 +22,9 @@ from torch import Tensor
 
 from gansemble.errors import Interrupted
 from gansemble.recipe import check
-from gansemble.recipe.check import Recipe
-from gansemble.training.trainer import Options, Trainer
+from gansemble.recipe.schema import Recipe
+from gansemble.training.components import Components, Options
+from gansemble.training.trainer import Trainer
 
 RECIPE = """
 name: tiny
@@ -37,7 +38,7 @@ objective: {use: lsgan}
 losses:
   mel: {use: mel_l1, weight: 45}
   features: {use: feature_matching, weight: 2}
-noise_injector: {use: spectral_diffusion, t_min: 2, t_max: 50, kwav: 0.03, every: 2, threshold: 0.1755, target: 0.1}
+noise_injector: {use: spectral_diffusion, threshold: 0.1755, schedule: {t_min: 2, t_max: 50, kwav: 0.03, every: 2, target: 0.1}}
 metrics:
   mel_distance: {use: mel_distance}
 plan: {steps: 12, batch_size: 4, segment: 2048, accumulate: 2, log_every: 3, save_every: 4, ema: 0.9}
@@ -46,19 +47,23 @@ optimisers:
   generator: {use: adamw, lr: 1e-3, betas: [0.8, 0.99], decay: 0.9}
   discriminators: {use: adamw, lr: 1e-3, betas: [0.8, 0.99], decay: 0.9}
 """
+#: A discriminator that draws from torch's own generator in every step, as phase shuffle does: without it, nothing of a run
+#: depends on the random states that a checkpoint keeps.
+DRAWING = "discriminators.shuffled={use: wavegan, dim: 2, kernel: 9, strides: [4, 4, 8], shuffle: 2}"
 CLIPS = 7
 PROCESS = """
 import sys
 from pathlib import Path
 from safetensors.torch import save_file
 from gansemble.recipe import check
+from gansemble.training.components import Components
 from gansemble.training.trainer import Trainer
 recipe, exp, dump, out, *sets = sys.argv[1:]
-trainer = Trainer(check.load(Path(recipe), sets), Path(exp), Path(dump))
+trainer = Trainer(Components.build(check.load(Path(recipe), sets), Path(exp), Path(dump)))
 trainer.run()
-networks = {"generator": trainer.parts.generator, "discriminators": trainer.parts.critics}
+networks = {"generator": trainer.components.parts.generator, "discriminators": trainer.components.parts.discriminators}
 state = {f"{name}/{key}": value.clone() for name, part in networks.items() for key, value in part.state_dict().items()}
-save_file(state, Path(out) / f"rank-{trainer.rank}.safetensors")
+save_file(state, Path(out) / f"rank-{trainer.processes.rank}.safetensors")
 """
 
 
@@ -93,7 +98,7 @@ class Workshop:
         return CliRunner().invoke(command, [*self.arguments(exp, *sets), *options])
 
     def trainer(self, exp: Path, *sets: str, **options: Any) -> Trainer:
-        return Trainer(self.load(*sets), exp, self.dump, Options(**options))
+        return Trainer(Components.build(self.load(*sets), exp, self.dump, Options(**options)))
 
     def train(self, exp: Path, *sets: str, **options: Any) -> Trainer:
         """Trains in this process, to the end or to ``stop_after``."""
@@ -244,7 +249,7 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
 def straight(workshop: Workshop, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The last checkpoint of the tiny run, never interrupted."""
     torch.set_num_threads(1)
-    return workshop.train(tmp_path_factory.mktemp("straight")).store.folders()[-1]
+    return workshop.train(tmp_path_factory.mktemp("straight")).components.store.folders()[-1]
 
 
 @pytest.fixture(scope="session")
@@ -253,5 +258,11 @@ def tools() -> Any:
     import types
 
     return types.SimpleNamespace(
-        contents=contents, differences=differences, distance=distance, flatten=flatten, members=members, wait=wait
+        contents=contents,
+        differences=differences,
+        distance=distance,
+        drawing=DRAWING,
+        flatten=flatten,
+        members=members,
+        wait=wait,
     )

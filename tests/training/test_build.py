@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 from gansemble.errors import TrainingError
+from gansemble.parts.build import build
 from gansemble.recipe import check
-from gansemble.training.build import build
 from gansemble_plugins.wavegan.critic import WaveGanCritic
 
 MINI = Path(__file__).parents[2] / "egs" / "fsdd" / "wavegan" / "conf" / "mini.yaml"

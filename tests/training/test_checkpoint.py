@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from gansemble.errors import CheckpointError, FolderInUse, TrainingError
-from gansemble.locks import FolderLock
+from gansemble.stages.locks import FolderLock
 from gansemble.training.checkpoint import Store, verify
 from gansemble.training.trainer import Trainer
 
@@ -66,6 +66,7 @@ SPOILERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPOILERS)
 def test_a_spoiled_checkpoint_is_named_and_the_one_before_is_used(exp, name):
     """Whatever happened to the newest, in one sentence; the fallback is verified like any other."""
@@ -81,13 +82,14 @@ def test_a_spoiled_checkpoint_is_named_and_the_one_before_is_used(exp, name):
     assert str(newest) in said[0] and "falling back" in said[0]
 
 
+@pytest.mark.slow
 def test_going_on_from_the_checkpoint_before_gives_the_same_end(workshop, exp, straight, tools, caplog):
     """The steps after it are done again; the message says which file was wrong."""
     flip(exp / "checkpoints" / "step-00000012" / "discriminators.safetensors")
     with caplog.at_level(logging.WARNING):
         trainer = workshop.train(exp, *KEEP)
     assert "step-00000012/discriminators.safetensors" in caplog.text
-    last = trainer.store.folders()[-1]
+    last = trainer.components.store.folders()[-1]
     assert trainer.counters.step == 12 and verify(last)
     ours, theirs = tools.contents(last), tools.contents(straight)
     assert tools.differences(ours, theirs) == []
@@ -137,7 +139,7 @@ def test_allowed_changes_take_effect(workshop, exp):
     """Weights go on; the optimisers' rates and other settings are those of the new recipe."""
     changes = ("optimisers.generator.lr=0.5", "optimisers.generator.betas=[0.1, 0.2]", "optimisers.generator.decay=1")
     trainer = workshop.train(exp, "plan.steps=13", *changes, allow_change=True)
-    group = trainer.sides["generator"].optimiser.param_groups[0]
+    group = trainer.components.networks["generator"].optimiser.param_groups[0]
     assert trainer.counters.step == 13 and group["lr"] == 0.5
     assert tuple(group["betas"]) == (0.1, 0.2)
 
@@ -202,7 +204,7 @@ def test_full_disk_is_reported_and_tried_again(workshop, straight, tools, full_a
     assert "step 8: the checkpoint could not be written" in caplog.text and "trying again" in caplog.text
     assert steps(tmp_path) == [4, 12]
     assert not list((tmp_path / "checkpoints").glob(".tmp-*"))
-    assert tools.differences(tools.contents(trainer.store.folders()[-1]), tools.contents(straight)) == []
+    assert tools.differences(tools.contents(trainer.components.store.folders()[-1]), tools.contents(straight)) == []
 
 
 def test_disk_that_stays_full_stops_the_run(workshop, full_at, tmp_path):
@@ -276,9 +278,10 @@ for name, (owner, attribute, after) in points.items():
 """
 
 
+@pytest.mark.kill
 def test_death_at_any_point_of_a_save_leaves_a_readable_state(workshop, tools, tmp_path):
     """Before the rename the checkpoint before counts, after it the new one; going on ends as if nothing had been."""
-    reference = workshop.train(tmp_path / "reference", "validation.every=1000").store.folders()[-1]
+    reference = workshop.train(tmp_path / "reference", "validation.every=1000").components.store.folders()[-1]
     places = [str(Path(__file__).parent), str(workshop.folder), str(tmp_path)]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run([sys.executable, "-c", KILLED, *places], env=environment, capture_output=True, text=True)
@@ -286,7 +289,7 @@ def test_death_at_any_point_of_a_save_leaves_a_readable_state(workshop, tools, t
     for name in ("begun", "written", "hashed", "listed", "renamed", "pruned"):
         found = Store(tmp_path / name / "checkpoints").newest()
         assert found.step == (8 if name in ("renamed", "pruned") else 4), name
-        last = workshop.train(tmp_path / name, "validation.every=1000").store.folders()[-1]
+        last = workshop.train(tmp_path / name, "validation.every=1000").components.store.folders()[-1]
         assert tools.differences(tools.contents(last), tools.contents(reference)) == [], name
         assert not list((tmp_path / name / "checkpoints").glob(".tmp-*")), name
 
@@ -298,4 +301,4 @@ def test_pruning_keeps_the_newest_and_the_best(workshop, monkeypatch, tmp_path):
     trainer = workshop.train(tmp_path, "validation.every=2", "plan.keep=2", "plan.save_every=1000")
     assert steps(tmp_path) == [4, 10, 12]
     assert trainer.counters.best == {"step-00000004": 1.0}
-    assert verify(trainer.store.folders()[-1]).manifest["best"] == {"step-00000004": 1.0}
+    assert verify(trainer.components.store.folders()[-1]).manifest["best"] == {"step-00000004": 1.0}

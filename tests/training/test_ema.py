@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 from gansemble.training.ema import Ema
@@ -31,9 +33,25 @@ def test_without_a_start_it_is_an_average_from_the_first_step_on():
     assert torch.allclose(average.shadow.weight, torch.full((1, 2), 0.1))
 
 
+def test_the_average_stands_still_while_the_generator_does(workshop, tmp_path, tools):
+    """With a critic ratio of 2 the generator learns in steps 2 and 4, and its average moves then and never else."""
+    sets = ("plan.generator_every=2", "plan.ema=0.5", "plan.steps=4", "plan.save_every=1", "plan.keep=9")
+    store = workshop.train(tmp_path, *sets, "plan.accumulate=1", "noise_injector=null").components.store
+    saved = [store.folder / f"step-{step:08d}" for step in (1, 2, 3, 4)]
+    averages, networks = (
+        [load_file(folder / f"{name}.safetensors") for folder in saved] for name in ("ema", "generator")
+    )
+    first, second, third, fourth = averages
+    assert tools.differences(first, networks[0]) == [], "nothing has been learnt yet"
+    assert tools.distance(second, first) > 0 and tools.distance(second, networks[1]) > 0
+    assert tools.differences(third, second) == []
+    assert tools.distance(fourth, third) > 0
+
+
+@pytest.mark.slow
 def test_a_run_hands_its_steps_to_the_average(workshop, tmp_path, tools):
     """With a start beyond the run the average ends as the network; without one it does not."""
-    late = workshop.train(tmp_path / "late", "plan.ema_from=100").store.newest()
-    early = workshop.train(tmp_path / "early").store.newest()
+    late = workshop.train(tmp_path / "late", "plan.ema_from=100").components.store.newest()
+    early = workshop.train(tmp_path / "early").components.store.newest()
     assert tools.distance(late.network("ema"), late.network("generator")) == 0
     assert tools.distance(early.network("ema"), early.network("generator")) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,14 @@ import torch
 
 from gansemble.data import prepare
 from gansemble.data.labels import LabelledClips
-from gansemble.data.segments import Packed
-from gansemble.evaluation.own import real_sets
+from gansemble.data.packed import Packed
+from gansemble.evaluation.generation import real_sets
+from gansemble.parts.build import build
 from gansemble.recipe import check
-from gansemble.recipe.check import Recipe
+from gansemble.recipe.construct import construct
+from gansemble.recipe.schema import Recipe
+from gansemble.scoring.fitting import fit
 from gansemble.stages import Project
-from gansemble.training.build import build, construct
-from gansemble.training.fitting import fit
 from gansemble.training.validation import Validator
 
 CONF = """
@@ -118,7 +120,7 @@ def test_what_is_measured_follows_the_crops(place):
 def test_real_sets_are_cut_as_the_training_clips(place):
     recipe = place.pack(0.1, 7.0)
     project = Project.of(place.folder / "r.yaml", (), place.folder / "exp", place.folder / "data", place.dump)
-    sets = real_sets(project, recipe, {"split": "validation"}, 4, print)
+    sets = real_sets(project, recipe, SimpleNamespace(split="validation", trained_on=()), 4, print)
     assert len(sets["training clips"].clips) == 4
     assert len(sets["validation clips"].clips) == 3 * len(Packed(place.dump, "validation"))
 
@@ -135,7 +137,7 @@ def test_validation_hears_what_a_file_would_hold(place, monkeypatch):
     monkeypatch.setattr(metric, "score_set", lambda made, *rest: heard.append(np.stack(made)) or {})
     told: list[Any] = []
     monkeypatch.setattr(
-        "gansemble.evaluation.naming.set_scores",
+        "gansemble.scoring.naming.set_scores",
         lambda part, metric, *given: told.append(given) or metric.score_set(*given),
     )
     _, audio = validator.local(parts.generator, torch.device("cpu"))

@@ -10,10 +10,10 @@ import torch
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
 from gansemble.interfaces import Batch
+from gansemble.parts.build import build, optimisers
 from gansemble.random import Draws
 from gansemble.recipe import check
-from gansemble.training.build import build, optimisers
-from gansemble.training.step import Side, Stepper
+from gansemble.training.step import NetworkOptimiser, TrainingStep
 
 pytestmark = [
     pytest.mark.gpu,
@@ -34,7 +34,7 @@ def gradients(recipe: Path, device: torch.device, *sets: str) -> dict[str, torch
     """The gradients of both sides after one step of a recipe on noise, on the CPU."""
     loaded = check.load(recipe, sets)
     parts = build(loaded, torch.device("cpu"))  # weights are drawn by the CPU's generator on any machine
-    for part in (parts.generator, parts.critics):
+    for part in (parts.generator, parts.discriminators):
         part.to(device).eval()  # dropout and random shifts would draw from each device's own generator
     for name in ("representation", "injector"):
         part = getattr(parts, name)
@@ -48,13 +48,13 @@ def gradients(recipe: Path, device: torch.device, *sets: str) -> dict[str, torch
     batch.extra["degraded"] = audio.to(device) * 0.5
     chosen = optimisers(loaded, parts)
     sides = {
-        name: Side(part, part, chosen.get(name), loaded.plan)
-        for name, part in (("generator", parts.generator), ("discriminators", parts.critics))
+        name: NetworkOptimiser(part, part, chosen.get(name), loaded.plan)
+        for name, part in (("generator", parts.generator), ("discriminators", parts.discriminators))
     }
     for side in sides.values():
         side.learn = lambda measure: None  # type: ignore[method-assign]
-    Stepper(parts, sides["generator"], sides["discriminators"], loaded.plan, device)(0, [batch])
-    named = {**dict(parts.generator.named_parameters()), **dict(parts.critics.named_parameters())}
+    TrainingStep(parts, sides["generator"], sides["discriminators"], loaded.plan, device)(0, [batch])
+    named = {**dict(parts.generator.named_parameters()), **dict(parts.discriminators.named_parameters())}
     return {name: p.grad.detach().cpu() for name, p in named.items() if p.grad is not None}
 
 
@@ -97,9 +97,9 @@ def test_stopped_and_resumed_equals_straight(workshop, tools, tmp_path, monkeypa
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     sets = ("plan.deterministic=true",)
     try:
-        straight = workshop.train(tmp_path / "straight", *sets).store.folders()[-1]
+        straight = workshop.train(tmp_path / "straight", *sets).components.store.folders()[-1]
         workshop.train(tmp_path / "stopped", *sets, stop_after=5)
-        resumed = workshop.train(tmp_path / "stopped", *sets).store.folders()[-1]
+        resumed = workshop.train(tmp_path / "stopped", *sets).components.store.folders()[-1]
     finally:
         torch.use_deterministic_algorithms(False)
     assert tools.differences(tools.contents(resumed), tools.contents(straight)) == []

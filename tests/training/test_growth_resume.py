@@ -12,9 +12,9 @@ import pytest
 import soundfile
 import torch
 
-from gansemble.sampling import load
-from gansemble.training.build import Parts
-from gansemble.training.sampler import Timetable
+from gansemble.inference.loading import load
+from gansemble.parts.build import Parts
+from gansemble.training.schedule import TrainingSchedule
 from gansemble_plugins.gansynth.growth import Growth
 
 RECIPE = """
@@ -81,7 +81,7 @@ def growing(workshop, tmp_path_factory) -> Any:
 def uninterrupted(growing, tmp_path_factory) -> Path:
     """The last checkpoint of the run that is not stopped."""
     torch.set_num_threads(1)
-    return growing.train(tmp_path_factory.mktemp("uninterrupted")).store.folders()[-1]
+    return growing.train(tmp_path_factory.mktemp("uninterrupted")).components.store.folders()[-1]
 
 
 @pytest.fixture(scope="module")
@@ -89,13 +89,14 @@ def halted(growing, tools, tmp_path_factory) -> Path:
     """The experiment of a run that is stopped behind step 5, half-way through the second block's transition."""
     torch.set_num_threads(1)
     exp = tmp_path_factory.mktemp("halted")
-    leaves = tools.contents(growing.train(exp, stop_after=5).store.folders()[-1])
+    leaves = tools.contents(growing.train(exp, stop_after=5).components.store.folders()[-1])
     assert [float(leaves[name]) for name in GROWTH] == [
         0.25
     ] * 3  # growth at the fifth step, the stage's second of four
     return exp
 
 
+@pytest.mark.slow
 def test_the_run_exercises_what_has_to_be_resumed(growing, uninterrupted, tools):
     """It ends grown, with an average of its own, in its third epoch, and with optimisers of the last stage's steps."""
     leaves = tools.contents(uninterrupted)
@@ -107,18 +108,19 @@ def test_the_run_exercises_what_has_to_be_resumed(growing, uninterrupted, tools)
             float(leaf) for name, leaf in leaves.items() if name.startswith(f"optimiser-{side}") and "/step" in name
         }
         assert counts == {3.0}
-    timetable = Timetable(growing.load().plan, NOTES["train"])
-    assert [timetable.position(step) for step in (3, 7, 9, 13, 16)] == [24, 48, 60, 76, 88]
-    assert [timetable.progress(step) for step in (2, 3, 5, 6, 7, 9, 11, 13)] == [0, 0, 0.5, 0.75, 1, 1, 1.5, 2]
+    schedule = TrainingSchedule(growing.load().plan, NOTES["train"])
+    assert [schedule.position(step) for step in (3, 7, 9, 13, 16)] == [24, 48, 60, 76, 88]
+    assert [schedule.progress(step) for step in (2, 3, 5, 6, 7, 9, 11, 13)] == [0, 0, 0.5, 0.75, 1, 1, 1.5, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", [(5,), (11,), (3, 4, 2), (2, 2, 6)], ids=lambda stops: "-".join(map(str, stops)))
 def test_stopped_and_resumed_equals_uninterrupted(growing, uninterrupted, tools, tmp_path, stops):
     """Weights, average, optimisers, growth, counters and random states, bit for bit: stopped within either transition,
     or at and beside the borders, where optimisers begin anew and batches become smaller."""
     for count in stops:
         growing.train(tmp_path, stop_after=count)
-    last = growing.train(tmp_path).store.folders()[-1]
+    last = growing.train(tmp_path).components.store.folders()[-1]
     ours, theirs = tools.contents(last), tools.contents(uninterrupted)
     assert set(GROWTH) < set(ours) and tools.differences(ours, theirs) == []
     states = [tools.flatten(torch.load(folder / "rng-0.pt", weights_only=True)) for folder in (last, uninterrupted)]
@@ -129,56 +131,60 @@ def test_a_stopped_run_is_restored_as_grown_as_it_was(growing, halted, tmp_path)
     """Networks and average know their progress from the checkpoint alone, before a step sets it."""
     shutil.copytree(halted, tmp_path / "exp")
     trainer = growing.trainer(tmp_path / "exp")
-    assert trainer.parts.generator.growth.progress == 2
+    assert trainer.components.parts.generator.growth.progress == 2
     trainer.counters = trainer.saver.restore(trainer.saver.newest())
-    found = (trainer.parts.generator, trainer.parts.critics.parts["critic"], trainer.generator)
+    found = (
+        trainer.components.parts.generator,
+        trainer.components.parts.discriminators.parts["critic"],
+        trainer.components.generator,
+    )
     assert trainer.counters.step == 5 and [network.growth.progress for network in found] == [0.25] * 3
 
 
 def test_no_checkpoint_is_the_best_before_the_networks_are_grown(growing, tmp_path):
     """Scores of smaller networks are of others; and a checkpoint of them is loaded with a warning, as grown as it was."""
     trainer = growing.trainer(tmp_path)
-    trainer.validator.higher_is_better = False
+    trainer.components.validator.higher_is_better = False
     for step in range(1, 17):
         trainer.counters.step = step
-        trainer._rank_best(float(step))
+        trainer._rank(float(step))
     assert [int(name[-8:]) for name in trainer.counters.best] == [14]
 
     said: list[str] = []
     growing.train(tmp_path, stop_after=5)
-    maker, _ = load(tmp_path, warn=said.append)
-    assert (maker.generator.growth.progress, maker.representation.images.progress) == (0.25, 0.25)
+    sampler = load(tmp_path, warn=said.append)
+    assert (sampler.generator.growth.progress, sampler.representation.images.progress) == (0.25, 0.25)
     assert "the networks were not grown yet at step 5" in said[0] and len(said) == 1
     growing.train(tmp_path)
-    assert load(tmp_path, warn=said.append)[0].generator.growth.progress == 2 and len(said) == 1
+    assert load(tmp_path, warn=said.append).generator.growth.progress == 2 and len(said) == 1
 
 
 def one_phase_off(patch: pytest.MonkeyPatch) -> None:
     """Growth is that of the stage behind the right one."""
-    right = Timetable.progress
-    patch.setattr(Timetable, "progress", lambda self, step: right(self, step + 4))
+    right = TrainingSchedule.progress
+    patch.setattr(TrainingSchedule, "progress", lambda self, step: right(self, step + 4))
 
 
 def growth_dropped(patch: pytest.MonkeyPatch) -> None:
-    """Neither the checkpoint nor the timetable says how far the networks have grown: they are of full size."""
+    """Neither the checkpoint nor the schedule says how far the networks have grown: they are of full size."""
     patch.setattr(Growth, "_load_from_state_dict", lambda self, *arguments: None)
     patch.setattr(Parts, "growable", lambda self: [])
 
 
 def one_step_behind(patch: pytest.MonkeyPatch) -> None:
     """Growth goes on from where it was, not from where it is to be."""
-    right = Timetable.progress
-    patch.setattr(Timetable, "progress", lambda self, step: right(self, step - 1))
+    right = TrainingSchedule.progress
+    patch.setattr(TrainingSchedule, "progress", lambda self, step: right(self, step - 1))
 
 
 def optimisers_kept(patch: pytest.MonkeyPatch) -> None:
     """No later stage begins with fresh optimisers."""
-    patch.setattr(Timetable, "freshens", lambda self, step: False)
+    patch.setattr(TrainingSchedule, "freshens", lambda self, step: False)
 
 
 def batches_forgotten(patch: pytest.MonkeyPatch) -> None:
     """Clips used so far are counted as if all stages had the present batch size."""
-    patch.setattr(Timetable, "position", lambda self, step: step * self.batch_size(step))
+    patch.setattr(TrainingSchedule, "position", lambda self, step: step * self.batch_size(step))
 
 
 @pytest.mark.parametrize("fault", [one_phase_off, one_step_behind, growth_dropped, optimisers_kept, batches_forgotten])
@@ -187,7 +193,7 @@ def test_a_run_resumed_wrongly_is_seen_to_differ(growing, halted, uninterrupted,
     shutil.copytree(halted, tmp_path / "exp")
     with monkeypatch.context() as patch:
         fault(patch)
-        last = growing.train(tmp_path / "exp").store.folders()[-1]
+        last = growing.train(tmp_path / "exp").components.store.folders()[-1]
     found = tools.differences(tools.contents(last), tools.contents(uninterrupted))
     for side in ("generator/blocks", "ema/blocks", "discriminators/parts.critic.blocks", "optimiser-generator"):
         assert any(name.startswith(side) for name in found), f"{side} is the uninterrupted run's"

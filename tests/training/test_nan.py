@@ -7,10 +7,10 @@ import json
 import pytest
 import torch
 
-from gansemble.data.segments import Packed
+from gansemble.data.packed import Packed
 from gansemble.errors import TrainingError
 from gansemble.training.checkpoint import Store
-from gansemble.training.sampler import Timetable
+from gansemble.training.schedule import TrainingSchedule
 from gansemble_plugins.basics.losses import MelL1
 
 CALL, Scaler = MelL1.__call__, torch.amp.GradScaler
@@ -39,7 +39,7 @@ def all_finite(saved, tools) -> bool:
 def poisoned(workshop, monkeypatch) -> tuple[str, ...]:
     """The loss is NaN for one crop, which is first used in step 7; returns that step's clips."""
     recipe, packed = workshop.load(), Packed(workshop.dump, "train")
-    items = Timetable(recipe.plan, len(packed)).items(6 * 4, 4)
+    items = TrainingSchedule(recipe.plan, len(packed)).items(6 * 4, 4)
 
     def call(self, step, turn):
         value = CALL(self, step, turn)
@@ -60,6 +60,7 @@ def test_a_loss_that_is_nan_stops_the_run(workshop, poisoned, tools, tmp_path):
     assert not (tmp_path / ".lock").exists()
 
 
+@pytest.mark.slow
 def test_nan_before_any_checkpoint_says_that_there_is_none(workshop, poisoned, tmp_path):
     """Rolling back is no way out there either."""
     for policy in ("stop", "rollback"):
@@ -67,20 +68,41 @@ def test_nan_before_any_checkpoint_says_that_there_is_none(workshop, poisoned, t
             workshop.train(tmp_path, *SETS, "plan.save_every=100", f"plan.on_nan={policy}")
 
 
+@pytest.mark.slow
 def test_rollback_goes_on_with_other_data(workshop, poisoned, tools, tmp_path, caplog):
     """From the checkpoint, past the batch that was bad; each step has one row; the run resumes exactly afterwards."""
     sets = (*SETS, "plan.on_nan=rollback")
     trainer = workshop.train(tmp_path / "one", *sets)
     assert (trainer.counters.step, trainer.counters.rollbacks, trainer.counters.origin) == (12, 1, (4, 4 * 7))
     assert poisoned[2] in caplog.text
-    last = trainer.store.newest()
+    last = trainer.components.store.newest()
     assert last.step == 12 and all_finite(last, tools)
     for count in (5, 2, 2):
         workshop.train(tmp_path / "other", *sets, stop_after=count)
-    other = workshop.train(tmp_path / "other", *sets).store.newest()
+    other = workshop.train(tmp_path / "other", *sets).components.store.newest()
     assert other.step == 12
     rows = (tmp_path / "one" / "logs" / "train.jsonl").read_text().splitlines()
     assert [json.loads(row)["step"] for row in rows] == list(range(1, 13))
+
+
+def test_a_second_rollback_goes_behind_the_clips_of_both(workshop, monkeypatch, tmp_path):
+    """Step 7 fails twice: its clips, and those that took their place. The third life begins behind all that was tried."""
+    tried = []
+
+    def call(self, step, turn):
+        value = CALL(self, step, turn)
+        if step.index == 6:
+            tried.append(tuple(step.batch.draws.items))
+            return value * (float("nan") if len(tried) <= 2 else 1.0)
+        return value
+
+    monkeypatch.setattr(MelL1, "__call__", call)
+    sets = (*SETS, "plan.on_nan=rollback", "plan.accumulate=1", "plan.steps=8", "noise_injector=null")
+    counters = workshop.train(tmp_path, *sets).counters
+    # Step 5 begins at the stream's clip 4 x 7 in the second life, so the failed step 7 ends at 4 x 7 + 3 x 4.
+    assert (counters.step, counters.rollbacks, counters.origin) == (8, 2, (4, 4 * 7 + 3 * 4))
+    first, second, third = tried
+    assert not set(first) & set(second) and not (set(first) | set(second)) & set(third)
 
 
 def test_loss_that_stays_nan_stops_after_some_rollbacks(workshop, monkeypatch, tmp_path):

@@ -54,19 +54,21 @@ def ddfn(loss: str, form: str = "asymmetry") -> str:
     return f"regularisers.ddfn={{use: ddfn, loss: {loss}, form: {form}, log_exact_every: 2, exact_items: 2}}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("others", WITH.values(), ids=WITH.keys())
 def test_ddfn_goes_with(workshop, tools, tmp_path, others):
     """Its curves are there, and an interrupted run ends as one that was not, bit for bit."""
     sets = (*SPECGAN, ddfn("adaptive"), *others)
-    straight = workshop.train(tmp_path / "one", *sets, "plan.log_every=1").store.newest()
+    straight = workshop.train(tmp_path / "one", *sets, "plan.log_every=1").components.store.newest()
     workshop.train(tmp_path / "two", *sets, "plan.log_every=1", stop_after=2)
-    resumed = workshop.train(tmp_path / "two", *sets, "plan.log_every=1").store.newest()
+    resumed = workshop.train(tmp_path / "two", *sets, "plan.log_every=1").components.store.newest()
     assert tools.differences(tools.contents(straight.folder), tools.contents(resumed.folder)) == []
     rows = [json.loads(row) for row in (tmp_path / "one" / "logs" / "train.jsonl").read_text().splitlines()]
     assert any("regularisers.ddfn/exact_gap" in row for row in rows)
     assert all(row["generator/regularisers.ddfn"] >= 0 for row in rows if "generator/regularisers.ddfn" in row)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "form"), [("distribution", "asymmetry"), ("absolute", "exact"), ("adaptive", "upper_bound")]
 )
@@ -74,7 +76,7 @@ def test_accumulated_ddfn_equals_the_large_batch(workshop, tools, tmp_path, loss
     """A difference of means and sorted values are of the whole batch; without the term the weights end elsewhere."""
     sets = (*SPECGAN, ddfn(loss, form), "optimisers.generator={use: sgd, lr: 1e-3}")
     whole, parts, without = (
-        workshop.train(tmp_path / name, *sets, *more).store.newest()
+        workshop.train(tmp_path / name, *sets, *more).components.store.newest()
         for name, more in (
             ("whole", ("plan.accumulate=1",)),
             ("parts", ("plan.accumulate=4",)),
@@ -86,6 +88,7 @@ def test_accumulated_ddfn_equals_the_large_batch(workshop, tools, tmp_path, loss
     assert tools.distance(parts.network("generator"), whole.network("generator")) < 0.02 * moved
 
 
+@pytest.mark.processes
 def test_two_processes_with_ddfn_lecam_and_augmentation_equal_one(workshop, tools, tmp_path):
     """Weights within 1e-5, and both processes hold the same, bit for bit."""
     from safetensors.torch import load_file
@@ -96,7 +99,7 @@ def test_two_processes_with_ddfn_lecam_and_augmentation_equal_one(workshop, tool
     workshop.finish(tmp_path / "two", *sets, processes=2, driver=out)
     first, second = (load_file(out / f"rank-{rank}.safetensors") for rank in (0, 1))
     assert tools.differences(first, second) == []
-    one = workshop.train(tmp_path / "one", *sets).store.newest()
+    one = workshop.train(tmp_path / "one", *sets).components.store.newest()
     two = Store(tmp_path / "two" / "checkpoints").newest()
     for name in ("generator", "discriminators"):
         assert tools.distance(two.network(name), one.network(name)) < 1e-5, name
@@ -173,7 +176,7 @@ def test_real_statistics_are_those_of_what_a_resumed_run_is_trained_on(workshop,
     first = workshop.train(tmp_path, *base, stop_after=3)
     changed = workshop.train(tmp_path, *base, "representation.span=2.0", stop_after=1, allow_change=True)
     fresh = workshop.trainer(tmp_path / "fresh", *base, "representation.span=2.0")
-    means = [run.parts.terms[0].term.reals.mean for run in (first, changed, fresh)]
+    means = [run.components.parts.terms[0].term.reals.mean for run in (first, changed, fresh)]
     assert means[1] == means[2] != means[0]
     other = workshop.train(
         tmp_path,

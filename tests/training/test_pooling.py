@@ -6,15 +6,18 @@ import pytest
 import torch
 from torch import nn
 
-from gansemble.data.segments import Packed, Segments, collate
-from gansemble.interfaces import Batch, Constraint, PairedObjective, PooledTerm
+from gansemble.abilities import Constraint, PairedObjective, PooledTerm
+from gansemble.data.packed import Packed
+from gansemble.data.segments import Segments, collate
+from gansemble.interfaces import Batch
+from gansemble.parts.build import Weighted, build, optimisers
 from gansemble.random import Draws
 from gansemble.recipe.sections import Schedule
 from gansemble.training.adaptation import Adaptation
-from gansemble.training.build import Weighted, build, optimisers
 from gansemble.training.pooling import Pool, leaving_no_trace
-from gansemble.training.sampler import StepSampler, Timetable
-from gansemble.training.step import Side, Stepper
+from gansemble.training.sampler import StepSampler
+from gansemble.training.schedule import TrainingSchedule
+from gansemble.training.step import NetworkOptimiser, TrainingStep
 
 SETS = (
     "plan.batch_size=8",
@@ -57,12 +60,12 @@ def run(workshop, term, *sets: str, steps: int = 3):
     parts.terms.append(Weighted("regularisers.spread", term, Schedule.of(1.0)))
     chosen = optimisers(recipe, parts)
     sides = [
-        Side(net, net, chosen.get(n), recipe.plan)
-        for n, net in (("generator", parts.generator), ("discriminators", parts.critics))
+        NetworkOptimiser(net, net, chosen.get(n), recipe.plan)
+        for n, net in (("generator", parts.generator), ("discriminators", parts.discriminators))
     ]
-    step = Stepper(parts, *sides, recipe.plan, torch.device("cpu"))
+    step = TrainingStep(parts, *sides, recipe.plan, torch.device("cpu"))
     segments = Segments(packed, recipe.plan.segment, recipe.plan.seed)
-    micros = iter(StepSampler(Timetable(recipe.plan, len(packed)), 0, steps))
+    micros = iter(StepSampler(TrainingSchedule(recipe.plan, len(packed)), 0, steps))
     logs = []
     for index in range(steps):
         raws = [collate([segments[item] for item in next(micros)]) for _ in range(recipe.plan.accumulate)]
@@ -168,17 +171,17 @@ class Follower:
 
 
 def test_adaptive_part_may_follow_several_numbers(workshop):
-    """Means over the interval, kept over an interruption in the middle of it; without a verdict on real items too."""
+    """Means over the interval, kept over an interruption in the middle of it; without an output on real items too."""
     from types import SimpleNamespace
 
     first, again = Follower(), Follower()
     straight = Adaptation({"part": first}, lambda total: total)
-    step = lambda index: SimpleNamespace(index=index, verdict_real={})  # noqa: E731
-    straight.observe(step(0), "generator", True)
+    step = lambda index: SimpleNamespace(index=index, real_output={})  # noqa: E731
+    straight.observe(step(0), "generator")
     straight.end_step()
     resumed = Adaptation({"part": again}, lambda total: total)
     resumed.load_state_dict(straight.state_dict(), True)
     for adaptation in (straight, resumed):
-        adaptation.observe(step(1), "generator", True)
+        adaptation.observe(step(1), "generator")
         adaptation.end_step()
     assert first.given == again.given == [(3.0, 30.0)]

@@ -47,6 +47,7 @@ def test_launcher_that_starts_too_few_processes_is_found_out(workshop, monkeypat
     assert not (tmp_path / "checkpoints").exists()
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_2_by_8_equals_1_by_16(workshop, tools, tmp_path, accumulate):
     """Weights within 1e-5, T, p and learning rates the same; the two processes hold equal weights bit for bit."""
@@ -56,7 +57,7 @@ def test_2_by_8_equals_1_by_16(workshop, tools, tmp_path, accumulate):
     workshop.finish(tmp_path / "two", *sets, processes=2, driver=out)
     first, second = (load_file(out / f"rank-{rank}.safetensors") for rank in (0, 1))
     assert tools.differences(first, second) == []
-    one = workshop.train(tmp_path / "one", *sets).store.newest()
+    one = workshop.train(tmp_path / "one", *sets).components.store.newest()
     two = Store(tmp_path / "two" / "checkpoints").newest()
     assert one.step == two.step == 6 and two.manifest["world"] == 2
     for name in ("generator", "discriminators", "ema"):
@@ -69,19 +70,22 @@ def test_2_by_8_equals_1_by_16(workshop, tools, tmp_path, accumulate):
         assert rates[0] == rates[1] < 1e-3
 
 
+@pytest.mark.kill
+@pytest.mark.processes
 def test_two_processes_killed_told_to_stop_and_resumed_equal_straight(workshop, tools, tmp_path):
     """Kill -9 of everything, then SIGTERM to the launcher, which leaves the step's checkpoint and no process; a
     finished run started once more ends at once."""
-    workshop.finish(tmp_path / "straight", *LONG, processes=2)
+    sets = (*LONG, tools.drawing)
+    workshop.finish(tmp_path / "straight", *sets, processes=2)
     exp = tmp_path / "broken"
-    child = workshop.start(exp, *LONG, processes=2)
+    child = workshop.start(exp, *sets, processes=2)
     until(exp, 4, child)
     everything = tools.members(child.pid)
     assert len(everything) == 3
     for pid in everything:
         os.kill(pid, signal.SIGKILL)
     child.communicate()
-    child = workshop.start(exp, *LONG, "plan.save_every=1000", processes=2)
+    child = workshop.start(exp, *sets, "plan.save_every=1000", processes=2)
     until(exp, 10, child)
     everything = tools.members(child.pid)
     os.killpg(child.pid, signal.SIGTERM)
@@ -91,14 +95,16 @@ def test_two_processes_killed_told_to_stop_and_resumed_equal_straight(workshop, 
     assert stopped, output
     assert Store(exp / "checkpoints").newest().step == int(stopped[1]) >= 10
     assert not (exp / ".lock").exists()
-    workshop.finish(exp, *LONG, processes=2)
+    workshop.finish(exp, *sets, processes=2)
     ends = [Store(folder / "checkpoints").newest().folder for folder in (exp, tmp_path / "straight")]
     assert tools.differences(tools.contents(ends[0]), tools.contents(ends[1])) == []
-    again = workshop.start(exp, *LONG, processes=2)
+    again = workshop.start(exp, *sets, processes=2)
     output, _ = tools.wait(again, 60)
     assert again.returncode == 0 and "up to date" in output
     states = [[torch.load(end / f"rng-{rank}.pt", weights_only=True)["torch"] for rank in (0, 1)] for end in ends]
     assert all(torch.equal(ours, theirs) for ours, theirs in zip(*states, strict=True))
+    begun = torch.load(Store(exp / "checkpoints").folders()[0] / "rng-0.pt", weights_only=True)["torch"]
+    assert not torch.equal(begun, states[0][0]), "the run draws, or equal states would say nothing"
 
 
 FAILING = """
@@ -113,6 +119,7 @@ torch.save = save
 """
 
 
+@pytest.mark.processes
 def test_full_disk_of_one_process_is_a_failed_save_of_both(workshop, tools, tmp_path):
     """Neither waits for the other for ever, no checkpoint lacks a process's state, and the next save works."""
     out = tmp_path / "ranks"

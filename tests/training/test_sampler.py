@@ -9,10 +9,12 @@ from itertools import pairwise
 import pytest
 import torch
 
-from gansemble.data.segments import Packed, Segments, collate
+from gansemble.data.packed import Packed
+from gansemble.data.segments import Segments, collate
 from gansemble.random import Draws
 from gansemble.recipe.sections import LearningRate, Phase, Plan
-from gansemble.training.sampler import StepSampler, Timetable, check_batches, check_share, order
+from gansemble.training.sampler import StepSampler
+from gansemble.training.schedule import TrainingSchedule, check_batches, check_share, order
 
 
 def flat(sampler: StepSampler) -> list[tuple[int, int]]:
@@ -35,7 +37,7 @@ def test_no_clip_is_lost_where_an_epoch_ends(count, batch, accumulate):
     """Over k whole epochs each clip comes k times, once in each, though batches cross the borders."""
     plan = Plan(batch_size=batch, accumulate=accumulate)
     epochs = math.lcm(count, batch) // count
-    items = flat(StepSampler(Timetable(plan, count), 0, epochs * count // batch))
+    items = flat(StepSampler(TrainingSchedule(plan, count), 0, epochs * count // batch))
     assert Counter(items) == Counter((epoch, clip) for epoch in range(epochs) for clip in range(count))
     assert [epoch for epoch, _ in items] == sorted(epoch for epoch, _ in items)
 
@@ -52,20 +54,20 @@ def whole_epochs(count: int, batch: int, steps: int) -> list[list[tuple[int, int
 @pytest.mark.parametrize(("count", "batch"), [(7, 4), (7, 2), (12, 4), (5, 5), (50, 16)])
 def test_dropping_the_last_batch_makes_epochs_of_whole_steps(count, batch):
     """As torch's loader with drop_last over each epoch's order; any step is known without those before it."""
-    timetable = Timetable(Plan(batch_size=batch, drop_last=True, seed=7), count)
+    schedule = TrainingSchedule(Plan(batch_size=batch, drop_last=True, seed=7), count)
     expected = whole_epochs(count, batch, 40)
-    assert list(StepSampler(timetable, 0, 40)) == expected
-    assert [next(iter(StepSampler(timetable, step, step + 1))) for step in range(40)] == expected
-    assert [timetable.epoch(step) for step in range(40)] == [step // (count // batch) for step in range(40)]
+    assert list(StepSampler(schedule, 0, 40)) == expected
+    assert [next(iter(StepSampler(schedule, step, step + 1))) for step in range(40)] == expected
+    assert [schedule.epoch(step) for step in range(40)] == [step // (count // batch) for step in range(40)]
 
 
 def test_dropping_the_last_batch_under_phases_of_other_sizes():
     """What is left of an epoch goes on in the next phase where it fills a batch of that size, and is dropped where not."""
     plan = Plan(batch_size=4, drop_last=True, seed=7, phases=(Phase(2, 4), Phase(3, 3), Phase(2, 10)))
-    timetable = Timetable(plan, 11)
-    assert [timetable.position(step) for step in range(8)] == [0, 4, 8, 11, 14, 22, 33, 44]
-    assert [len(items) for items in StepSampler(timetable, 0, 7)] == [4, 4, 3, 3, 3, 10, 10]
-    assert all(len({epoch for epoch, _ in items}) == 1 for items in StepSampler(timetable, 0, 7))
+    schedule = TrainingSchedule(plan, 11)
+    assert [schedule.position(step) for step in range(8)] == [0, 4, 8, 11, 14, 22, 33, 44]
+    assert [len(items) for items in StepSampler(schedule, 0, 7)] == [4, 4, 3, 3, 3, 10, 10]
+    assert all(len({epoch for epoch, _ in items}) == 1 for items in StepSampler(schedule, 0, 7))
 
 
 @pytest.mark.parametrize("drop_last", [True, False])
@@ -74,13 +76,13 @@ def test_dropping_the_last_batch_under_phases_of_other_sizes():
 def test_after_a_rollback_come_clips_behind_those_that_failed(drop_last, phases, saved, failed):
     """However often: the step gone back to takes what follows the failed one, in whole batches of its own size."""
     plan = Plan(batch_size=2, drop_last=drop_last, seed=7, phases=phases)
-    timetable = Timetable(plan, 5)
+    schedule = TrainingSchedule(plan, 5)
     for _ in range(3):
-        bad = timetable.position(failed - 1) + timetable.batch_size(failed - 1)
-        timetable = Timetable(plan, 5, (saved, timetable.position(failed)))
-        assert timetable.position(saved) >= bad
-        starts = [timetable.position(step) for step in range(saved, saved + 40)]
-        sizes = [timetable.batch_size(step) for step in range(saved, saved + 40)]
+        bad = schedule.position(failed - 1) + schedule.batch_size(failed - 1)
+        schedule = TrainingSchedule(plan, 5, (saved, schedule.position(failed)))
+        assert schedule.position(saved) >= bad
+        starts = [schedule.position(step) for step in range(saved, saved + 40)]
+        sizes = [schedule.batch_size(step) for step in range(saved, saved + 40)]
         gaps = [after - start for start, after in pairwise(starts)]
         assert all(gap >= size for gap, size in zip(gaps, sizes, strict=False)), "no clip comes twice"
         if drop_last:
@@ -92,7 +94,9 @@ def test_after_a_rollback_come_clips_behind_those_that_failed(drop_last, phases,
 def test_hifigans_learning_rate_at_the_last_step_is_the_released_one():
     """12,950 clips in batches of 16: the released loader drops 6 of them, so 809 steps are an epoch, and its rate is
     0.999 to the power of whole epochs passed. Stretches that cross epochs would be 0.2 % higher by then."""
-    epochs = {drop: Timetable(Plan(batch_size=16, drop_last=drop), 12_950).epoch(2_500_000) for drop in (True, False)}
+    epochs = {
+        drop: TrainingSchedule(Plan(batch_size=16, drop_last=drop), 12_950).epoch(2_500_000) for drop in (True, False)
+    }
     assert epochs[True] == 2_500_000 // 809 == 3090
     rate = LearningRate(decay=0.999).factor(2_500_000, epochs[True], 2_500_001) * 2e-4
     released = 2e-4
@@ -117,21 +121,21 @@ def test_a_corpus_without_one_whole_batch_is_refused():
 def test_starting_late_gives_the_rest(start):
     """A sampler that starts at a step gives what one from the beginning gives from there."""
     plan = Plan(batch_size=4, accumulate=2, phases=(Phase(3, 8), Phase(100)))
-    whole = list(StepSampler(Timetable(plan, 7), 0, 12))
-    assert list(StepSampler(Timetable(plan, 7), start, 12)) == whole[2 * start :]
-    assert len(StepSampler(Timetable(plan, 7), start, 12)) == len(whole[2 * start :])
+    whole = list(StepSampler(TrainingSchedule(plan, 7), 0, 12))
+    assert list(StepSampler(TrainingSchedule(plan, 7), start, 12)) == whole[2 * start :]
+    assert len(StepSampler(TrainingSchedule(plan, 7), start, 12)) == len(whole[2 * start :])
 
 
 @pytest.mark.parametrize(("world", "accumulate"), [(2, 1), (2, 2), (4, 2), (1, 4)])
 def test_processes_and_micro_batches_partition_the_step(world, accumulate):
     """Together they hold exactly the large batch's items, micro-batch by micro-batch in its order."""
     plan = Plan(batch_size=16, accumulate=accumulate)
-    timetable, steps = Timetable(plan, 11), 5
-    shares = [list(StepSampler(timetable, 0, steps, rank, world)) for rank in range(world)]
+    schedule, steps = TrainingSchedule(plan, 11), 5
+    shares = [list(StepSampler(schedule, 0, steps, rank, world)) for rank in range(world)]
     for step in range(steps):
         window = range(step * accumulate, (step + 1) * accumulate)
         together = [item for micro in window for share in shares for item in share[micro]]
-        assert together == timetable.items(16 * step, 16)
+        assert together == schedule.items(16 * step, 16)
         assert {len(share[micro]) for share in shares for micro in window} == {16 // world // accumulate}
 
 
@@ -145,25 +149,25 @@ def test_batch_that_cannot_be_shared_is_refused():
 def test_phases_set_batch_size_growth_and_position():
     """Each phase's batch size holds for its steps; growth runs between its ends; after the last it stays."""
     plan = Plan(batch_size=4, phases=(Phase(10, 2, (0.0, 1.0)), Phase(5, None, (1.0, 3.0))))
-    timetable = Timetable(plan, 100)
-    assert [timetable.batch_size(step) for step in (0, 9, 10, 14, 40)] == [2, 2, 4, 4, 4]
-    assert [timetable.position(step) for step in (0, 1, 10, 12, 15, 17)] == [0, 2, 20, 28, 40, 48]
-    assert [timetable.progress(step) for step in (0, 5, 10, 15, 99)] == [0.0, 0.5, 1.0, 3.0, 3.0]
-    assert Timetable(Plan(), 100).progress(5) is None
-    sizes = [len(micro) for micro in StepSampler(timetable, 8, 12)]
+    schedule = TrainingSchedule(plan, 100)
+    assert [schedule.batch_size(step) for step in (0, 9, 10, 14, 40)] == [2, 2, 4, 4, 4]
+    assert [schedule.position(step) for step in (0, 1, 10, 12, 15, 17)] == [0, 2, 20, 28, 40, 48]
+    assert [schedule.progress(step) for step in (0, 5, 10, 15, 99)] == [0.0, 0.5, 1.0, 3.0, 3.0]
+    assert TrainingSchedule(Plan(), 100).progress(5) is None
+    sizes = [len(micro) for micro in StepSampler(schedule, 8, 12)]
     assert sizes == [2, 2, 4, 4]
 
 
 def test_last_phase_governs_steps_beyond_it():
     """The position advances by the batch size that the steps after the last phase really use."""
-    timetable = Timetable(Plan(batch_size=4, phases=(Phase(2, 8),)), 1000)
-    sizes = [timetable.batch_size(step) for step in range(6)]
-    assert [timetable.position(step) for step in range(7)] == [sum(sizes[:step]) for step in range(7)]
+    schedule = TrainingSchedule(Plan(batch_size=4, phases=(Phase(2, 8),)), 1000)
+    sizes = [schedule.batch_size(step) for step in range(6)]
+    assert [schedule.position(step) for step in range(7)] == [sum(sizes[:step]) for step in range(7)]
 
 
 def test_offset_skips_clips_and_moves_the_epoch():
     """After a rollback the stream goes on where the bad batch ended."""
-    plain, skipped = Timetable(Plan(batch_size=4), 7), Timetable(Plan(batch_size=4), 7, (0, 12))
+    plain, skipped = TrainingSchedule(Plan(batch_size=4), 7), TrainingSchedule(Plan(batch_size=4), 7, (0, 12))
     assert skipped.position(0) == 12 and skipped.epoch(0) == 1
     assert flat(StepSampler(skipped, 0, 3)) == flat(StepSampler(plain, 3, 6))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,16 +14,19 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.data.segments import Packed, Segments, collate
-from gansemble.interfaces import Batch, Condition, Verdict
+from gansemble.data.packed import Packed
+from gansemble.data.segments import Segments, collate
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput
+from gansemble.parts.build import Parts, Waveform, Weighted, build, optimisers
+from gansemble.parts.discriminators import Discriminators
 from gansemble.random import Draws
-from gansemble.recipe.check import Recipe
+from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Plan, Schedule
 from gansemble.training import step as step_module
-from gansemble.training.build import Critics, Parts, Samples, Weighted, build, optimisers
 from gansemble.training.pooling import Pool
-from gansemble.training.sampler import StepSampler, Timetable
-from gansemble.training.step import Side, Stepper
+from gansemble.training.sampler import StepSampler
+from gansemble.training.schedule import TrainingSchedule
+from gansemble.training.step import NetworkOptimiser, TrainingStep
 from gansemble_plugins.basics.losses import FeatureMatching, MelL1
 from gansemble_plugins.basics.objectives import Hinge, LeastSquares, NonSaturating, Wasserstein
 
@@ -46,16 +50,17 @@ class Bench:
     def __post_init__(self) -> None:
         self.parts = build(self.recipe, CPU)
         chosen = optimisers(self.recipe, self.parts)
-        networks = {"generator": self.parts.generator, "discriminators": self.parts.critics}
+        networks = {"generator": self.parts.generator, "discriminators": self.parts.discriminators}
         self.sides = {
-            name: Side(network, network, chosen.get(name), self.recipe.plan) for name, network in networks.items()
+            name: NetworkOptimiser(network, network, chosen.get(name), self.recipe.plan)
+            for name, network in networks.items()
         }
-        self.step = Stepper(self.parts, *self.sides.values(), self.recipe.plan, CPU)
+        self.step = TrainingStep(self.parts, *self.sides.values(), self.recipe.plan, CPU)
 
     def windows(self, steps: int) -> Iterator[tuple[int, list[Batch]]]:
         plan = self.recipe.plan
         segments = Segments(self.packed, plan.segment, plan.seed)
-        micros = iter(StepSampler(Timetable(plan, len(self.packed)), 0, steps))
+        micros = iter(StepSampler(TrainingSchedule(plan, len(self.packed)), 0, steps))
         for index in range(steps):
             raws = [collate([segments[item] for item in next(micros)]) for _ in range(plan.accumulate)]
             yield index, [Batch(raw["audio"], raw["ids"], Draws(plan.seed, raw["items"])) for raw in raws]
@@ -64,7 +69,7 @@ class Bench:
         return [self.step(index, window) for index, window in self.windows(steps)]
 
     def weights(self) -> dict[str, Tensor]:
-        networks = {"generator": self.parts.generator, "discriminators": self.parts.critics}
+        networks = {"generator": self.parts.generator, "discriminators": self.parts.discriminators}
         return {f"{n}/{key}": value.clone() for n, net in networks.items() for key, value in net.state_dict().items()}
 
 
@@ -79,17 +84,17 @@ def bench(workshop):
 def gradients(made: Bench, side: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor | None]:
     """Both networks' gradients when a side is about to learn, in the first step."""
     caught: dict[str, Tensor | None] = {}
-    learn = Side.learn
+    learn = NetworkOptimiser.learn
 
-    def catch(self: Side, measure: bool) -> Tensor | None:
+    def catch(self: NetworkOptimiser, measure: bool) -> Tensor | None:
         if self is made.sides[side]:
-            for prefix, network in (("generator", made.parts.generator), ("discriminators", made.parts.critics)):
+            for prefix, network in (("generator", made.parts.generator), ("discriminators", made.parts.discriminators)):
                 for name, parameter in network.named_parameters():
                     caught[f"{prefix}/{name}"] = None if parameter.grad is None else parameter.grad.clone()
         return learn(self, measure)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Side, "learn", catch)
+        patch.setattr(NetworkOptimiser, "learn", catch)
         made.run(1)
     return caught
 
@@ -108,7 +113,7 @@ def test_frozen_discriminators_leave_the_generators_gradients_as_they_are(bench,
     """Bit for bit those of discriminators that are not frozen; those then get gradients nobody asked for."""
     made = bench(f"plan.accumulate={accumulate}")
     frozen = gradients(made, "generator", monkeypatch)
-    assert all(parameter.requires_grad for parameter in made.parts.critics.parameters())
+    assert all(parameter.requires_grad for parameter in made.parts.discriminators.parameters())
     monkeypatch.setattr(step_module, "frozen", lambda network: contextlib.nullcontext())
     free = gradients(bench(f"plan.accumulate={accumulate}"), "generator", monkeypatch)
     mine = [name for name in frozen if name.startswith("generator")]
@@ -117,6 +122,7 @@ def test_frozen_discriminators_leave_the_generators_gradients_as_they_are(bench,
     assert any(free[name] is not None for name in free if name.startswith("discriminators"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 4])
 @pytest.mark.parametrize("sets", [(), SGD], ids=["adamw", "sgd"])
 def test_accumulated_4_by_4_equals_16(bench, tools, steps, sets):
@@ -141,7 +147,7 @@ def test_learning_turn_by_turn_in_each_micro_batch_is_not_the_large_batch(bench)
     ((_, window),) = idiom.windows(1)
     pool = Pool(4, 1, torch.Tensor.detach, 0)
     for batch in window:
-        idiom.parts.conditioner.prepare(batch)
+        idiom.parts.condition_builder.prepare(batch)
         made = idiom.step._generate(0, batch, "discriminator", True, inject=True)
         idiom.step._turn(made, "discriminator", pool, 0, {}, None)
         idiom.step._turn(made, "generator", pool, 0, {}, None)
@@ -219,8 +225,8 @@ class Judge(nn.Module):
         super().__init__()
         self.count, self.score = count, score
 
-    def forward(self, x: Tensor, condition: Condition) -> tuple[Verdict, ...]:
-        return (Verdict(self.score(x), [x] * 6),) * self.count
+    def forward(self, x: Tensor, condition: Condition) -> tuple[DiscriminatorOutput, ...]:
+        return (DiscriminatorOutput(self.score(x), [x] * 6),) * self.count
 
 
 class Echo(nn.Module):
@@ -245,13 +251,13 @@ class Told:
 
 def one_step(real: Tensor, fake: Tensor, score: Any, objective: Any, terms: list[Weighted]) -> dict[str, float]:
     """The losses of a step with five and three stub sub-discriminators, as MPD and MRD have."""
-    critics = Critics({"mpd": Judge(5, score), "mrd": Judge(3, score)})
+    critics = Discriminators({"mpd": Judge(5, score), "mrd": Judge(3, score)})
     one, plan = Schedule.of(1.0), Plan()
-    parts = Parts(Echo(), critics, {"mpd": one, "mrd": one}, Told(fake), Samples(), objective, terms=terms)
-    sides = [Side(network, network, None, plan) for network in (parts.generator, critics)]
-    stepper = Stepper(parts, *sides, plan, CPU)
+    parts = Parts(Echo(), critics, {"mpd": one, "mrd": one}, Told(fake), Waveform(), objective, terms=terms)
+    sides = [NetworkOptimiser(network, network, None, plan) for network in (parts.generator, critics)]
+    training_step = TrainingStep(parts, *sides, plan, CPU)
     batch = Batch(real, tuple("ab"), Draws.plain(0, len(real)))
-    return {name: float(value) for name, value in stepper(0, [batch]).items()}
+    return {name: float(value) for name, value in training_step(0, [batch]).items()}
 
 
 def half(x: Tensor) -> Tensor:
@@ -301,20 +307,39 @@ def test_learning_rates_decay_by_the_epoch_a_step_starts_in(workshop, tmp_path):
     """5 training clips and batches of 4: step k starts in epoch 4 k // 5, and the rate is 1e-3 times 0.9 to that power."""
     trainer = workshop.train(tmp_path, "plan.log_every=1", "validation.every=1000")
     rows = [json.loads(line) for line in (tmp_path / "logs" / "train.jsonl").read_text().splitlines()]
-    clips = len(trainer.train)
+    clips = len(trainer.components.clips)
     expected = [1e-3 * 0.9 ** (4 * index // clips) for index in range(12)]
     assert [row["rate/generator"] for row in rows] == pytest.approx(expected, rel=1e-9)
     assert [row["rate/discriminators"] for row in rows] == pytest.approx(expected, rel=1e-9)
     assert expected[-1] < expected[0]
 
 
+def test_learning_rates_warm_up_decay_and_end_by_the_step(workshop, tmp_path):
+    """Of the first step: a fourth of the rate after a warm-up of 4, the whole cosine, no decay; and so on."""
+    rates = {
+        "generator": "{use: sgd, lr: 1.0e-3, decay: 0.5, decay_every: 2, warmup: 4, cosine: true}",
+        "discriminators": "{use: sgd, lr: 1.0e-3, decay: 0.5, decay_every: 3}",
+    }
+    sets = [f"optimisers.{name}={value}" for name, value in rates.items()]
+    few = ("plan.steps=6", "plan.log_every=1", "plan.accumulate=1", "validation.every=1000", "noise_injector=null")
+    workshop.train(tmp_path, *sets, *few)
+    rows = [json.loads(line) for line in (tmp_path / "logs" / "train.jsonl").read_text().splitlines()]
+    expected = [
+        1e-3 * 0.5 ** (index // 2) * min(1, (index + 1) / 4) * (1 + math.cos(math.pi * index / 6)) / 2
+        for index in range(6)
+    ]
+    assert [row["rate/generator"] for row in rows] == pytest.approx(expected, rel=1e-9)
+    assert [row["rate/discriminators"] for row in rows] == pytest.approx([1e-3] * 3 + [5e-4] * 3, rel=1e-9)
+
+
+@pytest.mark.slow
 def test_a_phase_may_begin_with_fresh_optimisers(workshop, tmp_path):
     """With and without, the runs are equal up to the border and differ behind it; Adam's count begins again there."""
     phases = "plan.phases=[{steps: 6}, {steps: 6, fresh_optimisers: %s}]"
     kept = workshop.train(tmp_path / "kept", phases % "false")
     fresh = workshop.train(tmp_path / "fresh", phases % "true")
     counts = [
-        {int(state["step"]) for state in trainer.sides["generator"].optimiser.state.values()}
+        {int(state["step"]) for state in trainer.components.networks["generator"].optimiser.state.values()}
         for trainer in (kept, fresh)
     ]
     assert counts == [{12}, {6}]

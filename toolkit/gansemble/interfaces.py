@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
@@ -37,7 +37,7 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DiscriminatorOutput:
     """What one (sub-)discriminator says of a batch.
 
     Args:
@@ -55,10 +55,10 @@ class Verdict:
 
     def __post_init__(self) -> None:
         if self.score.dim() != 2:
-            raise ValueError(f"Verdict.score must be [B, N], got shape {tuple(self.score.shape)}")
+            raise ValueError(f"DiscriminatorOutput.score must be [B, N], got shape {tuple(self.score.shape)}")
 
 
-Verdicts = Mapping[str, tuple[Verdict, ...]]
+DiscriminatorOutputs = Mapping[str, tuple[DiscriminatorOutput, ...]]
 
 
 @dataclass
@@ -87,8 +87,8 @@ class Step:
     """Everything one iteration made, read by terms, adaptive parts and monitors.
 
     ``real`` and ``fake`` are clean, in the representation's domain; ``seen_*`` is what the discriminators saw after
-    noise injection; ``representation`` leads from one to audio. ``verdict_*`` are of the current turn; ``verdict_real`` is empty in the generator's turn unless a
-    part asks for it with ``wants_real_verdict``.
+    noise injection; ``representation`` leads from one to audio. ``real_output`` and ``fake_output`` are of the current
+    turn; ``real_output`` is empty in the generator's turn unless a part asks for it with ``needs_real_output``.
     """
 
     index: int
@@ -102,67 +102,15 @@ class Step:
     generator: nn.Module
     discriminators: nn.Module
     weights: Mapping[str, float]
-    verdict_real: Verdicts = field(default_factory=dict)
-    verdict_fake: Verdicts = field(default_factory=dict)
-    representation: Any = None
+    real_output: DiscriminatorOutputs = field(default_factory=dict)
+    fake_output: DiscriminatorOutputs = field(default_factory=dict)
+    representation: Representation | None = None
 
-    def pairs(self) -> Iterator[tuple[str, Verdict, Verdict]]:
-        """(discriminator's name, verdict on real, verdict on fake) for every sub-discriminator."""
-        for name, fakes in self.verdict_fake.items():
-            for real, fake in zip(self.verdict_real[name], fakes, strict=True):
+    def pairs(self) -> Iterator[tuple[str, DiscriminatorOutput, DiscriminatorOutput]]:
+        """(discriminator's name, output on real, output on fake) for every sub-discriminator."""
+        for name, fakes in self.fake_output.items():
+            for real, fake in zip(self.real_output[name], fakes, strict=True):
                 yield name, real, fake
-
-
-@dataclass(frozen=True)
-class Contract:
-    """What a part needs and gives, declared before anything is built.
-
-    A registered class may define ``contract(parameters)`` (a static method; ``parameters`` are the filled constructor
-    arguments) returning one of these. ``None`` means "no statement". Recipes are held against it part by part, and the
-    conformance kit holds the part against it.
-
-    Args:
-        reads: what a generator's condition must hold: ``"mel"``, ``"latent"``, ``"label"`` or a corpus' extra tensor.
-        domain: the representation the part works on or gives, such as ``"waveform"``.
-        shape: sizes behind the batch that the part works on or makes, such as ``(1, 128, 128)``; None is any size.
-        square: works on square maps only: the representation's last two axes must be of one size.
-        upsampling: output samples per frame of the condition; must equal ``audio.hop``.
-        granularity: the segment must be a multiple of this [samples].
-        shortest: the segment must be at least this long [samples].
-        receptive_field: what one score sees [samples]; a segment shorter than a quarter of it is an error, as most of
-            what is judged would be padding.
-        gives: abilities, such as ``"features"`` of a discriminator, ``"labels"`` and ``"pitch"`` of a corpus.
-        needs: abilities some other part must give.
-        clashes: abilities no other part may give, such as ``"batch_norm"`` with a gradient penalty.
-        sample_rates: rates the part works at [Hz]; others are an error unless the part resamples itself.
-        latent: size of the latent vector that the part makes, reads or judges.
-        latent_law: how a generator's latent vectors are drawn.
-        classes: how many classes a corpus' labels have, or a network is built for.
-        pitches: lowest and highest pitch of a corpus, or that a network is built for [MIDI number].
-        precisions: values of ``plan.precision`` the part works under.
-        grows_to: the progress at which a part that grows has its full size.
-        because: for any of these fields, the constructor's parameter that decides it: messages point there.
-    """
-
-    reads: frozenset[str] | None = None
-    domain: str | None = None
-    shape: tuple[int | None, ...] | None = None
-    square: bool = False
-    upsampling: int | None = None
-    granularity: int | None = None
-    shortest: int | None = None
-    receptive_field: int | None = None
-    gives: frozenset[str] = frozenset()
-    needs: frozenset[str] = frozenset()
-    clashes: frozenset[str] = frozenset()
-    sample_rates: frozenset[int] | None = None
-    latent: int | None = None
-    latent_law: Literal["uniform", "normal"] = "uniform"
-    classes: int | None = None
-    pitches: tuple[int, int] | None = None
-    precisions: frozenset[str] | None = None
-    grows_to: float | None = None
-    because: Mapping[str, str] = field(default_factory=dict)
 
 
 class Generator(Protocol):
@@ -177,13 +125,13 @@ class Generator(Protocol):
 
 
 class Discriminator(Protocol):
-    """``(x, condition) -> Verdict``, or one Verdict for each sub-discriminator.
+    """``(x, condition) -> DiscriminatorOutput``, or one DiscriminatorOutput for each sub-discriminator.
 
-    A discriminator whose verdict on an item does not depend on the batch's other items may say ``items_apart = True``;
+    A discriminator whose output on an item does not depend on the batch's other items may say ``items_apart = True``;
     real and fake are then judged in one pass.
     """
 
-    def __call__(self, x: Tensor, condition: Condition) -> Verdict | Sequence[Verdict]: ...
+    def __call__(self, x: Tensor, condition: Condition) -> DiscriminatorOutput | Sequence[DiscriminatorOutput]: ...
 
 
 class Representation(Protocol):
@@ -210,47 +158,12 @@ class Objective(Protocol):
     def generator(self, fake_score: Tensor) -> Tensor: ...
 
 
-@runtime_checkable
-class PairedObjective(Protocol):
-    """An objective whose generator's loss looks at real scores too: it says ``wants_real_verdict = True`` and takes them
-    as the second argument. They have no gradient: the generator cannot change them."""
-
-    wants_real_verdict: bool
-
-    def discriminator(self, real_score: Tensor, fake_score: Tensor) -> Tensor: ...
-
-    def generator(self, fake_score: Tensor, real_score: Tensor) -> Tensor: ...
-
-
 class Term(Protocol):
     """A loss or a regulariser: ``(step, turn) -> scalar`` in each of its ``turns``, a mean over the batch."""
 
     turns: ClassVar[frozenset[Turn]]
 
     def __call__(self, step: Step, turn: Turn) -> Tensor: ...
-
-
-@runtime_checkable
-class PooledTerm(Protocol):
-    """A term that is no mean over items but a function of all items together, such as a distance between means.
-
-    ``item_values`` gives what it needs of each item [B, ...]; ``pool`` makes the scalar of those of the whole batch
-    [N, ...], over all micro-batches and processes, so that accumulation and several processes equal the large batch.
-    ``pool`` must not depend on the order of items, nor on how many copies of the batch there are. Called as any term,
-    it is the pool of its own items.
-    """
-
-    def item_values(self, step: Step, turn: Turn) -> Tensor: ...
-
-    def pool(self, values: Tensor, step: Step, turn: Turn) -> Tensor: ...
-
-
-@runtime_checkable
-class Constraint(Protocol):
-    """A regulariser that moves weights by itself: ``constrain`` is called with the bare network after each optimiser step
-    of the sides in its ``turns``, without gradients. Called as a term it is worth zero; its weight says whether it is on."""
-
-    def constrain(self, network: nn.Module, turn: Turn) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -285,9 +198,24 @@ class Monitor(Protocol):
 
     def judge(self, steps: int, values: Mapping[str, float]) -> Alarm | None: ...
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> Mapping[str, object]: ...
 
-    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
+    def load_state_dict(self, state: dict[str, object], /) -> object: ...
+
+
+class Observer(Protocol):
+    """Sees what a run reports and changes nothing, such as the curves of a notebook; on the main process only.
+
+    ``step`` is called every ``plan.log_every`` steps with the numbers of that step, by the names of the curves;
+    ``validation`` with the scores; ``end`` once, with the error that ended the run, or None. An observer that raises is
+    left out from there on, and costs the run nothing.
+    """
+
+    def step(self, done: int, logs: Mapping[str, float]) -> None: ...
+
+    def validation(self, done: int, scores: Mapping[str, float]) -> None: ...
+
+    def end(self, error: BaseException | None) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -308,71 +236,19 @@ class Metric(Protocol):
     definition: str
     better: Literal["higher", "lower"]
 
-    def score(self, estimate: Any, reference: Any, sample_rate: int) -> Mapping[str, Score]: ...
-
-
-class SetMetric(Protocol):
-    """Scores a set of clips against another, for generators whose clips imitate none in particular.
-
-    ``estimates`` and ``references`` are float arrays [T] at ``sample_rate`` [Hz]; ``labels`` are those the estimates were
-    made with, None where there are none. ``keys`` are those of the scores, the one that ranks checkpoints first.
-
-    One that scores class by class says ``wants_reference_labels = True`` and takes ``reference_labels``, those of the
-    references, as a keyword; None where it is called without. One that has more to tell than its keys says ``details``:
-    what JSON can hold, by key, of the sets scored last. Both are optional.
-    """
-
-    keys: tuple[str, ...]
-    definition: str
-    better: Literal["higher", "lower"]
-
-    def score_set(
-        self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
-    ) -> Mapping[str, Score]: ...
-
-
-@runtime_checkable
-class IntervalMetric(Protocol):
-    """A metric of sets that says how far its scores would move with other clips of the same sources.
-
-    ``intervals`` is called like ``score_set``, and with the probability that an interval shall hold its score's mean; it
-    gives (low, high) by key, of the keys that have one. ``interval`` says how they are made, for the results.
-    """
-
-    interval: str
-
-    def intervals(
-        self,
-        estimates: Sequence[Any],
-        references: Sequence[Any],
-        sample_rate: int,
-        labels: Sequence[int | None],
-        *,
-        confidence: float,
-    ) -> Mapping[str, tuple[float, float]]: ...
-
-
-@runtime_checkable
-class FittedMetric(Protocol):
-    """A metric that learns from the corpus before it scores, such as by a classifier.
-
-    ``fit`` is given the clips by split (``train``, ``validation``, ``test``; those that there are), and a folder shared
-    by all metrics of a corpus: it loads what it finds there, named after all that decides it, or learns and writes it.
-    """
-
-    def fit(self, clips: Mapping[str, Any], folder: Path, say: Any) -> None: ...
+    def score(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> Mapping[str, Score]: ...
 
 
 class Corpus(Protocol):
     """A source of audio: where to fetch it, how it is laid out, how it is split.
 
     ``scan`` returns manifest entries (paths relative to ``folder``, split, labels) without opening audio;
-    ``mini`` writes a small corpus in the same layout, offline.
+    ``mini`` writes a small corpus in the same layout, offline. An entry is a :class:`gansemble.data.manifest.Clip`.
     """
 
     def fetch(self, folder: Path) -> None: ...
 
-    def scan(self, folder: Path) -> Sequence[Any]: ...
+    def scan(self, folder: Path) -> Sequence[object]: ...
 
     def mini(self, folder: Path) -> None: ...
 
@@ -404,124 +280,36 @@ class Augmentation(Protocol):
     def variants(self, audio: np.ndarray, sample_rate: int) -> Sequence[tuple[str, np.ndarray]]: ...
 
 
-@runtime_checkable
-class Adaptive(Protocol):
-    """A part whose state follows a statistic of training, reduced over processes and checkpointed.
-
-    ``statistic(step)`` is called in ``statistic_turn`` of every step and returns one number per item [B], or several
-    [B, K]; ``adapt`` is called every ``adapt_every`` steps with the mean (a tuple of K means) over the interval
-    (``statistic_window = "interval"``) or over the last step only (``"last"``).
-    """
-
-    adapt_every: int
-    statistic_turn: Turn
-    statistic_window: str
-
-    def statistic(self, step: Step) -> Tensor: ...
-
-    def adapt(self, value: Any) -> None: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
-
-
-@runtime_checkable
-class Growable(Protocol):
-    """A network or representation that grows: ``set_progress`` is called before each step."""
-
-    def set_progress(self, progress: float) -> None: ...
-
-
-@runtime_checkable
-class Fitted(Protocol):
-    """A representation with statistics of the training split, measured in stage 2 and kept in checkpoints.
-
-    ``fit`` is given every training segment once, as batches [B, 1, T]. ``fitted`` says whether that has happened or a
-    state was loaded; encode and decode may raise RuntimeError before.
-    """
-
-    fitted: bool
-
-    def fit(self, audio: Iterator[Tensor]) -> None: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
-
-
-@runtime_checkable
-class FittedItems(Protocol):
-    """A term or monitor with statistics of real items, measured on the training split before the first step and kept.
-
-    ``fit_items`` is given (items [B, ...] in the representation's domain, labels [B] or None) of every training segment
-    once. What is measured is kept under a name made of all that decides it, and in checkpoints.
-    """
-
-    fitted: bool
-
-    def fit_items(self, items: Iterator[tuple[Tensor, Tensor | None]]) -> None: ...
-
-    def state_dict(self) -> dict[str, Any]: ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> Any: ...
-
-
-@runtime_checkable
-class Standing(Protocol):
-    """A generator with batch statistics that are measured at the distribution it samples from, before it samples.
-
-    ``standing_statistics`` forgets the running ones and takes the mean over the given conditions, ``standing_passes`` of
-    them (0: it keeps the running ones). It leaves the network in eval mode.
-    """
-
-    standing_passes: int
-
-    def standing_statistics(self, conditions: Iterator[Condition]) -> None: ...
-
-
-@runtime_checkable
-class PhasedRepresentation(Protocol):
-    """A representation that has lost the phase, and can take it from a recording or leave it to a vocoder.
-
-    ``decode_with_phase(x [B, ...], audio [B, 1, T])`` takes the phase of ``audio``, which must be as long as what x is of;
-    ``log_mel(x, spec)`` gives the natural-log mel spectrogram [B, mels, L] that a vocoder of that audio section reads.
-    ``phase`` says in a few words where the phase comes from in ``decode``.
-    """
-
-    phase: str
-
-    def encode(self, audio: Tensor) -> Tensor: ...
-
-    def decode(self, x: Tensor) -> Tensor: ...
-
-    def decode_with_phase(self, x: Tensor, audio: Tensor) -> Tensor: ...
-
-    def log_mel(self, x: Tensor, spec: Any) -> Tensor: ...
-
-
-@runtime_checkable
-class PictureRepresentation(Protocol):
-    """A representation whose clips can be looked at: ``picture(audio [T])`` gives uint8 [H, W, 3]. Where the clips are
-    pictures and make no sound, it says ``soundless = True``, and pages show pictures instead of players."""
-
-    soundless: bool
-
-    def picture(self, audio: np.ndarray) -> np.ndarray: ...
-
-
-def as_verdicts(answer: Verdict | Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """A discriminator's answer as a tuple of verdicts.
+def as_outputs(answer: DiscriminatorOutput | Sequence[DiscriminatorOutput]) -> tuple[DiscriminatorOutput, ...]:
+    """A discriminator's answer as a tuple of outputs.
 
     Raises:
-        TypeError: if the answer is neither a Verdict nor a sequence of them.
+        TypeError: if the answer is neither a DiscriminatorOutput nor a sequence of them.
     """
-    verdicts = (answer,) if isinstance(answer, Verdict) else tuple(answer)
-    if not verdicts or not all(isinstance(verdict, Verdict) for verdict in verdicts):
-        raise TypeError(f"a discriminator must return Verdict or a sequence of Verdict, got {type(answer).__name__}")
-    return verdicts
+    outputs = (answer,) if isinstance(answer, DiscriminatorOutput) else tuple(answer)
+    if not outputs or not all(isinstance(output, DiscriminatorOutput) for output in outputs):
+        raise TypeError(
+            f"a discriminator must return DiscriminatorOutput or a sequence of DiscriminatorOutput, got {type(answer).__name__}"
+        )
+    return outputs
 
 
 def zero(like: Tensor) -> Tensor:
     """A float32 zero on ``like``'s device, for terms that have nothing to add."""
     return torch.zeros((), device=like.device)
+
+
+def confidence(outputs: DiscriminatorOutputs, threshold: float) -> Tensor:
+    """+1 for each item the discriminators take for real on average, -1 for the others [B].
+
+    Scores are averaged over positions within each sub-discriminator, then over all sub-discriminators, so
+    that one with many positions does not outvote the rest. ``threshold`` lies half-way between the targets of
+    fake and real.
+
+    Raises:
+        ValueError: if there are no outputs.
+    """
+    means = [output.score.detach().float().mean(1) for each in outputs.values() for output in each]
+    if not means:
+        raise ValueError("the statistic needs outputs on real audio, got none in this turn")
+    return torch.sign(torch.stack(means).mean(0) - threshold)

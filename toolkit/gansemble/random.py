@@ -45,6 +45,10 @@ class Draws:
     def __len__(self) -> int:
         return len(self.items)
 
+    def select(self, rows: Sequence[int]) -> Draws:
+        """The draws of some items of the batch: the numbers they have in the whole."""
+        return Draws(self.seed, [self.items[row] for row in rows], self.device)
+
     def normal(self, stream: str, *shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
         """Standard normal numbers [B, *shape]. ``stream`` separates uses: each name is an independent draw."""
         rows = [torch.randn(shape, generator=self._generator(stream, item), dtype=dtype) for item in self.items]

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from bandnoise import band
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Batch, Contract
+from gansemble.contract import Contract
+from gansemble.interfaces import Batch
 
 
 class BandNoise:

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gansemble.interfaces import Contract, Step, Turn
+from gansemble.contract import Contract
+from gansemble.interfaces import Step, Turn
 
 
 class Envelope:

@@ -32,7 +32,7 @@ def gansemble_register(register):
     register(
         "loss",
         "multi_resolution_stft",
-        f"{here}.losses:MultiResolutionStft",
+        f"{here}.losses:MultiResolutionStftLoss",
         "spectral convergence and log magnitude (Parallel WaveGAN)",
     )
     register(
@@ -48,13 +48,6 @@ def gansemble_register(register):
         "gaussian",
         f"{here}.injectors:Gaussian",
         "instance noise on what the discriminators see",
-    )
-    register(
-        "noise_injector",
-        "diffusion",
-        f"{here}.injectors:Diffusion",
-        "white forward diffusion with adaptive length (StandardDiff-GAN, Diffusion-GAN)",
-        example={"t_max": 20},
     )
     register(
         "noise_injector",
@@ -92,7 +85,7 @@ def gansemble_register(register):
         "largest singular values cut after each optimiser step (BigGAN)",
         example={"limit": 1.0},
     )
-    register("representation", "waveform", f"{here}.waveform:Waveform", "samples as they are")
+    register("representation", "waveform", "gansemble.parts.build:Waveform", "samples as they are")
     register(
         "augmentation",
         "pitch_shift",
@@ -107,7 +100,7 @@ def gansemble_register(register):
     register(
         "monitor",
         "collapse",
-        f"{here}.collapse:Collapse",
+        f"{here}.collapse:CollapseMonitor",
         "fakes that become alike, scores that run away, against the run's own healthy past",
         example={"warm_up": 0, "window": 4, "patience": 2},
     )

@@ -8,8 +8,8 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Batch, Contract, Step, Turn
-from gansemble.noise import confidence, wide
+from gansemble.contract import Contract
+from gansemble.interfaces import Batch, Step, Turn, confidence
 from gansemble.random import Draws
 
 #: In the order in which they are applied.
@@ -133,7 +133,9 @@ class Augment:
                 value nor one for each channel.
         """
         self._demand_fit(real)
-        return self._changed(wide(real), batch.draws, "real"), self._changed(wide(fake), batch.draws, "fake")
+        return self._changed(_at_least_single(real), batch.draws, "real"), self._changed(
+            _at_least_single(fake), batch.draws, "fake"
+        )
 
     def _demand_fit(self, x: Tensor) -> None:
         wrong = [name for name in self.policy if name not in OF_WAVEFORMS]
@@ -189,7 +191,7 @@ class Augment:
         """sign(mean score - threshold) of each real item as the discriminators saw it [B]; nothing if p is fixed."""
         if not self.adaptive:
             return step.seen_real.new_zeros(step.seen_real.shape[0])
-        return confidence(step.verdict_real, self.threshold)
+        return confidence(step.real_output, self.threshold)
 
     def adapt(self, value: float) -> None:
         """One update of p by r, the mean of the statistic."""
@@ -216,3 +218,8 @@ def _along(table: Tensor, x: Tensor, axis: int) -> Tensor:
     shape = [1] * x.dim()
     shape[0], shape[axis] = table.shape
     return table.to(x.device, non_blocking=True).view(shape)
+
+
+def _at_least_single(x: Tensor) -> Tensor:
+    """Masks and shifts are exact in any precision; the discriminators read single."""
+    return x if x.dtype == torch.float64 else x.float()

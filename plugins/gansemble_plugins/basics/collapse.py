@@ -48,7 +48,7 @@ HIGH = {
 }
 
 
-class Collapse:
+class CollapseMonitor:
     """Says when fakes have become alike, or the discriminators' scores have run away, after both were well.
 
     Each item becomes at most 256 numbers: of waveforms the power in dB on a grid of about 16 times by 16 bands, floored at
@@ -127,7 +127,7 @@ class Collapse:
         waveform = domain == "waveform" and step.real.dim() == 3
         with torch.autocast(step.real.device.type, enabled=False):
             values = {"real": numbers_of(step.real, waveform), "fake": numbers_of(step.fake, waveform)}
-            if step.verdict_real:
+            if step.real_output:
                 pairs = [(real.score.detach().float(), fake.score.detach().float()) for _, real, fake in step.pairs()]
                 real, fake = (torch.stack([pair[side].mean(1) for pair in pairs]) for side in (0, 1))
                 values |= {"real_score": real.mean(0), "fake_score": fake.mean(0)}

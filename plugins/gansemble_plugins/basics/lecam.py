@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Contract, Step, Turn
+from gansemble.contract import Contract
+from gansemble.interfaces import Step, Turn
 
 
 class LeCam:
@@ -64,7 +65,7 @@ class LeCam:
 
     def statistic(self, step: Step) -> Tensor:
         """Each item's mean score [B, 2 S]: real and fake of the first sub-discriminator, then of the next."""
-        scores = [verdict.score for _, *pair in step.pairs() for verdict in pair]
+        scores = [output.score for _, *pair in step.pairs() for output in pair]
         return torch.stack([score.detach().float().mean(1) for score in scores], 1)
 
     def adapt(self, value: Sequence[float]) -> None:
@@ -98,4 +99,4 @@ class LeCam:
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
         """Needs discriminators."""
-        return Contract(needs=frozenset({"verdicts"}))
+        return Contract(needs=frozenset({"outputs"}))

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from gansemble.audio.features import hann, log_mel, magnitude, pad_frames
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Contract, Step, Turn, zero
+from gansemble.contract import Contract
+from gansemble.interfaces import Step, Turn, zero
 
 GENERATOR = frozenset({"generator"})
 #: These compare each fake with its own real item.
@@ -97,7 +98,7 @@ class MultiScaleMel:
         )
 
 
-class MultiResolutionStft:
+class MultiResolutionStftLoss:
     """Spectral convergence plus log-magnitude L1, mean over resolutions (Yamamoto et al. 2020, eqs. 4 to 7).
 
     Spectral convergence is taken per item, so that the loss does not depend on which clips share a batch.
@@ -158,13 +159,13 @@ class FeatureMatching:
     """
 
     turns: ClassVar[frozenset[str]] = GENERATOR
-    wants_real_verdict = True
+    needs_real_output = True
 
     def __init__(self, *, logits: bool = True) -> None:
         self.logits = logits
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:
-        """Reads the verdicts' features.
+        """Reads the outputs' features.
 
         Raises:
             ValueError: if no discriminator returned any.
@@ -182,7 +183,7 @@ class FeatureMatching:
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
         """Needs feature maps."""
-        return Contract(needs=frozenset({"features", "verdicts", "pairs"}))
+        return Contract(needs=frozenset({"features", "outputs", "pairs"}))
 
 
 class WaveformL1:

@@ -72,7 +72,7 @@ class Relativistic:
     """
 
     #: In the generator's turn it is called with (fake_score, real_score).
-    wants_real_verdict: ClassVar[bool] = True
+    needs_real_output: ClassVar[bool] = True
 
     def discriminator(self, real_score: Tensor, fake_score: Tensor) -> Tensor:
         """mean(softplus(-(D(x) - D(G))))."""

@@ -7,8 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Contract, Step, Turn
-from gansemble_plugins.basics.weights import Matrix, On, WeightMatrices
+from gansemble.contract import Contract
+from gansemble.interfaces import Step, Turn
+from gansemble_plugins.basics.weights import On, WeightMatrices, WeightMatrix
 
 
 class Orthogonal:
@@ -61,7 +62,7 @@ class Orthogonal:
         with torch.autocast(step.real.device.type, enabled=False):
             return torch.stack([self._cost(matrix) for matrix in self.matrices.of(network, turn)]).sum()
 
-    def _cost(self, matrix: Matrix) -> Tensor:
+    def _cost(self, matrix: WeightMatrix) -> Tensor:
         weight = matrix.effective() if self.weights == "effective" else matrix.raw
         rows = matrix.rows(weight).float()
         gram = rows @ rows.T
@@ -73,5 +74,5 @@ class Orthogonal:
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
         """Needs discriminators where it acts on them."""
-        needs = frozenset() if parameters["on"] == "generator" else frozenset({"verdicts"})
+        needs = frozenset() if parameters["on"] == "generator" else frozenset({"outputs"})
         return Contract(needs=needs, because={"needs": "on"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from gansemble.interfaces import Contract
+from gansemble.contract import Contract
 
 
 class Picture:

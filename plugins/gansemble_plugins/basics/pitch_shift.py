@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gansemble.interfaces import Contract
+from gansemble.contract import Contract
 
 #: Of the phase vocoder's window [s]; the window is the power of two of samples that is nearest to it.
 WINDOW = 0.05

@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Condition, Contract, Step, Turn, zero
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, Step, Turn, zero
 
 DISCRIMINATOR: frozenset[Turn] = frozenset({"discriminator"})
 
@@ -26,10 +27,10 @@ def squared_slopes(step: Step, x: Tensor, condition: Condition) -> Iterator[Tens
         condition: what they are told of it.
     """
     (found,) = step.discriminators((x, condition))
-    for name, verdicts in found.items():
+    for name, outputs in found.items():
         scale = getattr(step.discriminators.parts[name], "gradient_scale", None)  # type: ignore[union-attr,index]
-        for verdict in verdicts:
-            score = verdict.score.float().mean(1).sum()
+        for output in outputs:
+            score = output.score.float().mean(1).sum()
             (gradient,) = torch.autograd.grad(score, x, create_graph=True)
             gradient = gradient if scale is None else gradient * scale
             yield gradient.square().flatten(1).sum(1)
@@ -47,7 +48,7 @@ def slope_contract() -> Contract:
     """Needs discriminators without batch norm, which makes an item's gradient that of the whole batch; fp16 would overflow
     the second derivatives."""
     return Contract(
-        needs=frozenset({"verdicts"}), clashes=frozenset({"batch_norm"}), precisions=frozenset({"no", "bf16"})
+        needs=frozenset({"outputs"}), clashes=frozenset({"batch_norm"}), precisions=frozenset({"no", "bf16"})
     )
 
 
@@ -201,10 +202,10 @@ class Drift:
     turns: ClassVar[frozenset[Turn]] = DISCRIMINATOR
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:
-        scores = [verdict.score for verdicts in step.verdict_real.values() for verdict in verdicts]
+        scores = [output.score for outputs in step.real_output.values() for output in outputs]
         return torch.stack([score.float().square().mean() for score in scores]).sum()
 
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
         """Needs discriminators."""
-        return Contract(needs=frozenset({"verdicts"}))
+        return Contract(needs=frozenset({"outputs"}))

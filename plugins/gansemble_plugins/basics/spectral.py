@@ -7,8 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gansemble.interfaces import Contract, Step, Turn, zero
-from gansemble_plugins.basics.weights import Matrix, On, WeightMatrices
+from gansemble.contract import Contract
+from gansemble.interfaces import Step, Turn, zero
+from gansemble_plugins.basics.weights import On, WeightMatrices, WeightMatrix
 
 #: Singular values that are followed: the largest, and the one that ``ratio`` compares it with.
 FOLLOWED = 2
@@ -106,11 +107,11 @@ class SpectralNorm:
         self._largest[turn] = torch.stack([values[0] for values, _, _ in found.values()]).max()
         self.steps[turn] += 1
 
-    def _knows(self, matrix: Matrix, key: str) -> bool:
+    def _knows(self, matrix: WeightMatrix, key: str) -> bool:
         rows = matrix.matrix()
         return key in self.vectors and self.vectors[key].shape == (rows.shape[1], min(FOLLOWED, *rows.shape))
 
-    def _followed(self, named: dict[str, Matrix], step: int) -> dict[str, Triple]:
+    def _followed(self, named: dict[str, WeightMatrix], step: int) -> dict[str, Triple]:
         """The first singular values as the power method has them, with their vectors."""
         bases = {}
         for key, matrix in named.items():
@@ -132,7 +133,7 @@ class SpectralNorm:
             found[key] = (values, image @ mixed / values.clamp_min(TINY), basis @ mixed)
         return found
 
-    def _cut(self, matrix: Matrix, values: Tensor, left: Tensor, right: Tensor) -> None:
+    def _cut(self, matrix: WeightMatrix, values: Tensor, left: Tensor, right: Tensor) -> None:
         limit: Any = self.limit
         if self.ratio is not None:
             if len(values) < 2:  # there is no second value to be compared with
@@ -141,7 +142,7 @@ class SpectralNorm:
         excess = (values - limit).clamp_min(0)
         matrix.raw.sub_(matrix.shaped((left * excess) @ right.T).to(matrix.raw.dtype))
 
-    def _demand_sound(self, matrix: Matrix, key: str) -> None:
+    def _demand_sound(self, matrix: WeightMatrix, key: str) -> None:
         """Raises unless cutting the parameter means something for the weight; looked at once."""
         if key in self._sound:
             return
@@ -168,7 +169,7 @@ class SpectralNorm:
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
         """Needs discriminators where it acts on them."""
-        needs = frozenset() if parameters["on"] == "generator" else frozenset({"verdicts"})
+        needs = frozenset() if parameters["on"] == "generator" else frozenset({"outputs"})
         return Contract(needs=needs, because={"needs": "on"})
 
 

@@ -28,7 +28,7 @@ LAYERS = (nn.Linear, _ConvNd, *EMBEDDINGS)
 
 
 @dataclass(frozen=True)
-class Matrix:
+class WeightMatrix:
     """One weight of a network.
 
     Args:
@@ -100,7 +100,7 @@ class WeightMatrices:
         self.skip, self.embeddings = tuple(skip), embeddings
         self._unused, self._unseen = set(self.skip), set(self.turns)
 
-    def of(self, network: nn.Module, turn: Turn) -> list[Matrix]:
+    def of(self, network: nn.Module, turn: Turn) -> list[WeightMatrix]:
         """The network's matrices, each once.
 
         Raises:
@@ -125,7 +125,7 @@ class WeightMatrices:
         return kept
 
 
-def _matrices(network: nn.Module) -> Iterator[Matrix]:
+def _matrices(network: nn.Module) -> Iterator[WeightMatrix]:
     seen: set[int] = set()
     for path, module in network.named_modules():
         if isinstance(module, (parametrize.ParametrizationList, *NORMS)):  # the list's owner is asked instead
@@ -133,7 +133,7 @@ def _matrices(network: nn.Module) -> Iterator[Matrix]:
         for tensor, raw in _weights(module):
             if raw.requires_grad and id(raw) not in seen and _maps(module, raw):
                 seen.add(id(raw))
-                yield Matrix(f"{path}.{tensor}" if path else tensor, raw, module, tensor)
+                yield WeightMatrix(f"{path}.{tensor}" if path else tensor, raw, module, tensor)
 
 
 def _weights(module: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

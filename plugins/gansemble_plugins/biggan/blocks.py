@@ -31,9 +31,9 @@ class UpBlock(nn.Module):
         self.conv1, self.conv2 = style.conv(inputs, outputs), style.conv(outputs, outputs)
         self.shortcut = style.conv(inputs, outputs, 1)
 
-    def forward(self, x: Tensor, told: Tensor | None) -> Tensor:
-        h = self.conv1(_up(F.relu(self.norm1(x, told))))
-        h = self.conv2(F.relu(self.norm2(h, told)))
+    def forward(self, x: Tensor, condition: Tensor | None) -> Tensor:
+        h = self.conv1(_up(F.relu(self.norm1(x, condition))))
+        h = self.conv2(F.relu(self.norm2(h, condition)))
         return h + _up(self.shortcut(x))  # the same numbers as the convolution of all four copies of a pixel
 
 

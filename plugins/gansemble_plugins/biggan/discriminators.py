@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.interfaces import Condition, Contract, Verdict
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, DiscriminatorOutput
 from gansemble_plugins.biggan import sizes
 from gansemble_plugins.biggan.attention import NonLocal
 from gansemble_plugins.biggan.blocks import Down, DownBlock
@@ -37,7 +38,7 @@ class Judge(nn.Module):
 
     def __init__(
         self,
-        stages: tuple[sizes.Stage, ...],
+        stages: tuple[sizes.ResidualStage, ...],
         image_channels: int,
         classes: int | None,
         style: Style,
@@ -63,7 +64,7 @@ class Judge(nn.Module):
         self.output = style.linear(stages[-1].outputs, 1)
         self.embed = None if classes is None else style.table(classes, stages[-1].outputs, normalised=True)
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         if x.shape[1:] != self.shape:
             raise ValueError(f"{self.whose} judges [B, {', '.join(map(str, self.shape))}], got {list(x.shape)}")
         twice = x.requires_grad and torch.is_grad_enabled()
@@ -81,7 +82,7 @@ class Judge(nn.Module):
                 assert self.classes is not None
                 label = check_label(condition.label, self.classes, len(x), self.whose, self.training)
                 score = score + torch.linalg.vecdot(self.embed(label), pooled).unsqueeze(1)
-        return Verdict(score, features)
+        return DiscriminatorOutput(score, features)
 
 
 class SaGanDiscriminator(nn.Module):
@@ -122,7 +123,7 @@ class SaGanDiscriminator(nn.Module):
         style = Style(spectral_norm, initialisation)
         self.judge = Judge(stages, image_channels, classes, style, attention, "pool", "sagan's discriminator")
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         return self.judge(x, condition)
 
     @staticmethod
@@ -169,7 +170,7 @@ class BigGanDiscriminator(nn.Module):
         style = Style(spectral_norm, initialisation)
         self.judge = Judge(stages, image_channels, classes, style, attention, "pool", "biggan's discriminator")
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         return self.judge(x, condition)
 
     @staticmethod
@@ -219,7 +220,7 @@ class ModifiedBigGanDiscriminator(nn.Module):
         style = Style(spectral_norm, initialisation)
         self.judge = Judge(stages, image_channels, classes, style, attention, down, "modified_biggan's discriminator")
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         return self.judge(x, condition)
 
     @staticmethod
@@ -235,14 +236,11 @@ def _stages(
     attention: int | None,
     image_channels: int,
     classes: int | None,
-) -> tuple[sizes.Stage, ...]:
+) -> tuple[sizes.ResidualStage, ...]:
     """The blocks, once all that decides them has been looked at."""
     stages = sizes.discriminator_stages(family, resolution, channels)
     sizes.attention_stage(stages, attention)
-    if image_channels < 1:
-        raise ValueError(f"image_channels must be at least 1, got {image_channels}")
-    if classes is not None and classes < 1:
-        raise ValueError(f"classes must be at least 1 or null, got {classes}")
+    sizes.check_counts(image_channels, classes)
     return stages
 
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gansemble_plugins.biggan.spectral import SpectralNorm
+from gansemble_plugins.biggan.spectral import SpectralNormalisation
 
 Initialisation = Literal["orthogonal", "normal02", "xavier"]
 Layer = TypeVar("Layer", nn.Conv2d, nn.Linear, nn.Embedding)
@@ -53,7 +53,7 @@ class Style:
         if not isinstance(layer, nn.Embedding) and layer.bias is not None:
             nn.init.zeros_(layer.bias)
         if self.spectral_norm:
-            parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
+            parametrize.register_parametrization(layer, "weight", SpectralNormalisation(layer.weight))
         return layer
 
 

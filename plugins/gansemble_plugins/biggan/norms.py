@@ -112,7 +112,7 @@ class PlainNorm(nn.Module):
         self.gain = nn.Parameter(torch.ones(channels))
         self.bias = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Tensor, told: Tensor | None = None) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
         return self.norm(x) * self.gain[:, None, None] + self.bias[:, None, None]
 
 
@@ -132,14 +132,14 @@ class ConditionalNorm(nn.Module):
         self.norm = BatchNorm(channels, statistics)
         self.gain, self.bias = gain, bias
 
-    def forward(self, x: Tensor, told: Tensor) -> Tensor:
-        gain, bias = 1 + self.gain(told), self.bias(told)  # [B, C]
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        gain, bias = 1 + self.gain(condition), self.bias(condition)  # [B, C]
         return self.norm(x) * gain[:, :, None, None] + bias[:, :, None, None]
 
 
-def projected_norm(channels: int, statistics: BatchStatistics, told: int, style: Style) -> ConditionalNorm:
+def projected_norm(channels: int, statistics: BatchStatistics, condition: int, style: Style) -> ConditionalNorm:
     """BigGAN's: gain and bias are linear in a vector of ``told`` numbers, without biases of their own."""
-    gain, bias = (style.linear(told, channels, bias=False) for _ in range(2))
+    gain, bias = (style.linear(condition, channels, bias=False) for _ in range(2))
     return ConditionalNorm(channels, statistics, gain, bias)
 
 

@@ -38,7 +38,7 @@ DISCRIMINATOR: dict[int, tuple[tuple[int, ...], int]] = {
 
 
 @dataclass(frozen=True)
-class Stage:
+class ResidualStage:
     """A residual block.
 
     Args:
@@ -53,7 +53,7 @@ class Stage:
     rescales: bool = True
 
 
-def generator_stages(family: Family, resolution: int, channels: int) -> tuple[Stage, ...]:
+def generator_stages(family: Family, resolution: int, channels: int) -> tuple[ResidualStage, ...]:
     """The generator's blocks, from the first layer's 4 x 4 pixels to the picture.
 
     Raises:
@@ -61,12 +61,12 @@ def generator_stages(family: Family, resolution: int, channels: int) -> tuple[St
     """
     widths = _known(GENERATOR[family], resolution, channels)
     return tuple(
-        Stage(before * channels, after * channels, FIRST * 2 ** (place + 1))
+        ResidualStage(before * channels, after * channels, FIRST * 2 ** (place + 1))
         for place, (before, after) in enumerate(itertools.pairwise(widths))
     )
 
 
-def discriminator_stages(family: Family, resolution: int, channels: int) -> tuple[Stage, ...]:
+def discriminator_stages(family: Family, resolution: int, channels: int) -> tuple[ResidualStage, ...]:
     """The discriminator's blocks; both families have the same ones.
 
     Raises:
@@ -76,7 +76,7 @@ def discriminator_stages(family: Family, resolution: int, channels: int) -> tupl
     widths, halved = DISCRIMINATOR[resolution]
     inputs = (None, *(width * channels for width in widths))
     return tuple(
-        Stage(before, after * channels, resolution >> min(place + 1, halved), place < halved)
+        ResidualStage(before, after * channels, resolution >> min(place + 1, halved), place < halved)
         for place, (before, after) in enumerate(zip(inputs, widths, strict=False))
     )
 
@@ -89,7 +89,7 @@ def _known(table: dict[int, tuple[int, ...]], resolution: int, channels: int) ->
     return table[resolution]
 
 
-def attention_stage(stages: tuple[Stage, ...], resolution: int | None) -> int | None:
+def attention_stage(stages: tuple[ResidualStage, ...], resolution: int | None) -> int | None:
     """The block that attention follows: the first that gives this resolution, or the largest there is where all are
     smaller; None where there is no attention.
 
@@ -105,6 +105,14 @@ def attention_stage(stages: tuple[Stage, ...], resolution: int | None) -> int | 
             f"attention must be null or one of {', '.join(map(str, sorted(set(given))))}, got {resolution}"
         )
     return given.index(wanted)
+
+
+def check_counts(image_channels: int, classes: int | None) -> None:
+    """Raises ValueError unless a picture can have so many channels, and labels so many classes."""
+    if image_channels < 1:
+        raise ValueError(f"image_channels must be at least 1, got {image_channels}")
+    if classes is not None and classes < 1:
+        raise ValueError(f"classes must be at least 1 or null, got {classes}")
 
 
 def latent_size(latent: int | None, blocks: int, skip_z: SkipZ | None) -> int:

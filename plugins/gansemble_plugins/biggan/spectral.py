@@ -20,7 +20,7 @@ def in_full_precision(x: Tensor) -> AbstractContextManager[object]:
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
-class SpectralNorm(nn.Module):
+class SpectralNormalisation(nn.Module):
     """W / sigma, a parametrisation of a weight W [out, ...] read as a matrix [out, the rest].
 
     sigma = u^T W v, where u and v are the left and right singular vectors as one power iteration from the kept u finds

@@ -18,7 +18,7 @@ from gansemble_plugins.corpora.pictures import BATCHES, CLASSES, CLIPS, LABELS, 
 from gansemble_plugins.corpora.strata import stratified
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 FOLDER = "cifar-10-batches-bin"
 ALL = {"train": 50_000, "test": 10_000}
@@ -52,7 +52,7 @@ class Cifar10:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """Ten classes at 3,072 samples a second."""
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         return Contract(sample_rates=frozenset({RATE}), gives=frozenset({"labels"}), classes=CLASSES)
 

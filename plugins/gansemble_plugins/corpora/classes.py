@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gansemble.errors import DataError
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 ClassLabels = list[dict[str, int | str]]
 
@@ -28,7 +28,7 @@ def check_classes(labels: str, classes: int | None) -> None:
 
 def labelled(parameters: dict[str, Any]) -> Contract:
     """The contract of a corpus whose parameters ``labels`` and ``classes`` say what its labels are."""
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
     named = parameters["labels"] != "none"
     return Contract(

@@ -18,7 +18,7 @@ from gansemble_plugins.corpora.listing import counted
 from gansemble_plugins.corpora.strata import stratified
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 LISTS = {"train.tsv": "train", "dev.tsv": "validation", "test.tsv": "test"}
 DURATIONS = "clip_durations.tsv"
@@ -49,7 +49,7 @@ class Spoken:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class ChosenRecordings:
     """The clips that are kept, and how many were left out: without a label, of rare classes, too long."""
 
     spoken: list[Spoken]
@@ -125,7 +125,7 @@ class CommonVoice:
         """
         return self._clips(folder, self._choose(folder))
 
-    def _clips(self, folder: Path, chosen: Chosen) -> list[Clip]:
+    def _clips(self, folder: Path, chosen: ChosenRecordings) -> list[Clip]:
         if not chosen.spoken:
             raise DataError(
                 f"{folder}: no clip is left{_left_out(chosen) or '; the lists are empty'}; change corpus.labels, missing, "
@@ -153,11 +153,11 @@ class CommonVoice:
             for each in chosen.spoken
         ]
 
-    def _choose(self, folder: Path) -> Chosen:
+    def _choose(self, folder: Path) -> ChosenRecordings:
         everything = self._listed(folder)
         short = self._short(folder, everything)
         if self.labels == "none":
-            return Chosen(short, 0, 0, len(everything) - len(short))
+            return ChosenRecordings(short, 0, 0, len(everything) - len(short))
         stated = [each for each in short if each.name]
         if self.missing == "class":
             stated = [replace(each, name=each.name or UNSTATED) for each in short]
@@ -167,7 +167,7 @@ class CommonVoice:
             stated = [replace(each, split=splits[each.id]) for each in stated]
         trained = Counter(each.name for each in stated if each.split == "train")
         kept = [each for each in stated if trained[each.name] >= self.least]
-        return Chosen(kept, len(short) - len(stated), len(stated) - len(kept), len(everything) - len(short))
+        return ChosenRecordings(kept, len(short) - len(stated), len(stated) - len(kept), len(everything) - len(short))
 
     def _short(self, folder: Path, everything: list[Spoken]) -> list[Spoken]:
         """What is not too long."""
@@ -185,9 +185,9 @@ class CommonVoice:
         """What the three lists name."""
         _demand_layout(folder)
         there = {path.name for path in (folder / "clips").iterdir()}
-        rows: dict[str, tables.Row] = {}
+        rows: dict[str, tables.TableRow] = {}
         found: list[Spoken] = []
-        lost: list[tables.Row] = []
+        lost: list[tables.TableRow] = []
         for name, split in LISTS.items():
             for row in tables.read(folder / name, ("client_id", "path"), tabs=True):
                 file = row.file_name("path")
@@ -205,7 +205,7 @@ class CommonVoice:
             )
         return sorted(found, key=lambda spoken: (list(LISTS.values()).index(spoken.split), spoken.id))
 
-    def _class(self, row: tables.Row) -> str:
+    def _class(self, row: tables.TableRow) -> str:
         if self.labels == "none":
             return ""
         columns = [column for column in COLUMNS[self.labels] if column in row.values]
@@ -264,7 +264,7 @@ def _durations(path: Path) -> dict[str, float]:
     return {Path(row.text("clip")).stem: row.whole("duration[ms]", 0, 10**9) / 1000 for row in rows}
 
 
-def _left_out(chosen: Chosen) -> str:
+def _left_out(chosen: ChosenRecordings) -> str:
     """How many clips were left out and why, as the end of a sentence."""
     counts = (
         (chosen.unlabelled, "as nothing is stated"),

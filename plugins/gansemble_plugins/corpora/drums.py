@@ -17,7 +17,7 @@ from gansemble_plugins.corpora.classes import ClassLabels, check_classes, classe
 from gansemble_plugins.corpora.listing import check_shares
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 MINI_RATE = 16000
 MINI_SPLITS = ("train",) * 8 + ("valid",) * 2 + ("test",) * 2

@@ -17,7 +17,7 @@ from gansemble_plugins.corpora.listing import counted
 from gansemble_plugins.corpora.textures import texture
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 RATE = 44100
 FOLDS = 5
@@ -96,7 +96,7 @@ class ESC50:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """50 classes, or those of ESC-10, at 44.1 kHz."""
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         return Contract(
             sample_rates=frozenset({RATE}),
@@ -256,7 +256,7 @@ def _from_name(folder: Path, path: Path) -> Sound:
 def _from_table(folder: Path) -> list[Sound]:
     table = folder / TABLE
     sounds: list[Sound] = []
-    rows: dict[str, tables.Row] = {}
+    rows: dict[str, tables.TableRow] = {}
     for row in tables.read(table, ("filename", "fold", "target", "category")):
         name = row.file_name("filename")
         target = row.whole("target", 0, len(CLASSES) - 1)
@@ -281,7 +281,7 @@ def _from_table(folder: Path) -> list[Sound]:
     return sounds
 
 
-def _demand_as_named(row: tables.Row, name: str, fold: int, target: int) -> None:
+def _demand_as_named(row: tables.TableRow, name: str, fold: int, target: int) -> None:
     """Refuses a row that says another fold or target than the file's name, where the name has ESC-50's form."""
     found = NAME.fullmatch(Path(name).stem)
     for what, told, named in (("fold", fold, found[1]), ("target", target, found[4])) if found else ():
@@ -292,7 +292,7 @@ def _demand_as_named(row: tables.Row, name: str, fold: int, target: int) -> None
             )
 
 
-def _recording(row: tables.Row, name: str) -> str:
+def _recording(row: tables.TableRow, name: str) -> str:
     """The recording on Freesound, from the column ``src_file`` or else from the name."""
     if row.values.get("src_file", "").strip():
         return row.text("src_file")
@@ -304,7 +304,7 @@ def _recording(row: tables.Row, name: str) -> str:
     return found[2]
 
 
-def _is_esc10(row: tables.Row, target: int) -> bool:
+def _is_esc10(row: tables.TableRow, target: int) -> bool:
     """By the column ``esc10``, or by the target where there is none."""
     if "esc10" not in row.values:
         return target in ESC10

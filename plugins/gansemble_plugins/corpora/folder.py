@@ -15,7 +15,7 @@ from gansemble_plugins.corpora.listing import audio_below, check_shares, counted
 from gansemble_plugins.corpora.recordings import recordings_by_folder, split_by_recording
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 MINI_PITCHES = (48, 52, 55, 60, 64, 67, 72, 76)
 

@@ -16,7 +16,7 @@ from gansemble_plugins.corpora.digits import WORDS, placed, spoken, takes
 from gansemble_plugins.corpora.listing import counted
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 RATE = 8000
 TEST_TAKES = range(5)
@@ -48,7 +48,7 @@ class FSDD:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """Ten classes at 8 kHz."""
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         return Contract(sample_rates=frozenset({RATE}), gives=frozenset({"labels"}), classes=len(WORDS))
 

@@ -21,7 +21,7 @@ from gansemble_plugins.corpora.strata import stratified
 from gansemble_plugins.corpora.textures import texture
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 MINI_CLASSES = 3
 MINI_CLIPS = 8
@@ -77,7 +77,7 @@ class LabelledFolder:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """Gives labels, of as many classes as are stated."""
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         return Contract(gives=frozenset({"labels"}), classes=parameters["classes"], because={"classes": "classes"})
 

@@ -12,7 +12,7 @@ from gansemble.data.mini import build, speech
 from gansemble.errors import DataError
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 HERE = Path(__file__).parent
 
@@ -45,7 +45,7 @@ class LJSpeech:
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
         """Published at 22.05 kHz."""
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         return Contract(sample_rates=frozenset({22050}))
 

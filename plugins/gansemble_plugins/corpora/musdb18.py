@@ -17,7 +17,7 @@ from gansemble_plugins.corpora.listing import check_shares, counted, split_by_ha
 from gansemble_plugins.corpora.synthetic import beat, melody
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 RATE = 44100
 STEMS = ("mixture", "vocals", "drums", "bass", "other")
@@ -80,7 +80,7 @@ class MUSDB18:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """Published at 44.1 kHz."""
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         return Contract(sample_rates=frozenset({RATE}))
 

@@ -17,7 +17,7 @@ from gansemble.errors import DataError
 from gansemble_plugins.corpora.listing import counted, split_by_hash
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 RATE = 16000
 BASE = "http://download.magenta.tensorflow.org/datasets/nsynth/"
@@ -93,7 +93,7 @@ class NSynth:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """Pitches, and classes of one pitch each, at 16 kHz."""
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         low, high = parameters["pitches"]
         return Contract(

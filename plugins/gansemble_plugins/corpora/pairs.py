@@ -17,7 +17,7 @@ from gansemble_plugins.corpora.synthetic import melody
 if TYPE_CHECKING:
     import numpy as np
 
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 SHOWN = 10  # files that a message names
 MINI_PITCHES = (48, 52, 55, 60, 64, 67, 72, 76)
@@ -76,7 +76,7 @@ class Pairs:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """Gives the degraded recording of each clip."""
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         return Contract(gives=frozenset({"degraded"}))
 

@@ -15,7 +15,7 @@ from gansemble_plugins.corpora.digits import WORDS, placed, spoken, takes
 from gansemble_plugins.corpora.listing import counted
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 RATE = 16000
 #: Of each version: its archive, sha256, and size where it is published [bytes].
@@ -54,7 +54,7 @@ class SC09:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """Ten classes at 16 kHz."""
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         return Contract(sample_rates=frozenset({RATE}), gives=frozenset({"labels"}), classes=len(WORDS))
 

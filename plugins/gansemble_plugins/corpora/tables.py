@@ -12,7 +12,7 @@ from gansemble.errors import DataError
 
 
 @dataclass(frozen=True)
-class Row:
+class TableRow:
     """A row of a table.
 
     Args:
@@ -59,7 +59,7 @@ class Row:
         return found
 
 
-def read(path: Path, columns: Sequence[str], *, tabs: bool = False) -> list[Row]:
+def read(path: Path, columns: Sequence[str], *, tabs: bool = False) -> list[TableRow]:
     """The rows of a table in UTF-8 whose first line names its columns; a byte-order mark and CRLF are taken as well.
 
     Args:
@@ -71,7 +71,7 @@ def read(path: Path, columns: Sequence[str], *, tabs: bool = False) -> list[Row]
         DataError: if it cannot be read, lacks a column, or a row has too few or too many.
     """
     dialect = {"delimiter": "\t", "quoting": csv.QUOTE_NONE} if tabs else {"delimiter": ","}
-    rows: list[Row] = []
+    rows: list[TableRow] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.DictReader(stream, strict=True, **dialect)  # type: ignore[arg-type]
@@ -86,7 +86,7 @@ def read(path: Path, columns: Sequence[str], *, tabs: bool = False) -> list[Row]
                 place = f"{path}:{reader.line_num}"
                 if None in values or None in values.values():
                     raise DataError(f"{place}: expected {len(named)} columns, got fewer or more; get the table again")
-                rows.append(Row(place, values))
+                rows.append(TableRow(place, values))
     except (UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a table in UTF-8 ({error}); get it again") from error
     except OSError as error:
@@ -94,7 +94,7 @@ def read(path: Path, columns: Sequence[str], *, tabs: bool = False) -> list[Row]
     return rows
 
 
-def demand_once(rows: Mapping[str, Row], name: str, row: Row) -> None:
+def demand_once(rows: Mapping[str, TableRow], name: str, row: TableRow) -> None:
     """Refuses a clip that a table lists a second time.
 
     Raises:

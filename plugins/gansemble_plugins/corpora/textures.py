@@ -23,14 +23,14 @@ def texture(kind: int, samples: int, sample_rate: int, seed: Sequence[int], pace
     """
     draws = np.random.default_rng(tuple(seed))
     shift = 2.0 ** SHIFTS[kind // len(KINDS) % len(SHIFTS)]
-    scene = Scene(samples, sample_rate, draws, pace, shift)
-    sound = KINDS[kind % len(KINDS)](scene)
+    synthesiser = TextureSynthesiser(samples, sample_rate, draws, pace, shift)
+    sound = KINDS[kind % len(KINDS)](synthesiser)
     sound -= sound.mean()
     sound = draws.uniform(0.2, 0.7) * sound / max(np.abs(sound).max(), 1e-9)
     return (sound + FLOOR * draws.standard_normal(samples)).astype(np.float32)
 
 
-class Scene:
+class TextureSynthesiser:
     """What the kinds are made from: times, draws, and a few ways to fill them.
 
     Args:
@@ -98,50 +98,53 @@ class Scene:
         return min(frequency, 0.35 * self.rate)
 
 
-def _barks(scene: Scene) -> np.ndarray:
-    return scene.noise(900, 0.5) * scene.swell(2.5) ** 4 + 0.4 * scene.tone(350.0, 8) * scene.swell(2.5) ** 4
-
-
-def _crow(scene: Scene) -> np.ndarray:
-    return scene.tone(500 * 2 ** (1.2 * scene.swell(1.5)), 20, 0.8) * (0.3 + 0.7 * scene.swell(1.5))
-
-
-def _rain(scene: Scene) -> np.ndarray:
-    return scene.noise(4000, 1.6) + 0.5 * scene.events(300, scene.grain(0.004, 0.001), spread=0.8)
-
-
-def _waves(scene: Scene) -> np.ndarray:
-    return scene.noise(350, 1.8) * (0.15 + 0.85 * scene.swell(0.9) ** 2)
-
-
-def _crackle(scene: Scene) -> np.ndarray:
-    return scene.events(35, scene.grain(0.01, 0.0015), spread=0.9) + 0.02 * scene.noise(200, 1.5)
-
-
-def _wail(scene: Scene) -> np.ndarray:
-    return scene.tone(450 + 60 * np.sin(2 * np.pi * 6 * scene.time), 24, 0.6) * scene.swell(1.2)
-
-
-def _burst(scene: Scene) -> np.ndarray:
-    blow = np.exp(-np.arange(round(0.5 * scene.rate)) / (0.08 * scene.rate))
-    return scene.noise(800, 0.8) * (0.02 + scene.events(1.5, blow, steady=True, spread=0.3))
-
-
-def _ticks(scene: Scene) -> np.ndarray:
-    return scene.events(4, scene.ping(3200, 0.03, 0.004), steady=True) + 0.01 * scene.noise(500, 2.0)
-
-
-def _rotor(scene: Scene) -> np.ndarray:
-    return scene.events(14, scene.grain(0.04, 0.012), steady=True) + scene.events(
-        14, scene.ping(70, 0.1, 0.03), steady=True
+def _barks(synthesiser: TextureSynthesiser) -> np.ndarray:
+    return (
+        synthesiser.noise(900, 0.5) * synthesiser.swell(2.5) ** 4
+        + 0.4 * synthesiser.tone(350.0, 8) * synthesiser.swell(2.5) ** 4
     )
 
 
-def _saw(scene: Scene) -> np.ndarray:
-    return scene.tone(110 + 8 * scene.swell(3.0), 40, 0.5) + 0.3 * scene.noise(2500, 1.0)
+def _crow(synthesiser: TextureSynthesiser) -> np.ndarray:
+    return synthesiser.tone(500 * 2 ** (1.2 * synthesiser.swell(1.5)), 20, 0.8) * (0.3 + 0.7 * synthesiser.swell(1.5))
 
 
-KINDS: tuple[Callable[[Scene], np.ndarray], ...] = (
+def _rain(synthesiser: TextureSynthesiser) -> np.ndarray:
+    return synthesiser.noise(4000, 1.6) + 0.5 * synthesiser.events(300, synthesiser.grain(0.004, 0.001), spread=0.8)
+
+
+def _waves(synthesiser: TextureSynthesiser) -> np.ndarray:
+    return synthesiser.noise(350, 1.8) * (0.15 + 0.85 * synthesiser.swell(0.9) ** 2)
+
+
+def _crackle(synthesiser: TextureSynthesiser) -> np.ndarray:
+    return synthesiser.events(35, synthesiser.grain(0.01, 0.0015), spread=0.9) + 0.02 * synthesiser.noise(200, 1.5)
+
+
+def _wail(synthesiser: TextureSynthesiser) -> np.ndarray:
+    return synthesiser.tone(450 + 60 * np.sin(2 * np.pi * 6 * synthesiser.time), 24, 0.6) * synthesiser.swell(1.2)
+
+
+def _burst(synthesiser: TextureSynthesiser) -> np.ndarray:
+    blow = np.exp(-np.arange(round(0.5 * synthesiser.rate)) / (0.08 * synthesiser.rate))
+    return synthesiser.noise(800, 0.8) * (0.02 + synthesiser.events(1.5, blow, steady=True, spread=0.3))
+
+
+def _ticks(synthesiser: TextureSynthesiser) -> np.ndarray:
+    return synthesiser.events(4, synthesiser.ping(3200, 0.03, 0.004), steady=True) + 0.01 * synthesiser.noise(500, 2.0)
+
+
+def _rotor(synthesiser: TextureSynthesiser) -> np.ndarray:
+    return synthesiser.events(14, synthesiser.grain(0.04, 0.012), steady=True) + synthesiser.events(
+        14, synthesiser.ping(70, 0.1, 0.03), steady=True
+    )
+
+
+def _saw(synthesiser: TextureSynthesiser) -> np.ndarray:
+    return synthesiser.tone(110 + 8 * synthesiser.swell(3.0), 40, 0.5) + 0.3 * synthesiser.noise(2500, 1.0)
+
+
+KINDS: tuple[Callable[[TextureSynthesiser], np.ndarray], ...] = (
     _barks,
     _crow,
     _rain,

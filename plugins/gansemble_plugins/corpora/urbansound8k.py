@@ -17,7 +17,7 @@ from gansemble_plugins.corpora.listing import counted
 from gansemble_plugins.corpora.textures import texture
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 FOLDS = 10
 ALL = 8_732
@@ -62,7 +62,7 @@ class UrbanSound8K:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """Ten classes, at rates that differ from file to file."""
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         return Contract(gives=frozenset({"labels"}), classes=len(CLASSES))
 
@@ -94,7 +94,7 @@ class UrbanSound8K:
             if below:
                 advice = f"did you mean {below[0].name}/ inside it (--data {below[0]})?"
             raise DataError(f"{folder}: expected {_LAYOUT}, {found}; {advice}")
-        rows: dict[str, tables.Row] = {}
+        rows: dict[str, tables.TableRow] = {}
         clips = []
         for row in tables.read(table, ("slice_file_name", "fsID", "fold", "classID", "class")):
             clip = self._clip(row)
@@ -107,7 +107,7 @@ class UrbanSound8K:
         demand_training(folder, clips)
         return sorted(clips, key=lambda clip: clip.id)
 
-    def _clip(self, row: tables.Row) -> Clip:
+    def _clip(self, row: tables.TableRow) -> Clip:
         name, fold = row.file_name("slice_file_name"), row.whole("fold", 1, FOLDS)
         label = row.whole("classID", 0, len(CLASSES) - 1)
         said = row.text("class")

@@ -18,7 +18,7 @@ from gansemble_plugins.corpora.listing import check_shares, counted, split_by_ha
 from gansemble_plugins.corpora.synthetic import beat, melody
 
 if TYPE_CHECKING:
-    from gansemble.interfaces import Contract
+    from gansemble.contract import Contract
 
 RATE = 48000
 AUDIO = "wav48_silence_trimmed"
@@ -60,7 +60,7 @@ class VCTK48:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """Published at 48 kHz."""
-        from gansemble.interfaces import Contract
+        from gansemble.contract import Contract
 
         return Contract(sample_rates=frozenset({RATE}))
 

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gansemble.interfaces import Alarm, Contract, Step
+from gansemble.contract import Contract
+from gansemble.interfaces import Alarm, Step
 from gansemble_plugins.ddfn.departure import departure_from_normality_squared
 from gansemble_plugins.ddfn.squares import Channels, Policy, per_pixel
 from gansemble_plugins.ddfn.statistics import RealStatistics, Thinned, energy

@@ -12,7 +12,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Contract, Step, Turn
+from gansemble.contract import Contract
+from gansemble.interfaces import Step, Turn
 from gansemble_plugins.ddfn.departure import KAPPA_MAX, departure_from_normality_squared
 from gansemble_plugins.ddfn.losses import LOSSES, Loss, adapted
 from gansemble_plugins.ddfn.squares import Channels, Policy, per_pixel

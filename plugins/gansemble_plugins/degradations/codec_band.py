@@ -9,7 +9,7 @@ import numpy as np
 from scipy import signal
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Contract
+from gansemble.contract import Contract
 from gansemble_plugins.degradations import filters
 
 #: Cut-offs of usual encoders, from low to middling bit rates, as shares of half the sample rate: 11, 13 and 16 kHz at 44.1 kHz.

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import signal
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Contract
+from gansemble.contract import Contract
 from gansemble_plugins.degradations import filters
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Contract
+from gansemble.contract import Contract
 from gansemble_plugins.degradations import filters
 
 Family = Literal["cheby1", "butter", "bessel", "ellip", "sinc"]

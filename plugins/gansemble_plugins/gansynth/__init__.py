@@ -12,7 +12,7 @@ SMALL = {"blocks": 4, "fmap_base": 64, "fmap_max": 8, "pitches": [60, 63]}
 def gansemble_register(register: Callable[..., None]) -> None:
     """Names this plugin's parts."""
     for name, target, summary in (
-        ("phase", "Phase", "log magnitude and phase"),
+        ("phase", "PhaseSpectrogram", "log magnitude and phase"),
         ("instantaneous_frequency", "InstantaneousFrequency", "log magnitude and instantaneous frequency"),
         ("mel_instantaneous_frequency", "MelInstantaneousFrequency", "log mel power and mel instantaneous frequency"),
     ):

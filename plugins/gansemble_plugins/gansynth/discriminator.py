@@ -7,8 +7,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gansemble.interfaces import Condition, Contract, Verdict
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, DiscriminatorOutput
 from gansemble_plugins.gansynth import growth
+from gansemble_plugins.gansynth.images import PHASE_SLOPE
 from gansemble_plugins.gansynth.layers import (
     DeviationGradient,
     EqualConv2d,
@@ -19,12 +21,12 @@ from gansemble_plugins.gansynth.layers import (
     leaky,
     minibatch_deviation,
 )
-from gansemble_plugins.gansynth.representations import MEL_SLOPE, PHASE_SLOPE
+from gansemble_plugins.gansynth.representations import MEL_SLOPE
 
 KERNEL = (3, 3)
 
 
-class Block(nn.Module):
+class DiscriminatorBlock(nn.Module):
     """Two convolutions with LeakyReLU, the second one widening, then means of 2x2; and a 1x1 convolution from images.
 
     Args:
@@ -57,7 +59,7 @@ class GanSynthDiscriminator(nn.Module):
     """Judges images at the resolution of the highest block that takes part, and classifies their pitch.
 
     While a block is blended in, the block below it reads alpha_D of the image itself and 1 - alpha_D of what the new
-    block makes of it. The deviation of the whole batch is part of every verdict.
+    block makes of it. The deviation of the whole batch is part of every output.
 
     Args:
         pitches: lowest and highest pitch [MIDI number]; logit 0 is the lowest.
@@ -90,7 +92,9 @@ class GanSynthDiscriminator(nn.Module):
         check_networks(blocks, start, fmap_base, fmap_max, pitches)
         widths = [fmap(block, fmap_base, fmap_max) for block in range(blocks + 1)]
         self.blocks = nn.ModuleList(
-            Block(widths[block], widths[block - 1], start if block == 1 else None, minibatch_deviation_gradient)
+            DiscriminatorBlock(
+                widths[block], widths[block - 1], start if block == 1 else None, minibatch_deviation_gradient
+            )
             for block in range(1, blocks + 1)
         )
         self.logits = EqualLinear(widths[0], 1)
@@ -111,12 +115,12 @@ class GanSynthDiscriminator(nn.Module):
         Published, the gradient is that of D(clip(a X + b)) with respect to X at full resolution. There each pixel of
         the input here is the mean of s x s pixels, s = 2^(blocks - k) at block k: a gradient g of one is a g / s^2 of
         each of those, and the norm over all of them that of a g / s. While block k is blended in this holds as it
-        stands: what the block below reads is the mean of pixels of block k's image, so the verdict still depends on X
+        stands: what the block below reads is the mean of pixels of block k's image, so the output still depends on X
         through that image alone.
         """
         return self.slopes / 2 ** (self.growth.blocks - growth.current_block(self.growth.progress))
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         progress = self.growth.progress
         top = growth.current_block(progress)
         wanted = growth.size(top, self.start)
@@ -133,7 +137,7 @@ class GanSynthDiscriminator(nn.Module):
                 h = share * below + (1 - share) * h
         h = h.flatten(1)
         score, logits = self.logits(h), self.classification_logits(h)
-        return Verdict(attached(score, self._idle(top, 2 if share else 1)), logits=logits)
+        return DiscriminatorOutput(attached(score, self._idle(top, 2 if share else 1)), logits=logits)
 
     def _idle(self, top: int, read: int) -> list[nn.Parameter]:
         """Parameters the score does not depend on: blocks above ``top``, images not read, and the classifier."""

@@ -8,14 +8,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.interfaces import Condition, Contract
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition
 from gansemble_plugins.gansynth import growth
 from gansemble_plugins.gansynth.layers import EqualConv2d, attached, check_networks, fmap, leaky, pixel_norm
 
 KERNEL = (3, 3)
 
 
-class Block(nn.Module):
+class GeneratorBlock(nn.Module):
     """Two convolutions, each followed by LeakyReLU and pixel norm, and the 1x1 convolution to an image within ±1.
 
     Args:
@@ -80,7 +81,7 @@ class GanSynth(nn.Module):
         self.pitches = pitches[1] - pitches[0] + 1
         widths = [latent + self.pitches, *(fmap(block, fmap_base, fmap_max) for block in range(1, blocks + 1))]
         self.blocks = nn.ModuleList(
-            Block(widths[index], widths[index + 1], start if index == 0 else None) for index in range(blocks)
+            GeneratorBlock(widths[index], widths[index + 1], start if index == 0 else None) for index in range(blocks)
         )
         self.growth = growth.Growth(blocks)
 

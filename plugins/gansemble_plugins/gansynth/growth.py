@@ -1,4 +1,4 @@
-"""Progressive growing: how much each block counts, at which resolution, and the published timetable.
+"""Progressive growing: how much each block counts, at which resolution, and the published schedule.
 
 Progress p runs from 0 to blocks - 1. At a whole number n, blocks 1 to n + 1 are trained (stable); between n and n + 1
 the next block is blended in (transition). Karras et al. 2018 (arXiv 1710.10196), with the weights of GANSynth's

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gansemble.interfaces import Contract, Step, Turn
+from gansemble.contract import Contract
+from gansemble.interfaces import Step, Turn
 
 
 class AuxiliaryClassifier:
@@ -23,16 +24,16 @@ class AuxiliaryClassifier:
     turns: ClassVar[frozenset[Turn]] = frozenset({"generator", "discriminator"})
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:
-        """Reads the verdicts on real items and the batch's labels, or those on generated items and what they were
+        """Reads the outputs on real items and the batch's labels, or those on generated items and what they were
         asked to be.
 
         Raises:
             ValueError: if no discriminator returned logits, or there are no labels.
         """
         real = turn == "discriminator"
-        verdicts = step.verdict_real if real else step.verdict_fake
+        outputs = step.real_output if real else step.fake_output
         label = step.batch.label if real else step.fake_condition.label
-        logits = [each.logits for found in verdicts.values() for each in found if each.logits is not None]
+        logits = [each.logits for found in outputs.values() for each in found if each.logits is not None]
         if not logits:
             raise ValueError("auxiliary_classifier needs a discriminator that returns logits, got none")
         if label is None:
@@ -43,7 +44,7 @@ class AuxiliaryClassifier:
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """Needs logits and something they should be."""
-        return Contract(needs=frozenset({"verdicts", "logits", "labels"}))
+        return Contract(needs=frozenset({"outputs", "logits", "labels"}))
 
 
 class Consistency:

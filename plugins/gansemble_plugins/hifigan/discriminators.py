@@ -9,20 +9,21 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from gansemble.audio.features import reflect
-from gansemble.interfaces import Condition, Contract, Verdict
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, DiscriminatorOutput
 from gansemble_plugins.hifigan.spectral import cold_spectral_norm
 
 SLOPE = 0.1
 
 
-def judge(x: Tensor, convs: nn.ModuleList, post: nn.Module, first: int = 0) -> Verdict:
+def judge(x: Tensor, convs: nn.ModuleList, post: nn.Module, first: int = 0) -> DiscriminatorOutput:
     """Runs convolutions with leaky ReLUs; the features are every map from ``first`` on, the logits included."""
     features = []
     for conv in convs:
         x = F.leaky_relu(conv(x), SLOPE)
         features.append(x)
     x = post(x)
-    return Verdict(x.flatten(1), (*features[first:], x))
+    return DiscriminatorOutput(x.flatten(1), (*features[first:], x))
 
 
 class PeriodDiscriminator(nn.Module):
@@ -38,7 +39,7 @@ class PeriodDiscriminator(nn.Module):
         self.convs = nn.ModuleList(weight_norm(layer) for layer in layers)
         self.conv_post = weight_norm(nn.Conv2d(channels[-1], 1, (3, 1), 1, (1, 0)))
 
-    def forward(self, x: Tensor) -> Verdict:
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
         batch, channels, length = x.shape
         if length % self.period:
             x = reflect(x, 0, self.period - length % self.period)
@@ -54,7 +55,7 @@ class MultiPeriod(nn.Module):
         kernel, stride: along time.
         first_map: whether the first layer's map is among the features. Vocos has the same network and leaves it out.
 
-    Shape: x [B, 1, T] -> a Verdict for each period.
+    Shape: x [B, 1, T] -> a DiscriminatorOutput for each period.
     """
 
     items_apart = True
@@ -73,7 +74,7 @@ class MultiPeriod(nn.Module):
             PeriodDiscriminator(period, channels, kernel, stride, first_map) for period in periods
         )
 
-    def forward(self, x: Tensor, condition: Condition) -> tuple[Verdict, ...]:
+    def forward(self, x: Tensor, condition: Condition) -> tuple[DiscriminatorOutput, ...]:
         return tuple(discriminator(x) for discriminator in self.discriminators)
 
     @staticmethod
@@ -118,7 +119,7 @@ class ScaleDiscriminator(nn.Module):
         self.convs = nn.ModuleList(norm(layer) for layer in layers)
         self.conv_post = norm(nn.Conv1d(before, 1, 3, padding=1))
 
-    def forward(self, x: Tensor) -> Verdict:
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
         return judge(x, self.convs, self.conv_post)
 
 
@@ -132,7 +133,7 @@ class MultiScale(nn.Module):
             for each forward pass, as the released code does; "warm" is torch's present spectral norm, which has refined
             it 15 times before the first one.
 
-    Shape: x [B, 1, T] -> a Verdict for each scale.
+    Shape: x [B, 1, T] -> a DiscriminatorOutput for each scale.
     """
 
     items_apart = True
@@ -145,12 +146,12 @@ class MultiScale(nn.Module):
         norms = [first, *[weight_norm] * (scales - 1)]
         self.discriminators = nn.ModuleList(ScaleDiscriminator(width, norm) for norm in norms)
 
-    def forward(self, x: Tensor, condition: Condition) -> tuple[Verdict, ...]:
-        verdicts = []
+    def forward(self, x: Tensor, condition: Condition) -> tuple[DiscriminatorOutput, ...]:
+        outputs = []
         for index, discriminator in enumerate(self.discriminators):
             x = F.avg_pool1d(x, 4, 2, padding=2) if index else x
-            verdicts.append(discriminator(x))
-        return tuple(verdicts)
+            outputs.append(discriminator(x))
+        return tuple(outputs)
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:

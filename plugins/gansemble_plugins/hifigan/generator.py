@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Condition, Contract
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition
 
 SLOPE = 0.1
 

@@ -180,9 +180,9 @@ def write_experiment(generator_file: Path, discriminator_file: Path | None, conf
     Raises:
         CheckpointError: if the folder already holds checkpoints, or the weights do not fit the configuration.
     """
+    from gansemble.parts.build import build
     from gansemble.recipe import check, fill
     from gansemble.training import checkpoint
-    from gansemble.training.build import build
 
     store = checkpoint.Store(exp / "checkpoints")
     if store.folders():
@@ -204,11 +204,11 @@ def write_experiment(generator_file: Path, discriminator_file: Path | None, conf
     parts = build(recipe, torch.device("cpu"))
     load_into(parts.generator, weights.get("generator", weights), str(generator_file))
     for name in names:
-        load_into(parts.critics.parts[name], judges[name], f"{discriminator_file} ({name})")
+        load_into(parts.discriminators.parts[name], judges[name], f"{discriminator_file} ({name})")
     folder = store.begin(0)
     checkpoint.save_network(folder / "generator.safetensors", parts.generator.state_dict())
     if names:
-        checkpoint.save_network(folder / "discriminators.safetensors", parts.critics.state_dict())
+        checkpoint.save_network(folder / "discriminators.safetensors", parts.discriminators.state_dict())
     counters = {"step": 0, "offset": 0, "rollbacks": 0, "best": {}, "validated": -1}
     torch.save({"counters": counters, "parts": {}, "adaptation": {}}, folder / "state.pt")
     (folder / "recipe.yaml").write_text(fill.dump(fill.fill(recipe)))

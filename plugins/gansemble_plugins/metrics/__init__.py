@@ -12,7 +12,7 @@ def gansemble_register(register):
         "estoi": ("perceptual:estoi", "extended short-time objective intelligibility (Jensen & Taal 2016)"),
         "mel_distance": ("spectral:MelDistance", "mean absolute difference of log-mel spectrograms [nat]"),
         "multi_resolution_stft": (
-            "spectral:MultiResolutionStft",
+            "spectral:MultiResolutionStftDistance",
             "spectral convergence + log magnitude over three STFTs",
         ),
         "lsd": ("spectral:Lsd", "log-spectral distance of super-resolution papers [log10 power]"),

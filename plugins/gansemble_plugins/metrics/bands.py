@@ -8,8 +8,9 @@ import numpy as np
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Contract, Score
-from gansemble_plugins.metrics.inputs import Unscorable, scored
+from gansemble.contract import Contract
+from gansemble.interfaces import Score
+from gansemble_plugins.metrics.inputs import UnscorableFile, scored
 from gansemble_plugins.metrics.spectral import FLOOR, at_least, power
 
 N_FFT, HOP = 2048, 512
@@ -69,7 +70,7 @@ class LsdHigh(_Band):
 
     def _bins(self, first: int, sample_rate: int) -> slice:
         if first > N_FFT // 2:
-            raise Unscorable(
+            raise UnscorableFile(
                 f"cutoff must be below half the sample rate ({sample_rate / 2:g} Hz), got {self.cutoff:g} Hz"
             )
         return slice(first, None)
@@ -97,7 +98,7 @@ class LsdLow(_Band):
     def _bins(self, first: int, sample_rate: int) -> slice:
         if first < 1:
             least = sample_rate / (N_FFT + 2)
-            raise Unscorable(
+            raise UnscorableFile(
                 f"cutoff must be at least {least:.2f} Hz for a bin to lie below it, got {self.cutoff:g} Hz"
             )
         return slice(0, first)

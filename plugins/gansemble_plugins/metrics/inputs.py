@@ -18,7 +18,7 @@ TOLERANCE_SAMPLES = 1024
 SILENCE = 1e-6
 
 
-class Unscorable(Exception):
+class UnscorableFile(Exception):
     """Why a file has no value; becomes the reason of its score."""
 
 
@@ -32,7 +32,7 @@ def scored(
     """The values of ``compute`` as scores; bad audio and non-finite values become NaN with a reason."""
     try:
         values = compute(*aligned(estimate, reference), int(sample_rate))
-    except Unscorable as error:
+    except UnscorableFile as error:
         return {key: Score(math.nan, str(error)) for key in keys}
     return {key: _score(float(values[key])) for key in keys}
 
@@ -43,17 +43,19 @@ def aligned(
     """Both signals as float64 [T], cut to the shorter if they differ by at most ``tolerance`` samples.
 
     Raises:
-        Unscorable: if one is not a finite, audible float array [T], or the lengths differ by more; with
+        UnscorableFile: if one is not a finite, audible float array [T], or the lengths differ by more; with
             ``silent_estimate`` the estimate may be inaudible.
     """
     arrays = [_checked(name, array) for name, array in (("estimate", estimate), ("reference", reference))]
     sizes = [array.size for array in arrays]
     if max(sizes) - min(sizes) > tolerance:
-        raise Unscorable(f"estimate has {sizes[0]} samples, reference {sizes[1]} samples: more than {tolerance} apart")
+        raise UnscorableFile(
+            f"estimate has {sizes[0]} samples, reference {sizes[1]} samples: more than {tolerance} apart"
+        )
     first, second = (array[: min(sizes)] for array in arrays)
     for name, array in (("estimate", first), ("reference", second)):
         if silent(array) and not (silent_estimate and name == "estimate"):
-            raise Unscorable(f"{name} is silent")
+            raise UnscorableFile(f"{name} is silent")
     return first, second
 
 
@@ -65,12 +67,12 @@ def silent(signal: np.ndarray) -> bool:
 def _checked(name: str, signal: Any) -> np.ndarray:
     array = np.asarray(signal)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating):
-        raise Unscorable(f"{name} must be float samples [T], got {array.dtype} {list(array.shape)}")
+        raise UnscorableFile(f"{name} must be float samples [T], got {array.dtype} {list(array.shape)}")
     if array.size == 0:
-        raise Unscorable(f"{name} is empty")
+        raise UnscorableFile(f"{name} is empty")
     finite = np.isfinite(array)
     if not finite.all():
-        raise Unscorable(f"{name} holds NaN or Inf (first at sample {int(finite.argmin())})")
+        raise UnscorableFile(f"{name} holds NaN or Inf (first at sample {int(finite.argmin())})")
     return array.astype(np.float64)
 
 

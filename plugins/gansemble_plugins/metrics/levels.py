@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gansemble.interfaces import Score
-from gansemble_plugins.metrics.inputs import Unscorable, aligned, scored
+from gansemble_plugins.metrics.inputs import UnscorableFile, aligned, scored
 from gansemble_plugins.metrics.waveform import LIMIT_DB
 
 LENDER = "the reference is the clip whose phase was borrowed"
@@ -38,7 +38,7 @@ class ResidualSnr:
         """``residual_snr``; NaN for a silent reference, 0 dB with a reason for a silent estimate."""
         try:
             signal, target = aligned(estimate, reference, silent_estimate=True)
-        except Unscorable as error:
+        except UnscorableFile as error:
             return {"residual_snr": Score(math.nan, str(error))}
         quiet = "estimate is silent" if not signal.any() else None
         return {"residual_snr": Score(_decibels(_energy(target), _energy(target - signal)), quiet)}

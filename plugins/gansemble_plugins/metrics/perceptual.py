@@ -12,10 +12,11 @@ from typing import Any, Literal
 import numpy as np
 
 from gansemble.audio import files
+from gansemble.contract import Contract
 from gansemble.errors import PluginError
-from gansemble.interfaces import Contract, Score
+from gansemble.interfaces import Score
 from gansemble_plugins.metrics import workers
-from gansemble_plugins.metrics.inputs import Unscorable, scored, silent
+from gansemble_plugins.metrics.inputs import UnscorableFile, scored, silent
 
 #: Sample rates [Hz] each PESQ mode is defined at; other audio is resampled to the first.
 PESQ_RATES = {"wb": (16000,), "nb": (16000, 8000)}
@@ -88,7 +89,7 @@ class Pesq:
         rate = sample_rate if sample_rate in rates else rates[0]
         if rate != sample_rate:
             if not self.resample:
-                raise Unscorable(f"PESQ {self.mode} needs {rates} Hz, got {sample_rate} Hz with resample off")
+                raise UnscorableFile(f"PESQ {self.mode} needs {rates} Hz, got {sample_rate} Hz with resample off")
             pair = np.stack([estimate, reference]).astype(np.float32)
             estimate, reference = files.resample(pair, sample_rate, rate)
         pieces = segments(reference, rate, self.segment_seconds)
@@ -99,12 +100,12 @@ class Pesq:
         where = f"{piece.start / rate:.2f} to {piece.stop / rate:.2f} s"
         for name, signal in (("reference", reference), ("estimate", estimate)):
             if silent(signal):
-                raise Unscorable(f"PESQ of {where}: {name} is silent")
+                raise UnscorableFile(f"PESQ of {where}: {name} is silent")
         arguments = (rate, reference.astype(np.float32), estimate.astype(np.float32), self.mode)
         try:
             return workers.call(workers.pesq_of, *arguments, timeout=self.timeout)
         except workers.CallFailed as error:
-            raise Unscorable(f"PESQ of {where}: {error}") from error
+            raise UnscorableFile(f"PESQ of {where}: {error}") from error
 
 
 def segments(reference: np.ndarray, sample_rate: int, seconds: float) -> list[slice]:
@@ -169,15 +170,15 @@ class Stoi:
 
         short = "STOI needs at least 30 frames (0.4 s) that are not silent in the reference"
         if reference.size / sample_rate < 0.384:
-            raise Unscorable(short)
+            raise UnscorableFile(short)
         with warnings.catch_warnings(), np.errstate(all="ignore"), _same_dither():
             warnings.simplefilter("error", RuntimeWarning)
             try:
                 value = float(stoi(reference, estimate, sample_rate, extended=self.extended))
             except RuntimeWarning as error:
-                raise Unscorable(short) from error
+                raise UnscorableFile(short) from error
         if value == 1e-5:  # pystoi's answer to too few frames, should another thread have reset the filter
-            raise Unscorable(short)
+            raise UnscorableFile(short)
         return {self.key: value}
 
 

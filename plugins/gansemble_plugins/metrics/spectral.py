@@ -11,7 +11,7 @@ from torch import Tensor
 from gansemble.audio.features import hann, log_mel
 from gansemble.audio.spec import AudioSpec
 from gansemble.interfaces import Score
-from gansemble_plugins.metrics.inputs import Unscorable, scored
+from gansemble_plugins.metrics.inputs import UnscorableFile, scored
 
 #: Of powers, as super-resolution papers and auraloss 0.4 have it.
 FLOOR = 1e-8
@@ -48,13 +48,13 @@ class MelDistance:
     def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
         spec = self.spec
         if sample_rate != spec.sample_rate:
-            raise Unscorable(f"mel distance is specified at {spec.sample_rate} Hz, got {sample_rate} Hz")
+            raise UnscorableFile(f"mel distance is specified at {spec.sample_rate} Hz, got {sample_rate} Hz")
         at_least(max(spec.hop, (spec.n_fft - spec.hop) // 2 + 1), reference)
         mels = log_mel(torch.from_numpy(np.stack([estimate, reference])), spec)  # [2, mels, L]
         return {"mel_distance": float((mels[0] - mels[1]).abs().mean())}
 
 
-class MultiResolutionStft:
+class MultiResolutionStftDistance:
     """Spectral convergence plus log-magnitude distance, each a mean over three STFTs (Yamamoto et al. 2020).
 
     The defaults of auraloss 0.4, which BigVGAN publishes as M-STFT: spectral convergence
@@ -121,6 +121,6 @@ def power(signal: np.ndarray, n_fft: int, hop: int, window: int, padding: str = 
 
 
 def at_least(samples: int, signal: np.ndarray) -> None:
-    """Raises Unscorable for fewer samples than frames need."""
+    """Raises UnscorableFile for fewer samples than frames need."""
     if signal.size < samples:
-        raise Unscorable(f"too short: the frames need at least {samples} samples, got {signal.size}")
+        raise UnscorableFile(f"too short: the frames need at least {samples} samples, got {signal.size}")

@@ -1,4 +1,4 @@
-"""SpecDiff-GAN (arXiv 2402.01753): spectrally shaped diffusion and a multi-resolution discriminator."""
+"""SpecDiff-GAN (arXiv 2402.01753): spectrally shaped diffusion, plain diffusion and a multi-resolution discriminator."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,14 @@ def gansemble_register(register: Callable[..., None]) -> None:
         "spectral_diffusion",
         f"{__name__}.injector:SpectralDiffusion",
         "forward diffusion of adapting length, noise shaped by the inverse envelope (SpecDiff-GAN)",
-        example={"t_max": 20, "kwav": 0.1},
+        example={"schedule": {"t_max": 20, "kwav": 0.1}},
+    )
+    register(
+        "noise_injector",
+        "diffusion",
+        f"{__name__}.diffusion:Diffusion",
+        "white forward diffusion with adaptive length (StandardDiff-GAN, Diffusion-GAN)",
+        example={"schedule": {"t_max": 20}},
     )
     register(
         "discriminator",

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from gansemble.audio.features import reflect
-from gansemble.interfaces import Condition, Contract, Verdict
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, DiscriminatorOutput
 
 
 class MultiResolution(nn.Module):
@@ -26,7 +27,7 @@ class MultiResolution(nn.Module):
         slope: of LeakyReLU; UnivNet's own is 0.2.
         window: of the STFT.
 
-    Shape: x [B, 1, T] -> one Verdict each, score [B, N], six feature maps [B, C, F, L] of which the last is
+    Shape: x [B, 1, T] -> one DiscriminatorOutput each, score [B, N], six feature maps [B, C, F, L] of which the last is
     the score's.
 
     Raises:
@@ -68,8 +69,8 @@ class MultiResolution(nn.Module):
             because={"shortest": "resolutions", "receptive_field": "resolutions"},
         )
 
-    def forward(self, x: Tensor, condition: Condition | None = None) -> tuple[Verdict, ...]:
-        """A verdict for each resolution; the condition is not read."""
+    def forward(self, x: Tensor, condition: Condition | None = None) -> tuple[DiscriminatorOutput, ...]:
+        """A output for each resolution; the condition is not read."""
         return tuple(each(x) for each in self.discriminators)
 
 
@@ -91,15 +92,15 @@ class Resolution(nn.Module):
         self.convs = nn.ModuleList(weight_norm(layer) for layer in layers)
         self.conv_post = weight_norm(nn.Conv2d(channels, 1, (3, 3), padding=(1, 1)))
 
-    def forward(self, x: Tensor) -> Verdict:
-        """The verdict on [B, 1, T]."""
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
+        """The output on [B, 1, T]."""
         hidden = self.spectrogram(x).unsqueeze(1)  # [B, 1, F, L]
         features = []
         for conv in self.convs:
             hidden = F.leaky_relu(conv(hidden), self.slope)
             features.append(hidden)
         logits = self.conv_post(hidden)
-        return Verdict(logits.flatten(1), (*features, logits))
+        return DiscriminatorOutput(logits.flatten(1), (*features, logits))
 
     def spectrogram(self, x: Tensor) -> Tensor:
         """Linear magnitudes [B, F, L] in the window's precision; their gradient at zero is zero.

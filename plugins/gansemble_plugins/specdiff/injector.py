@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Batch, Contract, Step, Turn
-from gansemble.noise import ForwardProcess, noisy_items, some_of, wide
+from gansemble.contract import Contract
+from gansemble.interfaces import Batch, Step, Turn
 from gansemble_plugins.specdiff.filter import noise_level, response, shape_noise
+from gansemble_plugins.specdiff.forward_process import ForwardProcess, noisy_items, wide
+from gansemble_plugins.specdiff.schedule import SCHEDULE, DiffusionSchedule
 
 
 class SpectralDiffusion:
@@ -20,11 +23,11 @@ class SpectralDiffusion:
     G is the STFT, G^+ its least-squares inverse, z white, and M a minimum-phase filter per frame, made from
     the conditioning mel spectrogram of the real audio: the inverse of its envelope, so that noise fills what
     is quiet. T adapts to the discriminators' confidence on real audio (see
-    :class:`gansemble.noise.ForwardProcess`).
+    :class:`gansemble_plugins.specdiff.forward_process.ForwardProcess`).
 
     ``principled`` scales each item's noise to RMS ``sigma``, aligns the filter with its frames and keeps
     items apart. ``official`` is the released code: half-strength envelope, a filter half a hop early, noise
-    of unscaled level, p(t) ∝ t - 1, and division by the largest sample of the batch. The plugin's README
+    of unscaled level, p(t) ∝ t - 1 (``law: priority`` is read as ``priority_shifted``), and division by the largest sample of the batch. The plugin's README
     lists every difference.
 
     Args:
@@ -34,16 +37,7 @@ class SpectralDiffusion:
         sigma: RMS of the noise at abar = 0; 1 is full scale. The official form only uses it for white noise.
         lifter: cepstral coefficients kept of the envelope.
         floor: added to the envelope's linear magnitude, bounding the inverse.
-        beta_first: beta_1.
-        beta_last: beta_T, at every T.
-        t_min: smallest T [diffusion steps], where training starts.
-        t_max: largest T [diffusion steps].
-        fixed_t: a T that never adapts, or null.
-        target: r_d that holds T; above it T grows.
-        every: training steps between updates of T.
-        kwav: thousands of clips seen while T goes from smallest to largest.
-        law: how likely each diffusion step is: proportional to t, or equal.
-        pool: size of the pool items take their t from; half of it is t = 0.
+        schedule: of the diffusion: betas, length, law of the step and pool.
         threshold: half-way between the discriminators' targets for fake and real.
         shared_t: one t for an item's real and fake.
         shared_noise: one z for an item's real and fake.
@@ -65,16 +59,7 @@ class SpectralDiffusion:
         sigma: float = 0.05,
         lifter: int = 24,
         floor: float = 0.01,
-        beta_first: float = 1e-6,
-        beta_last: float = 1e-2,
-        t_min: int = 10,
-        t_max: int = 1000,
-        fixed_t: int | None = None,
-        target: float = 0.6,
-        every: int = 4,
-        kwav: float = 500.0,
-        law: Literal["priority", "uniform"] = "priority",
-        pool: int = 64,
+        schedule: DiffusionSchedule = SCHEDULE,
         threshold: float = 0.5,
         shared_t: bool = True,
         shared_noise: bool = False,
@@ -91,24 +76,16 @@ class SpectralDiffusion:
         self.sigma, self.lifter, self.floor = sigma, lifter, floor
         self.threshold, self.shared_t, self.shared_noise = threshold, shared_t, shared_noise
         official = compat == "official"
-        self.process = ForwardProcess(
-            beta_first=beta_first,
-            beta_last=beta_last,
-            t_min=t_min,
-            t_max=t_max,
-            fixed_t=fixed_t,
-            law="priority_shifted" if official and law == "priority" else law,
-            pool=pool,
-            target=target,
-            every=every,
-            kwav=kwav,
-            batch_size=batch_size,
-            seed=seed,
-        )
-        self.adapt_every = every
+        if official and schedule.law == "priority":
+            schedule = replace(schedule, law="priority_shifted")
+        self.process = ForwardProcess(schedule, batch_size=batch_size, seed=seed)
+        # T, its state and what is logged of it are the process' own.
+        self.adapt, self.monitors = self.process.adapt, self.process.monitors
+        self.state_dict, self.load_state_dict = self.process.state_dict, self.process.load_state_dict
+        self.adapt_every = schedule.every
         self.statistic_turn: Turn = "generator" if official else "discriminator"
         self.statistic_window = "last" if official else "interval"
-        self.wants_real_verdict = official and fixed_t is None  # costs a forward pass
+        self.needs_real_output = official and schedule.fixed_t is None  # costs a forward pass
 
     @staticmethod
     def contract(parameters: Mapping[str, Any]) -> Contract:
@@ -146,7 +123,7 @@ class SpectralDiffusion:
         noise = real.new_zeros(2, *real.shape)
         if rows.numel() == 0:
             return noise
-        draws, here = some_of(batch.draws, rows), rows.to(real.device, non_blocking=True)
+        draws, here = batch.draws.select(rows.tolist()), rows.to(real.device, non_blocking=True)
         streams = ("noise/z_real", "noise/z_real" if self.shared_noise else "noise/z_fake")
         white = torch.cat([draws.normal(name, real.shape[-1], dtype=real.dtype) for name in streams])
         noise[:, here, 0] = self._shape(white.to(real.device), mel, here).unflatten(0, (2, -1))
@@ -177,22 +154,6 @@ class SpectralDiffusion:
     def statistic(self, step: Step) -> Tensor:
         """sign(mean score - threshold) of each real item as the discriminators saw it [B]."""
         return self.process.statistic(step, self.threshold)
-
-    def adapt(self, value: float) -> None:
-        """One update of T by r_d, the mean of the statistic."""
-        self.process.adapt(value)
-
-    def monitors(self) -> dict[str, float]:
-        """T and p."""
-        return self.process.monitors()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The process' state."""
-        return self.process.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restores the process' state."""
-        self.process.load_state_dict(state)
 
 
 def _by_peak(x: Tensor) -> Tensor:

@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gansemble.interfaces import Condition, Contract, Verdict
-from gansemble_plugins.specgan.padding import Down, initialise, narrow_end
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, DiscriminatorOutput
+from gansemble_plugins.specgan.padding import HalvingConvolution, initialise, narrow_end
 from gansemble_plugins.specgan.shuffle import TimeShuffle
 
 SLOPE = 0.2
@@ -59,7 +60,7 @@ class SpecGanCritic(nn.Module):
         widths = [dim * 2**layer for layer in range(layers)]
         flat = base[0] * base[1] * widths[-1]
         self.layers = nn.ModuleList(
-            Down(before, after) for before, after in zip([1, *widths[:-1]], widths, strict=True)
+            HalvingConvolution(before, after) for before, after in zip([1, *widths[:-1]], widths, strict=True)
         )
         self.shuffle = TimeShuffle(shuffle)
         self.shuffled = min(SHUFFLED, layers - 1)
@@ -73,7 +74,7 @@ class SpecGanCritic(nn.Module):
             for module in (*self.layers, self.output, *([] if self.embed is None else [self.embed])):
                 spectral_norm(module)
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         if x.shape[1:] != self.shape:
             raise ValueError(f"specgan's critic judges [B, {', '.join(map(str, self.shape))}], got {tuple(x.shape)}")
         features = []
@@ -84,7 +85,7 @@ class SpecGanCritic(nn.Module):
                 x = self.shuffle(x)
         flat = x.permute(0, 2, 3, 1).flatten(1)  # [B, 4 * 4 * 16 d]; channels last, as published
         score = self.output(flat)
-        return Verdict(score if self.embed is None else score + self._projection(flat, condition), features)
+        return DiscriminatorOutput(score if self.embed is None else score + self._projection(flat, condition), features)
 
     def _projection(self, flat: Tensor, condition: Condition) -> Tensor:
         """<embed(label), flat> [B, 1]."""

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.interfaces import Condition, Contract
-from gansemble_plugins.specgan.padding import Up, initialise, narrow_end
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition
+from gansemble_plugins.specgan.padding import DoublingConvolution, initialise, narrow_end
 
 
 class SpecGan(nn.Module):
@@ -49,7 +50,9 @@ class SpecGan(nn.Module):
         self.embed = None if classes is None else nn.Embedding(classes, embedding)
         units = self.base[0] * self.base[1] * widths[0]
         self.project = nn.Linear(latent + (0 if classes is None else embedding), units)
-        self.layers = nn.ModuleList(Up(before, after) for before, after in zip(widths, [*widths[1:], 1], strict=True))
+        self.layers = nn.ModuleList(
+            DoublingConvolution(before, after) for before, after in zip(widths, [*widths[1:], 1], strict=True)
+        )
         self.apply(initialise)
         if self.embed is not None:
             nn.init.uniform_(self.embed.weight, -1, 1)  # z's own law

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 KERNEL, STRIDE = 5, 2
 
 
-class Down(nn.Conv2d):
+class HalvingConvolution(nn.Conv2d):
     """Halves both axes; [B, C, H, W] -> [B, C', H / 2, W / 2]."""
 
     def __init__(self, before: int, after: int) -> None:
@@ -16,8 +16,8 @@ class Down(nn.Conv2d):
         return super().forward(F.pad(x, (1, 2, 1, 2)))
 
 
-class Up(nn.ConvTranspose2d):
-    """The transpose of :class:`Down`, which doubles both axes; [B, C, H, W] -> [B, C', 2 H, 2 W]."""
+class DoublingConvolution(nn.ConvTranspose2d):
+    """The transpose of :class:`HalvingConvolution`, which doubles both axes; [B, C, H, W] -> [B, C', 2 H, 2 W]."""
 
     def __init__(self, before: int, after: int) -> None:
         super().__init__(before, after, KERNEL, STRIDE, padding=1)

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.interfaces import Contract
+from gansemble.contract import Contract
 from gansemble_plugins.specgan.griffin_lim import analyse, griffin_lim
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from gansemble.audio.features import hann, pad_frames
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Contract, Step, Turn
+from gansemble.contract import Contract
+from gansemble.interfaces import Step, Turn
 from gansemble_plugins.superres.spectra import bins, power_spectrum, signals
 
 GENERATOR = frozenset({"generator"})

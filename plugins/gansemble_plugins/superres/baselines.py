@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from gansemble.audio.features import hann
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Condition, Contract
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition
 
 #: Zero crossings on each side of the sinc: from 0 to -100 dB within 1.3 % of the cut-off.
 CROSSINGS = 512

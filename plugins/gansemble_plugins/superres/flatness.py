@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Contract, Step, Turn
+from gansemble.contract import Contract
+from gansemble.interfaces import Step, Turn
 from gansemble_plugins.superres.spectra import power_spectrum, signals
 
 Padding = Literal["constant", "reflect"]

@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.interfaces import Condition, Contract
-from gansemble_plugins.superres.layers import Down, Up
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition
+from gansemble_plugins.superres.layers import InceptionDown, InceptionUp
 
 
 class InceptionUNet(nn.Module):
@@ -54,11 +55,11 @@ class InceptionUNet(nn.Module):
         levels = [tuple(width * 2 ** min(level, doublings) for width in widths) for level in range(blocks)]
         made = [2 * sum(level) for level in levels]  # channels of each block down
         self.down = nn.ModuleList(
-            Down(before, level, kernels, bottleneck) for before, level in zip([1, *made], levels, strict=False)
+            InceptionDown(before, level, kernels, bottleneck) for before, level in zip([1, *made], levels, strict=False)
         )
         read = [made[-1], *(sum(levels[i + 1]) // 2 + made[i] for i in range(blocks - 2, -1, -1))]
         self.up = nn.ModuleList(
-            Up(before, level, kernels, bottleneck, dropout)
+            InceptionUp(before, level, kernels, bottleneck, dropout)
             for before, level in zip(read, reversed(levels), strict=True)
         )
         self.out = nn.Conv1d(sum(widths) // 2, 1, out_kernel, padding=out_kernel // 2)

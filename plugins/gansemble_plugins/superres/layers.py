@@ -52,7 +52,7 @@ def _branch(before: int, width: int, kernel: int, bottleneck: int | None) -> nn.
     return nn.Sequential(nn.Conv1d(before, narrow, 1), nn.Conv1d(narrow, width, kernel, padding=kernel // 2))
 
 
-class Down(nn.Module):
+class InceptionDown(nn.Module):
     """Inception, PReLU, superpixel: [B, C, T] -> [B, 2 * sum(widths), T / 2]."""
 
     def __init__(self, before: int, widths: tuple[int, ...], kernels: tuple[int, ...], bottleneck: int | None) -> None:
@@ -64,7 +64,7 @@ class Down(nn.Module):
         return superpixel(self.activation(self.inception(x)), 2)
 
 
-class Up(nn.Module):
+class InceptionUp(nn.Module):
     """Inception, dropout, PReLU, subpixel: [B, C, T] -> [B, sum(widths) / 2, 2 T]."""
 
     def __init__(

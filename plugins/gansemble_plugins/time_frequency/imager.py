@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
+from gansemble.contract import Contract
 from gansemble_plugins.time_frequency import mel
 from gansemble_plugins.time_frequency.colours import paint
 from gansemble_plugins.time_frequency.inversion import noise, search, with_phase_of
@@ -26,6 +27,7 @@ class Imager:
     Args:
         name: of the representation, for messages.
         transform: of clips of one length.
+        size: rows and columns of a square picture; None keeps frames and bands.
         pixels: what a pixel says.
         sample_rate: [Hz].
         inverse: where phases come from.
@@ -36,6 +38,7 @@ class Imager:
         self,
         name: str,
         transform: Scalogram | Spectrogram,
+        size: int | None,
         pixels: Pixels,
         sample_rate: int,
         inverse: Inverse,
@@ -44,26 +47,35 @@ class Imager:
     ) -> None:
         check_search(iterations, momentum)
         self.name, self.transform, self.sample_rate = name, transform, sample_rate
-        self.pictures = Pictures(pixels, transform.frames, transform.bands)
+        self.pictures = Pictures(pixels, size, transform.frames, transform.bands)
         self.inverse, self.iterations, self.momentum = inverse, iterations, momentum
+        self.state_dict, self.load_state_dict = self.pictures.state_dict, self.pictures.load_state_dict
 
     @property
     def fitted(self) -> bool:
-        """Whether the level of what is decoded is known."""
+        """Whether the level of what is decoded is known; for ``full_scale`` always."""
         return self.pictures.level is not None
 
     @torch.no_grad()
     def fit(self, audio: Iterator[Tensor]) -> None:
-        """Measures the level on batches [B, 1, T]."""
+        """Measures the training split's level on batches [B, 1, T], where the reference needs it.
+
+        Raises:
+            ValueError: if there is no sound in it.
+        """
         self.pictures.measure(self.transform.magnitudes(self._mono(batch)) for batch in audio)
 
     def encode(self, audio: Tensor) -> Tensor:
-        """[B, 1, T] -> [B, C, H, W]."""
+        """[B, 1, T] -> [B, C, H, W]; with gradients, which are finite on silence too."""
         with torch.autocast(audio.device.type, enabled=False):
             return self.pictures.draw(self.transform.magnitudes(self._mono(audio)))
 
     def decode(self, x: Tensor) -> Tensor:
-        """[B, C, H, W] -> [B, 1, T], in float32 at least."""
+        """[B, C, H, W] -> [B, 1, T], in float32 at least.
+
+        Raises:
+            ValueError: with ``inverse: none``.
+        """
         if self.inverse == "none":
             raise ValueError(
                 f"{self.name} with inverse none cannot be inverted; set inverse: griffin_lim or noise, or use "
@@ -78,7 +90,11 @@ class Imager:
         return made[:, None]
 
     def decode_with_phase(self, x: Tensor, audio: Tensor) -> Tensor:
-        """[B, C, H, W] and recordings [B, 1, T], or one for all [1, 1, T] -> [B, 1, T]."""
+        """[B, C, H, W] and recordings [B, 1, T], or one for all [1, 1, T], whose phase is taken -> [B, 1, T].
+
+        Raises:
+            ValueError: for a recording of another length.
+        """
         if audio.shape[0] not in (1, x.shape[0]):
             raise ValueError(f"{x.shape[0]} pictures need as many recordings, or one for all, got {audio.shape[0]}")
         with torch.autocast(x.device.type, enabled=False):
@@ -86,7 +102,7 @@ class Imager:
             return with_phase_of(self.transform, magnitudes, self._mono(audio).to(magnitudes.dtype))[:, None]
 
     def log_mel(self, x: Tensor, spec: AudioSpec) -> Tensor:
-        """[B, C, H, W] -> [B, mels, frames]."""
+        """The natural-log mel spectrogram [B, mels, frames] that a vocoder reads, as well as a picture [B, C, H, W] allows."""
         with torch.autocast(x.device.type, enabled=False):
             return mel.log_mel(self.pictures.read(_wide(x)), self.transform, self.sample_rate, spec)
 
@@ -124,6 +140,21 @@ class Imager:
                 "cut it or pad it to that length"
             )
         return _wide(audio[:, 0])
+
+
+def contract_of(
+    transform: Scalogram | Spectrogram, parameters: Mapping[str, Any], shortest: int, because: str
+) -> Contract:
+    """What a representation of such pictures declares; ``because`` is the parameter that the shortest clip hangs on."""
+    check_search(parameters["iterations"], parameters["momentum"])
+    pixels: Pixels = parameters["pixels"]
+    return Contract(
+        domain=pixels.domain,
+        shape=pixels.shape(parameters["size"], transform.frames, transform.bands),
+        shortest=shortest,
+        gives=frozenset({"no_sound"}) if parameters["inverse"] == "none" else frozenset(),
+        because={"domain": "pixels", "shape": "size", "shortest": because, "gives": "inverse"},
+    )
 
 
 def check_search(iterations: int, momentum: float) -> None:

@@ -109,7 +109,7 @@ class Rows:
 
 
 @dataclass(frozen=True)
-class Plan:
+class WaveletPlan:
     """All that transforming clips of one length needs.
 
     Args:
@@ -203,7 +203,7 @@ class MorletBank:
         span: int = 0,
         rate: Literal["full", "decimated"] = "full",
         instant: float | None = None,
-    ) -> Plan:
+    ) -> WaveletPlan:
         """How clips of ``length`` samples are transformed; at least ``span`` samples are covered, the zeros behind included.
 
         Each coefficient is taken in the middle of its interval, so that their sums are those over samples; or one of them
@@ -224,7 +224,7 @@ class MorletBank:
         return math.ceil(deviation * math.sqrt(-2 * math.log(CUT[dtype])))
 
 
-def _piecewise(plan: Plan, audio: Tensor) -> Tensor:
+def _piecewise(plan: WaveletPlan, audio: Tensor) -> Tensor:
     """The full rate a few wavelets at a time, so that what lies between stays in the processor's cache; 0.4 to 0.9 of
     the time."""
     (group,) = plan.groups
@@ -252,7 +252,7 @@ def _plan(
     span: int,
     rate: str,
     instant: float | None,
-) -> Plan:
+) -> WaveletPlan:
     """Filters in float64 on the CPU, then where they are used; gradients may pass them later, whatever mode it is now."""
     with torch.inference_mode(False), torch.no_grad(), torch.device("cpu"):
         hops = smooth(-(-max(length + bank.reach(dtype), span) // hop))
@@ -291,7 +291,7 @@ def _plan(
                 )
             )
             start = place
-        return Plan(length, hop, size, tuple(groups), dual.to(dtype).to(device))
+        return WaveletPlan(length, hop, size, tuple(groups), dual.to(dtype).to(device))
 
 
 def _per_hop(bins: int, hops: int, hop: int) -> int:

@@ -15,41 +15,38 @@ from torch import Tensor
 from gansemble.audio.features import full_precision
 from gansemble_plugins.time_frequency.colours import paint, unpaint
 
-Magnitude = Literal["linear", "log", "log_real"]
-Reference = Literal["full_scale", "clip", "training"]
-Colours = Literal["grey", "grey3", "viridis", "jet"]
-
 #: A clip quieter than this is not raised to a picture's top [full scale]: of digital silence that would be its rounding.
 QUIETEST = 1e-5
 #: Where logarithms end, far below any floor.
 LEAST = 1e-9
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pixels:
     """What a pixel says of a magnitude.
 
     Args:
-        size: rows and columns of a square picture; None keeps frames and bands.
-        magnitude: of what a value is: the magnitude, its logarithm, or the logarithm of the real part's.
-        floor_db: what lies lower than this below the reference is one with it [dB].
-        reference: what a picture's top value stands for.
-        range: of pixels.
-        colours: one channel, three equal ones, or a colour map's three.
-        literal_zero: exact zeros of ``log_real`` have the logarithm 0.
+        magnitude: linear, its logarithm, or the logarithm of the real part's magnitude.
+        floor_db: what lies lower than this below the reference is black [dB].
+        reference: what white is: full scale (a sine of amplitude 1), each clip's own maximum, or the training split's.
+            Decoding takes the maximum of a ``clip`` picture to be the training split's mean one [dB].
+        range: of pixels, black and white.
+        colours: grey in one channel or in three, or one of matplotlib's maps in three.
+        literal_zero: exact zeros of ``log_real`` get the logarithm 0, as in the paper's code, which is brighter than any
+            small value.
+
+    Raises:
+        ValueError: if a number cannot be.
     """
 
-    size: int | None
-    magnitude: Magnitude
-    floor_db: float
-    reference: Reference
-    range: tuple[float, float]
-    colours: Colours
+    magnitude: Literal["linear", "log", "log_real"] = "log"
+    floor_db: float = 80.0
+    reference: Literal["full_scale", "clip", "training"] = "full_scale"
+    range: tuple[float, float] = (-1.0, 1.0)
+    colours: Literal["grey", "grey3", "viridis", "jet"] = "grey"
     literal_zero: bool = False
 
     def __post_init__(self) -> None:
-        if self.size is not None and self.size < 2:
-            raise ValueError(f"size must be at least 2 or null, got {self.size}")
         if not (math.isfinite(self.floor_db) and self.floor_db > 0):
             raise ValueError(f"floor_db must be positive, got {self.floor_db:g}")
         low, high = self.range
@@ -69,9 +66,19 @@ class Pixels:
         logarithms = self.magnitude != "linear" and tuple(self.range) == (-1.0, 1.0)
         return "log_spectrogram" if logarithms else "spectrogram"
 
-    def shape(self, frames: int, bands: int) -> tuple[int, int, int]:
-        """Of a picture: channels, time, frequency."""
-        return (self.channels, self.size or frames, self.size or bands)
+    def shape(self, size: int | None, frames: int, bands: int) -> tuple[int, int, int]:
+        """Of a picture: channels, time, frequency; ``size`` in place of both, where it is given.
+
+        Raises:
+            ValueError: if the size cannot be.
+        """
+        if size is not None and size < 2:
+            raise ValueError(f"size must be at least 2 or null, got {size}")
+        return (self.channels, size or frames, size or bands)
+
+
+#: What pictures are unless they are told otherwise: grey, logarithmic, within ±1.
+PIXELS = Pixels()
 
 
 class Pictures:
@@ -82,12 +89,13 @@ class Pictures:
 
     Args:
         pixels: what a pixel says.
+        size: rows and columns of a square picture; None keeps frames and bands.
         frames, bands: of the magnitudes.
     """
 
-    def __init__(self, pixels: Pixels, frames: int, bands: int) -> None:
+    def __init__(self, pixels: Pixels, size: int | None, frames: int, bands: int) -> None:
         self.pixels, self.frames, self.bands = pixels, frames, bands
-        self.shape = pixels.shape(frames, bands)
+        self.shape = pixels.shape(size, frames, bands)
         self.level: float | None = 0.0 if pixels.reference == "full_scale" else None
         self.off_map = 0.0
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Contract
-from gansemble_plugins.time_frequency.imager import Imager, check_search
-from gansemble_plugins.time_frequency.pictures import Pixels
+from gansemble.contract import Contract
+from gansemble_plugins.time_frequency.imager import Imager, Inverse, contract_of
+from gansemble_plugins.time_frequency.pictures import PIXELS, Pixels
 from gansemble_plugins.time_frequency.transforms import Spectrogram
 
 
@@ -26,13 +24,7 @@ class StftImage:
         n_fft: of the Fourier transform [samples].
         hop: between frames, at most half a window [samples].
         window: [samples]; null is n_fft.
-        magnitude: linear, its logarithm, or the logarithm of the real part's magnitude.
-        literal_zero: exact zeros of ``log_real`` get the logarithm 0, as in the paper's code, which is brighter than any small value.
-        floor_db: what lies lower than this below the reference is black [dB].
-        reference: what white is: full scale (a sine of amplitude 1), each clip's own maximum, or the training split's.
-            Decoding takes the maximum of a ``clip`` picture to be the training split's mean one [dB].
-        range: of pixels, black and white.
-        colours: grey in one channel or in three, or one of matplotlib's maps in three.
+        pixels: what a pixel says: of which magnitudes, how dark and how bright, in which colours.
         inverse: where phases come from: a search (Griffin-Lim), a fixed noise, or nowhere, so that nothing is decoded.
         iterations, momentum: of the search.
 
@@ -53,20 +45,19 @@ class StftImage:
         n_fft: int = 2048,
         hop: int = 1024,
         window: int | None = None,
-        magnitude: Literal["linear", "log", "log_real"] = "log",
-        literal_zero: bool = False,
-        floor_db: float = 80.0,
-        reference: Literal["full_scale", "clip", "training"] = "full_scale",
-        range: tuple[float, float] = (-1.0, 1.0),
-        colours: Literal["grey", "grey3", "viridis", "jet"] = "grey",
-        inverse: Literal["griffin_lim", "noise", "none"] = "griffin_lim",
+        pixels: Pixels = PIXELS,
+        inverse: Inverse = "griffin_lim",
         iterations: int = 16,
         momentum: float = 0.9,
     ) -> None:
-        transform = Spectrogram(segment, n_fft, hop, window or n_fft, magnitude == "log_real")
-        pixels = Pixels(size, magnitude, floor_db, reference, range, colours, literal_zero)
+        transform = Spectrogram(segment, n_fft, hop, window or n_fft, pixels.magnitude == "log_real")
         self.domain = pixels.domain
-        self.images = Imager("stft_image", transform, pixels, audio.sample_rate, inverse, iterations, momentum)
+        images = Imager("stft_image", transform, size, pixels, audio.sample_rate, inverse, iterations, momentum)
+        self.images = images
+        # What is done with pictures is the same for every transform.
+        self.fit, self.state_dict, self.load_state_dict = images.fit, images.state_dict, images.load_state_dict
+        self.decode_with_phase, self.log_mel = images.decode_with_phase, images.log_mel
+        self.picture, self.monitors = images.picture, images.monitors
 
     @property
     def fitted(self) -> bool:
@@ -77,14 +68,6 @@ class StftImage:
     def phase(self) -> str:
         """Where phases come from in :meth:`decode`."""
         return self.images.phase
-
-    def fit(self, audio: Iterator[Tensor]) -> None:
-        """Measures the training split's level, where the reference needs it.
-
-        Raises:
-            ValueError: if there is no sound in it.
-        """
-        self.images.fit(audio)
 
     def encode(self, audio: Tensor) -> Tensor:
         """[B, 1, segment] -> a picture; with gradients, which are finite on silence too."""
@@ -98,47 +81,9 @@ class StftImage:
         """
         return self.images.decode(x)
 
-    def decode_with_phase(self, x: Tensor, audio: Tensor) -> Tensor:
-        """A picture and a recording [B, 1, segment], whose phase is taken -> [B, 1, segment].
-
-        Raises:
-            ValueError: for a recording of another length.
-        """
-        return self.images.decode_with_phase(x, audio)
-
-    def log_mel(self, x: Tensor, spec: AudioSpec) -> Tensor:
-        """The natural-log mel spectrogram [B, mels, L] that a vocoder reads, as well as a picture allows."""
-        return self.images.log_mel(x, spec)
-
-    def picture(self, audio: np.ndarray) -> np.ndarray:
-        """A clip [T], cut or padded to a segment, as it is usually looked at: uint8 [H, W, 3], time to the right, frequency
-        upwards."""
-        return self.images.picture(audio)
-
-    def monitors(self) -> dict[str, float]:
-        """How far the pictures decoded last are from their colour map, where they have one."""
-        return self.images.monitors()
-
-    def state_dict(self) -> dict[str, Any]:
-        """The level."""
-        return self.images.pictures.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """The level."""
-        self.images.pictures.load_state_dict(state)
-
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
         """Pictures of a segment, which must be long enough to be reflected."""
         n_fft, hop = parameters["n_fft"], parameters["hop"]
         transform = Spectrogram(parameters["segment"], n_fft, hop, parameters["window"] or n_fft)
-        check_search(parameters["iterations"], parameters["momentum"])
-        names = ("size", "magnitude", "floor_db", "reference", "range", "colours", "literal_zero")
-        pixels = Pixels(*(parameters[name] for name in names))
-        return Contract(
-            domain=pixels.domain,
-            shape=pixels.shape(transform.frames, transform.bands),
-            shortest=n_fft // 2 + hop,
-            gives=frozenset({"no_sound"}) if parameters["inverse"] == "none" else frozenset(),
-            because={"domain": "magnitude", "shape": "size", "shortest": "n_fft", "gives": "inverse"},
-        )
+        return contract_of(transform, parameters, n_fft // 2 + hop, "n_fft")

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from gansemble.audio.features import hann, overlap_add, reflect
-from gansemble_plugins.time_frequency.morlet import MorletBank, Plan, Rows
+from gansemble_plugins.time_frequency.morlet import MorletBank, Rows, WaveletPlan
 
 #: ln|cos| of a phase that may be any is -ln 2 in the mean, |cos| is 2 / pi.
 OF_REAL = {"mean": torch.pi / 2, "middle": 2.0}
@@ -82,7 +82,7 @@ class Scalogram:
         """Wavelets."""
         return len(self.bank.frequencies)
 
-    def plan(self, like: Tensor) -> Plan:
+    def plan(self, like: Tensor) -> WaveletPlan:
         """Where the coefficients of clips like this one lie."""
         span = (self.frames - 1) * self.hop + self.window + self.hop
         instant = None if self.frame == "mean" else self.window // 2

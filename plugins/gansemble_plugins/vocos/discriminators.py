@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from gansemble.audio.features import hann
-from gansemble.interfaces import Condition, Contract, Verdict
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, DiscriminatorOutput
 
 SLOPE = 0.1
 #: Added to an item's peak before it divides by it.
@@ -36,7 +37,7 @@ class MultiResolutionBands(nn.Module):
         bands: lower and upper edge of each, as shares of the frequencies.
         channels: of every convolution but the last.
 
-    Shape: x [B, 1, T] -> a Verdict for each window, score [B, N], features [B, C, L, F].
+    Shape: x [B, 1, T] -> a DiscriminatorOutput for each window, score [B, N], features [B, C, L, F].
 
     Raises:
         ValueError: if a band is empty at one of the windows.
@@ -71,8 +72,8 @@ class MultiResolutionBands(nn.Module):
             because={"shortest": "windows"},
         )
 
-    def forward(self, x: Tensor, condition: Condition | None = None) -> tuple[Verdict, ...]:
-        """A verdict for each window; the condition is not read."""
+    def forward(self, x: Tensor, condition: Condition | None = None) -> tuple[DiscriminatorOutput, ...]:
+        """A output for each window; the condition is not read."""
         return tuple(each(x) for each in self.discriminators)
 
 
@@ -91,8 +92,8 @@ class BandedResolution(nn.Module):
         self.band_convs = nn.ModuleList(_stack(channels) for _ in bands)
         self.conv_post = weight_norm(nn.Conv2d(channels, 1, (3, 3), padding=(1, 1)))
 
-    def forward(self, x: Tensor) -> Verdict:
-        """The verdict on [B, 1, T]."""
+    def forward(self, x: Tensor) -> DiscriminatorOutput:
+        """The output on [B, 1, T]."""
         spectrum, features, ends = self.spectrogram(x), [], []
         for (low, high), convs in zip(self.bands, self.band_convs, strict=True):
             band = spectrum[..., low:high]
@@ -103,7 +104,7 @@ class BandedResolution(nn.Module):
                     features.append(band)
             ends.append(band)
         logits = self.conv_post(torch.cat(ends, dim=-1))
-        return Verdict(logits.flatten(1), (*features, logits))
+        return DiscriminatorOutput(logits.flatten(1), (*features, logits))
 
     def spectrogram(self, x: Tensor) -> Tensor:
         """Real and imaginary parts [B, 2, L, F] of [B, 1, T] without its mean and at a peak of 0.8.

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from gansemble.audio.features import istft
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Condition, Contract
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition
 
 
 class ConvNeXtBlock(nn.Module):

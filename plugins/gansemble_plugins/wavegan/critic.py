@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.interfaces import Condition, Contract, Verdict
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, DiscriminatorOutput
 from gansemble_plugins.wavegan.padding import SameConv
 from gansemble_plugins.wavegan.shuffle import PhaseShuffle
 from gansemble_plugins.wavegan.sizes import Sizes, initialise, shape_reason
@@ -83,7 +84,7 @@ class WaveGanCritic(nn.Module):
             limit = (6 / (flat + 1)) ** 0.5  # as the output layer's weights, to which it is added
             nn.init.uniform_(self.embed.weight, -limit, limit)
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         if x.shape[1:] != self.shape:
             raise ValueError(f"wavegan's critic judges [B, {self.shape[0]}, {self.shape[1]}], got {tuple(x.shape)}")
         features = []
@@ -94,7 +95,7 @@ class WaveGanCritic(nn.Module):
                 x = self.shuffle(x)
         flat = x.transpose(1, 2).flatten(1)  # [B, base * C]; time before channels, as published
         score = self.output(flat)
-        return Verdict(score if self.embed is None else score + self._projection(flat, condition), features)
+        return DiscriminatorOutput(score if self.embed is None else score + self._projection(flat, condition), features)
 
     def _projection(self, flat: Tensor, condition: Condition) -> Tensor:
         """<embed(label), flat> [B, 1]."""

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.interfaces import Condition, Contract
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition
 from gansemble_plugins.wavegan.padding import NearestConv, SameConv, SameConvTranspose
 from gansemble_plugins.wavegan.sizes import Sizes, initialise, shape_reason
 

@@ -174,9 +174,9 @@ def write_experiment(folder: Path, exp: Path, length: int | None = None, sample_
     Raises:
         CheckpointError: if the experiment already holds checkpoints, or the weights are not WaveGAN's.
     """
+    from gansemble.parts.build import build
     from gansemble.recipe import check, fill
     from gansemble.training import checkpoint
-    from gansemble.training.build import build
 
     store = checkpoint.Store(exp / "checkpoints")
     if store.folders():
@@ -200,7 +200,7 @@ def write_experiment(folder: Path, exp: Path, length: int | None = None, sample_
     parts = build(recipe, torch.device("cpu"))
     load_into(parts.generator, state, f"{folder} (generator)")
     if judge is not None:
-        load_into(parts.critics.parts["critic"], judge, f"{folder} (critic)")
+        load_into(parts.discriminators.parts["critic"], judge, f"{folder} (critic)")
     _write(store, recipe, parts)
     return path
 
@@ -230,7 +230,7 @@ def _write(store: Any, recipe: Any, parts: Any) -> None:
 
     folder = store.begin(0)
     checkpoint.save_network(folder / "generator.safetensors", parts.generator.state_dict())
-    checkpoint.save_network(folder / "discriminators.safetensors", parts.critics.state_dict())
+    checkpoint.save_network(folder / "discriminators.safetensors", parts.discriminators.state_dict())
     counters = {"step": 0, "offset": 0, "rollbacks": 0, "best": {}, "validated": -1}
     torch.save({"counters": counters, "parts": {}, "adaptation": {}}, folder / "state.pt")
     (folder / "recipe.yaml").write_text(fill.dump(fill.fill(recipe)))

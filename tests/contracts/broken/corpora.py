@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 
 from gansemble.audio import files
+from gansemble.contract import Contract
 from gansemble.data.manifest import Clip
 from gansemble.errors import DataError
-from gansemble.interfaces import Contract
 
 RATE = 16000
 

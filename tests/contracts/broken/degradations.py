@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from scipy.signal import butter, sosfilt, sosfiltfilt
 
-from gansemble.interfaces import Contract
+from gansemble.contract import Contract
 
 _SHARED = np.random.default_rng(0)
 

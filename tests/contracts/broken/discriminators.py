@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.interfaces import Condition, Contract, Verdict
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, DiscriminatorOutput
 
 SEES = 103  # samples: two layers of kernel 15 and stride 4, one of kernel 3
 
@@ -31,7 +32,7 @@ class Sound(nn.Module):
 
     def forward(self, x: Tensor, condition: Condition) -> Any:
         maps = self.maps(x)
-        return Verdict(maps[-1].flatten(1), maps)
+        return DiscriminatorOutput(maps[-1].flatten(1), maps)
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
@@ -51,14 +52,14 @@ class ScoresAcross(Sound):
 
     def forward(self, x: Tensor, condition: Condition) -> Any:
         maps = self.maps(x)
-        return Verdict(maps[-1].mean((1, 2))[None], maps)
+        return DiscriminatorOutput(maps[-1].mean((1, 2))[None], maps)
 
 
 class ForgetsFeatures(Sound):
     """Promises feature maps and returns none."""
 
     def forward(self, x: Tensor, condition: Condition) -> Any:
-        return Verdict(self.maps(x)[-1].flatten(1))
+        return DiscriminatorOutput(self.maps(x)[-1].flatten(1))
 
 
 class HidesFeatures(Sound):
@@ -181,7 +182,7 @@ class WrongClasses(Sound):
 
     def forward(self, x: Tensor, condition: Condition) -> Any:
         maps = self.maps(x)
-        return Verdict(maps[-1].flatten(1), maps, self.classes(maps[-2].mean(-1)))
+        return DiscriminatorOutput(maps[-1].flatten(1), maps, self.classes(maps[-2].mean(-1)))
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
@@ -195,12 +196,12 @@ class UnusedScale(nn.Module):
         super().__init__()
         self.scales = nn.ModuleList(Sound() for _ in range(3))
 
-    def forward(self, x: Tensor, condition: Condition) -> Sequence[Verdict]:
-        verdicts = []
+    def forward(self, x: Tensor, condition: Condition) -> Sequence[DiscriminatorOutput]:
+        outputs = []
         for place in range(len(self.scales) - 1):
-            verdicts.append(self.scales[place](x, condition))
+            outputs.append(self.scales[place](x, condition))
             x = F.avg_pool1d(x, 2)
-        return verdicts
+        return outputs
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
@@ -227,7 +228,7 @@ class DetachedFeatures(Sound):
 
     def forward(self, x: Tensor, condition: Condition) -> Any:
         maps = self.maps(x)
-        return Verdict(maps[-1].flatten(1), [each.detach() for each in maps])
+        return DiscriminatorOutput(maps[-1].flatten(1), [each.detach() for each in maps])
 
 
 class ShufflesItems(Sound):
@@ -238,7 +239,7 @@ class ShufflesItems(Sound):
     def forward(self, x: Tensor, condition: Condition) -> Any:
         maps = self.maps(x)
         score = maps[-1].permute(2, 0, 1)  # [L, B, 1], as a recurrent layer has it
-        return Verdict(score.reshape(x.shape[0], -1), maps)
+        return DiscriminatorOutput(score.reshape(x.shape[0], -1), maps)
 
 
 class HearsTheFirst(Sound):
@@ -248,4 +249,4 @@ class HearsTheFirst(Sound):
 
     def forward(self, x: Tensor, condition: Condition) -> Any:
         maps = self.maps(x)
-        return Verdict(maps[-1][:1].expand(x.shape[0], -1, -1).flatten(1), maps)
+        return DiscriminatorOutput(maps[-1][:1].expand(x.shape[0], -1, -1).flatten(1), maps)

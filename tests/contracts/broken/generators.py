@@ -8,7 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Condition, Contract
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition
 
 WIDTH = 8  # channels between two convolutions
 
@@ -183,6 +184,14 @@ class Positional(Sound):
 
     def __init__(self, audio: AudioSpec) -> None:
         super().__init__(audio=audio)
+
+
+class SilentOnItsTask(Sound):
+    """Its contract does not say what it reads: a recipe of it could be of any task."""
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        return Contract(domain="waveform", shape=(1, None))
 
 
 class MisnamedReason(Sound):

@@ -144,8 +144,8 @@ class CurvatureInHalf(Sound):
         return (F.conv1d(step.real, kernel) - F.conv1d(step.fake, kernel)).float().abs().mean()
 
 
-class UnaskedVerdict(Sound):
-    """Matches features and does not say wants_real_verdict: in the generator's turn there is none."""
+class UnaskedOutput(Sound):
+    """Matches features and does not say needs_real_output: in the generator's turn there is none."""
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:
         total = torch.zeros(())

@@ -29,8 +29,8 @@ class Sound:
 
     def statistic(self, step: Step) -> Tensor:
         """The mean score of each real item [B]."""
-        (verdict,) = step.verdict_real["one"]
-        return verdict.score.mean(1)
+        (output,) = step.real_output["one"]
+        return output.score.mean(1)
 
     def adapt(self, value: float) -> None:
         """Louder while real scores are high."""

@@ -17,8 +17,8 @@ class Sound:
     def slope(self, step: Step, x: Tensor, create_graph: bool = True) -> Tensor:
         """The gradient of the scores' sum at ``x`` [B, ...], flat [B, D]."""
         x = x.detach().requires_grad_()
-        (verdicts,) = step.discriminators((x, step.real_condition))
-        total = sum(verdict.score.sum() for each in verdicts.values() for verdict in each)
+        (outputs,) = step.discriminators((x, step.real_condition))
+        total = sum(output.score.sum() for each in outputs.values() for output in each)
         (gradient,) = torch.autograd.grad(total, x, create_graph=create_graph)
         return gradient.flatten(1)
 
@@ -126,8 +126,8 @@ class TurnsOnGradients(Sound):
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:
         x = step.seen_real.requires_grad_()
-        (verdicts,) = step.discriminators((x, step.real_condition))
-        total = sum(verdict.score.sum() for each in verdicts.values() for verdict in each)
+        (outputs,) = step.discriminators((x, step.real_condition))
+        total = sum(output.score.sum() for each in outputs.values() for output in each)
         (gradient,) = torch.autograd.grad(total, x, create_graph=True)
         return self.half * gradient.flatten(1).square().sum(1).mean()
 

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Contract
+from gansemble.contract import Contract
 
 HOP, SIZE = 128, 512
 

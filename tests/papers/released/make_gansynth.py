@@ -110,7 +110,7 @@ def model_at(progress: float, released: Any) -> dict[str, Any]:
 
 
 def measured(progress: float, released: Any) -> dict[str, np.ndarray]:
-    """Images, verdicts, losses and gradients at a progress."""
+    """Images, outputs, losses and gradients at a progress."""
     found = model_at(progress, released)
     model, loss = found["model"], found["loss"]
     with tf.variable_scope(model.discriminator_scope, reuse=True):
@@ -131,15 +131,15 @@ def measured(progress: float, released: Any) -> dict[str, np.ndarray]:
     values = unit(shapes)
     with tf.Session() as session:
         session.run(tf.global_variables_initializer())
-        told = {v.name.partition(":")[0]: back(values[name]) for v, name in names.items() if name}
-        tensorflow1.assign(session, told)
+        condition = {v.name.partition(":")[0]: back(values[name]) for v, name in names.items() if name}
+        tensorflow1.assign(session, condition)
         out = session.run(asked)
     turn = {key: turned(each) if key.startswith("gradient") else each for key, each in out.items()}
     return {key: oracles.summary(each) if np.size(each) > 32 else each for key, each in turn.items()}
 
 
 def growth(released: Any) -> dict[str, np.ndarray]:
-    """The timetable: progress after so many images, and both sides' weights of blocks."""
+    """The schedule: progress after so many images, and both sides' weights of blocks."""
     images = np.array([0, 799_999, 800_008, 1_200_000, 1_600_000, 5_000_000, 9_999_992, 10_399_999, 11_000_000])
     tf.reset_default_graph()
     place = tf.placeholder(tf.int64, [])

@@ -64,14 +64,14 @@ def moments(released: Any) -> tuple[np.ndarray, np.ndarray]:
         return tf.reshape(found, [1, SAMPLES, 1, 1])
 
     released.loader.decode_extract_and_batch = one_by_one
-    told = arguments(DIM)
+    condition = arguments(DIM)
     with tempfile.TemporaryDirectory() as folder:
-        told.data_moments_fp = str(Path(folder) / "moments.pkl")
-        released.moments([], told)
-        return pickle.loads(Path(told.data_moments_fp).read_bytes())
+        condition.data_moments_fp = str(Path(folder) / "moments.pkl")
+        released.moments([], condition)
+        return pickle.loads(Path(condition.data_moments_fp).read_bytes())
 
 
-def graph(released: Any, told: SimpleNamespace, dtype: Any = tf.float64) -> tensorflow1.Recorded:
+def graph(released: Any, condition: SimpleNamespace, dtype: Any = tf.float64) -> tensorflow1.Recorded:
     """The released training graph, of constants where it draws; what it would play back is left out."""
     tf.reset_default_graph()
     tf.set_random_seed(0)
@@ -85,14 +85,14 @@ def graph(released: Any, told: SimpleNamespace, dtype: Any = tf.float64) -> tens
     released.f_to_t = lambda x, *_: x[:, :, :, 0]
     released.f_to_img = lambda x: x
     with contextlib.redirect_stdout(io.StringIO()), tensorflow1.recorded(released) as record:
-        released.train([], told)
+        released.train([], condition)
     released.f_to_t, released.f_to_img = playback, picture
     return record
 
 
-def measured(released: Any, told: SimpleNamespace) -> dict[str, np.ndarray]:
+def measured(released: Any, condition: SimpleNamespace) -> dict[str, np.ndarray]:
     """Images, scores, losses and gradients."""
-    record = graph(released, told)
+    record = graph(released, condition)
     names = {variable: ours(variable.name.partition(":")[0]) for _, own in record.losses for variable in own}
     asked = {"real": record.read[1], "fake": record.read[2]}
     asked = {key: tf.transpose(each, [0, 3, 1, 2]) for key, each in asked.items()}
@@ -127,7 +127,7 @@ def begun(released: Any, mean: np.ndarray, std: np.ndarray) -> dict[str, np.ndar
         session.run(tf.global_variables_initializer())
         values = session.run({ours(v.name.partition(":")[0]): v for _, own in record.losses for v in own})
     found = {f"first/{name}": np.array([np.abs(each).max(), each.std()]) for name, each in values.items()}
-    given = [[told["learning_rate"], told["beta1"], told["beta2"]] for told in record.optimisers]
+    given = [[condition["learning_rate"], condition["beta1"], condition["beta2"]] for condition in record.optimisers]
     return found | {"adam": np.array(given)}
 
 

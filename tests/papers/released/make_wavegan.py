@@ -60,11 +60,11 @@ def arguments(length: int, upsample: str, filtered: bool, dim: int) -> SimpleNam
     )  # fmt: skip
 
 
-def graph(released: Any, told: SimpleNamespace, dtype: Any = tf.float64) -> tensorflow1.Recorded:
+def graph(released: Any, condition: SimpleNamespace, dtype: Any = tf.float64) -> tensorflow1.Recorded:
     """The released training graph, of constants where it draws."""
     tf.reset_default_graph()
     tf.set_random_seed(0)
-    length = told.data_slice_len
+    length = condition.data_slice_len
     real = 0.3 * oracles.noise(1, BATCH, length)
     released.loader.decode_extract_and_batch = lambda *_, **__: tf.constant(real[:, :, None, None], dtype)
     shifts = iter(SHIFTS)
@@ -74,13 +74,13 @@ def graph(released: Any, told: SimpleNamespace, dtype: Any = tf.float64) -> tens
     }
     tf.random_uniform = lambda shape, *_, **__: drawn[len(shape)] if shape else tf.constant(next(shifts))
     with contextlib.redirect_stdout(io.StringIO()), tensorflow1.recorded(released) as record:
-        released.train([], told)
+        released.train([], condition)
     return record
 
 
-def measured(released: Any, told: SimpleNamespace) -> dict[str, np.ndarray]:
+def measured(released: Any, condition: SimpleNamespace) -> dict[str, np.ndarray]:
     """Samples, scores, losses and gradients."""
-    record = graph(released, told)
+    record = graph(released, condition)
     losses, fake = record.losses, record.read[2]  # what is judged stands behind the filter, where there is one
     _, real_score, fake_score, _ = record.made
     names = {variable: ours(variable.name.partition(":")[0]) for _, own in losses for variable in own}
@@ -106,7 +106,7 @@ def begun(released: Any) -> dict[str, np.ndarray]:
         session.run(tf.global_variables_initializer())
         values = session.run({ours(v.name.partition(":")[0]): v for _, own in record.losses for v in own})
     found = {f"first/{name}": np.array([np.abs(each).max(), each.std()]) for name, each in values.items()}
-    given = [[told["learning_rate"], told["beta1"], told["beta2"]] for told in record.optimisers]
+    given = [[condition["learning_rate"], condition["beta1"], condition["beta2"]] for condition in record.optimisers]
     return found | {"adam": np.array(given)}
 
 
@@ -133,7 +133,7 @@ def classified(model: Any) -> np.ndarray:
     """Logits of two clips [2, 10]."""
     tf.reset_default_graph()
     matrix = tf.signal.linear_to_mel_weight_matrix
-    tf.signal.linear_to_mel_weight_matrix = lambda **told: matrix(**(told | {"dtype": tf.float64}))
+    tf.signal.linear_to_mel_weight_matrix = lambda **condition: matrix(**(condition | {"dtype": tf.float64}))
     clips = 0.1 * oracles.noise(5, 2, 16384)
     logits = model(tf.constant(clips), 10)
     names = {}

@@ -77,16 +77,16 @@ def recorded(script: Any) -> Iterator[Recorded]:
     record = Recorded()
 
     def noting(network: Callable[..., Any]) -> Callable[..., Any]:
-        def call(x: Any, **told: Any) -> Any:
+        def call(x: Any, **condition: Any) -> Any:
             record.read.append(x)
-            record.made.append(network(x, **told))
+            record.made.append(network(x, **condition))
             return record.made[-1]
 
         return call
 
     class Optimiser:
-        def __init__(self, **told: float) -> None:
-            record.optimisers.append(told)
+        def __init__(self, **condition: float) -> None:
+            record.optimisers.append(condition)
 
         def minimize(self, loss: Any, var_list: list[Any], **_: Any) -> None:
             record.losses.append((loss, list(var_list)))

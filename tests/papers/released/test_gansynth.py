@@ -12,18 +12,17 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.interfaces import Batch, Condition, Step
-from gansemble.training.build import Critics
+from gansemble.parts.discriminators import Discriminators
 from gansemble_plugins.basics.objectives import Wasserstein
 from gansemble_plugins.basics.regularisers import Drift, GradientPenalty
 from gansemble_plugins.gansynth import growth, spectrograms
 from gansemble_plugins.gansynth.discriminator import GanSynthDiscriminator
 from gansemble_plugins.gansynth.generator import GanSynth
+from gansemble_plugins.gansynth.images import PHASE_SLOPE, NormalisedImages
 from gansemble_plugins.gansynth.layers import minibatch_deviation
 from gansemble_plugins.gansynth.representations import (
     MEL_OFFSET,
     MEL_SLOPE,
-    PHASE_SLOPE,
-    Images,
     InstantaneousFrequency,
     MelInstantaneousFrequency,
 )
@@ -52,11 +51,11 @@ def in_float64(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
 
 
-def networks(progress: float, **told: str) -> tuple[GanSynth, GanSynthDiscriminator]:
+def networks(progress: float, **condition: str) -> tuple[GanSynth, GanSynthDiscriminator]:
     """Both, with unit normal kernels from a seed, drawn by the names of both."""
     made = {
         "G": GanSynth(latent=LATENT, **NETWORK),
-        "D": GanSynthDiscriminator(**NETWORK, **told),
+        "D": GanSynthDiscriminator(**NETWORK, **condition),
     }
     fill(made, 3)
     for network in made.values():
@@ -72,7 +71,7 @@ def notes(progress: float) -> Tensor:
     """Real images, normalised at the current resolution."""
     source = np.random.RandomState(1)
     power, angle = 24 * source.rand(BATCH, 16, 128) - 13.8, 2 * source.rand(BATCH, 16, 128) - 1
-    images = Images(spectrograms.framing(1024, True), (MEL_SLOPE, MEL_OFFSET))
+    images = NormalisedImages(spectrograms.framing(1024, True), (MEL_SLOPE, MEL_OFFSET))
     images.set_progress(progress)
     return images.encode(torch.from_numpy(power), torch.from_numpy(angle))
 
@@ -84,15 +83,15 @@ def made(generator: GanSynth) -> Tensor:
 def step_of(judge: nn.Module, real: Tensor, fake: Tensor) -> Step:
     share = torch.from_numpy(np.random.RandomState(5).rand(BATCH, 1, 1, 1)).flatten()
     draws = SimpleNamespace(uniform=lambda name: share)
-    critics, told = Critics({"d": judge}), (Condition(label=REAL), Condition(label=FAKE))
+    critics, condition = Discriminators({"d": judge}), (Condition(label=REAL), Condition(label=FAKE))
     batch = Batch(real, tuple("abcd"), draws, label=REAL)  # type: ignore[arg-type]
-    step = Step(0, batch, real, fake, *told, real, fake, nn.Identity(), critics, {"d": 1.0})
-    step.verdict_real, step.verdict_fake = critics((real, told[0]), (fake, told[1]))
+    step = Step(0, batch, real, fake, *condition, real, fake, nn.Identity(), critics, {"d": 1.0})
+    step.real_output, step.fake_output = critics((real, condition[0]), (fake, condition[1]))
     return step
 
 
 def scores(step: Step) -> tuple[Tensor, Tensor]:
-    return step.verdict_real["d"][0].score, step.verdict_fake["d"][0].score
+    return step.real_output["d"][0].score, step.fake_output["d"][0].score
 
 
 def generator_loss(step: Step) -> Tensor:
@@ -122,10 +121,10 @@ def test_generated_images_are_the_released_ones(progress: float) -> None:
 
 
 @every_progress
-def test_verdicts_are_the_released_ones(progress: float) -> None:
-    verdict = networks(progress)[1](notes(progress), Condition())
-    assert_close(verdict.score[:, 0], stored(), f"at {progress:g}/score")
-    assert_close(verdict.logits, stored(), f"at {progress:g}/logits")
+def test_outputs_are_the_released_ones(progress: float) -> None:
+    output = networks(progress)[1](notes(progress), Condition())
+    assert_close(output.score[:, 0], stored(), f"at {progress:g}/score")
+    assert_close(output.logits, stored(), f"at {progress:g}/logits")
 
 
 @every_progress
@@ -151,8 +150,8 @@ def test_the_generators_gradients_are_the_released_ones(progress: float) -> None
     assert_gradients(gradients(generator, generator_loss(step)), "G", progress)
 
 
-def discriminator_gradients(progress: float, **told: str) -> dict[str, Tensor]:
-    generator, judge = networks(progress, **told)
+def discriminator_gradients(progress: float, **condition: str) -> dict[str, Tensor]:
+    generator, judge = networks(progress, **condition)
     step = step_of(judge, notes(progress), made(generator).detach())
     return gradients(judge, discriminator_loss(step))
 
@@ -167,8 +166,8 @@ def test_the_exact_gradient_differs_in_the_second_derivative_alone() -> None:
     """Values and first derivatives are the same; the discriminator's gradients, through the penalty, are not."""
     x = torch.from_numpy(oracles.noise(6, 4, 3, 2, 5)).requires_grad_()
     first, second = [], []
-    for told in ({}, {"gradient": "exact"}):
-        value = minibatch_deviation(x, **told)  # type: ignore[arg-type]
+    for condition in ({}, {"gradient": "exact"}):
+        value = minibatch_deviation(x, **condition)  # type: ignore[arg-type]
         (slope,) = torch.autograd.grad(value[:, -1].square().sum(), x, create_graph=True)
         first.append((value, slope))
         second.append(torch.autograd.grad(slope.pow(3).sum(), x)[0])

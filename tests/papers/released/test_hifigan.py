@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
-from gansemble.data.manifest import Entry
-from gansemble.data.segments import Packed, Segments
-from gansemble.interfaces import Condition, Verdict
-from gansemble.training.build import Critics
+from gansemble.data.manifest import ManifestEntry
+from gansemble.data.packed import Packed
+from gansemble.data.segments import Segments
+from gansemble.interfaces import Condition, DiscriminatorOutput
+from gansemble.parts.discriminators import Discriminators
 from gansemble_plugins.basics.objectives import LeastSquares
 from gansemble_plugins.basics.optimisers import adamw
 from gansemble_plugins.corpora import ljspeech
@@ -161,22 +162,22 @@ def signals() -> tuple[Tensor, Tensor]:
 def test_scores_and_feature_maps(name: str, count: int) -> None:
     """All 54 maps of both: size, RMS, a projection and twelve entries of each."""
     real, _ = signals()
-    verdicts = judges()[name](real, Condition())
-    assert sum(len(verdict.features) for verdict in verdicts) == count
-    for index, verdict in enumerate(verdicts):
-        assert_summary(verdict.score, released()[f"{name}/{index}/score"])
-        for found, expected in zip(verdict.features, released()[f"{name}/{index}/maps"], strict=True):
+    outputs = judges()[name](real, Condition())
+    assert sum(len(output.features) for output in outputs) == count
+    for index, output in enumerate(outputs):
+        assert_summary(output.score, released()[f"{name}/{index}/score"])
+        for found, expected in zip(output.features, released()[f"{name}/{index}/maps"], strict=True):
             assert_summary(found, expected)
 
 
-def verdicts_of(made: dict[str, nn.Module]) -> tuple[dict[str, tuple[Verdict, ...]], ...]:
-    return Critics(made)(*((signal, Condition()) for signal in signals()))
+def outputs_of(made: dict[str, nn.Module]) -> tuple[dict[str, tuple[DiscriminatorOutput, ...]], ...]:
+    return Discriminators(made)(*((signal, Condition()) for signal in signals()))
 
 
 @pytest.mark.parametrize("name", ["mpd", "msd"])
 def test_losses_of_a_pair(name: str) -> None:
     """LSGAN of both sides, in float32, and feature matching times 2, summed over maps and sub-discriminators."""
-    reals, fakes = (each[name] for each in verdicts_of(judges()))
+    reals, fakes = (each[name] for each in outputs_of(judges()))
     pairs, objective = list(zip(reals, fakes, strict=True)), LeastSquares()
     discriminator = sum(objective.discriminator(real.score, fake.score) for real, fake in pairs)
     generator = sum(objective.generator(fake.score) for fake in fakes)
@@ -191,7 +192,7 @@ def test_a_step_of_the_discriminators() -> None:
     """AdamW's first update of each of the 154 tensors, from both discriminators' loss: to 1e-9 of its RMS."""
     made = judges()
     before = {name: value.detach().clone() for name, value in named(made).items()}
-    reals, fakes = verdicts_of(made)
+    reals, fakes = outputs_of(made)
     # Written out, as the objective is in float32.
     loss = sum(
         (1 - real.score).square().mean() + fake.score.square().mean()
@@ -261,7 +262,7 @@ def packed(normalise: float | None) -> Packed:
     samples = np.arange(-4096, 4102, dtype=np.int16) * 2
     made = object.__new__(Packed)
     peak = 8202 / 32768
-    made.entries = [Entry("a", "a.wav", "train", 22050, len(samples), 1, 22050, 0, peak, "", {}, "audio.i16")]
+    made.entries = [ManifestEntry("a", "a.wav", "train", 22050, len(samples), 1, 22050, 0, peak, "", {}, "audio.i16")]
     made.normalise, made._packs = normalise, {"audio.i16": samples}  # type: ignore[dict-item]
     return made
 

@@ -15,13 +15,13 @@ from torch import Tensor
 
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Batch, Condition, Step, Verdict
-from gansemble.noise import ForwardProcess, alpha_bar, step_law
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
 from gansemble.random import Draws
-from gansemble_plugins.specdiff import injector
 from gansemble_plugins.specdiff.discriminators import MultiResolution
 from gansemble_plugins.specdiff.filter import response, shape_noise
+from gansemble_plugins.specdiff.forward_process import ForwardProcess, alpha_bar, step_law
 from gansemble_plugins.specdiff.injector import SpectralDiffusion
+from gansemble_plugins.specdiff.schedule import DiffusionSchedule
 
 from .fill import fill
 from .make_specdiff import LENGTHS, TIMES, scores_of_training, speechlike
@@ -78,7 +78,7 @@ def test_schedule_and_law(length: int) -> None:
 
 
 def test_half_of_the_pool_is_clean() -> None:
-    pool = ForwardProcess(law="priority_shifted").pool
+    pool = ForwardProcess(DiffusionSchedule(law="priority_shifted")).pool
     assert (int((pool == 0).sum()), len(pool)) == (int(released()["pool/zeros"]), int(released()["pool/size"]))
 
 
@@ -92,7 +92,7 @@ class Given(Draws):
 
 def test_injection_and_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     """With the same t and the same white noise: real, fake, and what a projection of the fake sends back, in L2."""
-    monkeypatch.setattr(injector, "some_of", lambda draws, rows: Given(0, [draws.items[row] for row in rows.tolist()]))
+    monkeypatch.setattr(Draws, "select", lambda draws, rows: Given(0, [draws.items[row] for row in rows]))
     part = SpectralDiffusion(audio=SPEC, compat="official")
     monkeypatch.setattr(part.process, "times", lambda draws: torch.tensor([TIMES, TIMES]))
     real, fake = clips(1)[:, None], clips(3)[:, None].requires_grad_()
@@ -118,10 +118,10 @@ def test_the_length_follows_the_scores_through_four_thousand_steps() -> None:
 
 
 def step_of(first: list[Tensor], second: list[Tensor]) -> Step:
-    verdicts = {"mpd": tuple(map(Verdict, first)), "mrd": tuple(map(Verdict, second))}
-    none, told, module = torch.zeros(16, 1, 8), Condition(), torch.nn.Identity()
+    outputs = {"mpd": tuple(map(DiscriminatorOutput, first)), "mrd": tuple(map(DiscriminatorOutput, second))}
+    none, condition, module = torch.zeros(16, 1, 8), Condition(), torch.nn.Identity()
     batch = Batch(none, (), Draws.plain(0, 16))
-    return Step(0, batch, none, none, told, told, none, none, module, module, {}, verdict_real=verdicts)
+    return Step(0, batch, none, none, condition, condition, none, none, module, module, {}, real_output=outputs)
 
 
 # the discriminator ------------------------------------------------------
@@ -131,7 +131,7 @@ def test_the_multi_resolution_discriminator() -> None:
     """Scores and all 18 maps of the same weights, in double precision: size, RMS, a projection and entries of each."""
     network = fill(MultiResolution(), 8)
     audio = torch.from_numpy(0.3 * noise(9, 2, 1, 2400))
-    for index, verdict in enumerate(network(audio, Condition())):
+    for index, output in enumerate(network(audio, Condition())):
         numbers = [released()[f"mrd/{index}/score"], *released()[f"mrd/{index}/maps"]]
-        for found, expected in zip((verdict.score, *verdict.features), numbers, strict=True):
+        for found, expected in zip((output.score, *output.features), numbers, strict=True):
             np.testing.assert_allclose(summary(found.detach()), expected, rtol=0, atol=1e-10 * expected[1])

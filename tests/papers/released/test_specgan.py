@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.interfaces import Batch, Condition, Step
-from gansemble.training.build import Critics
+from gansemble.parts.discriminators import Discriminators
 from gansemble_plugins.basics.objectives import Wasserstein
 from gansemble_plugins.basics.regularisers import GradientPenalty
 from gansemble_plugins.specgan.critic import SpecGanCritic
@@ -38,8 +38,8 @@ def clips() -> Tensor:
     return torch.from_numpy(made)[:, None]
 
 
-def fitted(**told: object) -> LogSpectrogram:
-    representation = LogSpectrogram(**told).double()  # type: ignore[arg-type]
+def fitted(**condition: object) -> LogSpectrogram:
+    representation = LogSpectrogram(**condition).double()  # type: ignore[arg-type]
     representation.fit(iter(clips().split(1)))
     return representation
 
@@ -61,16 +61,16 @@ def test_griffin_lim_is_the_released_one(iterations: int) -> None:
 def test_a_training_step_is_the_released_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """Images, scores, both losses, and every gradient of both networks, the penalty's among them."""
     monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
-    generator, critic, told = SpecGan(dim=DIM), SpecGanCritic(dim=DIM), Condition()
+    generator, critic, condition = SpecGan(dim=DIM), SpecGanCritic(dim=DIM), Condition()
     fill({"G": generator, "D": critic}, 4)
     real = fitted().encode(clips())
     fake = generator(Condition(torch.from_numpy(2 * np.random.RandomState(2).rand(BATCH, 100) - 1)))
     share = torch.from_numpy(np.random.RandomState(3).rand(BATCH))
     batch = Batch(real, tuple("abcd"), SimpleNamespace(uniform=lambda stream: share))  # type: ignore[arg-type]
-    critics = Critics({"d": critic})
-    step = Step(0, batch, real, fake, told, told, real, fake, generator, critics, {"d": 1.0})
-    step.verdict_real, step.verdict_fake = critics((real, told), (fake, told))
-    scores = step.verdict_real["d"][0].score, step.verdict_fake["d"][0].score
+    critics = Discriminators({"d": critic})
+    step = Step(0, batch, real, fake, condition, condition, real, fake, generator, critics, {"d": 1.0})
+    step.real_output, step.fake_output = critics((real, condition), (fake, condition))
+    scores = step.real_output["d"][0].score, step.fake_output["d"][0].score
     judged = Wasserstein().discriminator(*scores) + 10 * GradientPenalty()(step, "discriminator")
     made = Wasserstein().generator(scores[1])
     found = {"real": real, "fake": fake, "real_score": scores[0][:, 0], "fake_score": scores[1][:, 0]}

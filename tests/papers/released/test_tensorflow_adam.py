@@ -44,11 +44,11 @@ def fresh(dtype: torch.dtype = torch.float64, *shape: int) -> torch.nn.Parameter
 
 
 def path(
-    make: Callable[..., torch.optim.Optimizer], dtype: torch.dtype = torch.float64, **told: object
+    make: Callable[..., torch.optim.Optimizer], dtype: torch.dtype = torch.float64, **condition: object
 ) -> torch.Tensor:
     """The weights after each step, from zeros [STEPS, SIZE]."""
     weight = fresh(dtype)
-    optimiser, found = make([weight], **told), []
+    optimiser, found = make([weight], **condition), []
     for each in gradients(dtype):
         weight.grad = each
         optimiser.step()
@@ -79,16 +79,16 @@ def test_adam_is_tensorflows_in_float32() -> None:
 
 
 def test_adamw_without_decay_is_adam() -> None:
-    told = named("wavegan", "tensorflow")
-    assert torch.equal(path(adamw, weight_decay=0.0, **told), path(adam, **told))
+    condition = named("wavegan", "tensorflow")
+    assert torch.equal(path(adamw, weight_decay=0.0, **condition), path(adam, **condition))
 
 
 def test_rmsprop_is_tensorflows() -> None:
     """Its mean square begins at 1 and epsilon is added to it: neither is so in torch's."""
-    told = {"lr": 5e-5, "alpha": 0.9, "eps": 1e-10}
-    ours = path(rmsprop, epsilon_form="tensorflow", **told)
+    condition = {"lr": 5e-5, "alpha": 0.9, "eps": 1e-10}
+    ours = path(rmsprop, epsilon_form="tensorflow", **condition)
     assert apart(ours, stored()["rmsprop"], 5e-5) < 1e-11
-    assert apart(path(rmsprop, **told), stored()["rmsprop"], 5e-5) > 1
+    assert apart(path(rmsprop, **condition), stored()["rmsprop"], 5e-5) > 1
 
 
 def test_the_average_of_weights_is_tensorflows() -> None:
@@ -107,8 +107,14 @@ def test_recipes_as_published_choose_tensorflows_epsilon(recipe: str) -> None:
     filled = fill.fill(check.load(EGS / recipe / "conf" / "v1.yaml"))
     rate, betas = ADAMS["gansynth" if recipe == "nsynth/gansynth" else "wavegan"]
     for side in ("generator", "discriminators"):
-        told = filled["optimisers"][side]
-        found = (told["use"], told["lr"], tuple(told["betas"]), told["eps"], told["epsilon_form"])
+        condition = filled["optimisers"][side]
+        found = (
+            condition["use"],
+            condition["lr"],
+            tuple(condition["betas"]),
+            condition["eps"],
+            condition["epsilon_form"],
+        )
         assert found == ("adam", rate, betas, 1e-8, "tensorflow")
     if recipe == "nsynth/gansynth":
         assert filled["discriminators"]["critic"]["minibatch_deviation_gradient"] == "tensorflow"
@@ -121,11 +127,11 @@ def test_recipes_as_published_choose_tensorflows_epsilon(recipe: str) -> None:
 def test_torchs_form_is_torchs_own(make: Callable[..., torch.optim.Optimizer]) -> None:
     """Nothing hangs on it, and its steps are the same to the last bit."""
     own = {adam: torch.optim.Adam, adamw: torch.optim.AdamW, rmsprop: torch.optim.RMSprop}[make]
-    told = {"lr": 1e-3} if make is rmsprop else {"lr": 1e-3, "betas": (0.5, 0.9)}
-    optimiser = make([fresh()], **told)
+    condition = {"lr": 1e-3} if make is rmsprop else {"lr": 1e-3, "betas": (0.5, 0.9)}
+    optimiser = make([fresh()], **condition)
     assert type(optimiser) is own and not optimiser._optimizer_step_pre_hooks
     fused = {} if make is rmsprop else {"fused": True}
-    assert torch.equal(path(make, torch.float32, **told), path(own, torch.float32, **told, **fused))
+    assert torch.equal(path(make, torch.float32, **condition), path(own, torch.float32, **condition, **fused))
 
 
 def test_the_first_steps_epsilon_is_larger_by_the_root_of_the_correction() -> None:
@@ -151,14 +157,14 @@ def kept(optimiser: torch.optim.Optimizer) -> dict[str, object]:
 @pytest.mark.parametrize("make", [adam, rmsprop])
 @pytest.mark.parametrize("stop", [1, 30])
 def test_a_resumed_run_goes_on_bit_for_bit(make: Callable[..., torch.optim.Optimizer], stop: int) -> None:
-    told = {"lr": 1e-3, "epsilon_form": "tensorflow"}
-    whole, weight = path(make, **told), fresh()
-    optimiser = make([weight], **told)
+    condition = {"lr": 1e-3, "epsilon_form": "tensorflow"}
+    whole, weight = path(make, **condition), fresh()
+    optimiser = make([weight], **condition)
     for step, each in enumerate(gradients()):
         if step == stop:
             state, weight = kept(optimiser), fresh()
             weight.data.copy_(whole[step - 1])
-            optimiser = make([weight], **told)
+            optimiser = make([weight], **condition)
             optimiser.load_state_dict(state)
             assert optimiser.param_groups[0]["eps"] == 1e-8  # the recipe's, not a step's
         weight.grad = each
@@ -183,10 +189,10 @@ def test_state_that_was_cleared_counts_from_the_start() -> None:
 
 def test_groups_have_their_own_betas_and_epsilons() -> None:
     """Two groups step as two optimisers would."""
-    told = [{"betas": (0.5, 0.9), "eps": 1e-8}, {"betas": (0.0, 0.99), "eps": 1e-5}]
-    apart_ = [path(adam, epsilon_form="tensorflow", **each) for each in told]
+    condition = [{"betas": (0.5, 0.9), "eps": 1e-8}, {"betas": (0.0, 0.99), "eps": 1e-5}]
+    apart_ = [path(adam, epsilon_form="tensorflow", **each) for each in condition]
     weights = [fresh(), fresh()]
-    groups = [{"params": [weight], **each} for weight, each in zip(weights, told, strict=True)]
+    groups = [{"params": [weight], **each} for weight, each in zip(weights, condition, strict=True)]
     optimiser = adam(groups, epsilon_form="tensorflow")  # type: ignore[arg-type]
     for step, each in enumerate(gradients()):
         for weight in weights:

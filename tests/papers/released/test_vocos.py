@@ -63,12 +63,12 @@ def discriminator(name: str) -> nn.Module:
 def test_scores_and_feature_maps(name: str, maps: int) -> None:
     """Those and no others: of each stack the first map is left out, of each band's stack in MRD."""
     audio = torch.from_numpy(0.3 * noise(5, 2, 3000) + 0.05)[:, None]
-    verdicts = discriminator(name)(audio, Condition())
-    assert [len(verdict.features) for verdict in verdicts] == [maps] * {"mrd": 3, "mpd": 5}[name]
-    for index, verdict in enumerate(verdicts):
+    outputs = discriminator(name)(audio, Condition())
+    assert [len(output.features) for output in outputs] == [maps] * {"mrd": 3, "mpd": 5}[name]
+    for index, output in enumerate(outputs):
         expected = released()[f"{name}/{index}/score"]
-        np.testing.assert_allclose(summary(verdict.score.detach()), expected, rtol=0, atol=1e-11 * expected[1])
-        for found, each in zip(verdict.features, released()[f"{name}/{index}/maps"], strict=True):
+        np.testing.assert_allclose(summary(output.score.detach()), expected, rtol=0, atol=1e-11 * expected[1])
+        for found, each in zip(output.features, released()[f"{name}/{index}/maps"], strict=True):
             np.testing.assert_allclose(summary(found.detach(), 6), each, rtol=0, atol=1e-11 * each[1])
 
 

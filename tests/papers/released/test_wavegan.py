@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from gansemble.interfaces import Batch, Condition, Step
-from gansemble.training.build import Critics
+from gansemble.parts.discriminators import Discriminators
 from gansemble_plugins.basics.objectives import Wasserstein
 from gansemble_plugins.basics.regularisers import GradientPenalty
-from gansemble_plugins.listeners.classifier import Classifier
+from gansemble_plugins.set_metrics.classifier import Classifier
 from gansemble_plugins.wavegan.critic import WaveGanCritic
 from gansemble_plugins.wavegan.generator import WaveGan
 from gansemble_plugins.wavegan.shuffle import shifted
@@ -43,8 +43,8 @@ def stored() -> dict[str, np.ndarray]:
 
 def networks(name: str) -> tuple[WaveGan, WaveGanCritic]:
     """Both, with weights from a seed, drawn by the names of both."""
-    told = VARIANTS[name]
-    generator, critic = WaveGan(dim=DIM, **told), WaveGanCritic(dim=DIM, segment=told["segment"])  # type: ignore[arg-type]
+    condition = VARIANTS[name]
+    generator, critic = WaveGan(dim=DIM, **condition), WaveGanCritic(dim=DIM, segment=condition["segment"])  # type: ignore[arg-type]
     fill({"G": generator, "D": critic}, 4)
     return generator, critic
 
@@ -60,17 +60,17 @@ def step(name: str, monkeypatch: pytest.MonkeyPatch) -> Step:
     z = torch.from_numpy(2 * np.random.RandomState(2).rand(BATCH, 100) - 1)
     share = torch.from_numpy(np.random.RandomState(3).rand(BATCH, 1, 1)).flatten()
     batch = Batch(real, tuple("abcd"), SimpleNamespace(uniform=lambda stream: share))  # type: ignore[arg-type]
-    told, fake = Condition(), generator(Condition(z))
-    critics = Critics({"d": critic})
-    made = Step(0, batch, real, fake, told, told, real, fake, generator, critics, {"d": 1.0})
-    made.verdict_real, made.verdict_fake = critics((real, told), (fake, told))
+    condition, fake = Condition(), generator(Condition(z))
+    critics = Discriminators({"d": critic})
+    made = Step(0, batch, real, fake, condition, condition, real, fake, generator, critics, {"d": 1.0})
+    made.real_output, made.fake_output = critics((real, condition), (fake, condition))
     return made
 
 
 @every_variant
 def test_a_training_step_is_the_released_one(name: str, step: Step) -> None:
     """Samples, scores through phase shuffle, both losses, and every gradient of both, the penalty's among them."""
-    real, fake = step.verdict_real["d"][0].score, step.verdict_fake["d"][0].score
+    real, fake = step.real_output["d"][0].score, step.fake_output["d"][0].score
     judged = Wasserstein().discriminator(real, fake) + 10 * GradientPenalty()(step, "discriminator")
     made = Wasserstein().generator(fake)
     found = {"fake": step.fake[:, 0], "real_score": real[:, 0], "fake_score": fake[:, 0], "loss_d": judged}
@@ -103,8 +103,8 @@ def test_adams_numbers_are_the_released_ones() -> None:
     from gansemble_plugins.wavegan.published import recipe_of
 
     shape = {"dim": 64, "kernel": 25, "base": 16, "channels": 1, "segment": 16384}
-    told = recipe_of(shape, 16000)["optimisers"]
-    assert [[each["lr"], *each["betas"]] for each in told.values()] == stored()["adam"].tolist()
+    condition = recipe_of(shape, 16000)["optimisers"]
+    assert [[each["lr"], *each["betas"]] for each in condition.values()] == stored()["adam"].tolist()
 
 
 def test_the_classifier_of_sc09_is_the_released_one() -> None:

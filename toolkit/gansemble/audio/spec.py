@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class AudioSpec:
         """The same specification with bands up to half the sample rate, as mel losses use."""
         return dataclasses.replace(self, fmax=None)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, int | float | None]:
         """The fields by name."""
         return dataclasses.asdict(self)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib.machinery
 import sys
 import types
-from typing import Any
+from collections.abc import Callable
 
 #: Why the compiled extension is off, or None when it loaded; shown by ``gansemble doctor``.
 extension_problem: str | None = None
@@ -21,8 +21,8 @@ def _stand_in() -> types.ModuleType:
     module = types.ModuleType("torchaudio._extension")
     module.__spec__ = importlib.machinery.ModuleSpec("torchaudio._extension", loader=None)
 
-    def fail_if_no_align(function: Any) -> Any:
-        def unavailable(*_: Any, **__: Any) -> Any:
+    def fail_if_no_align(function: object) -> Callable[..., object] | None:
+        def unavailable(*_: object, **__: object) -> object:
             raise RuntimeError("forced alignment needs torchaudio's compiled extension, which does not load here")
 
         return unavailable if function is not None else None
@@ -38,7 +38,7 @@ def _stand_in() -> types.ModuleType:
     return module
 
 
-def _load() -> tuple[Any, Any]:
+def _load() -> tuple[types.ModuleType, types.ModuleType]:
     global extension_problem
     try:
         import torchaudio.functional as functional

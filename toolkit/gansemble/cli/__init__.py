@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -43,7 +42,7 @@ COMMANDS = {
     "enhance": ("enhance:enhance", "Restore audio files, with a generator that reads degraded recordings."),
     "evaluate": ("evaluate:evaluate", "Stage 5: score what was generated."),
     "report": ("evaluate:report", "Stage 6: write the listening page."),
-    "run": ("run:run", "Run several stages of a recipe in one process."),
+    "run": ("run:run", "Run the stages of a recipe, each where it is not up to date."),
     "status": ("status:status", "Show every stage of an experiment: done, stale (why) or missing."),
     "import": ("imports:imports", "Turn published checkpoints into experiments."),
 }
@@ -78,9 +77,9 @@ class Lazy(click.Group):
         if self._loaded:
             return
         self._loaded = True
-        from gansemble import plugins
+        from gansemble.plugins import loading
 
-        for plugin in plugins.load().manager.get_plugins():
+        for plugin in loading.load().manager.get_plugins():
             if hasattr(plugin, "gansemble_commands"):
                 try:
                     plugin.gansemble_commands(group=PluginTarget(self))
@@ -117,13 +116,13 @@ def group(plugin_files: tuple[Path, ...]) -> None:
         if not path.is_file():
             raise PluginError(f"--plugin {path}: no such file")
     if files:
-        from gansemble import plugins
+        from gansemble.plugins import loading
 
-        plugins.load(files)
+        loading.load(files)
         os.environ["GANSEMBLE_PLUGIN_FILES"] = os.pathsep.join(str(path.resolve()) for path in files)
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> object:
     """Runs a command; an error meant for the user is printed without a traceback."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:

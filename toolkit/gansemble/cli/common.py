@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gansemble.errors import GansembleError
-from gansemble.locks import FolderLock
-from gansemble.stages import BY_NAME, Ledger, Project, State
-from gansemble.stages.ledger import Beginning
+from gansemble.stages import BY_NAME, Ledger, Project, StageState
+from gansemble.stages.ledger import Beginning, SplitRecord
+from gansemble.stages.locks import FolderLock
 from gansemble.stages.project import corpus_folder, demand_outside
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def stage_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @recipe_argument
     @set_option
-    @click.option("--exp", type=PATH, help="Experiment folder (default: exp/<name> beside conf/).")
+    @click.option("--exp", type=PATH, help="Experiment folder (default: exp/<RECIPE> beside conf/).")
     @click.option("--data", type=PATH, help="Corpus folder (default: data/<corpus> beside conf/).")
     @click.option("--dump", type=PATH, help="Packed data (default: dump/<set> beside conf/).")
     @click.option("--force", is_flag=True, help="Run even if up to date.")
@@ -86,6 +86,12 @@ def say(text: str) -> None:
     click.echo(text)
 
 
+def say_up_to_date(state: StageState) -> None:
+    """That a stage which is done will not be done again."""
+    when = f" ({state.record['finished']})" if state.record else ""
+    say(f"stage {state.stage.number} {state.stage.name}: up to date{when}")
+
+
 def default_jobs(jobs: int | None) -> int:
     """The processors this process may use."""
     return jobs or len(os.sched_getaffinity(0))
@@ -93,15 +99,15 @@ def default_jobs(jobs: int | None) -> int:
 
 def _plugins_needed(project: Project) -> dict[str, str]:
     """The plugins a checked recipe needs; the absence of one that an earlier run had is explained."""
-    from gansemble import plugins
-    from gansemble.recipe import check, fill
+    from gansemble.plugins import loading
+    from gansemble.recipe import fill
     from gansemble.recipe.document import RecipeError
     from gansemble.recipe.required import way
 
     try:
-        recipe = check.load(project.recipe, project.overrides)
+        recipe = project.checked()
     except RecipeError as error:
-        installed = {entry.plugin for entry in plugins.registry().entries()}
+        installed = {entry.plugin for entry in loading.registry().entries()}
         gone = {name: how for name, how in project.needed_before().items() if name not in installed}
         lines = [
             f"when this experiment last ran it used plugin {n!r}; get it with: {way(how)}" for n, how in gone.items()
@@ -149,7 +155,7 @@ class Run:
         self.force, self.dry_run = force, dry_run
         self.folder = lock
         self.needed = False
-        self.state = State(self.stage, "missing")
+        self.state = StageState(self.stage, "missing")
         self._beginning: Beginning | None = None
         self._plugins: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
@@ -164,7 +170,7 @@ class Run:
 
     def _enter(self) -> None:
         self.project.demand_apart()
-        known: dict[str, State] = {}
+        known: dict[str, StageState] = {}
         self.state = self.ledger.state(self.stage.name, known)
         if self._up_to_date():
             return
@@ -220,11 +226,11 @@ class Run:
     def made_from(self, identity: Mapping[str, SplitIdentity]) -> None:
         """States the packed data that were read, which may be other than those there when the stage began."""
         assert self._beginning is not None
-        read = {split: vars(found) for split, found in identity.items()}
+        read = {split: found.record() for split, found in identity.items()}
         upstream = {**self._beginning.upstream, "prepare": self.ledger.of_data(self.stage, read)}
         self._beginning = replace(self._beginning, upstream=upstream)
 
-    def done(self, outputs: list[Path], result: str, data: Mapping[str, Any] | None = None) -> None:
+    def done(self, outputs: list[Path], result: str, data: Mapping[str, SplitRecord] | None = None) -> None:
         """Notes the stage as finished."""
         assert self._beginning is not None
         self.ledger.finish(self.stage.name, self._beginning, outputs, result, data)
@@ -233,8 +239,7 @@ class Run:
     def _up_to_date(self) -> bool:
         if self.state.word != "done" or self.force:
             return False
-        when = f" ({self.state.record['finished']})" if self.state.record else ""
-        say(f"{self.label}: up to date{when}")
+        say_up_to_date(self.state)
         return True
 
     def _why(self) -> str:
@@ -244,7 +249,7 @@ class Run:
             return "to do"
         return f"{self.state.word}: {'; '.join(self.state.reasons)}"
 
-    def _demand_earlier(self, known: dict[str, State]) -> None:
+    def _demand_earlier(self, known: dict[str, StageState]) -> None:
         for other in self.stage.after:
             if self.ledger.record(other) is None:
                 number = BY_NAME[other].number

@@ -21,12 +21,6 @@ from gansemble.stages import Project, corpus_files
 from gansemble.stages.ledger import SOURCES, digest
 
 
-def _load(project: Project):  # type: ignore[no-untyped-def]
-    from gansemble.recipe import check
-
-    return check.load(project.recipe, project.overrides)
-
-
 @click.command()
 @recipe_argument
 @set_option
@@ -62,9 +56,9 @@ def fetch(project: Project, force: bool, dry_run: bool) -> None:
     with Run(project, "fetch", force, dry_run, lock=project.dump) as run:
         if not run.needed:
             return
-        from gansemble.data import prepare as stage
+        from gansemble.data import prepare
 
-        clips = stage.fetch(_load(project), project.data, _Percent())
+        clips = prepare.fetch(project.checked(), project.data, _Percent())
         names = "\n".join(sorted(clip.id for clip in clips))
         say(f"{len(clips)} clips in {project.data}")
         run.done([], hashlib.sha256(names.encode()).hexdigest()[:16])
@@ -96,14 +90,13 @@ def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shar
             if not dry_run and run.state.word == "done" and not project.borrowed:
                 corpus_files.refresh(project.dump / SOURCES, project.data)
             return
-        from gansemble.data import manifest
-        from gansemble.data import prepare as stage
+        from gansemble.data import manifest, prepare
 
-        path = stage.prepare(_load(project), project.data, project.dump, default_jobs(jobs), say, shard)
+        path = prepare.prepare(project.checked(), project.data, project.dump, default_jobs(jobs), say, shard)
         if shard is None:
             found = manifest.load(path)
             packs = sorted({path.parent / entry.pack for entry in found.entries})
-            identity = {split: vars(each) for split, each in found.identity.items()}
+            identity = {split: each.record() for split, each in found.identity.items()}
             run.done([path, *packs, project.dump / SOURCES], digest(identity), identity)
 
 
@@ -114,15 +107,16 @@ def statistics(project: Project, force: bool, dry_run: bool) -> None:
     with Run(project, "statistics", force, dry_run, lock=project.dump) as run:
         if not run.needed:
             return
-        from gansemble.data import prepare as stage
         from gansemble.data.verification import verify
         from gansemble.files import sha256
-        from gansemble.training.build import comparing, construct, representation_of
-        from gansemble.training.fitting import fit, fit_items, fit_metric
+        from gansemble.parts.build import comparing, representation_of
+        from gansemble.recipe.construct import construct
+        from gansemble.scoring import fitting
+        from gansemble.scoring.fitting import fit, fit_items, fit_metric
 
-        recipe = _load(project)
+        recipe = project.checked()
         verify(project.dump)
-        path = stage.statistics(recipe, project.dump)
+        path = fitting.statistics(recipe, project.dump)
         outputs = [path]
         representation = representation_of(recipe)
         fitted = fit(representation, recipe, project.dump, anew=force)

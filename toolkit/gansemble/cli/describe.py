@@ -5,14 +5,44 @@ from __future__ import annotations
 import inspect
 import json
 import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import click
 
+from gansemble.abilities import Contracted
 from gansemble.cli.common import set_option
 from gansemble.errors import PluginError, near
-from gansemble.registry import KINDS
+from gansemble.plugins.docstrings import documented, paper
+from gansemble.plugins.registry import KINDS, Entry
+
+
+class PartFacts(TypedDict):
+    """What is shown of a part."""
+
+    kind: str
+    name: str
+    plugin: str
+    summary: str
+    target: str
+    file: str | None
+    line: int
+    text: str
+    parameters: list[ParameterRow]
+    paper: str
+    contract: Mapping[str, object]
+    sizes: Mapping[str, int]
+
+
+class ParameterRow(TypedDict):
+    """A parameter of a part's constructor."""
+
+    name: str
+    type: str
+    default: NotRequired[object]
+    text: str
+    supplied: bool
 
 
 @click.command()
@@ -28,15 +58,15 @@ def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool,
     it is; the name alone will do where one kind has it. RECIPE: its parts with parameters, multiplications for a second of audio, receptive fields, delay, memory of a
     training step, and where each value was set.
     """
-    from gansemble import plugins
+    from gansemble.plugins import loading
 
     if len(words) == 1:
         from gansemble.cli.describe_recipe import show
 
         if words[0] in KINDS:
-            known = ", ".join(entry.name for entry in plugins.registry().entries(words[0]))
+            known = ", ".join(entry.name for entry in loading.registry().entries(words[0]))
             raise PluginError(f"describe {words[0]} NAME: expected a name; there are: {known}")
-        kinds = [entry.kind for entry in plugins.registry().entries() if entry.name == words[0]]
+        kinds = [entry.kind for entry in loading.registry().entries() if entry.name == words[0]]
         if not kinds or Path(words[0]).exists():
             show(Path(words[0]), overrides, defaults, fast, as_json)
             return
@@ -49,7 +79,7 @@ def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool,
     kind, name = words
     if kind not in KINDS:
         raise PluginError(f"no kind {kind!r}{near(kind, KINDS)}; kinds: {', '.join(KINDS)}")
-    entry = plugins.registry().get(kind, name)
+    entry = loading.registry().get(kind, name)
     facts = _facts(entry)
     if as_json:
         click.echo(json.dumps(facts, indent=1, default=str))
@@ -59,38 +89,26 @@ def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool,
     if facts["text"]:
         click.echo(facts["text"] + "\n")
     for row in facts["parameters"]:
-        default = f" = {row['default']!r}" if "default" in row else ""
+        default = f" = {row['default']!r}" if "default" in row and not isinstance(row["default"], dict) else ""
         if row["supplied"]:
             default = " (supplied by the toolkit)"
         click.echo(f"  {row['name']}: {row['type']}{default}" + (f"\n      {row['text']}" if row["text"] else ""))
     if facts["paper"]:
         click.echo(f"\npaper: {facts['paper']}")
-    for key in ("contract", "sizes"):
-        if facts[key]:
+    for key, stated in (("contract", facts["contract"]), ("sizes", facts["sizes"])):
+        if stated:
             click.echo(f"\n{key}")
-            for name, value in facts[key].items():
+            for name, value in stated.items():
                 shown = ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
                 click.echo(f"  {name}: {shown:,}" if isinstance(value, int) else f"  {name}: {shown}")
 
 
-def _facts(entry: Any) -> dict[str, Any]:
+def _facts(entry: Entry) -> PartFacts:
     from gansemble.recipe import types
-    from gansemble.recipe.check import SUPPLIED
 
     target = entry.load()
     text = inspect.getdoc(target) or ""
-    told = documented(text)
-    parameters, hints = types.signature(target), types.hints(target)
-    rows = [
-        {
-            "name": name,
-            "type": types.show(hints.get(name, Any)),
-            **({} if p.default is p.empty else {"default": p.default}),
-            "text": told.get(name, ""),
-            "supplied": name in SUPPLIED and p.default is p.empty,
-        }
-        for name, p in parameters.items()
-    ]
+    parameters = types.signature(target)
     module = inspect.getmodule(target)
     return {
         "kind": entry.kind,
@@ -101,49 +119,48 @@ def _facts(entry: Any) -> dict[str, Any]:
         "file": inspect.getsourcefile(target),
         "line": inspect.getsourcelines(target)[1],
         "text": re.split(r"\n\s*Args:", text)[0].strip(),
-        "parameters": rows,
-        "paper": _paper(module, target),
+        "parameters": _parameters(target),
+        "paper": paper(module, target),
         "contract": _contract(target, parameters),
         "sizes": _size(target, parameters),
     }
 
 
-def documented(text: str) -> dict[str, str]:
-    """Parameter descriptions from an ``Args:`` block; one line may document several."""
-    block = re.search(r"Args:\n((?:[ \t]+.*\n?|\n(?=[ \t]))+)", text)
-    found: dict[str, str] = {}
-    current: list[str] = []
-    for line in block.group(1).splitlines() if block else ():
-        start = re.match(r"\s{4}(\w[\w, ]*): (.*)", line)
-        if start:
-            current = [name.strip() for name in start.group(1).split(",")]
-            found |= dict.fromkeys(current, start.group(2))
-        elif line.strip():
-            for name in current:
-                found[name] += " " + line.strip()
-        else:
-            break
-    return found
+def _parameters(target: Callable[..., object], within: str = "", settings: object = None) -> list[ParameterRow]:
+    """A row for each parameter; a dataclass' fields follow its own, named as ``--set`` names them, such as ``a.b``.
 
-
-def _paper(module: Any, target: Any) -> str:
-    """The first citation in the docstrings of the part, its module or its plugin."""
-    import sys
-
-    package = sys.modules.get(module.__package__) if module else None
-    for text in (inspect.getdoc(target), inspect.getdoc(module), inspect.getdoc(package)):
-        found = re.search(r"\(([^()]*(?:19|20)\d\d[^()]*)\)", text or "")
-        if found:
-            return found.group(1)
-    return ""
-
-
-def _contract(target: Any, parameters: Any) -> dict[str, Any]:
+    ``settings`` is the dataclass' default, whose fields' values are the defaults.
+    """
     import dataclasses
 
-    from gansemble.recipe.contracts import stand_ins
+    from gansemble.recipe import types
+    from gansemble.recipe.schema import SUPPLIED
 
-    if not hasattr(target, "contract"):
+    told, hints = documented(inspect.getdoc(target) or ""), types.hints(target)
+    rows: list[ParameterRow] = []
+    for name, parameter in types.signature(target).items():
+        hint, default = hints.get(name, types.ANYTHING), getattr(settings, name, parameter.default)
+        supplied = not within and name in SUPPLIED and default is parameter.empty
+        row: ParameterRow = {
+            "name": within + name,
+            "type": types.show(hint),
+            "text": told.get(name, ""),
+            "supplied": supplied,
+        }
+        nested = hint if dataclasses.is_dataclass(hint) and isinstance(hint, type) and not supplied else None
+        if default is not parameter.empty:
+            row["default"] = dataclasses.asdict(default) if nested and default else default
+        rows.append(row)
+        rows += _parameters(nested, f"{within}{name}.", default) if nested is not None else []
+    return rows
+
+
+def _contract(target: Callable[..., object], parameters: Mapping[str, inspect.Parameter]) -> dict[str, object]:
+    import dataclasses
+
+    from gansemble.recipe.contract import stand_ins
+
+    if not isinstance(target, Contracted):
         return {}
     filled = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
     contract = target.contract({name: value for name, value in stand_ins().items() if name in parameters} | filled)
@@ -154,13 +171,13 @@ def _contract(target: Any, parameters: Any) -> dict[str, Any]:
     return plain | {k: ["any" if n is None else n for n in v] for k, v in plain.items() if k == "shape"}
 
 
-def _size(target: Any, parameters: Any) -> dict[str, int]:
+def _size(target: Callable[..., object], parameters: Mapping[str, inspect.Parameter]) -> dict[str, int]:
     """Parameters of the default construction, as trained and with weight norms folded, where the part is a network."""
     import torch
     from torch import nn
 
-    from gansemble.recipe.contracts import stand_ins
-    from gansemble.synthesis import fold
+    from gansemble.inference.loading import fold
+    from gansemble.recipe.contract import stand_ins
 
     if not (inspect.isclass(target) and issubclass(target, nn.Module)):
         return {}

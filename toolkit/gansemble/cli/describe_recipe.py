@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from gansemble.recipe.check import Recipe
+    from gansemble.recipe.schema import Recipe
 
 
 def show(path: Path, overrides: tuple[str, ...], defaults: bool, fast: bool, as_json: bool) -> None:
@@ -75,16 +75,15 @@ def _facts(recipe: Recipe, fast: bool) -> dict[str, Any]:
         return facts
     import torch
 
-    from gansemble import measure
-    from gansemble.restoration import restores
+    from gansemble.training import profiling
 
-    built = measure.parts_of(recipe)
-    facts["restores"] = restores(recipe)
-    facts["networks"] = [dataclasses.asdict(network) for network in measure.networks(recipe, built)]
-    facts["delay_seconds"] = measure.delay(recipe, built.generator)
-    facts["real_time_factor"] = measure.real_time_factor(recipe, built)
+    built = profiling.parts_of(recipe)
+    facts["task"] = str(recipe.task)
+    facts["networks"] = [dataclasses.asdict(network) for network in profiling.networks(recipe, built)]
+    facts["delay_seconds"] = profiling.delay(recipe, built.generator)
+    facts["real_time_factor"] = profiling.real_time_factor(recipe, built)
     facts["threads"] = torch.get_num_threads()
-    memory = measure.memory(recipe, built)
+    memory = profiling.memory(recipe, built)
     facts["memory"] = dataclasses.asdict(memory) | {"total": memory.total}
     return facts
 
@@ -98,9 +97,7 @@ def _text(facts: dict[str, Any]) -> list[str]:
         lines.append(f"\n{'network':{wide}} {'parameters':>12} {'MACs/s of audio':>16}  sees")
         for label, row in zip(labels, facts["networks"], strict=True):
             macs = "-" if row["macs"] is None else f"{row['macs'] / 1e9:.3f} G"
-            lines.append(
-                f"{label:{wide}} {row['parameters']:>12,} {macs:>16}  {_sees(row, rate, hop, facts['restores'])}"
-            )
+            lines.append(f"{label:{wide}} {row['parameters']:>12,} {macs:>16}  {_sees(row, rate, hop, facts['task'])}")
     networks = {row["path"] for row in facts.get("networks", ())}
     others = [part for part in facts["parts"] if part["path"] not in networks]
     lines.append("\n" + click.style("parts", bold=True))
@@ -111,7 +108,7 @@ def _text(facts: dict[str, Any]) -> list[str]:
     if "memory" in facts:
         memory, plan = facts["memory"], facts["plan"]
         delay = facts["delay_seconds"]
-        what = "context, and the least chunk" if facts["restores"] else "context, and half a window"
+        what = "context, and the least chunk" if facts["task"] == "enhancement" else "context, and half a window"
         shown = "unbounded" if delay is None else f"{1000 * delay:.0f} ms"
         factor = 1 / facts["real_time_factor"]
         lines.append(f"\ndelay    {shown} of look-ahead ({what})")
@@ -126,10 +123,10 @@ def _text(facts: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _sees(row: dict[str, Any], rate: int, hop: int, restores: bool) -> str:
+def _sees(row: dict[str, Any], rate: int, hop: int, task: str) -> str:
     if row["sees"] is None:
         return "not stated"
-    if row["path"] == "generator" and restores:
+    if row["path"] == "generator" and task == "enhancement":
         return f"±{row['sees']} samples ({1000 * row['sees'] / rate:.0f} ms)"
     if row["path"] == "generator":
         return f"±{row['sees']} frames ({1000 * row['sees'] * hop / rate:.0f} ms)"

@@ -5,14 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from gansemble.cli.common import PATH
 
 if TYPE_CHECKING:
-    from gansemble.evaluation.compare import Comparison, Score
+    from gansemble.evaluation.compare import Comparison, ScoreDifference
 
 
 @click.command()
@@ -33,7 +33,7 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
         click.echo(line)
 
 
-def _without_nan(value: Any) -> Any:
+def _without_nan(value: object) -> object:
     """NaN as null: JSON has no other word for it."""
     if isinstance(value, dict):
         return {key: _without_nan(item) for key, item in value.items()}
@@ -58,16 +58,16 @@ def _title(text: str) -> str:
     return "\n" + click.style(text, bold=True)
 
 
-def _rows(rows: list[tuple[str, Any, Any]]) -> list[str]:
+def _rows(rows: list[tuple[str, object, object]]) -> list[str]:
     width = max((len(key) for key, _, _ in rows), default=0)
     return [f"  {key:{width}}  {_shown(a)} -> {_shown(b)}" for key, a, b in rows]
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _score(score: Score) -> str:
+def _score(score: ScoreDifference) -> str:
     change = score.difference
     arrow = "↑" if score.better == "higher" else "↓"
     first, second = ("-" if value is None else f"{value:.4f}" for value in (score.first, score.second))

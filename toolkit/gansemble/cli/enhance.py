@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -15,6 +15,11 @@ from gansemble.cli.common import PATH, finite, output_folder, say
 from gansemble.cli.synthesise import expand
 from gansemble.errors import DataError, GansembleError
 from gansemble.files import write_atomically
+
+if TYPE_CHECKING:
+    from gansemble.audio.files import SampleFormat
+    from gansemble.inference.enhancement import EnhancedFile
+    from gansemble.inference.loading import TrainedGenerator
 
 
 @click.command()
@@ -49,7 +54,7 @@ def enhance(
     output: Path,
     checkpoint: str,
     resample: bool,
-    sample_format: Any,
+    sample_format: SampleFormat | None,
     chunk_seconds: float,
     keep_below: float | None,
     force: bool,
@@ -59,31 +64,30 @@ def enhance(
     Files are made in chunks whose result is the whole file's, channel by channel, and keep their name, format and tags.
     One that is in the output folder already is left as it is, so that an interrupted command can be given again.
     """
-    from gansemble import enhancement, restoration, synthesis
     from gansemble.audio import files
+    from gansemble.inference import enhancement, loading, streaming
+    from gansemble.recipe.task import Task
 
     sources = [found for path in inputs for found in expand(path, lambda folder: files.find(folder))]
     _check_places(
         inputs, [(source, enhancement.target_of(source, output, name, sample_format)) for source, name in sources]
     )
     output_folder(output, exp)
-    loaded = synthesis.load(exp, checkpoint, _device(), warn=lambda text: click.echo(f"warning: {text}", err=True))
-    restoration.demand_restoring(loaded.recipe, exp)
+    loaded = loading.load(exp, checkpoint, warn=lambda text: click.echo(f"warning: {text}", err=True))
+    loaded.recipe.demand_task(Task.ENHANCEMENT, exp)
     _check_band(keep_below, loaded)
-    wanted = enhancement.Wanted(int(chunk_seconds * loaded.spec.sample_rate), resample, sample_format, keep_below)
+    wanted = enhancement.EnhanceOptions(
+        int(chunk_seconds * loaded.spec.sample_rate), resample, sample_format, keep_below
+    )
     say(f"generator of step {loaded.step}, {loaded.source}")
-    if restoration.Chunks.of(loaded.generator, wanted.core).context is None:
+    if streaming.bounds(loaded.generator)[0] is None:
         say(
             "this generator must see whole recordings: --chunk-seconds has no effect, and memory grows with their length"
         )
     failed = 0
     for source, name in sources:
         target = enhancement.target_of(source, output, name, sample_format)
-        if target.is_dir():
-            failed += 1
-            click.echo(f"error: {target}: is a folder, and {source} would be written there; take it away", err=True)
-            continue
-        if target.exists() and not force:
+        if target.exists() and not target.is_dir() and not force:
             say(f"{target}: is there already; --force makes it again")
             continue
         try:
@@ -93,12 +97,7 @@ def enhance(
             failed += 1
             click.echo(f"error: {error}", err=True)
             continue
-        before, after = (f"{hz / 1000:.1f} kHz" for hz in done.bandwidth)
-        notes = [f"bandwidth {before} -> {after}", *([done.note] if done.note else [])]
-        notes += [f"{done.clipped} samples clipped"] if done.clipped else []
-        say(
-            f"{target}: {done.seconds:.2f} s, {done.seconds / max(1e-9, done.took):.2f} x real time; {'; '.join(notes)}"
-        )
+        _tell(done)
         facts = {
             "source": str(source),
             "exp": str(exp),
@@ -111,14 +110,17 @@ def enhance(
         raise GansembleError(f"{failed} of {len(sources)} files could not be restored; the others are in {output}")
 
 
-def _device() -> str:
-    import torch
+def _tell(done: EnhancedFile) -> None:
+    """What was done to a file, in a line."""
+    before, after = (f"{hz / 1000:.1f} kHz" for hz in done.bandwidth)
+    notes = [f"bandwidth {before} -> {after}", *([done.note] if done.note else [])]
+    notes += [f"{done.clipped} samples clipped"] if done.clipped else []
+    speed = done.seconds / max(1e-9, done.took)
+    say(f"{done.target}: {done.seconds:.2f} s, {speed:.2f} x real time; {'; '.join(notes)}")
 
-    return "cuda" if torch.cuda.is_available() else "cpu"
 
-
-def _check_band(keep_below: float | None, loaded: Any) -> None:
-    from gansemble.restoration import KeepBelow
+def _check_band(keep_below: float | None, loaded: TrainedGenerator) -> None:
+    from gansemble.inference.keep_below import KeepBelow
 
     if keep_below is not None:
         try:
@@ -127,7 +129,7 @@ def _check_band(keep_below: float | None, loaded: Any) -> None:
             raise GansembleError(f"--keep-below {keep_below:g}: {error}") from error
 
 
-def _record(path: Path, name: str, facts: dict[str, Any]) -> None:
+def _record(path: Path, name: str, facts: Mapping[str, object]) -> None:
     """Adds a file to the record of what was restored; one that is made again takes its old place."""
     try:
         known = json.loads(path.read_text())

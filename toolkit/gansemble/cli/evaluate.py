@@ -19,9 +19,9 @@ def evaluate(project: Project, force: bool, dry_run: bool, jobs: int | None) -> 
     with Run(project, "evaluate", force, dry_run, lock=project.exp) as run:
         if not run.needed:
             return
-        from gansemble.evaluation import runner
+        from gansemble.evaluation import scores
 
-        path = runner.evaluate(project, default_jobs(jobs), say)
+        path = scores.evaluate(project, default_jobs(jobs), say)
         run.done([path, path.with_name("scores.jsonl")], sha256(path.with_name("scores.jsonl"))[:16])
 
 

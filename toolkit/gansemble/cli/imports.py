@@ -10,17 +10,16 @@ from gansemble.errors import near
 class Formats(click.Group):
     """A group filled by plugins' ``gansemble_commands`` hooks, on use."""
 
-    def _fill(self) -> None:
-        from gansemble.cli import group
-
-        group.load_plugin_commands()  # type: ignore[attr-defined]
+    @staticmethod
+    def _fill(context: click.Context) -> None:
+        context.find_root().command.load_plugin_commands()  # type: ignore[attr-defined]
 
     def list_commands(self, context: click.Context) -> list[str]:
-        self._fill()
+        self._fill(context)
         return super().list_commands(context)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        self._fill()
+        self._fill(context)
         command = super().get_command(context, name)
         if command is None:
             known = self.list_commands(context)

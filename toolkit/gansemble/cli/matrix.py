@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gansemble.cli.common import PATH, say, set_option
 from gansemble.errors import GansembleError, Interrupted
+
+if TYPE_CHECKING:
+    from gansemble.matrix.expand import Cell
+    from gansemble.matrix.plan import Costs
+    from gansemble.matrix.run import CellRun
 
 
 @click.command()
@@ -63,14 +70,14 @@ def matrix(
       matrix:
         generator: [mine, yours]
         discriminators: {period: [mpd], both: [mpd, mrd]}
-        noise_injector: [null, spectral_diffusion]
+        noise_injector: [null, mine]
         seed: [1, 2]
 
     Combinations that do not fit are left out, with the reason. The same command again goes on where it stopped.
     """
     from gansemble.matrix import results, run
     from gansemble.matrix.expand import expand
-    from gansemble.matrix.plan import Costs, lines
+    from gansemble.matrix.plan import Costs
 
     found = expand(file, overrides)
     places = run.Places.of(found, exp, data, num_processes, mini)
@@ -81,37 +88,45 @@ def matrix(
         say(str(results.write(found, runs, costs, places.exp)))
         return
     if plan_only or not cells:
-        if timed_steps:
-            costs.measure(chosen, timed_steps, say)
-        for line in lines(chosen, costs):
-            say(line)
+        _plan(chosen, costs, timed_steps)
     if plan_only:
         return
-    wrong = [cell for cell in chosen if not cell.possible]
-    if cells and wrong:
-        raise GansembleError("\n\n".join([f"{wrong[0].name} is impossible:", *map(str, wrong[0].problems)]))
-    if not runs:
-        raise GansembleError(f"{file}: no combination is possible; the reasons are above")
+    _demand_possible(file, chosen if cells else [], runs)
     to_run = [each for each in runs if each.cell in chosen]
     if submit is not None:
         _submit(to_run, submit, file, overrides, places)
         return
     after = (lambda: None) if cells else (lambda: void(results.write(found, runs, costs, places.exp, with_page=False)))
-    failed = run.sequence(to_run, say, after)
-    if cells:
-        if failed:
-            raise GansembleError(f"{len(failed)} of {len(to_run)} cells failed; their logs are named above")
-        return
-    written = results.write(found, runs, costs, places.exp)
-    for line in written.read_text().splitlines()[2:3]:
-        say(line)
-    say(f"results: {written}")
-    if any(each.state().word == "done" for each in runs):
-        say(f"page:    {written.with_name('index.html')}")
+    failed = [each.cell.name for each in run.sequence(to_run, say, after)]
+    if not cells:
+        written = results.write(found, runs, costs, places.exp)
+        for line in written.read_text().splitlines()[2:3]:
+            say(line)
+        say(f"results: {written}")
+        if any(each.state().word == "done" for each in runs):
+            say(f"page:    {written.with_name('index.html')}")
     if failed:
-        raise GansembleError(
-            f"{len(failed)} of {len(to_run)} cells failed: {', '.join(each.cell.name for each in failed)}"
-        )
+        named = "; their logs are named above" if cells else f": {', '.join(failed)}"
+        raise GansembleError(f"{len(failed)} of {len(to_run)} cells failed{named}")
+
+
+def _plan(cells: Sequence[Cell], costs: Costs, timed_steps: int) -> None:
+    """Shows what would be run and how long it would take."""
+    from gansemble.matrix.plan import lines
+
+    if timed_steps:
+        costs.measure(cells, timed_steps, say)
+    for line in lines(cells, costs):
+        say(line)
+
+
+def _demand_possible(file: Path, asked_for: Sequence[Cell], runs: Sequence[CellRun]) -> None:
+    """Refuses a cell that was asked for and does not fit, and a matrix of which nothing does."""
+    wrong = [cell for cell in asked_for if not cell.possible]
+    if wrong:
+        raise GansembleError("\n\n".join([f"{wrong[0].name} is impossible:", *map(str, wrong[0].problems)]))
+    if not runs:
+        raise GansembleError(f"{file}: no combination is possible; the reasons are above")
 
 
 def void(_: object) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gansemble.registry import KINDS
+from gansemble.plugins.registry import KINDS
 
 
 @click.group()
@@ -20,7 +20,7 @@ def plugins() -> None:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def list_(kind: str | None, as_json: bool) -> None:
     """List every part by kind, with its plugin and summary; imports none of them."""
-    from gansemble import plugins as loading
+    from gansemble.plugins import loading as loading
 
     registry = loading.registry()
     entries = registry.entries(kind)
@@ -71,7 +71,7 @@ def new(name: str, kinds: tuple[str, ...], every: bool, out: Path) -> None:
 @click.option("-v", "--verbose", is_flag=True, help="Name each promise that is kept, too.")
 def check(name: str, verbose: bool) -> None:
     """Hold a plugin's parts to what their kinds promise; NAME is a plugin, a part, or plugin/part. Exits 1 on a fault."""
-    from gansemble import plugins as loading
+    from gansemble.plugins import loading as loading
     from gansemble.testing import conformance
 
     entries = conformance.find(name, loading.registry())
@@ -103,7 +103,7 @@ def doctor() -> None:
 
     Exits 1 when a plugin is broken, a part is missing, or a name is given twice: recipes that use it then fail.
     """
-    from gansemble import plugins as loading
+    from gansemble.plugins import loading as loading
 
     registry = loading.registry()
     for name, reason in registry.disabled.items():

@@ -1,60 +1,246 @@
-"""``run``: several stages in one process, for recipes outside a source tree."""
+"""``run``: the stages of a recipe, one after the other. A recipe's run.sh finds Python and hands over to this."""
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import chdir
 from pathlib import Path
 
 import click
 
-from gansemble.cli.common import PATH, jobs_option, say, set_option
-from gansemble.errors import GansembleError, Interrupted
-from gansemble.stages import STAGES, parse
+from gansemble.cli.common import Run, say, say_up_to_date
+from gansemble.cli.run_options import Misuse, RunOptions, read
+from gansemble.cli.run_recipe import Program, choose, usage
+from gansemble.errors import GansembleError, Interrupted, PluginError
+from gansemble.stages import Ledger, Project, Stage, StageState, corpus_files, launch
+from gansemble.stages.children import Children
+from gansemble.stages.last_words import continuation, ending, keeps_force, training_state
+from gansemble.stages.ledger import SOURCES
+
+#: What a run.sh hands over first: its folder and the configuration it runs by default.
+HANDED_OVER = "--of-run-sh"
+#: What a program says first that starts this one for many short runs, looks after it as :class:`_Runner` does after a
+#: stage, and would rather load torch once than have the stages apart: the matrix.
+IN_THIS_PROCESS = "--in-this-process"
 
 
-@click.command()
-@click.argument("recipe", type=PATH)
-@set_option
-@click.option("--exp", type=PATH, help="Experiment folder (default: exp/<name> beside conf/).")
-@click.option("--data", type=PATH, help="Corpus folder (default: data/<corpus> beside conf/).")
-@click.option("--dump", type=PATH, help="Packed data (default: dump/<set> beside conf/).")
-@click.option("--force", is_flag=True, help="Run even if up to date.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--stage", default="0", show_default=True, metavar="S", help="First stage, by number or name.")
-@click.option("--stop-stage", default="6", show_default=True, metavar="S", help="Last stage.")
-@jobs_option
-def run(
-    recipe: Path,
-    overrides: tuple[str, ...],
-    exp: Path | None,
-    data: Path | None,
-    dump: Path | None,
-    force: bool,
-    dry_run: bool,
-    stage: str,
-    stop_stage: str,
-    jobs: int | None,
-) -> None:
-    """Run stages of RECIPE one after the other, on this machine with one process; run.sh does more."""
+class _RunCommand(click.Command):
+    """Hands its words on as they are, to be read with the words of run.sh."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.params["words"] = tuple(args)
+        return []
+
+    def format_help(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        formatter.write(usage(Program("gansemble run", ("gansemble", "run"))))
+
+
+@click.command(cls=_RunCommand, add_help_option=False)
+@click.pass_context
+def run(context: click.Context, words: tuple[str, ...]) -> None:
+    """Run stages of RECIPE one after the other, each where it is not up to date."""
+    here = words[:1] == (IN_THIS_PROCESS,)
+    words = words[1:] if here else words
+    before = context.parent.params.get("plugin_files") or () if context.parent is not None else ()
+    program, given = _called(words, before)
+    options = read(given, program.name, words=0 if program.folder is not None else 1)
+    if options.words:
+        program = program.named(options.words[0])
+    if options.help:
+        click.echo(usage(program), nl=False)
+        return
+    folder, recipe = choose(program, options)
+    options.exp = options.exp or folder / "exp" / recipe.stem
+    if options.mini:
+        options.data = options.data or folder / "data" / "mini"
+    plugins = _plugins(options)
+    with chdir(folder):
+        if options.dry_run:
+            _dry_run(recipe, options)
+        elif here:
+            _in_this_process(recipe, options)
+        else:
+            _Runner(program, given, folder, recipe, options, plugins).run()
+
+
+def _called(words: Sequence[str], plugin_files: Sequence[Path]) -> tuple[Program, list[str]]:
+    """(how the run was called, the words that were given to it)."""
+    if len(words) >= 3 and words[0] == HANDED_OVER:
+        folder = Path(words[1]).resolve()
+        return Program("run.sh", (str(folder / "run.sh"),), folder, words[2]), list(words[3:])
+    plugins = [word for path in plugin_files for word in ("--plugin", str(path))]
+    return Program("gansemble run", ("gansemble", *plugins, "run")), list(words)
+
+
+def _plugins(options: RunOptions) -> dict[str, str]:
+    """The environment that tells the stages' processes of single-file plugins; a dry run loads them here.
+
+    Raises:
+        PluginError: if one is not there.
+    """
+    known = [Path(path) for path in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if path]
+    for path in options.plugins:
+        if not path.is_file():
+            raise PluginError(f"--plugin {path}: no such file")
+    files = list(dict.fromkeys([*known, *options.plugins]))
+    if options.plugins and options.dry_run:
+        from gansemble.plugins import loading
+
+        loading.load(files)
+    return {"GANSEMBLE_PLUGIN_FILES": os.pathsep.join(map(str, files))} if files else {}
+
+
+def _project(recipe: Path, options: RunOptions) -> Project:
+    return Project.of(recipe, tuple(options.overrides), options.exp, options.data, options.dump)
+
+
+def _forced(stage: Stage, options: RunOptions) -> bool:
+    """Whether a stage is run even if it is up to date: a page that shows other experiments is written anew."""
+    return options.force or (stage.name == "report" and bool(options.compare))
+
+
+def _dry_run(recipe: Path, options: RunOptions) -> None:
+    """Says what would be done; the recipe is read and checked once."""
+    project = None
+    for stage in options.stages:
+        try:
+            project = project or _project(recipe, options)
+            with Run(project, stage.name, _forced(stage, options), dry_run=True):
+                pass
+        except GansembleError as error:
+            raise GansembleError(f"stage {stage.number} {stage.name}: {error}") from error
+
+
+def _in_this_process(recipe: Path, options: RunOptions) -> None:
+    """Runs the stages here, one after the other."""
     from gansemble.cli import Lazy
 
-    first, last = parse(stage).number, parse(stop_stage).number
-    if first > last:
-        raise GansembleError(f"nothing to run: --stage {stage} comes after --stop-stage {stop_stage}")
     group = Lazy()
-    places = {"--exp": exp, "--data": data, "--dump": dump}
-    words = [str(recipe)]
-    words += [word for name, path in places.items() if path is not None for word in (name, str(path))]
-    words += [word for change in overrides for word in ("--set", change)]
-    words += [flag for flag, on in (("--force", force), ("--dry-run", dry_run)) if on]
-    for each in STAGES[first : last + 1]:
-        own = ["--jobs", str(jobs)] if jobs and each.name in ("prepare", "evaluate") else []
-        command = group.get_command(click.Context(group), each.name)
+    for stage in options.stages:
+        command = group.get_command(click.Context(group), stage.name)
         assert command is not None
         try:
-            command.main([*words, *own], prog_name=f"gansemble {each.name}", standalone_mode=False)
+            command.main(_words(stage, recipe, options), prog_name=f"gansemble {stage.name}", standalone_mode=False)
         except Interrupted:
             raise
         except GansembleError as error:
-            raise GansembleError(f"stage {each.number} {each.name}: {error}") from error
-    if not dry_run:
-        say(f"done: stages {first} to {last}")
+            raise GansembleError(f"stage {stage.number} {stage.name}: {error}") from error
+
+
+def _words(stage: Stage, recipe: Path, options: RunOptions) -> list[str]:
+    """What follows a stage's command."""
+    places = {"--exp": options.exp, "--data": options.data, "--dump": options.dump}
+    words = [str(recipe)]
+    words += [word for name, path in places.items() if path is not None for word in (name, str(path))]
+    words += ["--force"] * options.force
+    words += [word for change in options.overrides for word in ("--set", change)]
+    match stage.name:
+        case "prepare" | "evaluate":
+            words += ["--jobs", str(options.jobs)] if options.jobs is not None else []
+        case "train":
+            words += ["--allow-change"] * options.allow_change + ["--force-unlock"] * options.force_unlock
+        case "report":
+            words += [word for exp in options.compare for word in ("--compare", str(exp))]
+    return words
+
+
+class _Runner:
+    """Runs the stages that are not up to date, each as a process of its own.
+
+    So what a stage makes depends on no stage before it but through its files, its memory is free when it ends, and when
+    it is killed there is somebody to say what to do. Whether a stage is up to date is decided here, without torch.
+
+    Args:
+        program, given: how the run was called.
+        folder: the recipe's, in which the stages run.
+        recipe: the file.
+        options: what was asked for.
+        environment: added to that of the stages.
+    """
+
+    def __init__(
+        self,
+        program: Program,
+        given: Sequence[str],
+        folder: Path,
+        recipe: Path,
+        options: RunOptions,
+        environment: dict[str, str],
+    ) -> None:
+        self.program, self.given, self.folder = program, given, folder
+        self.recipe, self.options = recipe, options
+        assert options.exp is not None
+        self.exp = options.exp
+        # Threads that spin while they wait are many times slower as soon as anything else runs; mini tensors need none.
+        self.environment = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"), **environment}
+        if options.mini:
+            self.environment["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
+        self.children = Children()
+        self._project: Project | None = None
+        self._states: dict[str, StageState] = {}
+
+    def run(self) -> None:
+        """All of it; a stage that does not end well ends this process with its exit status."""
+        with self.children.listening():
+            self._make_mini_corpus()
+            for stage in self.options.stages:
+                if not self._up_to_date(stage):
+                    before = training_state(self.exp)
+                    status = self._stage(stage)
+                    if status:
+                        self._end(stage, status, before)
+        first, last = self.options.stage.number, self.options.stop_stage.number
+        say(f"Done: stages {first} to {last}. Experiment: {self.exp}")
+
+    def _make_mini_corpus(self) -> None:
+        data = self.options.data
+        if not self.options.mini or data is None or data.is_dir():
+            return
+        start, environment = launch.command("mini")
+        status = self._child([*start, str(self.recipe), "--output", str(data)], environment)
+        if status and self.children.stopped:
+            sys.exit(status)
+        if status:
+            raise Misuse(f"{self.program.name}: the mini corpus could not be made")
+
+    def _up_to_date(self, stage: Stage) -> bool:
+        """Whether nothing is to be done for a stage, which is then said. What is wrong, the stage itself will say."""
+        if self.children.stopped or _forced(stage, self.options):
+            return False
+        try:
+            if self._project is None:
+                self._project, self._states = _project(self.recipe, self.options), {}
+                self._project.demand_apart()
+            project = self._project
+            state = Ledger(project).state(stage.name, self._states)
+        except GansembleError:
+            return False
+        if state.word != "done":
+            return False
+        say_up_to_date(state)
+        if stage.name == "prepare" and not project.borrowed:
+            corpus_files.refresh(project.dump / SOURCES, project.data)
+        return True
+
+    def _stage(self, stage: Stage) -> int:
+        """The exit status of a stage's process, as a shell counts it."""
+        self._project = None
+        start, environment = launch.command(stage.name, self.options.processes, self.options.together)
+        return self._child([*start, *_words(stage, self.recipe, self.options)], environment)
+
+    def _child(self, command: list[str], environment: dict[str, str]) -> int:
+        if self.children.stopped:  # between two stages
+            return 128 + signal.SIGTERM
+        sys.stdout.flush()
+        status = self.children.run(command, self.environment | environment, self.folder)
+        return status if status >= 0 else 128 - status
+
+    def _end(self, stage: Stage, status: int, before: list[str]) -> None:
+        """Says how a stage ended and what to type to go on, and ends this process."""
+        force = keeps_force(stage, status, before, training_state(self.exp))
+        click.echo(ending(stage, status), err=True)
+        click.echo(f"Continue with: {continuation(self.program.command, self.given, stage, force)}", err=True)
+        sys.exit(status)

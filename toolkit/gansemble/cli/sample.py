@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from gansemble.cli.common import PATH, finite, output_folder, say, truncation_mode
-from gansemble.errors import GansembleError
+
+if TYPE_CHECKING:
+    from gansemble.evaluation.samples import SampleOptions
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
@@ -27,12 +28,6 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
             raise click.BadParameter(f"the first number of {piece} is above the last; did you mean {last}-{first}?")
         found += range(first, last + 1)
     return found
-
-
-#: Clips on the page.
-SHOWN = 64
-#: Of what is written for each clip, in this order.
-SUFFIXES = (".wav", ".npy", ".json")
 
 
 @click.command()
@@ -82,211 +77,24 @@ SUFFIXES = (".wav", ".npy", ".json")
 @click.option(
     "--format", "sample_format", type=click.Choice(["pcm16", "pcm24", "float"]), default="pcm16", show_default=True
 )
-def sample(
-    exp: Path,
-    output: Path,
-    count: int,
-    seed: int,
-    labels: list[int] | None,
-    pitches: list[int] | None,
-    same_latent: bool,
-    truncation: float | None,
-    truncation_mode: Literal["resample", "scale"],
-    interpolate: tuple[int, int] | None,
-    between_labels: tuple[int, int] | None,
-    phase_of: Path | None,
-    vocoder: Path | None,
-    latent: Path | None,
-    checkpoint: str,
-    sample_format: Any,
-) -> None:
+def sample(exp: Path, output: Path, **given: Any) -> None:
     """Make clips from latent vectors: each WAV with its vector (.npy) and what it was made from (.json) beside it, and a
     page to look at and listen to them (index.html).
 
     The same command makes the same files again, bit for bit on the CPU, whatever --count was.
     """
-    import numpy as np
-    import torch
+    from gansemble.evaluation.samples import SampleOptions, make
 
-    from gansemble import sampling
-    from gansemble.audio import files
-    from gansemble.data.labels import Labels
-    from gansemble.evaluation import walls
-    from gansemble.files import write_atomically
+    wanted = SampleOptions(exp=exp, output=output, **given)
+    _demand_one_of_each(wanted)
+    say(make(wanted, output_folder, lambda text: click.echo(f"warning: {text}", err=True)))
 
-    if sum(each is not None for each in (labels, pitches, between_labels)) > 1:
+
+def _demand_one_of_each(wanted: SampleOptions) -> None:
+    """Refuses options that exclude each other."""
+    if sum(each is not None for each in (wanted.labels, wanted.pitches, wanted.between_labels)) > 1:
         raise click.UsageError("--labels, --pitch or --between-labels, not more than one")
-    if sum((interpolate is not None, latent is not None, same_latent)) > 1:
+    if sum((wanted.interpolate is not None, wanted.latent is not None, wanted.same_latent)) > 1:
         raise click.UsageError("--interpolate, --latent or --same-latent, not more than one")
-    if phase_of is not None and vocoder is not None:
+    if wanted.phase_of is not None and wanted.vocoder is not None:
         raise click.UsageError("--phase-of or --vocoder, not both")
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    maker, loaded = sampling.load(exp, checkpoint, device, seed, lambda text: click.echo(f"warning: {text}", err=True))
-    lowest = Labels.of(loaded.recipe).lowest
-    told: list[Any] = list(_labels(maker, loaded.recipe, labels, pitches, lowest))
-    if between_labels is not None:
-        told = _mixtures(maker, loaded.recipe, between_labels, count)
-        same_latent = same_latent or (interpolate is None and latent is None)
-    look = walls.look_of(loaded.recipe)
-    cut = None if truncation is None else sampling.Truncation(truncation, truncation_mode)
-    decode, phase = _decoder(maker, loaded, phase_of, vocoder, device)
-    given = None if latent is None else _latent(latent, maker.conditioner.latent)
-    points: list[Any] = [given] * count
-    if interpolate is not None:
-        if labels is None and pitches is None and between_labels is None and told:
-            told = [told[interpolate[0] % len(told)]]  # that of clip A, so that one thing changes at a time
-        ends = [torch.from_numpy(maker.one(index, told[0] if told else None).latent) for index in interpolate]
-        points = sampling.between(ends[0], ends[1], count, maker.conditioner.latent_law)
-    elif same_latent and given is None:
-        points = [torch.from_numpy(maker.one(0, told[0] if told else None).latent)] * count
-    output_folder(output, exp)
-    earlier = _earlier(output)
-    shown, clippings = [], 0
-    for index in range(count):
-        made = maker.one(index, told[index % len(told)] if told else None, points[index], cut, decode)
-        path = output / f"sample-{index:05d}.wav"
-        if not np.isfinite(made.audio).all():
-            raise GansembleError(
-                f"{path}: the generator made NaN or Inf; take another --latent, --truncation or --checkpoint"
-            )
-        clipped = files.write(path, made.audio, loaded.spec.sample_rate, sample_format)
-        clippings += clipped
-        np.save(path.with_suffix(".npy"), made.latent)
-        facts = {"exp": str(exp), "checkpoint": loaded.source.name, "step": loaded.step}
-        facts |= {"seed": seed, "index": index, "label": made.label}
-        facts |= {"pitch": made.label + lowest} if made.label is not None and lowest is not None else {}
-        facts |= {"truncation": truncation, "truncation_mode": None if cut is None else cut.mode}
-        facts |= {"interpolate": interpolate, "same_latent": same_latent, "between_labels": between_labels}
-        facts |= {"classes": told[index].tolist()} if between_labels is not None else {}
-        facts |= {"phase": phase} if phase is not None else {}
-        facts |= {"latent": None if latent is None else str(latent), "clipped": clipped}
-        path.with_suffix(".json").write_text(json.dumps(facts, indent=1))
-        if index < SHOWN:
-            shown.append((_caption(index, facts), made.audio))
-    for path in earlier - {output / f"sample-{index:05d}{suffix}" for index in range(count) for suffix in SUFFIXES}:
-        path.unlink()  # of a longer run before: clips of two runs are no set
-    note = f"{loaded.recipe.name}, step {loaded.step}, seed {seed}"
-    note += f"; from the latent vector of clip {interpolate[0]} to that of clip {interpolate[1]}" if interpolate else ""
-    note += f"; the latent vector of {latent}" if latent else ""
-    note += "; one latent vector for all" if same_latent else ""
-    note += f"; from class {between_labels[0]} to class {between_labels[1]}" if between_labels else ""
-    note += f"; phase: {phase}" if phase is not None else ""
-    write_atomically(output / "index.html", walls.wall("Samples", note, shown, loaded.spec, look))
-    note = f", {clippings} samples clipped" if clippings else ""
-    note += f"; phase: {phase}" if phase is not None else ""
-    say(
-        f"{count} clips of {len(made.audio) / loaded.spec.sample_rate:.2f} s in {output} (step {loaded.step}, seed {seed}){note}"
-    )
-
-
-def _earlier(output: Path) -> set[Path]:
-    """What this command made in a folder before.
-
-    Raises:
-        GansembleError: if the folder holds anything else, which would be written over.
-    """
-    there = set(output.iterdir()) - {output / "index.html"}
-    named = {path for path in there if re.fullmatch(r"sample-\d+", path.stem) and path.suffix in SUFFIXES}
-    whole = {path.stem for path in named if path.suffix == ".json"}
-    begun = {path.stem for path in named} - whole  # by a command that was stopped, the clip it was at
-    foreign = there - named or (named if len(begun) > 1 or not whole else set())
-    if not there and (output / "index.html").exists():
-        foreign = {output / "index.html"}
-    if foreign:
-        raise GansembleError(
-            f"--output {output}: holds {min(foreign).name}, which this command did not make; give an empty or a new folder"
-        )
-    return there
-
-
-def _caption(index: int, facts: dict[str, Any]) -> str:
-    told = [f"pitch {facts['pitch']}"] if "pitch" in facts else []
-    if "classes" in facts:
-        told = [f"{share:.0%} class {label}" for label, share in enumerate(facts["classes"]) if share > 0]
-    told += [f"label {facts['label']}"] if facts["label"] is not None and not told else []
-    return " · ".join([f"{index:05d}", *told])
-
-
-def _mixtures(maker: Any, recipe: Any, ends: tuple[int, int], count: int) -> list[Any]:
-    """``count`` mixtures [K] from one class to another."""
-    import torch
-
-    if "label" not in maker.conditioner.reads or not getattr(maker.generator, "mixes_labels", False):
-        raise GansembleError(
-            f"--between-labels: generator {recipe.single['generator'].use} reads no mixtures of classes; use --labels if it reads classes"
-        )
-    wrong = [label for label in ends if label >= maker.classes]
-    if wrong:
-        raise GansembleError(
-            f"--between-labels {wrong[0]}: must be below {maker.classes}, what the generator was built for"
-        )
-    first, last = torch.eye(maker.classes)[list(ends)]
-    return [first + share * (last - first) for share in torch.linspace(0, 1, count)]
-
-
-def _decoder(
-    maker: Any, loaded: Any, phase_of: Path | None, vocoder: Path | None, device: str
-) -> tuple[Any, str | None]:
-    """(what turns generated magnitudes into audio, None for the representation's own way; where their phase is from)."""
-    from gansemble import phases
-
-    spec = loaded.spec
-    if phase_of is not None:
-        length = loaded.recipe.plan.segment
-        return phases.of_recording(maker.representation, phase_of, spec, length), f"that of {phase_of}"
-    if vocoder is not None:
-        return phases.of_vocoder(maker.representation, vocoder, spec, device), f"made by the vocoder {vocoder}"
-    return None, maker.phase
-
-
-def _labels(
-    maker: Any, recipe: Any, labels: list[int] | None, pitches: list[int] | None, lowest: int | None
-) -> list[int]:
-    """Label indices to go through; empty where the generator reads none."""
-    from gansemble.recipe.contracts import contract_of
-
-    contract = contract_of(recipe.single["generator"], recipe)
-    reads = "label" in maker.conditioner.reads
-    if not reads:
-        if labels is not None or pitches is not None:
-            raise GansembleError(
-                f"generator {recipe.single['generator'].use} reads no label; leave --labels and --pitch out"
-            )
-        return []
-    if pitches is not None and lowest is None:
-        raise GansembleError(f"generator {recipe.single['generator'].use} reads classes, not pitches; use --labels")
-    count = contract.classes or (contract.pitches[1] - contract.pitches[0] + 1 if contract.pitches else None)
-    chosen = labels if pitches is None else [pitch - (lowest or 0) for pitch in pitches]
-    if chosen is None:
-        return list(range(count)) if count else [0]
-    wrong = [label for label in chosen if label < 0 or (count is not None and label >= count)]
-    if wrong:
-        low = lowest or 0
-        shown = (
-            f"--pitch {wrong[0] + low}: must be within {low}..{low + (count or 1) - 1}"
-            if pitches
-            else f"--labels {wrong[0]}: must be below {count}"
-        )
-        raise GansembleError(f"{shown}, what the generator was built for")
-    return chosen
-
-
-def _latent(path: Path, size: int | None) -> Any:
-    import numpy as np
-    import torch
-
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        why = str(error) if isinstance(error, OSError) else "it is none"
-        raise GansembleError(
-            f"--latent {path}: not readable as a .npy array ({why}); give one that lies beside a clip that sample made"
-        ) from error
-    if not isinstance(found, np.ndarray) or not np.issubdtype(found.dtype, np.floating):
-        kind = getattr(found, "dtype", type(found).__name__)
-        raise GansembleError(f"--latent {path}: expected an array of real numbers, got {kind}")
-    if found.shape != (size,):
-        raise GansembleError(f"--latent {path}: expected shape ({size},), got {found.shape}")
-    if not (np.abs(found) < 1e6).all():
-        raise GansembleError(f"--latent {path}: expected finite numbers, got {found[~(np.abs(found) < 1e6)][0]}")
-    return torch.from_numpy(found.astype(np.float32))

@@ -6,12 +6,16 @@ import json
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gansemble.cli.common import PATH, Run, output_folder, say, set_option
 from gansemble.errors import DataError, GansembleError
 from gansemble.stages import Project
+
+if TYPE_CHECKING:
+    from gansemble.audio.files import SampleFormat
 
 FORMATS = click.Choice(["pcm16", "pcm24", "float"])
 
@@ -65,7 +69,7 @@ def synthesise(
     dry_run: bool,
     inputs: tuple[Path, ...],
     output: Path | None,
-    sample_format: str,
+    sample_format: SampleFormat,
     checkpoint: str,
     chunk_seconds: float,
     resample: bool,
@@ -86,24 +90,25 @@ def synthesise(
     with Run(project, "synthesise", force, dry_run, lock=project.exp) as run:
         if not run.needed:
             return
-        from gansemble.evaluation import index, runner
+        from gansemble.evaluation import synthesis
         from gansemble.files import sha256
 
-        path = runner.synthesise(project, say)
-        run.done(index.files(project.exp), sha256(path)[:16])
+        index = synthesis.synthesise(project, say)
+        run.done(index.promised(project.exp), sha256(index.path(project.exp))[:16])
 
 
 def _files(
     exp: Path,
     inputs: tuple[Path, ...],
     output: Path,
-    sample_format: str,
+    sample_format: SampleFormat,
     which: str,
     chunk: float,
     resample: bool,
 ) -> None:
-    from gansemble import restoration, synthesis
     from gansemble.audio import files
+    from gansemble.inference import loading, vocoding
+    from gansemble.recipe.task import Task
 
     def listed(folder: Path) -> list[Path]:
         return sorted([*files.find(folder), *folder.rglob("*.npy")])
@@ -122,8 +127,8 @@ def _files(
                 "run; give another --output, outside of it"
             )
     output_folder(output, exp)
-    loaded = synthesis.load(exp, which, warn=lambda text: click.echo(f"warning: {text}", err=True))
-    restoration.demand_mel(loaded.recipe, exp)
+    loaded = loading.load(exp, which, warn=lambda text: click.echo(f"warning: {text}", err=True))
+    loaded.recipe.demand_task(Task.VOCODING, exp)
     say(f"generator of step {loaded.step}, {loaded.source}")
     failed = []
     for source, name in sources:
@@ -131,7 +136,7 @@ def _files(
         if target.resolve() == source.resolve():
             raise GansembleError(f"{target}: the output would overwrite its input; give another --output")
         try:
-            facts = synthesis.synthesise_file(loaded, source, target, sample_format, chunk, resample)
+            facts = vocoding.synthesise_file(loaded, source, target, sample_format, chunk, resample)
         except DataError as error:
             failed.append(str(error))
             click.echo(f"error: {error}", err=True)

@@ -14,13 +14,13 @@ import click
 from gansemble.cli.common import Run, say, stage_options
 from gansemble.errors import GansembleError
 from gansemble.files import unused
-from gansemble.locks import FolderLock
 from gansemble.recipe.fill import flatten
 from gansemble.recipe.sections import ends_with_the_plan
 from gansemble.stages import Ledger, Project
+from gansemble.stages.locks import FolderLock
 
 if TYPE_CHECKING:
-    from gansemble.training.trainer import Trainer
+    from gansemble.training.components import Components
 
 
 @click.command()
@@ -62,37 +62,37 @@ def _train(
     from gansemble.data.prepare import check_segment
     from gansemble.data.verification import verify
     from gansemble.files import sha256
-    from gansemble.recipe import check
 
-    recipe = check.load(project.recipe, project.overrides)
+    recipe = project.checked()
     check_segment(recipe, project.dump)
-    from gansemble.training.trainer import Options, Trainer
+    from gansemble.training.components import Components, Options
+    from gansemble.training.trainer import Trainer
 
     processes = os.environ.get("GANSEMBLE_PROCESSES")
     again = "run the same command to go on"
     if force:
         again = "run the same command without --force to go on (with it, the training would begin anew)"
     options = Options(allow_change, force_unlock, int(processes) if processes else None, stop_after, again)
-    trainer = Trainer(recipe, project.exp, project.dump, options)
+    parts = Components.build(recipe, project.exp, project.dump, options)
     if run is not None:
-        _demand_the_recipes_data(run, trainer)
+        _demand_the_recipes_data(run, parts)
     # Only now that all parts and the pack are there: a run is not moved away for one that cannot be built.
-    if run is not None and (force or _is_another(run, trainer, allow_change)):
-        verify(project.dump, trainer.splits)  # nor for one whose audio is damaged
+    if run is not None and (force or _is_another(run, parts, allow_change)):
+        verify(project.dump, parts.splits)  # nor for one whose audio is damaged
         with FolderLock(project.exp, force_unlock):  # not from under a run that is going on
             _set_aside(project, run)
-    trainer.processes.wait()  # or another process would go on from the checkpoints that are being moved
+    parts.processes.wait()  # or another process would go on from the checkpoints that are being moved
     if run is None:
-        trainer.run()
+        Trainer(parts).run()
     else:
-        run.made_from(trainer.train.manifest.identity)
-        steps = trainer.run(run.begun)
-        last = trainer.store.at(steps) / "manifest.json"
+        run.made_from(parts.clips.manifest.identity)
+        steps = Trainer(parts).run(run.begun)
+        last = parts.store.at(steps) / "manifest.json"
         say(f"trained to step {steps}; checkpoints in {project.exp / 'checkpoints'}")
         run.done([last], sha256(last)[:16])
 
 
-def _demand_the_recipes_data(run: Run, trainer: Trainer) -> None:
+def _demand_the_recipes_data(run: Run, parts: Components) -> None:
     """Refuses packed data that are not what this recipe's prepare stage makes, or were packed anew just now.
 
     Raises:
@@ -105,16 +105,16 @@ def _demand_the_recipes_data(run: Run, trainer: Trainer) -> None:
             f"{run.project.dump}: was packed under another recipe ({listed}); run the prepare stage, or give this recipe "
             "packed data of its own with --dump"
         )
-    record = run.ledger.record("prepare") or {}
-    identity = {split: vars(found) for split, found in trainer.train.manifest.identity.items()}
-    if record.get("data") != identity:
+    record = run.ledger.record("prepare")
+    identity = {split: found.record() for split, found in parts.clips.manifest.identity.items()}
+    if record is None or record.get("data") != identity:
         raise GansembleError(
             f"{run.project.dump}: is not what its record says: it is being packed anew, or that was cut off; run the prepare "
             "stage, then train"
         )
 
 
-def _is_another(run: Run, trainer: Trainer, allow_change: bool) -> bool:
+def _is_another(run: Run, parts: Components, allow_change: bool) -> bool:
     """Whether a finished run is of another recipe or other data, so that this one begins anew.
 
     A run that is only made longer goes on, unless its learning rate was to end with the plan. One that was being made
@@ -126,20 +126,20 @@ def _is_another(run: Run, trainer: Trainer, allow_change: bool) -> bool:
     leaves = flatten(run.project.values)
     timed = ends_with_the_plan(leaves) or ends_with_the_plan(record["keys"])
     keys = [key for key in run.state.changed if key != "plan.steps" or timed]
-    identity = {split: vars(found) for split, found in trainer.train.manifest.identity.items()}
+    identity = {split: found.record() for split, found in parts.clips.manifest.identity.items()}
     other_data = record["upstream"].get("prepare") != run.ledger.of_data(run.stage, identity)
     if other_data:
-        say(f"the packed data changed since: {_difference(run.project.exp, trainer)}")
+        say(f"the packed data changed since: {_difference(run.project.exp, parts)}")
     return bool(keys) or other_data
 
 
-def _difference(exp: Path, trainer: Trainer) -> str:
+def _difference(exp: Path, parts: Components) -> str:
     """How the packed data differ from those that the finished run was trained on."""
     from gansemble.data import trained_on
 
-    saved = trainer.store.newest()
+    saved = parts.store.newest()
     history = saved.manifest.get("data") if saved is not None else None
-    return trained_on.difference(exp, history[-1], trainer.train.manifest) if history else "nothing is known of the old"
+    return trained_on.difference(exp, history[-1], parts.clips.manifest) if history else "nothing is known of the old"
 
 
 def _set_aside(project: Project, run: Run) -> None:

@@ -50,13 +50,14 @@ def truncation(
     if dry_run:
         say(f"would make {count} clips at each of {len(thresholds)} thresholds and without, and score them")
         return
+    from gansemble.abilities import SetMetric
     from gansemble.errors import GansembleError
     from gansemble.evaluation.truncation import sweep
-    from gansemble.recipe import check
-    from gansemble.sampling import Truncation
+    from gansemble.parts.sampling import Truncation
+    from gansemble.plugins.signatures import has_ability
 
-    recipe = check.load(project.recipe, project.overrides)
-    if not any(hasattr(part.target, "score_set") for part in recipe.many["metrics"].values()):
+    recipe = project.checked()
+    if not any(has_ability(part.target, SetMetric) for part in recipe.many["metrics"].values()):
         raise GansembleError(
             f"{project.recipe}: no metric of whole sets (such as fid) is in its metrics section; add one with --set"
         )

@@ -8,17 +8,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
 from gansemble.audio import levels
-from gansemble.data.findings import Finding, report_lines
-from gansemble.data.manifest import ORIGINAL, VARIANT, Clip, Entry
+from gansemble.data.findings import AudioFinding, report_lines
+from gansemble.data.manifest import ORIGINAL, VARIANT, Clip, ManifestEntry
 from gansemble.errors import DataError, PluginError
 
 if TYPE_CHECKING:
-    from gansemble.recipe.check import Recipe
+    from gansemble.interfaces import Augmentation
+    from gansemble.recipe.schema import Recipe
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 #: The longest name of a file that file systems take [bytes]; an id gets an ending behind it.
@@ -39,7 +40,7 @@ class Chosen:
     """
 
     use: str
-    arguments: Mapping[str, Any]
+    arguments: Mapping[str, object]
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Augmentations:
         chosen: the same for other processes.
     """
 
-    parts: Mapping[str, Any] = field(default_factory=dict)
+    parts: Mapping[str, Augmentation] = field(default_factory=dict)
     chosen: Mapping[str, Chosen] = field(default_factory=dict)
 
     @classmethod
@@ -62,8 +63,8 @@ class Augmentations:
             PluginError: if one asks for what the plan decides: data are packed once, for plans of any kind.
         """
         from gansemble.recipe import types
-        from gansemble.recipe.check import SUPPLIED
-        from gansemble.training.build import construct
+        from gansemble.recipe.construct import construct
+        from gansemble.recipe.schema import SUPPLIED
 
         found = dict(sorted(recipe.many.get("augmentations", {}).items()))
         for name, part in found.items():
@@ -82,15 +83,16 @@ class Augmentations:
         return bool(self.parts)
 
 
-def build(chosen: Mapping[str, Chosen]) -> dict[str, Any]:
+def build(chosen: Mapping[str, Chosen]) -> dict[str, Augmentation]:
     """The parts once more, in a process that has not looked for plugins yet."""
     if not chosen:
         return {}
-    from gansemble import plugins
+    from gansemble.plugins import loading
 
     files = [Path(path) for path in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if path]
-    known = plugins.load(files).registry
-    return {name: known.get("augmentation", each.use).load()(**each.arguments) for name, each in chosen.items()}
+    known = loading.load(files).registry
+    made = {name: known.get("augmentation", each.use).load()(**each.arguments) for name, each in chosen.items()}
+    return {name: cast("Augmentation", part) for name, part in made.items()}
 
 
 @dataclass(frozen=True)
@@ -157,7 +159,7 @@ def demand_fit(augmentations: Augmentations, clips: Sequence[Clip]) -> None:
         )
 
 
-def variants(parts: Mapping[str, Any], id_: str, audio: np.ndarray, sample_rate: int) -> list[Variant]:
+def variants(parts: Mapping[str, Augmentation], id_: str, audio: np.ndarray, sample_rate: int) -> list[Variant]:
     """What the augmentations make of a clip, float [T] within ±1; louder ones are scaled down to full scale.
 
     Raises:
@@ -184,7 +186,7 @@ def variants(parts: Mapping[str, Any], id_: str, audio: np.ndarray, sample_rate:
     return list(found.values())
 
 
-def _demand_variant(who: str, id_: str, audio: np.ndarray, name: Any, sound: Any) -> None:
+def _demand_variant(who: str, id_: str, audio: np.ndarray, name: object, sound: object) -> None:
     if not isinstance(name, str) or not NAME.fullmatch(name):
         raise DataError(
             f"{who}: names a variant of clip {id_} {name!r}; expected letters, digits, '.', '_' and '-', a letter or digit first"
@@ -211,12 +213,12 @@ def _as_packed(section: str, name: str, sound: np.ndarray) -> Variant:
     return Variant(section, name, levels.to_int16(sound * scale), peak)
 
 
-def labels(clip: Clip | Entry) -> dict[str, Any]:
+def labels(clip: Clip | ManifestEntry) -> dict[str, int | str]:
     """Of a clip's variants: its own, with what they are made of; and one recording for all, so that all stay in one split."""
     return {"recording": clip.id} | dict(clip.labels) | {ORIGINAL: clip.id}
 
 
-def demand_distinct(entries: Sequence[Entry]) -> None:
+def demand_distinct(entries: Sequence[ManifestEntry]) -> None:
     """Refuses variants that are called as a clip of the corpus is.
 
     Raises:
@@ -240,8 +242,8 @@ def refused(unfinished: Sequence[str]) -> DataError:
 
 
 def told(
-    entries: Sequence[Entry], tally: Tally, augmentations: Augmentations, say: Callable[[str], None]
-) -> list[Finding]:
+    entries: Sequence[ManifestEntry], tally: Tally, augmentations: Augmentations, say: Callable[[str], None]
+) -> list[AudioFinding]:
     """Findings about the variants among all that was packed, which are told, with warnings of augmentations that made none."""
     found = examine(entries, tally)
     for line in (*(report_lines(found) if found else ()), *idle(augmentations, tally, entries)):
@@ -249,7 +251,7 @@ def told(
     return found
 
 
-def examine(entries: Sequence[Entry], tally: Tally) -> list[Finding]:
+def examine(entries: Sequence[ManifestEntry], tally: Tally) -> list[AudioFinding]:
     """What is to say of the variants among all that was packed: copies, silence, and what became of the others."""
     loud, unfinished = tally.loud, tally.unfinished
     made = [entry for entry in entries if entry.original is not None]
@@ -260,21 +262,21 @@ def examine(entries: Sequence[Entry], tally: Tally) -> list[Finding]:
     if unfinished:
         text = f"{len(unfinished)} of {total} variants hold NaN or Inf and were left out"
         found.append(
-            Finding("non_finite", "decided", tuple(unfinished), text, "nothing: the recipe has data.broken=drop")
+            AudioFinding("non_finite", "decided", tuple(unfinished), text, "nothing: the recipe has data.broken=drop")
         )
     if silent:
         text = f"{len(silent)} of {total} variants are silent (below -60 dBFS), and their clips are not"
-        found.append(Finding("silence", "warning", tuple(silent), text, "change the augmentation's parameters"))
+        found.append(AudioFinding("silence", "warning", tuple(silent), text, "change the augmentation's parameters"))
     if loud:
         text = f"{len(loud)} of {total} variants went beyond full scale (up to {max(loud.values()):.3f}) and were scaled down to it"
         remedy = "nothing; data.normalise scales clips when they are read"
-        found.append(Finding("loud", "decided", tuple(loud), text, remedy))
+        found.append(AudioFinding("loud", "decided", tuple(loud), text, remedy))
     return found
 
 
-def _copies(entries: Sequence[Entry], made: Sequence[Entry]) -> Iterator[Finding]:
+def _copies(entries: Sequence[ManifestEntry], made: Sequence[ManifestEntry]) -> Iterator[AudioFinding]:
     """Variants of the samples of another training clip, their own first of all, or of a clip of another split."""
-    known: dict[str, list[Entry]] = defaultdict(list)
+    known: dict[str, list[ManifestEntry]] = defaultdict(list)
     for entry in entries:
         if entry.peak > 0:
             known[entry.sha256].append(entry)
@@ -284,17 +286,19 @@ def _copies(entries: Sequence[Entry], made: Sequence[Entry]) -> Iterator[Finding
     if same:
         such = f", such as {same[0]} and {next(o.id for o in twins[same[0]] if o.split == 'train')}"
         text = f"{len(same)} of {len(made)} variants have the same samples as another training clip{such}"
-        yield Finding("duplicates", "warning", tuple(same), text, "they count more than once: change the augmentation")
+        yield AudioFinding(
+            "duplicates", "warning", tuple(same), text, "they count more than once: change the augmentation"
+        )
     if leaked:
         such = f", such as {leaked[0]} and {next(o.id for o in twins[leaked[0]] if o.split != 'train')}"
         text = f"{len(leaked)} of {len(made)} variants have the same samples as a clip of another split{such}"
         remedy = (
             "scores on copies of training clips mean nothing: change the augmentation, or keep such clips in one split"
         )
-        yield Finding("leakage", "error", tuple(leaked), text, remedy)
+        yield AudioFinding("leakage", "error", tuple(leaked), text, remedy)
 
 
-def idle(augmentations: Augmentations, tally: Tally, entries: Sequence[Entry]) -> list[str]:
+def idle(augmentations: Augmentations, tally: Tally, entries: Sequence[ManifestEntry]) -> list[str]:
     """Warnings of augmentations that made nothing."""
     clips = sum(entry.split == "train" and entry.original is None for entry in entries)
     return [
@@ -305,7 +309,7 @@ def idle(augmentations: Augmentations, tally: Tally, entries: Sequence[Entry]) -
     ]
 
 
-def counted(entries: Sequence[Entry]) -> str:
+def counted(entries: Sequence[ManifestEntry]) -> str:
     """How many of a split's clips are variants, by name; nothing where none is."""
     names: dict[str, int] = defaultdict(int)
     for entry in entries:

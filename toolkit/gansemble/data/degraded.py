@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,10 +11,8 @@ from gansemble import random
 from gansemble.errors import DataError
 
 if TYPE_CHECKING:
-    from gansemble.data.segments import Packed
-
-#: What generators call it in their contract's ``reads``, and degradations and corpora in their ``gives``.
-NAME = "degraded"
+    from gansemble.data.packed import Packed
+    from gansemble.interfaces import Degradation
 
 
 @dataclass(frozen=True)
@@ -26,7 +24,7 @@ class Degrader:
         seed: of what it draws.
     """
 
-    degradation: Any
+    degradation: Degradation | None
     seed: int
 
     def crop(self, packed: Packed, index: int, start: int, length: int, epoch: int) -> np.ndarray:

@@ -15,7 +15,8 @@ import numpy as np
 import soundfile
 
 from gansemble.audio import files
-from gansemble.data.findings import Finding, copies, finding, recordings, tally
+from gansemble.data.facts import Facts
+from gansemble.data.findings import AudioFinding, copies, finding, recordings, tally
 from gansemble.data.manifest import Clip
 from gansemble.data.workers import end_with_parent
 from gansemble.errors import DataError
@@ -36,46 +37,11 @@ EDGE_FROM, EDGE_TO = 0.15, 0.8  # of the Nyquist frequency: below lie the partia
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What one pass over a clip's file found.
-
-    Args:
-        id: the clip's.
-        sample_rate: [Hz].
-        frames: decoded length [samples].
-        channels: of the file.
-        peak: largest magnitude, full scale 1.
-        rms: root mean square over all channels.
-        dc: mean of the channel with the largest one.
-        bandwidth_hz: where a filter cut the spectrum off [Hz]; half the sample rate when none did.
-        clipped: samples that are flat at full scale.
-        silent_share: share of 1024-sample windows that hold nothing but zeros.
-        sha256: of the decoded samples, whatever the container; empty when they could not all be read.
-        error: code of the fault that stopped the reading, None when the whole file was read.
-        message: the fault in words.
-    """
-
-    id: str
-    sample_rate: int = 0
-    frames: int = 0
-    channels: int = 0
-    peak: float = 0.0
-    rms: float = 0.0
-    dc: float = 0.0
-    bandwidth_hz: float = 0.0
-    clipped: int = 0
-    silent_share: float = 0.0
-    sha256: str = ""
-    error: str | None = None
-    message: str = ""
-
-
-@dataclass(frozen=True)
 class Examination:
     """Facts in the clips' order, and findings, errors first."""
 
     facts: list[Facts]
-    findings: list[Finding]
+    findings: list[AudioFinding]
 
 
 def examine(
@@ -243,7 +209,9 @@ def bandwidth(power: np.ndarray, sample_rate: int) -> float:
     return float(cuts[best] / BANDS * nyquist) if falls[best] >= EDGE_DB else nyquist
 
 
-def judge(facts: Sequence[Facts], clips: Sequence[Clip], *, sample_rate: int, segment: int | None) -> list[Finding]:
+def judge(
+    facts: Sequence[Facts], clips: Sequence[Clip], *, sample_rate: int, segment: int | None
+) -> list[AudioFinding]:
     """The findings that follow from the facts, errors first; arguments as for :func:`examine`."""
     found = [
         finding(code, [fact for fact in facts if fact.error == code], len(facts), text)

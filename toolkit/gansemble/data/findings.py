@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Literal
 from gansemble.data.manifest import Clip
 
 if TYPE_CHECKING:
-    from gansemble.data.doctor import Facts
+    from gansemble.data.facts import Facts
 
 Severity = Literal["error", "warning", "decided"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class AudioFinding:
     """One kind of fault and all clips that have it.
 
     An ``error`` stops the preparation until the recipe decides, or makes scores meaningless (leakage); what the recipe has
@@ -51,14 +51,14 @@ _RULES: dict[str, tuple[Severity, str]] = {
 }
 
 
-def finding(code: str, hits: Sequence[Facts], total: int, text: str) -> Finding:
+def finding(code: str, hits: Sequence[Facts], total: int, text: str) -> AudioFinding:
     severity, remedy = _RULES[code]
     detail = f"; first: {hits[0].message}" if hits and hits[0].message else ""
     message = f"{len(hits)} of {total} clips {text}{detail}"
-    return Finding(code, severity, tuple(fact.id for fact in hits), message, remedy)
+    return AudioFinding(code, severity, tuple(fact.id for fact in hits), message, remedy)
 
 
-def copies(sound: Sequence[Facts], clips: Sequence[Clip], total: int) -> list[Finding]:
+def copies(sound: Sequence[Facts], clips: Sequence[Clip], total: int) -> list[AudioFinding]:
     """Clips of equal content: duplicates within a split, leakage across splits. Pure silence is no copy."""
     splits = {clip.id: clip.split for clip in clips}
     groups: dict[str, list[Facts]] = defaultdict(list)
@@ -84,7 +84,7 @@ def copies(sound: Sequence[Facts], clips: Sequence[Clip], total: int) -> list[Fi
     ]
 
 
-def recordings(sound: Sequence[Facts], clips: Sequence[Clip]) -> Finding:
+def recordings(sound: Sequence[Facts], clips: Sequence[Clip]) -> AudioFinding:
     """Clips of one recording in more than one split, by the label ``recording``."""
     splits: dict[str, set[str]] = defaultdict(set)
     named = {clip.id: str(clip.labels["recording"]) for clip in clips if "recording" in clip.labels}
@@ -101,7 +101,7 @@ def tally(values: Iterable[str]) -> str:
     return ", ".join(f"{value}: {count}" for value, count in sorted(Counter(values).items()))
 
 
-def report_lines(findings: Sequence[Finding], ids: int = 5) -> list[str]:
+def report_lines(findings: Sequence[AudioFinding], ids: int = 5) -> list[str]:
     """A plain-text table: severity, kind, number of clips; below each what is wrong, where, and what to do.
 
     Args:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from gansemble.data.manifest import Entry
+from gansemble.data.manifest import ManifestEntry
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
 
-    from gansemble.data.segments import Packed
-    from gansemble.recipe.check import Recipe
+    from gansemble.data.packed import Packed
+    from gansemble.recipe.schema import Recipe
 
 
 @dataclass(frozen=True)
@@ -28,13 +29,13 @@ class Labels:
     @classmethod
     def of(cls, recipe: Recipe) -> Labels:
         """Pitches where a network of the recipe is built for a range of them, else classes."""
-        from gansemble.recipe.contracts import contract_of
+        from gansemble.recipe.contract import contract_of
 
         networks = [part for part in recipe.parts() if part.kind in ("generator", "discriminator")]
         ranges = [contract.pitches for contract in (contract_of(part, recipe) for part in networks) if contract.pitches]
         return cls(ranges[0][0] if ranges else None)
 
-    def __call__(self, entry: Entry) -> int | None:
+    def __call__(self, entry: ManifestEntry) -> int | None:
         """The index, or None for a clip without one."""
         if self.lowest is None:
             found = entry.labels.get("label")
@@ -112,7 +113,17 @@ class LabelledClips:
         clip, start = self.places[index]
         return self.packed.entries[clip].id + (f" at {start / self.sample_rate:.1f} s" if start else "")
 
-    def identity(self) -> list[list[Any]]:
+    def identity(self) -> list[list[str | float | None]]:
         """[SHA-256 of the clip, first sample] of each segment, and the level clips are scaled to at the end."""
-        rows: list[list[Any]] = [[self.packed.entries[clip].sha256, start] for clip, start in self.places]
+        rows: list[list[str | float | None]] = [
+            [self.packed.entries[clip].sha256, start] for clip, start in self.places
+        ]
         return [*rows, [self.packed.normalise]]
+
+
+def prior(packed: Packed, labels: Labels) -> Tensor | None:
+    """The labels of a split's clips, where all of them have one."""
+    import torch
+
+    found = [labels(entry) for entry in packed.entries]
+    return torch.tensor(found) if all(label is not None for label in found) else None

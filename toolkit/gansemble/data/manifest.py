@@ -13,10 +13,11 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from gansemble.errors import DataError
 from gansemble.files import write_atomically
+from gansemble.stages.ledger import SplitRecord
 
 SPLITS = ("train", "validation", "test")
 #: Of the manifest's and the pack's layout; raised when an older reader would misread them.
@@ -46,12 +47,12 @@ class Clip:
     id: str
     path: str
     split: str
-    labels: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, int | str] = field(default_factory=dict)
     partner: str | None = None
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """A clip that was read and packed.
 
     Args:
@@ -78,7 +79,7 @@ class Entry:
     offset: int
     peak: float
     sha256: str
-    labels: Mapping[str, Any] = field(default_factory=dict)
+    labels: Mapping[str, int | str] = field(default_factory=dict)
     pack: str = "audio.i16"
     partner: int | None = None
     partner_sha256: str | None = None
@@ -102,8 +103,12 @@ class SplitIdentity:
     clips: int
     sha256: str
 
+    def record(self) -> SplitRecord:
+        """As it is noted in JSON."""
+        return {"clips": self.clips, "sha256": self.sha256}
 
-def identity(entries: Iterable[Entry]) -> dict[str, SplitIdentity]:
+
+def identity(entries: Iterable[ManifestEntry]) -> dict[str, SplitIdentity]:
     """The identity of each split that has clips.
 
     It covers ids, order, samples, lengths, peaks and labels, and neither where samples lie in a pack nor what their
@@ -128,12 +133,12 @@ class Manifest:
         sha256: of the manifest's lines.
     """
 
-    entries: Sequence[Entry]
+    entries: Sequence[ManifestEntry]
     identity: Mapping[str, SplitIdentity]
     sha256: str
 
 
-def write(path: Path, entries: Iterable[Entry]) -> None:
+def write(path: Path, entries: Iterable[ManifestEntry]) -> None:
     """Writes the header and one JSON line per entry, atomically."""
     entries = list(entries)
     lines = [json.dumps(dataclasses.asdict(entry), sort_keys=True, ensure_ascii=False) + "\n" for entry in entries]
@@ -148,7 +153,7 @@ def write(path: Path, entries: Iterable[Entry]) -> None:
     write_atomically(path, json.dumps(header).encode() + b"\n" + body)
 
 
-def read(path: Path) -> list[Entry]:
+def read(path: Path) -> list[ManifestEntry]:
     """The entries of a manifest; see :func:`load`."""
     return list(load(path).entries)
 
@@ -189,7 +194,15 @@ def _load(path: Path, stamp: tuple[int, ...]) -> Manifest:
     return Manifest(entries, splits, header["sha256"])
 
 
-def _header(path: Path, line: bytes) -> dict[str, Any]:
+class _Header(TypedDict):
+    manifest: int
+    samples: str
+    clips: int
+    splits: dict[str, SplitRecord]
+    sha256: str
+
+
+def _header(path: Path, line: bytes) -> _Header:
     try:
         header = json.loads(line)
         version = header["manifest"]
@@ -207,8 +220,8 @@ def _header(path: Path, line: bytes) -> dict[str, Any]:
     return header
 
 
-def _entry(path: Path, number: int, line: bytes) -> Entry:
+def _entry(path: Path, number: int, line: bytes) -> ManifestEntry:
     try:
-        return Entry(**json.loads(line))
+        return ManifestEntry(**json.loads(line))
     except (ValueError, TypeError) as error:
         raise DataError(f"{path}:{number}: not a manifest line ({error}); {_REMEDY}") from error

@@ -13,7 +13,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -192,7 +191,7 @@ def _speak(sentences: Sequence[str], voices: Sequence[Voice]) -> tuple[int, list
     chunks: list[bytes] = []
 
     @_CALLBACK
-    def collect(samples: Any, count: int, events: int) -> int:
+    def collect(samples: int | None, count: int, events: int) -> int:
         if samples and count > 0:
             chunks.append(ctypes.string_at(samples, 2 * count))
         return 0

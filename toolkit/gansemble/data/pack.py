@@ -15,25 +15,30 @@ import socket
 from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from io import FileIO
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gansemble.audio import files, levels
 from gansemble.data import augmented
 from gansemble.data.augmented import Augmentations, Chosen, Tally, Variant
-from gansemble.data.manifest import SAMPLES, VARIANT, Clip, Entry
+from gansemble.data.facts import Facts
+from gansemble.data.manifest import SAMPLES, VARIANT, Clip, ManifestEntry
 from gansemble.data.workers import end_with_parent
 from gansemble.errors import DataError
 from gansemble.files import sha256, sync
 from gansemble.recipe.sections import Data
 from gansemble.stages.corpus_files import demand_unchanged
 
+if TYPE_CHECKING:
+    from gansemble.interfaces import Augmentation
+
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class ClipSource:
     """A clip to pack: where it is, what the doctor read in its header, where its samples go; the degraded recording of
     it goes right behind."""
 
@@ -47,11 +52,11 @@ class Source:
 
 
 @dataclasses.dataclass(frozen=True)
-class Packed:
+class PackedCorpus:
     """A pack that was written: its entries, in order, the hash of every source file that was read, by its path, and what
     augmentations made."""
 
-    entries: list[Entry]
+    entries: list[ManifestEntry]
     hashes: dict[str, str]
     tally: Tally = dataclasses.field(default_factory=Tally)
 
@@ -60,7 +65,7 @@ class Packed:
 class _Written:
     """A clip that a process wrote: its entry, the hashes of its source files, and variants that are not written yet."""
 
-    entry: Entry
+    entry: ManifestEntry
     hashes: dict[str, str]
     variants: list[Variant]
 
@@ -70,26 +75,28 @@ def packed_frames(frames: int, rate: int, to_rate: int) -> int:
     return -(-frames * to_rate // rate)
 
 
-def plan(clips: Sequence[Clip], facts: dict[str, Any], folder: Path, sample_rate: int, shortest: int) -> list[Source]:
+def plan(
+    clips: Sequence[Clip], facts: Mapping[str, Facts], folder: Path, sample_rate: int, shortest: int
+) -> list[ClipSource]:
     """Where each clip goes. Clips shorter than ``shortest`` [samples] are zero-padded to it."""
     sources, offset = [], 0
     for clip in clips:
         fact = facts[clip.id]
         frames = max(shortest, packed_frames(fact.frames, fact.sample_rate, sample_rate))
         partner = folder / clip.partner if clip.partner else None
-        sources.append(Source(clip, folder / clip.path, fact.sample_rate, fact.channels, frames, offset, partner))
+        sources.append(ClipSource(clip, folder / clip.path, fact.sample_rate, fact.channels, frames, offset, partner))
         offset += frames * (2 if partner else 1)
     return sources
 
 
 def pack(
-    sources: Sequence[Source],
+    sources: Sequence[ClipSource],
     folder: Path,
     sample_rate: int,
     policy: Data,
     jobs: int,
     augmentations: Augmentations = Augmentations(),  # noqa: B008
-) -> Packed:
+) -> PackedCorpus:
     """Writes every clip's samples into a pack in ``folder``, and behind all clips the variants of training clips, and
     returns the entries: each clip's with those of its variants behind it.
 
@@ -99,7 +106,7 @@ def pack(
     part = folder / f".audio.{socket.gethostname()}.{os.getpid()}.part"
     total = sum(source.frames * (2 if source.partner else 1) for source in sources)
     _reserve(part, total * 2)
-    tally, entries, hashes = Tally(), list[Entry](), dict[str, str]()
+    tally, entries, hashes = Tally(), list[ManifestEntry](), dict[str, str]()
     try:
         written = _written(sources, part, sample_rate, policy, jobs, augmentations)
         # Unbuffered, as other processes write into the file meanwhile, before where this one does.
@@ -128,11 +135,11 @@ def pack(
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    return Packed([dataclasses.replace(entry, pack=name) for entry in entries], hashes, tally)
+    return PackedCorpus([dataclasses.replace(entry, pack=name) for entry in entries], hashes, tally)
 
 
 def _written(
-    sources: Sequence[Source], part: Path, sample_rate: int, policy: Data, jobs: int, augmentations: Augmentations
+    sources: Sequence[ClipSource], part: Path, sample_rate: int, policy: Data, jobs: int, augmentations: Augmentations
 ) -> Generator[_Written, None, None]:
     """Writes the clips, in ``jobs`` processes, and gives what was written in the clips' order."""
     if jobs <= 1:
@@ -148,7 +155,7 @@ def _written(
 
 
 #: The augmentations of a packing process.
-_parts: dict[str, Any] = {}
+_parts: dict[str, Augmentation] = {}
 
 
 def _begin(parent: int, chosen: Mapping[str, Chosen]) -> None:
@@ -157,7 +164,7 @@ def _begin(parent: int, chosen: Mapping[str, Chosen]) -> None:
     _parts.update(augmented.build(chosen))
 
 
-def _append(stream: Any, of: Entry, variant: Variant, offset: int) -> Entry:
+def _append(stream: FileIO, of: ManifestEntry, variant: Variant, offset: int) -> ManifestEntry:
     """Writes a variant at the pack's end, and returns its entry."""
     assert variant.samples is not None
     data = memoryview(variant.samples.astype(SAMPLES, copy=False).tobytes())
@@ -179,7 +186,7 @@ def _append(stream: Any, of: Entry, variant: Variant, offset: int) -> Entry:
     )
 
 
-def _name(entries: Sequence[Entry]) -> str:
+def _name(entries: Sequence[ManifestEntry]) -> str:
     """Of a pack: a hash of where which samples lie in it."""
     digest = hashlib.sha256()
     for entry in entries:
@@ -202,7 +209,7 @@ def _reserve(target: Path, size: int) -> None:
 
 
 def _pack_one(
-    source: Source, target: Path, sample_rate: int, policy: Data, parts: Mapping[str, Any] | None = None
+    source: ClipSource, target: Path, sample_rate: int, policy: Data, parts: Mapping[str, Augmentation] | None = None
 ) -> _Written:
     """Writes one clip, and makes its variants."""
     mono, digest = _mono(source.path, source.frames, sample_rate, policy)
@@ -218,7 +225,7 @@ def _pack_one(
         partner = _as_samples(theirs)
         place[source.frames :] = partner
         partner_sha256 = hashlib.sha256(partner.tobytes()).hexdigest()
-    entry = Entry(
+    entry = ManifestEntry(
         id=source.clip.id,
         path=source.clip.path,
         split=source.clip.split,

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from gansemble.data import doctor
+from gansemble.data import facts as data_facts
 from gansemble.data.manifest import Clip
 from gansemble.errors import DataError
-from gansemble.recipe.check import Recipe
+from gansemble.recipe.schema import Recipe
 
 SHOWN = 10
 
@@ -16,7 +17,7 @@ SHOWN = 10
 def going_together(
     folder: Path,
     clips: Sequence[Clip],
-    facts: Mapping[str, doctor.Facts],
+    facts: Mapping[str, data_facts.Facts],
     recipe: Recipe,
     jobs: int,
     say: Callable[[str], None],
@@ -56,7 +57,7 @@ def going_together(
     return [clip for clip in clips if clip.id not in broken]
 
 
-def _reason(path: Path, theirs: doctor.Facts, clip: Clip, mine: doctor.Facts, recipe: Recipe) -> str | None:
+def _reason(path: Path, theirs: data_facts.Facts, clip: Clip, mine: data_facts.Facts, recipe: Recipe) -> str | None:
     """Why a degraded recording does not go with its clip."""
     if theirs.error:
         return f"{theirs.message}; get it again, take both files of the pair away, or set data.broken=drop"

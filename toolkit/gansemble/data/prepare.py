@@ -10,22 +10,25 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypeGuard
 
-import numpy as np
-
+from gansemble.abilities import DescribedCorpus, ProgressiveCorpus
 from gansemble.data import augmented, doctor, manifest, pack, partners
+from gansemble.data import facts as data_facts
 from gansemble.data.augmented import Augmentations
-from gansemble.data.findings import Finding, report_lines
-from gansemble.data.manifest import SPLITS, Clip, Entry
+from gansemble.data.findings import AudioFinding, report_lines
+from gansemble.data.manifest import SPLITS, Clip, ManifestEntry
 from gansemble.data.readers import in_use
 from gansemble.data.verification import wrong_clips
 from gansemble.errors import DataError, FolderInUse
 from gansemble.files import write_atomically
-from gansemble.locks import FolderLock
-from gansemble.recipe.check import Recipe
+from gansemble.recipe.schema import Recipe
 from gansemble.stages import corpus_files
 from gansemble.stages.ledger import SOURCES
+from gansemble.stages.locks import FolderLock
+
+if TYPE_CHECKING:
+    from gansemble.interfaces import Corpus
 
 MANIFEST = "manifest.jsonl"
 #: Of a shard: what the files it was packed from were, and their hashes.
@@ -35,8 +38,7 @@ MADE_FROM = "made-from"
 SHARD_FILES = (MANIFEST, MADE_FROM, "doctor.json", "facts.json", SHARD_SOURCES)
 #: The names that packs get here; whatever else lies in the folder is not ours to delete.
 PACK = re.compile(r"audio-[0-9a-f]{16}\.i16")
-
-#: Finding codes that stop preparation, the data key that decides, and the value that lets the clip pass.
+#: AudioFinding codes that stop preparation, the data key that decides, and the value that lets the clip pass.
 POLICIES = {
     "missing": "broken",
     "unreadable": "broken",
@@ -49,9 +51,9 @@ POLICIES = {
 }
 
 
-def corpus_of(recipe: Recipe) -> Any:
+def corpus_of(recipe: Recipe) -> Corpus:
     """The recipe's corpus part."""
-    from gansemble.training.build import construct
+    from gansemble.recipe.construct import construct
 
     return construct(recipe.single["corpus"], recipe)
 
@@ -60,9 +62,28 @@ def fetch(recipe: Recipe, folder: Path, progress: Callable[[int, int | None], No
     """The corpus' clips; downloads it into ``folder`` when it is not there, telling ``progress`` (bytes done, bytes in
     all) where the corpus can."""
     corpus = corpus_of(recipe)
-    takes_progress = progress is not None and "progress" in inspect.signature(corpus.fetch).parameters
-    corpus.fetch(folder, progress=progress) if takes_progress else corpus.fetch(folder)
-    return list(corpus.scan(folder))
+    if progress is not None and _tells_progress(corpus):
+        corpus.fetch(folder, progress=progress)
+    else:
+        corpus.fetch(folder)
+    return _scanned(recipe, corpus, folder)
+
+
+def _tells_progress(corpus: Corpus) -> TypeGuard[ProgressiveCorpus]:
+    """Whether a corpus' ``fetch`` takes ``progress``."""
+    return "progress" in inspect.signature(corpus.fetch).parameters
+
+
+def _scanned(recipe: Recipe, corpus: Corpus, folder: Path) -> list[Clip]:
+    """The clips that a corpus lists; anything else is refused."""
+    found = list(corpus.scan(folder))
+    clips = [clip for clip in found if isinstance(clip, Clip)]
+    if len(clips) < len(found):
+        wrong = next(type(each).__name__ for each in found if not isinstance(each, Clip))
+        raise DataError(
+            f"the corpus {recipe.single['corpus'].use} lists a {wrong}; its scan must give gansemble.data.manifest.Clip"
+        )
+    return clips
 
 
 def prepare(
@@ -84,15 +105,15 @@ def prepare(
     corpus = corpus_of(recipe)
     files = corpus_files.survey(folder)  # before anything is read: what changes from now on counts as changed
     augmentations = Augmentations.of(recipe)
-    clips = list(corpus.scan(folder))
+    clips = _scanned(recipe, corpus, folder)
     if not clips:
         raise DataError(f"{folder}: the corpus {recipe.single['corpus'].use} found no clip here; check --data")
     _demand_splits(recipe, clips)
     augmented.demand_fit(augmentations, clips)
     listed = [path for clip in clips for path in (clip.path, clip.partner) if path is not None]
     files |= corpus_files.survey(folder, [path for path in listed if path not in files], whole=False)
-    if hasattr(corpus, "describe"):
-        say(str(corpus.describe(folder)))
+    if isinstance(corpus, DescribedCorpus):
+        say(corpus.describe(folder))
     if shard is None:
         merged = _merged(recipe, folder, dump, files, clips, say)
         if merged is not None:
@@ -111,27 +132,43 @@ def prepare(
     facts = {fact.id: fact for fact in examined.facts}
     kept = partners.going_together(folder, kept, facts, recipe, jobs, say)
     target = dump if shard is None else shard_folder(dump, shard)
-    # Under the lock nobody is writing parts any more, and a shard that is packed anew does not count until it is whole.
-    for left in (*target.glob(".audio.*.part"), target / MADE_FROM):
-        left.unlink(missing_ok=True)
+    _clear(target)
     sources = pack.plan(kept, facts, folder, recipe.audio.sample_rate, shortest=0)
     packed = pack.pack(sources, target, recipe.audio.sample_rate, recipe.data, jobs, augmentations)
     findings += augmented.told(packed.entries, packed.tally, augmentations, say)
-    rows = [dataclasses.asdict(finding) for finding in findings]
-    write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
-    write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in examined.facts]))
+    _write_examination(target, findings, examined.facts)
     for line in (summary(packed.entries), *(lacking(recipe, packed.entries) if shard is None else ())):
         say(line)
     if shard is not None:
-        own = {path: files[path] for path in packed.hashes}
-        corpus_files.record(target / SHARD_SOURCES, folder, own, packed.hashes)
-        manifest.write(target / MANIFEST, packed.entries)
-        write_atomically(target / MADE_FROM, _made_from(recipe, files))
-        return target / MANIFEST
+        return _finish_shard(recipe, folder, target, files, packed)
     # The list of what was packed comes last: should this end in between, the corpus counts as changed, and not as packed.
     path = _publish(dump, packed.entries, say)
     corpus_files.record(dump / SOURCES, folder, files, packed.hashes)
     return path
+
+
+def _clear(target: Path) -> None:
+    """Under the lock nobody is writing parts any more, and a shard that is packed anew does not count until it is whole."""
+    for left in (*target.glob(".audio.*.part"), target / MADE_FROM):
+        left.unlink(missing_ok=True)
+
+
+def _write_examination(target: Path, findings: Sequence[AudioFinding], facts: Sequence[data_facts.Facts]) -> None:
+    """What the doctor found, and what it found it in."""
+    rows = [dataclasses.asdict(finding) for finding in findings]
+    write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
+    write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in facts]))
+
+
+def _finish_shard(
+    recipe: Recipe, folder: Path, target: Path, files: Mapping[str, corpus_files.CorpusFile], packed: pack.PackedCorpus
+) -> Path:
+    """Writes down what a shard was made from; it counts from then on."""
+    own = {path: files[path] for path in packed.hashes}
+    corpus_files.record(target / SHARD_SOURCES, folder, own, packed.hashes)
+    manifest.write(target / MANIFEST, packed.entries)
+    write_atomically(target / MADE_FROM, _made_from(recipe, files))
+    return target / MANIFEST
 
 
 def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
@@ -157,7 +194,7 @@ def shard_folder(dump: Path, shard: tuple[int, int]) -> Path:
     return dump / "shards" / f"{shard[0]}-of-{shard[1]}"
 
 
-def lacking(recipe: Recipe, entries: Sequence[Entry]) -> list[str]:
+def lacking(recipe: Recipe, entries: Sequence[ManifestEntry]) -> list[str]:
     """Warnings of splits that the recipe asks for and that hold no clip."""
     asked = {"train": "training", "validation": "validation", recipe.synthesis.split: "synthesis.split"}
     there = {entry.split for entry in entries}
@@ -169,7 +206,7 @@ def lacking(recipe: Recipe, entries: Sequence[Entry]) -> list[str]:
     ]
 
 
-def _publish(dump: Path, entries: Sequence[Entry], say: Callable[[str], None]) -> Path:
+def _publish(dump: Path, entries: Sequence[ManifestEntry], say: Callable[[str], None]) -> Path:
     """Moves the manifest into place, in one step, and deletes the packs that no manifest names and nobody reads."""
     path = dump / MANIFEST
     manifest.write(path, entries)
@@ -204,7 +241,7 @@ def _delete_shard(shard: Path) -> None:
         shard.rmdir()  # unless somebody else put something there
 
 
-def _decided(recipe: Recipe, findings: Sequence[Finding]) -> list[Finding]:
+def _decided(recipe: Recipe, findings: Sequence[AudioFinding]) -> list[AudioFinding]:
     """The findings, those that a ``data`` key has an answer to as decided, the answer instead of advice."""
     told = []
     for finding in findings:
@@ -218,7 +255,7 @@ def _decided(recipe: Recipe, findings: Sequence[Finding]) -> list[Finding]:
     return sorted(told, key=lambda finding: ("error", "warning", "decided").index(finding.severity))
 
 
-def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[Finding]) -> list[Clip]:
+def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[AudioFinding]) -> list[Clip]:
     """The clips that go on, after the recipe's policies; raises when one says ``error``."""
     stopping, dropped = [], set()
     for finding in findings:
@@ -262,7 +299,7 @@ def _merged(
     files: Mapping[str, corpus_files.CorpusFile],
     clips: Sequence[Clip],
     say: Callable[[str], None],
-) -> pack.Packed | None:
+) -> pack.PackedCorpus | None:
     """All shards together, when every shard of one division is there and made from what is there now."""
     made_from = _made_from(recipe, files)
     there = sorted(path.name for path in (dump / "shards").glob("*-of-*"))
@@ -289,14 +326,14 @@ def _merged(
             )
         say(f"put {total} shards together")
         # Copies and leakage between shards show only now.
-        known = [doctor.Facts(**row) for shard in shards for row in json.loads((shard / "facts.json").read_text())]
+        known = [data_facts.Facts(**row) for shard in shards for row in json.loads((shard / "facts.json").read_text())]
         findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
         for line in [*report_lines(_decided(recipe, findings)), summary(entries), *lacking(recipe, entries)]:
             say(line)
         hashes = {path: found.sha256 for path, found in sources.items() if found.sha256 is not None}
         augmented.demand_distinct(entries)
         augmented.told(entries, augmented.Tally(), augmented.Augmentations(), say)
-        return pack.Packed(_as_scanned(entries, clips), hashes)
+        return pack.PackedCorpus(_as_scanned(entries, clips), hashes)
     if there:
         say(
             f"the shards in {dump / 'shards'} ({', '.join(there)}) are not all of one division, or were packed from other "
@@ -316,13 +353,13 @@ def _sources_of(folders: Sequence[Path]) -> dict[str, corpus_files.CorpusFile] |
     return found
 
 
-def _as_scanned(entries: Sequence[Entry], clips: Sequence[Clip]) -> list[Entry]:
+def _as_scanned(entries: Sequence[ManifestEntry], clips: Sequence[Clip]) -> list[ManifestEntry]:
     """In the corpus' order, so that data packed in shards are the same data as those packed at once."""
     place = {clip.id: number for number, clip in enumerate(clips)}
     return sorted(entries, key=lambda entry: place.get(entry.original or entry.id, len(place)))  # variants stay behind
 
 
-def summary(entries: Sequence[Entry]) -> str:
+def summary(entries: Sequence[ManifestEntry]) -> str:
     """Clips and minutes of each split, and how many of the clips are variants."""
     parts = []
     for split in SPLITS:
@@ -331,45 +368,6 @@ def summary(entries: Sequence[Entry]) -> str:
             minutes = sum(entry.seconds for entry in chosen) / 60
             parts.append(f"{split} {len(chosen)} clips{augmented.counted(chosen)}, {minutes:.1f} min")
     return "packed: " + "; ".join(parts)
-
-
-def statistics(recipe: Recipe, dump: Path) -> Path:
-    """Per-band mean and standard deviation of the training split's log-mel spectrogram, levels and lengths; of the corpus'
-    own clips, without variants of them."""
-    import torch
-
-    from gansemble.audio.features import log_mel
-    from gansemble.data.segments import Packed
-
-    packed = Packed(dump, "train").originals()
-    total = torch.zeros(recipe.audio.mels, dtype=torch.float64)
-    square, frames, energy, samples = torch.zeros_like(total), 0, 0.0, 0
-    for index, entry in enumerate(packed.entries):
-        if entry.frames <= recipe.audio.n_fft:
-            continue
-        audio = torch.from_numpy(packed.read(index))
-        mel = log_mel(audio[None], recipe.audio)[0].double()
-        total, square, frames = total + mel.sum(1), square + mel.square().sum(1), frames + mel.shape[1]
-        energy, samples = energy + float(audio.double().square().sum()), samples + entry.frames
-    if not frames:
-        raise DataError(f"{dump}: no training clip is longer than one frame ({recipe.audio.n_fft} samples)")
-    mean = total / frames
-    deviation = (square / frames - mean.square()).clamp_min(0).sqrt()
-    seconds = np.array([entry.seconds for entry in packed.entries])
-    facts = {
-        "clips": len(packed),
-        "minutes": float(seconds.sum() / 60),
-        "shortest_s": float(seconds.min()),
-        "longest_s": float(seconds.max()),
-        "rms": (energy / samples) ** 0.5,
-        "audio": recipe.audio.as_dict(),
-        "audio_digest": recipe.audio.digest(),
-        "mel_mean": mean.tolist(),
-        "mel_deviation": deviation.tolist(),
-    }
-    path = dump / f"statistics-{recipe.audio.digest()}.json"
-    write_atomically(path, json.dumps(facts, indent=1))
-    return path
 
 
 def check_segment(recipe: Recipe, dump: Path) -> None:

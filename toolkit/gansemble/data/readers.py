@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from gansemble.files import write_atomically
-from gansemble.locks import STALE_SECONDS, Beat, Owner, identify
+from gansemble.stages.locks import STALE_SECONDS, Beat, Owner, identify
 
 FOLDER = ".reading"
 

@@ -1,116 +1,39 @@
-"""Reading packed audio: whole clips, and random crops keyed on (seed, epoch, clip)."""
+"""Random crops of packed clips, keyed on (seed, epoch, clip)."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from copy import copy
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from typing import TypedDict
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from gansemble import random
-from gansemble.audio.levels import from_int16
-from gansemble.data import manifest
-from gansemble.data.degraded import NAME, Degrader
+from gansemble.contract import DEGRADED
+from gansemble.data.degraded import Degrader
 from gansemble.data.labels import Labels
-from gansemble.data.manifest import Entry, Manifest
-from gansemble.errors import DataError
+from gansemble.data.packed import Packed
 
 
-class Packed:
-    """The packed clips of one split, memory-mapped.
+class Segment(TypedDict):
+    """A crop: audio [1, T], extra tensors by name, the clip's id, (epoch, clip index), and its label or None."""
 
-    The packs are opened at once: should the corpus be packed anew meanwhile, this goes on reading what it began with.
+    audio: Tensor
+    extra: dict[str, Tensor]
+    id: str
+    item: tuple[int, int]
+    label: int | None
 
-    Args:
-        folder: a prepared folder with ``manifest.jsonl``.
-        split: ``train``, ``validation`` or ``test``.
-        normalise: peak each clip is scaled to, or None.
-        found: the manifest of the folder, where it was read already.
 
-    Raises:
-        DataError: if there is no such data, or no clip of the split, or a pack is too short.
-    """
+class Collated(TypedDict):
+    """A batch of crops: audio [B, 1, T], extra tensors [B, ...] by name, ids, (epoch, clip index) pairs, and labels [B]
+    where every clip has one."""
 
-    def __init__(self, folder: Path, split: str, normalise: float | None = None, found: Manifest | None = None) -> None:
-        self.folder, self.split = folder, split
-        self.manifest = manifest.load(folder / "manifest.jsonl") if found is None else found
-        self.entries: list[Entry] = [entry for entry in self.manifest.entries if entry.split == split]
-        self.normalise = normalise
-        if not self.entries:
-            raise DataError(
-                f"{folder}/manifest.jsonl: no clip is in the {split} split; prepare more data, or change the corpus' split"
-            )
-        self._check_sizes()
-        self._packs = self._open_all()
-
-    def __len__(self) -> int:
-        return len(self.entries)
-
-    def read(self, index: int, start: int = 0, length: int | None = None, *, degraded: bool = False) -> np.ndarray:
-        """float32 [length] of clip ``index`` from ``start`` [samples], zero-padded at its end if it is too short.
-
-        ``degraded`` reads the corpus' degraded recording of it, at the level that goes with the clip's.
-        """
-        entry = self.entries[index]
-        wanted = entry.frames - start if length is None else length
-        have = max(0, min(wanted, entry.frames - start))
-        first = (entry.partner if degraded and entry.partner is not None else entry.offset) + start
-        samples = from_int16(self._packs[entry.pack][first : first + have])
-        if self.normalise is not None and entry.peak > 0:
-            samples *= self.normalise / entry.peak
-        return samples if have == wanted else np.pad(samples, (0, wanted - have))
-
-    def originals(self) -> Packed:
-        """The same split without what augmentations made of its clips: what real clips are, and nothing else."""
-        variants = {entry.id for entry in self.entries if entry.original is not None}
-        return self.without(variants) if variants else self
-
-    def without(self, ids: Collection[str]) -> Packed:
-        """The same split without some clips.
-
-        Raises:
-            DataError: if none is left.
-        """
-        rest = copy(self)
-        rest.entries = [entry for entry in self.entries if entry.id not in ids]
-        if not rest.entries:
-            raise DataError(f"{self.folder}: no clip of the {self.split} split is left; prepare more data")
-        return rest
-
-    def _open(self, name: str) -> np.memmap:
-        try:
-            return np.memmap(self.folder / name, manifest.SAMPLES, "r")
-        except FileNotFoundError as error:
-            raise DataError(
-                f"{self.folder / name}: the packed audio is gone; was the corpus packed anew meanwhile? Run the stage again"
-            ) from error
-
-    def _check_sizes(self) -> None:
-        needed: dict[str, int] = {}
-        for entry in self.entries:
-            end = 2 * (max(entry.offset, entry.partner or 0) + entry.frames)
-            needed[entry.pack] = max(end, needed.get(entry.pack, 0))
-        for name, size in needed.items():
-            path = self.folder / name
-            found = path.stat().st_size if path.is_file() else 0
-            if found < size:
-                raise DataError(
-                    f"{path}: expected at least {size} bytes, got {found}; run the prepare stage with --force"
-                )
-
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_packs": None}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__ |= state
-        self._packs = self._open_all()
-
-    def _open_all(self) -> dict[str, np.memmap]:
-        return {name: self._open(name) for name in {entry.pack for entry in self.entries}}
+    audio: Tensor
+    extra: dict[str, Tensor]
+    ids: tuple[str, ...]
+    items: list[tuple[int, int]]
+    label: Tensor | None
 
 
 class Segments(torch.utils.data.Dataset):
@@ -144,7 +67,7 @@ class Segments(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.packed)
 
-    def __getitem__(self, item: tuple[int, int]) -> dict[str, Any]:
+    def __getitem__(self, item: tuple[int, int]) -> Segment:
         epoch, index = item
         entry = self.packed.entries[index]
         room = max(0, entry.frames - self.segment) if self.crop == "random" else 0
@@ -153,7 +76,7 @@ class Segments(torch.utils.data.Dataset):
         extra = {}
         if self.degrader is not None:
             degraded = self.degrader.crop(self.packed, index, start, self.segment, epoch)
-            extra[NAME] = torch.from_numpy(degraded).unsqueeze(0)
+            extra[DEGRADED] = torch.from_numpy(degraded).unsqueeze(0)
         return {
             "audio": audio.unsqueeze(0),
             "extra": extra,
@@ -163,15 +86,14 @@ class Segments(torch.utils.data.Dataset):
         }
 
 
-def collate(items: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def collate(items: Sequence[Segment]) -> Collated:
     """Audio [B, 1, T], ids, keys, extra tensors by name, and labels [B] where every clip has one."""
     labels = [item["label"] for item in items]
-    known = all(isinstance(label, int) for label in labels)
     audio: Tensor = torch.stack([item["audio"] for item in items])
     return {
         "audio": audio,
         "extra": {name: torch.stack([item["extra"][name] for item in items]) for name in items[0]["extra"]},
         "ids": tuple(item["id"] for item in items),
         "items": [item["item"] for item in items],
-        "label": torch.tensor(labels) if known else None,
+        "label": torch.tensor(labels) if all(isinstance(label, int) for label in labels) else None,
     }

@@ -10,20 +10,31 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from gansemble.data.manifest import Manifest, SplitIdentity
-from gansemble.data.segments import Packed
+from gansemble.data.packed import Packed
 from gansemble.errors import DataError
 from gansemble.files import write_atomically
+from gansemble.stages.ledger import SplitRecord
 
 FOLDER = "trained-on"
 #: The splits that decide what a run becomes: one is learnt from, one chooses the best checkpoint.
 SPLITS = ("train", "validation")
 SHOWN = 3
 
-#: One entry of a checkpoint's history: ``{"from_step": 0, "key": …, "splits": {split: {"clips": …, "sha256": …}}}``.
-History = Sequence[Mapping[str, Any]]
+
+class TrainedData(TypedDict):
+    """One entry of a checkpoint's history: the data it was trained on from a step, under their key."""
+
+    from_step: int
+    key: str
+    splits: dict[str, SplitRecord]
+
+
+History = Sequence[TrainedData]
+#: A clip of the list: split, id, hash of its samples and, where it has one, of its degraded recording.
+Row = tuple[str, str, str, str | None]
 
 
 def key(identity: Mapping[str, SplitIdentity]) -> str:
@@ -31,12 +42,12 @@ def key(identity: Mapping[str, SplitIdentity]) -> str:
     return hashlib.sha256("".join(identity[s].sha256 for s in SPLITS if s in identity).encode()).hexdigest()[:16]
 
 
-def entry(identity: Mapping[str, SplitIdentity], step: int) -> dict[str, Any]:
+def entry(identity: Mapping[str, SplitIdentity], step: int) -> TrainedData:
     """What a checkpoint holds of the data it is trained on from a step."""
     return {
         "from_step": step,
         "key": key(identity),
-        "splits": {split: vars(identity[split]) for split in SPLITS if split in identity},
+        "splits": {split: identity[split].record() for split in SPLITS if split in identity},
     }
 
 
@@ -49,12 +60,13 @@ def note(exp: Path, manifest: Manifest) -> None:
     write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def difference(exp: Path, before: Mapping[str, Any], manifest: Manifest) -> str:
+def difference(exp: Path, before: TrainedData, manifest: Manifest) -> str:
     """How packed data differ from those of a history's entry: clips added, changed, removed, moved between splits."""
     rows = _read(exp, str(before["key"]))
     if rows is None:
         counts = [
-            f"{split} {before['splits'].get(split, {}).get('clips', 0)} -> {_clips(manifest, split)} clips"
+            f"{split} {before['splits'][split]['clips'] if split in before['splits'] else 0} -> "
+            f"{_clips(manifest, split)} clips"
             for split in SPLITS
         ]
         return ", ".join(counts)
@@ -95,7 +107,7 @@ def held_out(
     for each in history:
         rows = _read(exp, str(each["key"]))
         if rows is None and each["key"] == now:
-            rows = [[e.split, e.id, e.sha256, e.partner_sha256] for e in packed.manifest.entries]
+            rows = [(e.split, e.id, e.sha256, e.partner_sha256) for e in packed.manifest.entries]
         if rows is None:
             raise DataError(
                 f"{_path(exp, str(each['key']))}: the list of what this run was trained on is gone, and {packed.folder} holds "
@@ -123,13 +135,14 @@ def _path(exp: Path, of: str) -> Path:
     return exp / FOLDER / f"{of}.jsonl"
 
 
-def _read(exp: Path, of: str) -> list[list[Any]] | None:
+def _read(exp: Path, of: str) -> list[Row] | None:
     try:
         lines = _path(exp, of).read_text(encoding="utf-8").split("\n")
         rows = [json.loads(line) for line in lines if line]
     except (OSError, ValueError):
         return None
-    return rows if all(isinstance(row, list) and len(row) == 4 for row in rows) else None
+    whole = all(isinstance(row, list) and len(row) == 4 for row in rows)
+    return [(split, id_, sha256, partner) for split, id_, sha256, partner in rows] if whole else None
 
 
 def _clips(manifest: Manifest, split: str) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from gansemble.data import manifest
-from gansemble.data.manifest import SAMPLES, SPLITS, Entry, Manifest
+from gansemble.data.manifest import SAMPLES, SPLITS, Manifest, ManifestEntry
 from gansemble.errors import DataError
 
 SHOWN = 3
@@ -31,7 +31,7 @@ def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | Non
         DataError: if a pack is absent, cut or altered, naming the clips.
     """
     found = manifest.load(folder / "manifest.jsonl") if found is None else found
-    wrong: list[Entry] = []
+    wrong: list[ManifestEntry] = []
     read = 0
     for split in splits:
         entries = [entry for entry in found.entries if entry.split == split]
@@ -58,13 +58,13 @@ def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | Non
 _SOUND: set[tuple[str, str, str, tuple[tuple[str, int, int, int], ...]]] = set()
 
 
-def wrong_clips(folder: Path, entries: Sequence[Entry]) -> list[Entry]:
+def wrong_clips(folder: Path, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
     """The clips whose packed samples do not have the hash that the manifest states.
 
     Raises:
         DataError: if a pack cannot be read.
     """
-    by_pack: dict[str, list[Entry]] = defaultdict(list)
+    by_pack: dict[str, list[ManifestEntry]] = defaultdict(list)
     for entry in entries:
         by_pack[entry.pack].append(entry)
     wrong = []
@@ -87,7 +87,7 @@ def wrong_clips(folder: Path, entries: Sequence[Entry]) -> list[Entry]:
     return wrong
 
 
-def _sound(descriptor: int, entry: Entry) -> bool:
+def _sound(descriptor: int, entry: ManifestEntry) -> bool:
     if _hash(descriptor, entry.offset, entry.frames) != entry.sha256:
         return False
     return entry.partner is None or _hash(descriptor, entry.partner, entry.frames) == entry.partner_sha256

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from gansemble.errors import GansembleError
-from gansemble.evaluation import index as records
-from gansemble.evaluation.statistics import Difference, paired
+from gansemble.evaluation import index, records
+from gansemble.evaluation.index import Index
+from gansemble.evaluation.records import ScoreRow
 from gansemble.recipe.document import read
 from gansemble.recipe.fill import differences
+from gansemble.scoring.statistics import Difference, paired
 
 ABSENT = "(absent)"
 #: Below this, percentile intervals are known to be too narrow.
@@ -22,16 +23,16 @@ class Experiment:
     """What an experiment folder says of itself: its filled recipe, step, scores by file, and environment."""
 
     path: Path
-    recipe: dict[str, Any]
+    recipe: dict[str, object]
     step: int | None = None
     scores: dict[str, dict[str, float]] = field(default_factory=dict)
-    facts: dict[str, dict[str, Any]] = field(default_factory=dict)
-    environment: dict[str, Any] = field(default_factory=dict)
-    index: dict[str, Any] = field(default_factory=lambda: {"clips": []})
+    facts: dict[str, ScoreRow] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    index: Index | None = None
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoreDifference:
     """One score of both: means over all files of each, and the difference over the files both have."""
 
     key: str
@@ -45,9 +46,9 @@ class Score:
 class Comparison:
     """What differs."""
 
-    recipe: list[tuple[str, Any, Any]]
-    environment: list[tuple[str, Any, Any]]
-    scores: list[Score]
+    recipe: list[tuple[str, object, object]]
+    environment: list[tuple[str, object, object]]
+    scores: list[ScoreDifference]
     notes: list[str]
 
 
@@ -68,7 +69,7 @@ def load(exp: Path) -> Experiment:
         return made
     summary, rows = records.summary(exp), records.rows(exp / "scores" / "scores.jsonl")
     if (exp / "samples" / "index.json").is_file():
-        made.index = records.read(exp)
+        made.index = index.read(exp)
     made.step, made.facts, made.environment = summary["step"], summary["scores"], summary["environment"]
     for row in rows.values():
         for key, value in row["scores"].items():
@@ -82,14 +83,18 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
     for each in (first, second):
         if not each.scores:
             notes.append(f"{each.path}: has no scores yet; run its stages 4 and 5")
-    others = records.of_other_recordings(first.index, second.index)
+    others: set[str] = set()
+    if first.index is not None and second.index is not None:
+        others = first.index.of_other_recordings(second.index)
     if others:
         notes.append(
             f"{len(others)} files, such as {min(others)}, are of other recordings in the two, though their names are the "
             "same; they are not compared"
         )
     keys = sorted({*first.environment, *second.environment})
-    versions = [(key, first.environment.get(key, ABSENT), second.environment.get(key, ABSENT)) for key in keys]
+    versions: list[tuple[str, object, object]] = [
+        (key, first.environment.get(key, ABSENT), second.environment.get(key, ABSENT)) for key in keys
+    ]
     scores = []
     for key in [key for key in first.scores if key in second.scores]:
         ours, theirs = first.facts[key], second.facts[key]
@@ -100,7 +105,7 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
             continue
         ours_by_id = {id_: value for id_, value in first.scores[key].items() if id_ not in others}
         difference = paired(ours_by_id, second.scores[key])
-        scores.append(Score(key, ours["better"], ours["mean"], theirs["mean"], difference))
+        scores.append(ScoreDifference(key, ours["better"], ours["mean"], theirs["mean"], difference))
     few = min((score.difference.files for score in scores), default=FEW)
     if few < FEW:
         notes.append(f"{few} files are few: intervals resampled from them are too narrow")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gansemble.evaluation import page
-from gansemble.training.monitors import read_curves
+from gansemble.scoring.curves import CurveRow, points, read_curves
+from gansemble.training.watching import Onset
 from gansemble.training.watching import onsets as alarms
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ DECADES = 300.0
 #: Alarms listed below the curves.
 SHOWN = 12
 
-Rows = Sequence[Mapping[str, Any]]
+Rows = Sequence[CurveRow]
 
 
 def rows(exp: Path) -> Rows:
@@ -34,7 +35,9 @@ def rows(exp: Path) -> Rows:
 
 
 def plot(
-    runs: Mapping[str, Rows], onsets: Mapping[str, Rows] | None = None, colours: Mapping[str, str] | None = None
+    runs: Mapping[str, Rows],
+    onsets: Mapping[str, Sequence[Onset]] | None = None,
+    colours: Mapping[str, str] | None = None,
 ) -> Figure | None:
     """A picture with a panel for each number of each monitor, over steps; None where no run has any.
 
@@ -57,9 +60,9 @@ def plot(
         axes.set_visible(place < len(names))
     for axes, name in zip(figure.axes, names, strict=False):
         for run, found in runs.items():
-            points = [(row["step"], row[name]) for row in found if row.get(name) is not None]
-            if points:
-                axes.plot(*zip(*points, strict=True), color=colour[run], linewidth=1.3, label=run)
+            shown = points(found, name)
+            if shown:
+                axes.plot(*zip(*shown, strict=True), color=colour[run], linewidth=1.3, label=run)
             for alarm in (onsets or {}).get(run, ()):
                 axes.axvline(alarm["onset"], color=colour[run], linewidth=1, linestyle="--")
                 axes.axvspan(alarm["onset"], alarm["step"], color=colour[run], alpha=0.12, linewidth=0)
@@ -73,13 +76,13 @@ def plot(
     return figure
 
 
-def _names(runs: Any) -> list[str]:
+def _names(runs: Iterable[Rows]) -> list[str]:
     """The monitors' numbers in the order in which they first appear."""
     return list(dict.fromkeys(name for found in runs for row in found for name in row if name.startswith(PREFIX)))
 
 
-def _points(runs: Mapping[str, Rows], name: str) -> list[tuple[int, float]]:
-    return [(row["step"], row[name]) for found in runs.values() for row in found if row.get(name) is not None]
+def _points(runs: Mapping[str, Rows], name: str) -> list[tuple[float, float]]:
+    return [point for found in runs.values() for point in points(found, name)]
 
 
 def _dress(axes: Axes, name: str, values: Sequence[float]) -> None:
@@ -112,7 +115,7 @@ def section(systems: Sequence[page.System]) -> str:
     return f"<h2>Monitors</h2>{picture}<p class=note>{note}</p>{_table(systems, [found[label] for label in labels])}"
 
 
-def _table(systems: Sequence[page.System], found: Sequence[Rows]) -> str:
+def _table(systems: Sequence[page.System], found: Sequence[Sequence[Onset]]) -> str:
     """The alarms, each with what was done."""
     cells = []
     for system, raised in zip(systems, found, strict=True):

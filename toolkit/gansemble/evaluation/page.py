@@ -8,21 +8,24 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gansemble.audio import files
 from gansemble.audio.spec import AudioSpec
-from gansemble.data.segments import Packed
+from gansemble.data.packed import Packed
 from gansemble.errors import GansembleError
-from gansemble.evaluation import index as records
-from gansemble.evaluation.statistics import common, summarise
+from gansemble.evaluation import index, records
+from gansemble.evaluation.index import BASELINES, Index, folder_of
+from gansemble.evaluation.records import FileRow, ScoreRow, ScoresSummary
 from gansemble.recipe.sections import Evaluation
-from gansemble.training.monitors import read_curves
+from gansemble.scoring.curves import CurveRow, points, read_curves
+from gansemble.scoring.statistics import common, summarise
 
-#: Where the baselines' clips and scores are, below those of the generator.
-BASELINES = "baselines"
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 GREYS = ("#9ca3af", "#6b7280", "#d1d5db", "#374151")
 COLOURS = (
     *("#2563eb", "#d97706", "#059669", "#db2777", "#7c3aed", "#0891b2"),
@@ -36,22 +39,21 @@ class System:
 
     name: str
     exp: Path
-    index: Mapping[str, Any]
-    summary: Mapping[str, Any]
-    rows: Mapping[str, Mapping[str, Any]]
+    index: Index
+    summary: ScoresSummary
+    rows: Mapping[str, FileRow]
     colour: str
     baseline: str | None = None
 
     @property
     def samples(self) -> Path:
         """Where its waveforms are."""
-        folder = self.exp / "samples" / self.index["split"]
-        return folder / BASELINES / self.baseline if self.baseline else folder
+        return folder_of(self.exp, self.index.split, self.baseline or "")
 
     @property
     def conditions(self) -> list[str]:
         """The degradations its clips were made under, where there are several."""
-        found = self.index.get("conditions", [])
+        found = self.index.conditions
         return found if len(found) > 1 else []
 
     def scores(self, key: str) -> dict[str, float]:
@@ -60,7 +62,7 @@ class System:
 
     def under(self, condition: str) -> System:
         """The clips of one degradation alone."""
-        chosen = {row["id"] for row in self.index["clips"] if row["condition"] == condition}
+        chosen = {clip.id for clip in self.index.clips if clip.condition == condition}
         return replace(self, rows={name: row for name, row in self.rows.items() if name in chosen})
 
 
@@ -75,15 +77,15 @@ def system_of(exp: Path, number: int = 0) -> System:
             raise GansembleError(f"{exp}: not evaluated yet ({path} is missing); run its stages 4 and 5 first")
     summary = records.summary(exp)
     rows = records.rows(exp / "scores" / "scores.jsonl")
-    return System(summary["name"], exp, records.read(exp), summary, rows, COLOURS[number % len(COLOURS)])
+    return System(summary["name"], exp, index.read(exp), summary, rows, COLOURS[number % len(COLOURS)])
 
 
 def baselines_of(system: System) -> list[System]:
     """What the recipe's baselines made of the same clips."""
     found: list[System] = []
-    for name in system.index.get("baselines", []):
+    for name in system.index.baselines:
         rows = records.rows(system.exp / "scores" / BASELINES / f"{name}.jsonl")
-        summary = {**system.summary, "scores": system.summary["baselines"][name]["scores"]}
+        summary: ScoresSummary = {**system.summary, "scores": system.summary["baselines"][name]["scores"]}
         found.append(
             replace(system, name=name, rows=rows, summary=summary, colour=GREYS[len(found) % 4], baseline=name)
         )
@@ -96,9 +98,7 @@ def table(systems: Sequence[System], settings: Evaluation) -> str:
     head = "".join(f"<th>{dot(system)}{html.escape(system.name)}</th>" for system in systems)
     rows = []
     for key in keys:
-        facts: Mapping[str, Any] = next(
-            system.summary["scores"][key] for system in systems if key in system.summary["scores"]
-        )
+        facts = next(system.summary["scores"][key] for system in systems if key in system.summary["scores"])
         better = facts["better"]
         having = {i: system.scores(key) for i, system in enumerate(systems) if key in system.summary["scores"]}
         shared = common({str(place): values for place, values in having.items()})
@@ -129,7 +129,7 @@ def clip(
 
     Of an item longer than ``seconds`` its middle is shown.
     """
-    clip_of = {row["id"]: row.get("clip", row["id"]) for row in systems[0].index["clips"]}
+    clip_of = {clip.id: clip.clip for clip in systems[0].index.clips}
     number = next(i for i, entry in enumerate(packed.entries) if entry.id == clip_of[identity])
     reference = packed.read(number)
     length = len(reference)
@@ -171,7 +171,7 @@ def set_table(systems: Sequence[System]) -> str:
     rows = []
     for key in keys:
         found = [system.summary["scores"].get(key) for system in systems] + [each.get(key) for each in anchors.values()]
-        facts: Mapping[str, Any] = next(each for each in found if each)
+        facts = next(each for each in found if each)
         cells = [
             "<td>–</td>"
             if not each or each["mean"] is None
@@ -186,12 +186,13 @@ def set_table(systems: Sequence[System]) -> str:
     return f"<table class=scores><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>{note}"
 
 
-def _bounds(row: Mapping[str, Any]) -> str:
+def _bounds(row: ScoreRow) -> str:
     """The interval of a set's score, where it has one."""
-    return "" if row.get("low") is None else f"<small>{_number(row['low'])} … {_number(row['high'])}</small>"
+    low, high = row["low"], row["high"]
+    return "" if low is None or high is None else f"<small>{_number(low)} … {_number(high)}</small>"
 
 
-def _set_title(row: Mapping[str, Any]) -> str:
+def _set_title(row: ScoreRow) -> str:
     """A set's score's definition, and what its interval is."""
     return row["definition"] + (f"; interval: {row['interval']}" if row.get("interval") else "")
 
@@ -202,8 +203,9 @@ def _number(value: float) -> str:
 
 
 def _clip_scores(system: System, identity: str) -> str:
-    scores = system.rows.get(identity, {}).get("scores", {})
-    shown = [f"{key} {value:.2f}" for key, value in scores.items() if value is not None][:3]
+    row = system.rows.get(identity)
+    scores = row["scores"].items() if row is not None else ()
+    shown = [f"{key} {value:.2f}" for key, value in scores if value is not None][:3]
     return " · ".join(shown)
 
 
@@ -254,7 +256,7 @@ def spectrogram(audio: np.ndarray, spec: AudioSpec, top: float) -> str:
     return png(figure)
 
 
-def png(figure: Any) -> str:
+def png(figure: Figure) -> str:
     """A figure as a data address."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
@@ -288,10 +290,10 @@ def curves(systems: Sequence[System]) -> str:
         axes.set_visible(True)
         for entry in logs:
             rows = entry[1] if source == 1 else entry[2]
-            points = [(row["step"], row[name]) for row in rows if row.get(name) is not None]
-            if points:
+            shown = points(rows, name)
+            if shown:
                 axes.plot(
-                    *zip(*points, strict=True),
+                    *zip(*shown, strict=True),
                     color=entry[0].colour,
                     linewidth=1.3,
                     marker="o" if source == 1 else None,
@@ -306,7 +308,7 @@ def curves(systems: Sequence[System]) -> str:
     return f'<img class=wide alt="training curves over steps" src="{png(figure)}"><p class=note>Horizontal axis: training steps.</p>'
 
 
-def _telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+def _telling(rows: Iterable[CurveRow]) -> list[str]:
     names = dict.fromkeys(key for row in rows for key in row)
     wanted = [
         n
@@ -317,7 +319,7 @@ def _telling(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return wanted
 
 
-def environment(facts: Mapping[str, Any]) -> str:
+def environment(facts: Mapping[str, object]) -> str:
     """Versions and machine, folded away."""
     rows = "".join(
         f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>" for key, value in facts.items()
@@ -350,7 +352,7 @@ figure img { width: 100%; display: block; } audio { width: 100%; height: 34px; m
 table { border-collapse: collapse; background: var(--paper); } th, td { padding: 6px 14px; border: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; }
 tbody th { text-align: left; font-weight: 500; } .scores tbody th { cursor: help; } td small { display: block; color: var(--soft); font-size: 11.5px; } td.best { background: #ecfdf5; font-weight: 600; } td.best small { font-weight: 400; }
 .dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 6px; }
-tr.best th, tr.best td { background: #ecfdf5; } .wide-table { overflow-x: auto; } .wide-table th, .wide-table td { white-space: nowrap; } .verdict { font-size: 16px; } .text { text-align: left; }
+tr.best th, tr.best td { background: #ecfdf5; } .wide-table { overflow-x: auto; } .wide-table th, .wide-table td { white-space: nowrap; } .output { font-size: 16px; } .text { text-align: left; }
 .note { color: var(--soft); font-size: 13px; } details { margin: 8px 0; } summary { cursor: pointer; } pre { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px; overflow-x: auto; font-size: 12.5px; }
 </style></head><body>
 {body}

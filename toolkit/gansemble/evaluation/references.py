@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
-from gansemble.data.segments import Packed
+from gansemble.data.packed import Packed
 from gansemble.data.trained_on import History, held_out
 from gansemble.data.verification import verify
 from gansemble.errors import DataError
+from gansemble.evaluation.index import GeneratedClip
 from gansemble.stages import Project
 
 
@@ -24,14 +24,14 @@ def references(
     return held_out(project.exp, history, Packed(project.dump, split, normalise), say)
 
 
-def demand_same(project: Project, packed: Packed, rows: Sequence[Mapping[str, Any]]) -> None:
+def demand_same(project: Project, packed: Packed, generated: Sequence[GeneratedClip]) -> None:
     """Refuses clips that imitate recordings which were packed anew since.
 
     Raises:
         DataError: naming them.
     """
     there = {entry.id: entry.sha256 for entry in packed.entries}
-    clips = {str(row.get("clip", row["id"])): row.get("sha256") for row in rows}
+    clips = {str(clip.clip): clip.sha256 for clip in generated}
     missing = [id_ for id_ in clips if id_ not in there]
     if missing:
         raise DataError(

@@ -7,16 +7,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gansemble.data.segments import Packed
+from gansemble.data.packed import Packed
 from gansemble.data.verification import verify
 from gansemble.errors import GansembleError
-from gansemble.evaluation import index as records
 from gansemble.evaluation import onsets, page, walls
 from gansemble.evaluation.page import System
 from gansemble.evaluation.references import demand_same
 from gansemble.files import write_atomically
-from gansemble.recipe import check
-from gansemble.recipe.check import Recipe
+from gansemble.recipe.schema import Recipe
+from gansemble.recipe.task import Task
 from gansemble.stages import Project
 
 
@@ -26,13 +25,13 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
     Raises:
         GansembleError: if an experiment has not been evaluated.
     """
-    recipe = check.load(project.recipe, project.overrides)
+    recipe = project.checked()
     systems = [page.system_of(item.exp, number) for number, item in enumerate([project, *others])]
     systems[1:] = [_of_the_same_recordings(systems[0], system) for system in systems[1:]]
-    verify(project.dump, {systems[0].index["split"]})
-    packed = Packed(project.dump, systems[0].index["split"])
-    ids = [row["id"] for row in systems[0].index["clips"]][: recipe.evaluation.shown]
-    if systems[0].index.get("own"):
+    verify(project.dump, {systems[0].index.split})
+    packed = Packed(project.dump, systems[0].index.split)
+    ids = [clip.id for clip in systems[0].index.clips][: recipe.evaluation.shown]
+    if systems[0].index.task is Task.GENERATION:
         look, count = walls.look_of(recipe), recipe.evaluation.shown
         listen = [
             page.set_table(systems),
@@ -41,7 +40,7 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
             walls.real(packed, count, recipe.plan.segment, recipe.audio, look),
         ]
     else:
-        demand_same(project, packed, systems[0].index["clips"])
+        demand_same(project, packed, systems[0].index.clips)
         shown = [*systems, *page.baselines_of(systems[0])]
         clips = (page.clip(identity, shown, packed, recipe.audio, recipe.evaluation.seconds) for identity in ids)
         listen = [*_tables(shown, recipe), "<h2>Listen</h2>", *clips]
@@ -67,7 +66,7 @@ def _of_the_same_recordings(first: System, other: System) -> System:
     Raises:
         GansembleError: if all of them do.
     """
-    odd = records.of_other_recordings(first.index, other.index)
+    odd = first.index.of_other_recordings(other.index)
     if not odd:
         return other
     rows = {id_: row for id_, row in other.rows.items() if id_ not in odd}
@@ -76,9 +75,9 @@ def _of_the_same_recordings(first: System, other: System) -> System:
             f"--compare {other.exp}: all {len(odd)} of its clips, such as {min(odd)}, imitate other recordings than those of "
             f"{first.exp} under the same names, so there is nothing to compare"
         )
-    clips = [row for row in other.index["clips"] if row["id"] not in odd]
+    clips = [clip for clip in other.index.clips if clip.id not in odd]
     return replace(
-        other, rows=rows, index={**other.index, "clips": clips}, name=f"{other.name} (without {len(odd)} others)"
+        other, rows=rows, index=replace(other.index, clips=clips), name=f"{other.name} (without {len(odd)} others)"
     )
 
 

@@ -6,21 +6,27 @@ import json
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gansemble import sampling
+from gansemble.abilities import SetMetric
 from gansemble.data.labels import LabelledClips, Labels
-from gansemble.data.segments import Packed
-from gansemble.evaluation import naming
+from gansemble.data.packed import Packed
 from gansemble.evaluation.references import references
 from gansemble.files import write_atomically
-from gansemble.recipe.check import Recipe
-from gansemble.sampling import Truncation
+from gansemble.inference import loading
+from gansemble.interfaces import Representation
+from gansemble.parts.sampling import Truncation
+from gansemble.plugins.signatures import has_ability
+from gansemble.recipe.schema import Recipe
+from gansemble.recipe.sections import Part
+from gansemble.scoring import naming
 from gansemble.stages import Project
+
+#: Scores by name at one ``threshold``; None for the threshold without truncation, and for a score without a value.
+Row = dict[str, float | None]
 
 DIVERSITY = "diversity"
 
@@ -34,14 +40,14 @@ def sweep(
     ``diversity`` is the mean distance between pairs of generated items in the representation's domain, as a share of
     that between pairs of real training items.
     """
-    from gansemble.training.build import construct
-    from gansemble.training.fitting import fit_metric
-    from gansemble.training.trainer import prior
+    from gansemble.data.labels import prior
+    from gansemble.recipe.construct import construct
+    from gansemble.scoring.fitting import fit_metric
 
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    maker, loaded = sampling.load(project.exp, recipe.synthesis.checkpoint, device, recipe.plan.seed, say)
+    loaded = loading.load(project.exp, recipe.synthesis.checkpoint, warn=say)
+    sampler = loaded.sampler(recipe.plan.seed)
     training = Packed(project.dump, "train", recipe.data.normalise)
-    maker.conditioner.prior = prior(training, Labels.of(recipe))
+    sampler.condition_builder.prior = prior(training, Labels.of(recipe))
     packed = references(project, loaded.history, recipe.synthesis.split, say, recipe.data.normalise)
     held_out = LabelledClips.of(recipe, packed)
     real = [held_out.audio(index) for index in range(len(held_out))]
@@ -49,14 +55,14 @@ def sweep(
     metrics = [(part, construct(part, recipe)) for part in recipe.many["metrics"].values() if _of_sets(part)]
     for _, metric in metrics:
         fit_metric(metric, recipe, project.dump, say)
-    apart = distance(_encoded(LabelledClips.of(recipe, training), maker.representation, count))
-    rows: list[dict[str, Any]] = []
+    apart = distance(_encoded(LabelledClips.of(recipe, training), sampler.representation, count))
+    rows: list[Row] = []
     unknown: dict[str, str | None] = {}
     for cut in cuts:
-        made = [maker.one(index, truncation=cut) for index in range(count)]
+        made = [sampler.one(index, truncation=cut) for index in range(count)]
         estimates = [np.clip(sample.audio, -1, 1) for sample in made]
         labels = [sample.label for sample in made]
-        row: dict[str, Any] = {"threshold": None if cut is None else cut.threshold}
+        row: Row = {"threshold": None if cut is None else cut.threshold}
         reasons: dict[str, str | None] = {}
         row[DIVERSITY] = distance(torch.stack([sample.made for sample in made if sample.made is not None])) / apart
         for part, metric in metrics:
@@ -87,11 +93,11 @@ def sweep(
     return picture
 
 
-def _of_sets(part: Any) -> bool:
-    return hasattr(part.target, "score_set")
+def _of_sets(part: Part) -> bool:
+    return has_ability(part.target, SetMetric)
 
 
-def _encoded(clips: LabelledClips, representation: Any, count: int) -> Tensor:
+def _encoded(clips: LabelledClips, representation: Representation, count: int) -> Tensor:
     """Up to ``count`` real items [N, ...], one by one, as they may be large."""
     picks = np.random.default_rng(0).permutation(len(clips))[:count]
     items = [representation.encode(torch.from_numpy(clips.audio(int(index)))[None, None]) for index in picks]
@@ -103,7 +109,7 @@ def distance(items: Tensor) -> float:
     return float(torch.pdist(items.flatten(1).double()).mean()) if len(items) > 1 else math.nan
 
 
-def plot(rows: Sequence[dict[str, Any]], title: str) -> bytes:
+def plot(rows: Sequence[Row], title: str) -> bytes:
     """Every score against the threshold, one panel each; the dashed line is without truncation. PNG."""
     import io
 
@@ -111,17 +117,18 @@ def plot(rows: Sequence[dict[str, Any]], title: str) -> bytes:
 
     keys = [key for key in rows[0] if key != "threshold" and any(row[key] is not None for row in rows)]
     keys = [key for key in keys if not key.endswith(("_deviation", "_whole"))]
-    cut = sorted((row for row in rows if row["threshold"] is not None), key=lambda row: row["threshold"])
+    cut = sorted((row for row in rows if row["threshold"] is not None), key=lambda row: row["threshold"] or 0.0)
     whole = next((row for row in rows if row["threshold"] is None), None)
     across = min(3, len(keys))
     down = -(-len(keys) // across)
     figure = Figure(figsize=(3.6 * across, 2.7 * down), layout="constrained")
     for place, key in enumerate(keys):
         axes = figure.add_subplot(down, across, place + 1)
-        values = [math.nan if row[key] is None else row[key] for row in cut]
-        axes.plot([row["threshold"] for row in cut], values, marker="o", color="#3b6ea8", markersize=3)
-        if whole is not None and whole[key] is not None:
-            axes.axhline(whole[key], linestyle="--", color="#888888", linewidth=1)
+        values = [math.nan if value is None else value for value in (row[key] for row in cut)]
+        axes.plot([row["threshold"] or 0.0 for row in cut], values, marker="o", color="#3b6ea8", markersize=3)
+        without = whole[key] if whole is not None else None
+        if without is not None:
+            axes.axhline(without, linestyle="--", color="#888888", linewidth=1)
         axes.set_title(key.replace("_", " "), fontsize=9)
         axes.set_xlabel("threshold", fontsize=8)
         axes.tick_params(labelsize=8)

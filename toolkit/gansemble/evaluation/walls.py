@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from gansemble.abilities import PictureRepresentation
 from gansemble.audio import files
 from gansemble.audio.spec import AudioSpec
-from gansemble.data.segments import Packed
+from gansemble.data.packed import Packed
 from gansemble.evaluation import page
 from gansemble.evaluation.page import System
-from gansemble.interfaces import PictureRepresentation
-from gansemble.recipe.check import Recipe
+from gansemble.recipe.schema import Recipe
 
 #: A clip's samples [T] to uint8 [H, W, 3], of recipes whose clips are looked at.
 Look = Callable[[np.ndarray], np.ndarray]
@@ -25,7 +25,7 @@ SIDE = 128
 
 def look_of(recipe: Recipe) -> Look | None:
     """What shows the recipe's clips, where they are pictures and make no sound; else None."""
-    from gansemble.training.build import construct
+    from gansemble.recipe.construct import construct
 
     if "representation" not in recipe.single:
         return None
@@ -36,11 +36,11 @@ def look_of(recipe: Recipe) -> Look | None:
 def gallery(system: System, count: int, spec: AudioSpec, look: Look | None = None) -> str:
     """The first clips a system made of its own."""
     made = []
-    for row in system.index["clips"][:count]:
-        audio = files.read_mono(system.samples / f"{row['id']}.wav", spec.sample_rate)
-        label = "" if row.get("label") is None else f" · label {row['label']}"
-        label = f" · pitch {row['pitch']}" if "pitch" in row else label
-        made.append((f"{row['id']}{label}", audio))
+    for clip in system.index.clips[:count]:
+        audio = files.read_mono(system.samples / f"{clip.id}.wav", spec.sample_rate)
+        label = "" if clip.label is None else f" · label {clip.label}"
+        label = label if clip.pitch is None else f" · pitch {clip.pitch}"
+        made.append((f"{clip.id}{label}", audio))
     return _wall(f"{page.dot(system)}{html.escape(system.name)}: generated", made, spec, look)
 
 

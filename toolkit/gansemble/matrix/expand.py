@@ -6,7 +6,7 @@ A matrix file is a recipe with a section ``matrix`` of axes::
     matrix:
       generator: [mine, {use: yours, dim: 64}]
       discriminators: {mpd only: [mpd], both: [mpd, mrd]}
-      noise_injector: [null, diffusion]
+      noise_injector: [null, mine]
       seed: [1, 2]
 
 An axis is a section, ``seed``, or a key path such as ``plan.batch_size``; its choices are a list, or a mapping that
@@ -33,15 +33,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from gansemble.errors import GansembleError, near
+from gansemble.plugins.registry import Registry
 from gansemble.recipe import check
-from gansemble.recipe.check import MANY, SINGLE, Recipe
 from gansemble.recipe.compose import gather, merge, resolve_references
 from gansemble.recipe.document import Document, KeyPath, Mark, Problem, RecipeError
+from gansemble.recipe.schema import MANY, SINGLE, Recipe
 from gansemble.recipe.sections import SECTIONS
-from gansemble.registry import Registry
 
 #: Short names of axes.
 SHORT = {"seed": "plan.seed"}
@@ -137,9 +136,13 @@ def expand(path: Path, overrides: tuple[str, ...] = (), registry: Registry | Non
     return Matrix(path, name, {axis: list(choices) for axis, choices in axes.items()}, cells)
 
 
-def _choices(base: Document, axis: Any, given: Any) -> dict[str, tuple[KeyPath, Any]]:
+#: The choices of an axis by label: where each stands in the file, and its value.
+Choices = Mapping[str, tuple[KeyPath, object]]
+
+
+def _choices(base: Document, axis: object, given: object) -> Choices:
     """label -> (where it stands in the file, value)."""
-    path: KeyPath = ("matrix", axis)
+    path: KeyPath = ("matrix", axis if isinstance(axis, str | int) else str(axis))
     known = [*SINGLE, *MANY, *SECTIONS, *SHORT, "audio", WHOLE]
     if not isinstance(axis, str) or axis.partition(".")[0] not in known:
         hint = near(str(axis).partition(".")[0], known)
@@ -152,7 +155,7 @@ def _choices(base: Document, axis: Any, given: Any) -> dict[str, tuple[KeyPath, 
     if not isinstance(given, list) or not given:
         text = f"expected a list of choices, or choices by name, got {given!r}"
         raise RecipeError([Problem(path, text, base.mark(path))])
-    found: dict[str, tuple[KeyPath, Any]] = {}
+    found: dict[str, tuple[KeyPath, object]] = {}
     for index, value in enumerate(given):
         label = plain = _label(value)
         number = 2
@@ -162,7 +165,7 @@ def _choices(base: Document, axis: Any, given: Any) -> dict[str, tuple[KeyPath, 
     return found
 
 
-def _demand_apart(base: Document, axes: Mapping[str, Mapping[str, tuple[KeyPath, Any]]]) -> None:
+def _demand_apart(base: Document, axes: Mapping[str, Choices]) -> None:
     """Refuses a piece of a recipe that sets what another axis sets: one of the two would have no effect."""
     others: dict[str, str] = {}
     for axis, choices in axes.items():
@@ -181,13 +184,13 @@ def _demand_apart(base: Document, axes: Mapping[str, Mapping[str, tuple[KeyPath,
                         raise RecipeError([Problem(where, text, base.mark(where))])
 
 
-def _leaves(value: Any) -> list[tuple[str, ...]]:
+def _leaves(value: object) -> list[tuple[str, ...]]:
     """Key paths of the values in nested mappings; none of a value that is no mapping, or an empty one."""
     found = []
     for path in _paths(value) if isinstance(value, dict) else ():
-        inner = value
+        inner: object = value
         for key in path:
-            inner = inner[key]
+            inner = inner[key] if isinstance(inner, dict) else None
         if path and not isinstance(inner, dict) and all(isinstance(key, str) for key in path):
             found.append(tuple(map(str, path)))
     return found
@@ -197,7 +200,7 @@ def _is_whole(axis: str) -> bool:
     return axis.partition(".")[0] == WHOLE
 
 
-def _demand_pieces(base: Document, path: KeyPath, given: Any, sections: list[str]) -> None:
+def _demand_pieces(base: Document, path: KeyPath, given: object, sections: list[str]) -> None:
     """Refuses choices of the axis ``recipe`` that are no pieces of a recipe by name."""
     if not isinstance(given, dict) or not given:
         text = f"expected pieces of a recipe by name, such as {{ours: {{}}, theirs: {{generator: {{use: mine}}}}}}, got {given!r}"
@@ -214,7 +217,7 @@ def _demand_pieces(base: Document, path: KeyPath, given: Any, sections: list[str
                 )
 
 
-def _label(value: Any) -> str:
+def _label(value: object) -> str:
     if value is None:
         return "none"
     if isinstance(value, dict):
@@ -226,7 +229,7 @@ def _label(value: Any) -> str:
 
 def _cell(
     base: Document,
-    axes: Mapping[str, Mapping[str, tuple[KeyPath, Any]]],
+    axes: Mapping[str, Choices],
     labels: tuple[str, ...],
     path: Path,
     registry: Registry | None,
@@ -258,18 +261,18 @@ def _short(name: str) -> str:
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 11]}-{sha256(name.encode()).hexdigest()[:10]}"
 
 
-def _apply(document: Document, axis: str, where: KeyPath, value: Any) -> list[Problem]:
+def _apply(document: Document, axis: str, where: KeyPath, value: object) -> list[Problem]:
     """Puts one choice into a cell's document; its values keep their place in the file."""
     if _is_whole(axis):
-        for key, piece in value.items():
-            _merge_value(document, tuple(SHORT.get(key, key).split(".")), piece, (*where, key))
+        for key, piece in value.items() if isinstance(value, dict) else ():
+            _merge_value(document, tuple(str(SHORT.get(key, key)).split(".")), piece, (*where, key))
         return []
     target: KeyPath = tuple(SHORT.get(axis, axis).split("."))
     section = target[0]
     if len(target) == 1 and section in SINGLE and isinstance(value, str):
         value = {"use": value}
     if len(target) == 1 and section in MANY:
-        own = document.value.get(section) or {}
+        own = _mapping(document.value.get(section))
         if not isinstance(value, list | dict | None):
             text = f"expected a list of names, such as [{value}], or parts by name, got {value!r}"
             return [Problem(where, text, document.mark(where))]
@@ -280,20 +283,20 @@ def _apply(document: Document, axis: str, where: KeyPath, value: Any) -> list[Pr
                 text = f"the recipe's {section} have no {unknown[0]!r}{hint} (it has: {', '.join(own) or 'none'})"
                 return [Problem(where, text, document.mark(where))]
             value = {name: {} for name in value}
-        kept = {name: None for name in own if name not in (value or {})}
-        value = {**(value or {}), **kept}
+        named = _mapping(value)
+        value = {**named, **{name: None for name in own if name not in named}}
     _merge_value(document, target, value, where)
     return []
 
 
-def _merge_value(document: Document, target: KeyPath, value: Any, where: KeyPath) -> None:
+def _merge_value(document: Document, target: KeyPath, value: object, where: KeyPath) -> None:
     """Merges a value that stands at ``where`` in the file as if it stood at ``target`` in an including recipe."""
     over = Document()
     mark = document.mark(where)
-    nested: Any = value
+    nested = value
     for key in reversed(target):
         nested = {key: nested}
-    over.value = nested
+    over.value = _mapping(nested)
     for depth in range(len(target) + 1):
         _put(over, target[:depth], mark)
     for path in _paths(value):
@@ -311,14 +314,20 @@ def _put(over: Document, path: KeyPath, mark: Mark | None, key: Mark | None = No
 
 def _leave_in_place(document: Document, target: KeyPath) -> None:
     """Gives sections a recipe does not have yet a mapping to be merged into."""
-    value: dict[Any, Any] = document.value
-    for key in target[:-1]:
-        if not isinstance(value.get(key), dict):
-            value[key] = {}
-        value = value[key]
+    value = document.value
+    for key in map(str, target[:-1]):
+        inner = value.get(key)
+        if not isinstance(inner, dict):
+            inner = value[key] = {}
+        value = inner
 
 
-def _paths(value: Any, path: KeyPath = ()) -> Iterator[KeyPath]:
+def _mapping(value: object) -> dict[str, object]:
+    """A value of YAML as the mapping that it should be; what is none, such as null, is an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def _paths(value: object, path: KeyPath = ()) -> Iterator[KeyPath]:
     yield path
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:

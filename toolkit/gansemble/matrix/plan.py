@@ -8,7 +8,6 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gansemble.files import write_atomically
 from gansemble.matrix.expand import Cell
@@ -42,14 +41,14 @@ class Costs:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.known: dict[str, dict[str, Any]] = json.loads(path.read_text())
-        except (OSError, ValueError):
+            found = json.loads(path.read_text())
+            self.known: dict[str, Cost] = {mark: Cost(**facts) for mark, facts in found.items()}
+        except (OSError, ValueError, TypeError):
             self.known = {}
 
     def get(self, cell: Cell) -> Cost | None:
         """A cell's cost, if it was measured."""
-        found = self.known.get(_mark(cell))
-        return Cost(**found) if found else None
+        return self.known.get(_mark(cell))
 
     def measure(self, cells: Sequence[Cell], steps: int, say: Callable[[str], None]) -> None:
         """Times every possible cell that was not timed yet, each kind of step once."""
@@ -61,11 +60,12 @@ class Costs:
             say(f"timing {len(missing)} kinds of step, {steps} steps each")
         for mark, cell in missing.items():
             try:
-                self.known[mark] = dataclasses.asdict(_cost(cell, steps))
+                self.known[mark] = _cost(cell, steps)
             except Exception as error:  # a part that fails, or no memory left: the others are timed all the same
                 say(f"{cell.name} could not be timed: {type(error).__name__}: {error}")
                 continue
-            write_atomically(self.path, json.dumps(self.known, indent=1))
+            rows = {mark: dataclasses.asdict(cost) for mark, cost in self.known.items()}
+            write_atomically(self.path, json.dumps(rows, indent=1))
 
 
 def _mark(cell: Cell) -> str:
@@ -74,22 +74,22 @@ def _mark(cell: Cell) -> str:
     for key in _IDLE:
         values.pop(key, None)
     plan = values["plan"]
+    assert isinstance(plan, dict)  # every section is written out
     for key in ("steps", "seed", "log_every", "save_every", "keep", "workers", "on_nan", "phases"):
         plan.pop(key, None)
     return hashlib.sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _cost(cell: Cell, steps: int) -> Cost:
-    import torch
-
-    from gansemble import measure
+    from gansemble.parts.device import default_device
+    from gansemble.training import profiling
 
     assert cell.recipe is not None
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    parts = measure.parts_of(cell.recipe, device)
-    sizes = [sum(p.numel() for p in network.parameters()) for network in (parts.generator, parts.critics)]
-    speed = measure.speed(cell.recipe, parts, device, steps)
-    memory = speed.peak or measure.memory(cell.recipe, measure.parts_of(cell.recipe)).total
+    device = default_device()
+    parts = profiling.parts_of(cell.recipe, device)
+    sizes = [sum(p.numel() for p in network.parameters()) for network in (parts.generator, parts.discriminators)]
+    speed = profiling.speed(cell.recipe, parts, device, steps)
+    memory = speed.peak or profiling.memory(cell.recipe, profiling.parts_of(cell.recipe)).total
     return Cost(sizes[0], sizes[1], memory, speed.seconds, speed.device)
 
 

@@ -9,18 +9,18 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gansemble.data.segments import Packed
+from gansemble.data.packed import Packed
 from gansemble.errors import GansembleError
 from gansemble.evaluation import page, walls
 from gansemble.evaluation.compare import FEW
 from gansemble.evaluation.page import System
-from gansemble.evaluation.statistics import Summary, common, paired, summarise
 from gansemble.files import write_atomically
 from gansemble.matrix.expand import Matrix
 from gansemble.matrix.plan import Costs, by_reason, short, span
-from gansemble.matrix.run import CellRun, State
+from gansemble.matrix.run import CellRun, CellState
+from gansemble.recipe.task import Task
+from gansemble.scoring.statistics import Summary, common, paired, summarise
 
 #: Cells whose audio and curves the page shows; the others are in its table.
 SHOWN = 24
@@ -53,7 +53,7 @@ class Results:
 
     matrix: Matrix
     runs: list[CellRun]
-    states: dict[str, State]
+    states: dict[str, CellState]
     systems: dict[str, System]
     rows: list[Row]
     best: Row | None
@@ -99,7 +99,7 @@ def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
             if len(means) > 1 and row.scores[key].n_ok:
                 row.spread[key] = (min(means), max(means))
         rows.append(row)
-    facts: Mapping[str, Any] = next(
+    facts: Mapping[str, object] = next(
         (s.summary["scores"][criterion] for s in systems.values() if criterion in s.summary["scores"]), {}
     )
     higher = facts.get("better", "higher") == "higher"
@@ -120,14 +120,14 @@ def _scores(system: System, key: str) -> dict[str, float]:
     facts = system.summary["scores"].get(key)
     if facts is None:
         return {}
-    if system.index.get("own"):
+    if system.index.task is Task.GENERATION:
         return {"": NAN if facts["mean"] is None else facts["mean"]}
     return system.scores(key)
 
 
 def _own(found: Results) -> bool:
     """Whether the clips imitate none in particular, and scores are of whole sets."""
-    return any(system.index.get("own") for system in found.systems.values())
+    return any(system.index.task is Task.GENERATION for system in found.systems.values())
 
 
 def _having(systems: Mapping[str, System], key: str) -> dict[str, dict[str, float]]:
@@ -139,7 +139,7 @@ def _having(systems: Mapping[str, System], key: str) -> dict[str, dict[str, floa
 def write(matrix: Matrix, runs: Sequence[CellRun], costs: Costs, folder: Path, with_page: bool = True) -> Path:
     """Writes ``RESULTS.md``, ``results.json`` and, unless told otherwise, ``index.html``; returns the first."""
     found = collect(matrix, runs)
-    environment: Mapping[str, Any] = next((system.summary["environment"] for system in found.systems.values()), {})
+    environment: Mapping[str, object] = next((system.summary["environment"] for system in found.systems.values()), {})
     path = folder / "RESULTS.md"
     write_atomically(path, _markdown(found, costs, environment))
     write_atomically(folder / "results.json", json.dumps(_plain(found, environment), indent=1))
@@ -233,7 +233,7 @@ def _left_out(found: Results) -> list[tuple[str, str, str]]:
     return rows + [(name, "to do" if s.word == "missing" else s.word, s.reason) for name, s in names.items()]
 
 
-def _markdown(found: Results, costs: Costs, environment: Mapping[str, Any]) -> str:
+def _markdown(found: Results, costs: Costs, environment: Mapping[str, object]) -> str:
     axes = [axis for axis in found.matrix.axes if axis != "seed"]
     keys = _columns(found)
     lines = [f"# {found.matrix.name}", "", f"{_sums(found)}. {_verdict(found)}", ""]
@@ -260,7 +260,7 @@ def _in_table(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _plain(found: Results, environment: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(found: Results, environment: Mapping[str, object]) -> dict[str, object]:
     rows = [
         {"labels": row.labels, "cells": [run.cell.name for run in row.runs]}
         | {"scores": {key: summary.as_dict() for key, summary in row.scores.items()}, "spread": row.spread}
@@ -272,7 +272,7 @@ def _plain(found: Results, environment: Mapping[str, Any]) -> dict[str, Any]:
     return facts | {"without_scores": left, "environment": dict(environment)}
 
 
-def _page(found: Results, costs: Costs, environment: Mapping[str, Any]) -> str:
+def _page(found: Results, costs: Costs, environment: Mapping[str, object]) -> str:
     axes = [axis for axis in found.matrix.axes if axis != "seed"]
     keys = _columns(found)
     head = "".join(
@@ -294,14 +294,14 @@ def _page(found: Results, costs: Costs, environment: Mapping[str, Any]) -> str:
     systems = [found.systems[run.cell.name] for run in order]
     first = order[0]
     assert first.cell.recipe is not None
-    packed = Packed(first.dump, systems[0].index["split"])
+    packed = Packed(first.dump, systems[0].index.split)
     recipe, count = first.cell.recipe, min(CLIPS, first.cell.recipe.evaluation.shown)
     if _own(found):
         look = walls.look_of(recipe)
         listen = [walls.gallery(system, count, recipe.audio, look) for system in systems]
         listen.append(walls.real(packed, count, recipe.plan.segment, recipe.audio, look))
     else:
-        items = [row["id"] for row in systems[0].index["clips"]][:count]
+        items = [clip.id for clip in systems[0].index.clips][:count]
         listen = [page.clip(identity, systems, packed, recipe.audio, recipe.evaluation.seconds) for identity in items]
     hidden = sum(len(row.runs) for row in found.rows) - len(order)
     more = f"<p class=note>The {len(order)} best cells; {hidden} more are in the table.</p>" if hidden else ""
@@ -310,7 +310,7 @@ def _page(found: Results, costs: Costs, environment: Mapping[str, Any]) -> str:
         for name, word, why in _left_out(found)
     )
     left_out = f"<h2>Cells without scores</h2><table class=reasons>{left}</table>" if left else ""
-    seconds = sum(state.facts.get("seconds", 0) for state in found.states.values() if state.word == "done")
+    seconds = sum(state.seconds for state in found.states.values() if state.word == "done")
     pieces = [
         f"<header><h1>{html.escape(found.matrix.name)}</h1><p>{html.escape(_sums(found))} · {span(seconds)} in all · {environment.get('date', '')}</p></header>",
         f"<p class=verdict>{html.escape(_verdict(found))}</p>",

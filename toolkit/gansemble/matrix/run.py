@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import re
@@ -11,25 +10,26 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 from gansemble.errors import GansembleError, Interrupted
 from gansemble.files import alive, write_atomically
 from gansemble.matrix.expand import Cell, Matrix
 from gansemble.recipe.document import read
 from gansemble.recipe.fill import dump, fill, flatten
-from gansemble.stages import Ledger, Project
-from gansemble.stages.launch import launcher
+from gansemble.stages import Ledger, Project, launch
+from gansemble.stages.children import Children
 from gansemble.stages.project import content_mark, demand_outside
 
 STAGES = ("train", "synthesise", "evaluate", "report")
 SHARED = ("fetch", "prepare", "statistics")
 GANSEMBLE = (sys.executable, "-m", "gansemble")
+#: Stages after one another in one process: a cell is short, and loading torch for each would take longer than some do.
+RUN = (*GANSEMBLE, "run", "--in-this-process")
 Say = Callable[[str], None]
 
 
@@ -73,12 +73,18 @@ class Places:
 
 
 @dataclass
-class State:
+class CellState:
     """What is known of a cell: ``missing``, ``submitted``, ``running``, ``stopped``, ``failed`` or ``done``."""
 
     word: str = "missing"
     reason: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, object] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """How long the cell took [s]; 0 where that was not noted."""
+        found = self.facts.get("seconds", 0)
+        return found if isinstance(found, int | float) else 0
 
 
 class CellRun:
@@ -111,13 +117,13 @@ class CellRun:
         """The cell as the stage commands will see it, whatever recipe was last written to its folder."""
         return Project(self.recipe, (), self.exp, self.places.data, self.dump, self.cell.document.value)
 
-    def state(self) -> State:
+    def state(self) -> CellState:
         """What its state file and its stages say."""
         try:
             facts = json.loads((self.exp / "state.json").read_text())
         except (OSError, ValueError):
-            return State()
-        state = State(facts["state"], facts.get("reason", ""), facts)
+            return CellState()
+        state = CellState(facts["state"], facts.get("reason", ""), facts)
         if state.word == "running" and not (facts.get("host") != os.uname().nodename or alive(facts.get("pid", 0))):
             state.word, state.reason = "stopped", "its process is gone"
         if state.word == "done" and not self.up_to_date():
@@ -147,16 +153,16 @@ class CellRun:
             return False  # which training will tell
         return bool(history) and history[-1]["key"] != now
 
-    def note(self, word: str, reason: str = "", **facts: Any) -> None:
+    def note(self, word: str, reason: str = "", **facts: object) -> None:
         """Writes the state file."""
         about = {"state": word, "reason": reason, "host": os.uname().nodename, "pid": os.getpid()}
         about["at"] = time.strftime("%Y-%m-%d %H:%M:%S")
         write_atomically(self.exp / "state.json", json.dumps(about | facts, indent=1))
 
     def arguments(self, *words: str) -> list[str]:
-        """Of a command that takes a recipe and its places."""
+        """The words that follow a command that takes a recipe and its places."""
         places = ["--exp", str(self.exp), "--data", str(self.places.data), "--dump", str(self.dump)]
-        return [words[0], str(self.recipe), *places, *words[1:]]
+        return [str(self.recipe), *places, *words]
 
     def prepare(self, child: Child) -> None:
         """Stages 0 to 2, and the small corpus before them.
@@ -167,11 +173,11 @@ class CellRun:
         self.write()
         if self.places.mini and not self.places.data.is_dir():
             child.run([*GANSEMBLE, "mini", str(self.recipe), "--output", str(self.places.data)], self.log)
-        code = child.run([*GANSEMBLE, *self.arguments("run", "--stop-stage", SHARED[-1])], self.log)
+        code = child.run([*RUN, *self.arguments("--stop-stage", SHARED[-1])], self.log)
         if code and not child.stopped:
             raise GansembleError(f"the data could not be prepared: {last_words(self.log)}\nthe log is {self.log}")
 
-    def run(self, child: Child) -> State:
+    def run(self, child: Child) -> CellState:
         """Stages 3 to 6, each going on where it stopped."""
         self.write()
         begun = time.time()
@@ -179,20 +185,20 @@ class CellRun:
         first, code = STAGES[0], 0
         anew = ["--force"] if self.outgrown() else []
         if self.places.processes > 1:  # training is launched; the others follow in one process
-            start, environment = launcher(self.places.processes)
-            code = child.run([*start, *self.arguments("train", *anew)], self.log, environment)
+            start, environment = launch.command(first, self.places.processes)
+            code = child.run([*start, *self.arguments(*anew)], self.log, environment)
             first, anew = STAGES[1], []
         if not code:
-            code = child.run([*GANSEMBLE, *self.arguments("run", "--stage", first, *anew)], self.log)
+            code = child.run([*RUN, *self.arguments("--stage", first, *anew)], self.log)
         if child.stopped:
             self.note("stopped", "asked to stop")
-            return State("stopped", "asked to stop")
+            return CellState("stopped", "asked to stop")
         if code:
             reason = last_words(self.log)
             if code < 0:
                 reason = f"killed by {signal.Signals(-code).name}; its last words: {reason}"
             self.note("failed", reason, seconds=time.time() - begun)
-            return State("failed", reason)
+            return CellState("failed", reason)
         self.note("done", seconds=time.time() - begun)
         return self.state()
 
@@ -210,34 +216,28 @@ def last_words(log: Path) -> str:
 
 
 class Child:
-    """Runs commands one at a time, passes signals on to them, and lets none outlive this process.
+    """Runs commands one at a time, with what they print in a log; see :class:`gansemble.stages.children.Children`.
 
     Args:
         say: told when a signal arrives.
     """
 
     def __init__(self, say: Say) -> None:
-        self.say, self.stopped = say, False
-        self._process: subprocess.Popen[bytes] | None = None
+        self.say = say
+        self._children = Children(self._told)
 
-    @contextmanager
-    def listening(self) -> Iterator[None]:
-        """Handles SIGTERM, SIGINT and SIGHUP until left."""
-        before = {
-            number: signal.signal(number, self._stop) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        }
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    @property
+    def stopped(self) -> bool:
+        """Whether this process was asked to stop."""
+        return self._children.stopped
 
-    def _stop(self, number: int, _: Any) -> None:
+    def listening(self) -> AbstractContextManager[None]:
+        """Passes signals on to the running command until left."""
+        return self._children.listening()
+
+    def _told(self, number: int) -> None:
         if not self.stopped:
             self.say(f"{signal.Signals(number).name}: the running cell saves its state; wait for it")
-        self.stopped = True
-        if self._process is not None and self._process.poll() is None:
-            os.killpg(self._process.pid, signal.SIGTERM)
 
     def run(self, command: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> int:
         """The command's exit code; its output is appended to the log."""
@@ -247,26 +247,7 @@ class Child:
         with log.open("ab") as stream:
             stream.write(f"\n$ {shlex.join(command)}\n".encode())
             stream.flush()
-            self._process = subprocess.Popen(
-                command,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=os.environ | (environment or {}),
-                start_new_session=True,
-                preexec_fn=_die_with_parent,
-            )
-            if self.stopped:  # a signal between the check above and the start
-                os.killpg(self._process.pid, signal.SIGTERM)
-            return self._process.wait()
-
-
-def _die_with_parent() -> None:
-    """Asks Linux for a SIGTERM when the parent is gone, even by kill -9: training then saves its state."""
-    try:
-        ctypes.CDLL("libc.so.6").prctl(1, signal.SIGTERM)
-    except OSError:
-        pass
+            return self._children.run(command, environment, output=stream)
 
 
 def submit(run: CellRun, template: str, command: Sequence[str]) -> str:
@@ -297,7 +278,7 @@ def submit(run: CellRun, template: str, command: Sequence[str]) -> str:
         done = subprocess.run(words, capture_output=True, text=True, check=True, stdin=subprocess.DEVNULL)
     except (OSError, subprocess.CalledProcessError) as error:
         before.unlink() if kept is None else write_atomically(before, kept)
-        said = getattr(error, "stderr", "") or str(error)
+        said = (error.stderr if isinstance(error, subprocess.CalledProcessError) else "") or str(error)
         raise GansembleError(f"{shlex.join(words)}: the scheduler refused ({said.strip()[-300:]})") from error
     if run.state().word == "submitted":
         run.note("submitted", done.stdout.strip()[-200:])
@@ -330,6 +311,6 @@ def sequence(runs: Sequence[CellRun], say: Say, after: Callable[[], None]) -> li
                 failed.append(run)
                 say(f"{label}: failed: {state.reason}; the others go on")
             else:
-                say(f"{label}: done in {state.facts.get('seconds', 0):.0f} s")
+                say(f"{label}: done in {state.seconds:.0f} s")
             after()
     return failed

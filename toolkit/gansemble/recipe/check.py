@@ -4,116 +4,57 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import PluginError, near
+from gansemble.plugins.registry import Registry
 from gansemble.recipe import types
 from gansemble.recipe.compose import compose
 from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError
-from gansemble.recipe.limits import Finding
 from gansemble.recipe.required import Required
+from gansemble.recipe.rules.finding import Finding
+from gansemble.recipe.schema import MANY, RATE_KEYS, SINGLE, SUPPLIED, WEIGHTED, Recipe
 from gansemble.recipe.sections import (
     SECTIONS,
-    Data,
-    Evaluation,
     LearningRate,
     Part,
-    Plan,
     Schedule,
-    Synthesis,
     Validation,
 )
-from gansemble.registry import Registry
-
-#: Sections of one part: section -> (kind, required).
-SINGLE = {
-    "corpus": ("corpus", True),
-    "representation": ("representation", False),
-    "generator": ("generator", True),
-    "objective": ("objective", False),
-    "noise_injector": ("noise_injector", False),
-    "degradation": ("degradation", False),
-}
-#: Sections of several parts by name: section -> kind.
-MANY = {
-    "discriminators": "discriminator",
-    "losses": "loss",
-    "regularisers": "regulariser",
-    "metrics": "metric",
-    "optimisers": "optimiser",
-    "test_degradations": "degradation",
-    "augmentations": "augmentation",
-    "baselines": "generator",
-    "monitors": "monitor",
-}
-WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
-RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")
-#: Constructor parameters the toolkit fills in when a recipe does not.
-SUPPLIED = ("audio", "batch_size", "seed", "segment")
-
-
-@dataclass
-class Recipe:
-    """A recipe whose every value has been checked against its constructor's types."""
-
-    path: Path
-    document: Document
-    audio: AudioSpec
-    plan: Plan = field(default_factory=Plan)
-    validation: Validation = field(default_factory=Validation)
-    data: Data = field(default_factory=Data)
-    synthesis: Synthesis = field(default_factory=Synthesis)
-    evaluation: Evaluation = field(default_factory=Evaluation)
-    name: str = ""
-    single: dict[str, Part] = field(default_factory=dict)
-    many: dict[str, dict[str, Part]] = field(default_factory=dict)
-    plugins: dict[str, str] = field(default_factory=dict)
-    registry: Registry | None = None
-    notes: list[Problem] = field(default_factory=list)
-
-    def parts(self) -> list[Part]:
-        """Every part, single sections first, in the order of the recipe."""
-        return [
-            *self.single.values(),
-            *(part for section in MANY for part in self.many.get(section, {}).values()),
-        ]
-
-    def supplied(self) -> dict[str, Any]:
-        """What the toolkit fills into constructor parameters of these names."""
-        plan = self.plan
-        return {"audio": self.audio, "batch_size": plan.batch_size, "seed": plan.seed, "segment": plan.segment}
 
 
 def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
     """Reads, composes, type-checks and contract-checks a recipe.
 
     Raises:
-        RecipeError: with every problem found, each with a change that mends it where one was found.
+        RecipeError: with every problem found, each with a change that fixes it where one was found.
     """
-    from gansemble import plugins
-    from gansemble.recipe import contracts
-    from gansemble.recipe.mend import mend
+    from gansemble.plugins import loading
+    from gansemble.recipe.rules import examine
+    from gansemble.recipe.rules import finding as rules_finding
+    from gansemble.recipe.rules.fixes import find_fix
 
-    known = registry or plugins.registry()
+    known = registry or loading.registry()
     recipe, document, problems = _read(path, overrides, known)
     if recipe is not None:
-        findings = contracts.examine(recipe)
+        findings = examine.examine(recipe)
         faults = [finding for finding in findings if not finding.advice]
 
         def attempt(change: Sequence[str]) -> list[Finding]:
             changed, _, wrong = _read(path, (*overrides, *change), known)
             if changed is None or wrong:
                 raise RecipeError(wrong)
-            return [finding for finding in contracts.examine(changed) if not finding.advice]
+            return [finding for finding in examine.examine(changed) if not finding.advice]
 
         problems += [
-            contracts.problem(fault, document, "" if problems else mend(fault, faults, attempt)) for fault in faults
+            rules_finding.problem(fault, document, "" if problems else find_fix(fault, faults, attempt))
+            for fault in faults
         ]
-        recipe.notes = [contracts.problem(finding, document) for finding in findings if finding.advice]
+        recipe.notes = [rules_finding.problem(finding, document) for finding in findings if finding.advice]
         problems += _asked(recipe) if registry is None else []
     if problems or recipe is None:
         raise RecipeError(problems)
@@ -121,29 +62,30 @@ def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = 
 
 
 def inspect(document: Document, path: Path, registry: Registry | None = None) -> tuple[Recipe | None, list[Problem]]:
-    """A composed document as a recipe, and every problem found, without looking for mends; None where there is none."""
-    from gansemble import plugins
-    from gansemble.recipe import contracts
+    """A composed document as a recipe, and every problem found, without looking for fixes; None where there is none."""
+    from gansemble.plugins import loading
+    from gansemble.recipe.rules import examine
+    from gansemble.recipe.rules import finding as rules_finding
 
-    checker = _Checker(document, registry or plugins.registry())
+    checker = _Checker(document, registry or loading.registry())
     recipe = checker.recipe(path)
     problems = list(checker.problems)
     if recipe is not None:
-        faults = [finding for finding in contracts.examine(recipe) if not finding.advice]
-        problems += [contracts.problem(fault, document) for fault in faults]
+        faults = [finding for finding in examine.examine(recipe) if not finding.advice]
+        problems += [rules_finding.problem(fault, document) for fault in faults]
         problems += _asked(recipe) if registry is None else []
     return recipe, problems
 
 
 def _asked(recipe: Recipe) -> list[Problem]:
     """What plugins find wrong with a recipe; one that fails at it is a problem of the recipes that use it only."""
-    from gansemble import plugins
+    from gansemble.plugins import loading
 
     used = {part.entry.plugin for part in recipe.parts()} | set(recipe.plugins)
     problems: list[Problem] = []
-    for hook in plugins.load().manager.hook.gansemble_check_recipe.get_hookimpls():
+    for hook in loading.load().manager.hook.gansemble_check_recipe.get_hookimpls():
         try:
-            found: Any = hook.function(*[recipe for _ in hook.argnames]) or ()
+            found = cast("Iterable[tuple[str, str]]", hook.function(*[recipe for _ in hook.argnames]) or ())
             problems += [_from_plugin(recipe.document, key, message) for key, message in found]
         except Exception as error:
             text = f"plugin {hook.plugin_name!r} fails to check it ({type(error).__name__}: {error}); tell its author"
@@ -177,6 +119,7 @@ class _Checker:
         self.document = document
         self.registry = registry
         self.problems: list[Problem] = []
+        self.broken = False  # whether a part could not be read
         self.required = Required(document, registry)
 
     def recipe(self, path: Path) -> Recipe | None:
@@ -198,11 +141,9 @@ class _Checker:
         many = {name: self.several(name, kind) for name, kind in MANY.items()}
         if audio is None or any(section is None for section in sections.values()):
             return None
-        broken = any(
-            part.target is None for part in [*single.values(), *(p for parts in many.values() for p in parts.values())]
-        )
-        if broken or "generator" not in single:
+        if self.broken or "generator" not in single:
             return None
+        sections["validation"] = self.validation(sections["validation"], list(many["metrics"]))
         name = str(value.get("name") or default_name(path))
         return Recipe(
             path,
@@ -216,10 +157,18 @@ class _Checker:
             **sections,  # type: ignore[arg-type]
         )
 
-    def section(self, name: str, cls: type) -> Any:
+    def section(self, name: str, cls: type) -> object | None:
         given = self.document.value.get(name)
         given = {} if given is None else given
         return types.check_value(given, cls, (name,), self.document, self.problems)
+
+    def validation(self, given: object, metrics: Sequence[str]) -> Validation:
+        """What is left out of the validation section: the recipe's first metric, and the first one to choose by."""
+        assert isinstance(given, Validation)
+        section = self.document.value.get("validation")
+        written = section if isinstance(section, dict) else {}
+        chosen = given if "metrics" in written else replace(given, metrics=tuple(metrics[:1]))
+        return chosen if "best" in written else replace(chosen, best=(*chosen.metrics, "")[0])
 
     def audio(self) -> AudioSpec | None:
         path: KeyPath = ("audio",)
@@ -260,12 +209,18 @@ class _Checker:
             message = f"expected parts by name, such as {section}: {{my_name: {{use: …}}}}, got {type(given).__name__}"
             self.problems.append(Problem((section,), message, self.document.mark((section,))))
             return {}
-        return {
+        found = {
             str(name): self.part((section, name), kind, value) for name, value in given.items() if value is not None
         }
+        return {name: part for name, part in found.items() if part is not None}
 
-    def part(self, path: KeyPath, kind: str, given: Any) -> Part:
-        part = Part(kind, path, "")
+    def part(self, path: KeyPath, kind: str, given: object) -> Part | None:
+        """The part that is named at a path; None where something is wrong with it."""
+        found = self._part(path, kind, given)
+        self.broken |= found is None
+        return found
+
+    def _part(self, path: KeyPath, kind: str, given: object) -> Part | None:
         if not isinstance(given, dict) or not isinstance(given.get("use"), str):
             shown = "" if isinstance(given, dict) else f", got {given!r}"
             siblings = self.document.value.get(str(path[0]))
@@ -273,48 +228,47 @@ class _Checker:
                 named = [str(name) for name, other in siblings.items() if isinstance(other, dict) and "use" in other]
                 shown = near(str(path[-1]), named)
             self.problems.append(Problem(path, f"expected {{use: NAME, …}}{shown}", self.document.mark(path)))
-            return part
-        part.use = given["use"]
+            return None
+        name = given["use"]
         try:
-            part.entry = self.registry.get(kind, part.use)
-            target = part.entry.load()
+            entry = self.registry.get(kind, name)
+            target = entry.load()
             types.hints(target)
         except (PluginError, NameError, TypeError) as error:
             use = (*path, "use")
             self.problems.append(Problem(use, f"{error}{self.required.hint()}", self.document.mark(use)))
-            return part
+            return None
         before = len(self.problems)
         extra = (
             "use",
             *(("weight",) if kind in WEIGHTED else ()),
             *(RATE_KEYS if kind == "optimiser" else ()),
         )
-        part.arguments = types.check_arguments(
+        arguments = types.check_arguments(
             target,
             given,
             path,
             self.document,
             self.problems,
-            what=part.use,
+            what=name,
             skip=extra,
             supplied=[*SUPPLIED, *(("parameters",) if kind == "optimiser" else ())],
         )
+        part = Part(kind, path, name, entry, target, arguments)
         if kind in WEIGHTED:
             part.weight = self.weight(path, given.get("weight", 1.0))
         if kind == "optimiser":
             rates = {key: given[key] for key in RATE_KEYS if key in given}
-            checked = types.check_arguments(LearningRate, rates, path, self.document, self.problems, what=part.use)
+            checked = types.check_arguments(LearningRate, rates, path, self.document, self.problems, what=name)
             if len(self.problems) == before:
                 part.learning_rate = LearningRate(**checked)
-        if len(self.problems) == before:
-            part.target = target
-        return part
+        return part if len(self.problems) == before else None
 
-    def weight(self, path: KeyPath, value: Any) -> Schedule:
+    def weight(self, path: KeyPath, value: object) -> Schedule:
         here = (*path, "weight")
         good = types.misfit(types.convert(value, float | dict[int, float]), float | dict[int, float]) is None
         if not good or value == {}:
             message = f"expected a number or a schedule such as {{0: 45, 200000: 5}}, got {value!r}"
             self.problems.append(Problem(here, message, self.document.mark(here)))
             return Schedule.of(1.0)
-        return Schedule.of(value)
+        return Schedule.of(cast("float | dict[int, float]", value))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from gansemble.errors import near
 from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError, dotted, parse, read
@@ -59,18 +58,19 @@ def merge(base: Document, over: Document, path: KeyPath = ()) -> None:
             merge(base, over, child)
 
 
-def _at(document: Document, path: KeyPath) -> dict[Any, Any]:
-    value: Any = document.value
+def _at(document: Document, path: KeyPath) -> dict[str | int, object]:
+    """The mapping at a path."""
+    value: object = document.value
     for key in path:
-        value = value[key]
-    return value
+        value = value[key] if isinstance(value, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
-def _is_schedule(value: dict[Any, Any]) -> bool:
-    return bool(value) and all(isinstance(key, int) for key in value)
+def _is_schedule(value: object) -> bool:
+    return isinstance(value, dict) and bool(value) and all(isinstance(key, int) for key in value)
 
 
-def _other_part(old: dict[Any, Any], new: dict[Any, Any]) -> bool:
+def _other_part(old: Mapping[str | int, object], new: Mapping[str | int, object]) -> bool:
     return "use" in new and "use" in old and new["use"] != old["use"]
 
 
@@ -133,7 +133,7 @@ def resolve_references(document: Document) -> None:
     """
     problems: list[Problem] = []
 
-    def resolve(path: KeyPath, value: Any, chain: tuple[str, ...]) -> Any:
+    def resolve(path: KeyPath, value: object, chain: tuple[str, ...]) -> object:
         if isinstance(value, dict):
             return {key: resolve((*path, key), child, chain) for key, child in value.items()}
         if isinstance(value, list):
@@ -146,13 +146,13 @@ def resolve_references(document: Document) -> None:
             return None
         return follow(path, whole.group(1), chain)
 
-    def follow(path: KeyPath, name: str, chain: tuple[str, ...]) -> Any:
+    def follow(path: KeyPath, name: str, chain: tuple[str, ...]) -> object:
         if name in chain:
             problems.append(
                 Problem(path, f"references form a circle: {' -> '.join([*chain, name])}", document.mark(path))
             )
             return None
-        target: Any = document.value
+        target: object = document.value
         for key in name.split("."):
             if not isinstance(target, dict) or key not in target:
                 known = [dotted(known) for known in document.marks if known]
@@ -167,6 +167,6 @@ def resolve_references(document: Document) -> None:
             target = target[key]
         return resolve(path, target, (*chain, name))
 
-    document.value = resolve((), document.value, ())
+    document.value = {key: resolve((key,), value, ()) for key, value in document.value.items()}
     if problems:
         raise RecipeError(problems)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -51,7 +50,7 @@ class Problem:
         note: a line about what was expected.
         other: the value it does not agree with, as a sentence.
         other_mark: where that stands; None when it is a default.
-        mend: a change that makes it right.
+        fix: a change that makes it right.
     """
 
     path: KeyPath
@@ -60,7 +59,7 @@ class Problem:
     note: str = ""
     other: str = ""
     other_mark: Mark | None = None
-    mend: str = ""
+    fix: str = ""
 
     def __str__(self) -> str:
         where = f"{self.mark.place}: " if self.mark else ""
@@ -74,8 +73,8 @@ class Problem:
             lines.append(f"  {self.other_mark.place}: {self.other}" if self.other_mark else f"  {self.other}")
             if self.other_mark:
                 lines.append(self.other_mark.caret())
-        if self.mend:
-            lines.append(f"  mend: {self.mend}")
+        if self.fix:
+            lines.append(f"  fix: {self.fix}")
         return "\n".join(lines)
 
 
@@ -96,7 +95,7 @@ class RecipeError(GansembleError):
 class Document:
     """A recipe's values with the marks of its values and keys, by path."""
 
-    value: dict[str, Any] = field(default_factory=dict)
+    value: dict[str, object] = field(default_factory=dict)
     marks: dict[KeyPath, Mark] = field(default_factory=dict)
     keys: dict[KeyPath, Mark] = field(default_factory=dict)
 
@@ -124,7 +123,7 @@ def dotted(path: KeyPath) -> str:
 class _Loader(yaml.SafeLoader):
     """A loader with its own resolver table; PyYAML's own is left alone."""
 
-    yaml_implicit_resolvers: dict[str, list[tuple[str, Any]]] = {}
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
 
 _KINDS = frozenset({"map", "seq", "str", "int", "float", "bool", "null"})
@@ -177,13 +176,14 @@ def parse(text: str, file: str) -> Document:
         return document
     walker = _Walker(document, lines, file, loader)
     value = walker.build(node, ())
-    if not isinstance(value, dict):
+    if isinstance(value, dict):
+        document.value = value
+    else:
         walker.problems.append(
             Problem((), f"a recipe must be a mapping of sections, got {type(value).__name__}", document.marks[()])
         )
     if walker.problems:
         raise RecipeError(walker.problems)
-    document.value = value
     return document
 
 
@@ -198,7 +198,7 @@ class _Walker:
         self.problems: list[Problem] = []
         self.open: list[yaml.Node] = []
 
-    def build(self, node: yaml.Node, path: KeyPath) -> Any:
+    def build(self, node: yaml.Node, path: KeyPath) -> object:
         self.document.marks[path] = self.mark(node)
         if node in self.open:
             self.problems.append(Problem(path, "an alias inside its own anchor has no end", self.mark(node)))
@@ -218,8 +218,8 @@ class _Walker:
         assert isinstance(node, yaml.ScalarNode)
         return self.scalar(node, path)
 
-    def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[Any, Any]:
-        result: dict[Any, Any] = {}
+    def mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str | int, object]:
+        result: dict[str | int, object] = {}
         for key_node, value_node in node.value:
             key = self.scalar(key_node, path) if isinstance(key_node, yaml.ScalarNode) else None
             mark = self.mark(key_node)
@@ -235,7 +235,7 @@ class _Walker:
             result[key] = self.build(value_node, child)
         return result
 
-    def scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
+    def scalar(self, node: yaml.ScalarNode, path: KeyPath) -> str | int | float | bool | None:
         kind, text = node.tag.rpartition(":")[2], node.value
         try:
             if kind == "int":

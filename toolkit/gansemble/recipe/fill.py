@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from typing import Any
 
 import yaml
 
 from gansemble.recipe import types
-from gansemble.recipe.check import MANY, RATE_KEYS, SINGLE, SUPPLIED, WEIGHTED, Recipe
 from gansemble.recipe.document import _Loader
+from gansemble.recipe.schema import MANY, RATE_KEYS, SINGLE, SUPPLIED, WEIGHTED, Recipe
 from gansemble.recipe.sections import SECTIONS, Part
 
 
-def fill(recipe: Recipe) -> dict[str, Any]:
+def fill(recipe: Recipe) -> dict[str, object]:
     """The whole recipe as plain values, sections in a fixed order."""
-    result: dict[str, Any] = {"name": recipe.name}
+    result: dict[str, object] = {"name": recipe.name}
     if needed := needed_plugins(recipe):
         result["plugins"] = needed
     result["audio"] = recipe.audio.as_dict()
@@ -34,31 +33,30 @@ def needed_plugins(recipe: Recipe) -> dict[str, str]:
     sources = recipe.registry.sources if recipe.registry else {}
     found = dict(recipe.plugins)
     for part in recipe.parts():
-        source = sources.get(part.entry.plugin) if part.entry else None
+        source = sources.get(part.entry.plugin)
         requirement = source.requirement() if source else None
         if requirement is not None:
             found.setdefault(part.entry.plugin, requirement)
     return found
 
 
-def part(value: Part) -> dict[str, Any]:
+def part(value: Part) -> dict[str, object]:
     """One part with its defaults; values the toolkit supplies are left out, as they stand elsewhere in the recipe."""
-    entry = value.entry
     hints = types.hints(value.target)
-    result: dict[str, Any] = {"use": value.use if "/" in value.use or entry is None else entry.name}
+    result: dict[str, object] = {"use": value.use if "/" in value.use else value.entry.name}
     if value.kind in WEIGHTED:
         result["weight"] = value.weight.plain()
     for name, parameter in types.signature(value.target).items():
         if name in value.arguments:
             result[name] = plain(value.arguments[name])
         elif name not in SUPPLIED and parameter.default is not parameter.empty:
-            result[name] = plain(types.convert(parameter.default, hints.get(name, Any)))
+            result[name] = plain(types.convert(parameter.default, hints.get(name, types.ANYTHING)))
     if value.kind == "optimiser":
         result |= {key: getattr(value.learning_rate, key) for key in RATE_KEYS}
     return result
 
 
-def plain(value: Any) -> Any:
+def plain(value: object) -> object:
     """Tuples as lists, mappings as dicts, dataclasses as mappings."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
@@ -69,7 +67,7 @@ def plain(value: Any) -> Any:
     return value
 
 
-def dump(value: Mapping[str, Any]) -> str:
+def dump(value: Mapping[str, object]) -> str:
     """YAML text that reads back equal."""
     return yaml.dump(
         dict(value), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True
@@ -88,24 +86,27 @@ class _Dumper(yaml.SafeDumper):
         for first in {*yaml.SafeDumper.yaml_implicit_resolvers, *_Loader.yaml_implicit_resolvers}
     }
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: object) -> bool:
         return True
 
 
-def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+def flatten(value: object, prefix: str = "") -> dict[str, object]:
     """``{"plan.steps": 10, …}`` of nested mappings; lists are leaves."""
     if not isinstance(value, Mapping) or not value:
         return {prefix: value}
-    result: dict[str, Any] = {}
+    result: dict[str, object] = {}
     for key, item in value.items():
         result |= flatten(item, f"{prefix}.{key}" if prefix else str(key))
     return result
 
 
-def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[tuple[str, object, object]]:
     """(key, old value, new value) for every leaf that differs; a missing one is ``"(absent)"``."""
     before, after = flatten(old), flatten(new)
     keys = [*after, *(key for key in before if key not in after)]
     pairs = [(key, before.get(key, "(absent)"), after.get(key, "(absent)")) for key in keys]
-    none: tuple[Any, ...] = ("(absent)", {})  # a section of parts that the toolkit had not got yet was as an empty one
+    none: tuple[object, ...] = (
+        "(absent)",
+        {},
+    )  # a section of parts that the toolkit had not got yet was as an empty one
     return [(key, a, b) for key, a, b in pairs if a != b and not (a in none and b in none)]

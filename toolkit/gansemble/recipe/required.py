@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import shlex
 
+from gansemble.plugins.registry import Registry
 from gansemble.recipe import types
 from gansemble.recipe.document import Document, Problem
-from gansemble.registry import Registry
 
 
 class Required:

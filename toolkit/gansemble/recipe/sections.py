@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
+
+from gansemble.plugins.registry import Entry
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,8 @@ class Validation:
         every: interval [steps]; also done before the first step and after the last.
         clips: how many validation clips, or clips of the generator's own, which are held against all of them; null is all.
         seconds: a clip is cut to this length [s]; null is whole.
-        metrics: names of the ``metrics`` section.
-        best: the one that chooses the best checkpoints.
+        metrics: names of the ``metrics`` section; left out, the first one there.
+        best: the one that chooses the best checkpoints; left out, the first of ``metrics``.
         keep: best checkpoints kept.
         audio: clips written to TensorBoard with their spectrograms.
     """
@@ -120,8 +122,8 @@ class Validation:
     every: int = 5000
     clips: int | None = 32
     seconds: float | None = None
-    metrics: tuple[str, ...] = ("mel_distance",)
-    best: str = "mel_distance"
+    metrics: tuple[str, ...] = ()
+    best: str = ""
     keep: int = 1
     audio: int = 4
 
@@ -189,7 +191,7 @@ class LearningRate:
         return factor
 
 
-SECTIONS: dict[str, Any] = {
+SECTIONS: dict[str, type[Plan | Validation | Data | Synthesis | Evaluation]] = {
     "plan": Plan,
     "validation": Validation,
     "data": Data,
@@ -198,7 +200,7 @@ SECTIONS: dict[str, Any] = {
 }
 
 
-def ends_with_the_plan(leaves: Mapping[str, Any]) -> bool:
+def ends_with_the_plan(leaves: Mapping[str, object]) -> bool:
     """Whether a learning rate of a recipe, given as its leaves, depends on how many steps are planned: then a plan of
     other steps is another training from its first step on."""
     return any(key.startswith("optimisers.") and key.endswith(".cosine") and leaves[key] is True for key in leaves)
@@ -234,8 +236,8 @@ class Part:
     kind: str
     path: tuple[str | int, ...]
     use: str
-    entry: Any = None
-    target: Any = None
-    arguments: dict[str, Any] = field(default_factory=dict)
+    entry: Entry
+    target: Callable[..., object]
+    arguments: dict[str, object] = field(default_factory=dict)
     weight: Schedule = field(default_factory=lambda: Schedule.of(1.0))
     learning_rate: LearningRate = field(default_factory=LearningRate)

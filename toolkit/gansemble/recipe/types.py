@@ -6,20 +6,23 @@ import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from gansemble.errors import near
 from gansemble.recipe.document import Document, KeyPath, Problem
 
+#: The hint of a parameter without one: any value fits.
+ANYTHING: object = Any
 
-def signature(target: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+
+def signature(target: Callable[..., object]) -> dict[str, inspect.Parameter]:
     """A target's parameters by name."""
     parameters = inspect.signature(target).parameters.values()
     return {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
-def hints(target: Callable[..., Any]) -> dict[str, Any]:
+def hints(target: Callable[..., object]) -> dict[str, object]:
     """A target's type hints, resolved.
 
     Raises:
@@ -29,8 +32,8 @@ def hints(target: Callable[..., Any]) -> dict[str, Any]:
 
 
 def check_arguments(
-    target: Callable[..., Any],
-    given: Mapping[Any, Any],
+    target: Callable[..., object],
+    given: Mapping[str, object],
     path: KeyPath,
     document: Document,
     problems: list[Problem],
@@ -38,10 +41,12 @@ def check_arguments(
     what: str,
     skip: Sequence[str] = (),
     supplied: Sequence[str] = (),
+    known: Container[str] = (),
 ) -> dict[str, Any]:
     """The arguments converted to their types; every misfit is added to ``problems``.
 
-    ``skip`` names keys the recipe reads itself, ``supplied`` parameters the toolkit fills in when they are not given.
+    ``skip`` names keys the recipe reads itself, ``supplied`` parameters the toolkit fills in when they are not given,
+    ``known`` those that have a value when they are not given.
     """
     parameters, types_of = signature(target), hints(target)
     origin = f"{target.__module__}:{getattr(target, '__qualname__', target)}"
@@ -59,21 +64,34 @@ def check_arguments(
         if key == "audio" and key in supplied:
             problems.append(Problem(here, "is supplied from the recipe's audio section", document.key_mark(here)))
             continue
-        hint = types_of.get(key, Any)
+        hint = types_of.get(key, ANYTHING)
         note = f"{key}: {show(hint)}{_default(parameters[key])} of {origin}"
-        arguments[key] = check_value(value, hint, here, document, problems, note)
-    missing = [n for n, p in parameters.items() if p.default is p.empty and n not in given and n not in supplied]
+        arguments[key] = check_value(value, hint, here, document, problems, note, parameters[key].default)
+    needed = [name for name, p in parameters.items() if p.default is p.empty and name not in supplied]
+    missing = [name for name in needed if name not in given and name not in known]
     for name in missing:
-        problems.append(Problem(path, f"{what} needs {name!r} ({show(types_of.get(name, Any))})", document.mark(path)))
+        problems.append(
+            Problem(path, f"{what} needs {name!r} ({show(types_of.get(name, ANYTHING))})", document.mark(path))
+        )
     return arguments
 
 
 def check_value(
-    value: Any, hint: Any, path: KeyPath, document: Document, problems: list[Problem], note: str = ""
+    value: object,
+    hint: object,
+    path: KeyPath,
+    document: Document,
+    problems: list[Problem],
+    note: str = "",
+    default: object = None,
 ) -> Any:
-    """``value`` converted to ``hint``; a misfit is added to ``problems`` with the mark of the item at fault."""
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
-        return _dataclass(value, hint, path, document, problems)
+    """``value`` converted to ``hint``; a misfit is added to ``problems`` with the mark of the item at fault.
+
+    Of a mapping that becomes a dataclass, keys that are not given keep the values of ``default``, where that is one.
+    """
+    settings = _dataclass_of(hint)
+    if settings is not None and (settings is hint or isinstance(value, dict)):
+        return _dataclass(value, settings, path, document, problems, default)
     arguments = typing.get_args(hint)
     if (
         isinstance(value, list)
@@ -100,18 +118,60 @@ def check_value(
     return converted
 
 
-def _dataclass(value: Any, cls: type, path: KeyPath, document: Document, problems: list[Problem]) -> Any:
+def _dataclass_of(hint: object) -> type | None:
+    """The dataclass that a hint is, or has as its only one beside others, such as null."""
+    union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    found = [
+        arm
+        for arm in (typing.get_args(hint) if union else (hint,))
+        if isinstance(arm, type) and dataclasses.is_dataclass(arm)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def _dataclass(
+    value: object, cls: type, path: KeyPath, document: Document, problems: list[Problem], default: object = None
+) -> object:
     if not isinstance(value, dict):
         names = ", ".join(field.name for field in dataclasses.fields(cls))
         problems.append(Problem(path, f"expected a mapping with {names}, got {_shown(value)}", document.mark(path)))
         return None
+    kept = {field.name: getattr(default, field.name) for field in dataclasses.fields(cls) if isinstance(default, cls)}
     before = len(problems)
-    arguments = check_arguments(cls, value, path, document, problems, what=str(path[-1]) if path else cls.__name__)
-    return cls(**arguments) if len(problems) == before else None
+    what = str(path[-1]) if path else cls.__name__
+    arguments = check_arguments(cls, value, path, document, problems, what=what, known=kept)
+    if len(problems) > before:
+        return None
+    try:
+        return cls(**(kept | arguments))
+    except ValueError as error:
+        name = parameter_at_fault(str(error), signature(cls))
+        here = path if name is None else (*path, name)
+        problems.append(Problem(here, str(error), document.mark(here)))
+        return None
 
 
-def convert(value: Any, hint: Any) -> Any:
-    """YAML's types as Python's: lists to the sequence asked for, whole numbers to float; else unchanged."""
+def parameter_at_fault(message: str, parameters: Container[str]) -> str | None:
+    """The parameter that a message begins with, as in ``width must be …``; None where it is none, or one of several."""
+    name, _, rest = message.partition(" ")
+    several = rest.startswith(("and ", "or "))  # of two parameters neither is at fault alone
+    name = name.rstrip(":,")
+    return name if name in parameters and not several else None
+
+
+def convert(value: object, hint: object) -> object:
+    """YAML's types as Python's: lists to the sequence asked for, whole numbers to float, mappings to the dataclass asked
+    for where they have no other keys than its fields; else unchanged.
+
+    Raises:
+        ValueError: if the dataclass refuses its values.
+    """
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
+        parameters, inner_hints = signature(hint), hints(hint)
+        needed = {name for name, parameter in parameters.items() if parameter.default is parameter.empty}
+        if not needed <= value.keys() <= parameters.keys():
+            return value
+        return hint(**{key: convert(item, inner_hints[key]) for key, item in value.items()})
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         for arm in arguments:
@@ -125,14 +185,14 @@ def convert(value: Any, hint: Any) -> Any:
         if origin is tuple and arguments and arguments[-1] is not Ellipsis:
             pairs = zip(value, arguments, strict=False)
             return tuple(convert(item, arm) for item, arm in pairs) if len(value) == len(arguments) else value
-        inner = arguments[0] if arguments else Any
+        inner = arguments[0] if arguments else ANYTHING
         return origin(convert(item, inner) for item in value)
     if origin is dict and isinstance(value, dict) and len(arguments) == 2:
         return {convert(key, arguments[0]): convert(item, arguments[1]) for key, item in value.items()}
     return value
 
 
-def misfit(value: Any, hint: Any) -> str | None:
+def misfit(value: object, hint: object) -> str | None:
     """Why ``value`` is not a ``hint``, or None; a bool is not a number, at any depth."""
     from typeguard import CollectionCheckStrategy, ForwardRefPolicy, TypeCheckError, check_type
 
@@ -152,14 +212,14 @@ def misfit(value: Any, hint: Any) -> str | None:
     return None
 
 
-def _bool_as_number(value: Any, hint: Any) -> bool:
+def _bool_as_number(value: object, hint: object) -> bool:
     arguments = typing.get_args(hint)
     if isinstance(value, bool):
         arms = arguments if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
         literal = [item for arm in arms if typing.get_origin(arm) is typing.Literal for item in typing.get_args(arm)]
         return (
             bool not in arms
-            and Any not in arms
+            and ANYTHING not in arms
             and object not in arms
             and value not in [x for x in literal if isinstance(x, bool)]
         )
@@ -174,7 +234,7 @@ def _bool_as_number(value: Any, hint: Any) -> bool:
     return False
 
 
-def _item_hint(hint: Any) -> Any:
+def _item_hint(hint: object) -> object:
     """The hint of a sequence's items, or None."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         found = [_item_hint(arm) for arm in typing.get_args(hint)]
@@ -187,7 +247,7 @@ def _item_hint(hint: Any) -> Any:
     return None
 
 
-def show(hint: Any) -> str:
+def show(hint: object) -> str:
     """A hint as a reader writes it."""
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(repr(item) for item in typing.get_args(hint))
@@ -198,7 +258,7 @@ def show(hint: Any) -> str:
     return str(hint).replace("typing.", "").replace("NoneType", "None")
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if value is None:
         return "null"
     names = {"dict": "mapping", "str": "text"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from gansemble import __version__
 from gansemble.errors import PluginError
 from gansemble.files import write_atomically
-from gansemble.registry import KINDS
+from gansemble.plugins.registry import KINDS
 
 HERE = Path(__file__).parent
 #: What each kind's line in a recipe looks like, and its one-line summary.
@@ -71,9 +71,9 @@ def _check_name(name: str) -> None:
 
 def _check_taken(name: str, kinds: Sequence[str]) -> None:
     """A second plugin of a name is not loaded, and a second part of a name makes recipes ambiguous."""
-    from gansemble import plugins
+    from gansemble.plugins import loading
 
-    registry = plugins.registry()
+    registry = loading.registry()
     if name in {entry.plugin for entry in registry.entries()} | set(registry.broken) | set(registry.disabled):
         raise PluginError(f"a plugin called {name!r} is installed already; choose another name")
     for entry in registry.entries():

@@ -1,10 +1,34 @@
-"""The command that starts training processes: Accelerate on GPUs, torch's launcher on CPUs. Imports no torch."""
+"""How a stage is started: the one place that knows the launchers. Imports no torch."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
+
+#: The port of machine 0 where none is given and several machines have to agree on one.
+PORT = 29500
+
+
+@dataclass(frozen=True)
+class Machines:
+    """The machines that train together.
+
+    Args:
+        number: how many there are.
+        rank: which of them this one is, from 0.
+        address: of machine 0; needed where there are several.
+        port: of machine 0; None is a free one on a single machine, and 29500 among several.
+    """
+
+    number: int = 1
+    rank: int = 0
+    address: str = ""
+    port: int | None = None
+
+
+ONE_MACHINE = Machines()
 
 
 def has_gpu() -> bool:
@@ -15,17 +39,47 @@ def has_gpu() -> bool:
     return "GPU" in listed.stdout
 
 
-def launcher(processes: int = 1) -> tuple[list[str], dict[str, str]]:
-    """(the start of the command, environment to add) for so many processes on this machine.
+def command(stage: str, processes: int = 1, machines: Machines = ONE_MACHINE) -> tuple[list[str], dict[str, str]]:
+    """(the start of the command that runs a stage, environment to add), which the stage's own words follow.
 
-    ``accelerate launch --cpu --num_processes 2`` starts one process, so CPU runs use torch's launcher.
+    Only training runs in several processes: under Accelerate's launcher, one for each GPU, or under torch's where there
+    is no GPU, since ``accelerate launch --cpu --num_processes 2`` starts one process.
+
+    Args:
+        stage: its name.
+        processes: in all, over all machines.
+        machines: that train together.
     """
-    if processes == 1:
-        return [sys.executable, "-m", "gansemble"], {}
-    environment = {"GANSEMBLE_PROCESSES": str(processes)}
-    if has_gpu():
-        words = ["accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes), "--num_machines", "1"]
-        words += ["--main_process_port", "0", "--mixed_precision", "no", "--dynamo_backend", "no"]
-    else:
-        words = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    return [sys.executable, "-m", *words, "-m", "gansemble"], environment
+    # Nothing is ever imported from the folder that a command happens to be started in, or from the recipe's.
+    environment = {"PYTHONSAFEPATH": "1"}
+    start = [sys.executable]
+    if stage == "train" and processes > 1:
+        environment["GANSEMBLE_PROCESSES"] = str(processes)
+        start += ["-m", *(_accelerate if has_gpu() else _torch)(processes, machines)]
+    return [*start, "-m", "gansemble", stage], environment
+
+
+def _accelerate(processes: int, machines: Machines) -> list[str]:
+    """Accelerate's launcher; port 0 lets it choose."""
+    place = ["--num_processes", str(processes), "--num_machines", str(machines.number)]
+    if machines.number > 1:
+        place += ["--machine_rank", str(machines.rank), "--main_process_ip", machines.address]
+    port = machines.port or (PORT if machines.number > 1 else 0)
+    place += ["--main_process_port", str(port), "--mixed_precision", "no", "--dynamo_backend", "no"]
+    return ["accelerate.commands.launch", "--multi_gpu", *place]
+
+
+def _torch(processes: int, machines: Machines) -> list[str]:
+    """Torch's launcher; ``--standalone`` lets it choose a port."""
+    here = ["torch.distributed.run", "--nproc-per-node", str(processes // machines.number)]
+    if machines.number == 1 and machines.port is None:
+        return [*here, "--standalone"]
+    place = ["--nnodes", str(machines.number), "--node-rank", str(machines.rank)]
+    return [
+        *here,
+        *place,
+        "--master-addr",
+        machines.address or "127.0.0.1",
+        "--master-port",
+        str(machines.port or PORT),
+    ]

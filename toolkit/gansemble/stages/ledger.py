@@ -14,15 +14,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict, cast
 
 from gansemble.files import write_atomically
-from gansemble.locks import FolderLock
 from gansemble.recipe.compose import compose
 from gansemble.recipe.fill import flatten, plain
 from gansemble.recipe.sections import SECTIONS
 from gansemble.stages import corpus_files
-from gansemble.stages.project import Project, both
+from gansemble.stages.locks import FolderLock
+from gansemble.stages.project import Place, Project, both
 from gansemble.stages.stage import BY_NAME, STAGES, Stage
 
 RECORD = "stage.json"
@@ -30,8 +30,40 @@ SOURCES = "sources.jsonl"
 _ABSENT = "(absent)"
 
 
+class SplitRecord(TypedDict):
+    """The identity of one split of packed data: how many clips, and a hash over them."""
+
+    clips: int
+    sha256: str
+
+
+#: What a stage made, as those after it note it: its result, or of packed data each split's identity.
+Result = str | dict[str, SplitRecord] | None
+#: Recipe keys that changed: what they were, and what they are.
+Changes = Mapping[str, tuple[object, object]]
+
+
+class Record(TypedDict):
+    """What is noted when a stage has finished.
+
+    ``begun_again`` is when it began anew, until it finishes again; ``data`` is the prepare stage's alone.
+    """
+
+    version: int
+    keys: dict[str, object]
+    inputs: dict[str, Place]
+    result: str
+    upstream: dict[str, Result]
+    overrides: list[str]
+    outputs: dict[str, int]
+    finished: str
+    seconds: float
+    begun_again: NotRequired[str]
+    data: NotRequired[dict[str, SplitRecord]]
+
+
 @dataclass(frozen=True)
-class State:
+class StageState:
     """A stage's state: ``done``, ``stale`` or ``missing``, with the reasons.
 
     Args:
@@ -41,7 +73,7 @@ class State:
     stage: Stage
     word: str
     reasons: tuple[str, ...] = ()
-    record: Mapping[str, Any] | None = None
+    record: Record | None = None
     changed: tuple[str, ...] = ()
 
 
@@ -49,9 +81,9 @@ class State:
 class Beginning:
     """What a stage is made from, taken when it begins: a prepare that comes while it runs is not what it used."""
 
-    keys: Mapping[str, Any]
-    inputs: Mapping[str, Any]
-    upstream: Mapping[str, Any]
+    keys: dict[str, object]
+    inputs: dict[str, Place]
+    upstream: dict[str, Result]
     time: float
 
 
@@ -61,14 +93,14 @@ class Ledger:
     def __init__(self, project: Project) -> None:
         self.project = project
         self._leaves = flatten(project.values)
-        self._composed: dict[tuple[str, ...], dict[str, Any]] = {project.overrides: self._leaves}
+        self._composed: dict[tuple[str, ...], dict[str, object]] = {project.overrides: self._leaves}
 
-    def record(self, name: str) -> dict[str, Any] | None:
+    def record(self, name: str) -> Record | None:
         """What was noted when a stage last finished; None if it never did, or the note is damaged."""
         found = self._read(self._folder(BY_NAME[name])).get(name)
-        return found if isinstance(found, dict) and _sound(found) else None
+        return cast(Record, found) if isinstance(found, dict) and _sound(found) else None
 
-    def state(self, name: str, known: dict[str, State] | None = None) -> State:
+    def state(self, name: str, known: dict[str, StageState] | None = None) -> StageState:
         """Whether a stage is done, stale or missing; one whose predecessor is stale or missing is stale with it, unless
         it is settled.
 
@@ -82,22 +114,22 @@ class Ledger:
             if state.word == "done" and not stage.settled:
                 late = [before for before in stage.after if self.state(before, known).word != "done"]
                 reasons = tuple(f"stage {BY_NAME[before].number} {before} is {known[before].word}" for before in late)
-                state = State(stage, "stale", reasons, state.record) if late else state
+                state = StageState(stage, "stale", reasons, state.record) if late else state
             known[name] = state
         return known[name]
 
-    def states(self) -> list[State]:
+    def states(self) -> list[StageState]:
         """All stages'."""
-        known: dict[str, State] = {}
+        known: dict[str, StageState] = {}
         return [self.state(stage.name, known) for stage in STAGES]
 
-    def _own_state(self, stage: Stage) -> State:
+    def _own_state(self, stage: Stage) -> StageState:
         record = self.record(stage.name)
         if record is None:
-            return State(stage, "missing", tuple(self._progress(stage)))
+            return StageState(stage, "missing", tuple(self._progress(stage)))
         changed = self._changed_keys(stage, record)
         reasons = tuple(self._reasons(stage, record, changed))
-        return State(stage, "stale" if reasons else "done", reasons, record, tuple(changed))
+        return StageState(stage, "stale" if reasons else "done", reasons, record, tuple(changed))
 
     def beginning(self, name: str) -> Beginning:
         """What a stage would be made from now."""
@@ -108,8 +140,9 @@ class Ledger:
         """Notes that a stage has begun: until it finishes, what an earlier run of it made counts as stale."""
         stage = BY_NAME[name]
         with self._records(stage) as records:
-            if isinstance(records.get(name), dict):
-                records[name]["begun_again"] = time.strftime("%Y-%m-%d %H:%M:%S")
+            found = records.get(name)
+            if isinstance(found, dict):
+                found["begun_again"] = time.strftime("%Y-%m-%d %H:%M:%S")
 
     def finish(
         self,
@@ -117,7 +150,7 @@ class Ledger:
         beginning: Beginning,
         outputs: list[Path],
         result: str,
-        data: Mapping[str, Any] | None = None,
+        data: Mapping[str, SplitRecord] | None = None,
     ) -> None:
         """Notes that a stage is done.
 
@@ -129,7 +162,7 @@ class Ledger:
         """
         stage = BY_NAME[name]
         folder = self._folder(stage)
-        record = {
+        record: Record = {
             "version": stage.version,
             "keys": dict(beginning.keys),
             "inputs": dict(beginning.inputs),
@@ -139,7 +172,9 @@ class Ledger:
             "outputs": {path.relative_to(folder).as_posix(): path.stat().st_size for path in outputs},
             "finished": time.strftime("%Y-%m-%d %H:%M:%S"),
             "seconds": round(max(0.0, time.time() - beginning.time), 2),
-        } | ({"data": dict(data)} if data is not None else {})
+        }
+        if data is not None:
+            record["data"] = dict(data)
         with self._records(stage) as records:
             records[name] = record
 
@@ -149,7 +184,7 @@ class Ledger:
         with self._records(stage) as records:
             records.pop(name, None)
 
-    def keys(self, stage: Stage, record: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def keys(self, stage: Stage, record: Record | None = None) -> dict[str, object]:
         """The recipe's leaves a stage reads; in a recalled project, under the overrides of its ``record``."""
         leaves = self._leaves_of(record)
 
@@ -163,25 +198,28 @@ class Ledger:
         chosen = {k: v for k, v in chosen.items() if not _no_augmentation(k, v)}
         return json.loads(json.dumps(chosen))
 
-    def inputs(self, stage: Stage) -> dict[str, Any]:
+    def inputs(self, stage: Stage) -> dict[str, Place]:
         """What a stage reads from outside: for fetch, where the corpus is."""
         return {"folder": both(self.project.data, self.project.dump)} if stage.name == "fetch" else {}
 
-    def upstream(self, stage: Stage) -> dict[str, Any]:
+    def upstream(self, stage: Stage) -> dict[str, Result]:
         """The results a stage uses: of packed data, the identity of each split it reads."""
-        found: dict[str, Any] = {}
+        found: dict[str, Result] = {}
         for other in stage.after:
-            record = self.record(other) or {}
-            found[other] = self.of_data(stage, record.get("data")) if other == "prepare" else record.get("result")
+            record = self.record(other)
+            if other == "prepare":
+                found[other] = self.of_data(stage, record.get("data") if record else None)
+            else:
+                found[other] = record["result"] if record else None
         return found
 
-    def of_data(self, stage: Stage, identity: Mapping[str, Any] | None) -> dict[str, Any]:
+    def of_data(self, stage: Stage, identity: Mapping[str, SplitRecord] | None) -> dict[str, SplitRecord]:
         """Of packed data's identity, the splits that a stage reads."""
         known = identity or {}
-        return {split: dict(known[split]) for split in stage.splits or known if split in known}
+        return {split: known[split] for split in stage.splits or known if split in known}
 
-    def _leaves_of(self, record: Mapping[str, Any] | None) -> dict[str, Any]:
-        given = tuple((record or {}).get("overrides", self.project.overrides))
+    def _leaves_of(self, record: Record | None) -> dict[str, object]:
+        given = tuple(record["overrides"]) if record else self.project.overrides
         if not self.project.recalled:
             return self._leaves
         if given not in self._composed:
@@ -191,7 +229,7 @@ class Ledger:
     def _folder(self, stage: Stage) -> Path:
         return self.project.dump if stage.shared else self.project.exp
 
-    def _read(self, folder: Path) -> dict[str, Any]:
+    def _read(self, folder: Path) -> dict[str, object]:
         try:
             found = json.loads((folder / RECORD).read_text())
         except (OSError, ValueError):
@@ -199,7 +237,7 @@ class Ledger:
         return found if isinstance(found, dict) else {}
 
     @contextmanager
-    def _records(self, stage: Stage) -> Iterator[dict[str, Any]]:
+    def _records(self, stage: Stage) -> Iterator[dict[str, object]]:
         """The records beside a stage's, to be changed: training and the stages after it may finish in one instant."""
         folder = self._folder(stage)
         with FolderLock(folder, name=".lock-records", work="writing records", wait=lambda text: None):
@@ -214,15 +252,15 @@ class Ledger:
         if checkpoints:
             yield f"interrupted after step {int(checkpoints[-1].name.partition('-')[2])}"
 
-    def changed_keys(self, name: str) -> dict[str, tuple[Any, Any]]:
+    def changed_keys(self, name: str) -> Changes:
         """The recipe keys of a stage that differ from those it was last run with."""
         record = self.record(name)
         return {} if record is None else self._changed_keys(BY_NAME[name], record)
 
-    def _changed_keys(self, stage: Stage, record: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    def _changed_keys(self, stage: Stage, record: Record) -> Changes:
         # A key that is not given stands for its default, so that writing a default out changes nothing.
         given = {f"{name}.{each.name}": plain(each.default) for name, kind in SECTIONS.items() for each in fields(kind)}
-        before, now = record.get("keys", {}), self.keys(stage, record)
+        before, now = record["keys"], self.keys(stage, record)
         for key, value in given.items():
             if (key in before) != (key in now):
                 before, now = {key: value, **before}, {key: value, **now}
@@ -232,35 +270,33 @@ class Ledger:
             if before.get(key, _ABSENT) != now.get(key, _ABSENT)
         }
 
-    def _reasons(
-        self, stage: Stage, record: Mapping[str, Any], changed: Mapping[str, tuple[Any, Any]]
-    ) -> Iterator[str]:
+    def _reasons(self, stage: Stage, record: Record, changed: Changes) -> Iterator[str]:
         if record.get("version") != stage.version:
             yield f"the stage's code changed (version {record.get('version')} -> {stage.version})"
-        for key, (before, now) in changed.items():
-            yield f"{key}: {_shown(before)} -> {_shown(now)}"
+        for key, (old, new) in changed.items():
+            yield f"{key}: {_shown(old)} -> {_shown(new)}"
         if "begun_again" in record:
             yield f"it was begun again on {record['begun_again']} and did not finish"
         yield from self._corpus_reasons(stage, record)
         for other in stage.after:
-            before, now = record.get("upstream", {}).get(other), self.upstream(stage)[other]
+            before, now = record["upstream"].get(other), self.upstream(stage)[other]
             if before != now and self.record(other) is not None:
                 yield from (
                     _data_reasons(before, now)
-                    if other == "prepare"
+                    if isinstance(now, dict)
                     else [f"stage {BY_NAME[other].number} {other} was done again"]
                 )
-        for name, size in record.get("outputs", {}).items():
+        for name, size in record["outputs"].items():
             path = self._folder(stage) / name
             if not path.exists():
                 yield f"{path} is gone"
             elif path.is_file() and path.stat().st_size != size:
                 yield f"{path} is of {path.stat().st_size} bytes, it was written with {size}"
 
-    def _corpus_reasons(self, stage: Stage, record: Mapping[str, Any]) -> Iterator[str]:
+    def _corpus_reasons(self, stage: Stage, record: Record) -> Iterator[str]:
         folder = self.project.data
         if stage.name == "fetch":
-            before = record.get("inputs", {}).get("folder", {})
+            before = record["inputs"].get("folder", {"path": ""})
             moved = (self.project.dump / before.get("path", "")).resolve() != folder
             if not folder.is_dir():
                 yield f"the corpus folder {folder} is gone"
@@ -276,7 +312,7 @@ class Ledger:
                 yield f"corpus files: {change} in {folder}" if folder.is_dir() else f"corpus files: {change}"
 
 
-def _no_augmentation(key: str, value: Any) -> bool:
+def _no_augmentation(key: str, value: object) -> bool:
     """Whether a leaf says that there is no augmentation, or not this one: data packed without stay what they are."""
     return key.partition(".")[0] == "augmentations" and key.count(".") < 2 and value in (None, {})
 
@@ -293,19 +329,20 @@ _FIELDS = {
 }
 
 
-def _sound(record: Mapping[str, Any]) -> bool:
+def _sound(record: Mapping[str, object]) -> bool:
     """Whether a record is of the form that is written; one that was damaged counts for nothing."""
     known = {name: kind for name, kind in _FIELDS.items() if name != "data" or "data" in record}
-    splits = [*record.get("data", {}).values()] if isinstance(record.get("data", {}), dict) else [None]
+    data = record.get("data", {})
+    splits = [*data.values()] if isinstance(data, dict) else [None]
     return all(isinstance(record.get(name), kind) for name, kind in known.items()) and all(
         isinstance(split, dict) and isinstance(split.get("clips"), int) and isinstance(split.get("sha256"), str)
         for split in splits
     )
 
 
-def _data_reasons(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> Iterator[str]:
+def _data_reasons(before: Result, now: Mapping[str, SplitRecord]) -> Iterator[str]:
     """How the packed data that a stage read differ from those there are now."""
-    before = before or {}
+    before = before if isinstance(before, dict) else {}
     for split in dict.fromkeys([*now, *before]):
         old, new = before.get(split), now.get(split)
         if old == new:
@@ -317,11 +354,11 @@ def _data_reasons(before: Mapping[str, Any] | None, now: Mapping[str, Any]) -> I
         yield f"the packed {split} split changed ({how})"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     text = json.dumps(value) if not isinstance(value, str) else value
     return text if len(text) < 80 else text[:77] + "..."
 
 
-def digest(value: Any) -> str:
+def digest(value: object) -> str:
     """A short hash of plain values."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -8,16 +8,26 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from gansemble.errors import GansembleError
 from gansemble.files import write_atomically
 from gansemble.recipe.compose import compose
 from gansemble.stages.stage import BY_NAME
 
+if TYPE_CHECKING:
+    from gansemble.recipe.schema import Recipe
+
 RECORD = "project.json"
 #: The folders that stages make in an experiment, and move away or write anew.
 MADE = ("checkpoints", "logs", "previous", "report", "samples", "scores", "trained-on")
+
+
+class Place(TypedDict):
+    """Where something lies: relative to the experiment, and as it was when that was made."""
+
+    path: str
+    absolute: NotRequired[str]
 
 
 @dataclass
@@ -43,11 +53,12 @@ class Project:
     exp: Path
     data: Path
     dump: Path
-    values: dict[str, Any] = field(default_factory=dict)
+    values: Mapping[str, object] = field(default_factory=dict)
     dump_given: bool = True
     recalled: bool = False
     data_given: bool = True
     borrowed: bool = False
+    _checked: Recipe | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
     def of(
@@ -58,7 +69,8 @@ class Project:
         data: Path | None = None,
         dump: Path | None = None,
     ) -> Project:
-        """Fills in the folders that were not given: ``exp/<name>``, ``data/<corpus>`` and ``dump/<set>`` beside ``conf/``.
+        """Fills in the folders that were not given, beside ``conf/``: ``exp/<recipe's file name>``, ``data/<corpus>`` and
+        ``dump/<set>``.
 
         Where the experiment was made with a corpus or packed data elsewhere, these are used again.
         """
@@ -66,7 +78,7 @@ class Project:
         folders = recipe.resolve().parents
         root = next((folder.parent for folder in folders if folder.name == "conf"), folders[0])
         corpus = _text(values, "corpus", "use", "corpus")
-        exp = (exp or root / "exp" / str(values.get("name") or recipe.stem)).resolve()
+        exp = (exp or root / "exp" / recipe.stem).resolve()
         known = _Record.read(exp, corpus)
         data_given, dump_given = data is not None, dump is not None
         if data is None and known is not None and known.given("data"):
@@ -88,9 +100,21 @@ class Project:
             borrowed=borrowed,
         )
 
+    def checked(self) -> Recipe:
+        """The recipe, read and checked; once, however often it is asked for.
+
+        Raises:
+            RecipeError: with every problem found.
+        """
+        if self._checked is None:
+            from gansemble.recipe import check  # brings the parts, and torch
+
+            self._checked = check.load(self.recipe, self.overrides)
+        return self._checked
+
     def remember(self, plugins: Mapping[str, str] | None = None) -> None:
         """Notes in the experiment how it was started, for ``gansemble status``, and which plugins it needs."""
-        facts = {
+        facts: _Facts = {
             "plugins": dict(plugins or {}),
             "recipe": both(self.recipe, self.exp),
             "overrides": list(self.overrides),
@@ -187,10 +211,25 @@ def corpus_folder(exp: Path) -> Path | None:
     return known.place("data") if known is not None else None
 
 
+_Thing = Literal["recipe", "data", "dump"]
+
+
+class _Facts(TypedDict):
+    """How an experiment was started; one that an earlier version wrote may lack what is not required."""
+
+    recipe: Place
+    data: Place
+    dump: Place
+    plugins: NotRequired[dict[str, str]]
+    overrides: NotRequired[list[str]]
+    corpus: NotRequired[str]
+    given: NotRequired[list[str]]
+
+
 class _Record:
     """What an experiment knows of where it was made."""
 
-    def __init__(self, exp: Path, facts: dict[str, Any]) -> None:
+    def __init__(self, exp: Path, facts: _Facts) -> None:
         self.exp, self.facts = exp, facts
 
     @classmethod
@@ -208,50 +247,51 @@ class _Record:
         """Whether the user said where a thing is."""
         return name in self.facts.get("given", [])
 
-    def beside(self, name: str) -> bool:
+    def beside(self, name: _Thing) -> bool:
         """Whether a thing lies as it did relative to the experiment, or the experiment where it did."""
         near, was = self._places(name)
         return near.exists() or near == was
 
-    def place(self, name: str) -> Path:
+    def place(self, name: _Thing) -> Path:
         """Where a thing is: beside the experiment as it was, as in a tree that was moved or copied; else where it was."""
         near, was = self._places(name)
         return near if near.exists() else was
 
-    def _places(self, name: str) -> tuple[Path, Path]:
+    def _places(self, name: _Thing) -> tuple[Path, Path]:
         near = Path(os.path.normpath(self.exp / self.facts[name]["path"]))
         return near, Path(self.facts[name].get("absolute") or near)
 
 
-def both(path: Path, exp: Path) -> dict[str, str]:
+def both(path: Path, exp: Path) -> Place:
     """A place relative to the experiment, for trees that are moved, and absolute, for experiments that are moved alone."""
     return {"path": os.path.relpath(path, exp), "absolute": str(path)}
 
 
-def _text(values: Mapping[str, Any], section: str, key: str, default: str) -> str:
+def _text(values: Mapping[str, object], section: str, key: str, default: str) -> str:
     """A value of a recipe that is not checked yet: what is wrong with it, the check will say."""
     found = values.get(section)
     value = found.get(key, default) if isinstance(found, dict) else default
     return value if isinstance(value, str) and value else default
 
 
-def _dump_name(values: Mapping[str, Any], corpus: str, data: Path, root: Path) -> str:
+def _dump_name(values: Mapping[str, object], corpus: str, data: Path, root: Path) -> str:
     """The default name of packed data: of the corpus and its rate, and a hash of all that decides what is packed."""
     audio = values.get("audio")
     rate = audio.get("sample_rate", 22050) if isinstance(audio, dict) else 22050
     return f"{corpus.rpartition('/')[2]}-{rate}-{content_mark(values, data, root)}"
 
 
-def content_mark(values: Mapping[str, Any], data: Path, root: Path) -> str:
+def content_mark(values: Mapping[str, object], data: Path, root: Path) -> str:
     """A hash of all that decides the packed data: the corpus' folder and parameters, the rate, the policies, the
     augmentations, and the format. A corpus below ``root`` is named relative to it, so that a moved tree finds its data."""
-    policies = dict(values.get("data") or {}) if isinstance(values.get("data"), dict) else {}
+    audio, given = values.get("audio"), values.get("data")
+    policies = dict(given) if isinstance(given, dict) else {}
     policies.pop("normalise", None)  # applied when clips are read
     plan, augmentations = values.get("plan"), values.get("augmentations")
     chosen = {name: part for name, part in augmentations.items() if part} if isinstance(augmentations, dict) else {}
     decides = {
         "corpus": values.get("corpus"),
-        "rate": (values.get("audio") or {}).get("sample_rate") if isinstance(values.get("audio"), dict) else None,
+        "rate": audio.get("sample_rate") if isinstance(audio, dict) else None,
         "policies": policies,
         "segment": plan.get("segment") if policies.get("short") == "drop" and isinstance(plan, dict) else None,
         "format": BY_NAME["prepare"].version,

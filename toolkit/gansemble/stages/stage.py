@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gansemble.errors import GansembleError, near
-
 
 @dataclass(frozen=True)
 class Stage:
@@ -22,6 +20,7 @@ class Stage:
         shared: recorded beside the packed data, which several experiments may use.
         settled: it stays done while a stage before it is stale, as long as what that stage made is what it was made
             from. A trained run is not trained again because the corpus was looked at.
+        listed: what a list of all stages says of it, where that is more than the title.
     """
 
     number: int
@@ -34,6 +33,7 @@ class Stage:
     splits: tuple[str, ...] | None = None
     shared: bool = False
     settled: bool = False
+    listed: str = ""
 
 
 STAGES = (
@@ -86,6 +86,7 @@ STAGES = (
         after=("prepare",),
         splits=("train", "validation"),
         settled=True,
+        listed="train, or go on training",
     ),
     Stage(
         4,
@@ -108,15 +109,6 @@ STAGES = (
 BY_NAME = {stage.name: stage for stage in STAGES}
 
 
-def parse(word: str) -> Stage:
-    """A stage by number or name.
-
-    Raises:
-        GansembleError: if there is no such stage.
-    """
-    for stage in STAGES:
-        if word in (str(stage.number), stage.name):
-            return stage
-    names = [stage.name for stage in STAGES]
-    listed = ", ".join(f"{stage.number} {stage.name}" for stage in STAGES)
-    raise GansembleError(f"no stage {word!r}{near(word, names)}; stages: {listed}")
+def parse(word: str) -> Stage | None:
+    """A stage by number or name; None if there is no such stage."""
+    return next((stage for stage in STAGES if word in (str(stage.number), stage.name)), None)

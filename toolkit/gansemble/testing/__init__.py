@@ -9,10 +9,10 @@ The whole test file of a plugin is::
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
 
 
-def for_plugin(name: str) -> Any:
+def for_plugin(name: str) -> Callable[..., None]:
     """A pytest function that holds every part of an installed plugin to its kind's promises, one test for each.
 
     Where the plugin is not installed or cannot be loaded, it is one test that fails and says why.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
 from gansemble.data.augmented import NAME
-from gansemble.recipe.check import SUPPLIED
+from gansemble.interfaces import Augmentation
+from gansemble.recipe.schema import SUPPLIED
 from gansemble.testing.subject import Subject, demand
 
 Variants = list[tuple[str, np.ndarray]]
@@ -20,7 +19,7 @@ def _audio(subject: Subject, item: int = 0, length: int | None = None) -> np.nda
     return subject.audio(item + 1, length)[item, 0].numpy().astype(np.float32)
 
 
-def _variants(subject: Subject, part: Any, audio: np.ndarray) -> Variants:
+def _variants(subject: Subject, part: Augmentation, audio: np.ndarray) -> Variants:
     return [(name, made) for name, made in part.variants(audio, subject.spec.sample_rate)]
 
 

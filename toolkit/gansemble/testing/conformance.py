@@ -5,16 +5,16 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
-from gansemble.cli.describe import documented
+from gansemble.abilities import Stateful, learns
 from gansemble.errors import PluginError, near
-from gansemble.recipe.check import SUPPLIED
-from gansemble.registry import Entry, Registry
+from gansemble.plugins.docstrings import documented
+from gansemble.plugins.registry import Entry, Registry
+from gansemble.recipe.schema import SUPPLIED
 from gansemble.testing import (
     augmentations,
     corpora,
@@ -65,12 +65,17 @@ def is_built_the_same_from_one_seed(subject: Subject) -> None:
         return
     ours, theirs = subject.make(3), subject.make(3)
     demand(torch.initial_seed() == 3, "building it seeds torch's generator; leave that to the recipe's plan.seed")
-    if not hasattr(ours, "state_dict"):
+    if not isinstance(ours, Stateful):
         return
     mine, other = ours.state_dict(), theirs.state_dict()
-    tensors = [name for name, value in mine.items() if isinstance(value, torch.Tensor)]
-    same = mine.keys() == other.keys() and all(torch.equal(mine[name], other[name]) for name in tensors)
+    ours_by_name, theirs_by_name = _tensors(mine), _tensors(other)
+    same = mine.keys() == other.keys() and ours_by_name.keys() == theirs_by_name.keys()
+    same = same and all(torch.equal(value, theirs_by_name[name]) for name, value in ours_by_name.items())
     demand(same, "built twice from one seed it differs; draw initial weights from torch's generator")
+
+
+def _tensors(state: Mapping[str, object]) -> dict[str, torch.Tensor]:
+    return {name: value for name, value in state.items() if isinstance(value, torch.Tensor)}
 
 
 def two_processes_agree(subject: Subject) -> None:
@@ -81,7 +86,7 @@ def two_processes_agree(subject: Subject) -> None:
     demand(not fault, fault or "")
 
 
-_siblings: dict[Any, Sequence[Entry]] = {}
+_siblings: dict[str, Sequence[Entry]] = {}
 
 
 def _key(entry: Entry) -> str:
@@ -99,7 +104,7 @@ def _together(key: str) -> dict[str, str]:
     from gansemble.testing.processes import agree
 
     kinds = ("generator", "discriminator")
-    return agree([e for e in _siblings[key] if e.kind in kinds and getattr(e.load(), "learns", True)])
+    return agree([e for e in _siblings[key] if e.kind in kinds and learns(e.load())])
 
 
 EVERY: tuple[Check, ...] = (constructor_can_be_checked, contract_is_sound, is_built_the_same_from_one_seed)
@@ -199,14 +204,14 @@ def find(name: str, registry: Registry) -> list[Entry]:
     return entries
 
 
-def test_function(name: str) -> Any:
+def test_function(name: str) -> Callable[..., None]:
     """See :func:`gansemble.testing.for_plugin`."""
     import pytest
 
-    from gansemble import plugins
+    from gansemble.plugins import loading
 
     try:
-        entries = find(name, plugins.registry())
+        entries = find(name, loading.registry())
     except PluginError as error:
         message = str(error)
 

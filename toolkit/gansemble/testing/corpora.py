@@ -8,17 +8,18 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import Any
+from typing import cast
 from unittest import mock
 
 from gansemble.audio import files
 from gansemble.data.manifest import SPLITS, Clip
 from gansemble.errors import DataError
+from gansemble.interfaces import Corpus
 from gansemble.testing.subject import Fault, Subject, demand
 
 
 @contextmanager
-def _mini(subject: Subject) -> Iterator[tuple[Any, Path]]:
+def _mini(subject: Subject) -> Iterator[tuple[Corpus, Path]]:
     with tempfile.TemporaryDirectory() as folder:
         corpus, root = subject.make(), Path(folder) / "corpus"
         with _offline() as asked:
@@ -27,12 +28,17 @@ def _mini(subject: Subject) -> Iterator[tuple[Any, Path]]:
         yield corpus, root
 
 
-@contextmanager
-def _offline() -> Iterator[list[Any]]:
-    """Refuses connections, and lists those that were tried."""
-    asked: list[Any] = []
+def _listed(corpus: Corpus, root: Path) -> list[Clip]:
+    """What it lists; :func:`lists_sound_clips` holds that they are clips."""
+    return [cast(Clip, clip) for clip in corpus.scan(root)]
 
-    def refuse(*arguments: Any, **_: Any) -> Any:
+
+@contextmanager
+def _offline() -> Iterator[list[object]]:
+    """Refuses connections, and lists those that were tried."""
+    asked: list[object] = []
+
+    def refuse(*arguments: object, **_: object) -> object:
         asked.append(arguments[-1] if isinstance(arguments[0], socket.socket) else arguments[0])
         raise OSError("a mini corpus is made offline")
 
@@ -56,10 +62,11 @@ def makes_its_mini_corpus_beside_others_files(subject: Subject) -> None:
 def lists_sound_clips(subject: Subject) -> None:
     """The mini corpus' clips have unique plain ids, files that exist, and train and validation splits."""
     with _mini(subject) as (corpus, root):
-        clips = list(corpus.scan(root))
-        demand(len(clips) > 0, "scan finds nothing in its own mini corpus")
-        wrong = [type(clip).__name__ for clip in clips if not isinstance(clip, Clip)]
+        found = list(corpus.scan(root))
+        demand(len(found) > 0, "scan finds nothing in its own mini corpus")
+        wrong = [type(clip).__name__ for clip in found if not isinstance(clip, Clip)]
         demand(not wrong, f"scan must give gansemble.data.manifest.Clip, got {wrong[:1]}")
+        clips = _listed(corpus, root)
         ids = [clip.id for clip in clips]
         twice = sorted({name for name in ids if ids.count(name) > 1})
         demand(not twice, f"ids must be unique, but {', '.join(twice[:3])} comes again")
@@ -80,14 +87,12 @@ def lists_sound_clips(subject: Subject) -> None:
 def scans_without_opening_audio(subject: Subject) -> None:
     """Listing reads names and lists, not audio; twice, it lists the same in the same order."""
     with _mini(subject) as (corpus, root):
-        first = list(corpus.scan(root))
-        demand(
-            first == list(corpus.scan(root)), "two scans of one folder differ; sort what is listed, and draw nothing"
-        )
+        first = _listed(corpus, root)
+        demand(first == _listed(corpus, root), "two scans of one folder differ; sort what is listed, and draw nothing")
         for clip in first:
             (root / clip.path).write_bytes(b"")
         try:
-            again = list(corpus.scan(root))
+            again = _listed(corpus, root)
         except Exception as error:
             raise Fault(f"scan opens the audio: with empty files it raises {type(error).__name__}: {error}") from error
         demand(again == first, "scan opens the audio: with empty files it lists something else")
@@ -99,7 +104,7 @@ def makes_the_same_mini_corpus_twice(subject: Subject) -> None:
     for _ in range(2):
         with _mini(subject) as (corpus, root):
             digest = hashlib.sha256()
-            for clip in corpus.scan(root):
+            for clip in _listed(corpus, root):
                 info = files.info(root / clip.path)
                 demand(info.frames > 0, f"{clip.path} of the mini corpus is empty")
                 rates = subject.contract.sample_rates
@@ -116,14 +121,14 @@ def gives_the_labels_its_contract_says(subject: Subject) -> None:
     """Labels of 0 to classes - 1 and pitches within range, on every clip, where the contract gives them."""
     contract = subject.contract
     with _mini(subject) as (corpus, root):
-        for clip in corpus.scan(root):
+        for clip in _listed(corpus, root):
             if "labels" in contract.gives:
                 label = clip.labels.get("label")
                 demand(isinstance(label, int), f"{clip.id}: its contract gives labels, but this clip's is {label!r}")
                 demand(
-                    contract.classes is None or 0 <= label < contract.classes,
+                    isinstance(label, int) and (contract.classes is None or 0 <= label < contract.classes),
                     f"{clip.id}: label {label} is not in 0..{(contract.classes or 0) - 1}",
-                )  # type: ignore[operator]
+                )
             if "pitch" in contract.gives:
                 pitch = clip.labels.get("pitch")
                 low, high = contract.pitches or (0, 127)

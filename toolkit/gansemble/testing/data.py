@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Fitted, Score
+from gansemble.abilities import Fitted, Growable, HasDomain
+from gansemble.interfaces import Metric, Representation, Score
+from gansemble.plugins.signatures import lacking
 from gansemble.testing.networks import demand_growth
-from gansemble.testing.sets import SET_METRIC, of_pairs
-from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved
+from gansemble.testing.sets import SET_METRIC, of_pairs, said
+from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved, state_of
 
 
-def fitted(subject: Subject) -> Any:
+def fitted(subject: Subject) -> Representation:
     """The representation, its statistics measured on a few tones where it has any."""
     part = subject.make()
-    lacking = [name for name in ("fitted", "state_dict", "load_state_dict") if not hasattr(part, name)]
+    missing = lacking(part, Fitted)
     demand(
-        not hasattr(part, "fit") or not lacking,
-        f"it has fit() but no {', '.join(lacking)}: the toolkit would never fit it",
+        "fit" in missing or not missing,
+        f"it has fit() but no {', '.join(missing)}: the toolkit would never fit it",
     )
     if isinstance(part, Fitted) and not part.fitted:
         part.fit(iter([subject.audio(2), subject.audio(4)[2:]]))
@@ -33,18 +34,19 @@ def fitted(subject: Subject) -> Any:
 def representation_keeps_its_state(subject: Subject) -> None:
     """What it measured, saved and loaded into another, encodes the same."""
     part, audio = fitted(subject), subject.audio()
-    if not hasattr(part, "state_dict"):
+    remembers = state_of(part)
+    if remembers is None:
         return
     other = subject.make(1)
-    other.load_state_dict(saved(part.state_dict()))
-    demand(getattr(other, "fitted", True), "loaded from a fitted state, it must say fitted = True")
+    other.load_state_dict(saved(remembers.state_dict()))
+    demand(not isinstance(other, Fitted) or other.fitted, "loaded from a fitted state, it must say fitted = True")
     demand(torch.equal(part.encode(audio), other.encode(audio)), "restored from its state dict it encodes otherwise")
 
 
 def encodes_what_its_contract_says(subject: Subject) -> None:
     """A domain, the contract's own, and the contract's shape, finite and float32."""
     part = fitted(subject)
-    domain = getattr(part, "domain", None)
+    domain = part.domain if isinstance(part, HasDomain) else None
     demand(isinstance(domain, str), 'it has no domain; say domain = "…", the name of what encode gives')
     declared = subject.contract.domain
     demand(declared in (None, domain), f"its contract says domain {declared!r}, the part {domain!r}")
@@ -66,6 +68,7 @@ def representation_grows_as_it_says(subject: Subject) -> None:
         return
     part, audio = fitted(subject), subject.audio()
     new = part.encode(audio)
+    assert isinstance(part, Growable)  # as its contract says
     for progress in (0.0, float(most)):
         part.set_progress(progress)
     grown = part.encode(audio)
@@ -138,7 +141,7 @@ def representation_keeps_items_apart(subject: Subject) -> None:
     )
 
 
-def _decode(part: Any, x: Tensor) -> Tensor:
+def _decode(part: Representation, x: Tensor) -> Tensor:
     """Decoded under one seed: phases may start at random."""
     torch.manual_seed(0)
     return part.decode(x.clone())
@@ -165,7 +168,7 @@ def _tone(subject: Subject, seconds: float = 2.0) -> np.ndarray:
     return subject.audio(1, int(seconds * subject.spec.sample_rate))[0, 0].numpy().astype(np.float32)
 
 
-def _score(subject: Subject, metric: Any, estimate: np.ndarray, reference: np.ndarray) -> dict[str, Score]:
+def _score(subject: Subject, metric: Metric, estimate: np.ndarray, reference: np.ndarray) -> dict[str, Score]:
     try:
         found = metric.score(estimate, reference, subject.spec.sample_rate)
     except Exception as error:
@@ -183,7 +186,7 @@ def _score(subject: Subject, metric: Any, estimate: np.ndarray, reference: np.nd
 def scores_better_what_is_better(subject: Subject) -> None:
     """It says its definition and which way is better, and a perfect estimate scores no worse than a noisy one."""
     metric, reference = subject.make(), _tone(subject)
-    definition, better = getattr(metric, "definition", ""), getattr(metric, "better", None)
+    definition, better = said(metric)
     demand(isinstance(definition, str) and len(definition) > 0, "it has no definition: the exact variant, as text")
     demand(better in ("higher", "lower"), f'better must be "higher" or "lower", got {better!r}')
     noise = np.random.default_rng(0).standard_normal(len(reference)).astype(np.float32)
@@ -251,9 +254,10 @@ def _weights() -> list[torch.nn.Parameter]:
     return [torch.nn.Parameter(torch.linspace(0.5, 2.0, size)) for size in (3, 4)]
 
 
-def _optimiser(subject: Subject, weights: list[torch.nn.Parameter], **other: Any) -> torch.optim.Optimizer:
+def _optimiser(subject: Subject, weights: list[torch.nn.Parameter], **other: object) -> torch.optim.Optimizer:
     made = subject.target(parameters=weights, **(subject.example | other))
-    demand(isinstance(made, torch.optim.Optimizer), f"expected a torch.optim.Optimizer, got {type(made).__name__}")
+    if not isinstance(made, torch.optim.Optimizer):
+        raise Fault(f"expected a torch.optim.Optimizer, got {type(made).__name__}")
     return made
 
 

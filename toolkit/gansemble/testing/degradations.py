@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import torch
 
+from gansemble.interfaces import Degradation
+from gansemble.plugins.signatures import lacking
 from gansemble.testing.subject import Fault, Subject, demand
 
 
@@ -97,7 +97,7 @@ def degradation_stays_in_time(subject: Subject) -> None:
 def crops_are_those_of_the_whole(subject: Subject) -> None:
     """With ``margin`` samples on both sides, a crop is what it would be of the whole recording, to -60 dB."""
     part = subject.make()
-    margin = getattr(part, "margin", None)
+    margin = part.margin if not lacking(part, Degradation) else None
     demand(isinstance(margin, int) and margin >= 0, f"margin must be a whole number of samples, got {margin!r}")
     assert isinstance(margin, int)
     length = subject.segment
@@ -125,7 +125,7 @@ def degradation_can_be_sent(subject: Subject) -> None:
 
     part = subject.make()
     try:
-        sent: Any = pickle.loads(pickle.dumps(part))
+        sent: Degradation = pickle.loads(pickle.dumps(part))
     except Exception as error:
         raise Fault(
             f"it cannot be sent to a loading process ({error}); keep no open files or local functions"

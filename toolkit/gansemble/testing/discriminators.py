@@ -5,49 +5,50 @@ from __future__ import annotations
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from gansemble.interfaces import Condition, Verdict, as_verdicts
+from gansemble.abilities import items_apart
+from gansemble.interfaces import Condition, DiscriminatorOutput, as_outputs
+from gansemble.parts.discriminators import Discriminators
 from gansemble.testing.networks import COMMON, judges, pick
 from gansemble.testing.subject import Fault, Subject, demand
-from gansemble.training.build import Critics
 
 #: A receptive field longer than this is believed [samples].
 LONGEST = 400_000
 
 
-def answers_with_verdicts(subject: Subject) -> None:
-    """Verdicts of scores [B, N], with the features and logits its contract promises."""
-    answer = subject.make()(subject.x(), subject.told())
-    if not isinstance(answer, Verdict | list | tuple):
-        raise Fault(f"expected a Verdict, or one for each sub-discriminator, got {type(answer).__name__}")
+def answers_with_outputs(subject: Subject) -> None:
+    """DiscriminatorOutputs of scores [B, N], with the features and logits its contract promises."""
+    answer = subject.make()(subject.x(), subject.judged_condition())
+    if not isinstance(answer, DiscriminatorOutput | list | tuple):
+        raise Fault(f"expected a DiscriminatorOutput, or one for each sub-discriminator, got {type(answer).__name__}")
     try:
-        verdicts = as_verdicts(answer)
+        outputs = as_outputs(answer)
     except TypeError as error:
         raise Fault(str(error)) from error
-    for verdict in verdicts:
-        demand(verdict.score.shape[0] == 2, f"a score must be [B, N] with B = 2, got {list(verdict.score.shape)}")
-        demand(verdict.score.shape[1] > 0, "a score has no opinion, N = 0")
-        if verdict.logits is not None:
-            classes = subject.contract.classes or verdict.logits.shape[-1]
+    for output in outputs:
+        demand(output.score.shape[0] == 2, f"a score must be [B, N] with B = 2, got {list(output.score.shape)}")
+        demand(output.score.shape[1] > 0, "a score has no opinion, N = 0")
+        if output.logits is not None:
+            classes = subject.contract.classes or output.logits.shape[-1]
             wanted = (2, classes)
-            demand(tuple(verdict.logits.shape) == wanted, f"logits must be {wanted}, got {tuple(verdict.logits.shape)}")
-    has = all(len(verdict.features) > 0 for verdict in verdicts)
+            demand(tuple(output.logits.shape) == wanted, f"logits must be {wanted}, got {tuple(output.logits.shape)}")
+    has = all(len(output.features) > 0 for output in outputs)
     promised = "features" in subject.contract.gives
-    demand(has or not promised, 'its contract gives "features", but its verdicts have none')
+    demand(has or not promised, 'its contract gives "features", but its outputs have none')
     demand(
         promised or not has,
-        'its verdicts have features, but its contract does not give "features"; losses cannot find them',
+        'its outputs have features, but its contract does not give "features"; losses cannot find them',
     )
-    wrong = [list(f.shape) for verdict in verdicts for f in verdict.features if f.shape[0] != 2]
+    wrong = [list(f.shape) for output in outputs for f in output.features if f.shape[0] != 2]
     demand(not wrong, f"features must be [B, ...] with B = 2, got {wrong[:3]}")
 
 
 def passes_gradients_to_what_it_hears(subject: Subject) -> None:
     """The generator learns through it: a finite gradient that is not zero reaches its input, from features too."""
     heard = subject.x().requires_grad_()
-    verdicts = as_verdicts(subject.make()(heard, subject.told()))
-    idle = [place for verdict in verdicts for place, each in enumerate(verdict.features) if not each.requires_grad]
+    outputs = as_outputs(subject.make()(heard, subject.judged_condition()))
+    idle = [place for output in outputs for place, each in enumerate(output.features) if not each.requires_grad]
     demand(not idle, f"no gradient leaves its features {idle[:5]}, so feature matching teaches nothing; do not detach")
-    torch.stack([verdict.score.mean() for verdict in verdicts]).sum().backward()
+    torch.stack([output.score.mean() for output in outputs]).sum().backward()
     demand(heard.grad is not None, "no gradient of the score reaches its input")
     assert heard.grad is not None
     demand(bool(torch.isfinite(heard.grad).all()), "the gradient of the score to its input is not finite")
@@ -55,11 +56,11 @@ def passes_gradients_to_what_it_hears(subject: Subject) -> None:
 
 
 def keeps_items_in_order(subject: Subject) -> None:
-    """Turning the batch round turns its verdicts round, and nothing else."""
-    network, heard, told = subject.make().eval(), subject.x(), subject.told()
+    """Turning the batch round turns its outputs round, and nothing else."""
+    network, heard, condition = subject.make().eval(), subject.x(), subject.judged_condition()
     with torch.no_grad():
-        answers = [as_verdicts(network(heard, told)), as_verdicts(network(heard.flip(0), pick(told, [1, 0])))]
-    scores, turned = ([verdict.score for verdict in answer] for answer in answers)
+        answers = [as_outputs(network(heard, condition)), as_outputs(network(heard.flip(0), pick(condition, [1, 0])))]
+    scores, turned = ([output.score for output in answer] for answer in answers)
     demand(
         all(torch.allclose(a, b.flip(0), rtol=1e-3, atol=1e-4) for a, b in zip(scores, turned, strict=True)),
         "with the items in another order they get other scores; a reshape mixes them, or one is judged for all",
@@ -67,23 +68,23 @@ def keeps_items_in_order(subject: Subject) -> None:
 
 
 def keeps_its_word_on_items_apart(subject: Subject) -> None:
-    """``items_apart = True`` promises that an item's verdict does not depend on the batch's other items."""
+    """``items_apart = True`` promises that an item's output does not depend on the batch's other items."""
     network = subject.make().eval()
-    if not getattr(network, "items_apart", False):
+    if not items_apart(network):
         return
-    critics = Critics({"one": network})
-    real, told = subject.x(), subject.told()
+    critics = Discriminators({"one": network})
+    real, condition = subject.x(), subject.judged_condition()
     fake = real.flip(-1)
     with torch.no_grad():
-        together = critics((real, told), (fake, told))
-        apart = (*critics((real, told)), *critics((fake, told)))
+        together = critics((real, condition), (fake, condition))
+        apart = (*critics((real, condition)), *critics((fake, condition)))
     for ours, theirs in zip(together, apart, strict=True):
         for a, b in zip(ours["one"], theirs["one"], strict=True):
             close = torch.allclose(a.score, b.score, rtol=1e-4, atol=1e-5)
             close = close and all(
                 torch.allclose(x, y, rtol=1e-4, atol=1e-5) for x, y in zip(a.features, b.features, strict=True)
             )
-            demand(close, "it says items_apart, but real and fake in one batch get other verdicts than apart")
+            demand(close, "it says items_apart, but real and fake in one batch get other outputs than apart")
 
 
 def sees_as_much_as_it_says(subject: Subject) -> None:
@@ -97,10 +98,10 @@ def sees_as_much_as_it_says(subject: Subject) -> None:
     length = -(-3 * declared // subject.spec.hop) * subject.spec.hop
     heard = subject.x(1, length).requires_grad_()
     seen = 0
-    for verdict in as_verdicts(network(heard, Condition())):
-        places = torch.randint(verdict.score.shape[1], (24,), generator=torch.Generator().manual_seed(0))
+    for output in as_outputs(network(heard, Condition())):
+        places = torch.randint(output.score.shape[1], (24,), generator=torch.Generator().manual_seed(0))
         for place in places.tolist():
-            (gradient,) = torch.autograd.grad(verdict.score[0, place], heard, retain_graph=True)
+            (gradient,) = torch.autograd.grad(output.score[0, place], heard, retain_graph=True)
             touched = gradient.abs().amax(dim=(0, 1)).nonzero().flatten()
             if len(touched):
                 seen = max(seen, int(touched[-1] - touched[0]) + 1)
@@ -133,7 +134,7 @@ def says_that_it_has_batch_norm(subject: Subject) -> None:
 
 DISCRIMINATOR = (
     *COMMON,
-    answers_with_verdicts,
+    answers_with_outputs,
     says_that_it_has_batch_norm,
     passes_gradients_to_what_it_hears,
     keeps_items_in_order,

@@ -10,6 +10,6 @@ import pytest
 @pytest.fixture
 def empty_plugins() -> Iterator[object]:
     """A plugin manager that discovers nothing: ``empty_plugins.add_module(name, module)`` what a test needs."""
-    from gansemble.plugins import Plugins
+    from gansemble.plugins.loading import Plugins
 
     yield Plugins(discover=False)

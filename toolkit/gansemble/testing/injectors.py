@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
+from gansemble.abilities import Adaptive
+from gansemble.interfaces import NoiseInjector
+from gansemble.plugins.signatures import lacking
 from gansemble.testing.subject import (
     Fault,
     Subject,
@@ -15,11 +16,14 @@ from gansemble.testing.subject import (
     half_precision,
     on_meta,
     saved,
+    state_of,
 )
 from gansemble.testing.terms import adapts, is_no_network_by_accident
 
 
-def _inject(subject: Subject, size: int = 2, first: int = 0, part: Any = None, seed: int = 3) -> tuple[Tensor, Tensor]:
+def _inject(
+    subject: Subject, size: int = 2, first: int = 0, part: NoiseInjector | None = None, seed: int = 3
+) -> tuple[Tensor, Tensor]:
     injector = subject.make() if part is None else part
     real = subject.x(first + size)[first:]
     return injector(real, real * 0.5, subject.batch(size, seed=seed, first=first))
@@ -54,7 +58,7 @@ def injector_draws_only_from_the_batch(subject: Subject) -> None:
         torch.manual_seed(seed)
         made.append(_inject(subject, 16, part=part))
         demand(torch.initial_seed() == seed, "it seeds torch's generator; draw from batch.draws")
-        for value in (1.0, 1.0, -1.0) if hasattr(part, "adapt") else ():
+        for value in (1.0, 1.0, -1.0) if "adapt" not in lacking(part, Adaptive) else ():
             part.adapt(value)
         adapted.append(_inject(subject, 16, part=part))
     same = all(torch.equal(a, b) for a, b in zip(*made, strict=True))
@@ -112,10 +116,11 @@ def injector_keeps_its_state(subject: Subject) -> None:
     """An adaptive injector adapts, and restored from its state dict does the same."""
     injector = subject.make()
     adapts(subject, injector)
-    if not hasattr(injector, "state_dict"):
+    remembers = state_of(injector)
+    if remembers is None:
         return
     other = subject.make(1)
-    other.load_state_dict(saved(injector.state_dict()))
+    other.load_state_dict(saved(remembers.state_dict()))
     ours, theirs = (_inject(subject, 16, part=part) for part in (injector, other))
     same = all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
     demand(same, "restored from its state dict it injects other noise")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Alarm, FittedItems, Step
+from gansemble.abilities import FittedItems, NetworkMonitor, Stateful, SuspiciousMonitor
+from gansemble.interfaces import Alarm, Monitor, Step
+from gansemble.plugins.signatures import lacking
 from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved
 from gansemble.testing.terms import _modes, _tensors, is_no_network_by_accident
 
@@ -18,31 +19,31 @@ ITEMS = 8
 LATE = 1_000_000
 
 
-def ready(subject: Subject, step: Step | None = None, seed: int = 0) -> Any:
+def ready(subject: Subject, step: Step | None = None, seed: int = 0) -> Monitor:
     """The monitor as training has it: fitted to a few items, and shown the networks, where it asks for that."""
     monitor = subject.make(seed)
-    lacking = [name for name in ("fitted", "state_dict", "load_state_dict") if not hasattr(monitor, name)]
+    missing = lacking(monitor, FittedItems)
     demand(
-        not hasattr(monitor, "fit_items") or not lacking,
-        f"it has fit_items() but no {', '.join(lacking)}: the toolkit would never fit it",
+        "fit_items" in missing or not missing,
+        f"it has fit_items() but no {', '.join(missing)}: the toolkit would never fit it",
     )
     if isinstance(monitor, FittedItems) and not monitor.fitted:
         label = subject.labels(4)
         monitor.fit_items(iter([(subject.x(2), label[:2]), (subject.x(4)[2:], label[2:])]))
         demand(monitor.fitted, "after fit_items, it must say fitted = True")
-    if step is not None and hasattr(monitor, "attach"):
+    if step is not None and isinstance(monitor, NetworkMonitor):
         monitor.attach(step.generator, step.discriminators)
     return monitor
 
 
-def _looked(subject: Subject, monitor: Any = None, **changes: Any) -> Mapping[str, Tensor]:
-    step = subject.step("discriminator", ITEMS, **changes)
-    values = ready(subject, step).item_values(step) if monitor is None else monitor.item_values(step)
+def _looked(subject: Subject) -> Mapping[str, Tensor]:
+    step = subject.step("discriminator", ITEMS)
+    values = ready(subject, step).item_values(step)
     demand(isinstance(values, Mapping), f"item_values must give tensors by name, got {type(values).__name__}")
     return values
 
 
-def _summary(monitor: Any, values: Mapping[str, Tensor]) -> dict[str, float]:
+def _summary(monitor: Monitor, values: Mapping[str, Tensor]) -> dict[str, float]:
     """Its numbers by name, as training logs them."""
     # Whole batches come from all processes: on the CPU and in float32, whatever they were.
     numbers = monitor.summarise({name: value.detach().float().cpu() for name, value in values.items()})
@@ -56,7 +57,8 @@ def _summary(monitor: Any, values: Mapping[str, Tensor]) -> dict[str, float]:
 
 def looks_every_few_steps(subject: Subject) -> None:
     """``every`` is a number of steps, at least 1."""
-    every = getattr(subject.make(), "every", None)
+    monitor = subject.make()
+    every = None if "every" in lacking(monitor, Monitor) else monitor.every
     demand(isinstance(every, int) and every >= 1, f"every must be a number of steps, at least 1, got {every!r}")
 
 
@@ -67,7 +69,7 @@ def gives_values_of_each_item(subject: Subject) -> None:
         step = subject.step("discriminator", size)
         values = ready(subject, step).item_values(step)
         demand(isinstance(values, Mapping), f"item_values must give tensors by name, got {type(values).__name__}")
-        demand(len(values) > 0, "item_values gives nothing of a step with verdicts")
+        demand(len(values) > 0, "item_values gives nothing of a step with outputs")
         for name, value in values.items():
             demand(isinstance(value, Tensor), f"{name}: expected a Tensor, got {type(value).__name__}")
             good = value.dim() >= 1 and value.shape[0] == size
@@ -93,7 +95,7 @@ def measures_items_apart(subject: Subject) -> None:
 
 
 def monitor_leaves_the_step_alone(subject: Subject) -> None:
-    """Nothing of the step is written to: signals, verdicts, weights, gradients and modes stay as they were."""
+    """Nothing of the step is written to: signals, outputs, weights, gradients and modes stay as they were."""
     step = subject.step("discriminator", ITEMS)
     monitor = ready(subject, step)
     tensors, modes = _tensors(step), _modes(step)
@@ -128,15 +130,15 @@ def summarises_in_finite_numbers(subject: Subject) -> None:
     """Finite numbers by name: of a batch, of two items, of silence, of a perfect fake, and of values that are not finite."""
     x = subject.x(ITEMS)
     silence = torch.zeros_like(x)
-    cases: dict[str, dict[str, Any]] = {
-        "a batch": {},
-        "silence": {"real": silence, "fake": silence},
-        "silent fakes": {"fake": silence},
-        "a perfect fake": {"real": x, "fake": x.clone()},
-        "fakes that are not finite": {"fake": x * math.nan},
+    cases: dict[str, tuple[Tensor | None, Tensor | None]] = {
+        "a batch": (None, None),
+        "silence": (silence, silence),
+        "silent fakes": (None, silence),
+        "a perfect fake": (x, x.clone()),
+        "fakes that are not finite": (None, x * math.nan),
     }
-    for name, changes in cases.items():
-        step = subject.step("discriminator", ITEMS, **changes)
+    for name, (real, fake) in cases.items():
+        step = subject.step("discriminator", ITEMS, real, fake)
         monitor = ready(subject, step)
         numbers = _summary(monitor, monitor.item_values(step))
         demand(len(numbers) > 0 or name != "a batch", "summarise gives no number of a batch")
@@ -167,7 +169,7 @@ def judges(subject: Subject) -> None:
     first = monitor.judge(monitor.every, numbers)
     demand(
         first is None,
-        f"its first look at all is an alarm ({getattr(first, 'reason', first)}): nothing was better before",
+        f"its first look at all is an alarm ({first.reason if isinstance(first, Alarm) else first}): nothing was better before",
     )
     well, nought, vast = numbers, dict.fromkeys(numbers, 0.0), dict.fromkeys(numbers, 1e6)
     done = LATE
@@ -180,7 +182,7 @@ def judges(subject: Subject) -> None:
         demand(isinstance(alarm.reason, str) and alarm.reason != "", "its alarm gives no reason")
         sound = isinstance(alarm.onset, int) and 0 <= alarm.onset <= done
         demand(sound, f"at step {done} its alarm says that all was well at {alarm.onset!r}")
-    until = getattr(monitor, "healthy_until", 0)
+    until = monitor.healthy_until if isinstance(monitor, SuspiciousMonitor) else 0
     demand(isinstance(until, int) and 0 <= until <= done, f"after step {done}, healthy_until is {until!r}")
 
 
@@ -195,13 +197,13 @@ def judges_what_it_can(subject: Subject) -> None:
 
 def monitor_keeps_its_state(subject: Subject) -> None:
     """Restored from its state dict in the middle of a run, it summarises and judges as the uninterrupted one does."""
-    lacking = [name for name in ("state_dict", "load_state_dict") if not hasattr(subject.make(), name)]
-    demand(not lacking, f"it has no {', '.join(lacking)}, so a resumed run would judge without its past")
+    missing = lacking(subject.make(), Stateful)
+    demand(not missing, f"it has no {', '.join(missing)}, so a resumed run would judge without its past")
     for turning in (4, 9):
         step = subject.step("discriminator", 3)
         monitor = ready(subject, step)
-        kept: Any = None
-        said: list[Any] = []
+        kept: dict[str, object] = {}
+        said: list[tuple[dict[str, float], Alarm | None]] = []
         for look in range(12):
             if look == turning:
                 kept = saved(monitor.state_dict())
@@ -209,9 +211,11 @@ def monitor_keeps_its_state(subject: Subject) -> None:
             said.append(_look(subject, monitor, look))
         other = subject.make(1)
         other.load_state_dict(kept)
-        if hasattr(other, "attach"):
+        if isinstance(other, NetworkMonitor):
             other.attach(step.generator, step.discriminators)
-        demand(getattr(other, "fitted", True), "loaded from a fitted state, it must say fitted = True")
+        demand(
+            not isinstance(other, FittedItems) or other.fitted, "loaded from a fitted state, it must say fitted = True"
+        )
         again = [_look(subject, other, look) for look in range(turning, 12)]
         demand(
             again == said,
@@ -219,7 +223,7 @@ def monitor_keeps_its_state(subject: Subject) -> None:
         )
 
 
-def _look(subject: Subject, monitor: Any, look: int) -> tuple[dict[str, float], Alarm | None]:
+def _look(subject: Subject, monitor: Monitor, look: int) -> tuple[dict[str, float], Alarm | None]:
     """What it says of the ``look``-th of a run that is well and then is not."""
     x = subject.x(3 + look)[look:]
     fake = 0.7 * x.flip(-1) if look < 8 else torch.zeros_like(x)

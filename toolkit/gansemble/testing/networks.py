@@ -8,31 +8,34 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 
-from gansemble.data.degraded import NAME
-from gansemble.interfaces import Condition, as_verdicts
-from gansemble.restoration import restore
+from gansemble import abilities
+from gansemble.contract import DEGRADED
+from gansemble.inference.streaming import enhancement_stream
+from gansemble.interfaces import Condition, as_outputs
+from gansemble.parts.build import Waveform
+from gansemble.plugins import signatures
+from gansemble.recipe.task import open_task, task_of
 from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, half_precision
-from gansemble.training.build import Samples
 
 Call = Callable[[nn.Module], tuple[Tensor, ...]]
 
 
 def generates(subject: Subject, condition: Condition | None = None) -> Call:
     """Calls a generator."""
-    told = condition or subject.condition()
-    return lambda network: (network(told),)
+    condition = condition or subject.condition()
+    return lambda network: (network(condition),)
 
 
 def judges(subject: Subject, x: Tensor | None = None) -> Call:
     """Calls a discriminator: its scores, then its features and logits."""
     heard = subject.x() if x is None else x
-    told = subject.told(heard.shape[0])
+    condition = subject.judged_condition(heard.shape[0])
 
     def call(network: nn.Module) -> tuple[Tensor, ...]:
-        verdicts = as_verdicts(network(heard, told))
-        scores = tuple(verdict.score for verdict in verdicts)
-        logits = tuple(verdict.logits for verdict in verdicts if verdict.logits is not None)
-        return (*scores, *(feature for verdict in verdicts for feature in verdict.features), *logits)
+        outputs = as_outputs(network(heard, condition))
+        scores = tuple(output.score for output in outputs)
+        logits = tuple(output.logits for output in outputs if output.logits is not None)
+        return (*scores, *(feature for output in outputs for feature in output.features), *logits)
 
     return call
 
@@ -49,7 +52,7 @@ def total(tensors: Sequence[Tensor]) -> Tensor:
 
 def learns(subject: Subject) -> bool:
     """Whether a network has something to learn; a baseline says ``learns = False``."""
-    return bool(getattr(subject.target, "learns", True))
+    return abilities.learns(subject.target)
 
 
 def is_a_network(subject: Subject) -> None:
@@ -97,9 +100,9 @@ def leaves_its_inputs_alone(subject: Subject) -> None:
     """What it is given is not written to."""
     network = subject.make()
     if subject.entry.kind == "generator":
-        told = subject.condition()
-        given = [value for value in (told.latent, told.label, told.signal) if value is not None]
-        call = generates(subject, told)
+        condition = subject.condition()
+        given = [value for value in (condition.latent, condition.label, condition.signal) if value is not None]
+        call = generates(subject, condition)
     else:
         heard = subject.x()
         given, call = [heard], judges(subject, heard)
@@ -214,27 +217,29 @@ def makes_any_length(subject: Subject) -> None:
 
 def makes_items_apart(subject: Subject) -> None:
     """In eval a generator makes of an item what it makes of it alone, whatever else is in the batch."""
-    network, told = subject.make().eval(), subject.condition()
+    network, condition = subject.make().eval(), subject.condition()
     with torch.no_grad():
-        together = network(told)
-        alone = torch.cat([network(pick(told, slice(place, place + 1))) for place in (0, 1)])
+        together = network(condition)
+        alone = torch.cat([network(pick(condition, slice(place, place + 1))) for place in (0, 1)])
     demand(
         together.shape == alone.shape and torch.allclose(together, alone, rtol=1e-3, atol=1e-4),
         "in a batch it makes something else of an item than alone; keep dimension 0 out of means, norms and reshapes",
     )
 
 
-def pick(told: Condition, items: slice | list[int]) -> Condition:
+def pick(condition: Condition, items: slice | list[int]) -> Condition:
     """The condition of some items."""
-    values = [getattr(told, name) for name in ("latent", "label", "signal")]
+    values = [getattr(condition, name) for name in ("latent", "label", "signal")]
     return Condition(*(None if value is None else value[items] for value in values))
 
 
 def works_on_other_devices(subject: Subject) -> None:
     """What it makes by itself is made where its inputs are."""
     network = subject.make().to("meta")
-    told = subject.condition() if subject.entry.kind == "generator" else subject.told()
-    moved = Condition(*(None if v is None else v.to("meta") for v in (told.latent, told.label, told.signal)))
+    condition = subject.condition() if subject.entry.kind == "generator" else subject.judged_condition()
+    moved = Condition(
+        *(None if v is None else v.to("meta") for v in (condition.latent, condition.label, condition.signal))
+    )
     if subject.entry.kind == "generator":
         demand_no_device_of_its_own(lambda: network(moved))
     else:
@@ -269,10 +274,15 @@ def reaches_as_far_as_it_says(subject: Subject) -> None:
     demand(reach <= context, f"context_frames says {context}, but a frame changes samples {reach} frames away")
 
 
+def says_what_it_reads(subject: Subject) -> None:
+    """Its contract has ``reads``, by which a recipe's task is known: vocoding, generation or enhancement."""
+    demand(task_of(subject.contract) is not None, open_task("the generator"))
+
+
 def restores_in_chunks(subject: Subject) -> None:
     """A generator that reads a degraded recording restores it in chunks as it does whole, as ``context_frames`` and
     ``alignment`` promise; its weights are made large for that, since a fresh one may do nothing."""
-    if NAME not in (subject.contract.reads or ()):
+    if DEGRADED not in (subject.contract.reads or ()):
         return
     network = subject.make().eval()
     demand(
@@ -286,12 +296,12 @@ def restores_in_chunks(subject: Subject) -> None:
         if parameter.dim() > 1:
             fan = parameter[0].numel()
             parameter.data = torch.randn(parameter.shape, generator=drawn) * (1.9 / fan) ** 0.5
-    unit = int(getattr(network, "alignment", 1) or 1)
+    unit = abilities.alignment(network)
     length = 3 * (2 * context + 16 * unit) + 5
     audio = 0.1 * torch.randn(1, length, generator=drawn)
     with torch.no_grad():
         whole = network(Condition(signal=audio[None]))[0]
-    made = restore(network, audio, context + 4 * unit, Samples())
+    made = enhancement_stream(network, Waveform(), context + 4 * unit).whole(audio)
     demand(made.shape == whole.shape, f"in chunks it makes {list(made.shape)}, of the whole {list(whole.shape)}")
     error = float((made - whole).abs().max() / whole.abs().max().clamp_min(1e-6))
     demand(
@@ -332,7 +342,7 @@ def takes_silence_and_full_scale(subject: Subject) -> None:
 
 def demand_growth(subject: Subject) -> float | None:
     """The progress at which a part is grown, None where it does not grow; its contract and it must agree whether it does."""
-    grows, most = hasattr(subject.target, "set_progress"), subject.contract.grows_to
+    grows, most = signatures.has_ability(subject.target, abilities.Growable), subject.contract.grows_to
     demand(not grows or most is not None, "it has set_progress; its contract must say where it is grown: grows_to")
     demand(grows or most is None, f"its contract says that it grows to {most}, but it has no set_progress")
     return most
@@ -365,6 +375,7 @@ COMMON = (
     takes_silence_and_full_scale,
 )
 GENERATOR = (
+    says_what_it_reads,
     *COMMON,
     makes_what_its_contract_says,
     makes_items_apart,

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from gansemble.interfaces import PooledTerm, Turn
+from gansemble.abilities import PooledTerm
+from gansemble.interfaces import Turn
 from gansemble.testing.subject import Subject, demand
 
 

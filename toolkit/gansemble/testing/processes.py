@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from gansemble.registry import Entry
+from gansemble.plugins.registry import Entry
 from gansemble.testing.subject import Subject
 
 WAIT = 180
@@ -64,9 +64,9 @@ def _worker(folder: Path, rank: int) -> None:
     import torch
     from torch import distributed
 
-    from gansemble import plugins
+    from gansemble.plugins import loading
 
-    plugins.load([Path(path) for path in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if path])
+    loading.load([Path(path) for path in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if path])
     torch.set_num_threads(1)
     store = f"file://{folder}/store"
     distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2, timeout=timedelta(seconds=WAIT))
@@ -98,8 +98,8 @@ def _disagreement(subject: Subject, rank: int) -> str:
     network = subject.make().train()
     half = slice(2 * rank, 2 * rank + 2)
     if subject.entry.kind == "generator":
-        told = subject.condition(4)
-        fields = {name: getattr(told, name) for name in ("latent", "label", "signal")}
+        condition = subject.condition(4)
+        fields = {name: getattr(condition, name) for name in ("latent", "label", "signal")}
         call = generates(subject, Condition(**{n: None if v is None else v[half] for n, v in fields.items()}))
     else:
         call = judges(subject, subject.x(4)[half])

@@ -9,14 +9,17 @@ import math
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import torch
 
+from gansemble.abilities import ClasswiseMetric, FittedMetric, SetMetric
 from gansemble.data.labels import LabelledClips, Labels
-from gansemble.data.manifest import SPLITS, Entry
-from gansemble.interfaces import FittedMetric, Score
+from gansemble.data.manifest import SPLITS, ManifestEntry
+from gansemble.data.packed import Packed
+from gansemble.interfaces import Metric, Score
+from gansemble.plugins.signatures import has_ability, lacking
 from gansemble.testing.subject import Fault, Subject, demand
 
 CLASSES = 4
@@ -31,7 +34,7 @@ def of_sets(check: Callable[[Subject], None]) -> Callable[[Subject], None]:
 
     @functools.wraps(check)
     def run(subject: Subject) -> None:
-        if hasattr(subject.target, "score_set"):
+        if has_ability(subject.target, SetMetric):
             check(subject)
 
     return run
@@ -42,10 +45,16 @@ def of_pairs(check: Callable[[Subject], None]) -> Callable[[Subject], None]:
 
     @functools.wraps(check)
     def run(subject: Subject) -> None:
-        if not hasattr(subject.target, "score_set"):
+        if not has_ability(subject.target, SetMetric):
             check(subject)
 
     return run
+
+
+def said(metric: Metric | SetMetric) -> tuple[object, object]:
+    """(definition, better) of a metric, ("", None) where it does not say."""
+    missing = lacking(metric, SetMetric)
+    return ("" if "definition" in missing else metric.definition), (None if "better" in missing else metric.better)
 
 
 class InMemory:
@@ -58,7 +67,7 @@ class InMemory:
         self.audio = tones(subject, COUNTS[split], SPLITS.index(split))
         rows = enumerate(zip(self.audio, labels(len(self.audio)), strict=True))
         self.entries = [
-            Entry(
+            ManifestEntry(
                 id=f"{split}-{index}",
                 path=f"{split}-{index}.wav",
                 split=split,
@@ -102,8 +111,9 @@ def labels(count: int) -> list[int]:
 def corpus(subject: Subject) -> dict[str, LabelledClips]:
     """Clips by split, as a metric's fit is given them."""
     rate, length = subject.spec.sample_rate, subject.segment
-    packed: dict[str, Any] = {split: InMemory(subject, split) for split in SPLITS}
-    return {split: LabelledClips(clips, Labels(), length, rate) for split, clips in packed.items()}
+    packed = {split: InMemory(subject, split) for split in SPLITS}
+    # In place of packed clips on a disk: all that LabelledClips asks of them.
+    return {split: LabelledClips(cast(Packed, clips), Labels(), length, rate) for split, clips in packed.items()}
 
 
 @functools.lru_cache(maxsize=1)
@@ -114,7 +124,7 @@ def _folder() -> Path:
     return Path(folder.name)
 
 
-def ready(subject: Subject) -> Any:
+def ready(subject: Subject) -> SetMetric:
     """The metric, fitted where it learns."""
     metric = subject.make()
     if isinstance(metric, FittedMetric):
@@ -124,7 +134,7 @@ def ready(subject: Subject) -> Any:
 
 def _score(
     subject: Subject,
-    metric: Any,
+    metric: SetMetric,
     estimates: Clips,
     references: Clips,
     told: Sequence[int | None] | None = None,
@@ -132,9 +142,12 @@ def _score(
 ) -> dict[str, Score]:
     told = labels(len(estimates)) if told is None else told
     theirs = labels(len(references)) if reference_labels is None else reference_labels
-    extra = {"reference_labels": theirs} if getattr(metric, "wants_reference_labels", False) else {}
+    rate = subject.spec.sample_rate
     try:
-        found = metric.score_set(estimates, references, subject.spec.sample_rate, told, **extra)
+        if isinstance(metric, ClasswiseMetric) and metric.wants_reference_labels:
+            found = metric.score_set(estimates, references, rate, told, reference_labels=theirs)
+        else:
+            found = metric.score_set(estimates, references, rate, told)
     except Exception as error:
         raise Fault(f"score_set raises {type(error).__name__}: {error}; give NaN with a reason instead") from error
     demand(tuple(found) == tuple(metric.keys), f"its keys say {list(metric.keys)}, score_set gives {list(found)}")
@@ -154,16 +167,18 @@ def scores_sets_better_what_is_better(subject: Subject) -> None:
     A metric that does not look at the references judges by a taste of its own, which noise may please.
     """
     metric = ready(subject)
-    keys: Any = getattr(metric, "keys", ())
-    better = getattr(metric, "better", None)
+    keys: object = () if "keys" in lacking(metric, SetMetric) else metric.keys
+    definition, better = said(metric)
     named = isinstance(keys, tuple) and all(isinstance(key, str) for key in keys)
-    demand(named and len(keys) == len(set(keys)) > 0, f"its keys must be a tuple of different names, got {keys!r}")
+    demand(
+        named and len(metric.keys) == len(set(metric.keys)) > 0,
+        f"its keys must be a tuple of different names, got {keys!r}",
+    )
     demand(better in ("higher", "lower"), f'better must be "higher" or "lower", got {better!r}')
     real, draws = tones(subject, SET, 5), np.random.default_rng(6)
     noise = [(0.1 * draws.standard_normal(subject.segment)).astype(np.float32) for _ in real]
-    key, sign = keys[0], 1 if better == "higher" else -1
+    key, sign = metric.keys[0], 1 if better == "higher" else -1
     same, other = (_score(subject, metric, made, real)[key] for made in (real, noise))
-    definition = getattr(metric, "definition", "")
     demand(isinstance(definition, str) and len(definition) > 0, "it has no definition: the exact variant, as text")
     demand(not math.isnan(same.value), f"{key}: a set of tones against itself has no score ({same.reason})")
     if _score(subject, metric, noise, noise)[key].value == other.value:

@@ -6,21 +6,26 @@ import contextlib
 import io
 import math
 import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
+from gansemble.abilities import Contracted, FittedItems, Stateful
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Batch, Condition, Contract, FittedItems, Step, Turn, Verdict
+from gansemble.contract import Contract
+from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step, Turn
+from gansemble.parts.build import Waveform
+from gansemble.parts.discriminators import Discriminators
+from gansemble.plugins.registry import Entry
+from gansemble.plugins.signatures import lacking
 from gansemble.random import Draws
 from gansemble.recipe import types
-from gansemble.registry import Entry
-from gansemble.training.build import Critics, Samples
 
 SEGMENT = 8192
+T = TypeVar("T")
 
 
 class Fault(AssertionError):
@@ -33,7 +38,7 @@ def demand(condition: bool, message: str) -> None:
         raise Fault(message)
 
 
-def saved(state: Any) -> Any:
+def saved(state: Mapping[str, object]) -> dict[str, object]:
     """A state dict as a checkpoint gives it back.
 
     Raises:
@@ -52,7 +57,7 @@ def saved(state: Any) -> Any:
         ) from error
 
 
-def demand_no_device_of_its_own(call: Callable[[], Any]) -> None:
+def demand_no_device_of_its_own(call: Callable[[], object]) -> None:
     """Raises a Fault if ``call``, with inputs on torch's meta device in a GPU's place, meets a tensor on the CPU.
 
     Other errors are the meta device's, which holds no numbers and cannot do everything.
@@ -78,9 +83,20 @@ def half_precision(enabled: bool = True) -> Iterator[None]:
         yield
 
 
-def on_meta(part: Any) -> Any:
+def on_meta(part: T) -> T:
     """A part that training would move to its device, on torch's meta device."""
     return part.to("meta") if isinstance(part, nn.Module) else part
+
+
+def state_of(part: object) -> Stateful | None:
+    """The part as one that remembers something; None where it has no ``state_dict``.
+
+    Raises:
+        Fault: if its state cannot be loaded again.
+    """
+    missing = lacking(part, Stateful)
+    demand("state_dict" in missing or not missing, "it has state_dict, but no load_state_dict to take it back")
+    return part if isinstance(part, Stateful) else None
 
 
 class Subject:
@@ -100,21 +116,25 @@ class Subject:
         self.entry = entry
         self.target = entry.load()
         example = dict(entry.example)
-        self.spec = AudioSpec(**example.pop("audio", {}))
+        audio, segment = example.pop("audio", {}), example.get("segment", SEGMENT)
+        if not isinstance(audio, dict) or not isinstance(segment, int):
+            raise Fault(f"its example's audio must be a mapping and segment a number, got {audio!r} and {segment!r}")
+        self.spec = AudioSpec(**audio)
         self.signature, self.hints = types.signature(self.target), types.hints(self.target)
         unknown = [name for name in example if name not in self.signature and name != "segment"]
         demand(not unknown, f"its example names {', '.join(unknown)}, which its constructor does not take")
-        segment = example.get("segment", SEGMENT)
         if "segment" not in self.signature:
             example.pop("segment", None)
-        self.example = {name: types.convert(value, self.hints.get(name, Any)) for name, value in example.items()}
-        self.segment = segment
+        self.example = {
+            name: types.convert(value, self.hints.get(name, types.ANYTHING)) for name, value in example.items()
+        }
+        self.segment: int = segment
         self.contract = self._contract()
         if "segment" not in entry.example:
             unit = math.lcm(self.spec.hop, self.contract.granularity or 1)
             self.segment = -(-max(segment, self.contract.shortest or 0) // unit) * unit
 
-    def arguments(self) -> dict[str, Any]:
+    def arguments(self) -> dict[str, object]:
         """Constructor arguments: the example, and what the toolkit supplies."""
         supplied = {"audio": self.spec, "batch_size": 2, "seed": 0, "segment": self.segment}
         return {name: value for name, value in supplied.items() if name in self.signature} | self.example
@@ -128,11 +148,10 @@ class Subject:
         return made
 
     def _contract(self) -> Contract:
-        declare = getattr(self.target, "contract", None)
-        if declare is None:
+        if not isinstance(self.target, Contracted):
             return Contract()
         defaults = {n: p.default for n, p in self.signature.items() if p.default is not p.empty}
-        contract = declare(defaults | self.arguments())
+        contract = self.target.contract(defaults | self.arguments())
         demand(isinstance(contract, Contract), f"its contract returns {type(contract).__name__}, expected Contract")
         return contract
 
@@ -171,9 +190,8 @@ class Subject:
         return torch.arange(batch) % count
 
     def condition(self, batch: int = 2, audio: Tensor | None = None, latent: float | None = None) -> Condition:
-        """What the part reads, by its contract; a generator that says nothing is given everything."""
-        reads = self.contract.reads
-        names = {"mel", "latent", "label"} if reads is None else set(reads)
+        """What the part reads, by its contract."""
+        names = set(self.contract.reads or ())
         sound = self.audio(batch) if audio is None else audio
         z = None
         if "latent" in names:
@@ -183,8 +201,8 @@ class Subject:
         signal = log_mel(sound, self.spec) if "mel" in names else sound if extra else None
         return Condition(z, self.labels(batch) if "label" in names else None, signal)
 
-    def told(self, batch: int = 2) -> Condition:
-        """What a discriminator is told: labels where it asks for them, and a mel spectrogram of waveforms."""
+    def judged_condition(self, batch: int = 2) -> Condition:
+        """The condition a discriminator reads: labels where it asks for them, and a mel spectrogram of waveforms."""
         signal = log_mel(self.audio(batch), self.spec) if self.waveform else None
         asks = self.contract.classes or self.contract.pitches or self.contract.needs & {"labels", "pitch"}
         return Condition(label=self.labels(batch) if asks else None, signal=signal)
@@ -209,27 +227,27 @@ class Subject:
         device: str = "cpu",
         unasked: bool = True,
     ) -> Step:
-        """A step with a stand-in generator and discriminator, whose verdicts have features and logits.
+        """A step with a stand-in generator and discriminator, whose outputs have features and logits.
 
         Items are numbered from ``first``; equal numbers are equal items. Without ``unasked`` the generator's turn has
-        no verdict on real signals, as training has none for parts that do not say ``wants_real_verdict``.
+        no output on real signals, as training has none for parts that do not say ``needs_real_output``.
         """
         real = (self.x(first + size)[first:] if real is None else real).to(device)
         made = (self.x(first + size).flip(-1)[first:] * 0.7 if fake is None else fake).to(device)
         torch.manual_seed(5)
         generator = StandInGenerator(made).to(device)
-        critics = Critics({"one": StandInCritic(self.contract.classes or 3)}).to(device)
+        critics = Discriminators({"one": StandInCritic(self.contract.classes or 3)}).to(device)
         latent = torch.rand(first + size, self.contract.latent or 8, generator=torch.Generator().manual_seed(4))[first:]
-        told = Condition(label=self.labels(first + size)[first:].to(device))
-        made_with = Condition(latent.to(device), told.label)
+        condition = Condition(label=self.labels(first + size)[first:].to(device))
+        made_with = Condition(latent.to(device), condition.label)
         fake = generator(made_with)
         batch = self.batch(size, first=first, device=device)
-        sides = (real, fake, told, made_with, real, fake, generator, critics)
-        step = Step(7, batch, *sides, weights={"one": 1.0}, representation=Samples())
+        sides = (real, fake, condition, made_with, real, fake, generator, critics)
+        step = Step(7, batch, *sides, weights={"one": 1.0}, representation=Waveform())
         seen = fake.detach() if turn == "discriminator" else fake
-        step.verdict_real, step.verdict_fake = critics((real, told), (seen, made_with))
+        step.real_output, step.fake_output = critics((real, condition), (seen, made_with))
         if turn == "generator" and not unasked:
-            step.verdict_real = {}
+            step.real_output = {}
         return step
 
 
@@ -263,8 +281,8 @@ class StandInCritic(nn.Module):
         self.head = nn.Parameter(torch.randn(classes))
         self.matrix = a_matrix()
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         low = torch.tanh(x * self.weight[0])
         high = torch.tanh(low * self.weight[1] + x)
         score = (high * self.weight[2]).flatten(1)
-        return Verdict(score, (low, high), score.mean(1, keepdim=True) * self.head)
+        return DiscriminatorOutput(score, (low, high), score.mean(1, keepdim=True) * self.head)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from gansemble.interfaces import PooledTerm, Step, Turn
+from gansemble.abilities import Adaptive, Constraint, PooledTerm, needs_real_output, wants_real_scores
+from gansemble.interfaces import Objective, Step, Term, Turn
+from gansemble.plugins.signatures import lacking
 from gansemble.testing.pooled import is_of_all_items
 from gansemble.testing.subject import (
     Fault,
@@ -18,20 +20,11 @@ from gansemble.testing.subject import (
     half_precision,
     on_meta,
     saved,
+    state_of,
 )
 
 TURNS: tuple[Turn, ...] = get_args(Turn)
 WINDOWS = ("interval", "last")
-#: What a part needs to be adapted; see interfaces.py, Adaptive.
-ADAPTIVE = (
-    "adapt_every",
-    "statistic_turn",
-    "statistic_window",
-    "statistic",
-    "adapt",
-    "state_dict",
-    "load_state_dict",
-)
 
 
 def teaches_both_sides(subject: Subject) -> None:
@@ -49,13 +42,13 @@ def teaches_both_sides(subject: Subject) -> None:
     demand(of_generator is not None and bool((of_generator < 0).all()), "generator() does not want fake scores up")
 
 
-def _objective_values(objective: Any, real: Tensor, fake: Tensor) -> list[Tensor]:
+def _objective_values(objective: Objective, real: Tensor, fake: Tensor) -> list[Tensor]:
     return [objective.discriminator(real, fake), _of_generator(objective, real, fake)]
 
 
-def _of_generator(objective: Any, real: Tensor, fake: Tensor) -> Tensor:
+def _of_generator(objective: Objective, real: Tensor, fake: Tensor) -> Tensor:
     """Its generator's side; the real scores, which have no gradient in that turn, go to those that ask for them."""
-    if getattr(objective, "wants_real_verdict", False):
+    if wants_real_scores(objective):
         return objective.generator(fake, real.detach())
     return objective.generator(fake)
 
@@ -108,8 +101,8 @@ def objective_works_on_other_devices(subject: Subject) -> None:
     demand_no_device_of_its_own(lambda: _objective_values(objective, score, score))
 
 
-def _turns(term: Any) -> list[Turn]:
-    turns = getattr(term, "turns", None)
+def _turns(term: Term) -> list[Turn]:
+    turns = None if "turns" in lacking(term, Term) else term.turns
     demand(
         isinstance(turns, frozenset | set) and len(turns) > 0,
         f'its turns must be a set of {" or ".join(TURNS)}, such as frozenset({{"generator"}}), got {turns!r}',
@@ -131,27 +124,25 @@ def has_turns_and_gives_scalars(subject: Subject) -> None:
 
 
 def asks_for_what_it_reads(subject: Subject) -> None:
-    """In the generator's turn there is no verdict on real signals, unless a term says ``wants_real_verdict``."""
+    """In the generator's turn there is no output on real signals, unless a term says ``needs_real_output``."""
     term = subject.make()
-    if "generator" not in _turns(term) or getattr(term, "wants_real_verdict", False):
+    if "generator" not in _turns(term) or needs_real_output(term):
         return
-    advice = (
-        "a term that reads step.verdict_real or step.pairs() in the generator's turn says wants_real_verdict = True"
-    )
+    advice = "a term that reads step.real_output or step.pairs() in the generator's turn says needs_real_output = True"
     value = term(subject.step("generator"), "generator")
     try:
         without = subject.make()(subject.step("generator", unasked=False), "generator")
     except Exception as error:
         raise Fault(
-            f"without a verdict on real signals it raises {type(error).__name__} ({error}); {advice}"
+            f"without an output on real signals it raises {type(error).__name__} ({error}); {advice}"
         ) from error
-    demand(torch.allclose(value, without), f"without a verdict on real signals its value differs; {advice}")
+    demand(torch.allclose(value, without), f"without an output on real signals its value differs; {advice}")
 
 
 def teaches_the_side_whose_turn_it_is(subject: Subject) -> None:
     """A finite gradient reaches the generator in its turn, the discriminators in theirs; a constraint moves weights itself."""
     term = subject.make()
-    if hasattr(term, "constrain"):
+    if isinstance(term, Constraint):
         return
     for turn in _turns(term):
         step = subject.step(turn)
@@ -168,17 +159,18 @@ def is_a_mean_over_items(subject: Subject) -> None:
     """Two halves' mean is the whole: what makes several processes and accumulation equal to one large batch. What is no
     such mean says so as a pooled term, and gives one number of all items in whatever order."""
     term = subject.make()
+    turns = _turns(term)
     if isinstance(term, PooledTerm):
-        is_of_all_items(subject, term, _turns(term))
+        is_of_all_items(subject, term, turns)
         return
-    for turn in _turns(term):
+    for turn in turns:
         whole = term(subject.step(turn, 4), turn)
         halves = [term(subject.step(turn, 2, first=first), turn) for first in (0, 2)]
         mean = sum(halves) / 2
         demand(
             torch.allclose(whole.float(), mean.float(), rtol=2e-3, atol=1e-6),
             f"a batch of 4 gives {float(whole):.6g}, its halves' mean is {float(mean):.6g}; take a mean over items of "
-            "something each item has by itself, or give item_values and pool (interfaces.py, PooledTerm)",
+            "something each item has by itself, or give item_values and pool (abilities.py, PooledTerm)",
         )
 
 
@@ -198,7 +190,7 @@ def draws_only_from_the_batch(subject: Subject) -> None:
 
 
 def leaves_the_step_alone(subject: Subject) -> None:
-    """Nothing of the step is written to: signals, verdicts, weights, gradients and modes stay as they were."""
+    """Nothing of the step is written to: signals, outputs, weights, gradients and modes stay as they were."""
     term = subject.make()
     for turn in _turns(term):
         step = subject.step(turn)
@@ -227,11 +219,11 @@ def _tensors(step: Step) -> dict[str, Tensor]:
     found = {name: getattr(step, name) for name in names} | {"batch.audio": step.batch.audio}
     if step.batch.mel is not None:
         found["batch.mel"] = step.batch.mel
-    for side in ("verdict_real", "verdict_fake"):
-        for name, verdicts in getattr(step, side).items():
-            for place, verdict in enumerate(verdicts):
-                found[f"{side}[{name!r}][{place}].score"] = verdict.score
-                found |= {f"{side}[{name!r}][{place}].features[{n}]": each for n, each in enumerate(verdict.features)}
+    for side in ("real_output", "fake_output"):
+        for name, outputs in getattr(step, side).items():
+            for place, output in enumerate(outputs):
+                found[f"{side}[{name!r}][{place}].score"] = output.score
+                found |= {f"{side}[{name!r}][{place}].features[{n}]": each for n, each in enumerate(output.features)}
     for side in ("generator", "discriminators"):
         found |= {f"{side}.{name}": weight for name, weight in getattr(step, side).named_parameters()}
     return found
@@ -320,7 +312,8 @@ def term_keeps_its_state(subject: Subject) -> None:
     adapts(subject, term)
     for turn in turns:
         term(subject.step(turn), turn)
-    if not hasattr(term, "state_dict"):
+    remembers = state_of(term)
+    if remembers is None:
         for turn in turns:
             used, new = (each(subject.step(turn), turn) for each in (term, subject.make()))
             demand(
@@ -329,18 +322,19 @@ def term_keeps_its_state(subject: Subject) -> None:
             )
         return
     other = subject.make(1)
-    other.load_state_dict(saved(term.state_dict()))
+    other.load_state_dict(saved(remembers.state_dict()))
     for turn in turns:
         ours, theirs = (each(subject.step(turn), turn) for each in (term, other))
         demand(torch.allclose(ours, theirs, rtol=1e-6), "restored from its state dict, its next value differs")
 
 
-def adapts(subject: Subject, part: Any) -> None:
+def adapts(subject: Subject, part: object) -> None:
     """Adapts a part that says how; one that lacks something of it would never be adapted."""
-    if not hasattr(part, "adapt"):
+    missing = lacking(part, Adaptive)
+    if "adapt" in missing:
         return
-    lacking = [name for name in ADAPTIVE if not hasattr(part, name)]
-    demand(not lacking, f"it has adapt() but no {', '.join(lacking)}: the toolkit would never adapt it")
+    if not isinstance(part, Adaptive):
+        raise Fault(f"it has adapt() but no {', '.join(missing)}: the toolkit would never adapt it")
     demand(part.adapt_every >= 1, f"adapt_every must be at least 1, got {part.adapt_every}")
     demand(part.statistic_turn in TURNS, f"statistic_turn must be one of {TURNS}, got {part.statistic_turn!r}")
     demand(

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Adaptive, Step
+from gansemble.abilities import Adaptive
+from gansemble.interfaces import Step
 
 
 class Adaptation:
@@ -23,11 +24,14 @@ class Adaptation:
         self.parts = dict(parts)
         self.reduce = reduce
         self.sums: dict[str, list[Any]] = {name: [0.0, 0, 0] for name in self.parts}  # sum, items, steps
+        self._turns: set[str] = set()  # that the step under way has had
 
-    def observe(self, step: Step, turn: str, first: bool) -> None:
-        """Adds one micro-batch; ``first`` marks the first of a step."""
+    def observe(self, step: Step, turn: str) -> None:
+        """Adds one micro-batch's turn."""
+        first = turn not in self._turns
+        self._turns.add(turn)
         for name, part in self.parts.items():
-            if part.statistic_turn != turn or (turn == "discriminator" and not step.verdict_real):
+            if part.statistic_turn != turn or (turn == "discriminator" and not step.real_output):
                 continue
             with torch.no_grad():
                 values = part.statistic(step).float()  # [B], or [B, K]
@@ -39,6 +43,7 @@ class Adaptation:
 
     def end_step(self) -> None:
         """Counts the step and adapts the parts whose interval is over."""
+        self._turns.clear()
         for name, part in self.parts.items():
             entry = self.sums[name]
             entry[2] += 1

@@ -73,7 +73,7 @@ class Store:
         temporary.mkdir(parents=True)
         return temporary
 
-    def commit(self, temporary: Path, step: int, facts: Mapping[str, Any], protected: set[str]) -> Path:
+    def commit(self, temporary: Path, step: int, facts: Mapping[str, object], protected: set[str]) -> Path:
         """Hashes the files, writes the manifest, renames the folder and prunes what is neither newest nor protected."""
         files = {
             path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in sorted(temporary.iterdir())

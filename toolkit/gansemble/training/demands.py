@@ -5,16 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
 
 from gansemble.data import trained_on
 from gansemble.data.manifest import Manifest
 from gansemble.data.verification import Background
 from gansemble.errors import DataError, TrainingError
-from gansemble.locks import FolderLock
 from gansemble.recipe.sections import Plan
+from gansemble.stages.locks import FolderLock
 from gansemble.training.processes import Processes
-from gansemble.training.sampler import check_batches, check_share
+from gansemble.training.schedule import check_batches, check_share
 
 POLL_SECONDS = 0.1
 #: After so long a wait at the first save, it is said for what.
@@ -64,7 +63,7 @@ def batches(plan: Plan, clips: int, world: int) -> None:
         _told(lambda size=size: check_share(size, plan.accumulate, world))  # type: ignore[misc]
 
 
-def _told(check: Callable[[], Any]) -> None:
+def _told(check: Callable[[], object]) -> None:
     """A check of the sampler's, whose complaint is the user's to read."""
     try:
         check()

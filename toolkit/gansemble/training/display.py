@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from gansemble.recipe.check import Recipe
-from gansemble.training.validation import Outcome
+from gansemble.recipe.schema import Recipe
+from gansemble.training.validation import ValidationOutcome
+
+#: Curves of the generator's losses, by name.
+LOSSES = "generator/losses."
+#: Losses, and numbers of parts, that are shown to the eye; curves have them all.
+SHOWN = 2
 
 
 class Display:
@@ -26,6 +31,7 @@ class Display:
         device: of the networks.
         sizes: parameters by network.
         resumed: whether a checkpoint was restored.
+        own: recipe paths of the parts that have numbers of their own to show.
     """
 
     def __init__(
@@ -37,9 +43,11 @@ class Display:
         device: torch.device,
         sizes: Mapping[str, int],
         resumed: bool,
+        own: Sequence[str] = (),
     ) -> None:
         from torch.utils.tensorboard import SummaryWriter
 
+        self.own = tuple(f"{path}/" for path in own)
         self.total, self.started, self.first = recipe.plan.steps, time.monotonic(), done
         self.rate = recipe.audio.sample_rate
         self.spec = recipe.audio
@@ -94,18 +102,21 @@ class Display:
         """Numbers of a step: to TensorBoard, and a few to the eye."""
         for name, value in row.items():
             self.board.add_scalar(name, value, step)
-        shown = {
-            "G": "generator/total",
-            "D": "discriminator/total",
-            "mel": "generator/losses.mel",
-            "T": "noise_injector/T",
-        }
-        parts = [f"{label} {row[name]:.3g}" for label, name in shown.items() if name in row]
+        parts = [f"{label} {row[name]:.3g}" for name, label in self._labels(row).items()]
         note = ", ".join([*parts, f"{row['speed/steps_per_second']:.2f} steps/s"])
         if self.bar is not None:
             self.bar.update(self.task, note=note)
         else:
             self.say(f"step {step}/{self.total}: {note}{self._left(step)}")
+
+    def _labels(self, row: Mapping[str, float]) -> dict[str, str]:
+        """What is shown to the eye, by curve, with its label: both totals, the first losses, and what parts tell of
+        themselves (their ``monitors``), all by the names that they have in the recipe."""
+        shown = {"generator/total": "G", "discriminator/total": "D"}
+        losses = [name for name in row if name.startswith(LOSSES)][:SHOWN]
+        own = [name for name in row if name.startswith(self.own)][:SHOWN]
+        shown |= {name: name.removeprefix(LOSSES) for name in losses} | {name: name.rpartition("/")[2] for name in own}
+        return {name: label for name, label in shown.items() if name in row}
 
     def _left(self, step: int) -> str:
         done = step - self.first
@@ -119,7 +130,7 @@ class Display:
         for name, value in row.items():
             self.board.add_scalar(name, value, step)
 
-    def validated(self, step: int, outcome: Outcome) -> None:
+    def validated(self, step: int, outcome: ValidationOutcome) -> None:
         """Validation scores, and the first clips' audio and spectrograms."""
         if outcome.means:
             shown = ", ".join(f"{name} {value:.4g}" for name, value in outcome.means.items())

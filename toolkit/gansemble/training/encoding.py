@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Batch, Growable
+from gansemble.abilities import Growable, works_on_waveforms
+from gansemble.interfaces import Batch, Representation
 from gansemble.recipe.sections import Plan
 
 log = logging.getLogger(__name__)
@@ -29,9 +29,9 @@ class Encoder:
         clips: of the training split.
     """
 
-    def __init__(self, representation: Any, plan: Plan, clips: int) -> None:
+    def __init__(self, representation: Representation, plan: Plan, clips: int) -> None:
         self.representation, self.clips = representation, clips
-        trivial = getattr(representation, "domain", None) == "waveform"
+        trivial = works_on_waveforms(representation)
         self.keeps = plan.crop == "start" and not trivial and not isinstance(representation, Growable)
         self._kept: dict[int, Tensor] = {}  # by the clip's place in the training split
 

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import time
 from collections import deque
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +18,7 @@ log = logging.getLogger(__name__)
 
 @torch.no_grad()
 def balance(step: Step) -> dict[str, Tensor]:
-    """Win rate (share of items whose real score exceeds the fake's) and the gap of mean scores, over all verdicts."""
+    """Win rate (share of items whose real score exceeds the fake's) and the gap of mean scores, over all outputs."""
     wins, gaps = [], []
     for _, real, fake in step.pairs():
         real_mean, fake_mean = real.score.float().mean(1), fake.score.float().mean(1)
@@ -91,42 +87,6 @@ def memory(device: torch.device) -> dict[str, float]:
     import resource
 
     return {"memory/peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}
-
-
-class Curves:
-    """Appends rows to ``logs/<name>.jsonl``; a resumed run first drops the rows the interrupted one wrote too many.
-
-    Args:
-        path: the file.
-        step: steps done when the run (re)started.
-    """
-
-    def __init__(self, path: Path, step: int) -> None:
-        self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_file():
-            kept = [row for row in read_curves(path) if row["step"] <= step and step > 0]
-            path.write_text("".join(json.dumps(row) + "\n" for row in kept))
-
-    def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds a row; a value that is not finite is written as null."""
-        row = {"step": step} | {name: value if math.isfinite(value) else None for name, value in values.items()}
-        try:
-            with self.path.open("a") as stream:
-                stream.write(json.dumps(row) + "\n")
-        except OSError as error:
-            log.warning("%s: the row of step %d is lost (%s)", self.path, step, error)
-
-
-def read_curves(path: Path) -> list[dict[str, Any]]:
-    """The rows of a curves file; a last line cut short by a crash is passed over."""
-    rows = []
-    for line in path.read_text().splitlines() if path.is_file() else ():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
 
 
 class Collapse:

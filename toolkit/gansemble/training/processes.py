@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TypeVar
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
@@ -10,6 +10,8 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 
 from gansemble.errors import TrainingError
+
+T = TypeVar("T")
 
 
 class Processes:
@@ -59,7 +61,7 @@ class Processes:
         """Whether the flag is set on some process."""
         return flag if self.world == 1 else bool(self.total(torch.tensor(float(flag))).item())
 
-    def gather(self, items: list[Any]) -> list[Any]:
+    def gather(self, items: list[T]) -> list[T]:
         """The lists of all processes, one after the other."""
         return gather_object(items) if self.world > 1 else items
 

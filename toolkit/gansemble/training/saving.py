@@ -7,7 +7,6 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,16 +14,16 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.data import trained_on
 from gansemble.data.manifest import Manifest
 from gansemble.errors import CheckpointError, TrainingError
+from gansemble.parts.build import Parts
 from gansemble.recipe import fill
-from gansemble.recipe.check import Recipe
 from gansemble.recipe.document import read
+from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import BENIGN, SECTIONS, ends_with_the_plan
 from gansemble.training import checkpoint, state
 from gansemble.training.adaptation import Adaptation
-from gansemble.training.build import Parts
 from gansemble.training.ema import Ema
 from gansemble.training.processes import Processes
-from gansemble.training.step import Side
+from gansemble.training.step import NetworkOptimiser
 
 log = logging.getLogger(__name__)
 FAILED_SAVES = 3
@@ -33,7 +32,7 @@ FAILED_SAVES = 3
 @dataclass
 class Counters:
     """Where the run is: steps done, the step gone back to and its place among the clips (see
-    :class:`~gansemble.training.sampler.Timetable`), how often it went back, the checkpoint from before a collapse that is
+    :class:`~gansemble.training.schedule.TrainingSchedule`), how often it went back, the checkpoint from before a collapse that is
     still to be kept, best scores by checkpoint name."""
 
     step: int = 0
@@ -43,6 +42,12 @@ class Counters:
     best: dict[str, float] = field(default_factory=dict)
     validated: int = -1
 
+    def rank(self, score: float, higher_is_better: bool, keep: int) -> None:
+        """Counts the checkpoint of this step, which is written right after, among the best ones where it is."""
+        ranked = {**self.best, f"{checkpoint.PREFIX}{self.step:08d}": score}
+        order = sorted(ranked, key=lambda name: ranked[name], reverse=higher_is_better)
+        self.best = {name: ranked[name] for name in order[: max(1, keep)]}
+
 
 class Saver:
     """Writes and restores a run's checkpoints.
@@ -51,7 +56,7 @@ class Saver:
         recipe: the run's.
         store: where checkpoints are.
         processes: of the run.
-        parts, sides, ema, adaptation: what a checkpoint holds besides counters and random states.
+        parts, networks, ema, adaptation: what a checkpoint holds besides counters and random states.
     """
 
     def __init__(
@@ -60,14 +65,14 @@ class Saver:
         store: checkpoint.Store,
         processes: Processes,
         parts: Parts,
-        sides: Mapping[str, Side],
+        networks: Mapping[str, NetworkOptimiser],
         ema: Ema | None,
         adaptation: Adaptation,
     ) -> None:
         self.recipe, self.store, self.processes = recipe, store, processes
-        self.parts, self.sides, self.ema, self.adaptation = parts, sides, ema, adaptation
+        self.parts, self.networks, self.ema, self.adaptation = parts, networks, ema, adaptation
         self.filled = fill.fill(recipe)
-        self.history: list[dict[str, Any]] = []
+        self.history: list[trained_on.TrainedData] = []
         self._failed = 0
 
     def newest(self) -> checkpoint.Saved | None:
@@ -81,7 +86,7 @@ class Saver:
 
     def restore(self, saved: checkpoint.Saved) -> Counters:
         """Restores everything but the counters, which are returned."""
-        counters, adaptation = state.read(saved, self.parts, self.sides, self.ema)
+        counters, adaptation = state.read(saved, self.parts, self.networks, self.ema)
         self.adaptation.load_state_dict(adaptation, self.processes.main)
         if saved.has(f"rng-{self.processes.rank}.pt"):
             state.restore_rng(saved.state(f"rng-{self.processes.rank}"))
@@ -93,7 +98,8 @@ class Saver:
         Raises:
             TrainingError: if it could not be written and there is no next time.
         """
-        place, problem = "", None
+        place = ""
+        problem: Exception | None = None
         adaptation = self.adaptation.state_dict()
         if self.processes.main:
             try:
@@ -155,8 +161,8 @@ class Saver:
         if not self.history or self.history[-1]["key"] != trained_on.key(manifest.identity):
             self.history.append(trained_on.entry(manifest.identity, saved.step if saved is not None else 0))
 
-    def _commit(self, folder: Path, counters: Counters, adaptation: Mapping[str, Any]) -> None:
-        state.write(folder, self.parts, self.sides, self.ema, vars(counters), adaptation)
+    def _commit(self, folder: Path, counters: Counters, adaptation: Mapping[str, object]) -> None:
+        state.write(folder, self.parts, self.networks, self.ema, vars(counters), adaptation)
         (folder / "recipe.yaml").write_text(fill.dump(self.filled))
         facts = {
             "audio": self.recipe.audio.as_dict(),
@@ -170,7 +176,7 @@ class Saver:
         self.store.commit(folder, counters.step, facts, kept)
 
 
-def _written(write: Callable[[], Any]) -> Any:
+def _written(write: Callable[[], object]) -> Exception | None:
     """What kept a file from being written, or None."""
     try:
         write()
@@ -179,7 +185,7 @@ def _written(write: Callable[[], Any]) -> Any:
     return None
 
 
-def blocking_differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+def blocking_differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[tuple[str, object, object]]:
     """Differing keys that change what a run computes. The number of steps does where a schedule ends with it."""
     timed = ends_with_the_plan(old) or ends_with_the_plan(new)
 

@@ -12,18 +12,18 @@ import numpy as np
 import torch
 
 from gansemble.errors import CheckpointError
-from gansemble.training.build import Parts
+from gansemble.parts.build import Parts
 from gansemble.training.checkpoint import Saved, save_network
 from gansemble.training.ema import Ema
-from gansemble.training.step import Side
+from gansemble.training.step import NetworkOptimiser
 
 log = logging.getLogger(__name__)
 
 
-def rng() -> dict[str, Any]:
+def rng() -> dict[str, object]:
     """This process's random states, as plain containers and tensors, so that ``weights_only`` reads them back."""
     name, keys, position, gauss, cached = np.random.get_state(legacy=True)
-    state: dict[str, Any] = {
+    state: dict[str, object] = {
         "torch": torch.get_rng_state(),
         "python": random.getstate(),
         "numpy": [name, torch.from_numpy(np.asarray(keys).astype(np.int64)), position, gauss, cached],
@@ -47,20 +47,20 @@ def restore_rng(state: Mapping[str, Any]) -> None:
 def write(
     folder: Path,
     parts: Parts,
-    sides: Mapping[str, Side],
+    networks: Mapping[str, NetworkOptimiser],
     ema: Ema | None,
-    counters: Mapping[str, Any],
-    adaptation: Mapping[str, Any],
+    counters: Mapping[str, object],
+    adaptation: Mapping[str, object],
 ) -> None:
     """Writes all that is the same on every process into a temporary checkpoint folder."""
     save_network(folder / "generator.safetensors", parts.generator.state_dict())
-    if list(parts.critics.parameters()):
-        save_network(folder / "discriminators.safetensors", parts.critics.state_dict())
+    if list(parts.discriminators.parameters()):
+        save_network(folder / "discriminators.safetensors", parts.discriminators.state_dict())
     if ema is not None:
         save_network(folder / "ema.safetensors", ema.state_dict())
-    for name, side in sides.items():
-        if side.optimiser is not None:
-            saved = {"optimiser": side.optimiser.state_dict(), "scaler": side.scaler.state_dict()}
+    for name, each in networks.items():
+        if each.optimiser is not None:
+            saved = {"optimiser": each.optimiser.state_dict(), "scaler": each.scaler.state_dict()}
             torch.save(saved, folder / f"optimiser-{name}.pt")
     stateful = {name: part.state_dict() for name, part in parts.stateful().items()}
     kept = {"counters": dict(counters), "parts": stateful, "adaptation": dict(adaptation), "marks": dict(parts.marks)}
@@ -68,7 +68,7 @@ def write(
 
 
 def read(
-    saved: Saved, parts: Parts, sides: Mapping[str, Side], ema: Ema | None
+    saved: Saved, parts: Parts, networks: Mapping[str, NetworkOptimiser], ema: Ema | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Restores networks, optimisers and stateful parts; returns (counters, adaptation).
 
@@ -78,25 +78,25 @@ def read(
     try:
         parts.generator.load_state_dict(saved.network("generator"))
         if saved.has("discriminators.safetensors"):
-            parts.critics.load_state_dict(saved.network("discriminators"))
+            parts.discriminators.load_state_dict(saved.network("discriminators"))
     except RuntimeError as error:
         raise CheckpointError(
             f"{saved.folder}: its networks are not this recipe's ({error}); train in another --exp"
         ) from error
     if ema is not None:
         ema.load_state_dict(saved.network("ema" if saved.has("ema.safetensors") else "generator"))
-    for name, side in sides.items():
-        if side.optimiser is not None and saved.has(f"optimiser-{name}.pt"):
+    for name, each in networks.items():
+        if each.optimiser is not None and saved.has(f"optimiser-{name}.pt"):
             state = saved.state(f"optimiser-{name}")
             settings = [
-                {key: value for key, value in group.items() if key != "params"} for group in side.optimiser.param_groups
+                {key: value for key, value in group.items() if key != "params"} for group in each.optimiser.param_groups
             ]
-            side.optimiser.load_state_dict(state["optimiser"])
+            each.optimiser.load_state_dict(state["optimiser"])
             for group, own in zip(
-                side.optimiser.param_groups, settings, strict=True
+                each.optimiser.param_groups, settings, strict=True
             ):  # the recipe's, which --allow-change may change
                 group.update(own)
-            side.scaler.load_state_dict(state["scaler"])
+            each.scaler.load_state_dict(state["scaler"])
     state = saved.state("state")
     marks = state.get("marks", {})
     for name, part in parts.stateful().items():

@@ -7,17 +7,18 @@ per-micro-batch idiom lets early micro-batches meet old discriminators and is no
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Any
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from gansemble.interfaces import Batch, Constraint, PooledTerm, Step, Turn, Verdict, zero
+from gansemble.abilities import Constraint, PooledTerm, needs_real_output, wants_real_scores
+from gansemble.interfaces import Batch, DiscriminatorOutput, Objective, Step, Turn, zero
+from gansemble.parts.build import Parts, Weighted
 from gansemble.recipe.sections import Plan
-from gansemble.training.build import Parts, Weighted
 from gansemble.training.encoding import Encoder
 from gansemble.training.pooling import Pool, leaving_no_trace
 from gansemble.training.processes import Processes
@@ -40,7 +41,14 @@ def frozen(network: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-class Side:
+@runtime_checkable
+class _Synchronised(Protocol):
+    """A network that is wrapped for several processes: gradients made within ``no_sync()`` are not reduced."""
+
+    def no_sync(self) -> AbstractContextManager[object]: ...
+
+
+class NetworkOptimiser:
     """One optimiser with its network, gradient scaler and clipping.
 
     Args:
@@ -97,13 +105,16 @@ class Side:
             for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
                 group["lr"] = base * factor
 
-    def no_sync(self, off: bool) -> AbstractContextManager[Any]:
+    def no_sync(self, off: bool) -> AbstractContextManager[object]:
         """Leaves gradients unreduced between processes until the window's last micro-batch."""
-        no_sync: Any = getattr(self.wrapped, "no_sync", None)
-        return no_sync() if off and no_sync is not None else nullcontext()
+        return self.wrapped.no_sync() if off and isinstance(self.wrapped, _Synchronised) else nullcontext()
 
 
-class Stepper:
+#: What looks at each micro-batch once its outputs are there.
+Observe = Callable[[Step, Turn], None]
+
+
+class TrainingStep:
     """Runs steps; holds no state of its own besides what it was given.
 
     Args:
@@ -118,8 +129,8 @@ class Stepper:
     def __init__(
         self,
         parts: Parts,
-        generator: Side,
-        discriminators: Side,
+        generator: NetworkOptimiser,
+        discriminators: NetworkOptimiser,
         plan: Plan,
         device: torch.device,
         processes: Processes | None = None,
@@ -132,18 +143,18 @@ class Stepper:
         self.pooled = [weighted for weighted in parts.terms if isinstance(weighted.term, PooledTerm)]
 
     def __call__(
-        self, index: int, batches: Sequence[Batch], observe: Any = None, measure: bool = False
+        self, index: int, batches: Sequence[Batch], observe: Observe | None = None, measure: bool = False
     ) -> dict[str, Tensor]:
         """One step over a window of micro-batches; returns losses as detached scalars on the device.
 
-        ``observe(step, turn)`` is called after each micro-batch's verdicts, for statistics and monitors.
+        ``observe(step, turn)`` is called after each micro-batch's outputs, for statistics and monitors.
         """
         window = len(batches)
         logs: dict[str, Tensor] = {}
         adversarial = bool(self.parts.weights) and index >= self.plan.discriminators_from
         learn_g = index % self.plan.generator_every == self.plan.generator_every - 1
         keep_graph = window == 1 and learn_g and not self.plan.fresh_fake
-        batches = [self.parts.conditioner.prepare(batch) for batch in batches]
+        batches = [self.parts.condition_builder.prepare(batch) for batch in batches]
         steps: list[Step] = []
         if adversarial:
             pool = self._pool(index, batches, "discriminator", adversarial)
@@ -166,14 +177,15 @@ class Stepper:
     def _learn(self, index: int, turn: Turn, logs: dict[str, Tensor], measure: bool) -> None:
         """A side's optimiser step, and what holds its weights in bounds after it."""
         name = "discriminators" if turn == "discriminator" else "generator"
-        side: Side = getattr(self, name)
+        side: NetworkOptimiser = getattr(self, name)
         norm = side.learn(measure)
         if norm is not None:
             logs[f"gradient_norm/{name}"] = norm.detach()
         for weighted in self.constraints if side.optimiser is not None else ():
-            if turn in weighted.term.turns and weighted.weight.at(index) != 0:
+            term = weighted.term
+            if isinstance(term, Constraint) and turn in weighted.term.turns and weighted.weight.at(index) != 0:
                 with torch.no_grad():
-                    weighted.term.constrain(side.network, turn)
+                    term.constrain(side.network, turn)
 
     def _for_generator(self, index: int, batch: Batch, with_graph: bool, adversarial: bool) -> Step:
         turn = "generator" if self.plan.fresh_fake else "discriminator"
@@ -187,7 +199,7 @@ class Stepper:
         wanted = [each for each in self.pooled if self._counts(each, index, turn, adversarial)] if window > 1 else []
         if not wanted:
             return pool
-        with torch.no_grad(), leaving_no_trace([self.parts.generator, self.parts.critics]):
+        with torch.no_grad(), leaving_no_trace([self.parts.generator, self.parts.discriminators]):
             for batch in batches:
                 if turn == "discriminator":
                     step = self._generate(index, batch, turn, False, inject=True)
@@ -196,20 +208,21 @@ class Stepper:
                 if adversarial:
                     self._judge(step, turn, bare=True)
                 for weighted in wanted:
+                    assert isinstance(weighted.term, PooledTerm)
                     pool.note(weighted.name, weighted.term.item_values(step, turn))
         return pool
 
     @staticmethod
     def _counts(weighted: Weighted, index: int, turn: Turn, adversarial: bool) -> bool:
         """Whether a term is part of this turn's loss."""
-        blind = not adversarial and getattr(weighted.term, "wants_real_verdict", False)
+        blind = not adversarial and needs_real_output(weighted.term)
         return turn in weighted.term.turns and not blind and weighted.weight.at(index) != 0
 
     def _generate(self, index: int, batch: Batch, turn: str, with_graph: bool, inject: bool) -> Step:
         parts = self.parts
         with torch.no_grad():
             real = self.encode(batch)
-            real_condition, fake_condition = parts.conditioner(batch, turn)
+            real_condition, fake_condition = parts.condition_builder(batch, turn)
         with torch.set_grad_enabled(with_graph), self.autocast():
             fake = self.generator.wrapped(fake_condition).float()
         seen = (real, fake)
@@ -226,7 +239,7 @@ class Stepper:
             fake_condition,
             *seen,
             parts.generator,
-            parts.critics,
+            parts.discriminators,
             weights,
             representation=parts.representation,
         )
@@ -238,12 +251,12 @@ class Stepper:
         pool: Pool,
         place: int,
         logs: dict[str, Tensor],
-        observe: Any,
+        observe: Observe | None,
         adversarial: bool = True,
     ) -> None:
         window = pool.window
         side = self.discriminators if turn == "discriminator" else self.generator
-        with frozen(self.parts.critics) if turn == "generator" else nullcontext():
+        with frozen(self.parts.discriminators) if turn == "generator" else nullcontext():
             if adversarial:
                 self._judge(step, turn)
             total = self._objective(step, turn, logs, window) if adversarial else zero(step.fake)
@@ -261,53 +274,56 @@ class Stepper:
     def _value(self, weighted: Weighted, step: Step, turn: Turn, pool: Pool, place: int) -> Tensor:
         """A term's value of a micro-batch, or of the whole batch where it is no mean over items."""
         term = weighted.term
-        if weighted not in self.pooled:
+        if not isinstance(term, PooledTerm):
             return term(step, turn)
         whole = pool.whole(weighted.name, place, term.item_values(step, turn))
         return term.pool(whole, step, turn)
 
     def _judge(self, step: Step, turn: Turn, bare: bool = False) -> None:
-        """Fills in the step's verdicts; the generator's turn uses the bare module, which its backward must not reduce."""
+        """Fills in the step's outputs; the generator's turn uses the bare module, which its backward must not reduce."""
         real = (step.seen_real, step.real_condition)
         # Weight norms are computed once a turn: real and fake are judged by the same weights.
         with self.autocast(), parametrize.cached():
             if turn == "discriminator":
                 fake = (step.seen_fake.detach(), step.fake_condition)
-                judge = self.parts.critics if bare else self.discriminators.wrapped
-                step.verdict_real, step.verdict_fake = judge(real, fake)
+                judge = self.parts.discriminators if bare else self.discriminators.wrapped
+                step.real_output, step.fake_output = judge(real, fake)
                 return
-            (step.verdict_fake,) = self.parts.critics((step.seen_fake, step.fake_condition))
-            step.verdict_real = {}
-            if self.parts.wants_real_verdict(turn):
+            (step.fake_output,) = self.parts.discriminators((step.seen_fake, step.fake_condition))
+            step.real_output = {}
+            if self.parts.needs_real_output(turn):
                 with torch.no_grad():
-                    (step.verdict_real,) = self.parts.critics(real)
+                    (step.real_output,) = self.parts.discriminators(real)
 
     def _objective(self, step: Step, turn: Turn, logs: dict[str, Tensor], window: int) -> Tensor:
         """sum over discriminators of weight × sum over sub-discriminators of the objective."""
-        total = zero(step.fake)
-        for name, fakes in step.verdict_fake.items():
+        total, objective = zero(step.fake), self.parts.objective
+        for name, fakes in step.fake_output.items():
+            assert objective is not None  # the check demands one beside discriminators
             if turn == "discriminator":
-                pairs = zip(step.verdict_real[name], fakes, strict=True)
-                share = sum(self.parts.objective.discriminator(real.score, fake.score) for real, fake in pairs)
+                pairs = zip(step.real_output[name], fakes, strict=True)
+                losses: Iterator[Tensor] = (objective.discriminator(real.score, fake.score) for real, fake in pairs)
             else:
-                share = sum(self._generator_loss(step, name, fakes))
+                losses = self._generator_loss(objective, step, name, fakes)
+            share: Tensor = sum(losses)  # type: ignore[assignment,arg-type]
             _add(logs, f"{turn}/adversarial.{name}", share, window)
             total = total + step.weights[name] * share
         return total * self.parts.objective_weight.at(step.index) if turn == "generator" else total
 
-    def _generator_loss(self, step: Step, name: str, fakes: Sequence[Verdict]) -> Iterator[Tensor]:
+    def _generator_loss(
+        self, objective: Objective, step: Step, name: str, fakes: Sequence[DiscriminatorOutput]
+    ) -> Iterator[Tensor]:
         """The generator's objective with each sub-discriminator, which is shown real scores too where it pairs them."""
-        objective = self.parts.objective
-        if not getattr(objective, "wants_real_verdict", False):
+        if not wants_real_scores(objective):
             return (objective.generator(fake.score) for fake in fakes)
-        pairs = zip(fakes, step.verdict_real[name], strict=True)
+        pairs = zip(fakes, step.real_output[name], strict=True)
         return (objective.generator(fake.score, real.score) for fake, real in pairs)
 
-    def autocast(self) -> AbstractContextManager[Any]:
+    def autocast(self) -> AbstractContextManager[object]:
         """Autocast of the networks; features and losses leave it by themselves."""
         dtype = PRECISIONS.get(self.plan.precision)
         return torch.autocast(self.device.type, dtype) if dtype is not None else nullcontext()
 
 
-def _add(logs: dict[str, Tensor], name: str, value: Any, window: int) -> None:
+def _add(logs: dict[str, Tensor], name: str, value: Tensor, window: int) -> None:
     logs[name] = logs.get(name, 0) + value.detach() / window

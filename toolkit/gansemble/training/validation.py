@@ -6,30 +6,33 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
-from gansemble.data.degraded import NAME
+from gansemble.contract import DEGRADED
 from gansemble.data.labels import LabelledClips
 from gansemble.data.manifest import Manifest
-from gansemble.data.segments import Packed
-from gansemble.evaluation import naming
-from gansemble.evaluation.statistics import summarise
+from gansemble.data.packed import Packed
 from gansemble.interfaces import Batch
+from gansemble.parts.build import Parts
+from gansemble.parts.sampling import LatentSampler
 from gansemble.random import Draws
-from gansemble.recipe.check import Recipe
-from gansemble.sampling import Maker
-from gansemble.training.build import Parts, construct
-from gansemble.training.fitting import fit_metric
+from gansemble.recipe.construct import construct
+from gansemble.recipe.schema import Recipe
+from gansemble.scoring import naming
+from gansemble.scoring.fitting import fit_metric
+from gansemble.scoring.statistics import summarise
+
+#: A clip and its imitation, float [T] each; of sets a clip of each.
+Pair = tuple[np.ndarray, np.ndarray]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass
-class Outcome:
+class ValidationOutcome:
     """Means by score key, and the first clips' audio (reference, estimate)."""
 
     means: dict[str, float] = field(default_factory=dict)
@@ -41,7 +44,7 @@ class Validator:
 
     Args:
         recipe: its ``validation`` and ``metrics`` sections.
-        parts: the conditioner and representation.
+        parts: the condition builder and representation.
         folder: the prepared data.
         rank, world: this process's share of the clips.
         manifest: of the prepared data; None reads it.
@@ -58,10 +61,12 @@ class Validator:
         world: int = 1,
         manifest: Manifest | None = None,
     ) -> None:
+        self.recipe, self.folder = recipe, folder
         self.settings, self.spec, self.parts = recipe.validation, recipe.audio, parts
         self.seed = recipe.plan.seed
         # A clip that is imitated keeps its level; sets are held against clips at the level that was learnt from.
-        level = None if parts.conditioner.paired else recipe.data.normalise
+        self.imitates = recipe.task.imitates
+        level = None if self.imitates else recipe.data.normalise
         self.packed = Packed(folder, "validation", level, manifest)
         self.held_out = LabelledClips.of(recipe, self.packed)
         chosen = {name: recipe.many["metrics"][name] for name in self.settings.metrics}
@@ -69,50 +74,61 @@ class Validator:
         count = len(self.packed) if self.settings.clips is None else min(self.settings.clips, len(self.packed))
         self.count, self.rank = count, rank
         self.indices = list(range(count))[rank::world]
-        for _, metric in self.metrics if rank == 0 else ():
-            fit_metric(metric, recipe, folder, log.info)
         self.best, self.higher_is_better = self.settings.best, True
         if self.metrics:
             part, metric = self.metrics[list(chosen).index(self.settings.best)]
             self.best = naming.keys(part, metric, self.spec.sample_rate)[0]
             self.higher_is_better = getattr(metric, "better", "lower") == "higher"
 
+    def fit_metrics(self) -> None:
+        """Lets metrics that learn from the corpus learn, or load what was learnt; on the process that scores sets."""
+        for _, metric in self.metrics if self.rank == 0 else ():
+            fit_metric(metric, self.recipe, self.folder, log.info)
+
     @torch.no_grad()
     def local(
         self, generator: nn.Module, device: torch.device
-    ) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Any]]:
+    ) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]:
         """((clip index, scores) of this process's clips, audio of the first ones)."""
         was_training = generator.training
         generator.eval()
-        rows: list[tuple[int, dict[str, float]]] = []
-        audio: dict[str, Any] = {}
-        if not self.parts.conditioner.paired:
-            rows, audio = self._own(generator)
-        for index in self.indices if self.parts.conditioner.paired else ():
-            reference = self._clip(index)
-            clip = torch.from_numpy(reference)[None, None].to(device)
-            identity = self.packed.entries[index].id
-            batch = Batch(clip, (identity,), Draws(self.seed, [(0, index)], device))
-            if self.parts.degrader is not None:
-                degraded = self.parts.degrader.crop(self.packed, index, 0, len(reference), 0)
-                batch.extra[NAME] = torch.from_numpy(degraded)[None, None].to(device)
-            batch = self.parts.conditioner.prepare(batch)
-            _, condition = self.parts.conditioner(batch, "validation")
-            made = self.parts.representation.decode(generator(condition).float())
-            estimate = made.clamp(-1, 1)[0, 0].cpu().numpy()
-            rows.append((index, self._scores(estimate, reference)))
-            if index < self.settings.audio:
-                audio[identity] = (reference, estimate)
+        rows, audio = self._pairs(generator, device) if self.imitates else self._sets(generator)
         generator.train(was_training)
         return rows, audio
 
-    def _own(self, generator: nn.Module) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Any]]:
+    def _pairs(
+        self, generator: nn.Module, device: torch.device
+    ) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]:
+        """This process's share of the validation clips, each imitated and compared with the imitation."""
+        rows: list[tuple[int, dict[str, float]]] = []
+        audio: dict[str, Pair] = {}
+        for index in self.indices:
+            reference = self._clip(index)
+            identity = self.packed.entries[index].id
+            estimate = self._imitation(generator, index, reference, device)
+            rows.append((index, self._scores(estimate, reference)))
+            if index < self.settings.audio:
+                audio[identity] = (reference, estimate)
+        return rows, audio
+
+    def _imitation(self, generator: nn.Module, index: int, reference: np.ndarray, device: torch.device) -> np.ndarray:
+        """What the generator makes [T] of the condition of a clip [T]."""
+        clip = torch.from_numpy(reference)[None, None].to(device)
+        batch = Batch(clip, (self.packed.entries[index].id,), Draws(self.seed, [(0, index)], device))
+        if self.parts.degrader is not None:
+            degraded = self.parts.degrader.crop(self.packed, index, 0, len(reference), 0)
+            batch.extra[DEGRADED] = torch.from_numpy(degraded)[None, None].to(device)
+        _, condition = self.parts.condition_builder(self.parts.condition_builder.prepare(batch), "validation")
+        made = self.parts.representation.decode(generator(condition).float())
+        return made.clamp(-1, 1)[0, 0].cpu().numpy()
+
+    def _sets(self, generator: nn.Module) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]:
         """As many clips of the generator's own as asked for, as a set against all validation clips; the main process
         alone makes and scores them."""
         if self.rank:
             return [], {}
-        maker = Maker.of(self.parts, generator, self.seed)
-        made = [maker.one(index) for index in range(self.settings.clips or self.count)]
+        sampler = LatentSampler.of(self.parts, generator, self.seed)
+        made = [sampler.one(index) for index in range(self.settings.clips or self.count)]
         estimates = [np.clip(sample.audio, -1, 1) for sample in made]  # as files hold them, and stage 5 hears them
         references = [self.held_out.audio(index) for index in range(len(self.held_out))]
         labels = [sample.label for sample in made]

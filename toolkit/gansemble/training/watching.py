@@ -8,14 +8,15 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import torch
 from torch import Tensor, nn
 
+from gansemble.abilities import NetworkMonitor, SuspiciousMonitor
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Alarm, Monitor, Step
-from gansemble.training.monitors import read_curves
+from gansemble.scoring.curves import read_rows
 from gansemble.training.processes import Processes
 
 log = logging.getLogger(__name__)
@@ -44,12 +45,20 @@ class Watch:
 
     def healthy_until(self, done: int) -> int:
         """The last number of steps up to which no monitor suspects anything, as far as they say."""
-        return min([done, *(getattr(monitor, "healthy_until", done) for monitor in self.monitors.values())])
+        return min(
+            [
+                done,
+                *(
+                    monitor.healthy_until if isinstance(monitor, SuspiciousMonitor) else done
+                    for monitor in self.monitors.values()
+                ),
+            ]
+        )
 
     def attach(self, generator: nn.Module, discriminators: nn.Module) -> None:
         """Shows the networks to the monitors that look into them."""
         for name, monitor in self.monitors.items():
-            if hasattr(monitor, "attach"):
+            if isinstance(monitor, NetworkMonitor):
                 try:
                     monitor.attach(generator, discriminators)
                 except ValueError as error:
@@ -99,9 +108,19 @@ def cut(exp: Path, done: int) -> None:
         path.write_text("".join(json.dumps(row) + "\n" for row in kept))
 
 
-def onsets(exp: Path) -> list[dict[str, Any]]:
+class Onset(TypedDict):
+    """A line of ``logs/onsets.jsonl``: an alarm of step ``step``, and what was done about it."""
+
+    step: int
+    onset: int
+    monitor: str
+    reason: str
+    action: NotRequired[str]
+
+
+def onsets(exp: Path) -> list[Onset]:
     """The alarms of an experiment, oldest first: step, onset, monitor, reason, action."""
-    return [row for row in read_curves(exp / "logs" / ONSETS) if {"step", "onset", "monitor"} <= row.keys()]
+    return [row for row in read_rows(exp / "logs" / ONSETS) if {"step", "onset", "monitor"} <= row.keys()]
 
 
 def collapsed(done: int, raised: Raised, kept: int | None, again: bool) -> TrainingError:

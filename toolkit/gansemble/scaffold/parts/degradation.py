@@ -6,7 +6,7 @@ import numpy as np
 from scipy.signal import butter, sosfiltfilt
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.interfaces import Contract
+from gansemble.contract import Contract
 
 
 class AcmeDegradation:

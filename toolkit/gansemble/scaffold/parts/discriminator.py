@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from gansemble.interfaces import Condition, Contract, Verdict
+from gansemble.contract import Contract
+from gansemble.interfaces import Condition, DiscriminatorOutput
 
 KERNEL, STRIDE = 15, 4
 
@@ -18,10 +19,10 @@ class AcmeDiscriminator(nn.Module):
     Args:
         channels: of the strided layers.
 
-    Shape: x [B, 1, T] -> Verdict with score [B, N] and one feature map for each layer.
+    Shape: x [B, 1, T] -> DiscriminatorOutput with score [B, N] and one feature map for each layer.
     """
 
-    items_apart = True  # no item's verdict depends on the batch's others
+    items_apart = True  # no item's output depends on the batch's others
 
     def __init__(self, *, channels: tuple[int, ...] = (32, 64, 128, 256)) -> None:
         super().__init__()
@@ -29,12 +30,12 @@ class AcmeDiscriminator(nn.Module):
         self.layers = nn.ModuleList(weight_norm(layer) for layer in layers)
         self.last = weight_norm(nn.Conv1d(channels[-1], 1, 3, padding=1))
 
-    def forward(self, x: Tensor, condition: Condition) -> Verdict:
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
         features = []
         for layer in self.layers:
             x = F.leaky_relu(layer(x), 0.1)
             features.append(x)
-        return Verdict(self.last(x).flatten(1), tuple(features))
+        return DiscriminatorOutput(self.last(x).flatten(1), tuple(features))
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:

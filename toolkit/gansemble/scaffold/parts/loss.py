@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Contract, Step, Turn
+from gansemble.contract import Contract
+from gansemble.interfaces import Step, Turn
 
 
 class AcmeLoss:

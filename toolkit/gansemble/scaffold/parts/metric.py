@@ -1,6 +1,6 @@
 """A metric: one estimate against its reference."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
@@ -16,7 +16,7 @@ class AcmeMetric:
     definition = "absolute difference of RMS levels over the whole clip [dB]"
     better: Literal["higher", "lower"] = "lower"
 
-    def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
+    def score(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, Score]:
         """``acme``, or NaN with a reason for silence, empty or non-finite audio."""
         levels = [_rms(np.asarray(audio, np.float64)) for audio in (estimate, reference)]
         if not all(np.isfinite(levels)) or min(levels) <= 0:

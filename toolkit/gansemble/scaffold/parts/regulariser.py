@@ -5,7 +5,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Contract, Step, Turn
+from gansemble.contract import Contract
+from gansemble.interfaces import Step, Turn
 
 
 class AcmeRegulariser:
@@ -17,10 +18,10 @@ class AcmeRegulariser:
     turns: ClassVar[frozenset[str]] = frozenset({"discriminator"})
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:
-        scores = [verdict.score for verdicts in step.verdict_real.values() for verdict in verdicts]
+        scores = [output.score for outputs in step.real_output.values() for output in outputs]
         return torch.stack([score.float().square().mean() for score in scores]).sum()
 
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract:
         """Needs a discriminator."""
-        return Contract(needs=frozenset({"verdicts"}))
+        return Contract(needs=frozenset({"outputs"}))

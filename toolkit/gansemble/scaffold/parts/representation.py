@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from gansemble.interfaces import Contract
+from gansemble.contract import Contract
 
 
 class AcmeRepresentation:

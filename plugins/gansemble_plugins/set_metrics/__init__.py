@@ -1,0 +1,31 @@
+"""Metrics that judge a set of clips against another, some with a classifier trained on the corpus."""
+
+from gansemble import hookimpl
+
+
+@hookimpl
+def gansemble_register(register):
+    """Names the metrics; their modules are imported when one is built."""
+    small = {"classifier": {"width": 4, "blocks": 2, "steps": 12}}
+    parts = {
+        "inception_score": ("metrics:InceptionScore", "how sure and how varied a classifier finds the clips", small),
+        "fid": ("metrics:Fid", "Fréchet distance of a classifier's features", small),
+        "kid": ("metrics:Kid", "kernel distance of a classifier's features, for few clips", small),
+        "intra_fid": ("classwise:IntraFid", "Fréchet distance within each class, and the worst of them", small),
+        "precision_recall": (
+            "neighbours:PrecisionRecall",
+            "precision, recall, density and coverage of a classifier's features",
+            small | {"nearest": 3},
+        ),
+        "pitch_accuracy": ("pitch:PitchAccuracy", "share of clips heard at the pitch they were made with", small),
+        "pitch_entropy": ("pitch:PitchEntropy", "how unsure a classifier is of each clip's pitch [nat]", small),
+        "ndb": ("spectra:Ndb", "share of k-means cells that hold too many or too few clips", {"cells": 2}),
+        "nearest_neighbour": ("spectra:NearestNeighbour", "distances to other clips and to training clips", {}),
+        "artefact_spectrum": (
+            "spectra:ArtefactSpectrum",
+            "how much of the mean spectrum is what upsampling leaves",
+            {"generators": 20},
+        ),
+    }
+    for name, (target, summary, example) in parts.items():
+        register("metric", name, f"{__name__}.{target}", summary, example=example)

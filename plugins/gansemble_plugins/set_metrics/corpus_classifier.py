@@ -1,0 +1,110 @@
+"""A trained classifier asked about sets of clips, shared by all metrics of the same settings."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from gansemble.data.labels import LabelledClips
+from gansemble_plugins.set_metrics.pictures import described
+from gansemble_plugins.set_metrics.sets import ClipSet, UnscorableSet
+from gansemble_plugins.set_metrics.settings import ClassifierSettings
+from gansemble_plugins.set_metrics.training import Say, Trained, device, trained
+
+#: Clips in one pass, and sets whose answers are remembered: several metrics ask about the same two.
+BATCH, REMEMBERED = 16, 4
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """What a classifier says of a set: logits [N, K] and features [N, D], float64."""
+
+    logits: np.ndarray
+    features: np.ndarray
+
+
+_answers: OrderedDict[tuple[str, str], Predictions] = OrderedDict()
+
+
+class CorpusClassifier:
+    """A classifier by its settings, of the corpus it is fitted to.
+
+    Args:
+        settings: what decides it besides the clips.
+    """
+
+    def __init__(self, settings: ClassifierSettings) -> None:
+        self.settings = settings
+        self.trained: Trained | None = None
+
+    def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
+        """Loads the classifier of these clips, or trains and keeps it."""
+        self.trained = trained(clips, self.settings, folder, say)
+
+    @property
+    def identity(self) -> str:
+        """The classifier's digest, size, and accuracy on clips it was not trained on."""
+        if self.trained is None:
+            return "a classifier not yet fitted to a corpus"
+        facts = self.trained.facts
+        split = next(name for name in ("test", "validation", "train") if name in facts["accuracy"])
+        return (
+            f"classifier {facts['digest']} ({len(facts['classes'])} classes, width {self.settings.width}, "
+            f"{self.settings.blocks} blocks{self._sight}, accuracy {facts['accuracy'][split]:.4f} on {facts['n'][split]} {split} "
+            "clips)"
+        )
+
+    @property
+    def _sight(self) -> str:
+        shape = self.settings.picture
+        return "" if shape is None else f", of pictures {described(shape)}"
+
+    @property
+    def classes(self) -> list[int]:
+        """The labels, in the order of the logits.
+
+        Raises:
+            UnscorableSet: if it is not fitted.
+        """
+        return self._ready().classes
+
+    def predict(self, clips: ClipSet, sample_rate: int) -> Predictions:
+        """What it says of each clip.
+
+        Raises:
+            UnscorableSet: if it is not fitted, or to clips of another rate, or of another size than its pictures.
+        """
+        ready = self._ready()
+        if sample_rate != ready.network.sample_rate:
+            raise UnscorableSet(f"its classifier hears clips of {ready.network.sample_rate} Hz, got {sample_rate} Hz")
+        shape = self.settings.picture
+        if shape is not None and any(len(clip) != ready.network.length for clip in clips.audio):
+            odd = next(len(clip) for clip in clips.audio if len(clip) != ready.network.length)
+            raise UnscorableSet(f"its classifier looks at pictures of {described(shape)} samples, a clip has {odd}")
+        key = (ready.facts["digest"], clips.mark)
+        if key not in _answers:
+            _answers[key] = _ask(ready, clips)
+        _answers.move_to_end(key)
+        while len(_answers) > REMEMBERED:
+            _answers.popitem(last=False)
+        return _answers[key]
+
+    def _ready(self) -> Trained:
+        if self.trained is None:
+            raise UnscorableSet("its classifier has not been fitted to a corpus; run the statistics stage")
+        return self.trained
+
+
+@torch.no_grad()
+def _ask(ready: Trained, clips: ClipSet) -> Predictions:
+    place = device()
+    network = ready.network.to(place)
+    audio = clips.stacked(network.length)
+    passes = [network(torch.from_numpy(audio[i : i + BATCH]).to(place)) for i in range(0, len(audio), BATCH)]
+    logits, features = (torch.cat(each).double().cpu().numpy() for each in zip(*passes, strict=True))
+    return Predictions(logits, features)

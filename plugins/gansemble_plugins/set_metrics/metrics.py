@@ -1,0 +1,260 @@
+"""Inception score, FID and KID: what a classifier of the corpus makes of a set of clips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from gansemble.contract import Contract
+from gansemble.data.labels import LabelledClips
+from gansemble.interfaces import Score
+from gansemble_plugins.set_metrics import jackknife, scores
+from gansemble_plugins.set_metrics.corpus_classifier import CorpusClassifier
+from gansemble_plugins.set_metrics.sets import ClipSet, apart, both, clip_set, counts, measured, scored
+from gansemble_plugins.set_metrics.settings import CLASSIFIER, ClassifierSettings
+from gansemble_plugins.set_metrics.training import Say
+
+LABELS = frozenset({"labels"})
+
+
+class InceptionScore:
+    """exp(E KL(p(y | x) || p(y))) of a classifier's opinions on the clips (Salimans et al. 2016): how sure it is of
+    each and how evenly all classes come. From 1 to the number of classes.
+
+    Args:
+        splits: groups whose mean is the score, as published with 10; they are dealt by the clips' hashes.
+        classifier: settings of the classifier of the corpus that is asked.
+
+    Shape: estimates [T] each; references are not looked at.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    keys = ("inception_score", "inception_score_deviation", "inception_score_whole")
+    better: Literal["higher", "lower"] = "higher"
+    interval = jackknife.METHOD
+
+    def __init__(self, *, splits: int = 10, classifier: ClassifierSettings = CLASSIFIER) -> None:
+        if splits < 1:
+            raise ValueError(f"splits must be at least 1, got {splits}")
+        self.splits = splits
+        self.classifier = CorpusClassifier(classifier)
+        self.count = ""
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        """A corpus with labels."""
+        return Contract(needs=LABELS)
+
+    @property
+    def definition(self) -> str:
+        """The variant, the number of clips scored last, and the classifier."""
+        return (
+            f"inception score exp(mean KL(p(y|x) || p(y))){self.count}: mean over {self.splits} groups dealt by hash "
+            "(inception_score), population deviation over them (_deviation), all clips as one group (_whole); "
+            f"{self.classifier.identity}"
+        )
+
+    def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
+        """Trains the classifier, or loads it."""
+        self.classifier.fit(clips, folder, say)
+
+    def score_set(
+        self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
+    ) -> dict[str, Score]:
+        """``inception_score``, ``inception_score_deviation`` and ``inception_score_whole``."""
+        self.count = f" of {len(estimates)} clips"
+        return scored(self.keys, lambda: self._scores(clip_set("estimates", estimates), sample_rate))
+
+    def intervals(
+        self,
+        estimates: Sequence[Any],
+        references: Sequence[Any],
+        sample_rate: int,
+        labels: Sequence[int | None],
+        *,
+        confidence: float,
+    ) -> dict[str, jackknife.Bounds]:
+        """Of ``inception_score`` and ``inception_score_whole``."""
+        return measured(lambda: self._bounds(clip_set("estimates", estimates), sample_rate, confidence))
+
+    def _bounds(self, clips: ClipSet, sample_rate: int, confidence: float) -> dict[str, jackknife.Bounds | None]:
+        logits = self.classifier.predict(clips, sample_rate).logits
+        found: dict[str, jackknife.Bounds | None] = {}
+        for key, splits in ((self.keys[0], self.splits), (self.keys[2], 1)):
+            if splits <= len(clips):
+                value, variance = (
+                    scores.inception_score(logits, splits)[0],
+                    jackknife.inception_variance(logits, splits),
+                )
+                found[key] = jackknife.bounds(value, variance, len(clips), confidence, 1.0, float(logits.shape[1]))
+        return found
+
+    def _scores(self, clips: ClipSet, sample_rate: int) -> dict[str, Score]:
+        logits = self.classifier.predict(clips, sample_rate).logits
+        whole = Score(scores.inception_score(logits, 1)[0], _few(len(clips), logits.shape[1]))
+        if len(clips) < self.splits:
+            none = Score(math.nan, f"{len(clips)} clips make no {self.splits} groups; lower splits, or make more clips")
+            return dict(zip(self.keys, (none, none, whole), strict=True))
+        mean, deviation = scores.inception_score(logits, self.splits)
+        caveat = _few(len(clips) // self.splits, logits.shape[1])
+        return dict(zip(self.keys, (Score(mean, caveat), Score(deviation, caveat), whole), strict=True))
+
+
+def _few(clips: int, classes: int) -> str | None:
+    """What to know of a group of few clips."""
+    return f"biased low: {clips} clips in a group, for {classes} classes" if clips < 10 * classes else None
+
+
+class Fid:
+    """The Fréchet distance between the estimates' and the references' features (Heusel et al. 2017), those of a
+    classifier of the corpus: the last convolution block's map, averaged over time, width x 128 / 2^blocks numbers.
+
+    Fewer clips score higher, so compare equal numbers only; with fewer than there are features, take KID.
+
+    Args:
+        classifier: settings of the classifier of the corpus that is asked.
+
+    Shape: estimates, references [T] each.
+    """
+
+    keys = ("fid",)
+    better: Literal["higher", "lower"] = "lower"
+    interval = jackknife.METHOD
+
+    def __init__(self, *, classifier: ClassifierSettings = CLASSIFIER) -> None:
+        self.classifier = CorpusClassifier(classifier)
+        self.count = ""
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        """A corpus with labels."""
+        return Contract(needs=LABELS)
+
+    @property
+    def definition(self) -> str:
+        """The variant, the numbers of clips scored last, and the classifier."""
+        return (
+            f"Fréchet distance of means and unbiased covariances of {self.classifier.settings.features} features, float64"
+            f"{self.count}; {self.classifier.identity}"
+        )
+
+    def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
+        """Trains the classifier, or loads it."""
+        self.classifier.fit(clips, folder, say)
+
+    def score_set(
+        self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
+    ) -> dict[str, Score]:
+        """``fid``."""
+        self.count = counts(estimates, references)
+        return scored(self.keys, lambda: self._scores(*both(estimates, references), sample_rate))
+
+    def intervals(
+        self,
+        estimates: Sequence[Any],
+        references: Sequence[Any],
+        sample_rate: int,
+        labels: Sequence[int | None],
+        *,
+        confidence: float,
+    ) -> dict[str, jackknife.Bounds]:
+        """Of ``fid``; none where both sets are the same clips."""
+        return measured(lambda: self._bounds(*both(estimates, references), sample_rate, confidence))
+
+    def _bounds(
+        self, made: ClipSet, real: ClipSet, sample_rate: int, confidence: float
+    ) -> dict[str, jackknife.Bounds | None]:
+        apart(made, real)
+        ours, theirs = (self.classifier.predict(clips, sample_rate).features for clips in (made, real))
+        value, variance = scores.fid(ours, theirs), jackknife.fid_variance(ours, theirs)
+        return {"fid": jackknife.bounds(value, variance, min(len(made), len(real)), confidence, 0.0)}
+
+    def _scores(self, made: ClipSet, real: ClipSet, sample_rate: int) -> dict[str, Score]:
+        ours, theirs = (self.classifier.predict(clips, sample_rate).features for clips in (made, real))
+        size, fewest = ours.shape[1], min(len(made), len(real))
+        few = f"biased high: {fewest} clips cannot span the covariance of {size} features"
+        return {"fid": Score(scores.fid(ours, theirs), few if fewest <= size else None)}
+
+
+class Kid:
+    """The squared maximum mean discrepancy between the estimates' and the references' features, those of a classifier
+    of the corpus, with kernel (x.y / D + 1)^3 (Bińkowski et al. 2018): FID's companion for few clips, as its mean does
+    not depend on their number.
+
+    Args:
+        subsets: whose mean is the score.
+        size: clips of each set in a subset, or as many as the smaller set has; where that is all of both, one subset.
+        classifier: settings of the classifier of the corpus that is asked.
+
+    Shape: estimates, references [T] each.
+
+    Raises:
+        ValueError: if a number is out of range.
+    """
+
+    keys = ("kid", "kid_deviation")
+    better: Literal["higher", "lower"] = "lower"
+    interval = jackknife.METHOD
+
+    def __init__(self, *, subsets: int = 100, size: int = 1000, classifier: ClassifierSettings = CLASSIFIER) -> None:
+        if subsets < 1 or size < 2:
+            raise ValueError(f"subsets must be at least 1 and size at least 2, got {subsets} and {size}")
+        self.subsets, self.size = subsets, size
+        self.classifier = CorpusClassifier(classifier)
+        self.count = ""
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        """A corpus with labels."""
+        return Contract(needs=LABELS)
+
+    @property
+    def definition(self) -> str:
+        """The variant, the numbers of clips scored last, and the classifier."""
+        return (
+            f"unbiased squared MMD of {self.classifier.settings.features} features, kernel (x.y / D + 1)^3, mean over "
+            f"{self.subsets} subsets of {self.size} or all clips (kid), population deviation over them (_deviation)"
+            f"{self.count}; {self.classifier.identity}"
+        )
+
+    def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
+        """Trains the classifier, or loads it."""
+        self.classifier.fit(clips, folder, say)
+
+    def score_set(
+        self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
+    ) -> dict[str, Score]:
+        """``kid`` and ``kid_deviation``."""
+        self.count = counts(estimates, references)
+        return scored(self.keys, lambda: self._scores(*both(estimates, references), sample_rate))
+
+    def intervals(
+        self,
+        estimates: Sequence[Any],
+        references: Sequence[Any],
+        sample_rate: int,
+        labels: Sequence[int | None],
+        *,
+        confidence: float,
+    ) -> dict[str, jackknife.Bounds]:
+        """Of ``kid``; none where both sets are the same clips."""
+        return measured(lambda: self._bounds(*both(estimates, references), sample_rate, confidence))
+
+    def _bounds(
+        self, made: ClipSet, real: ClipSet, sample_rate: int, confidence: float
+    ) -> dict[str, jackknife.Bounds | None]:
+        apart(made, real)
+        ours, theirs = (self.classifier.predict(clips, sample_rate).features for clips in (made, real))
+        value, deviation = scores.kid(ours, theirs, self.subsets, self.size)
+        # Given the clips, subsets are drawn independently: their mean varies by its own error as well.
+        variance = jackknife.kid_variance(ours, theirs) + deviation**2 / self.subsets
+        return {"kid": jackknife.bounds(value, variance, min(len(made), len(real)), confidence)}
+
+    def _scores(self, made: ClipSet, real: ClipSet, sample_rate: int) -> dict[str, Score]:
+        ours, theirs = (self.classifier.predict(clips, sample_rate).features for clips in (made, real))
+        mean, deviation = scores.kid(ours, theirs, self.subsets, self.size)
+        return {"kid": Score(mean), "kid_deviation": Score(deviation)}

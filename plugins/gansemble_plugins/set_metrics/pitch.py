@@ -1,0 +1,129 @@
+"""Pitch accuracy and entropy: whether a classifier of the corpus' pitches hears the one that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from gansemble.contract import Contract
+from gansemble.data.labels import LabelledClips
+from gansemble.interfaces import Score
+from gansemble_plugins.set_metrics import scores
+from gansemble_plugins.set_metrics.corpus_classifier import CorpusClassifier
+from gansemble_plugins.set_metrics.sets import ClipSet, UnscorableSet, clip_set, scored
+from gansemble_plugins.set_metrics.settings import CLASSIFIER, ClassifierSettings
+from gansemble_plugins.set_metrics.training import Say
+
+PITCH = frozenset({"pitch"})
+
+
+class PitchAccuracy:
+    """Share of clips that a classifier of the corpus' pitches hears within a semitone of the pitch they were made with
+    (Engel et al. 2019), and share it hears exactly right.
+
+    Args:
+        classifier: settings of the classifier of the corpus that is asked.
+
+    Shape: estimates [T] each, labels in semitones; references are not looked at.
+
+    Raises:
+        ValueError: if the classifier is one of pictures.
+    """
+
+    keys = ("pitch_accuracy", "pitch_accuracy_exact")
+    better: Literal["higher", "lower"] = "higher"
+
+    def __init__(self, *, classifier: ClassifierSettings = CLASSIFIER) -> None:
+        self.classifier = CorpusClassifier(_of_sounds(classifier))
+        self.count = ""
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        """A corpus with pitches, which are heard."""
+        _of_sounds(parameters.get("classifier", CLASSIFIER))
+        return Contract(needs=PITCH)
+
+    @property
+    def definition(self) -> str:
+        """The variant, the number of clips scored last, and the classifier."""
+        return (
+            f"share{self.count} heard within 1 semitone of their label (pitch_accuracy) and exactly there (_exact); "
+            f"{self.classifier.identity}"
+        )
+
+    def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
+        """Trains the classifier, or loads it."""
+        self.classifier.fit(clips, folder, say)
+
+    def score_set(
+        self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
+    ) -> dict[str, Score]:
+        """``pitch_accuracy`` and ``pitch_accuracy_exact``."""
+        self.count = f" of {len(estimates)} clips"
+        return scored(self.keys, lambda: self._scores(clip_set("estimates", estimates, labels), sample_rate))
+
+    def _scores(self, clips: ClipSet, sample_rate: int) -> dict[str, Score]:
+        classes = self.classifier.classes
+        wanted = [label for label in clips.labels if label is not None]
+        if len(wanted) < len(clips):
+            raise UnscorableSet(f"{len(clips) - len(wanted)} of {len(clips)} estimates were made without a pitch")
+        strange = sorted(set(wanted) - set(classes))
+        if strange:
+            raise UnscorableSet(f"estimates were made with label {strange[0]}, which the classifier does not know")
+        logits = self.classifier.predict(clips, sample_rate).logits
+        found = [scores.pitch_accuracy(logits, wanted, classes, within) for within in (1, 0)]
+        return {key: Score(value) for key, value in zip(self.keys, found, strict=True)}
+
+
+class PitchEntropy:
+    """Mean entropy of a pitch classifier's opinion on each clip [nat] (Engel et al. 2019): 0 where it is sure of every
+    one. What sounds like nothing it knows may leave it sure as well, so read it beside the pitch accuracy.
+
+    Args:
+        classifier: settings of the classifier of the corpus that is asked.
+
+    Shape: estimates [T] each; references are not looked at.
+
+    Raises:
+        ValueError: if the classifier is one of pictures.
+    """
+
+    keys = ("pitch_entropy",)
+    better: Literal["higher", "lower"] = "lower"
+
+    def __init__(self, *, classifier: ClassifierSettings = CLASSIFIER) -> None:
+        self.classifier = CorpusClassifier(_of_sounds(classifier))
+        self.count = ""
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> Contract:
+        """A corpus with pitches, which are heard."""
+        _of_sounds(parameters.get("classifier", CLASSIFIER))
+        return Contract(needs=PITCH)
+
+    @property
+    def definition(self) -> str:
+        """The variant, the number of clips scored last, and the classifier."""
+        return f"mean entropy of p(y|x) [nat]{self.count}; {self.classifier.identity}"
+
+    def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
+        """Trains the classifier, or loads it."""
+        self.classifier.fit(clips, folder, say)
+
+    def score_set(
+        self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
+    ) -> dict[str, Score]:
+        """``pitch_entropy``."""
+        self.count = f" of {len(estimates)} clips"
+        return scored(self.keys, lambda: self._scores(clip_set("estimates", estimates), sample_rate))
+
+    def _scores(self, clips: ClipSet, sample_rate: int) -> dict[str, Score]:
+        return {"pitch_entropy": Score(scores.pitch_entropy(self.classifier.predict(clips, sample_rate).logits))}
+
+
+def _of_sounds(settings: ClassifierSettings) -> ClassifierSettings:
+    """The settings, unless they are of a classifier that looks at pictures."""
+    if settings.picture is not None:
+        raise ValueError(f"classifier: pitches are heard, so hears must be mel, got {settings.hears}")
+    return settings

@@ -1,0 +1,110 @@
+"""The core's rooms: arrows point down, nothing goes in circles, modules and functions are short, no method has a name here."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import re
+import statistics
+import sys
+from pathlib import Path
+
+import pytest
+
+from gansemble.plugins.loading import registry
+
+ROOT = Path(__file__).parents[2]
+
+
+def _load():
+    spec = importlib.util.spec_from_file_location("structure", ROOT / "tools" / "structure.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["structure"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+structure = _load()
+FILES = structure.modules()
+ARROWS = structure.arrows(FILES)
+#: Names of parts that are ordinary words of this program, or of packages that it depends on, too.
+ORDINARY = {"identity", "waveform", "phase", "pairs", "folder", "pesq"}
+
+
+def test_no_import_points_up():
+    assert [f"{one} imports {other}" for one, other in structure.upwards(ARROWS, FILES)] == []
+
+
+def test_neither_files_nor_rooms_go_in_circles():
+    assert structure.circles(ARROWS) == []
+    assert structure.circles(structure.between_rooms(ARROWS, FILES)) == []
+
+
+@pytest.mark.parametrize(
+    "how", ["{}", "def late():\n    {}", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    {}"]
+)
+def test_an_import_that_is_turned_round_is_found_and_named(tmp_path, how):
+    """At the top, within a function and for annotations only."""
+    core = tmp_path / "gansemble"
+    for name, text in {
+        "__init__.py": "",
+        "recipe/__init__.py": "",
+        "recipe/check.py": how.format("from gansemble.training.trainer import Trainer"),
+        "training/__init__.py": "",
+        "training/trainer.py": "from gansemble.recipe import check",
+    }.items():
+        (core / name).parent.mkdir(parents=True, exist_ok=True)
+        (core / name).write_text(text)
+    files = structure.modules(core)
+    found = structure.arrows(files)
+    assert structure.upwards(found, files) == [("recipe.check", "training.trainer")]
+    assert structure.circles(found) == [["recipe.check", "training.trainer"]]
+
+
+def test_any_is_said_where_a_value_is_of_unknown_shape_and_hardly_elsewhere():
+    counts = structure.explicit_any(FILES)
+    assert sum(counts.values()) <= 60, counts
+
+
+def test_at_most_eight_modules_stand_at_the_root():
+    roots = [module for module in FILES if module == "" or structure.room(module, FILES) == "root"]
+    assert len(roots) <= 8, sorted(roots)
+
+
+def test_modules_are_short():
+    sizes = structure.lengths(FILES)
+    assert statistics.median(sizes.values()) <= 130
+    assert {module: size for module, size in sizes.items() if size > 400} == {}
+
+
+def test_functions_are_short():
+    assert {name: size for name, size in structure.function_lengths(FILES).items() if size > 60} == {}
+
+
+def test_the_stage_runner_only_finds_python_and_hands_over():
+    assert len((ROOT / "egs" / "_shared" / "recipe.sh").read_text().splitlines()) <= 60
+
+
+def test_no_part_has_its_name_in_the_core():
+    """What exists is asked of the registry; neither code nor documentation in the core names a part."""
+    names = {entry.name for entry in registry().entries()} - ORDINARY
+    found = []
+    for module, path in FILES.items():
+        if module.startswith("scaffold"):  # whose text is a plugin's
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                said = (
+                    {node.value}
+                    | set(re.findall(r"use: (\w+)", node.value))
+                    | set(re.findall(r"``(\w+)``", node.value))
+                )
+                found += [f"{module}:{node.lineno}: {name}" for name in sorted(said & names)]
+    assert found == []
+
+
+def test_the_core_imports_no_plugin():
+    named = [
+        path for path in FILES.values() if re.search(r"^\s*(from|import) gansemble_plugins", path.read_text(), re.M)
+    ]
+    assert named == []

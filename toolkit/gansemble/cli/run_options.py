@@ -1,0 +1,246 @@
+"""The options of ``gansemble run``, which are those of every recipe's run.sh: what they are, and how they are read."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gansemble.errors import GansembleError
+from gansemble.stages.launch import PORT, Machines
+from gansemble.stages.stage import STAGES, Stage, parse
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option.
+
+    Args:
+        name: with its dashes.
+        value: what its value is called; empty for a flag.
+        help: what it does.
+    """
+
+    name: str
+    value: str
+    help: str
+
+
+OPTIONS = (
+    Option("--stage", "S", "first stage (0)"),
+    Option("--stop-stage", "S", "last stage (6)"),
+    Option("--config", "FILE", "recipe; a bare name means conf/NAME.yaml"),
+    Option("--mini", "", "conf/mini.yaml on a small corpus made offline: a minute or so on two cores"),
+    Option("--set", "KEY=VALUE", "change a value, such as --set losses.mel.weight=30; may be repeated"),
+    Option("--data", "DIR", "the corpus, as published"),
+    Option("--exp", "DIR", "experiment folder (exp/<config>)"),
+    Option("--dump", "DIR", "packed audio (dump/<set>)"),
+    Option("--jobs", "N", "worker processes (all processors)"),
+    Option("--num-processes", "N", "processes in all, one per GPU (1)"),
+    Option("--num-machines", "N", "machines (1)"),
+    Option("--machine-rank", "N", "this machine's number (0)"),
+    Option("--main-address", "HOST", "address of machine 0"),
+    Option("--main-port", "N", f"its port ({PORT}; on one machine, any that is free)"),
+    Option("--plugin", "FILE.py", "a single-file plugin for this run; may be repeated"),
+    Option("--compare", "EXP", "show another experiment on the report's page; may be repeated"),
+    Option("--force", "", "run the chosen stages even if up to date (a trained run is set aside)"),
+    Option("--dry-run", "", "say what would be done"),
+    Option("--allow-change", "", "go on from a checkpoint under a recipe that differs"),
+    Option("--force-unlock", "", "take an experiment held by a dead run elsewhere, after watching for 75 s"),
+    Option("--help", "", "this text"),
+)
+BY_NAME = {option.name: option for option in OPTIONS}
+
+
+class Misuse(GansembleError):
+    """The command was not called as it can be; its message begins with the program's name."""
+
+    exit_code = 2
+
+
+@dataclass
+class RunOptions:
+    """What was asked for.
+
+    Args:
+        words: that are no options: of ``gansemble run``, the recipe.
+        stage, stop_stage: the first and the last stage.
+        config: as given; None if it was not.
+        mini, force, dry_run, allow_change, force_unlock, help: the flags.
+        overrides: of ``--set``.
+        data, exp, dump: folders; None if not given.
+        jobs: worker processes; None is as many as there are processors.
+        processes: of the training, over all machines.
+        machines, rank, address, port: the machines that train together.
+        plugins: single-file plugins.
+        compare: experiments shown on the report's page.
+    """
+
+    words: list[str] = field(default_factory=list)
+    stage: Stage = STAGES[0]
+    stop_stage: Stage = STAGES[-1]
+    config: str | None = None
+    mini: bool = False
+    force: bool = False
+    dry_run: bool = False
+    allow_change: bool = False
+    force_unlock: bool = False
+    help: bool = False
+    overrides: list[str] = field(default_factory=list)
+    data: Path | None = None
+    exp: Path | None = None
+    dump: Path | None = None
+    jobs: int | None = None
+    processes: int = 1
+    machines: int = 1
+    rank: int = 0
+    address: str = ""
+    port: int | None = None
+    plugins: list[Path] = field(default_factory=list)
+    compare: list[Path] = field(default_factory=list)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Those to run, in their order."""
+        return STAGES[self.stage.number : self.stop_stage.number + 1]
+
+    @property
+    def together(self) -> Machines:
+        """The machines, as the launch takes them."""
+        return Machines(self.machines, self.rank, self.address, self.port)
+
+
+def read(given: Sequence[str], program: str, words: int = 0) -> RunOptions:
+    """Reads the words of a command line; nothing after ``--help`` is looked at.
+
+    Args:
+        given: ``--name value`` or ``--name=value``, flags, and other words.
+        program: its name, for messages.
+        words: how many may be no options.
+
+    Raises:
+        Misuse: in one line, for the first thing that is wrong.
+    """
+    options, rest = RunOptions(), list(given)
+    try:
+        while rest and not options.help:
+            word = rest.pop(0)
+            if word.startswith("--"):
+                _option(options, word, rest)
+            elif word == "-h":
+                options.help = True
+            elif word.startswith("-") or len(options.words) == words:
+                raise _Wrong(f"unexpected word '{word}'; options begin with --", see_help=True)
+            else:
+                options.words.append(word)
+        if not options.help:
+            _agree(options)
+    except _Wrong as wrong:
+        raise Misuse(f"{program}: {wrong}" + (f"; see {program} --help" if wrong.see_help else "")) from None
+    return options
+
+
+class _Wrong(Exception):
+    """What is wrong, before it is known whose words it is in."""
+
+    def __init__(self, text: str, see_help: bool = False) -> None:
+        super().__init__(text)
+        self.see_help = see_help
+
+
+def _option(options: RunOptions, word: str, rest: list[str]) -> None:
+    """Reads one option, with its value from ``rest`` where it has none of its own."""
+    name, equals, value = word.partition("=")
+    option = BY_NAME.get(name)
+    if option is None:
+        raise _Wrong(f"unknown option {name}{did_you_mean(name, BY_NAME)}", see_help=True)
+    if not option.value:
+        if equals:
+            raise _Wrong(f"{name} takes no value", see_help=True)
+        setattr(options, name[2:].replace("-", "_"), True)
+        return
+    if not equals:
+        if not rest or rest[0].startswith("--"):
+            raise _Wrong(f"{name} needs a value", see_help=True)
+        value = rest.pop(0)
+    _store(options, name, value)
+
+
+def _store(options: RunOptions, name: str, value: str) -> None:
+    match name:
+        case "--stage":
+            options.stage = _stage(name, value)
+        case "--stop-stage":
+            options.stop_stage = _stage(name, value)
+        case "--config":
+            options.config = value
+        case "--set":
+            if "=" not in value:
+                raise _Wrong(f"--set {value}: expected KEY=VALUE, such as losses.mel.weight=30")
+            options.overrides.append(value)
+        case "--data" | "--exp" | "--dump":
+            setattr(options, name[2:], _path(name, value))
+        case "--plugin":
+            options.plugins.append(_path(name, value))
+        case "--compare":
+            options.compare.append(_path(name, value))
+        case "--jobs" | "--main-port":
+            setattr(options, name.rpartition("-")[2], _whole_number(name, value, 1))
+        case "--num-processes" | "--num-machines":
+            setattr(options, name.rpartition("-")[2], _whole_number(name, value, 1))
+        case "--machine-rank":
+            options.rank = _whole_number(name, value, 0)
+        case "--main-address":
+            options.address = value
+
+
+def _stage(name: str, value: str) -> Stage:
+    stage = parse(value)
+    if stage is None:
+        names = [each.name for each in STAGES]
+        hint = did_you_mean(value, names)
+        raise _Wrong(f"{name} {value}: no such stage{hint}; stages are 0 to {STAGES[-1].number}, or: {' '.join(names)}")
+    return stage
+
+
+def _path(name: str, value: str) -> Path:
+    """Absolute; a relative one is relative to where one is."""
+    if not value:
+        raise _Wrong(f"{name} needs a value", see_help=True)
+    return Path(value).resolve()
+
+
+def _whole_number(name: str, value: str, minimum: int) -> int:
+    if not re.fullmatch("0|[1-9][0-9]{0,8}", value) or int(value) < minimum:
+        raise _Wrong(f"{name} must be a whole number of at least {minimum}, got '{value}'")
+    return int(value)
+
+
+def _agree(options: RunOptions) -> None:
+    """Refuses what does not go together."""
+    first, last = options.stage, options.stop_stage
+    if first.number > last.number:
+        raise _Wrong(
+            f"nothing to run: --stage {first.number} ({first.name}) comes after --stop-stage {last.number} ({last.name})"
+        )
+    if options.machines > 1 and not options.address:
+        raise _Wrong(f"--num-machines {options.machines} needs --main-address, the address of machine 0")
+    if options.rank >= options.machines:
+        raise _Wrong(f"--machine-rank {options.rank} must be below --num-machines {options.machines}")
+    if options.processes % options.machines:
+        raise _Wrong(f"--num-processes {options.processes} must be a multiple of --num-machines {options.machines}")
+    if options.mini and options.config is not None:
+        raise _Wrong("--mini chooses conf/mini.yaml; leave --config out")
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """``; did you mean …?`` for the known word that begins like this one, or else is close to it; empty if none is."""
+    names = list(known)
+    for name in names:
+        if name.startswith(word[:5]) or word.startswith(name[:6]):
+            return f"; did you mean {name}?"
+    bare = {name.removeprefix("--"): name for name in names}  # the dashes would make any two options alike
+    found = difflib.get_close_matches(word.removeprefix("--"), bare, n=1, cutoff=0.6)
+    return f"; did you mean {bare[found[0]]}?" if found else ""

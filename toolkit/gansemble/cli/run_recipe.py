@@ -1,0 +1,137 @@
+"""Which recipe a run is of: a file, or one of the configurations of a recipe's folder; and the help that shows them."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from gansemble.cli.run_options import OPTIONS, Misuse, RunOptions
+from gansemble.stages.stage import STAGES
+
+WIDTH = 100
+
+
+@dataclass(frozen=True)
+class Program:
+    """How a run was called.
+
+    Args:
+        name: for messages, ``run.sh`` or ``gansemble run``.
+        command: what to type to call it again, before the words that were given.
+        folder: the recipe's folder where that is settled, as it is for a run.sh; None if a word names the recipe.
+        default: of that folder, the configuration that is run where none is asked for.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    folder: Path | None = None
+    default: str | None = None
+
+    def named(self, recipe: str) -> Program:
+        """The program, told which recipe: of a folder, its configurations are known now.
+
+        Raises:
+            Misuse: if there is no such file or folder.
+        """
+        path = Path(recipe)
+        if path.is_dir():
+            return Program(self.name, self.command, path.resolve(), _default_of(path / "run.sh"))
+        if not path.is_file():
+            raise Misuse(f"{self.name}: {recipe}: no such recipe; give a recipe file or a recipe's folder")
+        return self
+
+    def header(self) -> str:
+        """What the recipe's run.sh says of itself in the comment at its head."""
+        script = self.folder / "run.sh" if self.folder is not None else None
+        if script is None or not script.is_file():
+            return ""
+        lines = []
+        for line in script.read_text(encoding="utf-8").splitlines()[1:]:
+            if not line.startswith("#"):
+                break
+            lines.append(line.removeprefix("#").removeprefix(" "))
+        return "\n".join([*lines, "", ""])
+
+    def configurations(self) -> list[str]:
+        """The names of the folder's recipes."""
+        return sorted(path.name for path in self.folder.glob("conf/*.yaml")) if self.folder is not None else []
+
+
+def choose(program: Program, options: RunOptions) -> tuple[Path, Path]:
+    """(the recipe's folder, the recipe file).
+
+    Raises:
+        Misuse: if there is no such recipe.
+    """
+    if program.folder is None:
+        return _file(program, options)
+    folder = program.folder
+    if options.mini:
+        if not (folder / "conf" / "mini.yaml").is_file():
+            raise Misuse(f"{program.name}: --mini: there is no conf/mini.yaml in {folder}")
+        return folder, folder / "conf" / "mini.yaml"
+    there = " ".join(program.configurations())
+    if options.config is not None:
+        name = options.config
+        for path in (Path(name), folder / name, folder / "conf" / f"{name.removesuffix('.yaml')}.yaml"):
+            if name and path.is_file():
+                return folder, path.resolve()
+        raise Misuse(f"{program.name}: --config {name}: no such file here or in {folder}/conf; there are: {there}")
+    if program.default is None:
+        raise Misuse(
+            f"{program.name}: {folder} has no run.sh that names a configuration; choose with --config: {there}"
+        )
+    if not (folder / program.default).is_file():
+        raise Misuse(f"{program.name}: {folder / program.default}: no such recipe; choose with --config: {there}")
+    return folder, folder / program.default
+
+
+def _file(program: Program, options: RunOptions) -> tuple[Path, Path]:
+    if not options.words:
+        raise Misuse(f"{program.name}: give a recipe file or a recipe's folder; see {program.name} --help")
+    recipe = Path(options.words[0]).resolve()
+    folder = next((each.parent for each in recipe.parents if each.name == "conf"), recipe.parent)
+    if options.mini or options.config is not None:
+        option = "--mini" if options.mini else "--config"
+        raise Misuse(
+            f"{program.name}: {option} chooses a recipe of a folder, and {recipe} is a file; give {folder} instead"
+        )
+    return folder, recipe
+
+
+def _default_of(script: Path) -> str | None:
+    """The configuration that a run.sh names, in its line ``config=…``."""
+    if not script.is_file():
+        return None
+    found = re.search(r"^config=(\S+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+    return found.group(1) if found else None
+
+
+def usage(program: Program) -> str:
+    """The help."""
+    words = "[options]" if program.name == "run.sh" else "RECIPE [options]"
+    of = (
+        ""
+        if program.name == "run.sh"
+        else "\nRECIPE is a recipe file, or a recipe's folder such as egs/ljspeech/specdiff\n"
+    )
+    stages = "\n".join(f"  {stage.number} {stage.name:11} {stage.listed or stage.title}" for stage in STAGES)
+    rows = []
+    for option in OPTIONS:
+        text = option.help
+        if option.name == "--config" and program.default is not None:
+            text = text.replace("recipe;", f"recipe ({program.default});")
+        rows.append(f"  {f'{option.name} {option.value}':20}{text}".rstrip())
+    listed = "configurations: " + " ".join(program.configurations())
+    configurations = textwrap.fill(listed, WIDTH, subsequent_indent=" " * 16, break_on_hyphens=False)
+    return f"""{program.header()}Usage: {program.name} {words}
+       from any directory; relative paths are relative to where you are
+{of}
+stages (by number or name; each is skipped when it is up to date, and redone, saying why, when not):
+{stages}
+
+options (--name value or --name=value):
+{chr(10).join(rows)}
+""" + (f"\n{configurations}\n" if program.configurations() else "")

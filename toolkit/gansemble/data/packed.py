@@ -1,0 +1,107 @@
+"""Reading packed audio: whole clips and parts of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from copy import copy
+from pathlib import Path
+
+import numpy as np
+
+from gansemble.audio.levels import from_int16
+from gansemble.data import manifest
+from gansemble.data.manifest import Manifest, ManifestEntry
+from gansemble.errors import DataError
+
+
+class Packed:
+    """The packed clips of one split, memory-mapped.
+
+    The packs are opened at once: should the corpus be packed anew meanwhile, this goes on reading what it began with.
+
+    Args:
+        folder: a prepared folder with ``manifest.jsonl``.
+        split: ``train``, ``validation`` or ``test``.
+        normalise: peak each clip is scaled to, or None.
+        found: the manifest of the folder, where it was read already.
+
+    Raises:
+        DataError: if there is no such data, or no clip of the split, or a pack is too short.
+    """
+
+    def __init__(self, folder: Path, split: str, normalise: float | None = None, found: Manifest | None = None) -> None:
+        self.folder, self.split = folder, split
+        self.manifest = manifest.load(folder / "manifest.jsonl") if found is None else found
+        self.entries: list[ManifestEntry] = [entry for entry in self.manifest.entries if entry.split == split]
+        self.normalise = normalise
+        if not self.entries:
+            raise DataError(
+                f"{folder}/manifest.jsonl: no clip is in the {split} split; prepare more data, or change the corpus' split"
+            )
+        self._check_sizes()
+        self._packs = self._open_all()
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def read(self, index: int, start: int = 0, length: int | None = None, *, degraded: bool = False) -> np.ndarray:
+        """float32 [length] of clip ``index`` from ``start`` [samples], zero-padded at its end if it is too short.
+
+        ``degraded`` reads the corpus' degraded recording of it, at the level that goes with the clip's.
+        """
+        entry = self.entries[index]
+        wanted = entry.frames - start if length is None else length
+        have = max(0, min(wanted, entry.frames - start))
+        first = (entry.partner if degraded and entry.partner is not None else entry.offset) + start
+        samples = from_int16(self._packs[entry.pack][first : first + have])
+        if self.normalise is not None and entry.peak > 0:
+            samples *= self.normalise / entry.peak
+        return samples if have == wanted else np.pad(samples, (0, wanted - have))
+
+    def originals(self) -> Packed:
+        """The same split without what augmentations made of its clips: what real clips are, and nothing else."""
+        variants = {entry.id for entry in self.entries if entry.original is not None}
+        return self.without(variants) if variants else self
+
+    def without(self, ids: Collection[str]) -> Packed:
+        """The same split without some clips.
+
+        Raises:
+            DataError: if none is left.
+        """
+        rest = copy(self)
+        rest.entries = [entry for entry in self.entries if entry.id not in ids]
+        if not rest.entries:
+            raise DataError(f"{self.folder}: no clip of the {self.split} split is left; prepare more data")
+        return rest
+
+    def _open(self, name: str) -> np.memmap:
+        try:
+            return np.memmap(self.folder / name, manifest.SAMPLES, "r")
+        except FileNotFoundError as error:
+            raise DataError(
+                f"{self.folder / name}: the packed audio is gone; was the corpus packed anew meanwhile? Run the stage again"
+            ) from error
+
+    def _check_sizes(self) -> None:
+        needed: dict[str, int] = {}
+        for entry in self.entries:
+            end = 2 * (max(entry.offset, entry.partner or 0) + entry.frames)
+            needed[entry.pack] = max(end, needed.get(entry.pack, 0))
+        for name, size in needed.items():
+            path = self.folder / name
+            found = path.stat().st_size if path.is_file() else 0
+            if found < size:
+                raise DataError(
+                    f"{path}: expected at least {size} bytes, got {found}; run the prepare stage with --force"
+                )
+
+    def __getstate__(self) -> dict[str, object]:
+        return self.__dict__ | {"_packs": None}
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__ |= state
+        self._packs = self._open_all()
+
+    def _open_all(self) -> dict[str, np.memmap]:
+        return {name: self._open(name) for name in {entry.pack for entry in self.entries}}

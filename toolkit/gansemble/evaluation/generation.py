@@ -1,0 +1,144 @@
+"""Stages 4 and 5 of generation: clips of the generator's own, scored as a set against real clips."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from gansemble.abilities import IntervalMetric, PhasedRepresentation, SetMetric
+from gansemble.audio import files
+from gansemble.data.labels import LabelledClips, Labels, prior
+from gansemble.data.packed import Packed
+from gansemble.evaluation.generated import Generated, Work
+from gansemble.evaluation.index import GeneratedClip, Index
+from gansemble.evaluation.records import FileRow, Overall, ScoreRow
+from gansemble.evaluation.references import references
+from gansemble.interfaces import Score
+from gansemble.parts.build import representation_of
+from gansemble.recipe.construct import construct
+from gansemble.recipe.schema import Recipe
+from gansemble.recipe.sections import Part
+from gansemble.scoring import naming
+from gansemble.scoring.fitting import fit, fit_metric
+from gansemble.stages import Project
+
+#: Clips made where the recipe does not say.
+COUNT = 64
+
+
+def clips(work: Work) -> Iterator[Generated]:
+    """As many clips as asked for, each from its own latent vector; labels as often as the training split has them."""
+    recipe, spec = work.recipe, work.recipe.audio
+    sampler = work.trained.sampler(recipe.plan.seed)
+    labels = Labels.of(recipe)
+    sampler.condition_builder.prior = prior(Packed(work.project.dump, "train"), labels)
+    for index in range(recipe.synthesis.clips or COUNT):
+        begun = time.monotonic()
+        sample = sampler.one(index)
+        took = time.monotonic() - begun
+        pitch = sample.label + labels.lowest if sample.label is not None and labels.lowest is not None else None
+        seconds = len(sample.audio) / spec.sample_rate
+        facts = GeneratedClip(f"sample-{index:05d}", seconds, took, 0, label=sample.label, pitch=pitch)
+        yield Generated(facts, sample.audio)
+
+
+@dataclass(frozen=True)
+class Set:
+    """Clips that are scored together, with their labels."""
+
+    clips: list[np.ndarray]
+    labels: list[int | None]
+
+
+def real_sets(project: Project, recipe: Recipe, index: Index, count: int, say: Callable[[str], None]) -> dict[str, Set]:
+    """Real clips that are scored as the generator's are: ``count`` training clips, and all of the held-out ones.
+
+    No score means much without theirs: the training clips' say what a generator could reach. Where the representation
+    loses the phase, they are scored once more as what is made of their pictures, which is all that a generator of pictures
+    could reach.
+    """
+
+    def chosen(name: str, number: int | None) -> Set:
+        packed = references(project, index.trained_on, name, say, recipe.data.normalise)
+        clips = LabelledClips.of(recipe, packed)
+        picks = [int(index) for index in np.random.default_rng(0).permutation(len(clips))[:number]]
+        return Set([clips.audio(index) for index in picks], [clips.label(index) for index in picks])
+
+    split = index.split
+    found = {"training clips": chosen("train", count)}
+    representation = representation_of(recipe)
+    if isinstance(representation, PhasedRepresentation):
+        fit(representation, recipe, project.dump)
+        heard = _decoded(representation, found["training clips"].clips)
+        if heard is not None:
+            found["training clips, encoded and decoded"] = Set(heard, found["training clips"].labels)
+    return found | {f"{split} clips": chosen(split, None)}
+
+
+def _decoded(representation: PhasedRepresentation, clips: list[np.ndarray]) -> list[np.ndarray] | None:
+    """Clips as they come back from the representation; None where it does not decode."""
+    made = []
+    with torch.no_grad():
+        for clip in clips:
+            try:
+                back = representation.decode(representation.encode(torch.from_numpy(clip)[None, None]))
+            except ValueError:
+                return None
+            made.append(back[0, 0].clamp(-1, 1).numpy())
+    return made
+
+
+def score(project: Project, recipe: Recipe, index: Index, say: Callable[[str], None]) -> tuple[list[FileRow], Overall]:
+    """(a row for each sample; scores of the set with their definitions, and those of real clips by what they are)."""
+    spec = recipe.audio
+    folder = project.exp / "samples" / index.split
+    estimates = [files.read_mono(folder / f"{clip.id}.wav", spec.sample_rate) for clip in index.clips]
+    made = Set(estimates, [clip.label for clip in index.clips])
+    real = real_sets(project, recipe, index, len(estimates), say)
+    references = real[f"{index.split} clips"]
+    scores: dict[str, ScoreRow] = {}
+    anchors: dict[str, dict[str, ScoreRow]] = {name: {} for name in real}
+    for part in recipe.many["metrics"].values():
+        metric = construct(part, recipe)
+        fit_metric(metric, recipe, project.dump, say)
+        for target, clips in ((scores, made), *((anchors[name], real[name]) for name in real)):
+            given = (clips.clips, references.clips, spec.sample_rate, clips.labels, references.labels)
+            found = naming.set_scores(part, metric, *given)
+            details, sure = naming.set_details(part, metric), {}
+            if recipe.evaluation.bootstrap:  # 0 asks for no intervals, of sets either
+                sure = naming.set_intervals(part, metric, *given, recipe.evaluation.confidence)
+            for key, value in found.items():
+                target[key] = _row(part, metric, value, len(clips.clips), sure.get(key), details.get(key))
+    rows: list[FileRow] = [
+        {"id": clip.id, "scores": {}, "reasons": {}, "rms": float(np.sqrt(np.mean(x**2)))}
+        for clip, x in zip(index.clips, estimates, strict=True)
+    ]
+    return rows, {"scores": scores, "anchors": anchors}
+
+
+def _row(
+    part: Part, metric: SetMetric, score: Score, count: int, bounds: tuple[float, float] | None, details: object
+) -> ScoreRow:
+    known = not math.isnan(score.value)
+    low, high = bounds if bounds is not None and known else (None, None)
+    row: ScoreRow = {
+        "mean": float(score.value) if known else None,
+        "low": low,
+        "high": high,
+        "n_ok": count if known else 0,
+        "n_total": count,
+        "reason": score.reason,
+        "definition": metric.definition,
+        "better": metric.better,
+        "metric": str(part.path[-1]),
+    }
+    if low is not None and isinstance(metric, IntervalMetric):
+        row["interval"] = metric.interval
+    if details is not None:
+        row["details"] = details
+    return row

@@ -1,0 +1,135 @@
+"""Stage 5 of vocoding and enhancement: each generated clip against the real one that it imitates, in several processes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+
+from gansemble.audio import files
+from gansemble.data.packed import Packed
+from gansemble.data.workers import end_with_parent
+from gansemble.evaluation.index import BASELINES, Index, folder_of
+from gansemble.evaluation.records import FileRow, Overall
+from gansemble.evaluation.references import demand_same, references
+from gansemble.files import write_atomically
+from gansemble.interfaces import Metric
+from gansemble.recipe import check
+from gansemble.recipe.construct import construct
+from gansemble.recipe.schema import Recipe
+from gansemble.scoring import naming
+from gansemble.scoring.statistics import SummaryRecord, summarise
+from gansemble.stages import Project
+
+Say = Callable[[str], None]
+
+
+def score(project: Project, recipe: Recipe, index: Index, jobs: int, say: Say) -> tuple[list[FileRow], Overall]:
+    """(a row for each clip of the generator, scores overall with their definitions and those of the baselines).
+
+    The baselines' rows are written into ``scores/baselines``.
+    """
+    packed = references(project, index.trained_on, index.split, say)
+    demand_same(project, packed, index.clips)
+    names = ["", *index.baselines]
+    folders = {name: folder_of(project.exp, index.split, name) for name in names}
+    work = [(clip.id, str(clip.clip), folders[name] / f"{clip.id}.wav") for name in names for clip in index.clips]
+    # A worker takes seconds to start: one for every eight files.
+    scored = _score_all(project, index.split, work, min(jobs, -(-len(work) // 8)))
+    count = len(index.clips)
+    by_name = {name: scored[place * count : (place + 1) * count] for place, name in enumerate(names)}
+    for name in names[1:]:
+        text = "".join(json.dumps(row) + "\n" for row in by_name[name])
+        write_atomically(project.exp / "scores" / BASELINES / f"{name}.jsonl", text)
+    found = overall(recipe, by_name[""], index)
+    if names[1:]:
+        found["baselines"] = {name: overall(recipe, by_name[name], index) for name in names[1:]}
+    return by_name[""], found
+
+
+def overall(recipe: Recipe, rows: Sequence[FileRow], index: Index) -> Overall:
+    """Scores over all clips, and over those of each test degradation where there are several."""
+    definitions: dict[str, tuple[Metric, str]] = {}
+    for name, part in recipe.many["metrics"].items():
+        metric = construct(part, recipe)
+        for key in naming.keys(part, metric, recipe.audio.sample_rate):
+            definitions[key] = (metric, name)
+    settings = recipe.evaluation
+
+    def mean(key: str, chosen: Sequence[FileRow]) -> SummaryRecord:
+        values = [_value(row, key) for row in chosen]
+        return summarise(values, settings.bootstrap, settings.confidence).as_dict()
+
+    found: Overall = {
+        "scores": {
+            key: {**mean(key, rows), "definition": metric.definition, "better": metric.better, "metric": name}
+            for key, (metric, name) in definitions.items()
+        }
+    }
+    if len(index.conditions) > 1:
+        of = {clip.id: clip.condition for clip in index.clips}
+        found["conditions"] = {
+            condition: {key: mean(key, [row for row in rows if of[row["id"]] == condition]) for key in definitions}
+            for condition in index.conditions
+        }
+    return found
+
+
+def _value(row: FileRow, key: str) -> float:
+    found = row["scores"].get(key)
+    return float("nan") if found is None else found
+
+
+def _score_all(project: Project, split: str, work: list[tuple[str, str, Path]], jobs: int) -> list[FileRow]:
+    arguments = (project.recipe, project.overrides, project.dump, split)
+    if jobs <= 1:
+        scorer = _Scorer(*arguments)
+        return [scorer(*item) for item in work]
+    context = get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(os.getpid(), *arguments)) as pool:
+        return list(pool.map(_score_one, work))
+
+
+_scorer: _Scorer | None = None
+
+
+def _start(parent: int, recipe: Path, overrides: tuple[str, ...], dump: Path, split: str) -> None:
+    import torch
+
+    end_with_parent(parent)
+
+    torch.set_num_threads(1)
+    global _scorer
+    _scorer = _Scorer(recipe, overrides, dump, split)
+
+
+def _score_one(item: tuple[str, str, Path]) -> FileRow:
+    assert _scorer is not None
+    return _scorer(*item)
+
+
+class _Scorer:
+    """Scores one file with every metric of a recipe."""
+
+    def __init__(self, path: Path, overrides: tuple[str, ...], dump: Path, split: str) -> None:
+        self.recipe = check.load(path, overrides)
+        self.metrics = [(part, construct(part, self.recipe)) for part in self.recipe.many["metrics"].values()]
+        self.packed = Packed(dump, split)
+        self.places = {entry.id: number for number, entry in enumerate(self.packed.entries)}
+
+    def __call__(self, identity: str, clip: str, path: Path) -> FileRow:
+        estimate = files.read_mono(path, self.recipe.audio.sample_rate)
+        reference = self.packed.read(self.places[clip], 0, len(estimate))
+        scores: dict[str, float | None] = {}
+        reasons: dict[str, str] = {}
+        for part, metric in self.metrics:
+            found = naming.scores(part, metric, estimate, reference, self.recipe.audio.sample_rate)
+            for name, score in found.items():
+                scores[name] = None if math.isnan(score.value) else float(score.value)
+                if score.reason:
+                    reasons[name] = score.reason
+        return {"id": identity, "scores": scores, "reasons": reasons}

@@ -1,0 +1,70 @@
+"""Stage 5, for every task: ``scores/scores.jsonl`` and ``scores/summary.json``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from gansemble.evaluation import generation, index, pairs
+from gansemble.evaluation.environment import environment
+from gansemble.evaluation.index import Index
+from gansemble.evaluation.records import FileRow, Overall, ScoresSummary
+from gansemble.files import write_atomically
+from gansemble.recipe.schema import Recipe
+from gansemble.recipe.task import Task
+from gansemble.stages import Project
+
+
+def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
+    """Writes ``scores/scores.jsonl`` (one line a file, NaN as null with its reason) and ``scores/summary.json``."""
+    recipe = project.checked()
+    made = index.read(project.exp)
+    made.demand_unchanged(project.exp)
+    if made.task is Task.GENERATION:
+        rows, found = generation.score(project, recipe, made, say)
+    else:
+        rows, found = pairs.score(project, recipe, made, jobs, say)
+    return _write(project, rows, _summary(recipe, made, found), say)
+
+
+def _write(project: Project, rows: list[FileRow], summary: ScoresSummary, say: Callable[[str], None]) -> Path:
+    target = project.exp / "scores"
+    write_atomically(target / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    write_atomically(target / "summary.json", json.dumps(summary, indent=1))
+    for line in table(summary):
+        say(line)
+    others = {f"baseline {name}": each["scores"] for name, each in summary.get("baselines", {}).items()}
+    for name, scores in (others | summary.get("anchors", {})).items():
+        means = [f"{key} {'-' if row['mean'] is None else format(row['mean'], '.4f')}" for key, row in scores.items()]
+        say(f"{name}: {', '.join(means)}")
+    return target / "summary.json"
+
+
+def _summary(recipe: Recipe, index: Index, found: Overall) -> ScoresSummary:
+    return {
+        "name": recipe.name,
+        "step": index.step,
+        "split": index.split,
+        "real_time_factor": index.real_time_factor,
+        "device": index.device,
+        "threads": index.threads,
+        "environment": environment(),
+        **found,
+    }
+
+
+def table(summary: ScoresSummary) -> list[str]:
+    """A summary as aligned lines."""
+    wide = max(24, *map(len, summary["scores"])) if summary["scores"] else 24
+    lines = [f"{'score':{wide}} {'mean':>9} {'95 % interval':>21} {'files':>9}"]
+    for key, row in summary["scores"].items():
+        mean = "-" if row["mean"] is None else f"{row['mean']:.4f}"
+        interval = "-" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"
+        lines.append(f"{key:{wide}} {mean:>9} {interval:>21} {row['n_ok']:>4}/{row['n_total']:<4}")
+        if row["mean"] is None and row.get("reason"):
+            lines.append(f"  {row['reason']}")
+    lines.append(
+        f"{'real-time factor':{wide}} {summary['real_time_factor']:>9.4f} {summary['device'] + ', ' + str(summary['threads']) + ' threads':>21}"
+    )
+    return lines

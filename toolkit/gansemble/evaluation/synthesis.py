@@ -1,0 +1,82 @@
+"""Stage 4, for every task: clips of a trained generator in ``samples/<split>``, and the index of what was made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from gansemble.audio import files
+from gansemble.errors import GansembleError
+from gansemble.evaluation import enhancement, generation, vocoding
+from gansemble.evaluation.generated import Generated, Work
+from gansemble.evaluation.index import GeneratedClip, Index, folder_of
+from gansemble.inference.loading import TrainedGenerator, load
+from gansemble.recipe.schema import Recipe
+from gansemble.recipe.task import Task
+from gansemble.stages import Project
+
+#: What makes a task's clips.
+CLIPS: Mapping[Task, Callable[[Work], Iterator[Generated]]] = {
+    Task.VOCODING: vocoding.clips,
+    Task.GENERATION: generation.clips,
+    Task.ENHANCEMENT: enhancement.clips,
+}
+
+
+def synthesise(project: Project, say: Callable[[str], None]) -> Index:
+    """Makes the clips that the recipe's ``synthesis`` section asks for, and writes them and ``samples/index.json``.
+
+    Raises:
+        GansembleError: if the checkpoint is of another audio specification than the recipe.
+        DataError: if the packed data are altered, or hold clips that the run was trained on.
+    """
+    recipe = project.checked()
+    trained = load(project.exp, recipe.synthesis.checkpoint, warn=say)
+    _demand_one_specification(trained, recipe)
+    made_files: list[Path] = []
+    clips: list[GeneratedClip] = []
+    for made in CLIPS[recipe.task](Work(project, recipe, trained, say)):
+        path = folder_of(project.exp, recipe.synthesis.split, made.baseline) / f"{made.clip.id}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        clipped = files.write(path, made.audio, recipe.audio.sample_rate, recipe.synthesis.format)
+        made_files.append(path)
+        if not made.baseline:
+            clips.append(replace(made.clip, clipped=clipped))
+    index = _index(recipe, trained, clips)
+    say(_summary(index))
+    return index.write(project.exp, made_files)
+
+
+def _demand_one_specification(trained: TrainedGenerator, recipe: Recipe) -> None:
+    if trained.spec.digest() != recipe.audio.digest():
+        shown = "\n  ".join(trained.spec.differences(recipe.audio))
+        raise GansembleError(f"the checkpoint's audio specification is not the recipe's:\n  {shown}")
+
+
+def _index(recipe: Recipe, trained: TrainedGenerator, clips: list[GeneratedClip]) -> Index:
+    own = recipe.task is Task.GENERATION
+    return Index(
+        task=recipe.task,
+        split=recipe.synthesis.split,
+        step=trained.step,
+        checkpoint=trained.source.name,
+        device=trained.device.type,
+        threads=torch.get_num_threads(),
+        trained_on=list(trained.history),
+        clips=clips,
+        baselines=list(recipe.many["baselines"]) if recipe.task is Task.ENHANCEMENT else [],
+        seed=recipe.plan.seed if own else None,
+        phase=trained.sampler().phase if own else None,
+    )
+
+
+def _summary(index: Index) -> str:
+    took = index.real_time_factor * index.seconds
+    return (
+        f"{len(index.clips)} clips, {index.seconds:.1f} s of audio in {took:.1f} s: {index.seconds / took:.1f} x real time on "
+        f"{index.device} (step {index.step})"
+        + (f"; beside it {', '.join(index.baselines) or 'no baseline'}" if index.task is Task.ENHANCEMENT else "")
+    )

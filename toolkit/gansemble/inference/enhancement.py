@@ -1,0 +1,195 @@
+"""Restoring audio files: read, resample where asked, restore and write block by block, keeping format and tags."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import soundfile
+import torch
+from torch import Tensor
+
+from gansemble.audio import files
+from gansemble.data import doctor
+from gansemble.errors import DataError
+from gansemble.inference.keep_below import KeepBelow
+from gansemble.inference.loading import TrainedGenerator
+from gansemble.inference.streaming import ChunkedStream, enhancement_stream
+from gansemble.parts.build import Waveform
+
+#: Samples read at a time.
+BLOCK = 1 << 16
+TAGS = ("title", "artist", "album", "comment", "date", "genre", "tracknumber", "copyright", "license", "software")
+
+
+@dataclass(frozen=True)
+class EnhancedFile:
+    """What was done to one file.
+
+    Args:
+        target: what was written.
+        seconds: of audio.
+        took: time it took [s].
+        clipped: samples beyond full scale that an integer format cut off.
+        bandwidth: where the input's and the output's spectrum ends at a cliff [Hz]; half the rate where none does.
+        note: what was done besides, such as resampling.
+    """
+
+    target: Path
+    seconds: float
+    took: float
+    clipped: int
+    bandwidth: tuple[float, float]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class EnhanceOptions:
+    """How files are restored.
+
+    Args:
+        core: samples made at a time.
+        resample: bring files of another rate to the generator's; else they are refused.
+        sample_format: of the output, which is then WAV; None keeps the input's format and sample format.
+        keep_below: below this frequency [Hz] the recording stays as it is.
+    """
+
+    core: int
+    resample: bool = False
+    sample_format: files.SampleFormat | None = None
+    keep_below: float | None = None
+
+
+def target_of(source: Path, output: Path, name: str, sample_format: str | None) -> Path:
+    """Where a file's restored version goes: the same name, and the same suffix unless another format is wanted."""
+    return output / f"{name}{source.suffix if sample_format is None else '.wav'}"
+
+
+def enhance(
+    loaded: TrainedGenerator,
+    source: Path,
+    target: Path,
+    wanted: EnhanceOptions,
+    progress: Callable[[int, int], None] | None = None,
+) -> EnhancedFile:
+    """Restores one file; ``progress`` is told (samples made, samples in all).
+
+    Channels are restored each by itself. The memory needed does not grow with the length of the file, unless the
+    generator says that it has no bounded context. The target is written under another name and moved into place at its end.
+
+    Raises:
+        DataError: if the file cannot be read, is of another rate and ``resample`` is off, the generator makes NaN or Inf
+            of it, or it cannot be written.
+    """
+    if target.is_dir():
+        raise DataError(f"{target}: is a folder, and {source} would be written there; take it away")
+    fact = doctor.examine_file(source, source.stem)
+    if fact.error:
+        raise DataError(f"{fact.message}; copy or download it again")
+    rate = loaded.spec.sample_rate
+    if fact.sample_rate != rate and not wanted.resample:
+        raise DataError(
+            f"{source}: is at {fact.sample_rate} Hz, the generator works at {rate} Hz; pass --resample to bring it to "
+            f"{rate} Hz" + (f", which leaves out all above {rate // 2} Hz" if fact.sample_rate > rate else "")
+        )
+    total = -(-fact.frames * rate // fact.sample_rate)
+    begun, made, clipped = time.monotonic(), 0, 0
+    stream = _stream(loaded, wanted)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")  # another command may be writing the same
+    try:
+        with soundfile.SoundFile(str(source)) as sound, _writer(temporary, sound, rate, wanted) as out:
+            _copy_tags(sound, out)
+            whole_numbers = out.subtype not in ("FLOAT", "DOUBLE")
+            for piece in stream.pieces(_blocks(sound, fact.sample_rate, rate, total)):
+                audio = piece.numpy().T
+                if not np.isfinite(audio).all():
+                    raise DataError(f"{source}: the generator made NaN or Inf of it, near {made / rate:.1f} s")
+                if whole_numbers:
+                    clipped += int((np.abs(audio) > 1).sum())
+                    audio = np.clip(audio, -1, 1)
+                _write(out, audio)
+                made += len(audio)
+                if progress is not None:
+                    progress(made, total)
+        temporary.replace(target)
+    except (soundfile.LibsndfileError, OSError) as error:
+        reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+        raise DataError(f"{target}: cannot be written ({reason}); is the disk full?") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    after = doctor.examine_file(target, target.stem)
+    note = f"resampled from {fact.sample_rate} Hz" if fact.sample_rate != rate else ""
+    return EnhancedFile(
+        target, made / rate, time.monotonic() - begun, clipped, (fact.bandwidth_hz, after.bandwidth_hz), note
+    )
+
+
+def _stream(loaded: TrainedGenerator, wanted: EnhanceOptions) -> ChunkedStream:
+    """Restores a recording in chunks, its lows kept where that is wanted."""
+    if wanted.keep_below is None:
+        return enhancement_stream(loaded.generator, loaded.representation, wanted.core)
+    kept = KeepBelow(loaded.generator, loaded.spec.sample_rate, wanted.keep_below, loaded.representation)
+    return enhancement_stream(kept, Waveform(), wanted.core)
+
+
+def _write(out: soundfile.SoundFile, audio: np.ndarray) -> None:
+    """Samples [T, C] in pieces: libsndfile's Vorbis writer does not survive a minute at once."""
+    for first in range(0, len(audio), BLOCK):
+        out.write(audio[first : first + BLOCK])
+
+
+def _writer(path: Path, sound: soundfile.SoundFile, rate: int, wanted: EnhanceOptions) -> soundfile.SoundFile:
+    """A file of the input's format, or WAV of the sample format wanted."""
+    if wanted.sample_format is not None:
+        subtype, container = files.SUBTYPES[wanted.sample_format], "WAV"
+    else:
+        subtype, container = sound.subtype, sound.format
+    try:
+        return soundfile.SoundFile(str(path), "w", rate, sound.channels, subtype, format=container)
+    except (soundfile.LibsndfileError, ValueError) as error:
+        raise DataError(
+            f"{sound.name}: its format {container} {subtype} cannot be written at {rate} Hz with {sound.channels} "
+            f"channels ({error}); choose another with --format"
+        ) from error
+
+
+def _copy_tags(source: soundfile.SoundFile, target: soundfile.SoundFile) -> None:
+    """The tags that both formats have; one that a format refuses is left out."""
+    for name in TAGS:
+        value = getattr(source, name, "")
+        if value:
+            try:
+                setattr(target, name, value)
+            except (soundfile.LibsndfileError, RuntimeError, AttributeError):
+                continue
+
+
+def _blocks(sound: soundfile.SoundFile, rate: int, to_rate: int, total: int) -> Iterator[Tensor]:
+    """[C, T'] blocks of a file at ``to_rate``, ``total`` samples in all."""
+    resampler: Any = None
+    if rate != to_rate:
+        import soxr
+
+        resampler = soxr.ResampleStream(rate, to_rate, sound.channels, dtype="float32", quality="VHQ")
+    given, last = 0, False
+    while not last:
+        try:
+            block = sound.read(BLOCK, dtype="float32", always_2d=True)
+        except (soundfile.LibsndfileError, OSError) as error:
+            raise DataError(f"{sound.name}: cannot be read any more ({error})") from error
+        last = len(block) < BLOCK
+        if resampler is not None:
+            block = resampler.resample_chunk(block, last=last)
+            block = block.reshape(-1, sound.channels)
+        block = block[: total - given]
+        if last and given + len(block) < total:  # a resampler may round down
+            block = np.pad(block, ((0, total - given - len(block)), (0, 0)))
+        given += len(block)
+        if len(block):
+            yield torch.from_numpy(np.ascontiguousarray(block.T))

@@ -1,0 +1,206 @@
+"""From a checked recipe to its parts. The only place where a recipe becomes objects."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gansemble.abilities import Adaptive, FittedItems, Growable, Stateful, needs_real_output
+from gansemble.contract import Contract
+from gansemble.data.degraded import Degrader
+from gansemble.errors import TrainingError
+from gansemble.interfaces import Batch, Monitor, NoiseInjector, Objective, Representation, Term
+from gansemble.parts.conditioning import ConditionBuilder
+from gansemble.parts.discriminators import Discriminators
+from gansemble.plugins.signatures import has_ability
+from gansemble.recipe import contract, fill
+from gansemble.recipe.construct import construct
+from gansemble.recipe.schema import Recipe
+from gansemble.recipe.sections import Part, Schedule
+from gansemble.recipe.task import Task
+
+T = TypeVar("T")
+
+
+@dataclass
+class Weighted:
+    """A term with its weight schedule."""
+
+    name: str
+    term: Term
+    weight: Schedule
+
+
+@dataclass
+class Parts:
+    """A recipe's parts, on one device."""
+
+    generator: nn.Module
+    discriminators: Discriminators
+    weights: dict[str, Schedule]
+    condition_builder: ConditionBuilder
+    representation: Representation
+    objective: Objective | None = None
+    objective_weight: Schedule = field(default_factory=lambda: Schedule.of(1.0))
+    injector: NoiseInjector | None = None
+    degrader: Degrader | None = None
+    terms: list[Weighted] = field(default_factory=list)
+    monitors: dict[str, Monitor] = field(default_factory=dict)
+    #: By recipe path, what a part's state is of, where a state of something else is of no use to it.
+    marks: dict[str, str] = field(default_factory=dict)
+
+    def encode(self, batch: Batch) -> Tensor:
+        """A batch's audio in the representation's domain."""
+        return self.representation.encode(batch.audio)
+
+    def stateful(self) -> dict[str, Stateful]:
+        """Parts besides the networks whose state a checkpoint holds, by recipe path."""
+        named: dict[str, object] = {"noise_injector": self.injector, "representation": self.representation}
+        named |= {weighted.name: weighted.term for weighted in self.terms}
+        named |= {f"monitors.{name}": monitor for name, monitor in self.monitors.items()}
+        return {name: part for name, part in named.items() if isinstance(part, Stateful)}
+
+    def adaptive(self) -> dict[str, Adaptive]:
+        """The parts that follow a statistic of training."""
+        return {name: part for name, part in self.stateful().items() if isinstance(part, Adaptive)}
+
+    def growable(self) -> list[Growable]:
+        """The parts that grow."""
+        parts = [self.generator, self.representation, *self.discriminators.parts.values()]
+        return [part for part in parts if isinstance(part, Growable)]
+
+    def needs_real_output(self, turn: str) -> bool:
+        """Whether some part reads the output on real signals in this turn; the discriminators' always has it."""
+        parts = [
+            *(weighted.term for weighted in self.terms if turn in weighted.term.turns),
+            self.injector,
+            self.objective,
+        ]
+        return turn == "discriminator" or any(needs_real_output(part) for part in parts)
+
+
+def degrader(recipe: Recipe, part: Part | None = None) -> Degrader | None:
+    """What gives degraded clips, by the recipe's degradation or another one; None where the generator reads none."""
+    if recipe.task is not Task.ENHANCEMENT:
+        return None
+    chosen = part or recipe.single.get("degradation")
+    return Degrader(construct(chosen, recipe) if chosen else None, recipe.plan.seed)
+
+
+def generator(recipe: Recipe) -> nn.Module:
+    """The recipe's generator alone, on the CPU."""
+    return construct(recipe.single["generator"], recipe)
+
+
+def build(recipe: Recipe, device: torch.device) -> Parts:
+    """All parts, weights drawn from the plan's seed."""
+    torch.manual_seed(recipe.plan.seed)
+    random.seed(recipe.plan.seed)
+    np.random.seed(recipe.plan.seed % 2**32)
+    discriminators = recipe.many["discriminators"]
+    parts = Parts(
+        generator=generator(recipe).to(device),
+        discriminators=Discriminators({name: construct(part, recipe) for name, part in discriminators.items()}).to(
+            device
+        ),
+        weights={name: part.weight for name, part in discriminators.items()},
+        condition_builder=ConditionBuilder(recipe),
+        representation=representation_of(recipe, device),
+    )
+    if "objective" in recipe.single:
+        parts.objective = construct(recipe.single["objective"], recipe)
+        parts.objective_weight = recipe.single["objective"].weight
+    if "noise_injector" in recipe.single:
+        parts.injector = _placed(construct(recipe.single["noise_injector"], recipe), device)
+    parts.degrader = degrader(recipe)
+    for section in ("losses", "regularisers"):
+        for name, part in recipe.many[section].items():
+            parts.terms.append(Weighted(f"{section}.{name}", _placed(construct(part, recipe), device), part.weight))
+    for name, part in recipe.many["monitors"].items():
+        parts.monitors[name] = _placed(construct(part, recipe), device)
+        parts.marks[f"monitors.{name}"] = str(fill.part(part))
+    _check_batch_norm(recipe, parts)
+    return parts
+
+
+def compared(recipe: Recipe, parts: Parts) -> dict[str, tuple[Part, Term | Monitor]]:
+    """Terms and monitors by recipe path, each with its part of the recipe: those that may measure real items."""
+    found: dict[str, Term | Monitor] = {weighted.name: weighted.term for weighted in parts.terms}
+    found |= {f"monitors.{name}": monitor for name, monitor in parts.monitors.items()}
+    sections = _terms_and_monitors(recipe)
+    return {path: (sections[path], made) for path, made in found.items()}
+
+
+def comparing(recipe: Recipe) -> dict[str, tuple[Part, Term | Monitor]]:
+    """Of the terms and monitors alone those that measure real items, built without the networks."""
+    found = _terms_and_monitors(recipe)
+    return {
+        path: (part, construct(part, recipe)) for path, part in found.items() if has_ability(part.target, FittedItems)
+    }
+
+
+def _terms_and_monitors(recipe: Recipe) -> dict[str, Part]:
+    sections = ("losses", "regularisers", "monitors")
+    return {f"{section}.{name}": part for section in sections for name, part in recipe.many[section].items()}
+
+
+def _check_batch_norm(recipe: Recipe, parts: Parts) -> None:
+    """Refuses batch norm beside a term that excludes it: a contract may not say so, but the built network shows it."""
+    terms = [*recipe.many["losses"].values(), *recipe.many["regularisers"].values()]
+    against = [part for part in terms if "batch_norm" in contract.contract_of(part, recipe).clashes]
+    for name, network in parts.discriminators.parts.items() if against else ():
+        for place, module in network.named_modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                raise TrainingError(
+                    f"discriminators.{name} ({recipe.many['discriminators'][name].use}) has batch norm ({place}), which does "
+                    f"not go with {'.'.join(map(str, against[0].path))} ({against[0].use}): it makes an item's gradient that "
+                    "of the batch. Build the discriminator without it (layer or instance norm), or take the term out; and let "
+                    'its contract give "batch_norm", so that gansemble check says so'
+                )
+
+
+def _placed(part: T, device: torch.device | str) -> T:
+    return part.to(device) if isinstance(part, nn.Module) else part
+
+
+def representation_of(recipe: Recipe, device: torch.device | str = "cpu") -> Representation:
+    """The recipe's representation, not fitted yet; samples as they are where it has none."""
+    if "representation" in recipe.single:
+        return _placed(construct(recipe.single["representation"], recipe), device)
+    return Waveform()
+
+
+class Waveform:
+    """The default representation: audio [B, C, T] is judged and made as samples; encode and decode are the identity."""
+
+    domain = "waveform"
+
+    def encode(self, audio: Tensor) -> Tensor:
+        """[B, C, T] -> [B, C, T]."""
+        return audio
+
+    def decode(self, x: Tensor) -> Tensor:
+        """[B, C, T] -> [B, C, T]."""
+        return x
+
+    @staticmethod
+    def contract(parameters: Mapping[str, object]) -> Contract:
+        """Waveform domain."""
+        return Contract(domain="waveform")
+
+
+def optimisers(recipe: Recipe, parts: Parts) -> dict[str, torch.optim.Optimizer]:
+    """One optimiser for the generator and one for all discriminators."""
+    chosen = recipe.many["optimisers"]
+    networks = {"generator": parts.generator, "discriminators": parts.discriminators}
+    return {
+        side: construct(chosen[side], recipe, parameters=list(network.parameters()))
+        for side, network in networks.items()
+        if side in chosen and any(True for _ in network.parameters())
+    }

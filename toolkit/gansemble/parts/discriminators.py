@@ -1,0 +1,59 @@
+"""All discriminators of a recipe as one network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from gansemble.abilities import items_apart
+from gansemble.interfaces import Condition, DiscriminatorOutput, as_outputs
+
+
+class Discriminators(nn.Module):
+    """All discriminators in one module: one wrapper, one optimiser, one forward."""
+
+    def __init__(self, discriminators: dict[str, nn.Module]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict(discriminators)
+
+    def forward(self, *pairs: tuple[Tensor, Condition]) -> tuple[dict[str, tuple[DiscriminatorOutput, ...]], ...]:
+        """The outputs by discriminator name on each (x, condition).
+
+        A discriminator that says ``items_apart`` gets all pairs as one batch: the same outputs in one pass, whose
+        weight gradients are made once.
+        """
+        whole = _joined(pairs)
+        found: tuple[dict[str, tuple[DiscriminatorOutput, ...]], ...] = tuple({} for _ in pairs)
+        for name, part in self.parts.items():
+            if whole is not None and items_apart(part):
+                sizes = [x.shape[0] for x, _ in pairs]
+                shares = [_split(output, sizes) for output in as_outputs(part(*whole))]
+                for place, outputs in enumerate(zip(*shares, strict=True)):
+                    found[place][name] = outputs
+            else:
+                for place, (x, condition) in enumerate(pairs):
+                    found[place][name] = as_outputs(part(x, condition))
+        return found
+
+
+def _joined(pairs: Sequence[tuple[Tensor, Condition]]) -> tuple[Tensor, Condition] | None:
+    """All pairs as one batch; None for a single pair, other shapes, or a condition only some of them have."""
+    if len(pairs) < 2 or len({x.shape[1:] for x, _ in pairs}) > 1:
+        return None
+    fields = {}
+    for name in ("latent", "label", "signal"):
+        values = [getattr(condition, name) for _, condition in pairs]
+        if any(value is None for value in values) and any(value is not None for value in values):
+            return None
+        fields[name] = None if values[0] is None else torch.cat(values)
+    return torch.cat([x for x, _ in pairs]), Condition(**fields)
+
+
+def _split(output: DiscriminatorOutput, sizes: list[int]) -> list[DiscriminatorOutput]:
+    """A batch's output as those of its parts."""
+    scores = output.score.split(sizes)
+    features = [feature.split(sizes) for feature in output.features]
+    logits = [None] * len(sizes) if output.logits is None else output.logits.split(sizes)
+    return [DiscriminatorOutput(scores[i], tuple(f[i] for f in features), logits[i]) for i in range(len(sizes))]

@@ -1,0 +1,1 @@
+"""What exists: plugins, the registry of their parts, and what constructors say."""

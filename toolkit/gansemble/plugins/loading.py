@@ -1,0 +1,218 @@
+"""Finding plugins: entry points, allow and deny lists, single files, and what to do about broken ones.
+
+A plugin that fails is recorded with its traceback and raises only when a recipe asks for one of its parts;
+``GANSEMBLE_STRICT=1`` raises at once.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+
+import pluggy
+
+from gansemble import __version__
+from gansemble.errors import PluginError
+from gansemble.plugins import hookspecs
+from gansemble.plugins.registry import GROUPS, KINDS, Broken, Entry, PluginSource, Registry
+
+GROUP = "gansemble.plugins"
+_loaded: Plugins | None = None
+
+
+class Plugins:
+    """The plugin manager and the registry it filled.
+
+    Args:
+        discover: read installed entry points; tests pass False and :meth:`add_module` what they need.
+        files: single-file plugins for this run only.
+    """
+
+    def __init__(self, discover: bool = True, files: Sequence[Path] = ()) -> None:
+        self.manager = pluggy.PluginManager("gansemble")
+        self.manager.add_hookspecs(hookspecs)
+        self.registry = Registry()
+        if discover:
+            self._discover()
+        for path in files:
+            self._guard(f"file:{path.name}", partial(self._add_file, path))
+
+    def add_module(self, name: str, plugin: object) -> None:
+        """Registers one plugin object and its parts.
+
+        Raises:
+            PluginError: if it has no ``gansemble_register`` hook or misspells one.
+        """
+        if self.manager.has_plugin(name):
+            raise PluginError(f"two plugins are called {name!r}; rename one of the entry points")
+        misspelt = _misspelt_hooks(plugin)
+        if misspelt:
+            raise PluginError(f"{name}: no such hook: {', '.join(misspelt)}; hooks: {', '.join(_hook_names())}")
+        if not hasattr(plugin, "gansemble_register"):
+            raise PluginError(f"{name}: lacks the required hook gansemble_register(register)")
+        if not hasattr(plugin.gansemble_register, "gansemble_impl"):
+            raise PluginError(f"{name}: gansemble_register is not marked; write @gansemble.hookimpl above it")
+        collected: list[Entry] = []
+
+        def register(
+            kind: str,
+            part: str,
+            target: str,
+            summary: str = "",
+            example: dict[str, object] | None = None,
+            since: str | None = None,
+        ) -> None:
+            collected.append(Entry(kind, part, target, summary, name, example or {}, since))
+
+        try:
+            self.manager.register(plugin, name=name)
+            self.manager.subset_hook_caller("gansemble_register", _others(self.manager, plugin))(register=register)
+            for entry in collected:
+                self.registry.add(entry)
+        except Exception:
+            self.registry.remove(name)
+            if self.manager.has_plugin(name):
+                self.manager.unregister(name=name)
+            raise
+
+    def _add_file(self, path: Path) -> None:
+        self.add_module(path.stem, _module_of(path))
+        self.registry.sources[path.stem] = PluginSource(file=str(path))
+
+    def _add_point(self, point: importlib.metadata.EntryPoint) -> None:
+        _check_core(point)
+        if self.manager.has_plugin(point.name):
+            first, second = (each.distribution for each in (self.registry.sources[point.name], _source(point)))
+            raise PluginError(
+                f"two plugins are called {point.name!r}, one of {first} and one of {second}, which is left out; "
+                "rename the entry point of one"
+            )
+        self.add_module(point.name, point.load())
+        self.registry.sources[point.name] = _source(point)
+
+    def _add_part(self, entry: Entry, point: importlib.metadata.EntryPoint) -> None:
+        _check_core(point)
+        self.registry.add(entry)
+        self.registry.sources[entry.plugin] = _source(point)
+
+    def _discover(self) -> None:
+        wanted, refused = _names("GANSEMBLE_PLUGINS"), _names("GANSEMBLE_DISABLE") or set()
+        installed = importlib.metadata.entry_points()  # once: every call reads the metadata of all that is installed
+        for point in _once(installed.select(group=GROUP)):
+            if wanted is not None and point.name not in wanted:
+                self.registry.disabled[point.name] = "GANSEMBLE_PLUGINS"
+            elif point.name in refused:
+                self.registry.disabled[point.name] = "GANSEMBLE_DISABLE"
+            else:
+                self._guard(point.name, partial(self._add_point, point))
+        for kind in KINDS:
+            for point in _once(installed.select(group=GROUPS[kind])):
+                plugin = point.dist.name if point.dist else "unnamed"
+                if (wanted is not None and plugin not in wanted) or plugin in refused:
+                    self.registry.disabled[plugin] = "GANSEMBLE_PLUGINS or GANSEMBLE_DISABLE"
+                    continue
+                entry = Entry(kind, point.name, point.value, f"from {plugin}", plugin)
+                self._guard(f"{plugin}:{point.name}", partial(self._add_part, entry, point))
+
+    def _guard(self, name: str, load: Callable[[], None]) -> None:
+        try:
+            load()
+        except (Exception, SystemExit) as error:
+            if os.environ.get("GANSEMBLE_STRICT") == "1":
+                raise
+            self.registry.broken[name] = Broken(name, error, traceback.format_exc())
+
+
+def load(files: Sequence[Path] = ()) -> Plugins:
+    """The process's plugins, found on the first call; ``files`` adds single-file plugins."""
+    global _loaded
+    if _loaded is None or files:
+        _loaded = Plugins(files=files)
+    return _loaded
+
+
+def registry() -> Registry:
+    """The registry of the process's plugins."""
+    return load().registry
+
+
+def _names(variable: str) -> set[str] | None:
+    value = os.environ.get(variable)
+    return None if value is None else {name.strip() for name in value.split(",") if name.strip()}
+
+
+def _once(points: Iterable[importlib.metadata.EntryPoint]) -> list[importlib.metadata.EntryPoint]:
+    """Entry points of a group, once each: editable and stale metadata can list one twice.
+
+    The toolkit's own come first, so that no other plugin of the same name takes their place.
+    """
+    seen: dict[tuple[str, str], importlib.metadata.EntryPoint] = {}
+    for point in points:
+        seen.setdefault((point.name, point.value), point)
+    return sorted(seen.values(), key=lambda point: (not _ours(point), point.name, point.value))
+
+
+def _ours(point: importlib.metadata.EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == "gansemble"
+
+
+def _source(point: importlib.metadata.EntryPoint) -> PluginSource:
+    return PluginSource(point.dist.name, point.dist.version) if point.dist else PluginSource()
+
+
+def _check_core(point: importlib.metadata.EntryPoint) -> None:
+    """Refuses a plugin whose distribution asks for another version of the toolkit."""
+    if point.dist is None or _ours(point):
+        return
+    from packaging.requirements import Requirement
+
+    for line in point.dist.requires or ():
+        if not line.replace("_", "-").lower().startswith("gansemble"):
+            continue
+        wanted = Requirement(line)
+        if wanted.name.lower() == "gansemble" and not wanted.specifier.contains(__version__, prereleases=True):
+            raise PluginError(
+                f"{point.dist.name} {point.dist.version} needs gansemble{wanted.specifier}, this is {__version__}; "
+                f"upgrade gansemble, or install another version of {point.dist.name}"
+            )
+
+
+def _others(manager: pluggy.PluginManager, plugin: object) -> list[object]:
+    return [other for other in manager.get_plugins() if other is not plugin]
+
+
+def _hook_names() -> list[str]:
+    return [name for name in vars(hookspecs) if name.startswith("gansemble_")]
+
+
+def _misspelt_hooks(plugin: object) -> list[str]:
+    """Names a plugin marked as hooks, or that look like hooks, that no hook has."""
+    known = set(_hook_names())
+    return [
+        name
+        for name in dir(plugin)
+        if name.startswith("gansemble_") and name not in known and hasattr(getattr(plugin, name), "gansemble_impl")
+    ]
+
+
+def _module_of(path: Path) -> ModuleType:
+    if not path.is_file():
+        raise PluginError(f"--plugin {path}: no such file")
+    loaded = getattr(sys.modules.get(path.stem), "__file__", None)
+    taken = path.stem in sys.modules and (loaded is None or Path(loaded).resolve() != path.resolve())
+    if taken or path.stem in sys.stdlib_module_names:
+        raise PluginError(f"--plugin {path}: there is another module called {path.stem!r}; rename the file")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"--plugin {path}: expected a Python file ending in .py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[path.stem] = module  # targets are strings such as "my_plugin:MyLoss"
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,224 @@
+"""What exists: parts by kind and name. Listing everything imports no part and no torch."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gansemble.errors import PluginError, near
+from gansemble.plugins import signatures
+
+KINDS = (
+    "generator",
+    "discriminator",
+    "noise_injector",
+    "regulariser",
+    "metric",
+    "objective",
+    "loss",
+    "representation",
+    "corpus",
+    "optimiser",
+    "degradation",
+    "monitor",
+    "augmentation",
+)
+#: The entry-point group that takes single parts of a kind without a plugin around them.
+_PLURALS = {"corpus": "corpora", "loss": "losses"}
+GROUPS = {kind: f"gansemble.{_PLURALS.get(kind, kind + 's')}" for kind in KINDS}
+_PROTOCOLS = {kind: "".join(word.title() for word in kind.split("_")) for kind in KINDS} | {
+    "loss": "Term",
+    "regulariser": "Term",
+}
+#: Names that mean something to the recipe around a part, so no part may take them as a parameter.
+RESERVED = frozenset({"use", "weight"})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One registered part.
+
+    Args:
+        kind: one of :data:`KINDS`.
+        name: unique within its kind; ``plugin/name`` always works.
+        target: ``package.module:attribute``, imported on first use.
+        summary: one line.
+        plugin: the entry-point name that provided it.
+        example: the smallest sensible constructor arguments.
+        since: the version of its plugin that introduced it.
+    """
+
+    kind: str
+    name: str
+    target: str
+    summary: str
+    plugin: str
+    example: Mapping[str, object] = field(default_factory=dict)
+    since: str | None = None
+
+    def load(self) -> Callable[..., object]:
+        """Imports the target.
+
+        Raises:
+            PluginError: if it cannot be imported, is missing, or takes ``**kwargs``.
+        """
+        module_name, _, attribute = self.target.partition(":")
+        try:
+            target = importlib.import_module(module_name)
+            for part in attribute.split("."):
+                target = getattr(target, part)
+        except (Exception, SystemExit) as error:
+            raise PluginError(
+                f"{self.kind} {self.plugin}/{self.name}: its target {self.target} cannot be imported "
+                f"({type(error).__name__}: {error}); see `gansemble plugins doctor`"
+            ) from error
+        return _checked(self, target)
+
+
+def _checked(entry: Entry, target: object) -> Callable[..., object]:
+    who = f"{entry.kind} {entry.plugin}/{entry.name}: {entry.target}"
+    if not callable(target):
+        raise PluginError(f"{who}: expected a class or function, got {type(target).__name__}")
+    # A class without an __init__ of its own may inherit one that takes anything, such as torch's Module: no parameters.
+    inherited = inspect.isclass(target) and getattr(target.__init__, "__module__", "").startswith("torch.")
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except ValueError as error:  # written in C
+        raise PluginError(f"{who}: its parameters cannot be read; give a Python class or function") from error
+    for parameter in parameters:
+        if parameter.kind is parameter.VAR_KEYWORD and not inherited:
+            raise PluginError(f"{who}: takes **{parameter.name}, which hides misspelt keys; name every parameter")
+        if parameter.name in RESERVED:
+            raise PluginError(f"{who}: parameter {parameter.name!r} is reserved by the recipe; rename it")
+    wrong = signatures.fault(entry.kind, target)
+    if wrong:
+        raise PluginError(f"{who}: {wrong}; see interfaces.py, {_PROTOCOLS[entry.kind]}")
+    return target
+
+
+def _article(noun: str) -> str:
+    return f"{'an' if noun[0] in 'aeiou' else 'a'} {noun}"
+
+
+@dataclass(frozen=True)
+class PluginSource:
+    """Where a plugin came from: its distribution and version, or its file."""
+
+    distribution: str | None = None
+    version: str | None = None
+    file: str | None = None
+
+    def requirement(self) -> str | None:
+        """What gets it again; None for what ships with the toolkit."""
+        if self.distribution == "gansemble":
+            return None
+        return f"{self.distribution}>={self.version}" if self.distribution else f"--plugin {self.file}"
+
+
+@dataclass(frozen=True)
+class Broken:
+    """A plugin that could not be loaded."""
+
+    plugin: str
+    error: BaseException
+    traceback: str
+
+
+class Registry:
+    """All parts, and the plugins that failed to load."""
+
+    def __init__(self) -> None:
+        self._entries: list[Entry] = []
+        self.broken: dict[str, Broken] = {}
+        self.sources: dict[str, PluginSource] = {}
+        self.disabled: dict[str, str] = {}
+
+    def add(self, entry: Entry) -> None:
+        """Records an entry.
+
+        Raises:
+            PluginError: if the kind is unknown, the target is not ``module:attribute``, or the plugin repeats itself.
+        """
+        if entry.kind not in KINDS:
+            raise PluginError(
+                f"{entry.plugin}: no kind {entry.kind!r} of part{near(entry.kind, KINDS)}; kinds: {', '.join(KINDS)}"
+            )
+        if not entry.name.isidentifier():
+            raise PluginError(f"{entry.plugin}: a part's name must be a lower_snake identifier, got {entry.name!r}")
+        if entry.target.count(":") != 1:
+            raise PluginError(
+                f"{entry.plugin}/{entry.name}: target must be 'package.module:attribute', got {entry.target!r}"
+            )
+        if any((entry.kind, entry.name, entry.plugin) == (e.kind, e.name, e.plugin) for e in self._entries):
+            raise PluginError(f"{entry.plugin}: registers {entry.kind} {entry.name!r} twice")
+        self._entries.append(entry)
+
+    def remove(self, plugin: str) -> None:
+        """Forgets a plugin's parts."""
+        self._entries = [entry for entry in self._entries if entry.plugin != plugin]
+
+    def entries(self, kind: str | None = None) -> list[Entry]:
+        """Entries of a kind, or all, sorted by kind, name and plugin."""
+        chosen = [entry for entry in self._entries if kind in (None, entry.kind)]
+        return sorted(chosen, key=lambda entry: (KINDS.index(entry.kind), entry.name, entry.plugin))
+
+    def get(self, kind: str, name: str) -> Entry:
+        """The entry a recipe means by ``name`` or ``plugin/name``.
+
+        Raises:
+            PluginError: if there is none, several plugins give it, or its plugin is broken.
+        """
+        plugin, _, short = name.rpartition("/")
+        found = [e for e in self.entries(kind) if e.name == short and plugin in ("", e.plugin)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            choices = " or ".join(f"'{entry.plugin}/{entry.name}'" for entry in found)
+            raise PluginError(f"{kind} {short!r} is given by several plugins; say {choices}")
+        raise PluginError(self._missing(kind, plugin, short))
+
+    def fault(self, plugin: str, part: str = "") -> Broken | None:
+        """Why a plugin, or a single part of a distribution, could not be loaded, by the names recipes use."""
+        if plugin in {entry.plugin for entry in self._entries}:
+            return self.broken.get(f"{plugin}:{part}")
+        files = [n for n in self.broken if n.startswith("file:") and Path(n.removeprefix("file:")).stem == plugin]
+        found = [self.broken[name] for name in (plugin, f"{plugin}:{part}", *files) if name in self.broken]
+        return found[0] if found else None
+
+    def ambiguous(self) -> list[tuple[str, str, list[str]]]:
+        """(kind, name, plugins) for each short name that several plugins give."""
+        plugins: dict[tuple[str, str], list[str]] = {}
+        for entry in self.entries():
+            plugins.setdefault((entry.kind, entry.name), []).append(entry.plugin)
+        return [(kind, name, given) for (kind, name), given in plugins.items() if len(given) > 1]
+
+    def _missing(self, kind: str, plugin: str, name: str) -> str:
+        broken = self.fault(plugin, name)
+        if broken is not None:
+            return (
+                f"{kind} {plugin}/{name}: plugin {plugin!r} could not be loaded "
+                f"({type(broken.error).__name__}: {broken.error}); see `gansemble plugins doctor`"
+            )
+        if plugin in self.disabled:
+            return f"{kind} {plugin}/{name}: plugin {plugin!r} is switched off by {self.disabled[plugin]}"
+        if plugin and plugin not in {entry.plugin for entry in self.entries()}:
+            installed = sorted({entry.plugin for entry in self.entries()})
+            return (
+                f"{kind} {plugin}/{name}: plugin {plugin!r} is not installed{near(plugin, installed) or ';'} install the "
+                f"package that provides it (pip install …), or load its file with --plugin; installed: {', '.join(installed)}"
+            )
+        known = [entry.name for entry in self.entries(kind)] + [f"{e.plugin}/{e.name}" for e in self.entries(kind)]
+        message = f"no {kind} named {(plugin + '/' + name) if plugin else name!r}{near(name, known)}"
+        if not near(name, known):
+            message += f"; known: {', '.join(sorted({entry.name for entry in self.entries(kind)})) or 'none'}"
+        elsewhere = sorted({entry.kind for entry in self.entries() if entry.name == name})
+        if elsewhere:
+            message += f" ({name!r} is {' and '.join(map(_article, elsewhere))})"
+        if self.broken:
+            message += f"; these plugins could not be loaded: {', '.join(sorted(self.broken))} (see `gansemble plugins doctor`)"
+        if self.disabled:
+            message += f"; these are switched off: {', '.join(sorted(self.disabled))} ({', '.join(sorted(set(self.disabled.values())))})"
+        return message

@@ -1,0 +1,85 @@
+"""How the toolkit calls a part of each kind; a part that cannot be called so is refused before a recipe is built."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+
+from gansemble.abilities import needs_real_output
+
+#: kind -> method -> arguments, given by position. ``()`` stands for calling the part itself.
+CALLS: dict[str, dict[str, tuple[str, ...]]] = {
+    "generator": {"()": ("condition",)},
+    "discriminator": {"()": ("x", "condition")},
+    "noise_injector": {"()": ("real", "fake", "batch")},
+    "loss": {"()": ("step", "turn")},
+    "regulariser": {"()": ("step", "turn")},
+    "objective": {"discriminator": ("real_score", "fake_score"), "generator": ("fake_score",)},
+    "representation": {"encode": ("audio",), "decode": ("x",)},
+    "metric": {"score": ("estimate", "reference", "sample_rate")},
+    "corpus": {"fetch": ("folder",), "scan": ("folder",), "mini": ("folder",)},
+    "optimiser": {},
+    "degradation": {"()": ("audio", "rng")},
+    "monitor": {"item_values": ("step",), "summarise": ("values",), "judge": ("steps", "values")},
+    "augmentation": {"variants": ("audio", "sample_rate")},
+}
+#: A metric of whole sets has this method instead.
+SET_METRIC: dict[str, tuple[str, ...]] = {"score_set": ("estimates", "references", "sample_rate", "labels")}
+#: An objective with ``needs_real_output = True`` is given the scores of real items in the generator's turn, too.
+PAIRED_OBJECTIVE = CALLS["objective"] | {"generator": ("fake_score", "real_score")}
+
+
+def fault(kind: str, target: Callable[..., object]) -> str | None:
+    """What is wrong with a class's methods, or None; functions that return parts are left to the conformance kit."""
+    if not inspect.isclass(target):
+        return None
+    calls = _calls(kind, target)
+    for name, arguments in calls.items():
+        method = _method(target, name)
+        shown = f"{name}({', '.join(arguments)})" if name != "()" else f"({', '.join(arguments)})"
+        if method is None:
+            return f"has no method {shown}" if name != "()" else f"cannot be called; a {kind} is called with {shown}"
+        try:
+            inspect.signature(method).bind(None, *arguments)
+        except TypeError:
+            own = [parameter for parameter in inspect.signature(method).parameters if parameter != "self"]
+            called = "" if name == "()" else f" {name}"
+            return f"its {method.__name__} takes ({', '.join(own)}), but a {kind}'s{called} is called with {shown}"
+    return None
+
+
+def _calls(kind: str, target: type) -> dict[str, tuple[str, ...]]:
+    if kind == "metric" and _method(target, "score_set") is not None:
+        return SET_METRIC
+    if kind == "objective" and needs_real_output(target):
+        return PAIRED_OBJECTIVE
+    return CALLS[kind]
+
+
+def _method(target: type, name: str) -> Callable[..., object] | None:
+    names = (name,) if name != "()" else ("forward", "__call__")
+    for each in names:
+        for base in target.__mro__:
+            # torch's Module has a forward of its own that only says that there is none.
+            if each in vars(base) and base is not object and not base.__module__.startswith("torch."):
+                found = vars(base)[each]
+                return found.__func__ if isinstance(found, staticmethod | classmethod) else found
+    return None
+
+
+def has_ability(target: Callable[..., object], protocol: type) -> bool:
+    """Whether what a class makes will have an ability: the class has all methods of the Protocol.
+
+    Attributes are not asked for, as a class may set them when it is built. Of a function that makes a part nothing is
+    known before it is called: it has none.
+    """
+    return all(hasattr(target, name) for name in _methods(protocol))
+
+
+def lacking(part: object, protocol: type) -> list[str]:
+    """What a part lacks of a Protocol: attributes and methods by name, in the Protocol's order."""
+    return [name for name in (*inspect.get_annotations(protocol), *_methods(protocol)) if not hasattr(part, name)]
+
+
+def _methods(protocol: type) -> list[str]:
+    return [name for name, value in vars(protocol).items() if inspect.isfunction(value) and not name.startswith("_")]

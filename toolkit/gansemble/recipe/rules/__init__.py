@@ -1,0 +1,1 @@
+"""What a recipe must keep to before anything is built."""

@@ -1,0 +1,151 @@
+"""What one part needs and another gives, and what does not go together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gansemble.contract import Contract
+from gansemble.recipe.document import KeyPath
+from gansemble.recipe.rules.finding import Finding, first_part
+from gansemble.recipe.rules.view import Changes, RecipeView
+
+#: Why nothing gives an ability that the loop, the corpus or the discriminators would.
+ABILITIES = {
+    "features": "no discriminator of this recipe returns feature maps",
+    "logits": "no discriminator of this recipe returns class logits",
+    "mel": "the generator of this recipe makes clips of its own, which have no mel spectrogram to go by",
+    "labels": "the corpus of this recipe has no labels",
+    "pitch": "the corpus of this recipe has no pitches",
+    "outputs": "this recipe has no discriminator",
+    "pairs": "the generator of this recipe makes clips of its own, which imitate none in particular",
+    "degraded": "this recipe has no degradation, and its corpus has no degraded recordings",
+}
+#: Sections whose parts give nothing to the others.
+APART = ("test_degradations", "baselines")
+
+
+def abilities(view: RecipeView) -> Iterator[Finding]:
+    """Needs that no part gives."""
+    given = {a for path, contract in view.contracts.items() if path[0] not in APART for a in contract.gives}
+    if view.imitates:  # the mel spectrogram of the clean audio, which says nothing of clips of a generator's own
+        given |= {"mel", "pairs"}
+    if "pitch" in given:
+        given.add("labels")  # a note's label is its pitch
+    if view.recipe.many["discriminators"]:
+        given.add("outputs")
+    for part, contract in view.contracts.items():
+        needs = set(contract.needs) | ({"pairs"} if part in view.compares else set())
+        if part == ("generator",) or part[0] == "baselines":
+            theirs = contract.reads or frozenset()
+            needs |= {"labels" if name == "label" else name for name in theirs - {"mel", "latent"}}
+        for need in sorted(needs - given):
+            giver = _giver(need)
+            yield Finding(
+                view.decided_by(part, "needs"),
+                f"{view.use(part)} needs {need}, but {ABILITIES.get(need, f'no part of this recipe gives {need!r}')}",
+                (*giver, "use") if giver in view.contracts else giver,
+                _without(view, giver, need),
+                (*_givers(view, giver, need), *view.swap(part), *view.remove(part)),
+            )
+
+
+def clashes(view: RecipeView) -> Iterator[Finding]:
+    """Two parts that exclude each other."""
+    for part, contract in view.contracts.items():
+        for other, theirs in view.contracts.items():
+            for thing in sorted(contract.clashes & theirs.gives):
+                yield Finding(
+                    view.decided_by(other, "gives"),
+                    f"{view.use(other)} has {thing}, which does not go with {view.use(part)}",
+                    view.decided_by(part, "clashes"),
+                    f"{view.use(part)} excludes {thing}",
+                    (*view.set(other, "gives", "none"), *view.remove(part), *view.swap(other)),
+                )
+
+
+def _giver(need: str) -> KeyPath:
+    """The section that would give an ability."""
+    known = dict.fromkeys(("features", "logits", "outputs"), "discriminators")
+    known |= {"mel": "generator", "pairs": "generator", "degraded": "degradation"}
+    return (known.get(need, "corpus"),)
+
+
+def _without(view: RecipeView, section: KeyPath, need: str) -> str:
+    """Who of a section fails to give something."""
+    names = [view.use(path) for path in view.contracts if path[0] == section[0]]
+    if not names:
+        return f"{section[0]} has no part"
+    return f"{' and '.join(names)} give{'s' if len(names) == 1 else ''} no {need}"
+
+
+def _givers(view: RecipeView, section: KeyPath, need: str) -> Changes:
+    if section != ("discriminators",):
+        return view.swap(section)
+    known = view.recipe.registry.entries("discriminator") if view.recipe.registry else []
+    teaching = (
+        () if "objective" in view.recipe.single else (f"objective={{use: {first_part(view.recipe, 'objective')}}}",)
+    )
+    optimiser = f"optimisers.discriminators={{use: {first_part(view.recipe, 'optimiser')}}}"
+    learning = () if "discriminators" in view.recipe.many["optimisers"] else (optimiser,)
+    return tuple((f"discriminators.{entry.name}={{use: {entry.name}}}", *teaching, *learning) for entry in known)
+
+
+def classes(view: RecipeView) -> Iterator[Finding]:
+    """Networks built for another number of classes, or another range of pitches, than the corpus has."""
+    corpus = view.contracts.get(("corpus",), Contract())
+    reads = view.contracts[("generator",)].reads
+    for part, contract in view.contracts.items():
+        if part[0] == "discriminators" and contract.classes and reads is not None and "label" not in reads:
+            yield Finding(
+                view.decided_by(part, "classes"),
+                f"{view.use(part)} judges {contract.classes} classes, but {view.use(('generator',))} reads no label",
+                view.decided_by(("generator",), "classes"),
+                f"{view.use(('generator',))} reads no label",
+                (*view.set(part, "classes", "null"), *view.set(("generator",), "classes", contract.classes)),
+            )
+        if part == ("corpus",):
+            continue
+        if None not in (contract.classes, corpus.classes) and contract.classes != corpus.classes:
+            yield Finding(
+                view.decided_by(part, "classes"),
+                f"{view.use(part)} is built for {contract.classes} classes, but {view.use(('corpus',))} has "
+                f"{corpus.classes}",
+                view.decided_by(("corpus",), "classes"),
+                f"{view.use(('corpus',))} has {corpus.classes} classes",
+                (*view.set(part, "classes", corpus.classes), *view.swap(("corpus",)), *view.swap(part)),
+            )
+        if contract.pitches is None or corpus.pitches is None:
+            continue
+        (low, high), (first, last) = contract.pitches, corpus.pitches
+        if first < low or last > high:
+            yield Finding(
+                view.decided_by(part, "pitches"),
+                f"{view.use(part)} is built for pitches {low} to {high}, but {view.use(('corpus',))} has {first} to "
+                f"{last}",
+                view.decided_by(("corpus",), "pitches"),
+                f"{view.use(('corpus',))} has pitches {first} to {last}",
+                (
+                    *view.set(part, "pitches", f"[{first}, {last}]"),
+                    *view.set(("corpus",), "pitches", f"[{low}, {high}]"),
+                    *view.swap(part),
+                ),
+            )
+
+
+def taught(view: RecipeView) -> Iterator[Finding]:
+    """A label that the generator reads, and that nothing of the recipe looks at: it would be made of any, or none."""
+    generator, contract = view.use(("generator",)), view.contracts[("generator",)]
+    if "label" not in (contract.reads or ()):
+        return
+    sections = ("discriminators", "losses", "regularisers")
+    others = [theirs for path, theirs in view.contracts.items() if path[0] in sections]
+    judges = [theirs for path, theirs in view.contracts.items() if path[0] == "discriminators"]
+    # One without a contract may judge labels without saying so.
+    if Contract() in judges or any(theirs.classes or "labels" in theirs.needs for theirs in others):
+        return
+    yield Finding(
+        view.decided_by(("generator",), "classes"),
+        f"{generator} reads a label, but no discriminator judges classes and no term needs labels: nothing teaches it what "
+        "they mean",
+        advice=True,
+    )

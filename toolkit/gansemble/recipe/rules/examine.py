@@ -1,0 +1,74 @@
+"""Holding the parts of a recipe against each other before anything is built."""
+
+from __future__ import annotations
+
+from gansemble.contract import Contract
+from gansemble.recipe import types
+from gansemble.recipe.contract import contract_of, filled
+from gansemble.recipe.document import KeyPath
+from gansemble.recipe.rules.abilities import abilities, clashes, classes, taught
+from gansemble.recipe.rules.decoding import decodable
+from gansemble.recipe.rules.finding import Finding
+from gansemble.recipe.rules.fit import domain, hop, latent, precision, rates, receptive_field, segment, shape
+from gansemble.recipe.rules.growth import growth
+from gansemble.recipe.rules.ranges import LIMITS
+from gansemble.recipe.rules.restoration import baselines, degraded
+from gansemble.recipe.rules.view import RecipeView
+from gansemble.recipe.schema import Recipe
+from gansemble.recipe.sections import Part
+from gansemble.recipe.task import open_task, task_of
+
+#: Kinds whose parts hold numbers and no networks, and are built to see whether the numbers can be.
+LIGHT = frozenset({"corpus", "regulariser", "monitor", "augmentation", "objective"})
+
+
+def _at_fault(part: Part, message: str) -> KeyPath:
+    """The key that a message begins with, where it is one of the part's parameters; else the part."""
+    name = types.parameter_at_fault(message, types.signature(part.target))
+    return part.path if name is None else (*part.path, name)
+
+
+def examine(recipe: Recipe) -> list[Finding]:
+    """Every violated contract and every number out of range, advice included."""
+    findings = []
+    contracts: dict[KeyPath, Contract] = {}
+    for part in recipe.parts():
+        try:
+            contracts[part.path] = contract_of(part, recipe)
+        except (ValueError, TypeError, ArithmeticError, KeyError) as error:
+            shown = f"its contract needs the parameter {error}" if isinstance(error, KeyError) else str(error)
+            findings.append(Finding(_at_fault(part, shown), shown))
+            continue
+        if part.kind in LIGHT:
+            try:
+                part.target(**filled(part, recipe))
+            except ValueError as error:
+                findings.append(Finding(_at_fault(part, str(error)), str(error)))
+    generator = recipe.single["generator"]
+    if not findings and task_of(contracts[generator.path]) is None:
+        findings.append(Finding((*generator.path, "use"), open_task(f"generator ({generator.use})")))
+    if findings:
+        return [finding for limit in LIMITS for finding in limit(recipe) if not finding.advice] + findings
+    view = RecipeView(recipe, contracts)
+    findings += [finding for limit in LIMITS for finding in limit(recipe)]
+    return findings + [finding for rule in RULES for finding in rule(view)]
+
+
+RULES = (
+    hop,
+    segment,
+    receptive_field,
+    domain,
+    shape,
+    abilities,
+    degraded,
+    baselines,
+    clashes,
+    classes,
+    taught,
+    latent,
+    rates,
+    precision,
+    growth,
+    decodable,
+)

@@ -1,0 +1,55 @@
+"""One thing that does not fit, and how it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gansemble.recipe.document import Document, KeyPath, Mark, Problem
+from gansemble.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that does not fit.
+
+    Args:
+        path: the value at fault.
+        message: both sides with their values.
+        against: the value it does not agree with.
+        stands: that value, as a sentence.
+        changes: ``--set`` values that may fix it, the likeliest first; tried before one is named.
+        advice: worth saying, but no error.
+    """
+
+    path: KeyPath
+    message: str
+    against: KeyPath | None = None
+    stands: str = ""
+    changes: tuple[tuple[str, ...], ...] = ()
+    advice: bool = False
+
+
+def problem(finding: Finding, document: Document, fix: str = "") -> Problem:
+    """A finding with its places in the recipe's files."""
+    other_mark = _exact(document, finding.against) if finding.against else None
+    default = finding.against is not None and other_mark is None and "by default" not in finding.stands
+    stands = f"{finding.stands} (its default)" if default else finding.stands
+    return Problem(
+        finding.path,
+        finding.message,
+        document.mark(finding.path),
+        other=stands if finding.against else "",
+        other_mark=other_mark,
+        fix=fix,
+    )
+
+
+def _exact(document: Document, path: KeyPath) -> Mark | None:
+    """The mark of a value that is written out; a section counts by its key."""
+    return document.marks.get(path) if len(path) > 1 else document.keys.get(path)
+
+
+def first_part(recipe: Recipe, kind: str) -> str:
+    """The name of a registered part of a kind, for suggestions."""
+    entries = recipe.registry.entries(kind) if recipe.registry is not None else []
+    return entries[0].name if entries else "…"

@@ -1,0 +1,67 @@
+"""Recipes that restore recordings: where degraded clips come from, and what baselines may be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gansemble.abilities import learns
+from gansemble.contract import Contract
+from gansemble.recipe.document import dotted
+from gansemble.recipe.rules.finding import Finding
+from gansemble.recipe.rules.view import RecipeView
+from gansemble.recipe.task import Task
+
+
+def degraded(view: RecipeView) -> Iterator[Finding]:
+    """Degradations that nothing reads, or that stand beside a corpus of degraded recordings; and augmentations there."""
+    yield from _augmented_pairs(view)
+    path, generator, corpus = ("degradation",), ("generator",), ("corpus",)
+    given = [each for each in view.contracts if each[0] in ("degradation", "test_degradations")]
+    if view.recipe.task is not Task.ENHANCEMENT:
+        for each in (*given, *(each for each in view.contracts if each[0] == "baselines")):
+            yield Finding(
+                (*each, "use"),
+                f"{view.use(each)} has nothing to do: {view.use(generator)} does not restore degraded clips",
+                (*generator, "use"),
+                f"{view.use(generator)} reads no degraded clip",
+                ((f"{dotted(each)}=null",), *view.swap(generator)),
+                advice=True,
+            )
+    elif path in view.contracts and "degraded" in view.contracts.get(corpus, Contract()).gives:
+        yield Finding(
+            (*path, "use"),
+            f"{view.use(corpus)} has degraded recordings of its own, so {view.use(path)} must be left out",
+            (*corpus, "use"),
+            f"{view.use(corpus)} gives degraded recordings",
+            (("degradation=null",), *view.swap(corpus)),
+        )
+
+
+def _augmented_pairs(view: RecipeView) -> Iterator[Finding]:
+    """Augmentations beside a corpus of degraded recordings, which a variant of the clean clip would not go with."""
+    corpus = ("corpus",)
+    if "degraded" not in view.contracts.get(corpus, Contract()).gives:
+        return
+    for each in (path for path in view.contracts if path[0] == "augmentations"):
+        yield Finding(
+            (*each, "use"),
+            f"{view.use(each)} makes variants of clean clips, but {view.use(corpus)} has degraded recordings of its own, "
+            "which would not go with them",
+            (*corpus, "use"),
+            f"{view.use(corpus)} gives degraded recordings",
+            (*view.remove(each), *view.swap(corpus)),
+        )
+
+
+def baselines(view: RecipeView) -> Iterator[Finding]:
+    """Baselines that would have to be trained, or that read something else than degraded clips."""
+    for path in (each for each in view.contracts if each[0] == "baselines"):
+        part = next(part for part in view.recipe.parts() if part.path == path)
+        reads = view.contracts[path].reads or frozenset()
+        if learns(part.target) or reads != {"degraded"}:
+            why = "has weights to learn" if learns(part.target) else f"reads {', '.join(sorted(reads)) or 'nothing'}"
+            yield Finding(
+                (*path, "use"),
+                f"{view.use(path)} {why}; a baseline learns nothing and reads degraded clips, such as identity",
+                changes=((f"{dotted(path)}=null",),),
+            )

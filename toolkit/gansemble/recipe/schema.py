@@ -1,0 +1,115 @@
+"""What a recipe holds: the sections of parts by kind, and :class:`Recipe`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from gansemble.audio.spec import AudioSpec
+from gansemble.contract import Contract
+from gansemble.errors import GansembleError
+from gansemble.plugins.registry import Registry
+from gansemble.recipe.contract import contract_of
+from gansemble.recipe.document import Document, Problem
+from gansemble.recipe.sections import (
+    Data,
+    Evaluation,
+    Part,
+    Plan,
+    Synthesis,
+    Validation,
+)
+from gansemble.recipe.task import Task, listed, open_task, task_of
+
+#: Sections of one part: section -> (kind, required).
+SINGLE = {
+    "corpus": ("corpus", True),
+    "representation": ("representation", False),
+    "generator": ("generator", True),
+    "objective": ("objective", False),
+    "noise_injector": ("noise_injector", False),
+    "degradation": ("degradation", False),
+}
+#: Sections of several parts by name: section -> kind.
+MANY = {
+    "discriminators": "discriminator",
+    "losses": "loss",
+    "regularisers": "regulariser",
+    "metrics": "metric",
+    "optimisers": "optimiser",
+    "test_degradations": "degradation",
+    "augmentations": "augmentation",
+    "baselines": "generator",
+    "monitors": "monitor",
+}
+WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
+RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")
+#: Constructor parameters the toolkit fills in when a recipe does not.
+SUPPLIED = ("audio", "batch_size", "seed", "segment")
+
+
+@dataclass
+class Recipe:
+    """A recipe whose every value has been checked against its constructor's types."""
+
+    path: Path
+    document: Document
+    audio: AudioSpec
+    plan: Plan = field(default_factory=Plan)
+    validation: Validation = field(default_factory=Validation)
+    data: Data = field(default_factory=Data)
+    synthesis: Synthesis = field(default_factory=Synthesis)
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    name: str = ""
+    single: dict[str, Part] = field(default_factory=dict)
+    many: dict[str, dict[str, Part]] = field(default_factory=dict)
+    plugins: dict[str, str] = field(default_factory=dict)
+    registry: Registry | None = None
+    notes: list[Problem] = field(default_factory=list)
+
+    def parts(self) -> list[Part]:
+        """Every part, single sections first, in the order of the recipe."""
+        return [
+            *self.single.values(),
+            *(part for section in MANY for part in self.many.get(section, {}).values()),
+        ]
+
+    def supplied(self) -> dict[str, object]:
+        """What the toolkit fills into constructor parameters of these names."""
+        plan = self.plan
+        return {"audio": self.audio, "batch_size": plan.batch_size, "seed": plan.seed, "segment": plan.segment}
+
+    @cached_property
+    def generator_contract(self) -> Contract:
+        """What the generator declares: what it reads, how much it makes of it."""
+        return contract_of(self.single["generator"], self)
+
+    @cached_property
+    def task(self) -> Task:
+        """Vocoding, generation or enhancement, by what the generator reads.
+
+        Raises:
+            GansembleError: if its contract leaves that open; such a recipe does not pass the check.
+        """
+        task = task_of(self.generator_contract)
+        if task is None:
+            raise GansembleError(open_task(f"generator ({self.single['generator'].use})"))
+        return task
+
+    def demand_task(self, wanted: Task, exp: object) -> None:
+        """Refuses an experiment of another task, naming the command for it.
+
+        Args:
+            wanted: what the caller can work with.
+            exp: where the experiment is.
+
+        Raises:
+            GansembleError: if the recipe is of another task.
+        """
+        if self.task is not wanted:
+            reads = listed(self.generator_contract.reads or frozenset())
+            raise GansembleError(
+                f"{exp}: its generator {self.single['generator'].use} reads {reads}, not {wanted.source}; use "
+                f"{self.task.command(exp)}"
+            )

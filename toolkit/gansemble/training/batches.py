@@ -1,0 +1,39 @@
+"""The batches of a run: crops of packed clips in the schedule's order, on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import torch
+
+from gansemble.data.segments import Segments, collate
+from gansemble.interfaces import Batch
+from gansemble.random import Draws
+from gansemble.training.components import Components
+from gansemble.training.sampler import StepSampler
+from gansemble.training.schedule import TrainingSchedule
+from gansemble.training.signals import patient_worker
+
+
+def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) -> Generator[list[Batch], None, None]:
+    """The micro-batches of each step from ``first`` until before ``stop``; any step's are known without those before it."""
+    plan, device, processes = run.plan, run.device, run.processes
+    loader = torch.utils.data.DataLoader(
+        Segments(run.clips, plan.segment, plan.seed, run.labels, run.parts.degrader, plan.crop),
+        batch_sampler=StepSampler(schedule, first, stop, processes.rank, processes.world),
+        collate_fn=collate,  # type: ignore[arg-type]
+        num_workers=plan.workers,
+        pin_memory=device.type == "cuda",
+        worker_init_fn=patient_worker,
+        generator=torch.Generator(),  # else each start of the loader would draw from torch's own, which is resumed
+    )
+    window: list[Batch] = []
+    for raw in loader:
+        label = raw["label"].to(device) if raw["label"] is not None else None
+        audio = raw["audio"].to(device, non_blocking=True)
+        extra = {name: value.to(device, non_blocking=True) for name, value in raw["extra"].items()}
+        draws = Draws(plan.seed, raw["items"], device)
+        window.append(Batch(audio, raw["ids"], draws, label=label, extra=extra))
+        if len(window) == plan.accumulate:
+            yield window
+            window = []

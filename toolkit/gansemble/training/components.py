@@ -1,0 +1,157 @@
+"""What a training run is made of, built from a recipe: parts, networks with their optimisers, data, checkpoints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from gansemble.data.labels import Labels, prior
+from gansemble.data.packed import Packed
+from gansemble.errors import TrainingError
+from gansemble.parts.build import Parts, build, compared, optimisers
+from gansemble.recipe.schema import Recipe
+from gansemble.recipe.sections import Plan
+from gansemble.scoring.fitting import fit, fit_items
+from gansemble.training import checkpoint, demands
+from gansemble.training.adaptation import Adaptation
+from gansemble.training.ema import Ema
+from gansemble.training.processes import Processes
+from gansemble.training.step import NetworkOptimiser, TrainingStep
+from gansemble.training.validation import Validator
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a caller says about a run, besides the recipe.
+
+    Args:
+        allow_change: go on under a recipe that differs from the checkpoint's.
+        force_unlock: take a lock of another machine whose owner gives no sign of life while it is watched for 75 s.
+        processes: how many the launcher was asked for; a run of another number is refused.
+        stop_after: stop, as if interrupted, after this many steps of this run.
+        again: what is to be done to go on after an interruption, in words.
+    """
+
+    allow_change: bool = False
+    force_unlock: bool = False
+    processes: int | None = None
+    stop_after: int | None = None
+    again: str = "run the same command to go on"
+
+
+@dataclass
+class Components:
+    """What one training run is made of; :class:`gansemble.training.trainer.Trainer` sets it going.
+
+    Args:
+        recipe: checked.
+        exp: the experiment's folder, where checkpoints and logs go.
+        options: of this run.
+        processes: this one, and the others it trains with.
+        clips: the packed clips of the training split.
+        labels: reads a clip's label.
+        parts: the recipe's parts, on the device.
+        networks: ``generator`` and ``discriminators``, each with its optimiser.
+        ema: the average of the generator's weights, where the recipe has one.
+        step: one iteration over both networks.
+        adaptation: parts that follow a statistic of training.
+        validator: scores the generator on the validation split.
+        store: the experiment's checkpoints.
+    """
+
+    recipe: Recipe
+    exp: Path
+    options: Options
+    processes: Processes
+    clips: Packed
+    labels: Labels
+    parts: Parts
+    networks: dict[str, NetworkOptimiser]
+    ema: Ema | None
+    step: TrainingStep
+    adaptation: Adaptation
+    validator: Validator
+    store: checkpoint.Store = field(repr=False)
+
+    @classmethod
+    def build(cls, recipe: Recipe, exp: Path, data: Path, options: Options | None = None) -> Components:
+        """The components of a checked recipe on packed data: parts are built from the plan's seed, and those that measure the
+        training split measure it, or load what was measured.
+
+        Raises:
+            TrainingError: if the data have another rate, batches cannot be shared, or a part cannot use the data.
+            DataError: if the packed audio is not what its manifest says.
+        """
+        options = options or Options()
+        plan, processes = recipe.plan, Processes(options.processes)
+        _torch_settings(plan.deterministic)
+        clips = Packed(data, "train", recipe.data.normalise)
+        _demand_rate(clips, recipe)
+        demands.batches(plan, len(clips), processes.world)
+        labels = Labels.of(recipe)
+        parts = build(recipe, processes.device)
+        parts.condition_builder.prior = prior(clips, labels)
+        fit(parts.representation, recipe, data)
+        found = fit_items(compared(recipe, parts), parts.representation, recipe, data)
+        parts.marks |= {path: place.name for path, place in found.items()}
+        networks = _networks(recipe, parts, processes)
+        ema = Ema(parts.generator, plan.ema, plan.ema_from) if plan.ema is not None else None
+        step = TrainingStep(
+            parts, networks["generator"], networks["discriminators"], plan, processes.device, processes, len(clips)
+        )
+        adaptation = Adaptation(parts.adaptive(), processes.total)
+        validator = Validator(recipe, parts, data, processes.rank, processes.world, clips.manifest)
+        validator.fit_metrics()
+        store = checkpoint.Store(exp / "checkpoints", plan.keep)
+        return cls(
+            recipe, exp, options, processes, clips, labels, parts, networks, ema, step, adaptation, validator, store
+        )
+
+    @property
+    def plan(self) -> Plan:
+        """The recipe's training plan."""
+        return self.recipe.plan
+
+    @property
+    def device(self) -> torch.device:
+        """Where the networks are."""
+        return self.processes.device
+
+    @property
+    def generator(self) -> nn.Module:
+        """The generator that is validated and synthesised with: the average where there is one."""
+        return self.ema.shadow if self.ema else self.parts.generator
+
+    @property
+    def splits(self) -> set[str]:
+        """The splits that are read."""
+        return {self.clips.split, self.validator.packed.split}
+
+
+def _networks(recipe: Recipe, parts: Parts, processes: Processes) -> dict[str, NetworkOptimiser]:
+    chosen = optimisers(recipe, parts)
+    bare = {"generator": parts.generator, "discriminators": parts.discriminators}
+    return {
+        name: NetworkOptimiser(network, processes.wrap(network), chosen.get(name), recipe.plan)
+        for name, network in bare.items()
+    }
+
+
+def _demand_rate(clips: Packed, recipe: Recipe) -> None:
+    rate = clips.entries[0].sample_rate
+    if rate != recipe.audio.sample_rate:
+        raise TrainingError(
+            f"{clips.folder}: packed at {rate} Hz, the recipe says {recipe.audio.sample_rate} Hz; prepare again with --force"
+        )
+
+
+def _torch_settings(deterministic: bool) -> None:
+    if deterministic:
+        torch.use_deterministic_algorithms(True)
+    if torch.cuda.is_available():
+        torch.backends.cudnn.benchmark = not deterministic
+        torch.set_float32_matmul_precision("high")
+        torch.backends.cudnn.allow_tf32 = True
