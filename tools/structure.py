@@ -3,8 +3,7 @@
     python tools/structure.py          prints the figures and every arrow that points up
 
 Imports within functions and under ``TYPE_CHECKING`` are counted like any other: what a file cannot be read without is what
-it depends on. The package's own face, ``gansemble/__init__.py``, and ``__main__.py`` are left out: they offer what is below
-them and nothing depends on what they import.
+it depends on. Of ``__main__.py`` alone nothing is counted: it starts the program, and nothing can import it.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ ROOMS = (
     "audio",
     "root",
 )
-FACES = ("", "__main__")
+STARTER = "__main__"
 Arrow = tuple[str, str]
 
 
@@ -50,7 +49,7 @@ def modules(core: Path = CORE) -> dict[str, Path]:
 def room(module: str, files: Mapping[str, Path]) -> str:
     """The room of a module; ``root`` for the files beside the rooms."""
     first, _, rest = module.partition(".")
-    return first if rest or files[module].name == "__init__.py" else "root"
+    return first if rest or (module and files[module].name == "__init__.py") else "root"
 
 
 def arrows(files: Mapping[str, Path], package: str = "gansemble") -> set[Arrow]:
@@ -58,7 +57,7 @@ def arrows(files: Mapping[str, Path], package: str = "gansemble") -> set[Arrow]:
     return {
         (module, target)
         for module, path in files.items()
-        if module not in FACES
+        if module != STARTER
         for target in _imported(ast.parse(path.read_text(encoding="utf-8")), files, package)
         if target != module
     }
@@ -80,7 +79,7 @@ def _imported(tree: ast.Module, files: Mapping[str, Path], package: str) -> Iter
 def _module_of(name: str, files: Mapping[str, Path]) -> Iterator[str]:
     """The module that a dotted name is, or is defined in."""
     for candidate in (name, name.rpartition(".")[0]):
-        if candidate and candidate in files:
+        if candidate in files:
             yield candidate
             return
 

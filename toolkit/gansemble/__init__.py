@@ -11,45 +11,26 @@ trained, used or extended from Python is imported on first use::
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+import importlib
+from typing import Any
 
 import pluggy
-
-if TYPE_CHECKING:
-    import torch
-
-    from gansemble.inference.loading import TrainedGenerator
-    from gansemble.training.session import Session
 
 __version__ = "0.1.0"
 
 hookspec = pluggy.HookspecMarker("gansemble")
 hookimpl = pluggy.HookimplMarker("gansemble")
 
+#: What is imported on first use, as ``module:name``. Targets are strings here as in plugins: whatever imports this module
+#: does not depend on them.
+_OFFERED = {"Session": "gansemble.training.session:Session", "load": "gansemble.inference.loading:load"}
+
 __all__ = ["Session", "__version__", "hookimpl", "hookspec", "load"]
 
 
-def load(exp: str | Path, which: str = "best", device: str | torch.device | None = None) -> TrainedGenerator:
-    """The trained generator of an experiment, ready to be called; see :class:`gansemble.inference.loading.TrainedGenerator`.
-
-    Args:
-        exp: the experiment's folder.
-        which: its ``best`` checkpoint by the validation score, or the ``last`` one.
-        device: None takes the GPU where there is one.
-
-    Raises:
-        GansembleError: if there is no such folder, or no sound checkpoint in it.
-    """
-    from gansemble.inference import loading
-
-    return loading.load(exp, which, device)
-
-
-def __getattr__(name: str) -> type[Session]:
-    """``gansemble.Session``, imported on first use."""
-    if name != "Session":
+def __getattr__(name: str) -> Any:
+    """``gansemble.load`` and ``gansemble.Session``."""
+    if name not in _OFFERED:
         raise AttributeError(f"module 'gansemble' has no attribute {name!r}")
-    from gansemble.training.session import Session
-
-    return Session
+    module, _, attribute = _OFFERED[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)

@@ -112,11 +112,7 @@ def _default_of(script: Path) -> str | None:
 def usage(program: Program) -> str:
     """The help."""
     words = "[options]" if program.name == "run.sh" else "RECIPE [options]"
-    of = (
-        ""
-        if program.name == "run.sh"
-        else "\nRECIPE is a recipe file, or a recipe's folder such as egs/ljspeech/specdiff\n"
-    )
+    of = "" if program.name == "run.sh" else "\nRECIPE is a recipe file, or a recipe's folder, egs/<corpus>/<method>\n"
     stages = "\n".join(f"  {stage.number} {stage.name:11} {stage.listed or stage.title}" for stage in STAGES)
     rows = []
     for option in OPTIONS:
