@@ -28,8 +28,8 @@ optimisers:
 
 
 @pytest.fixture
-def gansemble(capsys, monkeypatch, tmp_path):
-    """Runs a command in an empty folder: (exit status, standard output, standard error)."""
+def gansemble(capfd, monkeypatch, tmp_path):
+    """Runs a command in an empty folder: (exit status, standard output, standard error), its processes' too."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(loading, "_loaded", loading._loaded)
     monkeypatch.setenv("GANSEMBLE_PLUGIN_FILES", "")
@@ -37,7 +37,7 @@ def gansemble(capsys, monkeypatch, tmp_path):
     def run(*words):
         with pytest.raises(SystemExit) as left:
             main([str(word) for word in words])
-        said = capsys.readouterr()
+        said = capfd.readouterr()
         return left.value.code or 0, said.out, said.err
 
     return run

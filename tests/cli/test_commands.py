@@ -33,22 +33,6 @@ def gansemble_register(register):
 """
 
 
-@pytest.fixture
-def gansemble(capsys, monkeypatch, tmp_path):
-    """Runs a command in this process, in an empty folder: (exit status, standard output, standard error)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loading, "_loaded", loading._loaded)
-    monkeypatch.setenv("GANSEMBLE_PLUGIN_FILES", "")
-
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
-
-
 def test_help_lists_every_command(gansemble):
     status, out, _ = gansemble("--help")
     listed = [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines() if line[2:3].strip()]

@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from gansemble.cli import main
-from gansemble.plugins import loading
 from gansemble.stages import STAGES
 
 NAMES = [stage.name for stage in STAGES]
@@ -35,22 +33,6 @@ def gansemble_run_start(run):
 def stop(self, batches):
     raise Interrupted("stopped after step 2 of 4")
 """
-
-
-@pytest.fixture
-def gansemble(capfd, monkeypatch, tmp_path):
-    """Runs a command in an empty folder: (exit status, standard output, standard error), its processes' too."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loading, "_loaded", loading._loaded)
-    monkeypatch.setenv("GANSEMBLE_PLUGIN_FILES", "")
-
-    def run(*words):
-        with pytest.raises(SystemExit) as left:
-            main([str(word) for word in words])
-        said = capfd.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
 
 
 @pytest.fixture
