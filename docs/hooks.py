@@ -81,15 +81,14 @@ def line(kind: str) -> str:
     return fence("yaml", KIND_LINES[kind][0])
 
 
-def contract(*keys: str) -> str:
-    """Keys of a contract with their meaning, from the docstring of ``Contract``."""
-    from gansemble.contract import Contract
+def contract(kind: str) -> str:
+    """The class of contract that parts of a kind have, and its keys with their meaning, from docstrings."""
+    from gansemble.contract import OF_KIND, Contract
 
-    known = arguments_of(Contract)
-    absent = [key for key in keys if key not in known]
-    if absent:
-        raise ValueError(f"generate: contract: a contract has no {', '.join(absent)}; keys: {', '.join(known)}")
-    return table(("key", "meaning"), [(f"`{key}`", known[key]) for key in keys])
+    family = OF_KIND.get(kind, Contract)
+    known = {key: text for cls in family.__mro__[:-1] for key, text in arguments_of(cls).items()}
+    told = f"Its [contract](../contracts.md) is a [{family.__name__}][gansemble.contract.{family.__name__}]:"
+    return f"{told}\n\n" + table(("key", "meaning"), [(f"`{key}`", text) for key, text in known.items()])
 
 
 def promises(kind: str) -> str:

@@ -31,6 +31,7 @@ ROOMS = (
     "recipe",
     "plugins",
     "audio",
+    "abilities",
     "root",
 )
 STARTER = "__main__"

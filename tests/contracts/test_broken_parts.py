@@ -48,6 +48,7 @@ LISTING = {
         ("SwitchesMode", "knows_training_from_eval", "calling it changes the mode"),
         ("Positional", "constructor_can_be_checked", "keyword-only"),
         ("SilentOnItsTask", "says_what_it_reads", "the generator does not say what it reads"),
+        ("OfAnotherKind", "contract_is_sound", "returns TermContract, but a generator has a GeneratorContract"),
         ("MisnamedReason", "contract_is_sound", "because names 'condition', which is no parameter"),
         ("Undocumented", "constructor_can_be_checked", "document gain in the docstring's Args"),
         ("CachedRamp", "makes_any_length", "must match the size of tensor b (7)"),

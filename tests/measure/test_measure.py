@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from gansemble import hookimpl
-from gansemble.contract import Contract
+from gansemble.contract import DiscriminatorContract, GeneratorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
 from gansemble.parts.build import optimisers
 from gansemble.plugins.loading import Plugins
@@ -78,8 +78,8 @@ class Convolution(nn.Module):
         return self.layer(condition.signal).transpose(1, 2).flatten(1).unsqueeze(1)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(reads=frozenset({"mel"}), domain="waveform")
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
+        return GeneratorContract(reads=frozenset({"mel"}), domain="waveform")
 
 
 class Transposed(Convolution):
@@ -116,8 +116,8 @@ class Strided(nn.Module):
         return DiscriminatorOutput(y.mean(1), (y,))
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(gives=frozenset({"features"}), receptive_field=8)
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(gives=frozenset({"features"}), receptive_field=8)
 
 
 class Broken(Strided):

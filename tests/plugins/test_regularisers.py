@@ -115,9 +115,9 @@ class Normed(nn.Module):
 
     @staticmethod
     def contract(parameters: dict[str, object]) -> object:
-        from gansemble.contract import Contract
+        from gansemble.contract import DiscriminatorContract
 
-        return Contract(gives=frozenset({"batch_norm"}))
+        return DiscriminatorContract(gives=frozenset({"batch_norm"}))
 
 
 def test_batch_norm_and_a_gradient_penalty_are_refused_together(tmp_path) -> None:

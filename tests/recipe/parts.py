@@ -6,7 +6,13 @@ import torch
 from torch import Tensor, nn
 
 from gansemble import hookimpl
-from gansemble.contract import Contract
+from gansemble.contract import (
+    CorpusContract,
+    DiscriminatorContract,
+    GeneratorContract,
+    RepresentationContract,
+    TermContract,
+)
 from gansemble.interfaces import Condition, DiscriminatorOutput, Step, Turn
 
 
@@ -44,9 +50,11 @@ class Picture:
         return x
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> RepresentationContract:
         frames = parameters["segment"] // parameters["hop"]
-        return Contract(domain="picture", shape=(1, parameters["bins"], frames), because={"shape": "bins"})
+        return RepresentationContract(
+            domain="picture", shape=(1, parameters["bins"], frames), because={"shape": "bins"}
+        )
 
 
 class FromNoise(nn.Module):
@@ -61,9 +69,9 @@ class FromNoise(nn.Module):
         return torch.zeros(1)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         labelled = parameters["classes"] is not None
-        return Contract(
+        return GeneratorContract(
             reads=frozenset({"mel", "latent", "label"} if labelled else {"mel", "latent"}),
             domain=parameters["domain"],
             latent=parameters["latent"],
@@ -80,8 +88,8 @@ class Sung(FromNoise):
         super().__init__()
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
+        return GeneratorContract(
             reads=frozenset({"mel", "latent"}),
             latent=100,
             needs=frozenset({"pitch"}),
@@ -94,8 +102,8 @@ class Own(FromNoise):
     """Clips that imitate none."""
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(reads=frozenset({"latent"}), latent=8)
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
+        return GeneratorContract(reads=frozenset({"latent"}), latent=8)
 
 
 class MuteCritic(nn.Module):
@@ -115,8 +123,8 @@ class PictureCritic(nn.Module):
         return DiscriminatorOutput(x.flatten(1))
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(domain="picture", shape=(1, parameters["bins"], None), because={"shape": "bins"})
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(domain="picture", shape=(1, parameters["bins"], None), because={"shape": "bins"})
 
 
 class ClassCritic(MuteCritic):
@@ -126,16 +134,16 @@ class ClassCritic(MuteCritic):
         super().__init__()
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(classes=parameters["classes"], because={"classes": "classes"})
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(classes=parameters["classes"], because={"classes": "classes"})
 
 
 class Farsighted(MuteCritic):
     """Sees a minute."""
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(receptive_field=1_000_000)
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(receptive_field=1_000_000)
 
 
 class Single:
@@ -147,16 +155,16 @@ class Single:
         return step.real.mean()
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(precisions=frozenset({"no", "bf16"}))
+    def contract(parameters: dict[str, Any]) -> TermContract:
+        return TermContract(precisions=frozenset({"no", "bf16"}))
 
 
 class Square(Single):
     """A term of square pictures."""
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(domain="picture", square=True)
+    def contract(parameters: dict[str, Any]) -> TermContract:
+        return TermContract(domain="picture", square=True)
 
 
 class LatentRecovery(Single):
@@ -166,8 +174,8 @@ class LatentRecovery(Single):
         pass
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(latent=parameters["latent"], because={"latent": "latent"})
+    def contract(parameters: dict[str, Any]) -> TermContract:
+        return TermContract(latent=parameters["latent"], because={"latent": "latent"})
 
 
 class Choir:
@@ -184,8 +192,8 @@ class Choir:
     def mini(self, folder: Any) -> None: ...
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(gives=frozenset({"pitch"}), pitches=parameters["compass"], because={"pitches": "compass"})
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
+        return CorpusContract(gives=frozenset({"pitch"}), pitches=parameters["compass"], because={"pitches": "compass"})
 
 
 class TenWords(Choir):
@@ -195,5 +203,5 @@ class TenWords(Choir):
         pass
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(gives=frozenset({"labels"}), classes=10)
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
+        return CorpusContract(gives=frozenset({"labels"}), classes=10)

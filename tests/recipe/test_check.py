@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gansemble.contract import Contract
+from gansemble.contract import Contract, GeneratorContract
 from gansemble.plugins.loading import Plugins
 from gansemble.plugins.registry import Entry
 from gansemble.recipe import check, fill
@@ -334,8 +334,25 @@ class Dreamer(Mute):
     """A generator of clips of its own."""
 
     @staticmethod
+    def contract(parameters: dict) -> GeneratorContract:
+        return GeneratorContract(reads=frozenset({"latent"}), latent=parameters["latent"])
+
+
+class MisDeclared(Mute):
+    """A generator with the contract of any part, in which nothing can be said of what it reads."""
+
+    @staticmethod
     def contract(parameters: dict) -> Contract:
-        return Contract(reads=frozenset({"latent"}), latent=parameters["latent"])
+        return Contract()
+
+
+def test_the_contract_of_another_kind_is_refused(base):
+    registry = Plugins().registry
+    registry.add(Entry("generator", "mute", f"{__name__}:MisDeclared", "", "here"))
+    with pytest.raises(RecipeError) as caught:
+        check.load(base, ["generator={use: mute}"], registry)
+    (problem,) = caught.value.problems
+    assert "generator: its contract returns Contract, but a generator has a GeneratorContract" in str(problem)
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from bandnoise import band
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Batch
 
 
@@ -61,12 +61,12 @@ class BandNoise:
         return noise * (_rms(real) * self.factor / _rms(noise).clamp_min(1e-12))
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> TermContract:
         """Samples, enough of them for the band to hold a bin of their spectrum."""
         low, high, rate = parameters["low_hz"], parameters["high_hz"], parameters["audio"].sample_rate
         if band.faults(low, high, rate):  # the recipe check tells, with the key
-            return Contract(domain="waveform")
-        return Contract(domain="waveform", shortest=band.shortest(low, high, rate), because={"shortest": "high_hz"})
+            return TermContract(domain="waveform")
+        return TermContract(domain="waveform", shortest=band.shortest(low, high, rate), because={"shortest": "high_hz"})
 
 
 def _rms(x: Tensor) -> Tensor:

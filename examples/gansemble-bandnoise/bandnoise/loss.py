@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
 
 
@@ -49,6 +49,6 @@ class Envelope:
         return F.max_pool1d(torch.cat([x, -x], 1), self.window, self.hop)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> TermContract:
         """Samples, at least a window of them."""
-        return Contract(domain="waveform", shortest=parameters["window"], because={"shortest": "window"})
+        return TermContract(domain="waveform", shortest=parameters["window"], because={"shortest": "window"})

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import torch
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Batch, Step, Turn, confidence
 from gansemble.random import Draws
 
@@ -119,11 +119,11 @@ class Augment:
         self.change = batch_size * adapt_every / (1000 * kwav)
 
     @staticmethod
-    def contract(parameters: Mapping[str, Any]) -> Contract:
+    def contract(parameters: Mapping[str, Any]) -> TermContract:
         """Pictures, unless only time is shifted and masked."""
         if set(parameters["policy"]) <= OF_WAVEFORMS:
-            return Contract()
-        return Contract(shape=(None, None, None), because={"shape": "policy"})
+            return TermContract()
+        return TermContract(shape=(None, None, None), because={"shape": "policy"})
 
     def __call__(self, real: Tensor, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Real and fake, changed independently.

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
 
 
@@ -97,6 +97,6 @@ class LeCam:
         self.means, self.steps = [float(each) for each in state["means"]], int(state["steps"])
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Needs discriminators."""
-        return Contract(needs=frozenset({"outputs"}))
+        return TermContract(needs=frozenset({"outputs"}))

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gansemble.audio.features import hann, log_mel, magnitude, pad_frames
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn, zero
 
 GENERATOR = frozenset({"generator"})
@@ -46,9 +46,9 @@ class MelL1:
         return (log_mel(_mono(fake), self.spec) - target).abs().mean()
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Waveform domain; each fake against its own real item."""
-        return Contract(domain="waveform", needs=PAIRS)
+        return TermContract(domain="waveform", needs=PAIRS)
 
 
 class MultiScaleMel:
@@ -88,9 +88,9 @@ class MultiScaleMel:
         return total
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Waveform domain; the longest window must fit the segment."""
-        return Contract(
+        return TermContract(
             domain="waveform",
             needs=PAIRS,
             shortest=max(parameters["windows"]),  # type: ignore[call-overload]
@@ -144,10 +144,10 @@ class MultiResolutionStftLoss:
         return magnitude(spectrum, self.floor)
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Waveform domain; the longest FFT must fit the segment."""
         longest = max(resolution[0] for resolution in parameters["resolutions"])  # type: ignore[attr-defined]
-        return Contract(domain="waveform", needs=PAIRS, shortest=longest, because={"shortest": "resolutions"})
+        return TermContract(domain="waveform", needs=PAIRS, shortest=longest, because={"shortest": "resolutions"})
 
 
 class FeatureMatching:
@@ -181,9 +181,9 @@ class FeatureMatching:
         return total
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Needs feature maps."""
-        return Contract(needs=frozenset({"features", "outputs", "pairs"}))
+        return TermContract(needs=frozenset({"features", "outputs", "pairs"}))
 
 
 class WaveformL1:
@@ -197,9 +197,9 @@ class WaveformL1:
         return (real - fake).abs().mean()
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Each fake against its own real item, in any domain."""
-        return Contract(needs=PAIRS)
+        return TermContract(needs=PAIRS)
 
 
 class WaveformL2:
@@ -213,6 +213,6 @@ class WaveformL2:
         return (real - fake).square().mean()
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Each fake against its own real item, in any domain."""
-        return Contract(needs=PAIRS)
+        return TermContract(needs=PAIRS)

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
 from gansemble_plugins.basics.weights import On, WeightMatrices, WeightMatrix
 
@@ -72,7 +72,7 @@ class Orthogonal:
         return (gram - torch.diag(gram.diagonal())).square().sum()
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Needs discriminators where it acts on them."""
         needs = frozenset() if parameters["on"] == "generator" else frozenset({"outputs"})
-        return Contract(needs=needs, because={"needs": "on"})
+        return TermContract(needs=needs, because={"needs": "on"})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import RepresentationContract
 
 
 class Picture:
@@ -73,11 +73,11 @@ class Picture:
         return np.ascontiguousarray(np.broadcast_to(planes, (3, self.height, self.width)).transpose(1, 2, 0))
 
     @staticmethod
-    def contract(parameters: dict[str, int]) -> Contract:
+    def contract(parameters: dict[str, int]) -> RepresentationContract:
         """Gives pictures of the stated size, for segments of one picture."""
         shape = (parameters["channels"], parameters["height"], parameters["width"])
         samples = _check(parameters["segment"], *shape)
-        return Contract(
+        return RepresentationContract(
             domain="picture",
             shape=shape,
             granularity=samples,

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Condition, Step, Turn, zero
 
 DISCRIMINATOR: frozenset[Turn] = frozenset({"discriminator"})
@@ -44,10 +44,10 @@ def penalise(step: Step, x: Tensor, condition: Condition, cost: Callable[[Tensor
         return torch.stack([cost(squares).mean() for squares in squared_slopes(step, x, condition)]).sum()
 
 
-def slope_contract() -> Contract:
+def slope_contract() -> TermContract:
     """Needs discriminators without batch norm, which makes an item's gradient that of the whole batch; fp16 would overflow
     the second derivatives."""
-    return Contract(
+    return TermContract(
         needs=frozenset({"outputs"}), clashes=frozenset({"batch_norm"}), precisions=frozenset({"no", "bf16"})
     )
 
@@ -99,7 +99,7 @@ class GradientPenalty:
         return (off.clamp_min(0) if self.sided == "one" else off).square()
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Needs discriminators without batch norm; see slope_contract."""
         return slope_contract()
 
@@ -157,7 +157,7 @@ class R1:
         return self.penalty(step, step.seen_real, step.real_condition)
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Needs discriminators without batch norm; see slope_contract."""
         return slope_contract()
 
@@ -186,7 +186,7 @@ class R2:
         return self.penalty(step, step.seen_fake, step.fake_condition)
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Needs discriminators without batch norm; see slope_contract."""
         return slope_contract()
 
@@ -206,6 +206,6 @@ class Drift:
         return torch.stack([score.float().square().mean() for score in scores]).sum()
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Needs discriminators."""
-        return Contract(needs=frozenset({"outputs"}))
+        return TermContract(needs=frozenset({"outputs"}))

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn, zero
 from gansemble_plugins.basics.weights import On, WeightMatrices, WeightMatrix
 
@@ -167,10 +167,10 @@ class SpectralNorm:
         self.steps |= {turn: int(state["steps"][turn]) for turn in self.steps if turn in state["steps"]}
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Needs discriminators where it acts on them."""
         needs = frozenset() if parameters["on"] == "generator" else frozenset({"outputs"})
-        return Contract(needs=needs, because={"needs": "on"})
+        return TermContract(needs=needs, because={"needs": "on"})
 
 
 def _eigen(grams: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
 from gansemble_plugins.biggan import sizes
 from gansemble_plugins.biggan.attention import NonLocal
@@ -127,7 +127,7 @@ class SaGanDiscriminator(nn.Module):
         return self.judge(x, condition)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
         """Judges pictures of one size; gives features; needs labels where it has classes."""
         return _contract(parameters, "biggan")
 
@@ -174,7 +174,7 @@ class BigGanDiscriminator(nn.Module):
         return self.judge(x, condition)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
         """Judges pictures of one size; gives features; needs labels where it has classes."""
         return _contract(parameters, "biggan")
 
@@ -224,7 +224,7 @@ class ModifiedBigGanDiscriminator(nn.Module):
         return self.judge(x, condition)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
         """Judges pictures of one size; gives features; needs labels where it has classes."""
         return _contract(parameters, "modified")
 
@@ -244,11 +244,11 @@ def _stages(
     return stages
 
 
-def _contract(parameters: dict[str, Any], family: sizes.Family) -> Contract:
+def _contract(parameters: dict[str, Any], family: sizes.Family) -> DiscriminatorContract:
     names = ("resolution", "channels", "attention", "image_channels", "classes")
     _stages(family, *(parameters[name] for name in names))
     resolution, classes = parameters["resolution"], parameters["classes"]
-    return Contract(
+    return DiscriminatorContract(
         shape=(parameters["image_channels"], resolution, resolution),
         gives=frozenset({"features"}),
         needs=frozenset() if classes is None else frozenset({"labels"}),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 from gansemble_plugins.biggan import sizes
 from gansemble_plugins.biggan.layers import Initialisation, Style, check_label
@@ -76,7 +76,7 @@ class SaGan(nn.Module):
         take_standing_statistics(self, conditions, self.standing_passes)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a normal latent vector, and labels where it has classes; makes pictures of one size."""
         return _contract(parameters, "biggan", None)
 
@@ -138,7 +138,7 @@ class BigGan(nn.Module):
         take_standing_statistics(self, conditions, self.standing_passes)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a normal latent vector, and labels where it has classes; makes pictures of one size."""
         return _contract(parameters, "biggan", "chunks")
 
@@ -206,7 +206,7 @@ class ModifiedBigGan(nn.Module):
         take_standing_statistics(self, conditions, self.standing_passes)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a normal latent vector, and labels where it has classes; makes pictures of one size."""
         return _contract(parameters, "modified", parameters["skip_z"])
 
@@ -229,13 +229,13 @@ def _stages(
     return stages
 
 
-def _contract(parameters: dict[str, Any], family: sizes.Family, skip_z: sizes.SkipZ | None) -> Contract:
+def _contract(parameters: dict[str, Any], family: sizes.Family, skip_z: sizes.SkipZ | None) -> GeneratorContract:
     names = ("resolution", "channels", "attention", "image_channels", "classes", "standing")
     stages = _stages(family, *(parameters[name] for name in names))
     if parameters.get("shared", 1) < 1:
         raise ValueError(f"shared must be at least 1, got {parameters['shared']}")
     resolution, classes = parameters["resolution"], parameters["classes"]
-    return Contract(
+    return GeneratorContract(
         reads=frozenset({"latent"} if classes is None else {"latent", "label"}),
         shape=(parameters["image_channels"], resolution, resolution),
         latent=sizes.latent_size(parameters["latent"], len(stages), skip_z),

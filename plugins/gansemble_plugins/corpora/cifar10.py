@@ -18,7 +18,7 @@ from gansemble_plugins.corpora.pictures import BATCHES, CLASSES, CLIPS, LABELS, 
 from gansemble_plugins.corpora.strata import stratified
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 FOLDER = "cifar-10-batches-bin"
 ALL = {"train": 50_000, "test": 10_000}
@@ -50,11 +50,11 @@ class Cifar10:
         self.validation = validation
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Ten classes at 3,072 samples a second."""
-        from gansemble.contract import Contract
+        from gansemble.contract import CorpusContract
 
-        return Contract(sample_rates=frozenset({RATE}), gives=frozenset({"labels"}), classes=CLASSES)
+        return CorpusContract(sample_rates=frozenset({RATE}), gives=frozenset({"labels"}), classes=CLASSES)
 
     def fetch(self, folder: Path, *, progress: Progress | None = None) -> None:
         """Downloads the archive (170 MB) beside ``folder`` and unpacks it, unless batches are there already, and turns

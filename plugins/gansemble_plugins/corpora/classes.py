@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gansemble.errors import DataError
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 ClassLabels = list[dict[str, int | str]]
 
@@ -26,12 +26,12 @@ def check_classes(labels: str, classes: int | None) -> None:
         raise ValueError(f"classes must be at least 1, got {classes}")
 
 
-def labelled(parameters: dict[str, Any]) -> Contract:
+def labelled(parameters: dict[str, Any]) -> CorpusContract:
     """The contract of a corpus whose parameters ``labels`` and ``classes`` say what its labels are."""
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
     named = parameters["labels"] != "none"
-    return Contract(
+    return CorpusContract(
         gives=frozenset({"labels"}) if named else frozenset(),
         classes=parameters["classes"] if named else None,
         because={"gives": "labels", "classes": "classes"},

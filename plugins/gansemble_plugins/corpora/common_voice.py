@@ -18,7 +18,7 @@ from gansemble_plugins.corpora.listing import counted
 from gansemble_plugins.corpora.strata import stratified
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 LISTS = {"train.tsv": "train", "dev.tsv": "validation", "test.tsv": "test"}
 DURATIONS = "clip_durations.tsv"
@@ -99,7 +99,7 @@ class CommonVoice:
         self.labels, self.missing, self.least, self.classes, self.longest = labels, missing, least, classes, longest
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Gives labels where it is said what they are; sample rates differ between releases."""
         return labelled(parameters)
 

@@ -17,7 +17,7 @@ from gansemble_plugins.corpora.classes import ClassLabels, check_classes, classe
 from gansemble_plugins.corpora.listing import check_shares
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 MINI_RATE = 16000
 MINI_SPLITS = ("train",) * 8 + ("valid",) * 2 + ("test",) * 2
@@ -87,7 +87,7 @@ class Drums:
         self.classes = classes
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Gives labels where folders or names tell them; makes no statement about the sample rate."""
         return labelled(parameters)
 

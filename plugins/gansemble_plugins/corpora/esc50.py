@@ -17,7 +17,7 @@ from gansemble_plugins.corpora.listing import counted
 from gansemble_plugins.corpora.textures import texture
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 RATE = 44100
 FOLDS = 5
@@ -94,11 +94,11 @@ class ESC50:
         self.test_fold, self.validation_fold, self.esc10 = test_fold, validation_fold, esc10
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """50 classes, or those of ESC-10, at 44.1 kHz."""
-        from gansemble.contract import Contract
+        from gansemble.contract import CorpusContract
 
-        return Contract(
+        return CorpusContract(
             sample_rates=frozenset({RATE}),
             gives=frozenset({"labels"}),
             classes=_stated(parameters["esc10"], parameters["classes"]),

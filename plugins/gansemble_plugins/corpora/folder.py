@@ -15,7 +15,7 @@ from gansemble_plugins.corpora.listing import audio_below, check_shares, counted
 from gansemble_plugins.corpora.recordings import recordings_by_folder, split_by_recording
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 MINI_PITCHES = (48, 52, 55, 60, 64, 67, 72, 76)
 
@@ -76,7 +76,7 @@ class Folder:
         self.mini_rate = mini_rate
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Gives labels where the sub-folders are classes."""
         return labelled(parameters)
 

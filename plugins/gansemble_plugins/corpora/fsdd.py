@@ -16,7 +16,7 @@ from gansemble_plugins.corpora.digits import WORDS, placed, spoken, takes
 from gansemble_plugins.corpora.listing import counted
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 RATE = 8000
 TEST_TAKES = range(5)
@@ -46,11 +46,11 @@ class FSDD:
         self.validation_takes = frozenset(validation_takes)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Ten classes at 8 kHz."""
-        from gansemble.contract import Contract
+        from gansemble.contract import CorpusContract
 
-        return Contract(sample_rates=frozenset({RATE}), gives=frozenset({"labels"}), classes=len(WORDS))
+        return CorpusContract(sample_rates=frozenset({RATE}), gives=frozenset({"labels"}), classes=len(WORDS))
 
     def fetch(self, folder: Path) -> None:
         """Checks that the layout is there; there is no archive with a published checksum to download.

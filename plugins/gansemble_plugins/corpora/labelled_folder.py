@@ -21,7 +21,7 @@ from gansemble_plugins.corpora.strata import stratified
 from gansemble_plugins.corpora.textures import texture
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 MINI_CLASSES = 3
 MINI_CLIPS = 8
@@ -75,11 +75,13 @@ class LabelledFolder:
         self.classes, self.recording, self.mini_rate = classes, recording, mini_rate
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Gives labels, of as many classes as are stated."""
-        from gansemble.contract import Contract
+        from gansemble.contract import CorpusContract
 
-        return Contract(gives=frozenset({"labels"}), classes=parameters["classes"], because={"classes": "classes"})
+        return CorpusContract(
+            gives=frozenset({"labels"}), classes=parameters["classes"], because={"classes": "classes"}
+        )
 
     def fetch(self, folder: Path) -> None:
         """Nothing to download: checks that the folder is there.

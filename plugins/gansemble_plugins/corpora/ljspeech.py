@@ -12,7 +12,7 @@ from gansemble.data.mini import build, speech
 from gansemble.errors import DataError
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 HERE = Path(__file__).parent
 
@@ -43,11 +43,11 @@ class LJSpeech:
         self.validation_every = validation_every
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> CorpusContract:
         """Published at 22.05 kHz."""
-        from gansemble.contract import Contract
+        from gansemble.contract import CorpusContract
 
-        return Contract(sample_rates=frozenset({22050}))
+        return CorpusContract(sample_rates=frozenset({22050}))
 
     def fetch(self, folder: Path, *, progress: Progress | None = None) -> None:
         """Downloads the archive beside ``folder`` and unpacks it, unless the layout is there already.

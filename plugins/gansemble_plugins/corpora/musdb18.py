@@ -17,7 +17,7 @@ from gansemble_plugins.corpora.listing import check_shares, counted, split_by_ha
 from gansemble_plugins.corpora.synthetic import beat, melody
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 RATE = 44100
 STEMS = ("mixture", "vocals", "drums", "bass", "other")
@@ -78,11 +78,11 @@ class MUSDB18:
         self.validation = validation
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Published at 44.1 kHz."""
-        from gansemble.contract import Contract
+        from gansemble.contract import CorpusContract
 
-        return Contract(sample_rates=frozenset({RATE}))
+        return CorpusContract(sample_rates=frozenset({RATE}))
 
     def fetch(self, folder: Path, *, progress: Progress | None = None) -> None:
         """Downloads the archive (22.7 GB) beside ``folder`` and unpacks it, unless tracks are there already.

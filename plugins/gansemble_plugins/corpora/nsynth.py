@@ -17,7 +17,7 @@ from gansemble.errors import DataError
 from gansemble_plugins.corpora.listing import counted, split_by_hash
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 RATE = 16000
 BASE = "http://download.magenta.tensorflow.org/datasets/nsynth/"
@@ -91,12 +91,12 @@ class NSynth:
         self.split = split
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Pitches, and classes of one pitch each, at 16 kHz."""
-        from gansemble.contract import Contract
+        from gansemble.contract import CorpusContract
 
         low, high = parameters["pitches"]
-        return Contract(
+        return CorpusContract(
             sample_rates=frozenset({RATE}),
             gives=frozenset({"labels", "pitch"}),
             classes=high - low + 1,

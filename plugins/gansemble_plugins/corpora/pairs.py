@@ -17,7 +17,7 @@ from gansemble_plugins.corpora.synthetic import melody
 if TYPE_CHECKING:
     import numpy as np
 
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 SHOWN = 10  # files that a message names
 MINI_PITCHES = (48, 52, 55, 60, 64, 67, 72, 76)
@@ -74,11 +74,11 @@ class Pairs:
         self.mini_rate = mini_rate
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Gives the degraded recording of each clip."""
-        from gansemble.contract import Contract
+        from gansemble.contract import CorpusContract
 
-        return Contract(gives=frozenset({"degraded"}))
+        return CorpusContract(gives=frozenset({"degraded"}))
 
     def fetch(self, folder: Path) -> None:
         """Nothing to download: checks that both folders are there.

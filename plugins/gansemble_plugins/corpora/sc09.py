@@ -15,7 +15,7 @@ from gansemble_plugins.corpora.digits import WORDS, placed, spoken, takes
 from gansemble_plugins.corpora.listing import counted
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 RATE = 16000
 #: Of each version: its archive, sha256, and size where it is published [bytes].
@@ -52,11 +52,11 @@ class SC09:
         self.url, self.sha256, self.archive_bytes = ARCHIVES[version]
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Ten classes at 16 kHz."""
-        from gansemble.contract import Contract
+        from gansemble.contract import CorpusContract
 
-        return Contract(sample_rates=frozenset({RATE}), gives=frozenset({"labels"}), classes=len(WORDS))
+        return CorpusContract(sample_rates=frozenset({RATE}), gives=frozenset({"labels"}), classes=len(WORDS))
 
     def fetch(self, folder: Path, *, progress: Progress | None = None) -> None:
         """Downloads the archive beside ``folder`` and unpacks it, unless the layout is there already.

@@ -17,7 +17,7 @@ from gansemble_plugins.corpora.listing import counted
 from gansemble_plugins.corpora.textures import texture
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 FOLDS = 10
 ALL = 8_732
@@ -60,11 +60,11 @@ class UrbanSound8K:
         self.test_fold, self.validation_fold = test_fold, validation_fold
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Ten classes, at rates that differ from file to file."""
-        from gansemble.contract import Contract
+        from gansemble.contract import CorpusContract
 
-        return Contract(gives=frozenset({"labels"}), classes=len(CLASSES))
+        return CorpusContract(gives=frozenset({"labels"}), classes=len(CLASSES))
 
     def fetch(self, folder: Path) -> None:
         """Checks that the layout is there; its archive has no published sha256.

@@ -18,7 +18,7 @@ from gansemble_plugins.corpora.listing import check_shares, counted, split_by_ha
 from gansemble_plugins.corpora.synthetic import beat, melody
 
 if TYPE_CHECKING:
-    from gansemble.contract import Contract
+    from gansemble.contract import CorpusContract
 
 RATE = 48000
 AUDIO = "wav48_silence_trimmed"
@@ -58,11 +58,11 @@ class VCTK48:
         self.validation = validation
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
         """Published at 48 kHz."""
-        from gansemble.contract import Contract
+        from gansemble.contract import CorpusContract
 
-        return Contract(sample_rates=frozenset({RATE}))
+        return CorpusContract(sample_rates=frozenset({RATE}))
 
     def fetch(self, folder: Path, *, progress: Progress | None = None) -> None:
         """Downloads the archive (11.7 GB) beside ``folder`` and unpacks it, unless the layout is there already.

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Alarm, Step
 from gansemble_plugins.ddfn.departure import departure_from_normality_squared
 from gansemble_plugins.ddfn.squares import Channels, Policy, per_pixel
@@ -81,10 +81,10 @@ class DepartureFromNormality:
         self._handles: list[Any] = []
 
     @staticmethod
-    def contract(parameters: Mapping[str, Any]) -> Contract:
+    def contract(parameters: Mapping[str, Any]) -> TermContract:
         """Works on maps [C, H, W]; square ones unless told what to do with others."""
         square = parameters.get("squares", "error") == "error"
-        return Contract(shape=(None, None, None), square=square, because={"square": "squares"})
+        return TermContract(shape=(None, None, None), square=square, because={"square": "squares"})
 
     @property
     def fitted(self) -> bool:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
 from gansemble_plugins.ddfn.departure import KAPPA_MAX, departure_from_normality_squared
 from gansemble_plugins.ddfn.losses import LOSSES, Loss, adapted
@@ -120,9 +120,9 @@ class DifferenceDepartureFromNormality:
         self._maps: Tensor | None = None
 
     @staticmethod
-    def contract(parameters: Mapping[str, Any]) -> Contract:
+    def contract(parameters: Mapping[str, Any]) -> TermContract:
         """Works on maps [C, H, W]; square ones unless told what to do with others."""
-        return Contract(
+        return TermContract(
             shape=(None, None, None),
             square=parameters.get("squares", "error") == "error",
             needs=frozenset({"labels"}) if parameters.get("per_class") else frozenset(),

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
 from gansemble_plugins.gansynth import growth
 from gansemble_plugins.gansynth.images import PHASE_SLOPE
@@ -145,11 +145,11 @@ class GanSynthDiscriminator(nn.Module):
         return [parameter for module in (*idle, self.classification_logits) for parameter in module.parameters()]
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
         """Judges the images of any representation of its size, and classifies pitches."""
         names = ("blocks", "start", "fmap_base", "fmap_max", "pitches")
         check_networks(*(parameters[name] for name in names))
-        return Contract(
+        return DiscriminatorContract(
             shape=(2, *growth.size(parameters["blocks"], parameters["start"])),
             grows_to=parameters["blocks"] - 1,
             gives=frozenset({"logits"}),

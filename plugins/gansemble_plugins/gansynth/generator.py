@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 from gansemble_plugins.gansynth import growth
 from gansemble_plugins.gansynth.layers import EqualConv2d, attached, check_networks, fmap, leaky, pixel_norm
@@ -112,11 +112,11 @@ class GanSynth(nn.Module):
         return [parameter for module in idle for parameter in module.parameters()]
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a normal latent vector and a pitch; makes the images of any representation of its size."""
         names = ("blocks", "start", "fmap_base", "fmap_max", "pitches")
         check_networks(*(parameters[name] for name in names))
-        return Contract(
+        return GeneratorContract(
             reads=frozenset({"latent", "label"}),
             needs=frozenset({"pitch"}),
             shape=(2, *growth.size(parameters["blocks"], parameters["start"])),

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import RepresentationContract
 from gansemble_plugins.gansynth import spectrograms as spectra
 from gansemble_plugins.gansynth.images import NormalisedImages
 from gansemble_plugins.gansynth.spectrograms import framing
@@ -22,9 +22,11 @@ from gansemble_plugins.gansynth.spectrograms import framing
 MEL_SLOPE, MEL_OFFSET = 0.0661371661726, 0.113718730221
 
 
-def _contract(domain: str, parameters: dict[str, Any]) -> Contract:
+def _contract(domain: str, parameters: dict[str, Any]) -> RepresentationContract:
     made = framing(*(parameters[name] for name in ("segment", "hires", "n_fft", "hop")))
-    return Contract(domain=domain, shape=(2, *made.shape), grows_to=made.blocks - 1, because={"shape": "hires"})
+    return RepresentationContract(
+        domain=domain, shape=(2, *made.shape), grows_to=made.blocks - 1, because={"shape": "hires"}
+    )
 
 
 class PhaseSpectrogram:
@@ -69,7 +71,7 @@ class PhaseSpectrogram:
         self.images.set_progress(progress)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> RepresentationContract:
         """Images of a segment's own size."""
         return _contract("phase", parameters)
 
@@ -117,7 +119,7 @@ class InstantaneousFrequency:
         self.images.set_progress(progress)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> RepresentationContract:
         """Images of a segment's own size."""
         return _contract("instantaneous_frequency", parameters)
 
@@ -191,6 +193,6 @@ class MelInstantaneousFrequency:
         self.images.set_progress(progress)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> RepresentationContract:
         """Images of a segment's own size."""
         return _contract("mel_instantaneous_frequency", parameters)

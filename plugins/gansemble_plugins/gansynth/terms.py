@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
 
 
@@ -42,9 +42,9 @@ class AuxiliaryClassifier:
             return torch.stack([F.cross_entropy(each.float(), label) for each in logits]).sum()
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> TermContract:
         """Needs logits and something they should be."""
-        return Contract(needs=frozenset({"outputs", "logits", "labels"}))
+        return TermContract(needs=frozenset({"outputs", "logits", "labels"}))
 
 
 class Consistency:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from gansemble.audio.features import reflect
-from gansemble.contract import Contract
+from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
 from gansemble_plugins.hifigan.spectral import cold_spectral_norm
 
@@ -78,13 +78,13 @@ class MultiPeriod(nn.Module):
         return tuple(discriminator(x) for discriminator in self.discriminators)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
         """Waveforms; returns feature maps; reflect padding needs one period."""
         rows = 2 + parameters["kernel"]  # of the unstrided layers, then of each strided one
         for _ in parameters["channels"]:
             rows = (rows - 1) * parameters["stride"] + parameters["kernel"]
         longest = max(parameters["periods"])
-        return Contract(
+        return DiscriminatorContract(
             domain="waveform",
             shape=(1, None),
             gives=frozenset({"features"}),
@@ -154,14 +154,14 @@ class MultiScale(nn.Module):
         return tuple(outputs)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
         """Waveforms; returns feature maps."""
         seen = 3
         for _, kernel, stride, _ in reversed(_SCALE_LAYERS):
             seen = (seen - 1) * stride + kernel
         for _ in range(parameters["scales"] - 1):
             seen = (seen - 1) * 2 + 4
-        return Contract(
+        return DiscriminatorContract(
             domain="waveform",
             shape=(1, None),
             gives=frozenset({"features"}),

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 
 SLOPE = 0.1
@@ -133,7 +133,7 @@ class HifiGan(nn.Module):
         return (kernel - 1) // 2 * (sum(dilations) + second)
 
     @staticmethod
-    def contract(parameters: dict[str, tuple[int, ...]]) -> Contract:
+    def contract(parameters: dict[str, tuple[int, ...]]) -> GeneratorContract:
         """Reads a mel spectrogram; makes prod(upsample_rates) samples of each frame."""
         rates, kernels = parameters["upsample_rates"], parameters["upsample_kernels"]
         if len(rates) != len(kernels):
@@ -152,7 +152,7 @@ class HifiGan(nn.Module):
                     f"an upsampling kernel must exceed its rate by an even number, got kernel {kernel} for rate {rate}"
                 )
             product *= rate
-        return Contract(
+        return GeneratorContract(
             reads=frozenset({"mel"}),
             domain="waveform",
             shape=(1, None),

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Batch, Step, Turn
 from gansemble_plugins.specdiff.forward_process import ForwardProcess, noisy_items, wide
 from gansemble_plugins.specdiff.schedule import SCHEDULE, DiffusionSchedule
@@ -61,9 +61,9 @@ class Diffusion:
         self.adapt_every = schedule.every
 
     @staticmethod
-    def contract(parameters: Mapping[str, Any]) -> Contract:
+    def contract(parameters: Mapping[str, Any]) -> TermContract:
         """White noise asks nothing of any other part."""
-        return Contract()
+        return TermContract()
 
     def __call__(self, real: Tensor, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Real and fake after t diffusion steps.

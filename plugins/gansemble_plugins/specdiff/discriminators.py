@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from gansemble.audio.features import reflect
-from gansemble.contract import Contract
+from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
 
 
@@ -53,14 +53,14 @@ class MultiResolution(nn.Module):
         )
 
     @staticmethod
-    def contract(parameters: Mapping[str, Any]) -> Contract:
+    def contract(parameters: Mapping[str, Any]) -> DiscriminatorContract:
         """Gives features; reflect padding needs a segment longer than the largest (n_fft - hop) / 2."""
         shortest = max(shortest_input(n_fft, hop) for n_fft, hop, _ in parameters["resolutions"])
         frames = 5  # of the last two layers, then of the strided ones and the first
         for _ in range(3):
             frames = (frames - 1) * 2 + 9
         frames += 8
-        return Contract(
+        return DiscriminatorContract(
             domain="waveform",
             shape=(1, None),
             shortest=shortest,

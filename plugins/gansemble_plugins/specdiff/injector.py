@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Batch, Step, Turn
 from gansemble_plugins.specdiff.filter import noise_level, response, shape_noise
 from gansemble_plugins.specdiff.forward_process import ForwardProcess, noisy_items, wide
@@ -88,13 +88,13 @@ class SpectralDiffusion:
         self.needs_real_output = official and schedule.fixed_t is None  # costs a forward pass
 
     @staticmethod
-    def contract(parameters: Mapping[str, Any]) -> Contract:
+    def contract(parameters: Mapping[str, Any]) -> TermContract:
         """Shaped noise reads the mel spectrogram, and its frames must fit into the segment."""
         if parameters.get("shaping") == "none":
-            return Contract(domain="waveform")
+            return TermContract(domain="waveform")
         audio = parameters.get("audio")
         shortest = (audio.n_fft - audio.hop) // 2 + 1 if isinstance(audio, AudioSpec) else None
-        return Contract(needs=frozenset({"mel"}), domain="waveform", shortest=shortest)
+        return TermContract(needs=frozenset({"mel"}), domain="waveform", shortest=shortest)
 
     def __call__(self, real: Tensor, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
         """Real and fake after t diffusion steps; gradients reach the fake, never the filter.

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from gansemble.contract import Contract
+from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
 from gansemble_plugins.specgan.padding import HalvingConvolution, initialise, narrow_end
 from gansemble_plugins.specgan.shuffle import TimeShuffle
@@ -97,7 +97,7 @@ class SpecGanCritic(nn.Module):
         return torch.linalg.vecdot(self.embed(condition.label).to(flat.dtype), flat).unsqueeze(1)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
         """Judges log spectrograms of one size; gives features; needs labels where it has classes."""
         frames, bins, classes = parameters["frames"], parameters["bins"], parameters["classes"]
         narrow_end(frames, bins, parameters["layers"])
@@ -106,7 +106,7 @@ class SpecGanCritic(nn.Module):
             raise ValueError(f"dim must be at least 1, got {parameters['dim']}")
         if classes is not None and classes < 1:
             raise ValueError(f"classes must be at least 1 or null, got {classes}")
-        return Contract(
+        return DiscriminatorContract(
             domain="log_spectrogram",
             shape=(1, frames, bins),
             gives=frozenset({"features"}),

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 from gansemble_plugins.specgan.padding import DoublingConvolution, initialise, narrow_end
 
@@ -78,7 +78,7 @@ class SpecGan(nn.Module):
         return torch.cat([z, self.embed(condition.label)], dim=1)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a latent vector, and labels where it has classes; makes log spectrograms of one size."""
         classes = parameters["classes"]
         narrow_end(parameters["frames"], parameters["bins"], parameters["layers"])
@@ -87,7 +87,7 @@ class SpecGan(nn.Module):
                 raise ValueError(f"{name} must be at least 1, got {parameters[name]}")
         if classes is not None and classes < 1:
             raise ValueError(f"classes must be at least 1 or null, got {classes}")
-        return Contract(
+        return GeneratorContract(
             reads=frozenset({"latent"} if classes is None else {"latent", "label"}),
             domain="log_spectrogram",
             shape=(1, parameters["frames"], parameters["bins"]),

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import RepresentationContract
 from gansemble_plugins.specgan.griffin_lim import analyse, griffin_lim
 
 log = logging.getLogger(__name__)
@@ -167,11 +167,11 @@ class LogSpectrogram(nn.Module):
             raise RuntimeError("log_spectrogram has no statistics yet; run stage 2 (statistics), or call fit")
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> RepresentationContract:
         """Gives log spectrograms: a frame for each hop of the segment, a bin for two samples of a frame."""
         segment, n_fft, hop = (parameters[name] for name in ("segment", "n_fft", "hop"))
         _check_framing(segment, n_fft, hop)
-        return Contract(
+        return RepresentationContract(
             domain="log_spectrogram",
             shape=(1, -(-segment // hop), n_fft // 2),
             granularity=hop,

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from gansemble.audio.features import hann, pad_frames
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
 from gansemble_plugins.superres.spectra import bins, power_spectrum, signals
 
@@ -81,7 +81,7 @@ class BandStft:
         return (energy + self.floor).sqrt()
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> TermContract:
         """Waveform domain; the longest FFT must fit the segment."""
         for name in ("floor", "quiet"):
             if not parameters[name] > 0:
@@ -91,7 +91,7 @@ class BandStft:
                 raise ValueError(f"a window must be at most its n_fft {n_fft}, got {window}")
             bins(n_fft, parameters["audio"].sample_rate, parameters["low"], parameters["high"])
         longest = max(resolution[0] for resolution in parameters["resolutions"])
-        return Contract(domain="waveform", needs=PAIRS, shortest=longest, because={"shortest": "resolutions"})
+        return TermContract(domain="waveform", needs=PAIRS, shortest=longest, because={"shortest": "resolutions"})
 
 
 class LogSpectralDistance:
@@ -146,10 +146,10 @@ class LogSpectralDistance:
         return (energy + self.floor if self.floored == "add" else energy.clamp_min(self.floor)).log10()
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> TermContract:
         """Waveform domain; reflection needs half a frame."""
         if not parameters["floor"] > 0:
             raise ValueError(f"floor must be above 0, got {parameters['floor']}")
         n_fft = parameters["n_fft"]
         bins(n_fft, parameters["audio"].sample_rate, parameters["low"], parameters["high"])
-        return Contract(domain="waveform", needs=PAIRS, shortest=n_fft // 2 + 1, because={"shortest": "n_fft"})
+        return TermContract(domain="waveform", needs=PAIRS, shortest=n_fft // 2 + 1, because={"shortest": "n_fft"})

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gansemble.audio.features import hann
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 
 #: Zero crossings on each side of the sinc: from 0 to -100 dB within 1.3 % of the cut-off.
@@ -45,7 +45,7 @@ class Identity(nn.Module):
         return _signal(condition)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a degraded recording."""
         return _contract()
 
@@ -89,7 +89,7 @@ class SincLowpass(nn.Module):
             return torch.stack(made)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a degraded recording."""
         _check(parameters["audio"].sample_rate, parameters["cutoff"])
         return _contract()
@@ -162,7 +162,7 @@ class BandReplication(nn.Module):
         return (levels[1] - levels[0]).clamp(-STEEPEST_DB, 0.0)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a degraded recording."""
         rate = parameters["audio"].sample_rate
         _check(rate, parameters["cutoff"], _lowest(rate))
@@ -251,8 +251,8 @@ def _wide(x: Tensor) -> Tensor:
     return x if x.dtype == torch.float64 else x.float()
 
 
-def _contract() -> Contract:
-    return Contract(reads=frozenset({"degraded"}), domain="waveform", shape=(1, None))
+def _contract() -> GeneratorContract:
+    return GeneratorContract(reads=frozenset({"degraded"}), domain="waveform", shape=(1, None))
 
 
 def _check(sample_rate: int, cutoff: float | None, lowest: float = 0.0) -> None:

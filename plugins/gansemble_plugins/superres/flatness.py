@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
 from gansemble_plugins.superres.spectra import power_spectrum, signals
 
@@ -146,11 +146,11 @@ class SpectralFlatness:
         return weights / weights.sum(dim=1, keepdim=True).clamp_min(tiny)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> TermContract:
         """Waveform domain; each fake against its own real item; reflection needs half a frame."""
         _demand(*(parameters[name] for name in ("n_fft", "hop", "power", "amin")))
         reflects = parameters["pad_mode"] == "reflect"
-        return Contract(
+        return TermContract(
             domain="waveform",
             needs=frozenset({"pairs"}),
             shortest=parameters["n_fft"] // 2 + 1 if reflects else None,

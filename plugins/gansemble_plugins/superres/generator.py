@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 from gansemble_plugins.superres.layers import InceptionDown, InceptionUp
 
@@ -110,7 +110,7 @@ class InceptionUNet(nn.Module):
         return -(-reach // stride) * stride
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a degraded waveform; makes one of its length."""
         for name, least in (("blocks", 1), ("doublings", 0), ("bottleneck", 1)):
             if parameters[name] is not None and parameters[name] < least:
@@ -125,4 +125,4 @@ class InceptionUNet(nn.Module):
                 raise ValueError(f"kernels must be odd to keep the length, got {kernel}")
         if not 0 <= parameters["dropout"] < 1:
             raise ValueError(f"dropout must be at least 0 and below 1, got {parameters['dropout']}")
-        return Contract(reads=frozenset({"degraded"}), domain="waveform", shape=(None, None))
+        return GeneratorContract(reads=frozenset({"degraded"}), domain="waveform", shape=(None, None))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import RepresentationContract
 from gansemble_plugins.time_frequency.imager import Imager, Inverse, contract_of
 from gansemble_plugins.time_frequency.morlet import MorletBank, frequencies
 from gansemble_plugins.time_frequency.pictures import PIXELS, Pixels
@@ -102,7 +102,7 @@ class Cwt:
         return self.images.decode(x)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> RepresentationContract:
         """Pictures of a segment; the wavelets must lie below half the sample rate."""
         rate, segment = parameters["audio"].sample_rate, parameters["segment"]
         wavelets = ("scales", "fmin", "fmax", "spacing", "w0")

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import RepresentationContract
 from gansemble_plugins.time_frequency import mel
 from gansemble_plugins.time_frequency.colours import paint
 from gansemble_plugins.time_frequency.inversion import noise, search, with_phase_of
@@ -144,11 +144,11 @@ class Imager:
 
 def contract_of(
     transform: Scalogram | Spectrogram, parameters: Mapping[str, Any], shortest: int, because: str
-) -> Contract:
+) -> RepresentationContract:
     """What a representation of such pictures declares; ``because`` is the parameter that the shortest clip hangs on."""
     check_search(parameters["iterations"], parameters["momentum"])
     pixels: Pixels = parameters["pixels"]
-    return Contract(
+    return RepresentationContract(
         domain=pixels.domain,
         shape=pixels.shape(parameters["size"], transform.frames, transform.bands),
         shortest=shortest,

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import RepresentationContract
 from gansemble_plugins.time_frequency.imager import Imager, Inverse, contract_of
 from gansemble_plugins.time_frequency.pictures import PIXELS, Pixels
 from gansemble_plugins.time_frequency.transforms import Spectrogram
@@ -82,7 +82,7 @@ class StftImage:
         return self.images.decode(x)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> RepresentationContract:
         """Pictures of a segment, which must be long enough to be reflected."""
         n_fft, hop = parameters["n_fft"], parameters["hop"]
         transform = Spectrogram(parameters["segment"], n_fft, hop, parameters["window"] or n_fft)

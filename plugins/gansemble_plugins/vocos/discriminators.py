@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from gansemble.audio.features import hann
-from gansemble.contract import Contract
+from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
 
 SLOPE = 0.1
@@ -59,12 +59,12 @@ class MultiResolutionBands(nn.Module):
         self.discriminators = nn.ModuleList(BandedResolution(window, hop, bands, channels) for window in windows)
 
     @staticmethod
-    def contract(parameters: Mapping[str, Any]) -> Contract:
+    def contract(parameters: Mapping[str, Any]) -> DiscriminatorContract:
         """Gives features; reflect padding needs more than half of the longest window.
 
         No receptive field is stated: through an item's mean and peak, each score sees all of it.
         """
-        return Contract(
+        return DiscriminatorContract(
             domain="waveform",
             shape=(1, None),
             shortest=max(parameters["windows"]) // 2 + 1,

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from gansemble.audio.features import istft
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 
 
@@ -81,11 +81,11 @@ class Vocos(nn.Module):
         return 3 + len(self.blocks) * (self.kernel // 2) + -(-self.audio.n_fft // self.audio.hop)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a mel spectrogram; makes a hop of samples of each frame, whatever the hop."""
         if parameters["kernel"] % 2 == 0:
             raise ValueError(f"kernel must be odd to keep the number of frames, got {parameters['kernel']}")
-        return Contract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None))
+        return GeneratorContract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None))
 
 
 def _initialise(module: nn.Module) -> None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
 from gansemble_plugins.wavegan.padding import SameConv
 from gansemble_plugins.wavegan.shuffle import PhaseShuffle
@@ -107,13 +107,13 @@ class WaveGanCritic(nn.Module):
         return torch.linalg.vecdot(self.embed(condition.label).to(flat.dtype), flat).unsqueeze(1)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
         """Judges segments of one length; gives features; needs labels where it has classes."""
         sizes, classes = Sizes.of(parameters), parameters["classes"]
         _check_shuffle(sizes, parameters["shuffle"])
         if classes is not None and classes < 1:
             raise ValueError(f"classes must be at least 1 or null, got {classes}")
-        return Contract(
+        return DiscriminatorContract(
             domain="waveform",
             shape=(parameters["channels"], sizes.length),
             gives=frozenset({"features"}),

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 from gansemble_plugins.wavegan.padding import NearestConv, SameConv, SameConvTranspose
 from gansemble_plugins.wavegan.sizes import Sizes, initialise, shape_reason
@@ -102,7 +102,7 @@ class WaveGan(nn.Module):
         return torch.cat([z, self.embed(condition.label)], dim=1)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a latent vector, and labels where it has classes; makes segments of one length."""
         sizes, classes = Sizes.of(parameters), parameters["classes"]
         for name, least in (("latent", 1), ("post_filter", 0), ("embedding", 1)):
@@ -110,7 +110,7 @@ class WaveGan(nn.Module):
                 raise ValueError(f"{name} must be at least {least}, got {parameters[name]}")
         if classes is not None and classes < 1:
             raise ValueError(f"classes must be at least 1 or null, got {classes}")
-        return Contract(
+        return GeneratorContract(
             reads=frozenset({"latent"} if classes is None else {"latent", "label"}),
             domain="waveform",
             shape=(parameters["channels"], sizes.length),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gansemble.audio import files
-from gansemble.contract import Contract
+from gansemble.contract import CorpusContract
 from gansemble.data.manifest import Clip
 from gansemble.errors import DataError
 
@@ -45,8 +45,8 @@ class Sound:
         return 0.3 * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * np.arange(RATE // 4) / RATE)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(gives=frozenset({"pitch"}), pitches=(60, 72), sample_rates=frozenset({RATE}))
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
+        return CorpusContract(gives=frozenset({"pitch"}), pitches=(60, 72), sample_rates=frozenset({RATE}))
 
 
 class OpensAudio(Sound):
@@ -111,8 +111,8 @@ class OtherRate(Sound):
     """Its contract says another rate than its files have."""
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(sample_rates=frozenset({22050}))
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
+        return CorpusContract(sample_rates=frozenset({22050}))
 
 
 class PitchAsText(Sound):
@@ -131,8 +131,8 @@ class LabelsFromOne(Sound):
         return Clip(clip.id, clip.path, clip.split, {"label": clip.labels["pitch"] - 59})
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(gives=frozenset({"labels"}), classes=8)
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
+        return CorpusContract(gives=frozenset({"labels"}), classes=8)
 
 
 class SilentAboutNothing(Sound):

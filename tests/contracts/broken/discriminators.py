@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gansemble.contract import Contract
+from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
 
 SEES = 103  # samples: two layers of kernel 15 and stride 4, one of kernel 3
@@ -35,8 +35,8 @@ class Sound(nn.Module):
         return DiscriminatorOutput(maps[-1].flatten(1), maps)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(shape=(1, None), gives=frozenset({"features"}), receptive_field=SEES, shortest=16)
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(shape=(1, None), gives=frozenset({"features"}), receptive_field=SEES, shortest=16)
 
 
 class MinibatchDeviation(Sound):
@@ -66,8 +66,8 @@ class HidesFeatures(Sound):
     """Returns feature maps its contract does not give, so that no recipe with feature matching takes it."""
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(shape=(1, None), receptive_field=SEES)
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(shape=(1, None), receptive_field=SEES)
 
 
 class OldStyle(Sound):
@@ -99,8 +99,8 @@ class Spectral(Sound):
         return super().maps(self.front(x))
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(shape=(1, None), gives=frozenset({"features"}))
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(shape=(1, None), gives=frozenset({"features"}))
 
 
 class RootOfPower(Spectral):
@@ -129,16 +129,16 @@ class SaysTooLittle(Sound):
     """Counts the last layers of its receptive field without their strides."""
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(gives=frozenset({"features"}), receptive_field=15 + 14 + 2)
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(gives=frozenset({"features"}), receptive_field=15 + 14 + 2)
 
 
 class SaysTooMuch(Sound):
     """Multiplies the strides once more than there are layers."""
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(gives=frozenset({"features"}), receptive_field=4 * SEES)
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(gives=frozenset({"features"}), receptive_field=4 * SEES)
 
 
 class NeedsMore(Sound):
@@ -148,8 +148,8 @@ class NeedsMore(Sound):
         return super().maps(F.pad(x, (512, 512), mode="reflect"))
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(gives=frozenset({"features"}), shortest=256)
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(gives=frozenset({"features"}), shortest=256)
 
 
 class CentresInPlace(Sound):
@@ -185,8 +185,8 @@ class WrongClasses(Sound):
         return DiscriminatorOutput(maps[-1].flatten(1), maps, self.classes(maps[-2].mean(-1)))
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(gives=frozenset({"features"}), classes=10)
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(gives=frozenset({"features"}), classes=10)
 
 
 class UnusedScale(nn.Module):
@@ -204,8 +204,8 @@ class UnusedScale(nn.Module):
         return outputs
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(gives=frozenset({"features"}))
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
+        return DiscriminatorContract(gives=frozenset({"features"}))
 
 
 class SilentNorm(Sound):

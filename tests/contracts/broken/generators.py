@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, distributed, nn
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract, TermContract
 from gansemble.interfaces import Condition
 
 WIDTH = 8  # channels between two convolutions
@@ -36,8 +36,8 @@ class Sound(nn.Module):
         return torch.tanh(self.head(hidden)).transpose(1, 2).flatten(1)[:, None]
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None))
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
+        return GeneratorContract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None))
 
 
 class BatchNormed(Sound):
@@ -190,16 +190,24 @@ class SilentOnItsTask(Sound):
     """Its contract does not say what it reads: a recipe of it could be of any task."""
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(domain="waveform", shape=(1, None))
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
+        return GeneratorContract(domain="waveform", shape=(1, None))
+
+
+class OfAnotherKind(Sound):
+    """Its contract was copied from a loss."""
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> TermContract:  # type: ignore[override]
+        return TermContract(domain="waveform", shape=(1, None))
 
 
 class MisnamedReason(Sound):
     """Its contract points at a parameter that was renamed."""
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(reads=frozenset({"mel"}), shape=(1, None), because={"reads": "condition"})
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
+        return GeneratorContract(reads=frozenset({"mel"}), shape=(1, None), because={"reads": "condition"})
 
 
 class CachedRamp(Sound):
@@ -274,8 +282,8 @@ class Shortsighted(nn.Module):
         self.layer = nn.Conv1d(1, 1, 31, padding=15)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(reads=frozenset({"degraded"}), domain="waveform")
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
+        return GeneratorContract(reads=frozenset({"degraded"}), domain="waveform")
 
     def forward(self, condition: Condition) -> Tensor:
         return condition.signal + self.layer(condition.signal)
@@ -291,8 +299,8 @@ class ByPairs(nn.Module):
         self.layer = nn.Conv1d(1, 1, 2, stride=2)
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(reads=frozenset({"degraded"}), domain="waveform")
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
+        return GeneratorContract(reads=frozenset({"degraded"}), domain="waveform")
 
     def forward(self, condition: Condition) -> Tensor:
         length = condition.signal.shape[-1]
@@ -329,13 +337,13 @@ class GrownEarlier(Growing):
     """Says that it is grown before it is."""
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None), grows_to=0.5)
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
+        return GeneratorContract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None), grows_to=0.5)
 
 
 class NeverGrows(Sound):
     """Says that it grows."""
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None), grows_to=2)
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
+        return GeneratorContract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None), grows_to=2)

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import RepresentationContract
 
 HOP, SIZE = 128, 512
 
@@ -26,8 +26,8 @@ class Sound:
         return torch.istft(torch.complex(x[:, 0], x[:, 1]), SIZE, HOP, window=window)[:, None]
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(domain="complex_spectrum", shape=(2, SIZE // 2 + 1, None))
+    def contract(parameters: dict[str, Any]) -> RepresentationContract:
+        return RepresentationContract(domain="complex_spectrum", shape=(2, SIZE // 2 + 1, None))
 
 
 class DropsNyquist(Sound):
@@ -212,5 +212,5 @@ class StaysSmall(Sound):
         return torch.nn.functional.avg_pool2d(x, 2) if self.small else x
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
-        return Contract(domain="complex_spectrum", shape=(2, SIZE // 2 + 1, None), grows_to=1)
+    def contract(parameters: dict[str, Any]) -> RepresentationContract:
+        return RepresentationContract(domain="complex_spectrum", shape=(2, SIZE // 2 + 1, None), grows_to=1)

@@ -121,7 +121,7 @@ def _facts(entry: Entry) -> PartFacts:
         "text": re.split(r"\n\s*Args:", text)[0].strip(),
         "parameters": _parameters(target),
         "paper": paper(module, target),
-        "contract": _contract(target, parameters),
+        "contract": _contract(entry, target, parameters),
         "sizes": _size(target, parameters),
     }
 
@@ -155,18 +155,24 @@ def _parameters(target: Callable[..., object], within: str = "", settings: objec
     return rows
 
 
-def _contract(target: Callable[..., object], parameters: Mapping[str, inspect.Parameter]) -> dict[str, object]:
+def _contract(
+    entry: Entry, target: Callable[..., object], parameters: Mapping[str, inspect.Parameter]
+) -> dict[str, object]:
     import dataclasses
 
-    from gansemble.recipe.contract import stand_ins
+    from gansemble.recipe.contract import of_its_kind, stand_ins
 
     if not isinstance(target, Contracted):
         return {}
     filled = {name: p.default for name, p in parameters.items() if p.default is not p.empty}
-    contract = target.contract({name: value for name, value in stand_ins().items() if name in parameters} | filled)
-    stated = {k: v for k, v in dataclasses.asdict(contract).items() if v and k not in ("because", "latent_law")}
-    if contract.latent:
-        stated["latent_law"] = contract.latent_law
+    given = {name: value for name, value in stand_ins().items() if name in parameters} | filled
+    try:
+        contract = of_its_kind(target.contract(given), entry.kind)
+    except TypeError as error:
+        raise PluginError(f"{entry.kind} {entry.name} of plugin {entry.plugin}: {error}") from error
+    stated = {k: v for k, v in dataclasses.asdict(contract).items() if v and k != "because"}
+    if "latent" not in stated:
+        stated.pop("latent_law", None)
     plain = {k: sorted(v) if isinstance(v, frozenset) else v for k, v in stated.items()}
     return plain | {k: ["any" if n is None else n for n in v] for k, v in plain.items() if k == "shape"}
 

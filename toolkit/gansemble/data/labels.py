@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from gansemble.contract import NetworkContract
 from gansemble.data.manifest import ManifestEntry
 
 if TYPE_CHECKING:
@@ -31,8 +32,8 @@ class Labels:
         """Pitches where a network of the recipe is built for a range of them, else classes."""
         from gansemble.recipe.contract import contract_of
 
-        networks = [part for part in recipe.parts() if part.kind in ("generator", "discriminator")]
-        ranges = [contract.pitches for contract in (contract_of(part, recipe) for part in networks) if contract.pitches]
+        contracts = [contract_of(part, recipe) for part in recipe.parts()]
+        ranges = [each.pitches for each in contracts if isinstance(each, NetworkContract) and each.pitches]
         return cls(ranges[0][0] if ranges else None)
 
     def __call__(self, entry: ManifestEntry) -> int | None:

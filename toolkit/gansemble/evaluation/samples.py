@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gansemble.abilities import mixes_labels
 from gansemble.audio import files
 from gansemble.data.labels import Labels
 from gansemble.errors import GansembleError
@@ -230,7 +231,7 @@ def _caption(index: int, facts: dict[str, Any]) -> str:
 
 def _mixtures(sampler: LatentSampler, recipe: Recipe, ends: tuple[int, int], count: int) -> list[Tensor]:
     """``count`` mixtures [K] from one class to another."""
-    if "label" not in sampler.condition_builder.reads or not getattr(sampler.generator, "mixes_labels", False):
+    if "label" not in sampler.condition_builder.reads or not mixes_labels(sampler.generator):
         raise GansembleError(
             f"--between-labels: generator {recipe.single['generator'].use} reads no mixtures of classes; use --labels if it reads classes"
         )

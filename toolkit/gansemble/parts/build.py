@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.abilities import Adaptive, FittedItems, Growable, Stateful, needs_real_output
-from gansemble.contract import Contract
+from gansemble.contract import RepresentationContract
 from gansemble.data.degraded import Degrader
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Batch, Monitor, NoiseInjector, Objective, Representation, Term
@@ -190,9 +190,9 @@ class Waveform:
         return x
 
     @staticmethod
-    def contract(parameters: Mapping[str, object]) -> Contract:
+    def contract(parameters: Mapping[str, object]) -> RepresentationContract:
         """Waveform domain."""
-        return Contract(domain="waveform")
+        return RepresentationContract(domain="waveform")
 
 
 def optimisers(recipe: Recipe, parts: Parts) -> dict[str, torch.optim.Optimizer]:

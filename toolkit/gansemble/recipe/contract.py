@@ -6,7 +6,7 @@ from typing import Protocol
 
 from gansemble.abilities import Contracted
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import OF_KIND, Contract
 from gansemble.recipe import types
 from gansemble.recipe.sections import Part
 
@@ -31,5 +31,25 @@ def filled(part: Part, recipe: Supplier) -> dict[str, object]:
 
 
 def contract_of(part: Part, recipe: Supplier) -> Contract:
-    """What a part declares; an empty contract when it says nothing."""
-    return part.target.contract(filled(part, recipe)) if isinstance(part.target, Contracted) else Contract()
+    """What a part of a recipe declares: the contract of its kind, without any statement where the part has none.
+
+    Raises:
+        TypeError: if the part returns something else, such as the contract of another kind.
+    """
+    if not isinstance(part.target, Contracted):
+        return OF_KIND.get(part.kind, Contract)()
+    return of_its_kind(part.target.contract(filled(part, recipe)), part.kind)
+
+
+def of_its_kind(contract: object, kind: str) -> Contract:
+    """The contract itself, where it is the one that parts of this kind have.
+
+    Raises:
+        TypeError: if it is not; the message names the class that was expected.
+    """
+    wanted = OF_KIND.get(kind, Contract)
+    if not isinstance(contract, Contract) or type(contract) is not wanted:
+        raise TypeError(
+            f"its contract returns {type(contract).__name__}, but a {kind} has a {wanted.__name__} (gansemble.contract)"
+        )
+    return contract

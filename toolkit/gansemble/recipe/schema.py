@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract
 from gansemble.errors import GansembleError
 from gansemble.plugins.registry import Registry
 from gansemble.recipe.contract import contract_of
@@ -81,9 +81,11 @@ class Recipe:
         return {"audio": self.audio, "batch_size": plan.batch_size, "seed": plan.seed, "segment": plan.segment}
 
     @cached_property
-    def generator_contract(self) -> Contract:
+    def generator_contract(self) -> GeneratorContract:
         """What the generator declares: what it reads, how much it makes of it."""
-        return contract_of(self.single["generator"], self)
+        contract = contract_of(self.single["generator"], self)
+        assert isinstance(contract, GeneratorContract)
+        return contract
 
     @cached_property
     def task(self) -> Task:

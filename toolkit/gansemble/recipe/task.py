@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Set
 from enum import StrEnum
 
-from gansemble.contract import DEGRADED, Contract
+from gansemble.contract import DEGRADED, GeneratorContract
 
 #: What a generator may read besides conditioning signals.
 NO_SIGNALS = frozenset({"latent", "label"})
@@ -47,7 +47,7 @@ class Task(StrEnum):
         }[self]
 
 
-def task_of(contract: Contract) -> Task | None:
+def task_of(contract: GeneratorContract) -> Task | None:
     """The task of a generator with this contract; None where it leaves open what it reads."""
     if contract.reads is None:
         return None
@@ -61,7 +61,7 @@ def open_task(use: str) -> str:
     return (
         f"{use} does not say what it reads, so it is open whether it makes the waveform of a mel spectrogram, clips of its "
         "own or the clean version of a degraded recording; let its contract say so, such as "
-        'Contract(reads=frozenset({"mel"}))'
+        'GeneratorContract(reads=frozenset({"mel"}))'
     )
 
 

@@ -12,6 +12,7 @@ from typing import cast
 from unittest import mock
 
 from gansemble.audio import files
+from gansemble.contract import CorpusContract
 from gansemble.data.manifest import SPLITS, Clip
 from gansemble.errors import DataError
 from gansemble.interfaces import Corpus
@@ -119,7 +120,7 @@ def makes_the_same_mini_corpus_twice(subject: Subject) -> None:
 
 def gives_the_labels_its_contract_says(subject: Subject) -> None:
     """Labels of 0 to classes - 1 and pitches within range, on every clip, where the contract gives them."""
-    contract = subject.contract
+    contract = subject.stated(CorpusContract)
     with _mini(subject) as (corpus, root):
         for clip in _listed(corpus, root):
             if "labels" in contract.gives:

@@ -48,13 +48,13 @@ def encodes_what_its_contract_says(subject: Subject) -> None:
     part = fitted(subject)
     domain = part.domain if isinstance(part, HasDomain) else None
     demand(isinstance(domain, str), 'it has no domain; say domain = "…", the name of what encode gives')
-    declared = subject.contract.domain
+    declared = subject.items.domain
     demand(declared in (None, domain), f"its contract says domain {declared!r}, the part {domain!r}")
     x = part.encode(subject.audio())
     demand(x.dtype == torch.float32, f"expected float32, got {x.dtype}")
     demand(x.shape[0] == 2, f"expected the batch's 2 items first, got {list(x.shape)}")
     demand(bool(torch.isfinite(x).all()), "what it encodes is not finite")
-    wanted = subject.contract.shape
+    wanted = subject.items.shape
     if wanted is not None:
         fits = len(wanted) == x.dim() - 1
         fits = fits and all(size in (None, have) for size, have in zip(wanted, x.shape[1:], strict=True))

@@ -6,6 +6,7 @@ import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gansemble.abilities import items_apart
+from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput, as_outputs
 from gansemble.parts.discriminators import Discriminators
 from gansemble.testing.networks import COMMON, judges, pick
@@ -28,7 +29,7 @@ def answers_with_outputs(subject: Subject) -> None:
         demand(output.score.shape[0] == 2, f"a score must be [B, N] with B = 2, got {list(output.score.shape)}")
         demand(output.score.shape[1] > 0, "a score has no opinion, N = 0")
         if output.logits is not None:
-            classes = subject.contract.classes or output.logits.shape[-1]
+            classes = subject.classes or output.logits.shape[-1]
             wanted = (2, classes)
             demand(tuple(output.logits.shape) == wanted, f"logits must be {wanted}, got {tuple(output.logits.shape)}")
     has = all(len(output.features) > 0 for output in outputs)
@@ -89,7 +90,7 @@ def keeps_its_word_on_items_apart(subject: Subject) -> None:
 
 def sees_as_much_as_it_says(subject: Subject) -> None:
     """The declared receptive field covers the measured one, and is not more than half as large again."""
-    declared = subject.contract.receptive_field
+    declared = subject.stated(DiscriminatorContract).receptive_field
     if declared is None or not subject.waveform or declared > LONGEST:
         return
     network = subject.make().eval()
@@ -111,10 +112,10 @@ def sees_as_much_as_it_says(subject: Subject) -> None:
 
 def works_at_its_shortest(subject: Subject) -> None:
     """It works at the shortest segment its contract allows."""
-    shortest = subject.contract.shortest
+    shortest = subject.items.shortest
     if shortest is None or not subject.waveform:
         return
-    length = -(-shortest // (subject.contract.granularity or 1)) * (subject.contract.granularity or 1)
+    length = -(-shortest // (subject.items.granularity or 1)) * (subject.items.granularity or 1)
     network = subject.make().eval()
     try:
         made = judges(subject, subject.x(2, length))(network)

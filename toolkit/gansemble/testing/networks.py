@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gansemble import abilities
-from gansemble.contract import DEGRADED
+from gansemble.contract import DEGRADED, GeneratorContract, NetworkContract, RepresentationContract
 from gansemble.inference.streaming import enhancement_stream
 from gansemble.interfaces import Condition, as_outputs
 from gansemble.parts.build import Waveform
@@ -186,7 +186,7 @@ def survives_autocast(subject: Subject) -> None:
 
 def makes_what_its_contract_says(subject: Subject) -> None:
     """The shape of what it makes: a hop of samples of each frame, or the contract's own shape."""
-    contract, made = subject.contract, subject.make()(subject.condition())
+    contract, made = subject.items, subject.make()(subject.condition())
     demand(isinstance(made, Tensor), f"expected a Tensor, got {type(made).__name__}")
     wanted: tuple[int | None, ...] = contract.shape or ((1, None) if subject.waveform else ())
     if subject.waveform and wanted and wanted[-1] is None:
@@ -202,9 +202,9 @@ def makes_what_its_contract_says(subject: Subject) -> None:
 
 def makes_any_length(subject: Subject) -> None:
     """A generator that reads a spectrogram makes its upsampling of any number of frames."""
-    if subject.contract.reads is None or "mel" not in subject.contract.reads:
+    if "mel" not in (subject.stated(GeneratorContract).reads or ()):
         return
-    network, up = subject.make().eval(), subject.contract.upsampling or subject.spec.hop
+    network, up = subject.make().eval(), subject.stated(GeneratorContract).upsampling or subject.spec.hop
     for frames in (7, 33, 1, 2):  # not the shortest first: what is made for one frame fits any number
         signal = torch.randn(1, subject.spec.mels, frames, generator=torch.Generator().manual_seed(0)) - 5
         with torch.no_grad():
@@ -248,7 +248,7 @@ def works_on_other_devices(subject: Subject) -> None:
 
 def reaches_as_far_as_it_says(subject: Subject) -> None:
     """``context_frames`` is the one-sided receptive field, so that long files can be made in chunks."""
-    if subject.contract.reads is None or "mel" not in subject.contract.reads:
+    if "mel" not in (subject.stated(GeneratorContract).reads or ()):
         return
     network = subject.make().eval()
     demand(
@@ -276,13 +276,13 @@ def reaches_as_far_as_it_says(subject: Subject) -> None:
 
 def says_what_it_reads(subject: Subject) -> None:
     """Its contract has ``reads``, by which a recipe's task is known: vocoding, generation or enhancement."""
-    demand(task_of(subject.contract) is not None, open_task("the generator"))
+    demand(task_of(subject.stated(GeneratorContract)) is not None, open_task("the generator"))
 
 
 def restores_in_chunks(subject: Subject) -> None:
     """A generator that reads a degraded recording restores it in chunks as it does whole, as ``context_frames`` and
     ``alignment`` promise; its weights are made large for that, since a fresh one may do nothing."""
-    if DEGRADED not in (subject.contract.reads or ()):
+    if DEGRADED not in (subject.stated(GeneratorContract).reads or ()):
         return
     network = subject.make().eval()
     demand(
@@ -342,7 +342,8 @@ def takes_silence_and_full_scale(subject: Subject) -> None:
 
 def demand_growth(subject: Subject) -> float | None:
     """The progress at which a part is grown, None where it does not grow; its contract and it must agree whether it does."""
-    grows, most = signatures.has_ability(subject.target, abilities.Growable), subject.contract.grows_to
+    grows = signatures.has_ability(subject.target, abilities.Growable)
+    most = subject.stated(NetworkContract).grows_to or subject.stated(RepresentationContract).grows_to
     demand(not grows or most is not None, "it has set_progress; its contract must say where it is grown: grows_to")
     demand(grows or most is None, f"its contract says that it grows to {most}, but it has no set_progress")
     return most

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from gansemble.abilities import Contracted, FittedItems, Stateful
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import OF_KIND, Contract, GeneratorContract, ItemContract, NetworkContract, TermContract
 from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step, Turn
 from gansemble.parts.build import Waveform
 from gansemble.parts.discriminators import Discriminators
@@ -23,9 +23,11 @@ from gansemble.plugins.registry import Entry
 from gansemble.plugins.signatures import lacking
 from gansemble.random import Draws
 from gansemble.recipe import types
+from gansemble.recipe.contract import of_its_kind
 
 SEGMENT = 8192
 T = TypeVar("T")
+C = TypeVar("C", bound=Contract)
 
 
 class Fault(AssertionError):
@@ -131,8 +133,8 @@ class Subject:
         self.segment: int = segment
         self.contract = self._contract()
         if "segment" not in entry.example:
-            unit = math.lcm(self.spec.hop, self.contract.granularity or 1)
-            self.segment = -(-max(segment, self.contract.shortest or 0) // unit) * unit
+            unit = math.lcm(self.spec.hop, self.items.granularity or 1)
+            self.segment = -(-max(segment, self.items.shortest or 0) // unit) * unit
 
     def arguments(self) -> dict[str, object]:
         """Constructor arguments: the example, and what the toolkit supplies."""
@@ -149,17 +151,37 @@ class Subject:
 
     def _contract(self) -> Contract:
         if not isinstance(self.target, Contracted):
-            return Contract()
+            return OF_KIND.get(self.entry.kind, Contract)()
         defaults = {n: p.default for n, p in self.signature.items() if p.default is not p.empty}
-        contract = self.target.contract(defaults | self.arguments())
-        demand(isinstance(contract, Contract), f"its contract returns {type(contract).__name__}, expected Contract")
-        return contract
+        try:
+            return of_its_kind(self.target.contract(defaults | self.arguments()), self.entry.kind)
+        except TypeError as error:
+            raise Fault(str(error)) from error
+
+    def stated(self, family: type[C]) -> C:
+        """The part's contract as one of a family, such as :class:`ItemContract`; without a statement for other kinds."""
+        return self.contract if isinstance(self.contract, family) else family()
+
+    @property
+    def items(self) -> ItemContract:
+        """What the part asks of items."""
+        return self.stated(ItemContract)
+
+    @property
+    def classes(self) -> int | None:
+        """How many classes the part has or is built for."""
+        return self.stated(NetworkContract).classes or self.stated(TermContract).classes
+
+    @property
+    def latent(self) -> int:
+        """Size of the latent vector that the part reads or judges; 8 where it does not say."""
+        return self.stated(NetworkContract).latent or self.stated(TermContract).latent or 8
 
     @property
     def waveform(self) -> bool:
         """Whether the part works on samples: it says so, or says nothing that speaks against it."""
-        axes = len(self.contract.shape or ())
-        return self.contract.domain == "waveform" or (self.contract.domain is None and axes < 3)
+        axes = len(self.items.shape or ())
+        return self.items.domain == "waveform" or (self.items.domain is None and axes < 3)
 
     def audio(self, batch: int = 2, length: int | None = None) -> Tensor:
         """Harmonic tones with a little noise [B, 1, T], within ±1, no two items of one pitch or loudness."""
@@ -175,9 +197,9 @@ class Subject:
         """A signal in the part's domain [B, ...]."""
         if self.waveform:
             sound = self.audio(batch, length)
-            channels = (self.contract.shape or (1,))[0] or 1
+            channels = (self.items.shape or (1,))[0] or 1
             return sound.expand(batch, channels, -1).contiguous()
-        sizes = [64 if size is None else size for size in self.contract.shape or (1, 64, 64)]
+        sizes = [64 if size is None else size for size in self.items.shape or (1, 64, 64)]
         drawn = torch.randn(batch, *sizes, generator=torch.Generator().manual_seed(2))
         # An item is the same in any batch, as two halves are compared with their whole.
         contrast = 0.5 + (torch.arange(batch) % 8) / 7
@@ -185,17 +207,17 @@ class Subject:
 
     def labels(self, batch: int = 2) -> Tensor:
         """Class or pitch indices [B]."""
-        pitches = self.contract.pitches
-        count = self.contract.classes or (pitches[1] - pitches[0] + 1 if pitches else 2)
+        pitches = self.stated(NetworkContract).pitches
+        count = self.classes or (pitches[1] - pitches[0] + 1 if pitches else 2)
         return torch.arange(batch) % count
 
     def condition(self, batch: int = 2, audio: Tensor | None = None, latent: float | None = None) -> Condition:
         """What the part reads, by its contract."""
-        names = set(self.contract.reads or ())
+        names = set(self.stated(GeneratorContract).reads or ())
         sound = self.audio(batch) if audio is None else audio
         z = None
         if "latent" in names:
-            z = torch.rand(batch, self.contract.latent or 8, generator=torch.Generator().manual_seed(3)) * 2 - 1
+            z = torch.rand(batch, self.latent, generator=torch.Generator().manual_seed(3)) * 2 - 1
             z = z if latent is None else torch.full_like(z, latent)
         extra = names - {"mel", "latent", "label"}
         signal = log_mel(sound, self.spec) if "mel" in names else sound if extra else None
@@ -204,7 +226,7 @@ class Subject:
     def judged_condition(self, batch: int = 2) -> Condition:
         """The condition a discriminator reads: labels where it asks for them, and a mel spectrogram of waveforms."""
         signal = log_mel(self.audio(batch), self.spec) if self.waveform else None
-        asks = self.contract.classes or self.contract.pitches or self.contract.needs & {"labels", "pitch"}
+        asks = self.classes or self.stated(NetworkContract).pitches or self.contract.needs & {"labels", "pitch"}
         return Condition(label=self.labels(batch) if asks else None, signal=signal)
 
     def batch(
@@ -236,8 +258,8 @@ class Subject:
         made = (self.x(first + size).flip(-1)[first:] * 0.7 if fake is None else fake).to(device)
         torch.manual_seed(5)
         generator = StandInGenerator(made).to(device)
-        critics = Discriminators({"one": StandInCritic(self.contract.classes or 3)}).to(device)
-        latent = torch.rand(first + size, self.contract.latent or 8, generator=torch.Generator().manual_seed(4))[first:]
+        critics = Discriminators({"one": StandInCritic(self.classes or 3)}).to(device)
+        latent = torch.rand(first + size, self.latent, generator=torch.Generator().manual_seed(4))[first:]
         condition = Condition(label=self.labels(first + size)[first:].to(device))
         made_with = Condition(latent.to(device), condition.label)
         fake = generator(made_with)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gansemble.abilities import alignment, context_frames
-from gansemble.contract import DEGRADED
+from gansemble.contract import DEGRADED, DiscriminatorContract
 from gansemble.interfaces import Batch
 from gansemble.parts.build import Parts, build, optimisers
 from gansemble.random import Draws
@@ -74,7 +74,10 @@ def networks(recipe: Recipe, parts: Parts) -> list[Network]:
     for path, network in found.items():
         part = next(part for part in recipe.parts() if part.path == path)
         contract = recipe_contract.contract_of(part, recipe)
-        sees = context_frames(network) if path == ("generator",) else contract.receptive_field
+        if isinstance(contract, DiscriminatorContract):
+            sees = contract.receptive_field
+        else:
+            sees = context_frames(network)
         parameters = sum(p.numel() for p in network.parameters())
         made.append(Network(".".join(map(str, path)), part.use, parameters, _macs(recipe, parts, network, path), sees))
     return made

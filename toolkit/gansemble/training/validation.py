@@ -78,7 +78,7 @@ class Validator:
         if self.metrics:
             part, metric = self.metrics[list(chosen).index(self.settings.best)]
             self.best = naming.keys(part, metric, self.spec.sample_rate)[0]
-            self.higher_is_better = getattr(metric, "better", "lower") == "higher"
+            self.higher_is_better = metric.better == "higher"
 
     def fit_metrics(self) -> None:
         """Lets metrics that learn from the corpus learn, or load what was learnt; on the process that scores sets."""

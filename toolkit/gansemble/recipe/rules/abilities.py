@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gansemble.contract import Contract
+from gansemble.contract import DiscriminatorContract, GeneratorContract, NetworkContract
 from gansemble.recipe.document import KeyPath
 from gansemble.recipe.rules.finding import Finding, first_part
-from gansemble.recipe.rules.view import Changes, RecipeView
+from gansemble.recipe.rules.view import CORPUS, GENERATOR, Changes, RecipeView
 
 #: Why nothing gives an ability that the loop, the corpus or the discriminators would.
 ABILITIES = {
@@ -35,7 +35,7 @@ def abilities(view: RecipeView) -> Iterator[Finding]:
         given.add("outputs")
     for part, contract in view.contracts.items():
         needs = set(contract.needs) | ({"pairs"} if part in view.compares else set())
-        if part == ("generator",) or part[0] == "baselines":
+        if isinstance(contract, GeneratorContract):  # the recipe's own, and baselines
             theirs = contract.reads or frozenset()
             needs |= {"labels" if name == "label" else name for name in theirs - {"mel", "latent"}}
         for need in sorted(needs - given):
@@ -92,29 +92,27 @@ def _givers(view: RecipeView, section: KeyPath, need: str) -> Changes:
 
 def classes(view: RecipeView) -> Iterator[Finding]:
     """Networks built for another number of classes, or another range of pitches, than the corpus has."""
-    corpus = view.contracts.get(("corpus",), Contract())
-    reads = view.contracts[("generator",)].reads
-    for part, contract in view.contracts.items():
-        if part[0] == "discriminators" and contract.classes and reads is not None and "label" not in reads:
+    corpus, reads = view.corpus, view.generator.reads
+    for part, contract in view.of_classes():
+        judges = isinstance(contract, DiscriminatorContract)
+        if judges and contract.classes and reads is not None and "label" not in reads:
             yield Finding(
                 view.decided_by(part, "classes"),
                 f"{view.use(part)} judges {contract.classes} classes, but {view.use(('generator',))} reads no label",
-                view.decided_by(("generator",), "classes"),
+                view.decided_by(GENERATOR, "classes"),
                 f"{view.use(('generator',))} reads no label",
-                (*view.set(part, "classes", "null"), *view.set(("generator",), "classes", contract.classes)),
+                (*view.set(part, "classes", "null"), *view.set(GENERATOR, "classes", contract.classes)),
             )
-        if part == ("corpus",):
-            continue
         if None not in (contract.classes, corpus.classes) and contract.classes != corpus.classes:
             yield Finding(
                 view.decided_by(part, "classes"),
                 f"{view.use(part)} is built for {contract.classes} classes, but {view.use(('corpus',))} has "
                 f"{corpus.classes}",
-                view.decided_by(("corpus",), "classes"),
+                view.decided_by(CORPUS, "classes"),
                 f"{view.use(('corpus',))} has {corpus.classes} classes",
-                (*view.set(part, "classes", corpus.classes), *view.swap(("corpus",)), *view.swap(part)),
+                (*view.set(part, "classes", corpus.classes), *view.swap(CORPUS), *view.swap(part)),
             )
-        if contract.pitches is None or corpus.pitches is None:
+        if not isinstance(contract, NetworkContract) or contract.pitches is None or corpus.pitches is None:
             continue
         (low, high), (first, last) = contract.pitches, corpus.pitches
         if first < low or last > high:
@@ -122,29 +120,28 @@ def classes(view: RecipeView) -> Iterator[Finding]:
                 view.decided_by(part, "pitches"),
                 f"{view.use(part)} is built for pitches {low} to {high}, but {view.use(('corpus',))} has {first} to "
                 f"{last}",
-                view.decided_by(("corpus",), "pitches"),
+                view.decided_by(CORPUS, "pitches"),
                 f"{view.use(('corpus',))} has pitches {first} to {last}",
                 (
                     *view.set(part, "pitches", f"[{first}, {last}]"),
-                    *view.set(("corpus",), "pitches", f"[{low}, {high}]"),
+                    *view.set(CORPUS, "pitches", f"[{low}, {high}]"),
                     *view.swap(part),
                 ),
             )
 
 
 def taught(view: RecipeView) -> Iterator[Finding]:
-    """A label that the generator reads, and that nothing of the recipe looks at: it would be made of any, or none."""
-    generator, contract = view.use(("generator",)), view.contracts[("generator",)]
-    if "label" not in (contract.reads or ()):
+    """Warns of a generator that reads labels where no discriminator and no term does: it cannot learn what they mean."""
+    generator = view.use(GENERATOR)
+    if "label" not in (view.generator.reads or ()):
         return
     sections = ("discriminators", "losses", "regularisers")
-    others = [theirs for path, theirs in view.contracts.items() if path[0] in sections]
-    judges = [theirs for path, theirs in view.contracts.items() if path[0] == "discriminators"]
-    # One without a contract may judge labels without saying so.
-    if Contract() in judges or any(theirs.classes or "labels" in theirs.needs for theirs in others):
+    others = [theirs for path, theirs in view.of_classes() if path[0] in sections]
+    # A discriminator without a contract may judge labels without saying so.
+    if DiscriminatorContract() in others or any(theirs.classes or "labels" in theirs.needs for theirs in others):
         return
     yield Finding(
-        view.decided_by(("generator",), "classes"),
+        view.decided_by(GENERATOR, "classes"),
         f"{generator} reads a label, but no discriminator judges classes and no term needs labels: nothing teaches it what "
         "they mean",
         advice=True,

@@ -10,8 +10,7 @@ from gansemble.recipe.rules.view import REPRESENTATION, RecipeView
 
 def decodable(view: RecipeView) -> Iterator[Finding]:
     """A representation that makes no sound: validation, stage 4 and every metric listen to what is generated."""
-    contract = view.contracts.get(REPRESENTATION)
-    if contract is not None and "no_sound" in contract.gives:
+    if "no_sound" in view.representation.gives:
         yield Finding(
             view.decided_by(REPRESENTATION, "gives"),
             f"{view.use(REPRESENTATION)} makes no sound, which validation and stage 4 need; have it decode, too",

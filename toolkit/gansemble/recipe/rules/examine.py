@@ -45,7 +45,7 @@ def examine(recipe: Recipe) -> list[Finding]:
             except ValueError as error:
                 findings.append(Finding(_at_fault(part, str(error)), str(error)))
     generator = recipe.single["generator"]
-    if not findings and task_of(contracts[generator.path]) is None:
+    if not findings and task_of(recipe.generator_contract) is None:
         findings.append(Finding((*generator.path, "use"), open_task(f"generator ({generator.use})")))
     if findings:
         return [finding for limit in LIMITS for finding in limit(recipe) if not finding.advice] + findings

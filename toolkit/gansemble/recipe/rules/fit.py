@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gansemble.recipe.document import KeyPath, dotted
+from gansemble.recipe.document import dotted
 from gansemble.recipe.rules.finding import Finding
-from gansemble.recipe.rules.view import REPRESENTATION, Changes, RecipeView
+from gansemble.recipe.rules.view import GENERATOR, REPRESENTATION, Changes, RecipeView
 
 
 def hop(view: RecipeView) -> Iterator[Finding]:
     """Samples made of a frame, and samples between frames."""
-    path, hop = ("generator",), view.recipe.audio.hop
-    made = view.contracts[path].upsampling
+    path, hop = GENERATOR, view.recipe.audio.hop
+    made = view.generator.upsampling
     if made is not None and made != hop:
         segment = view.recipe.plan.segment
         moved = f"plan.segment={max(made, round(segment / made) * made)}"
@@ -43,7 +43,7 @@ def segment(view: RecipeView) -> Iterator[Finding]:
             f"audio.hop is {hop_length}",
             view.segments(),
         )
-    for part, contract in view.contracts.items():
+    for part, contract in view.of_items():
         if contract.granularity and length % contract.granularity:
             yield Finding(
                 path,
@@ -68,7 +68,7 @@ def receptive_field(view: RecipeView) -> Iterator[Finding]:
     Published discriminators see up to three times their segment, so the error begins at four.
     """
     length = view.recipe.plan.segment
-    for part, contract in view.contracts.items():
+    for part, contract in view.discriminators():
         seen = contract.receptive_field
         if seen is None or seen <= length:
             continue
@@ -155,10 +155,9 @@ def _shown(shape: tuple[int | None, ...]) -> str:
 
 def latent(view: RecipeView) -> Iterator[Finding]:
     """Latent vectors of two sizes, or none at all."""
-    path: KeyPath = ("generator",)
-    reads = view.contracts[path].reads or frozenset()
-    size = view.contracts[path].latent if "latent" in reads else None
-    for part, contract in view.contracts.items():
+    path = GENERATOR
+    size = view.generator.latent if "latent" in (view.generator.reads or ()) else None
+    for part, contract in view.of_classes():
         if part == path or contract.latent is None or contract.latent == size:
             continue
         has = f"reads a latent vector of {size}" if size else "reads no latent vector"

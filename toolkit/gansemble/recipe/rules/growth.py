@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 
 from gansemble.abilities import Growable
+from gansemble.contract import NetworkContract, RepresentationContract
 from gansemble.plugins.signatures import has_ability
 from gansemble.recipe.document import KeyPath
 from gansemble.recipe.rules.finding import Finding
@@ -17,7 +18,11 @@ PHASES: KeyPath = ("plan", "phases")
 def growth(view: RecipeView) -> Iterator[Finding]:
     """Growth that nothing follows, that falls, leaps or leads beyond what there is, or that ends before all is grown."""
     growing = [part.path for part in view.recipe.parts() if has_ability(part.target, Growable)]
-    sizes = {path: view.contracts[path].grows_to for path in growing if path in view.contracts}
+    sizes = {
+        path: contract.grows_to
+        for path, contract in view.of_items()
+        if path in growing and isinstance(contract, NetworkContract | RepresentationContract)
+    }
     full = {
         path: size
         for path, size in sorted(sizes.items(), key=lambda item: item[0] != ("generator",))

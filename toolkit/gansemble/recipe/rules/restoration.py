@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gansemble.abilities import learns
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract
 from gansemble.recipe.document import dotted
 from gansemble.recipe.rules.finding import Finding
 from gansemble.recipe.rules.view import RecipeView
@@ -27,7 +27,7 @@ def degraded(view: RecipeView) -> Iterator[Finding]:
                 ((f"{dotted(each)}=null",), *view.swap(generator)),
                 advice=True,
             )
-    elif path in view.contracts and "degraded" in view.contracts.get(corpus, Contract()).gives:
+    elif path in view.contracts and "degraded" in view.corpus.gives:
         yield Finding(
             (*path, "use"),
             f"{view.use(corpus)} has degraded recordings of its own, so {view.use(path)} must be left out",
@@ -40,7 +40,7 @@ def degraded(view: RecipeView) -> Iterator[Finding]:
 def _augmented_pairs(view: RecipeView) -> Iterator[Finding]:
     """Augmentations beside a corpus of degraded recordings, which a variant of the clean clip would not go with."""
     corpus = ("corpus",)
-    if "degraded" not in view.contracts.get(corpus, Contract()).gives:
+    if "degraded" not in view.corpus.gives:
         return
     for each in (path for path in view.contracts if path[0] == "augmentations"):
         yield Finding(
@@ -55,9 +55,11 @@ def _augmented_pairs(view: RecipeView) -> Iterator[Finding]:
 
 def baselines(view: RecipeView) -> Iterator[Finding]:
     """Baselines that would have to be trained, or that read something else than degraded clips."""
-    for path in (each for each in view.contracts if each[0] == "baselines"):
+    for path, contract in view.contracts.items():
+        if path[0] != "baselines" or not isinstance(contract, GeneratorContract):
+            continue
         part = next(part for part in view.recipe.parts() if part.path == path)
-        reads = view.contracts[path].reads or frozenset()
+        reads = contract.reads or frozenset()
         if learns(part.target) or reads != {"degraded"}:
             why = "has weights to learn" if learns(part.target) else f"reads {', '.join(sorted(reads)) or 'nothing'}"
             yield Finding(

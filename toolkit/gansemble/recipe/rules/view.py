@@ -8,7 +8,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gansemble.abilities import SetMetric
-from gansemble.contract import Contract
+from gansemble.contract import (
+    Contract,
+    CorpusContract,
+    DiscriminatorContract,
+    GeneratorContract,
+    ItemContract,
+    NetworkContract,
+    RepresentationContract,
+    TermContract,
+)
 from gansemble.plugins.signatures import has_ability
 from gansemble.recipe.document import KeyPath, dotted
 
@@ -29,7 +38,11 @@ OPTIONAL = (
     "monitors",
     "discriminators",
 )
+GENERATOR: KeyPath = ("generator",)
+CORPUS: KeyPath = ("corpus",)
 REPRESENTATION: KeyPath = ("representation",)
+#: Sections whose parts do not see what the generator makes.
+ELSEWHERE = ("representation", "corpus", "metrics", "optimisers", "degradation", "test_degradations", "augmentations")
 Changes = tuple[tuple[str, ...], ...]
 
 
@@ -75,9 +88,9 @@ class RecipeView:
 
     def segments(self, least: int = 0, factor: float = 1.0) -> Changes:
         """Lengths of a segment near the present one that every part's granularity and least length allow."""
-        units = [self.recipe.audio.hop, *(c.granularity for c in self.contracts.values() if c.granularity)]
-        unit = math.lcm(*units)
-        least = max([least, *(c.shortest for c in self.contracts.values() if c.shortest)])
+        asked = [contract for _, contract in self.of_items()]
+        unit = math.lcm(self.recipe.audio.hop, *(c.granularity for c in asked if c.granularity))
+        least = max([least, *(c.shortest for c in asked if c.shortest)])
         wanted = max(least, round(self.recipe.plan.segment * factor))
         found = [max(unit, wanted // unit * unit), -(-wanted // unit) * unit]
         found.sort(key=lambda length: abs(length - wanted))
@@ -97,24 +110,56 @@ class RecipeView:
     @property
     def domain(self) -> str:
         """The domain that generators make and discriminators judge."""
-        return self.contracts.get(REPRESENTATION, Contract()).domain or "waveform"
+        return self.representation.domain or "waveform"
 
     @property
     def shape(self) -> tuple[int | None, ...] | None:
         """What a segment is in that domain, behind the batch."""
-        if REPRESENTATION in self.contracts and self.domain != "waveform":
-            return self.contracts[REPRESENTATION].shape
+        if self.domain != "waveform":
+            return self.representation.shape
         return (1, self.recipe.plan.segment)
 
-    def works_on(self) -> Iterator[tuple[KeyPath, Contract]]:
-        """The parts that see what the generator makes."""
+    @property
+    def generator(self) -> GeneratorContract:
+        """What the generator declares."""
+        contract = self.contracts[GENERATOR]
+        assert isinstance(contract, GeneratorContract)
+        return contract
+
+    @property
+    def corpus(self) -> CorpusContract:
+        """What the corpus declares; no statement at all where the recipe has none."""
+        contract = self.contracts.get(CORPUS, CorpusContract())
+        assert isinstance(contract, CorpusContract)
+        return contract
+
+    @property
+    def representation(self) -> RepresentationContract:
+        """What the representation declares; no statement at all where the recipe has none."""
+        contract = self.contracts.get(REPRESENTATION, RepresentationContract())
+        assert isinstance(contract, RepresentationContract)
+        return contract
+
+    def of_items(self) -> Iterator[tuple[KeyPath, ItemContract]]:
+        """The parts that may ask something of items: the representation, networks, terms, injectors and monitors."""
         for path, contract in self.contracts.items():
-            if path != REPRESENTATION and path[0] not in (
-                "corpus",
-                "metrics",
-                "optimisers",
-                "degradation",
-                "test_degradations",
-                "augmentations",
-            ):
+            if isinstance(contract, ItemContract):
+                yield path, contract
+
+    def works_on(self) -> Iterator[tuple[KeyPath, ItemContract]]:
+        """The parts that see what the generator makes, and the generator."""
+        for path, contract in self.of_items():
+            if path[0] not in ELSEWHERE:
+                yield path, contract
+
+    def of_classes(self) -> Iterator[tuple[KeyPath, TermContract | NetworkContract]]:
+        """The parts that may be built for a number of classes, or a size of latent vectors."""
+        for path, contract in self.contracts.items():
+            if isinstance(contract, TermContract | NetworkContract):
+                yield path, contract
+
+    def discriminators(self) -> Iterator[tuple[KeyPath, DiscriminatorContract]]:
+        """The discriminators."""
+        for path, contract in self.contracts.items():
+            if isinstance(contract, DiscriminatorContract):
                 yield path, contract

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
-from gansemble.contract import Contract
+from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
 
 KERNEL, STRIDE = 15, 4
@@ -38,9 +38,11 @@ class AcmeDiscriminator(nn.Module):
         return DiscriminatorOutput(self.last(x).flatten(1), tuple(features))
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
         """Judges mono samples; returns feature maps."""
         seen = 3
         for _ in parameters["channels"]:
             seen = (seen - 1) * STRIDE + KERNEL
-        return Contract(domain="waveform", shape=(1, None), gives=frozenset({"features"}), receptive_field=seen)
+        return DiscriminatorContract(
+            domain="waveform", shape=(1, None), gives=frozenset({"features"}), receptive_field=seen
+        )

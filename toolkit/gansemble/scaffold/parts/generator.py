@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import Contract
+from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 
 
@@ -40,6 +40,6 @@ class AcmeGenerator(nn.Module):
         return torch.tanh(frames.transpose(1, 2).flatten(1).unsqueeze(1))
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a mel spectrogram, makes mono samples, whatever the hop."""
-        return Contract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None))
+        return GeneratorContract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None))

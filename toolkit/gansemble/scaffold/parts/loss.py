@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
 
 
@@ -34,6 +34,6 @@ class AcmeLoss:
             return spectrum.abs().clamp_min(self.floor).log()
 
     @staticmethod
-    def contract(parameters: dict[str, Any]) -> Contract:
+    def contract(parameters: dict[str, Any]) -> TermContract:
         """Samples, at least a window of them."""
-        return Contract(domain="waveform", shortest=parameters["n_fft"], because={"shortest": "n_fft"})
+        return TermContract(domain="waveform", shortest=parameters["n_fft"], because={"shortest": "n_fft"})

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
 
 
@@ -22,6 +22,6 @@ class AcmeRegulariser:
         return torch.stack([score.float().square().mean() for score in scores]).sum()
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> TermContract:
         """Needs a discriminator."""
-        return Contract(needs=frozenset({"outputs"}))
+        return TermContract(needs=frozenset({"outputs"}))

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from gansemble.contract import Contract
+from gansemble.contract import RepresentationContract
 
 
 class AcmeRepresentation:
@@ -31,6 +31,6 @@ class AcmeRepresentation:
         return torch.sign(x) * torch.expm1(x.abs() * math.log1p(self.mu)) / self.mu
 
     @staticmethod
-    def contract(parameters: dict[str, object]) -> Contract:
+    def contract(parameters: dict[str, object]) -> RepresentationContract:
         """Mono, as many numbers as samples."""
-        return Contract(domain="acme", shape=(1, None))
+        return RepresentationContract(domain="acme", shape=(1, None))

@@ -1,0 +1,94 @@
+"""What a part can do besides what its kind demands: one small Protocol for each ability.
+
+The toolkit asks ``isinstance`` of a part, and :func:`has_ability` of a class that is not built yet; a Protocol check says
+nothing about signatures, so the conformance kit calls each part that has one. Imports no torch, so that a recipe can be
+checked without.
+"""
+
+from gansemble.abilities.corpora import DescribedCorpus, ProgressiveCorpus
+from gansemble.abilities.metrics import (
+    ClasswiseIntervals,
+    ClasswiseMetric,
+    DetailedMetric,
+    FittedMetric,
+    IntervalMetric,
+    LabelledAudio,
+    SetMetric,
+)
+from gansemble.abilities.networks import (
+    Aligned,
+    Baseline,
+    Growable,
+    HasContext,
+    JudgesItemsApart,
+    MixesLabels,
+    Standing,
+    alignment,
+    context_frames,
+    items_apart,
+    learns,
+    mixes_labels,
+)
+from gansemble.abilities.parts import Contracted, Stateful
+from gansemble.abilities.representations import (
+    Fitted,
+    HasDomain,
+    PhasedRepresentation,
+    PictureRepresentation,
+    works_on_waveforms,
+)
+from gansemble.abilities.terms import (
+    Adaptive,
+    Constraint,
+    FittedItems,
+    Monitored,
+    NetworkMonitor,
+    PairedObjective,
+    PooledTerm,
+    ReadsRealOutput,
+    SuspiciousMonitor,
+    needs_real_output,
+    wants_real_scores,
+)
+
+__all__ = [
+    "Adaptive",
+    "Aligned",
+    "Baseline",
+    "ClasswiseIntervals",
+    "ClasswiseMetric",
+    "Constraint",
+    "Contracted",
+    "DescribedCorpus",
+    "DetailedMetric",
+    "Fitted",
+    "FittedItems",
+    "FittedMetric",
+    "Growable",
+    "HasContext",
+    "HasDomain",
+    "IntervalMetric",
+    "JudgesItemsApart",
+    "LabelledAudio",
+    "MixesLabels",
+    "Monitored",
+    "NetworkMonitor",
+    "PairedObjective",
+    "PhasedRepresentation",
+    "PictureRepresentation",
+    "PooledTerm",
+    "ProgressiveCorpus",
+    "ReadsRealOutput",
+    "SetMetric",
+    "Standing",
+    "Stateful",
+    "SuspiciousMonitor",
+    "alignment",
+    "context_frames",
+    "items_apart",
+    "learns",
+    "mixes_labels",
+    "needs_real_output",
+    "wants_real_scores",
+    "works_on_waveforms",
+]
