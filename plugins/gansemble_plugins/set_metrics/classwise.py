@@ -113,7 +113,7 @@ class IntraFid:
                     f"class {label} has {counted[0]} estimates and {counted[1]} references; each class needs two of "
                     "both or more"
                 )
-        ours, theirs = (self.classifier.predict(clips, sample_rate).features for clips in (made, real))
+        ours, theirs = self.classifier.features(made, real, sample_rate)
         return {label: (ours[places[0][label]], theirs[places[1][label]]) for label in sorted(places[0])}
 
     def _scores(self, pairs: Pairs) -> dict[str, Score]:

@@ -94,6 +94,10 @@ class CorpusClassifier:
             _answers.popitem(last=False)
         return _answers[key]
 
+    def features(self, made: ClipSet, real: ClipSet, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
+        """Features of both sets, [N, D] and [M, D]; the errors are those of :meth:`predict`."""
+        return self.predict(made, sample_rate).features, self.predict(real, sample_rate).features
+
     def _ready(self) -> Trained:
         if self.trained is None:
             raise UnscorableSet("its classifier has not been fitted to a corpus; run the statistics stage")

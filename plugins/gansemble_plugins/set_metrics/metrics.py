@@ -169,12 +169,12 @@ class Fid:
         self, made: ClipSet, real: ClipSet, sample_rate: int, confidence: float
     ) -> dict[str, jackknife.Bounds | None]:
         apart(made, real)
-        ours, theirs = (self.classifier.predict(clips, sample_rate).features for clips in (made, real))
+        ours, theirs = self.classifier.features(made, real, sample_rate)
         value, variance = scores.fid(ours, theirs), jackknife.fid_variance(ours, theirs)
         return {"fid": jackknife.bounds(value, variance, min(len(made), len(real)), confidence, 0.0)}
 
     def _scores(self, made: ClipSet, real: ClipSet, sample_rate: int) -> dict[str, Score]:
-        ours, theirs = (self.classifier.predict(clips, sample_rate).features for clips in (made, real))
+        ours, theirs = self.classifier.features(made, real, sample_rate)
         size, fewest = ours.shape[1], min(len(made), len(real))
         few = f"biased high: {fewest} clips cannot span the covariance of {size} features"
         return {"fid": Score(scores.fid(ours, theirs), few if fewest <= size else None)}
@@ -248,13 +248,13 @@ class Kid:
         self, made: ClipSet, real: ClipSet, sample_rate: int, confidence: float
     ) -> dict[str, jackknife.Bounds | None]:
         apart(made, real)
-        ours, theirs = (self.classifier.predict(clips, sample_rate).features for clips in (made, real))
+        ours, theirs = self.classifier.features(made, real, sample_rate)
         value, deviation = scores.kid(ours, theirs, self.subsets, self.size)
         # Given the clips, subsets are drawn independently: their mean varies by its own error as well.
         variance = jackknife.kid_variance(ours, theirs) + deviation**2 / self.subsets
         return {"kid": jackknife.bounds(value, variance, min(len(made), len(real)), confidence)}
 
     def _scores(self, made: ClipSet, real: ClipSet, sample_rate: int) -> dict[str, Score]:
-        ours, theirs = (self.classifier.predict(clips, sample_rate).features for clips in (made, real))
+        ours, theirs = self.classifier.features(made, real, sample_rate)
         mean, deviation = scores.kid(ours, theirs, self.subsets, self.size)
         return {"kid": Score(mean), "kid_deviation": Score(deviation)}

@@ -92,7 +92,7 @@ class PrecisionRecall:
         return measured(lambda: self._bounds(*both(estimates, references), sample_rate, confidence))
 
     def _overlap(self, made: ClipSet, real: ClipSet, sample_rate: int) -> Overlap:
-        ours, theirs = (self.classifier.predict(clips, sample_rate).features for clips in (made, real))
+        ours, theirs = self.classifier.features(made, real, sample_rate)
         return Overlap.of(theirs, ours, self.nearest)
 
     def _scores(self, made: ClipSet, real: ClipSet, sample_rate: int) -> dict[str, Score]:
