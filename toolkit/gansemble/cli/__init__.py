@@ -49,7 +49,7 @@ COMMANDS = {
 
 
 class Lazy(click.Group):
-    """A group whose commands' modules are imported on use, and whose errors are sentences."""
+    """A group that imports the module of a command when it is used, and suggests a name for an unknown command."""
 
     _loaded = False
 
@@ -73,7 +73,7 @@ class Lazy(click.Group):
             formatter.write_dl(rows)
 
     def load_plugin_commands(self) -> None:
-        """Lets plugins add their commands, once; one that cannot is named and passed over."""
+        """Lets each plugin add its commands, once; a plugin that fails at it is passed over with a warning."""
         if self._loaded:
             return
         self._loaded = True
@@ -88,7 +88,10 @@ class Lazy(click.Group):
 
 
 class PluginTarget:
-    """What ``gansemble_commands`` receives: ``add_command`` and ``commands`` of the root group."""
+    """What the hook ``gansemble_commands`` receives: the root group's ``add_command`` and ``commands``.
+
+    The group ``import`` is among the commands, so that plugins can add formats to it.
+    """
 
     def __init__(self, group: click.Group) -> None:
         from gansemble.cli.imports import imports
@@ -123,7 +126,13 @@ def group(plugin_files: tuple[Path, ...]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> object:
-    """Runs a command; an error meant for the user is printed without a traceback."""
+    """Runs the command line; an error that is meant for the user is printed without a traceback.
+
+    With ``GANSEMBLE_TRACEBACK=1`` it is printed with one.
+
+    Args:
+        arguments: the words after ``gansemble``; None is those that this process was started with.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
         return group.main(args=arguments, prog_name="gansemble")

@@ -1,4 +1,4 @@
-"""Options and habits the stage commands share."""
+"""Options that several commands share, and :class:`Run`, which decides whether a stage has to run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,12 @@ jobs_option = click.option(
 
 
 def truncation_mode(option: str, default: str) -> Callable[..., Any]:
-    """An option that says how latent vectors are truncated."""
+    """An option that says how latent vectors are truncated.
+
+    Args:
+        option: its name, with dashes.
+        default: ``resample`` or ``scale``.
+    """
     return click.option(
         option,
         type=click.Choice(["resample", "scale"]),
@@ -55,7 +60,10 @@ def truncation_mode(option: str, default: str) -> Callable[..., Any]:
 
 
 def stage_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``RECIPE --set --exp --data --dump --force --dry-run``, handed on as one ``Project`` and two flags."""
+    """Gives a stage's command its argument RECIPE and ``--set --exp --data --dump --force --dry-run``.
+
+    The decorated function takes them as ``project``, ``force`` and ``dry_run``, and its other options as they are.
+    """
 
     @recipe_argument
     @set_option
@@ -82,23 +90,28 @@ def stage_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def say(text: str) -> None:
-    """A line for the user."""
+    """Prints a line for the user."""
     click.echo(text)
 
 
 def say_up_to_date(state: StageState) -> None:
-    """That a stage which is done will not be done again."""
+    """Tells the user that a stage is up to date, and since when."""
     when = f" ({state.record['finished']})" if state.record else ""
     say(f"stage {state.stage.number} {state.stage.name}: up to date{when}")
 
 
 def default_jobs(jobs: int | None) -> int:
-    """The processors this process may use."""
+    """The number of worker processes that was asked for, or else of the processors that this process may use."""
     return jobs or len(os.sched_getaffinity(0))
 
 
 def _plugins_needed(project: Project) -> dict[str, str]:
-    """The plugins a checked recipe needs; the absence of one that an earlier run had is explained."""
+    """The plugins that a checked recipe needs, with how to get each.
+
+    Raises:
+        GansembleError: with the recipe's problems, and with how to get plugins that an earlier run of the experiment
+            used and that are not installed now.
+    """
     from gansemble.plugins import loading
     from gansemble.recipe import fill
     from gansemble.recipe.document import RecipeError
@@ -121,7 +134,7 @@ _DECIDING = ("fetch", "prepare", "statistics", "train")
 
 
 class Run:
-    """Decides whether a stage has to run, says so, and notes that it did.
+    """Decides whether a stage has to run, tells the user why, and records that it did.
 
     Use::
 
@@ -130,17 +143,18 @@ class Run:
                 …
                 run.done(outputs, result)
 
-    While it is needed, the folder that the stage writes is locked; another run of the stage waits and looks again.
+    While the stage runs, the folder that it writes is locked; another run of the stage waits, and then decides again.
 
     Args:
-        project: where things are.
-        name: the stage's.
+        project: its recipe and folders.
+        name: the stage's name.
         force: run it even if it is up to date.
         dry_run: only say what would be done.
-        lock: the folder to lock; None where the stage has a lock of its own.
+        lock: the folder to lock; None if the stage has a lock of its own.
 
     Raises:
-        GansembleError: if a stage before it has not been done, or folders lie in one another.
+        GansembleError: if a stage that it builds on has not been done, folders lie in one another, or the recipe is
+            wrong.
     """
 
     def __init__(
@@ -209,29 +223,39 @@ class Run:
 
     @property
     def label(self) -> str:
-        """``stage 3 train``."""
+        """The stage's number and name, such as ``stage 3 train``."""
         return f"stage {self.stage.number} {self.stage.name}"
 
     def begun(self) -> None:
-        """Notes that the stage has begun, so that an earlier result of it is stale until it is done."""
+        """Records that the stage has begun: until it is done, the result of an earlier run counts as stale."""
         self.ledger.begun(self.stage.name)
         if self.stage.name == "train":  # now, under its lock, and not for a run that was refused
             self._remember()
 
     def _remember(self) -> None:
-        """Notes how the experiment was started, and which plugins it needs, so that their absence can be explained."""
+        """Records how the experiment was started, and which plugins it needs."""
         if self.stage.name in _DECIDING or not self.project.remembered:
             self.project.remember(self._plugins)
 
     def made_from(self, identity: Mapping[str, SplitIdentity]) -> None:
-        """States the packed data that were read, which may be other than those there when the stage began."""
+        """Records the packed data that the stage has read, which may be newer than those that were there when it began.
+
+        Args:
+            identity: of each split that was read.
+        """
         assert self._beginning is not None
         read = {split: found.record() for split, found in identity.items()}
         upstream = {**self._beginning.upstream, "prepare": self.ledger.of_data(self.stage, read)}
         self._beginning = replace(self._beginning, upstream=upstream)
 
     def done(self, outputs: list[Path], result: str, data: Mapping[str, SplitRecord] | None = None) -> None:
-        """Notes the stage as finished."""
+        """Records the stage as done, and says how long it took.
+
+        Args:
+            outputs: the files that it has written.
+            result: a hash of what it made.
+            data: of the prepare stage, the identity of each split.
+        """
         assert self._beginning is not None
         self.ledger.finish(self.stage.name, self._beginning, outputs, result, data)
         say(f"{self.label}: done in {max(0.0, time.time() - self._beginning.time):.1f} s")
@@ -265,8 +289,11 @@ class Run:
 
 @contextlib.contextmanager
 def _unwinding() -> Iterator[None]:
-    """While in the ``with`` block, SIGTERM and Ctrl-C end this process as an error would, so that locks and half-made
-    files go."""
+    """Lets SIGTERM and Ctrl-C raise ``SystemExit`` while in the ``with`` block.
+
+    Locks and unfinished files are then removed as after an error. In a thread other than the main one, which cannot
+    handle signals, nothing is changed.
+    """
 
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
@@ -283,7 +310,7 @@ def _unwinding() -> Iterator[None]:
 
 
 def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """A number that a range lets through though it is none."""
+    """A click callback that refuses infinity and NaN, which a range lets through."""
     if value is not None and not math.isfinite(value):
         raise click.BadParameter(f"expected a finite number, got {value:g}")
     return value
@@ -292,8 +319,12 @@ def finite(context: click.Context, parameter: click.Parameter, value: float | No
 def output_folder(path: Path, exp: Path) -> None:
     """Makes a folder for results of an experiment.
 
+    Args:
+        path: the folder.
+        exp: the experiment, whose corpus it must not lie in.
+
     Raises:
-        GansembleError: if it cannot be made, something else has its name, or it lies in the experiment's corpus.
+        GansembleError: if it cannot be made, a file has its name, or it lies in the experiment's corpus.
     """
     corpus = corpus_folder(exp.resolve())
     if corpus is not None:

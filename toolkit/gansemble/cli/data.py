@@ -36,7 +36,7 @@ def mini(recipe: Path, overrides: tuple[str, ...], output: Path) -> None:
 
 
 class _Percent:
-    """Says how far a download is, at every twentieth."""
+    """Prints the progress of a download, at every twentieth of it."""
 
     def __init__(self) -> None:
         self.said = 0

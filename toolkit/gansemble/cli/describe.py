@@ -19,7 +19,7 @@ from gansemble.plugins.registry import KINDS, Entry
 
 
 class PartFacts(TypedDict):
-    """What is shown of a part."""
+    """What is shown of a part, and printed by ``--json``."""
 
     kind: str
     name: str
@@ -36,7 +36,7 @@ class PartFacts(TypedDict):
 
 
 class ParameterRow(TypedDict):
-    """A parameter of a part's constructor."""
+    """A parameter of a part's constructor; ``text`` is its description in the docstring."""
 
     name: str
     type: str
@@ -55,8 +55,8 @@ def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool,
     """Show what a part or a recipe is.
 
     KIND NAME: a part's parameters with types, defaults and documentation, its contract, where it is written, how large
-    it is; the name alone will do where one kind has it. RECIPE: its parts with parameters, multiplications for a second of audio, receptive fields, delay, memory of a
-    training step, and where each value was set.
+    it is; the name alone will do where one kind has it. RECIPE: its parts with parameters, multiplications for a second
+    of audio, receptive fields, delay, memory of a training step, and where each value was set.
     """
     from gansemble.plugins import loading
 
@@ -127,9 +127,14 @@ def _facts(entry: Entry) -> PartFacts:
 
 
 def _parameters(target: Callable[..., object], within: str = "", settings: object = None) -> list[ParameterRow]:
-    """A row for each parameter; a dataclass' fields follow its own, named as ``--set`` names them, such as ``a.b``.
+    """A row for each parameter of a class or function, in order.
 
-    ``settings`` is the dataclass' default, whose fields' values are the defaults.
+    A parameter that is a dataclass is followed by rows for its fields, named as ``--set`` names them, such as ``a.b``.
+
+    Args:
+        target: the class or function.
+        within: prefix of the names, such as ``a.``.
+        settings: the default of that dataclass, whose values are the fields' defaults.
     """
     import dataclasses
 
@@ -178,7 +183,10 @@ def _contract(
 
 
 def _size(target: Callable[..., object], parameters: Mapping[str, inspect.Parameter]) -> dict[str, int]:
-    """Parameters of the default construction, as trained and with weight norms folded, where the part is a network."""
+    """The number of parameters of a network built with its defaults; empty if the part is no network.
+
+    ``parameters`` counts them as they are trained, and ``folded`` with the weight norms folded into the weights.
+    """
     import torch
     from torch import nn
 

@@ -1,4 +1,4 @@
-"""``describe RECIPE``: what it is made of, what it costs, and who set what."""
+"""``describe RECIPE``: its parts, its cost in computation and memory, and where each value was set."""
 
 from __future__ import annotations
 
@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 def show(path: Path, overrides: tuple[str, ...], defaults: bool, fast: bool, as_json: bool) -> None:
     """Prints a recipe's description.
 
+    Args:
+        path: the recipe.
+        overrides: ``KEY=VALUE`` of the ``--set`` options.
+        defaults: list values that are defaults, too.
+        fast: leave out what has to be measured on the networks.
+        as_json: print JSON.
+
     Raises:
-        RecipeError: if the recipe is not sound.
+        RecipeError: if the recipe has problems.
     """
     from gansemble.recipe import check
 
@@ -43,7 +50,7 @@ def show(path: Path, overrides: tuple[str, ...], defaults: bool, fast: bool, as_
 
 
 def _packed(path: Path, overrides: tuple[str, ...]) -> str | None:
-    """How many clips are packed for a recipe where it looks for them, variants told apart; None where none are."""
+    """How many clips are packed for a recipe, with augmented variants counted apart; None if none are packed."""
     from gansemble.data import manifest, prepare
     from gansemble.errors import DataError
     from gansemble.stages import Project
@@ -141,7 +148,7 @@ def _bytes(count: int) -> str:
 
 
 def _values(recipe: Recipe, defaults: bool) -> list[dict[str, Any]]:
-    """Every value with its file and line, or ``default``."""
+    """The values that are written in a file or given by ``--set``, with the place, and on request the defaults."""
     from gansemble.recipe.fill import fill, flatten
 
     rows = []

@@ -67,7 +67,7 @@ def _torch() -> None:
 
 
 def _entry_points() -> None:
-    """An editable install does not see entry points added to pyproject.toml since."""
+    """Names plugins that were added to pyproject.toml since an editable install, which does not see them."""
     import tomllib
 
     import gansemble

@@ -111,11 +111,11 @@ def enhance(
 
 
 def _tell(done: EnhancedFile) -> None:
-    """What was done to a file, in a line."""
+    """Prints what was done to a file, in one line."""
     before, after = (f"{hz / 1000:.1f} kHz" for hz in done.bandwidth)
     notes = [f"bandwidth {before} -> {after}", *([done.note] if done.note else [])]
     notes += [f"{done.clipped} samples clipped"] if done.clipped else []
-    speed = done.seconds / max(1e-9, done.took)
+    speed = done.seconds / max(1e-9, done.took)  # a clock may have seen no time pass
     say(f"{done.target}: {done.seconds:.2f} s, {speed:.2f} x real time; {'; '.join(notes)}")
 
 
@@ -130,7 +130,7 @@ def _check_band(keep_below: float | None, loaded: TrainedGenerator) -> None:
 
 
 def _record(path: Path, name: str, facts: Mapping[str, object]) -> None:
-    """Adds a file to the record of what was restored; one that is made again takes its old place."""
+    """Adds a file to the record of what was restored, ``enhancement.json``, or replaces its entry there."""
     try:
         known = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -139,7 +139,7 @@ def _record(path: Path, name: str, facts: Mapping[str, object]) -> None:
 
 
 def _check_places(inputs: tuple[Path, ...], targets: list[tuple[Path, Path]]) -> None:
-    """No file may be written over another, or where inputs are looked for."""
+    """Refuses an output in an input folder, in the folder of its own input, or at the place of another output."""
     for folder in (path.resolve() for path in inputs if path.is_dir()):
         for _, target in targets:
             if target.resolve().is_relative_to(folder):

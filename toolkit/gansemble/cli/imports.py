@@ -1,4 +1,4 @@
-"""``import``: a group that plugins add their published formats to."""
+"""``import``: a group to which plugins add commands that read the formats of published checkpoints."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gansemble.errors import near
 
 
 class Formats(click.Group):
-    """A group filled by plugins' ``gansemble_commands`` hooks, on use."""
+    """A group whose commands are added by the plugins' ``gansemble_commands`` hooks when it is first used."""
 
     @staticmethod
     def _fill(context: click.Context) -> None:

@@ -111,7 +111,7 @@ def matrix(
 
 
 def _plan(cells: Sequence[Cell], costs: Costs, timed_steps: int) -> None:
-    """Shows what would be run and how long it would take."""
+    """Prints which cells would be run, and how long each would take."""
     from gansemble.matrix.plan import lines
 
     if timed_steps:
@@ -121,7 +121,7 @@ def _plan(cells: Sequence[Cell], costs: Costs, timed_steps: int) -> None:
 
 
 def _demand_possible(file: Path, asked_for: Sequence[Cell], runs: Sequence[CellRun]) -> None:
-    """Refuses a cell that was asked for and does not fit, and a matrix of which nothing does."""
+    """Refuses a cell that was asked for if its parts do not fit, and a matrix in which no combination fits."""
     wrong = [cell for cell in asked_for if not cell.possible]
     if wrong:
         raise GansembleError("\n\n".join([f"{wrong[0].name} is impossible:", *map(str, wrong[0].problems)]))
@@ -130,7 +130,7 @@ def _demand_possible(file: Path, asked_for: Sequence[Cell], runs: Sequence[CellR
 
 
 def void(_: object) -> None:
-    """Nothing."""
+    """Returns None, whatever it is given."""
 
 
 def _submit(runs: list, template: str, file: Path, overrides: tuple[str, ...], places) -> None:  # type: ignore[no-untyped-def,type-arg]

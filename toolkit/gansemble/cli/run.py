@@ -1,4 +1,7 @@
-"""``run``: the stages of a recipe, one after the other. A recipe's run.sh finds Python and hands over to this."""
+"""``run``: the stages of a recipe, one after the other.
+
+A recipe's run.sh only finds Python and starts this command.
+"""
 
 from __future__ import annotations
 
@@ -20,15 +23,15 @@ from gansemble.stages.children import Children
 from gansemble.stages.last_words import continuation, ending, keeps_force, training_state
 from gansemble.stages.ledger import SOURCES
 
-#: What a run.sh hands over first: its folder and the configuration it runs by default.
+#: First word of a run.sh's command line, followed by its folder and the configuration that it runs by default.
 HANDED_OVER = "--of-run-sh"
-#: What a program says first that starts this one for many short runs, looks after it as :class:`_Runner` does after a
-#: stage, and would rather load torch once than have the stages apart: the matrix.
+#: First word of a command line by which the matrix asks for all stages in this process. It starts many short runs, for
+#: which torch is then loaded once each, and watches each process itself, as :class:`_Runner` does with a stage.
 IN_THIS_PROCESS = "--in-this-process"
 
 
 class _RunCommand(click.Command):
-    """Hands its words on as they are, to be read with the words of run.sh."""
+    """A click command whose words are read by :mod:`gansemble.cli.run_options`, as those of a run.sh are."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.params["words"] = tuple(args)
@@ -67,7 +70,7 @@ def run(context: click.Context, words: tuple[str, ...]) -> None:
 
 
 def _called(words: Sequence[str], plugin_files: Sequence[Path]) -> tuple[Program, list[str]]:
-    """(how the run was called, the words that were given to it)."""
+    """How the run was called (by a run.sh or not, with which plugin files), and the words that the user gave."""
     if len(words) >= 3 and words[0] == HANDED_OVER:
         folder = Path(words[1]).resolve()
         return Program("run.sh", (str(folder / "run.sh"),), folder, words[2]), list(words[3:])
@@ -76,10 +79,12 @@ def _called(words: Sequence[str], plugin_files: Sequence[Path]) -> tuple[Program
 
 
 def _plugins(options: RunOptions) -> dict[str, str]:
-    """The environment that tells the stages' processes of single-file plugins; a dry run loads them here.
+    """The environment variable that names single-file plugins to the processes of the stages.
+
+    A dry run starts no such processes, so the plugins are loaded here.
 
     Raises:
-        PluginError: if one is not there.
+        PluginError: if a file is not there.
     """
     known = [Path(path) for path in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if path]
     for path in options.plugins:
@@ -98,12 +103,12 @@ def _project(recipe: Path, options: RunOptions) -> Project:
 
 
 def _forced(stage: Stage, options: RunOptions) -> bool:
-    """Whether a stage is run even if it is up to date: a page that shows other experiments is written anew."""
+    """Whether a stage is run even if it is up to date; with ``--compare``, the report is."""
     return options.force or (stage.name == "report" and bool(options.compare))
 
 
 def _dry_run(recipe: Path, options: RunOptions) -> None:
-    """Says what would be done; the recipe is read and checked once."""
+    """Says what would be done; the recipe is read and checked only once."""
     project = None
     for stage in options.stages:
         try:
@@ -115,7 +120,7 @@ def _dry_run(recipe: Path, options: RunOptions) -> None:
 
 
 def _in_this_process(recipe: Path, options: RunOptions) -> None:
-    """Runs the stages here, one after the other."""
+    """Runs the stages one after the other in this process, which loads torch once."""
     from gansemble.cli import Lazy
 
     group = Lazy()
@@ -131,7 +136,7 @@ def _in_this_process(recipe: Path, options: RunOptions) -> None:
 
 
 def _words(stage: Stage, recipe: Path, options: RunOptions) -> list[str]:
-    """What follows a stage's command."""
+    """The arguments and options of a stage's command."""
     places = {"--exp": options.exp, "--data": options.data, "--dump": options.dump}
     words = [str(recipe)]
     words += [word for name, path in places.items() if path is not None for word in (name, str(path))]
@@ -150,15 +155,16 @@ def _words(stage: Stage, recipe: Path, options: RunOptions) -> list[str]:
 class _Runner:
     """Runs the stages that are not up to date, each as a process of its own.
 
-    So what a stage makes depends on no stage before it but through its files, its memory is free when it ends, and when
-    it is killed there is somebody to say what to do. Whether a stage is up to date is decided here, without torch.
+    So a stage depends on the earlier ones only through their files, its memory is free when it ends, and if it is
+    killed this process still says how to go on. Whether a stage is up to date is decided here, without torch.
 
     Args:
-        program, given: how the run was called.
-        folder: the recipe's, in which the stages run.
-        recipe: the file.
+        program: how the run was called.
+        given: the words of the user.
+        folder: the recipe's folder, which is the working directory of the stages.
+        recipe: the YAML file.
         options: what was asked for.
-        environment: added to that of the stages.
+        environment: variables that are added to those of the stages.
     """
 
     def __init__(
@@ -183,7 +189,7 @@ class _Runner:
         self._states: dict[str, StageState] = {}
 
     def run(self) -> None:
-        """All of it; a stage that does not end well ends this process with its exit status."""
+        """Runs the stages; if one fails or is interrupted, this process ends with its exit status."""
         with self.children.listening():
             self._make_mini_corpus()
             for stage in self.options.stages:
@@ -207,7 +213,10 @@ class _Runner:
             raise Misuse(f"{self.program.name}: the mini corpus could not be made")
 
     def _up_to_date(self, stage: Stage) -> bool:
-        """Whether nothing is to be done for a stage, which is then said. What is wrong, the stage itself will say."""
+        """Whether a stage is up to date, which is then said.
+
+        An error counts as no, because the stage itself will report it.
+        """
         if self.children.stopped or _forced(stage, self.options):
             return False
         try:
@@ -226,7 +235,7 @@ class _Runner:
         return True
 
     def _stage(self, stage: Stage) -> int:
-        """The exit status of a stage's process, as a shell counts it."""
+        """Runs a stage and returns its exit status, as a shell counts it."""
         self._project = None
         start, environment = launch.command(stage.name, self.options.processes, self.options.together)
         return self._child([*start, *_words(stage, self.recipe, self.options)], environment)
@@ -236,10 +245,10 @@ class _Runner:
             return 128 + signal.SIGTERM
         sys.stdout.flush()
         status = self.children.run(command, self.environment | environment, self.folder)
-        return status if status >= 0 else 128 - status
+        return status if status >= 0 else 128 - status  # -n: ended by signal n, which a shell counts as 128 + n
 
     def _end(self, stage: Stage, status: int, before: list[str]) -> None:
-        """Says how a stage ended and what to type to go on, and ends this process."""
+        """Says how a stage ended and which command goes on with it, and ends this process."""
         force = keeps_force(stage, status, before, training_state(self.exp))
         click.echo(ending(stage, status), err=True)
         click.echo(f"Continue with: {continuation(self.program.command, self.given, stage, force)}", err=True)

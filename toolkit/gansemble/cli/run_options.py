@@ -1,4 +1,4 @@
-"""The options of ``gansemble run``, which are those of every recipe's run.sh: what they are, and how they are read."""
+"""The options of ``gansemble run``, which every recipe's run.sh has, too, and how a command line is read."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from gansemble.stages.stage import STAGES, Stage, parse
 
 @dataclass(frozen=True)
 class Option:
-    """One option.
+    """One option of the command line.
 
     Args:
         name: with its dashes.
-        value: what its value is called; empty for a flag.
+        value: name of its value in the help; empty for a flag.
         help: what it does.
     """
 
@@ -55,27 +55,30 @@ BY_NAME = {option.name: option for option in OPTIONS}
 
 
 class Misuse(GansembleError):
-    """The command was not called as it can be; its message begins with the program's name."""
+    """The command line is wrong; the message begins with the program's name."""
 
     exit_code = 2
 
 
 @dataclass
 class RunOptions:
-    """What was asked for.
+    """What was asked for on the command line.
 
     Args:
-        words: that are no options: of ``gansemble run``, the recipe.
+        words: those that are no options; of ``gansemble run``, the recipe.
         stage, stop_stage: the first and the last stage.
         config: as given; None if it was not.
         mini, force, dry_run, allow_change, force_unlock, help: the flags.
-        overrides: of ``--set``.
+        overrides: ``KEY=VALUE`` of the ``--set`` options.
         data, exp, dump: folders; None if not given.
-        jobs: worker processes; None is as many as there are processors.
-        processes: of the training, over all machines.
-        machines, rank, address, port: the machines that train together.
+        jobs: number of worker processes; None is as many as there are processors.
+        processes: number of training processes, over all machines.
+        machines: number of machines that train together.
+        rank: number of this machine among them, from 0.
+        address: host name or IP address of machine 0.
+        port: TCP port of machine 0.
         plugins: single-file plugins.
-        compare: experiments shown on the report's page.
+        compare: experiments to show on the report's page.
     """
 
     words: list[str] = field(default_factory=list)
@@ -103,22 +106,22 @@ class RunOptions:
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """Those to run, in their order."""
+        """The stages to run, in their order."""
         return STAGES[self.stage.number : self.stop_stage.number + 1]
 
     @property
     def together(self) -> Machines:
-        """The machines, as the launch takes them."""
+        """The machines that train together, as :func:`gansemble.stages.launch.command` takes them."""
         return Machines(self.machines, self.rank, self.address, self.port)
 
 
 def read(given: Sequence[str], program: str, words: int = 0) -> RunOptions:
-    """Reads the words of a command line; nothing after ``--help`` is looked at.
+    """Reads a command line; nothing after ``--help`` is looked at.
 
     Args:
         given: ``--name value`` or ``--name=value``, flags, and other words.
         program: its name, for messages.
-        words: how many may be no options.
+        words: how many words that are no options there may be.
 
     Raises:
         Misuse: in one line, for the first thing that is wrong.
@@ -143,7 +146,12 @@ def read(given: Sequence[str], program: str, words: int = 0) -> RunOptions:
 
 
 class _Wrong(Exception):
-    """What is wrong, before it is known whose words it is in."""
+    """What is wrong with a command line; :func:`read` adds the program's name.
+
+    Args:
+        text: the message.
+        see_help: whether the message refers to ``--help``.
+    """
 
     def __init__(self, text: str, see_help: bool = False) -> None:
         super().__init__(text)
@@ -151,7 +159,7 @@ class _Wrong(Exception):
 
 
 def _option(options: RunOptions, word: str, rest: list[str]) -> None:
-    """Reads one option, with its value from ``rest`` where it has none of its own."""
+    """Reads an option; its value, if it has one and does not follow a ``=``, is taken from ``rest``."""
     name, equals, value = word.partition("=")
     option = BY_NAME.get(name)
     if option is None:
@@ -206,7 +214,7 @@ def _stage(name: str, value: str) -> Stage:
 
 
 def _path(name: str, value: str) -> Path:
-    """Absolute; a relative one is relative to where one is."""
+    """An absolute path; a relative one is taken from the working directory."""
     if not value:
         raise _Wrong(f"{name} needs a value", see_help=True)
     return Path(value).resolve()
@@ -219,7 +227,7 @@ def _whole_number(name: str, value: str, minimum: int) -> int:
 
 
 def _agree(options: RunOptions) -> None:
-    """Refuses what does not go together."""
+    """Refuses options that contradict or miss each other."""
     first, last = options.stage, options.stop_stage
     if first.number > last.number:
         raise _Wrong(
@@ -236,7 +244,12 @@ def _agree(options: RunOptions) -> None:
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean …?`` for the known word that begins like this one, or else is close to it; empty if none is."""
+    """``; did you mean NAME?`` for a word that resembles a known name; empty if none does.
+
+    Args:
+        word: what was written.
+        known: the names that there are; one that begins alike goes before one that is similar as a whole.
+    """
     names = list(known)
     for name in names:
         if name.startswith(word[:5]) or word.startswith(name[:6]):

@@ -1,4 +1,4 @@
-"""Which recipe a run is of: a file, or one of the configurations of a recipe's folder; and the help that shows them."""
+"""Finds the recipe of a run: a file, or a configuration in a recipe's folder; and writes the help that lists them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class Program:
 
     Args:
         name: for messages, ``run.sh`` or ``gansemble run``.
-        command: what to type to call it again, before the words that were given.
-        folder: the recipe's folder where that is settled, as it is for a run.sh; None if a word names the recipe.
-        default: of that folder, the configuration that is run where none is asked for.
+        command: the words that call it again, before those of the user.
+        folder: the recipe's folder; None if a word of the command line names the recipe.
+        default: the configuration that is run if none is asked for, relative to that folder.
     """
 
     name: str
@@ -30,7 +30,10 @@ class Program:
     default: str | None = None
 
     def named(self, recipe: str) -> Program:
-        """The program, told which recipe: of a folder, its configurations are known now.
+        """The same program for a recipe that was named; of a folder, its configurations are known from now on.
+
+        Args:
+            recipe: a recipe file, or a recipe's folder.
 
         Raises:
             Misuse: if there is no such file or folder.
@@ -43,7 +46,7 @@ class Program:
         return self
 
     def header(self) -> str:
-        """What the recipe's run.sh says of itself in the comment at its head."""
+        """The comment at the head of the recipe's run.sh; empty if there is none."""
         script = self.folder / "run.sh" if self.folder is not None else None
         if script is None or not script.is_file():
             return ""
@@ -55,15 +58,22 @@ class Program:
         return "\n".join([*lines, "", ""])
 
     def configurations(self) -> list[str]:
-        """The names of the folder's recipes."""
+        """The file names of the recipes in the folder."""
         return sorted(path.name for path in self.folder.glob("conf/*.yaml")) if self.folder is not None else []
 
 
 def choose(program: Program, options: RunOptions) -> tuple[Path, Path]:
-    """(the recipe's folder, the recipe file).
+    """Finds the recipe that a command line asks for.
+
+    Args:
+        program: how the run was called.
+        options: those of the command line.
+
+    Returns:
+        (the recipe's folder, the recipe file).
 
     Raises:
-        Misuse: if there is no such recipe.
+        Misuse: if there is no such recipe, or the options do not name one.
     """
     if program.folder is None:
         return _file(program, options)
@@ -102,7 +112,7 @@ def _file(program: Program, options: RunOptions) -> tuple[Path, Path]:
 
 
 def _default_of(script: Path) -> str | None:
-    """The configuration that a run.sh names, in its line ``config=…``."""
+    """The configuration in the line ``config=…`` of a run.sh; None if there is none."""
     if not script.is_file():
         return None
     found = re.search(r"^config=(\S+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
@@ -110,7 +120,7 @@ def _default_of(script: Path) -> str | None:
 
 
 def usage(program: Program) -> str:
-    """The help."""
+    """The text of ``--help``."""
     words = "[options]" if program.name == "run.sh" else "RECIPE [options]"
     of = "" if program.name == "run.sh" else "\nRECIPE is a recipe file, or a recipe's folder, egs/<corpus>/<method>\n"
     stages = "\n".join(f"  {stage.number} {stage.name:11} {stage.listed or stage.title}" for stage in STAGES)

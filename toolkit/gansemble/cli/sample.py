@@ -1,4 +1,4 @@
-"""``sample``: clips of a generator that makes its own."""
+"""``sample``: generates clips of its own with a generator that imitates none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _numbers(context: click.Context, parameter: click.Parameter, value: str | None) -> list[int] | None:
-    """``3``, ``0,2,5`` or ``24-84``."""
+    """A click callback that reads whole numbers such as ``3``, ``0,2,5`` or ``24-84``."""
     if value is None:
         return None
     found: list[int] = []

@@ -151,7 +151,19 @@ def _files(
 
 
 def expand(path: Path, listed: Callable[[Path], list[Path]], kind: str = "audio") -> list[tuple[Path, str]]:
-    """(file, output name) of an input; a folder's sub-folders are kept in the names."""
+    """The input files that a path stands for: the file itself, or those in a folder.
+
+    Args:
+        path: a file or a folder.
+        listed: lists the files of a folder.
+        kind: of the files, for messages.
+
+    Returns:
+        (file, name of its output without suffix); names keep the sub-folders of a folder.
+
+    Raises:
+        DataError: if nothing is found.
+    """
     if path.is_dir():
         found = listed(path)
         if not found:

@@ -93,10 +93,10 @@ def _train(
 
 
 def _demand_the_recipes_data(run: Run, parts: Components) -> None:
-    """Refuses packed data that are not what this recipe's prepare stage makes, or were packed anew just now.
+    """Refuses packed data that are not of this recipe, or that are being packed anew at this moment.
 
     Raises:
-        GansembleError: naming the keys that differ.
+        GansembleError: naming the recipe keys that differ.
     """
     changed = run.ledger.changed_keys("prepare")
     if changed:
@@ -115,10 +115,10 @@ def _demand_the_recipes_data(run: Run, parts: Components) -> None:
 
 
 def _is_another(run: Run, parts: Components, allow_change: bool) -> bool:
-    """Whether a finished run is of another recipe or other data, so that this one begins anew.
+    """Whether the run that finished in this folder was of another recipe or other data, so that training begins anew.
 
-    A run that is only made longer goes on, unless its learning rate was to end with the plan. One that was being made
-    longer when it was interrupted is unfinished, and like any other goes on or is refused.
+    If only ``plan.steps`` differs, training goes on, unless the learning rate depends on the end of the plan. A run
+    that was being made longer when it was interrupted counts as unfinished: like any other, it goes on or is refused.
     """
     record = run.ledger.record("train")
     if record is None or allow_change or "begun_again" in record:
@@ -134,7 +134,7 @@ def _is_another(run: Run, parts: Components, allow_change: bool) -> bool:
 
 
 def _difference(exp: Path, parts: Components) -> str:
-    """How the packed data differ from those that the finished run was trained on."""
+    """Says how the packed data differ from those that the finished run was trained on."""
     from gansemble.data import trained_on
 
     saved = parts.store.newest()
@@ -143,7 +143,7 @@ def _difference(exp: Path, parts: Components) -> str:
 
 
 def _set_aside(project: Project, run: Run) -> None:
-    """Moves checkpoints and logs to ``previous/<time>``: a run is never deleted."""
+    """Moves checkpoints and logs to ``previous/<time>``, because a run is never deleted."""
     there = [project.exp / name for name in ("checkpoints", "logs") if (project.exp / name).exists()]
     run.ledger.forget("train")
     if not there:

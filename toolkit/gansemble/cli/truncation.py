@@ -1,4 +1,4 @@
-"""``truncation``: quality against variety, over thresholds of the truncation of latent vectors."""
+"""``truncation``: quality and variety of the clips, scored over thresholds of the truncation of latent vectors."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What exists: plugins, the registry of their parts, and what constructors say."""
+"""Plugins: how they are found, the registry of their parts, and how the constructors of parts are read."""

@@ -1,4 +1,4 @@
-"""What a part's docstring says: its summary, its arguments, the paper it comes from."""
+"""Reads the docstring of a part: what it says of the parameters, and the paper that it cites."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from types import ModuleType
 
 
 def documented(text: str) -> dict[str, str]:
-    """Parameter descriptions from an ``Args:`` block; one line may document several."""
+    """The descriptions of parameters in an ``Args:`` block, by name.
+
+    One entry may describe several parameters, whose names are separated by commas.
+
+    Args:
+        text: a docstring without its indentation, as ``inspect.getdoc`` returns it.
+    """
     block = re.search(r"Args:\n((?:[ \t]+.*\n?|\n(?=[ \t]))+)", text)
     found: dict[str, str] = {}
     current: list[str] = []
@@ -26,7 +32,14 @@ def documented(text: str) -> dict[str, str]:
 
 
 def paper(module: ModuleType | None, target: object) -> str:
-    """The first citation in the docstrings of the part, its module or its plugin."""
+    """The first citation in the docstrings of a part, of its module or of its package; empty if there is none.
+
+    A citation is a text in parentheses with a year, such as ``(First Author and Second Author 2024)``.
+
+    Args:
+        module: in which the part is defined.
+        target: its class or function.
+    """
     import sys
 
     package = sys.modules.get(module.__package__) if module and module.__package__ else None

@@ -1,6 +1,7 @@
-"""The hooks a plugin may implement. What happens at every training step is a part named in YAML, never a hook.
+"""The hooks that a plugin may implement. What happens at every training step is a part named in YAML, never a hook.
 
-Hooks are called with keywords, and a hook implementation may take fewer arguments, so these can grow.
+Hooks are called with keyword arguments, and an implementation may take fewer of them than a hook has, so that hooks can
+get more arguments later.
 """
 
 from collections.abc import Callable
@@ -14,29 +15,53 @@ if TYPE_CHECKING:
 
 @hookspec
 def gansemble_register(register: Callable[..., None]) -> None:
-    """Required: name the plugin's parts.
+    """Required: registers the plugin's parts.
 
-    Call ``register(kind, name, "package.module:Target", summary, example={...})`` once for each part. Targets are
-    strings and are imported on first use; ``example`` holds the smallest sensible constructor arguments.
+    Call ``register(kind, name, "package.module:Target", summary, example={...})`` once for each part. A target is a
+    string, and is imported when a recipe first uses the part; ``example`` holds the smallest sensible constructor
+    arguments.
     """
 
 
 @hookspec
 def gansemble_commands(group: "click.Group") -> None:
-    """Add sub-commands to the ``gansemble`` click group; import what they need inside their functions."""
+    """Adds sub-commands to the ``gansemble`` command.
+
+    Import what a command needs within its function, so that ``gansemble --help`` stays fast.
+
+    Args:
+        group: offers ``add_command``, and ``commands``, in which ``import`` is the group for formats of published
+            checkpoints.
+    """
 
 
 @hookspec
 def gansemble_check_recipe(recipe: object) -> list[tuple[str, str]]:
-    """Problems of a type-checked recipe as (key path, message), before anything is built."""
+    """Finds problems of a recipe whose values fit the types of their parameters, before anything is built.
+
+    Args:
+        recipe: a :class:`gansemble.recipe.schema.Recipe`.
+
+    Returns:
+        (key, message) for each problem, with keys such as ``discriminators.mpd.periods[2]``.
+    """
     raise NotImplementedError
 
 
 @hookspec
 def gansemble_run_start(run: object) -> None:
-    """A training run is about to begin on the main process."""
+    """Called on the main process when a training run begins, after a checkpoint was restored and before the first step.
+
+    Args:
+        run: the :class:`gansemble.training.trainer.Trainer`.
+    """
 
 
 @hookspec
 def gansemble_run_end(run: object, error: BaseException | None) -> None:
-    """A training run ended; ``error`` is None when it finished."""
+    """Called on the main process when a training run has ended.
+
+    Args:
+        run: the :class:`gansemble.training.trainer.Trainer`.
+        error: what ended the run; None if it finished.
+    """

@@ -1,7 +1,9 @@
-"""Finding plugins: entry points, allow and deny lists, single files, and what to do about broken ones.
+"""Finds and loads plugins: installed entry points, allow and deny lists, single files, and what becomes of broken ones.
 
-A plugin that fails is recorded with its traceback and raises only when a recipe asks for one of its parts;
-``GANSEMBLE_STRICT=1`` raises at once.
+Two environment variables hold names separated by commas: if ``GANSEMBLE_PLUGINS`` is set, only the installed plugins
+that it names are loaded, and those in ``GANSEMBLE_DISABLE`` are not. A plugin that cannot be loaded is recorded with
+its traceback, and is an error only for recipes that ask for one of its parts; with ``GANSEMBLE_STRICT=1`` it is an
+error at once.
 """
 
 from __future__ import annotations
@@ -28,11 +30,12 @@ _loaded: Plugins | None = None
 
 
 class Plugins:
-    """The plugin manager and the registry it filled.
+    """The plugin manager, and the registry that it has filled with the parts of all plugins.
 
     Args:
-        discover: read installed entry points; tests pass False and :meth:`add_module` what they need.
-        files: single-file plugins for this run only.
+        discover: load the plugins that are installed, by their entry points; tests pass False, and :meth:`add_module`
+            what they need.
+        files: single-file plugins that are loaded for this run only.
     """
 
     def __init__(self, discover: bool = True, files: Sequence[Path] = ()) -> None:
@@ -45,10 +48,15 @@ class Plugins:
             self._guard(f"file:{path.name}", partial(self._add_file, path))
 
     def add_module(self, name: str, plugin: object) -> None:
-        """Registers one plugin object and its parts.
+        """Registers one plugin and all its parts; if anything fails, none of them.
+
+        Args:
+            name: by which recipes refer to the plugin.
+            plugin: the module, or another object, that implements the hooks.
 
         Raises:
-            PluginError: if it has no ``gansemble_register`` hook or misspells one.
+            PluginError: if the name is taken, the hook ``gansemble_register`` is missing or not marked, another hook is
+                misspelt, or a part is not described properly.
         """
         if self.manager.has_plugin(name):
             raise PluginError(f"two plugins are called {name!r}; rename one of the entry points")
@@ -131,7 +139,11 @@ class Plugins:
 
 
 def load(files: Sequence[Path] = ()) -> Plugins:
-    """The process's plugins, found on the first call; ``files`` adds single-file plugins."""
+    """The plugins of this process, which are looked for at the first call.
+
+    Args:
+        files: single-file plugins to load; if there are any, all plugins are looked for again.
+    """
     global _loaded
     if _loaded is None or files:
         _loaded = Plugins(files=files)
@@ -139,7 +151,7 @@ def load(files: Sequence[Path] = ()) -> Plugins:
 
 
 def registry() -> Registry:
-    """The registry of the process's plugins."""
+    """The registry of this process's plugins."""
     return load().registry
 
 
@@ -149,9 +161,9 @@ def _names(variable: str) -> set[str] | None:
 
 
 def _once(points: Iterable[importlib.metadata.EntryPoint]) -> list[importlib.metadata.EntryPoint]:
-    """Entry points of a group, once each: editable and stale metadata can list one twice.
+    """The entry points of a group, each once: editable installs and stale metadata can list one twice.
 
-    The toolkit's own come first, so that no other plugin of the same name takes their place.
+    The toolkit's own come first, so that another plugin of the same name cannot take their place.
     """
     seen: dict[tuple[str, str], importlib.metadata.EntryPoint] = {}
     for point in points:
@@ -168,7 +180,7 @@ def _source(point: importlib.metadata.EntryPoint) -> PluginSource:
 
 
 def _check_core(point: importlib.metadata.EntryPoint) -> None:
-    """Refuses a plugin whose distribution asks for another version of the toolkit."""
+    """Refuses a plugin whose distribution requires another version of the toolkit."""
     if point.dist is None or _ours(point):
         return
     from packaging.requirements import Requirement
@@ -193,7 +205,7 @@ def _hook_names() -> list[str]:
 
 
 def _misspelt_hooks(plugin: object) -> list[str]:
-    """Names a plugin marked as hooks, or that look like hooks, that no hook has."""
+    """Names that begin like a hook's and that a plugin has marked as hooks, though no hook has them."""
     known = set(_hook_names())
     return [
         name

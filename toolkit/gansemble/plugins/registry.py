@@ -1,4 +1,7 @@
-"""What exists: parts by kind and name. Listing everything imports no part and no torch."""
+"""The registry of parts: what there is of each kind, by name.
+
+Listing all parts imports none of them, nor torch.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from pathlib import Path
 from gansemble.errors import PluginError, near
 from gansemble.plugins import signatures
 
+#: The kinds of parts, in the order in which they are listed.
 KINDS = (
     "generator",
     "discriminator",
@@ -26,9 +30,10 @@ KINDS = (
     "monitor",
     "augmentation",
 )
-#: The entry-point group that takes single parts of a kind without a plugin around them.
 _PLURALS = {"corpus": "corpora", "loss": "losses"}
+#: kind -> the entry-point group that takes single parts of this kind, without a plugin around them.
 GROUPS = {kind: f"gansemble.{_PLURALS.get(kind, kind + 's')}" for kind in KINDS}
+#: kind -> its Protocol in interfaces.py, for messages.
 _PROTOCOLS = {kind: "".join(word.title() for word in kind.split("_")) for kind in KINDS} | {
     "loss": "Term",
     "regulariser": "Term",
@@ -43,12 +48,13 @@ class Entry:
 
     Args:
         kind: one of :data:`KINDS`.
-        name: unique within its kind; ``plugin/name`` always works.
+        name: how recipes refer to it; if several plugins have a part of this kind and name, ``plugin/name`` tells them
+            apart.
         target: ``package.module:attribute``, imported on first use.
-        summary: one line.
-        plugin: the entry-point name that provided it.
+        summary: one line about it.
+        plugin: name of the plugin that provides it.
         example: the smallest sensible constructor arguments.
-        since: the version of its plugin that introduced it.
+        since: the version of the plugin that introduced it.
     """
 
     kind: str
@@ -60,10 +66,11 @@ class Entry:
     since: str | None = None
 
     def load(self) -> Callable[..., object]:
-        """Imports the target.
+        """Imports the target and returns it: a class, or a function that makes the part.
 
         Raises:
-            PluginError: if it cannot be imported, is missing, or takes ``**kwargs``.
+            PluginError: if it cannot be imported or called, takes ``**kwargs`` or a parameter of a reserved name, or
+                lacks a method that the toolkit calls on parts of its kind.
         """
         module_name, _, attribute = self.target.partition(":")
         try:
@@ -105,14 +112,20 @@ def _article(noun: str) -> str:
 
 @dataclass(frozen=True)
 class PluginSource:
-    """Where a plugin came from: its distribution and version, or its file."""
+    """Where a plugin came from.
+
+    Args:
+        distribution: name of the installed package.
+        version: its version.
+        file: of a single-file plugin, its path.
+    """
 
     distribution: str | None = None
     version: str | None = None
     file: str | None = None
 
     def requirement(self) -> str | None:
-        """What gets it again; None for what ships with the toolkit."""
+        """How to get the plugin again: a pip requirement, or ``--plugin FILE``; None if it ships with the toolkit."""
         if self.distribution == "gansemble":
             return None
         return f"{self.distribution}>={self.version}" if self.distribution else f"--plugin {self.file}"
@@ -120,7 +133,13 @@ class PluginSource:
 
 @dataclass(frozen=True)
 class Broken:
-    """A plugin that could not be loaded."""
+    """A plugin, or a single part, that could not be loaded.
+
+    Args:
+        plugin: its name, ``file:<name>.py`` for a single-file plugin, or ``<distribution>:<part>`` for a single part.
+        error: what was raised.
+        traceback: as text.
+    """
 
     plugin: str
     error: BaseException
@@ -128,7 +147,13 @@ class Broken:
 
 
 class Registry:
-    """All parts, and the plugins that failed to load."""
+    """All registered parts, and the plugins that could not be loaded or are switched off.
+
+    Attributes:
+        broken: plugins and single parts that could not be loaded.
+        sources: where each plugin came from, by its name.
+        disabled: plugins that are switched off, with the environment variable that does so.
+    """
 
     def __init__(self) -> None:
         self._entries: list[Entry] = []
@@ -137,10 +162,11 @@ class Registry:
         self.disabled: dict[str, str] = {}
 
     def add(self, entry: Entry) -> None:
-        """Records an entry.
+        """Adds a part.
 
         Raises:
-            PluginError: if the kind is unknown, the target is not ``module:attribute``, or the plugin repeats itself.
+            PluginError: if the kind is unknown, the name is no identifier, the target is not ``module:attribute``, or
+                the plugin has a part of this kind and name already.
         """
         if entry.kind not in KINDS:
             raise PluginError(
@@ -157,16 +183,20 @@ class Registry:
         self._entries.append(entry)
 
     def remove(self, plugin: str) -> None:
-        """Forgets a plugin's parts."""
+        """Removes all parts of a plugin."""
         self._entries = [entry for entry in self._entries if entry.plugin != plugin]
 
     def entries(self, kind: str | None = None) -> list[Entry]:
-        """Entries of a kind, or all, sorted by kind, name and plugin."""
+        """The parts of a kind, or of all kinds, sorted by kind, name and plugin."""
         chosen = [entry for entry in self._entries if kind in (None, entry.kind)]
         return sorted(chosen, key=lambda entry: (KINDS.index(entry.kind), entry.name, entry.plugin))
 
     def get(self, kind: str, name: str) -> Entry:
-        """The entry a recipe means by ``name`` or ``plugin/name``.
+        """The part that a recipe means by ``name`` or ``plugin/name``.
+
+        Args:
+            kind: one of :data:`KINDS`.
+            name: as in the recipe's ``use``.
 
         Raises:
             PluginError: if there is none, several plugins give it, or its plugin is broken.
@@ -181,7 +211,12 @@ class Registry:
         raise PluginError(self._missing(kind, plugin, short))
 
     def fault(self, plugin: str, part: str = "") -> Broken | None:
-        """Why a plugin, or a single part of a distribution, could not be loaded, by the names recipes use."""
+        """Why a plugin, or a single part of a distribution, could not be loaded; None if no failure is known.
+
+        Args:
+            plugin: name of the plugin or distribution, as recipes write it.
+            part: name of the part.
+        """
         if plugin in {entry.plugin for entry in self._entries}:
             return self.broken.get(f"{plugin}:{part}")
         files = [n for n in self.broken if n.startswith("file:") and Path(n.removeprefix("file:")).stem == plugin]
@@ -189,7 +224,7 @@ class Registry:
         return found[0] if found else None
 
     def ambiguous(self) -> list[tuple[str, str, list[str]]]:
-        """(kind, name, plugins) for each short name that several plugins give."""
+        """(kind, name, plugins) for each name that several plugins give to parts of one kind."""
         plugins: dict[tuple[str, str], list[str]] = {}
         for entry in self.entries():
             plugins.setdefault((entry.kind, entry.name), []).append(entry.plugin)

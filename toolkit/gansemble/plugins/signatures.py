@@ -1,4 +1,7 @@
-"""How the toolkit calls a part of each kind; a part that cannot be called so is refused before a recipe is built."""
+"""How the toolkit calls the parts of each kind.
+
+A class whose methods cannot be called like that is refused before anything of a recipe is built.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from collections.abc import Callable
 
 from gansemble.abilities import needs_real_output
 
-#: kind -> method -> arguments, given by position. ``()`` stands for calling the part itself.
+#: kind -> method -> its arguments, which are passed by position. ``()`` stands for calling the part itself.
 CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "generator": {"()": ("condition",)},
     "discriminator": {"()": ("x", "condition")},
@@ -23,14 +26,22 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "monitor": {"item_values": ("step",), "summarise": ("values",), "judge": ("steps", "values")},
     "augmentation": {"variants": ("audio", "sample_rate")},
 }
-#: A metric of whole sets has this method instead.
+#: A metric that compares sets of clips, rather than pairs, has this method instead.
 SET_METRIC: dict[str, tuple[str, ...]] = {"score_set": ("estimates", "references", "sample_rate", "labels")}
-#: An objective with ``needs_real_output = True`` is given the scores of real items in the generator's turn, too.
+#: An objective with ``needs_real_output = True`` is given the scores of real clips for the generator's loss, too.
 PAIRED_OBJECTIVE = CALLS["objective"] | {"generator": ("fake_score", "real_score")}
 
 
 def fault(kind: str, target: Callable[..., object]) -> str | None:
-    """What is wrong with a class's methods, or None; functions that return parts are left to the conformance kit."""
+    """What is wrong with the methods of a class; None if the toolkit can call them.
+
+    Of a function that returns a part nothing can be said before it is called: the conformance kit tests what it
+    returns.
+
+    Args:
+        kind: one of :data:`gansemble.plugins.registry.KINDS`.
+        target: the class or function.
+    """
     if not inspect.isclass(target):
         return None
     calls = _calls(kind, target)
@@ -40,7 +51,7 @@ def fault(kind: str, target: Callable[..., object]) -> str | None:
         if method is None:
             return f"has no method {shown}" if name != "()" else f"cannot be called; a {kind} is called with {shown}"
         try:
-            inspect.signature(method).bind(None, *arguments)
+            inspect.signature(method).bind(None, *arguments)  # None stands for self
         except TypeError:
             own = [parameter for parameter in inspect.signature(method).parameters if parameter != "self"]
             called = "" if name == "()" else f" {name}"
@@ -68,16 +79,16 @@ def _method(target: type, name: str) -> Callable[..., object] | None:
 
 
 def has_ability(target: Callable[..., object], protocol: type) -> bool:
-    """Whether what a class makes will have an ability: the class has all methods of the Protocol.
+    """Whether the objects that a class makes will have an ability, that is, whether it has all methods of the Protocol.
 
-    Attributes are not asked for, as a class may set them when it is built. Of a function that makes a part nothing is
-    known before it is called: it has none.
+    Attributes are not asked for, because a class may set them only in its constructor. A function that makes a part
+    counts as having no ability, because nothing is known of the part before the function is called.
     """
     return all(hasattr(target, name) for name in _methods(protocol))
 
 
 def lacking(part: object, protocol: type) -> list[str]:
-    """What a part lacks of a Protocol: attributes and methods by name, in the Protocol's order."""
+    """The names of a Protocol's attributes, and then of its methods, that a part does not have."""
     return [name for name in (*inspect.get_annotations(protocol), *_methods(protocol)) if not hasattr(part, name)]
 
 

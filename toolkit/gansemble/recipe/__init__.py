@@ -1,1 +1,4 @@
-"""Recipes: YAML read with marks, composed, type-checked and held against the parts' contracts. Imports no torch."""
+"""Recipes: YAML files that are read, composed, checked against the parts' constructors, and against their contracts.
+
+Imports no torch.
+"""

@@ -1,4 +1,7 @@
-"""From a composed document to a checked :class:`Recipe`: every section and every part, all problems at once."""
+"""Turns a composed document into a checked :class:`Recipe`.
+
+Every section and every part is checked before anything is reported, so that all problems are told at once.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +31,16 @@ from gansemble.recipe.sections import (
 
 
 def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
-    """Reads, composes, type-checks and contract-checks a recipe.
+    """Reads and composes a recipe, and checks its types and whether its parts fit together.
+
+    Args:
+        path: the YAML file.
+        overrides: ``KEY=VALUE`` of the ``--set`` options.
+        registry: of the parts that may be named; None is that of this process' plugins, which then check the recipe,
+            too.
+
+    Returns:
+        The recipe; what is worth saying of it but no error is in its ``notes``.
 
     Raises:
         RecipeError: with every problem found, each with a change that fixes it where one was found.
@@ -62,7 +74,16 @@ def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = 
 
 
 def inspect(document: Document, path: Path, registry: Registry | None = None) -> tuple[Recipe | None, list[Problem]]:
-    """A composed document as a recipe, and every problem found, without looking for fixes; None where there is none."""
+    """Checks a composed document like :func:`load`, but searches for no fixes and returns the problems.
+
+    Args:
+        document: from :func:`gansemble.recipe.compose.compose`.
+        path: the YAML file that it was read from.
+        registry: of the parts that may be named; None is that of this process' plugins.
+
+    Returns:
+        (the recipe, or None if a section or a part of it cannot be read; every problem found).
+    """
     from gansemble.plugins import loading
     from gansemble.recipe.rules import examine
     from gansemble.recipe.rules import finding as rules_finding
@@ -78,7 +99,10 @@ def inspect(document: Document, path: Path, registry: Registry | None = None) ->
 
 
 def _asked(recipe: Recipe) -> list[Problem]:
-    """What plugins find wrong with a recipe; one that fails at it is a problem of the recipes that use it only."""
+    """The problems that plugins find in a recipe, by their hook ``gansemble_check_recipe``.
+
+    A hook that fails itself is a problem only of recipes that use its plugin; otherwise a warning is logged.
+    """
     from gansemble.plugins import loading
 
     used = {part.entry.plugin for part in recipe.parts()} | set(recipe.plugins)
@@ -103,13 +127,13 @@ def _read(path: Path, overrides: Sequence[str], registry: Registry) -> tuple[Rec
 
 
 def default_name(path: Path) -> str:
-    """What a recipe is called when it does not say: its recipe folder and its own name, such as ``mymethod small``."""
+    """The name of a recipe that gives none, such as ``mymethod small`` for ``mymethod/conf/small.yaml``."""
     conf = next((folder for folder in path.resolve().parents if folder.name == "conf"), None)
     return f"{conf.parent.name} {path.stem}" if conf else path.stem
 
 
 def _from_plugin(document: Document, key: str, message: str) -> Problem:
-    """``discriminators.mpd.periods[2]`` as a place in the document."""
+    """A problem that a plugin found, at the place of a key such as ``discriminators.mpd.periods[2]``."""
     path: KeyPath = tuple(int(index) if index else name for name, index in re.findall(r"([^.\[\]]+)|\[(\d+)\]", key))
     return Problem(path, message, document.mark(path))
 
@@ -123,7 +147,7 @@ class _Checker:
         self.required = Required(document, registry)
 
     def recipe(self, path: Path) -> Recipe | None:
-        """The recipe, or None when a section could not be read at all."""
+        """The recipe; None if a section or a part cannot be read, or no generator is named."""
         value = self.document.value
         known = ["name", "plugins", "audio", *SECTIONS, *SINGLE, *MANY]
         self.problems += self.required.problems
@@ -163,7 +187,10 @@ class _Checker:
         return types.check_value(given, cls, (name,), self.document, self.problems)
 
     def validation(self, given: object, metrics: Sequence[str]) -> Validation:
-        """What is left out of the validation section: the recipe's first metric, and the first one to choose by."""
+        """Fills in what the validation section leaves out.
+
+        ``metrics`` becomes the first metric of the recipe, and ``best`` the first of ``metrics``.
+        """
         assert isinstance(given, Validation)
         section = self.document.value.get("validation")
         written = section if isinstance(section, dict) else {}
@@ -181,9 +208,11 @@ class _Checker:
         arguments = types.check_arguments(AudioSpec, given, path, self.document, self.problems, what="audio")
         if len(self.problems) > before:
             return None
+        # Built around __init__, which would raise at the first problem where all are to be told.
         spec = object.__new__(AudioSpec)
         for name, parameter in types.signature(AudioSpec).items():
             object.__setattr__(spec, name, arguments.get(name, parameter.default))
+        # Where a number is not positive, all that is compared with it is wrong, too: five problems are enough then.
         faults = (
             spec.problems()
             if all(getattr(spec, n) > 0 for n in ("sample_rate", "hop", "mels"))
@@ -215,7 +244,7 @@ class _Checker:
         return {name: part for name, part in found.items() if part is not None}
 
     def part(self, path: KeyPath, kind: str, given: object) -> Part | None:
-        """The part that is named at a path; None where something is wrong with it."""
+        """The part that is described at a path; None if something is wrong with it, which is then reported."""
         found = self._part(path, kind, given)
         self.broken |= found is None
         return found

@@ -1,4 +1,4 @@
-"""Composing a recipe: includes, deep merge, removal by null, ``--set`` and ``${…}`` references."""
+"""Composes a recipe: included files, deep merge, removal by null, ``--set`` options and ``${key.path}`` references."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ REFERENCE = re.compile(r"\$\{([^{}]*)\}")
 
 
 def compose(path: Path, overrides: Sequence[str] = ()) -> Document:
-    """The document of a recipe file with its includes, then each ``key.path=value`` of ``overrides``, merged.
+    """Reads a recipe file, merges its includes and then each override into it, and follows its references.
+
+    Args:
+        path: the YAML file.
+        overrides: ``key.path=value``, merged in their order.
+
+    Returns:
+        The document, whose values are not checked yet.
 
     Raises:
-        RecipeError: if a file cannot be read, includes form a circle, or a reference leads nowhere.
+        RecipeError: if a file or an override cannot be read, includes form a circle, or a reference leads nowhere.
     """
     document = gather(path, overrides)
     resolve_references(document)
@@ -25,7 +32,15 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> Document:
 
 
 def gather(path: Path, overrides: Sequence[str] = ()) -> Document:
-    """What :func:`compose` does before it follows references."""
+    """Does the same as :func:`compose`, but leaves ``${key.path}`` references as they are written.
+
+    Args:
+        path: the YAML file.
+        overrides: ``key.path=value``, merged in their order.
+
+    Raises:
+        RecipeError: if a file or an override cannot be read, or includes form a circle.
+    """
     shown = Path(os.path.relpath(path)) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path
     document = _with_includes(shown, ())
     for override in overrides:
@@ -34,10 +49,15 @@ def gather(path: Path, overrides: Sequence[str] = ()) -> Document:
 
 
 def merge(base: Document, over: Document, path: KeyPath = ()) -> None:
-    """Merges ``over`` into ``base``: mappings deeply, everything else replaced; null removes a mapping.
+    """Merges ``over`` into ``base``: mappings key by key at any depth, while everything else is replaced.
 
-    A part whose ``use`` changes is replaced whole, since the old part's keys mean nothing to the new one; so is a
-    weight schedule, whose keys are steps.
+    A null removes a mapping. A part whose ``use`` changes is replaced whole, since the keys of the old part mean
+    nothing to the new one; so is a weight schedule, whose keys are steps.
+
+    Args:
+        base: is changed.
+        over: its values win.
+        path: of the mappings to merge; ``()`` is the whole documents.
     """
     for key, value in _at(over, path).items():
         child = (*path, key)
@@ -59,7 +79,7 @@ def merge(base: Document, over: Document, path: KeyPath = ()) -> None:
 
 
 def _at(document: Document, path: KeyPath) -> dict[str | int, object]:
-    """The mapping at a path."""
+    """The mapping at a path; an empty one if there is none."""
     value: object = document.value
     for key in path:
         value = value[key] if isinstance(value, dict) else {}
@@ -109,7 +129,7 @@ def _with_includes(path: Path, chain: tuple[Path, ...]) -> Document:
 
 
 def _override(text: str) -> Document:
-    """A document of one value from ``key.path=value``."""
+    """A document with the single value that ``key.path=value`` sets."""
     name, equals, value = text.partition("=")
     keys = [int(part) if part.isdigit() else part for part in name.strip().split(".")]
     if not equals or not all(str(key) for key in keys):
@@ -120,16 +140,17 @@ def _override(text: str) -> Document:
         raise RecipeError([Problem((), f"--set {text!r}: expected one line")])
     for table in (document.marks, document.keys):
         for path, mark in list(table.items()):
+            # The value begins behind the name and "=", the key at the first column; columns count from 1.
             column = max(1, len(name) + 2) if table is document.marks else 1
             table[path] = type(mark)("--set", 1, column, text, len(value) if table is document.marks else len(name))
     return document
 
 
 def resolve_references(document: Document) -> None:
-    """Replaces every ``${key.path}`` by the value there.
+    """Replaces every ``${key.path}`` in a document by the value at that path.
 
     Raises:
-        RecipeError: if one leads nowhere or round in a circle, or is not the whole value.
+        RecipeError: if a reference leads nowhere or round in a circle, or is not the whole value.
     """
     problems: list[Problem] = []
 

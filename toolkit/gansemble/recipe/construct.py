@@ -1,4 +1,4 @@
-"""A part of a recipe as an object."""
+"""Builds the object that a part of a recipe describes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from gansemble.recipe.sections import Part
 
 
 def construct(part: Part, recipe: Recipe, **extra: object) -> Any:
-    """A part, built from its arguments and what the toolkit supplies to its parameters."""
+    """Builds a part from its arguments in the recipe and from what the toolkit supplies.
+
+    Args:
+        part: of the recipe.
+        recipe: supplies ``audio``, ``batch_size``, ``seed`` and ``segment`` to constructors with parameters of these
+            names.
+        extra: further values that are supplied in the same way, such as an optimiser's ``parameters``.
+
+    Raises:
+        RecipeError: if the constructor raises a ValueError, which then is shown with the part's place in the recipe.
+    """
     names = types.signature(part.target)
     supplied = {name: value for name, value in (recipe.supplied() | extra).items() if name in names}
     try:

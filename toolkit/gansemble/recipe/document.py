@@ -1,7 +1,7 @@
-"""YAML read so that every value keeps its file, line and column, and reads the way it looks.
+"""Reads YAML so that every value keeps its file, line and column, and has the type that it seems to have.
 
-``1e-4`` is a float, ``true`` and ``false`` the only bools; there are no octal or sexagesimal numbers and no dates;
-a repeated key is an error.
+``1e-4`` is a float. Only ``true`` and ``false`` are bools. There are no octal or sexagesimal numbers and no dates, and
+a key that is repeated is an error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,15 @@ KeyPath = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Mark:
-    """Where a key or value stands: file (or ``--set …``), 1-based line and column, the line's text, the width."""
+    """Where a key or a value stands.
+
+    Args:
+        file: name of the file, or ``--set``.
+        line: counted from 1.
+        column: counted from 1.
+        text: the whole line.
+        width: number of characters to underline.
+    """
 
     file: str
     line: int
@@ -33,7 +41,7 @@ class Mark:
         return f"{self.file}:{self.line}:{self.column}"
 
     def caret(self) -> str:
-        """The source line with the value underlined."""
+        """The line, and below it a line of carets under the value."""
         number = f"{self.line:5d}"
         pad = "".join("\t" if letter == "\t" else " " for letter in self.text[: self.column - 1])
         return f"{number} | {self.text}\n{'':5} | {pad}{'^' * max(1, self.width)}"
@@ -41,16 +49,16 @@ class Mark:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with a recipe.
+    """One thing that is wrong with a recipe.
 
     Args:
-        path: the value at fault.
+        path: of the value at fault.
         message: what is wrong with it.
         mark: where it stands.
         note: a line about what was expected.
-        other: the value it does not agree with, as a sentence.
-        other_mark: where that stands; None when it is a default.
-        fix: a change that makes it right.
+        other: the value that it does not agree with, as a sentence.
+        other_mark: where that value stands; None if it is a default.
+        fix: ``--set`` options that make it right.
     """
 
     path: KeyPath
@@ -79,7 +87,7 @@ class Problem:
 
 
 class RecipeError(GansembleError):
-    """All problems of a recipe, in the order of its lines."""
+    """All problems of a recipe, sorted by file and line."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = sorted(
@@ -93,14 +101,20 @@ class RecipeError(GansembleError):
 
 @dataclass
 class Document:
-    """A recipe's values with the marks of its values and keys, by path."""
+    """The values of a YAML file, and where each of them stands.
+
+    Args:
+        value: the values, as nested mappings and lists.
+        marks: where each value stands, by its path.
+        keys: where each key stands, by the path of its value.
+    """
 
     value: dict[str, object] = field(default_factory=dict)
     marks: dict[KeyPath, Mark] = field(default_factory=dict)
     keys: dict[KeyPath, Mark] = field(default_factory=dict)
 
     def mark(self, path: KeyPath) -> Mark | None:
-        """The mark of a value, or of the nearest thing that contains it."""
+        """Where a value stands, or else the nearest mapping or list around it."""
         while path:
             if path in self.marks:
                 return self.marks[path]
@@ -108,12 +122,12 @@ class Document:
         return self.marks.get(())
 
     def key_mark(self, path: KeyPath) -> Mark | None:
-        """The mark of a key, or of its value."""
+        """Where the key of a value stands, or else the value."""
         return self.keys.get(path) or self.mark(path)
 
 
 def dotted(path: KeyPath) -> str:
-    """``losses.mel.weight``, ``discriminators.mpd.periods[2]``."""
+    """A path as text, such as ``losses.mel.weight`` or ``discriminators.mpd.periods[2]``."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
@@ -121,12 +135,13 @@ def dotted(path: KeyPath) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    """A loader with its own resolver table; PyYAML's own is left alone."""
+    """A YAML loader that has rules of its own for the types of plain values; those of PyYAML stay as they are."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
 
 
 _KINDS = frozenset({"map", "seq", "str", "int", "float", "bool", "null"})
+# In YAML 1.1, which PyYAML reads, "yes" is a bool, "1:30" is 90, "010" is 8 and "1e-4" is text. Not so by these rules.
 _INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)$")
 _FLOAT = re.compile(
     r"[-+]?([0-9][0-9_]*\.?[0-9]*([eE][-+]?[0-9]+)?|\.[0-9]+([eE][-+]?[0-9]+)?|\.(inf|Inf|INF))$|\.(nan|NaN|NAN)$"
@@ -153,7 +168,15 @@ def read(path: Path) -> Document:
 
 
 def parse(text: str, file: str) -> Document:
-    """Reads YAML text; ``file`` is how messages name it."""
+    """Reads YAML text.
+
+    Args:
+        text: the YAML.
+        file: name of the text in messages.
+
+    Raises:
+        RecipeError: if the text is not YAML, repeats a key, or is not a mapping.
+    """
     lines = text.splitlines() or [""]
     try:
         loader = _Loader(text)
@@ -188,7 +211,7 @@ def parse(text: str, file: str) -> Document:
 
 
 class _Walker:
-    """Builds plain values from YAML nodes and notes their marks."""
+    """Builds plain values from YAML nodes, and records where each one stands."""
 
     def __init__(self, document: Document, lines: list[str], file: str, loader: _Loader) -> None:
         self.document = document

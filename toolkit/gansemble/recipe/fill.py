@@ -1,4 +1,7 @@
-"""The filled recipe: every default written out, as plain values; what an experiment keeps and resuming compares."""
+"""The filled recipe: plain values in which every default is written out.
+
+An experiment keeps it, and a resumed training is compared with it.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from gansemble.recipe.sections import SECTIONS, Part
 
 
 def fill(recipe: Recipe) -> dict[str, object]:
-    """The whole recipe as plain values, sections in a fixed order."""
+    """The whole recipe as plain values with every default, and the sections in a fixed order."""
     result: dict[str, object] = {"name": recipe.name}
     if needed := needed_plugins(recipe):
         result["plugins"] = needed
@@ -29,7 +32,11 @@ def fill(recipe: Recipe) -> dict[str, object]:
 
 
 def needed_plugins(recipe: Recipe) -> dict[str, str]:
-    """What gets each plugin of the recipe's parts that does not ship with the toolkit."""
+    """How to get each plugin that a recipe needs, by the plugin's name.
+
+    These are the plugins of its parts, other than those that ship with the toolkit, and those in its ``plugins``
+    section, whose text is taken as it is.
+    """
     sources = recipe.registry.sources if recipe.registry else {}
     found = dict(recipe.plugins)
     for part in recipe.parts():
@@ -41,7 +48,11 @@ def needed_plugins(recipe: Recipe) -> dict[str, str]:
 
 
 def part(value: Part) -> dict[str, object]:
-    """One part with its defaults; values the toolkit supplies are left out, as they stand elsewhere in the recipe."""
+    """One part as plain values, with its defaults.
+
+    Values that the toolkit supplies, such as the audio specification, are left out, as they stand elsewhere in the
+    recipe.
+    """
     hints = types.hints(value.target)
     result: dict[str, object] = {"use": value.use if "/" in value.use else value.entry.name}
     if value.kind in WEIGHTED:
@@ -57,7 +68,7 @@ def part(value: Part) -> dict[str, object]:
 
 
 def plain(value: object) -> object:
-    """Tuples as lists, mappings as dicts, dataclasses as mappings."""
+    """The same value with lists for tuples, and dicts for other mappings and for dataclasses, at any depth."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, Mapping):
@@ -68,14 +79,14 @@ def plain(value: object) -> object:
 
 
 def dump(value: Mapping[str, object]) -> str:
-    """YAML text that reads back equal."""
+    """A filled recipe as YAML text, which reads back equal."""
     return yaml.dump(
         dict(value), Dumper=_Dumper, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True
     )
 
 
 class _Dumper(yaml.SafeDumper):
-    """A dumper whose floats keep a dot and whose lists stay on one line where they fit."""
+    """A YAML dumper that writes no aliases, and quotes text that PyYAML or our own loader takes for another type."""
 
     # Text that either reader takes for something else is quoted.
     yaml_implicit_resolvers = {
@@ -91,7 +102,10 @@ class _Dumper(yaml.SafeDumper):
 
 
 def flatten(value: object, prefix: str = "") -> dict[str, object]:
-    """``{"plan.steps": 10, …}`` of nested mappings; lists are leaves."""
+    """Nested mappings as one mapping with dotted keys, such as ``{"plan.steps": 10}``; its values are called leaves.
+
+    Lists and empty mappings are leaves, too.
+    """
     if not isinstance(value, Mapping) or not value:
         return {prefix: value}
     result: dict[str, object] = {}
@@ -101,12 +115,15 @@ def flatten(value: object, prefix: str = "") -> dict[str, object]:
 
 
 def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[tuple[str, object, object]]:
-    """(key, old value, new value) for every leaf that differs; a missing one is ``"(absent)"``."""
+    """(key, old value, new value) for every leaf that differs between two filled recipes.
+
+    A leaf that is missing has the value ``"(absent)"``.
+    """
     before, after = flatten(old), flatten(new)
     keys = [*after, *(key for key in before if key not in after)]
     pairs = [(key, before.get(key, "(absent)"), after.get(key, "(absent)")) for key in keys]
     none: tuple[object, ...] = (
         "(absent)",
         {},
-    )  # a section of parts that the toolkit had not got yet was as an empty one
+    )  # a recipe filled before the toolkit had a section lacks it, which means the same as an empty one
     return [(key, a, b) for key, a, b in pairs if a != b and not (a in none and b in none)]

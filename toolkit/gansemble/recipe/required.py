@@ -1,4 +1,7 @@
-"""The plugins a recipe says it needs: ``plugins: {acme: "gansemble-acme>=0.2"}``, and how to get those that are missing."""
+"""The ``plugins`` section of a recipe: the plugins that it needs, and how to get those that are missing.
+
+An example is ``plugins: {acme: "gansemble-acme>=0.2"}``.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,20 @@ from gansemble.recipe.document import Document, Problem
 
 
 class Required:
-    """A recipe's ``plugins`` section against what is installed.
+    """Compares the ``plugins`` section of a recipe with what is installed.
 
-    A value is what ``pip install`` takes, whose version is checked; other text is shown as it is.
+    A value in the form that ``pip install`` takes is also compared with the installed version; any other text is only
+    shown to the user.
 
     Args:
         document: the recipe.
         registry: what is installed.
+
+    Attributes:
+        problems: what is wrong with the section, and the plugins that are missing, broken, switched off or of another
+            version.
+        missing: how to get each missing plugin, by its name.
+        given: the section.
     """
 
     def __init__(self, document: Document, registry: Registry) -> None:
@@ -50,13 +60,13 @@ class Required:
                     self.problems.append(Problem(path, text, document.mark(path)))
 
     def hint(self) -> str:
-        """What to add to the message about a part that is not found."""
+        """What to add to the message about a part that is not found: the missing plugins that may provide it."""
         ways = [f"{name!r} ({how})" for name, how in self.missing.items()]
         return f"; it may come with the missing plugin {' or '.join(ways)}" if ways else ""
 
 
 def way(requirement: str) -> str:
-    """A command that gets a plugin, or the recipe's own words."""
+    """How to get a plugin: a ``pip install`` command, or the recipe's own words if pip would not take them."""
     return f"pip install {shlex.quote(requirement)}" if _specifier(requirement) is not None else requirement
 
 

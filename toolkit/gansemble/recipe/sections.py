@@ -1,4 +1,7 @@
-"""The recipe's own sections, as dataclasses: their fields are the keys, their defaults the defaults."""
+"""The sections of a recipe that describe no parts, as dataclasses.
+
+Their fields are the keys of the section, and the defaults of the fields are the values of keys that are left out.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,19 @@ from gansemble.plugins.registry import Entry
 
 @dataclass(frozen=True)
 class Schedule:
-    """A weight that is piecewise linear in the training step; constant before the first and after the last point."""
+    """A weight that changes with the training step.
+
+    It is linear between two points, and constant before the first and after the last.
+
+    Args:
+        points: (step, weight), sorted by step.
+    """
 
     points: tuple[tuple[int, float], ...]
 
     @classmethod
     def of(cls, value: float | dict[int, float]) -> Schedule:
-        """From a number, or ``{0: 45, 200000: 5}``."""
+        """The schedule of a number, or of ``{step: weight}`` such as ``{0: 45, 200000: 5}``."""
         pairs = sorted(value.items()) if isinstance(value, dict) else [(0, value)]
         return cls(tuple((int(step), float(weight)) for step, weight in pairs))
 
@@ -27,18 +36,25 @@ class Schedule:
         after = [point for point in self.points if point[0] > step]
         if not before or not after:
             return (before[-1] if before else after[0])[1]
-        (x0, y0), (x1, y1) = before[-1], after[0]
+        (x0, y0), (x1, y1) = before[-1], after[0]  # the neighbouring points, on a straight line
         return y0 + (y1 - y0) * (step - x0) / (x1 - x0)
 
     def plain(self) -> float | dict[int, float]:
-        """As it is written in YAML."""
+        """The number or the mapping from steps to weights, as it is written in YAML."""
         return self.points[0][1] if len(self.points) == 1 else dict(self.points)
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of training: its length [steps], batch size, the growth at its two ends, and whether it begins with
-    optimisers that have learnt nothing yet."""
+    """A stretch of training.
+
+    Args:
+        steps: its length [steps].
+        batch_size: clips in one optimiser step; null is the plan's.
+        progress: how far networks that grow have grown at its beginning and at its end, as fractions of the whole;
+            linear in between. Null leaves growth out.
+        fresh_optimisers: begin it with optimisers that have lost their state, such as running means of gradients.
+    """
 
     steps: int
     batch_size: int | None = None
@@ -48,37 +64,43 @@ class Phase:
 
 @dataclass(frozen=True)
 class Plan:
-    """How long and in which order to learn.
+    """How long and in which order the networks are trained.
 
     Args:
-        steps: discriminator steps in all.
-        batch_size: clips in one optimiser step, over all processes and micro-batches: the same training whatever the
-            number of GPUs.
-        segment: length of a crop [samples].
+        steps: training steps in all; from ``discriminators_from`` on, the discriminators learn at each of them.
+        batch_size: clips in one optimiser step, over all processes and micro-batches, so that training is the same
+            whatever the number of GPUs.
+        segment: length of a training crop [samples].
         crop: where a crop begins: anywhere in its clip, or at the clip's start, where notes and hits differ from their
             ends.
-        drop_last: leave out the clips at an epoch's end that are too few for a batch, as torch's ``drop_last`` does, so
-            that an epoch is a whole number of steps; otherwise batches cross from one epoch into the next, and no clip
-            is left out. What decays by the epoch decays at another step: 12,950 clips in batches of 16 are 809 steps,
-            or 809.375.
-        generator_every: the generator learns at every n-th step (n - 1 critic steps more than generator steps).
+        drop_last: leave out the clips at an epoch's end that are too few for a batch, as the ``drop_last`` of torch's
+            data loader does, so that an epoch is a whole number of steps. Otherwise batches cross from one epoch into
+            the next, and no clip is left out. A learning rate that decays by the epoch decays at another step: 12,950
+            clips in batches of 16 are 809 steps, or 809.375.
+        generator_every: the generator learns at every n-th step, so that there are n discriminator updates for each of
+            its own.
         discriminators_from: before this step only the generator learns, from losses that need no discriminator.
-        fresh_fake: draw a new condition and a new fake for the generator's turn.
-        ema: decay per step of an exponential moving average of the generator, used to validate and synthesise.
-        ema_from: steps before which the average is the generator itself, as its first weights are not worth remembering.
-        accumulate: micro-batches in one step; the result equals the large batch.
-        precision: autocast of the networks; mel spectrograms and losses stay in float32.
-        clip: largest gradient norm, of each side.
-        seed: of weights, order, crops and noise.
-        workers: data-loading processes; changes nothing but speed.
-        log_every, save_every: intervals [steps].
-        keep: newest checkpoints kept beside the best ones.
+        fresh_fake: generate another fake, from a new condition, for the generator's turn, instead of the one that the
+            discriminators saw.
+        ema: decay per step of an exponential moving average of the generator's weights, which is used to validate and
+            to synthesise; null is none.
+        ema_from: number of steps during which the average is just the generator, as its first weights are not worth
+            remembering.
+        accumulate: micro-batches in one optimiser step (gradient accumulation); the result equals that of the large
+            batch.
+        precision: of autocast in the networks; mel spectrograms and losses stay in float32.
+        clip: largest norm of the gradient, of the generator and of the discriminators apart; null does not clip.
+        seed: of initial weights, order of clips, crops and noise.
+        workers: data-loading processes; they change nothing but speed.
+        log_every: steps between two reports.
+        save_every: steps between two checkpoints.
+        keep: how many of the newest checkpoints are kept beside the best ones.
         on_nan: what to do about a loss that is not finite: stop, or go back to the last checkpoint and on with other
-            data.
-        on_collapse: what to do when one of the ``monitors`` says that training has collapsed: note it and go on, stop, or go
-            back to the last checkpoint from before and on with other data.
-        deterministic: ask torch for deterministic algorithms only.
-        phases: stretches of training; empty is one phase of ``steps``.
+            clips.
+        on_collapse: what to do when one of the ``monitors`` says that training has collapsed: note it and go on, stop,
+            or go back to the last checkpoint from before and on with other clips.
+        deterministic: let torch use deterministic algorithms only.
+        phases: stretches of training with settings of their own; empty is one phase of ``steps``.
     """
 
     steps: int = 1_000_000
@@ -110,13 +132,14 @@ class Validation:
     """What is measured while training.
 
     Args:
-        every: interval [steps]; also done before the first step and after the last.
-        clips: how many validation clips, or clips of the generator's own, which are held against all of them; null is all.
-        seconds: a clip is cut to this length [s]; null is whole.
+        every: interval [steps]; it is also done before the first step and after the last.
+        clips: how many clips are generated: imitations of as many validation clips, or, by a generator that imitates
+            none, clips of its own, which are compared with all validation clips; null is as many as there are.
+        seconds: clips are cut to this length [s]; null leaves them whole.
         metrics: names of the ``metrics`` section; left out, the first one there.
-        best: the one that chooses the best checkpoints; left out, the first of ``metrics``.
-        keep: best checkpoints kept.
-        audio: clips written to TensorBoard with their spectrograms.
+        best: the metric that chooses the best checkpoints; left out, the first of ``metrics``.
+        keep: how many of the best checkpoints are kept.
+        audio: how many clips are written to TensorBoard, with their spectrograms.
     """
 
     every: int = 5000
@@ -133,11 +156,12 @@ class Data:
     """How a corpus becomes packed audio.
 
     Args:
-        normalise: peak every clip is scaled to when it is cropped for training; null leaves levels alone.
-        rate: what to do about another sample rate.
-        channels: what to do about several channels.
-        short: what to do about a clip shorter than a segment.
-        broken: what to do about files that are unreadable, truncated, empty or not finite.
+        normalise: peak that every clip is scaled to when it is cropped for training, where 1 is full scale; null leaves
+            levels alone.
+        rate: what to do about files of another sample rate: refuse them, or resample.
+        channels: what to do about files of several channels: refuse them, mix them down, or take the first channel.
+        short: what to do about clips shorter than a training crop: refuse, pad or drop them.
+        broken: what to do about files that are unreadable, truncated, empty or not finite: refuse or drop them.
     """
 
     normalise: float | None = 0.95
@@ -149,7 +173,15 @@ class Data:
 
 @dataclass(frozen=True)
 class Synthesis:
-    """How stage 4 makes audio: which split, how many clips (null: all), chunk length [s], sample format."""
+    """How stage 4 generates audio.
+
+    Args:
+        split: of which clips.
+        clips: how many; null is all.
+        chunk_seconds: how much of a clip is generated at a time [s].
+        format: sample format of the WAV files.
+        checkpoint: the best one by ``validation.best``, or the last one.
+    """
 
     split: Literal["train", "validation", "test"] = "validation"
     clips: int | None = None
@@ -160,8 +192,14 @@ class Synthesis:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How stage 5 scores: bootstrap resamples and confidence; and clips shown on the report's page, of each of them
-    so many ``seconds`` at most (null: all)."""
+    """How stage 5 scores the generated clips, and what stage 6 shows.
+
+    Args:
+        bootstrap: resamples that confidence intervals of mean scores are computed from.
+        confidence: share of the resampled means that an interval holds, between 0 and 1.
+        shown: clips on the report's page.
+        seconds: of a longer clip, only its middle is shown, of this length [s]; null shows it whole.
+    """
 
     bootstrap: int = 1000
     confidence: float = 0.95
@@ -171,8 +209,14 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class LearningRate:
-    """How a learning rate changes: ``decay`` per epoch, or every ``decay_every`` steps, linear ``warmup`` [steps],
-    ``cosine`` to zero at the end."""
+    """How an optimiser's learning rate changes during training.
+
+    Args:
+        decay: it is multiplied by this after every epoch, or after every ``decay_every`` steps.
+        decay_every: [steps]; null is an epoch.
+        warmup: it grows linearly over so many first steps.
+        cosine: it falls towards zero at the end of the plan, along half a period of a cosine.
+    """
 
     decay: float = 1.0
     decay_every: int | None = None
@@ -180,12 +224,18 @@ class LearningRate:
     cosine: bool = False
 
     def factor(self, step: int, epoch: int, steps: int) -> float:
-        """What the base rate is multiplied by; a pure function, so resuming needs no scheduler state."""
+        """What the base learning rate is multiplied by; a pure function, so that resuming needs no scheduler state.
+
+        Args:
+            step: number of steps done.
+            epoch: number of epochs done.
+            steps: the plan's.
+        """
         import math
 
         factor = self.decay ** (epoch if self.decay_every is None else step // self.decay_every)
         if self.warmup:
-            factor *= min(1.0, (step + 1) / self.warmup)
+            factor *= min(1.0, (step + 1) / self.warmup)  # + 1, as a first step at a rate of 0 would be lost
         if self.cosine:
             factor *= 0.5 * (1 + math.cos(math.pi * min(1.0, step / max(1, steps))))
         return factor
@@ -201,12 +251,18 @@ SECTIONS: dict[str, type[Plan | Validation | Data | Synthesis | Evaluation]] = {
 
 
 def ends_with_the_plan(leaves: Mapping[str, object]) -> bool:
-    """Whether a learning rate of a recipe, given as its leaves, depends on how many steps are planned: then a plan of
-    other steps is another training from its first step on."""
+    """Whether the learning rate of an optimiser depends on how many steps are planned (``cosine``).
+
+    Training for another number of steps is then another training from its first step on.
+
+    Args:
+        leaves: of the recipe, from :func:`gansemble.recipe.fill.flatten`.
+    """
     return any(key.startswith("optimisers.") and key.endswith(".cosine") and leaves[key] is True for key in leaves)
 
 
-#: Keys that change how long or how visibly a run goes on, not what it computes: a resumed run may differ in them.
+#: Keys that do not change what training computes, but how long it goes on and what is recorded: a resumed run may
+#: differ in them.
 BENIGN = frozenset(
     {
         "plan.steps",
@@ -231,7 +287,18 @@ BENIGN = frozenset(
 
 @dataclass
 class Part:
-    """One part a recipe names: its kind, place, registry entry, constructor arguments and weight."""
+    """One part that a recipe names.
+
+    Args:
+        kind: such as ``generator``.
+        path: of its mapping in the recipe.
+        use: its name there.
+        entry: what the registry knows of it.
+        target: the class, or the function that makes it.
+        arguments: of the constructor, as far as the recipe gives them.
+        weight: of parts that are weighted.
+        learning_rate: of optimisers.
+    """
 
     kind: str
     path: tuple[str | int, ...]

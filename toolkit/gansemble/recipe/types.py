@@ -1,4 +1,8 @@
-"""Checking values against constructor signatures: conversion, typeguard on every item, and near misses."""
+"""Checks the values of a recipe against the signatures of constructors.
+
+Values are converted to the types asked for and checked by typeguard, every item of a list included; for a misspelt name
+a similar one is suggested.
+"""
 
 from __future__ import annotations
 
@@ -17,16 +21,16 @@ ANYTHING: object = Any
 
 
 def signature(target: Callable[..., object]) -> dict[str, inspect.Parameter]:
-    """A target's parameters by name."""
+    """The parameters of a class or function that can be given by keyword, by name."""
     parameters = inspect.signature(target).parameters.values()
     return {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
 
 
 def hints(target: Callable[..., object]) -> dict[str, object]:
-    """A target's type hints, resolved.
+    """The type hints of a class's constructor or of a function, by parameter.
 
     Raises:
-        NameError: if an annotation names something that is not importable at run time.
+        NameError: if an annotation names something that cannot be imported at run time.
     """
     return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
 
@@ -43,10 +47,21 @@ def check_arguments(
     supplied: Sequence[str] = (),
     known: Container[str] = (),
 ) -> dict[str, Any]:
-    """The arguments converted to their types; every misfit is added to ``problems``.
+    """Converts the arguments of a call to the types of its parameters; misfits are added to ``problems``.
 
-    ``skip`` names keys the recipe reads itself, ``supplied`` parameters the toolkit fills in when they are not given,
-    ``known`` those that have a value when they are not given.
+    Args:
+        target: the class or function to be called.
+        given: the keys and values in the recipe.
+        path: of that mapping.
+        document: tells where values stand.
+        problems: is added to.
+        what: name of the target in messages.
+        skip: keys that the recipe reads itself, such as ``use``.
+        supplied: parameters that the toolkit fills in if they are not given.
+        known: further parameters that need not be given.
+
+    Returns:
+        The converted arguments that were given.
     """
     parameters, types_of = signature(target), hints(target)
     origin = f"{target.__module__}:{getattr(target, '__qualname__', target)}"
@@ -85,9 +100,16 @@ def check_value(
     note: str = "",
     default: object = None,
 ) -> Any:
-    """``value`` converted to ``hint``; a misfit is added to ``problems`` with the mark of the item at fault.
+    """Converts a value to the type of a hint; what is wrong with it is added to ``problems``, with its place.
 
-    Of a mapping that becomes a dataclass, keys that are not given keep the values of ``default``, where that is one.
+    Args:
+        value: from the recipe.
+        hint: the type, such as ``tuple[int, ...] | None``.
+        path: of the value.
+        document: tells where values stand.
+        problems: is added to.
+        note: a line to add to problems.
+        default: if the value becomes a dataclass, and this is one, too, keys that are not given keep its values.
     """
     settings = _dataclass_of(hint)
     if settings is not None and (settings is hint or isinstance(value, dict)):
@@ -119,7 +141,7 @@ def check_value(
 
 
 def _dataclass_of(hint: object) -> type | None:
-    """The dataclass that a hint is, or has as its only one beside others, such as null."""
+    """The dataclass that a hint is, or the only one in a union such as ``Settings | None``; None if there is none."""
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     found = [
         arm
@@ -152,7 +174,10 @@ def _dataclass(
 
 
 def parameter_at_fault(message: str, parameters: Container[str]) -> str | None:
-    """The parameter that a message begins with, as in ``width must be …``; None where it is none, or one of several."""
+    """The parameter that a message begins with, as in ``width must be …``.
+
+    None if it begins with none, or with several, as in ``low and high …``, where neither is at fault alone.
+    """
     name, _, rest = message.partition(" ")
     several = rest.startswith(("and ", "or "))  # of two parameters neither is at fault alone
     name = name.rstrip(":,")
@@ -160,11 +185,13 @@ def parameter_at_fault(message: str, parameters: Container[str]) -> str | None:
 
 
 def convert(value: object, hint: object) -> object:
-    """YAML's types as Python's: lists to the sequence asked for, whole numbers to float, mappings to the dataclass asked
-    for where they have no other keys than its fields; else unchanged.
+    """Converts YAML's types to those of a hint, as far as they fit; what does not is returned as it is.
+
+    Lists become tuples, whole numbers become floats, and mappings become dataclasses if their keys are fields and no
+    field without a default is missing. Of a union, the first type that fits is taken.
 
     Raises:
-        ValueError: if the dataclass refuses its values.
+        ValueError: if a dataclass refuses its values.
     """
     if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
         parameters, inner_hints = signature(hint), hints(hint)
@@ -193,7 +220,10 @@ def convert(value: object, hint: object) -> object:
 
 
 def misfit(value: object, hint: object) -> str | None:
-    """Why ``value`` is not a ``hint``, or None; a bool is not a number, at any depth."""
+    """Why a value is not of the type of a hint; None if it is.
+
+    More strictly than in Python, a bool is no number, at any depth, and text is no ``Sequence``.
+    """
     from typeguard import CollectionCheckStrategy, ForwardRefPolicy, TypeCheckError, check_type
 
     if isinstance(value, str) and typing.get_origin(hint) is Sequence:
@@ -214,6 +244,7 @@ def misfit(value: object, hint: object) -> str | None:
 
 def _bool_as_number(value: object, hint: object) -> bool:
     arguments = typing.get_args(hint)
+    # typeguard follows Python, where True and False are ints; in a recipe they are most likely a mistake.
     if isinstance(value, bool):
         arms = arguments if typing.get_origin(hint) in (typing.Union, types.UnionType) else (hint,)
         literal = [item for arm in arms if typing.get_origin(arm) is typing.Literal for item in typing.get_args(arm)]
@@ -235,7 +266,7 @@ def _bool_as_number(value: object, hint: object) -> bool:
 
 
 def _item_hint(hint: object) -> object:
-    """The hint of a sequence's items, or None."""
+    """The hint of the items of a list or tuple; None where there is none, or items have different ones."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         found = [_item_hint(arm) for arm in typing.get_args(hint)]
         return next((item for item in found if item is not None), None)
@@ -248,7 +279,7 @@ def _item_hint(hint: object) -> object:
 
 
 def show(hint: object) -> str:
-    """A hint as a reader writes it."""
+    """A type hint as it is written in messages, such as ``int or null``."""
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(repr(item) for item in typing.get_args(hint))
     if isinstance(hint, type) and not typing.get_args(hint):

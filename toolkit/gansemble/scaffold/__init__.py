@@ -1,6 +1,6 @@
-"""A new plugin's files: a distribution of its own, with one working part of each kind asked for.
+"""Writes the files of a new plugin: a distribution of its own, with one working part of each kind that is asked for.
 
-The parts in ``parts/`` are working modules in which ``Acme`` and ``acme`` stand for the plugin's name.
+The parts in ``parts/`` are working modules. ``Acme`` and ``acme`` in them stand for the plugin's name.
 """
 
 from __future__ import annotations
@@ -37,10 +37,15 @@ KIND_LINES = {
 
 
 def create(name: str, kinds: Sequence[str], folder: Path) -> Path:
-    """Writes ``folder/gansemble-<name>`` and returns it.
+    """Writes a new plugin to ``folder/gansemble-<name>`` and returns that path.
+
+    Args:
+        name: of the plugin, its package and its parts, such as ``my_plugin``.
+        kinds: which parts it gets, of :data:`gansemble.plugins.registry.KINDS`.
+        folder: where its folder is made.
 
     Raises:
-        PluginError: if the name will not do, or the folder is not empty.
+        PluginError: if the name is no lower_snake identifier or is taken, or the plugin's folder is not empty.
     """
     _check_name(name)
     _check_taken(name, kinds)
@@ -70,7 +75,11 @@ def _check_name(name: str) -> None:
 
 
 def _check_taken(name: str, kinds: Sequence[str]) -> None:
-    """A second plugin of a name is not loaded, and a second part of a name makes recipes ambiguous."""
+    """Refuses a name that is taken.
+
+    A second plugin of the same name would not be loaded, and a second part of the same kind and name makes recipes
+    ambiguous.
+    """
     from gansemble.plugins import loading
 
     registry = loading.registry()
@@ -82,7 +91,7 @@ def _check_taken(name: str, kinds: Sequence[str]) -> None:
 
 
 def _filled(text: str, kinds: Sequence[str]) -> str:
-    """Puts in what depends on the kinds."""
+    """Replaces the placeholders in a template that depend on the kinds, and the toolkit's version."""
     registrations = "\n".join(_registration(kind) for kind in kinds)
     recipe = "\n".join(KIND_LINES[kind][0] for kind in kinds)
     parts = "\n".join(f"| `{kind}` | `acme/{kind}.py` | {KIND_LINES[kind][1]} |" for kind in kinds)
@@ -103,7 +112,7 @@ def _class(kind: str) -> str:
 
 
 def _registration(kind: str) -> str:
-    """One call; networks get small examples, for quick tests."""
+    """The call that registers a part; networks get small examples, so that tests are quick."""
     small = {"generator": '{"channels": 16, "dilations": [1, 3]}', "discriminator": '{"channels": [4, 8]}'}
     arguments = [f'"{kind}"', '"acme"', f'f"{{__name__}}.{kind}:{_class(kind)}"', f'"{KIND_LINES[kind][1]}"']
     arguments += [f"example={small[kind]}"] if kind in small else []

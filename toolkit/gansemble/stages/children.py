@@ -1,4 +1,4 @@
-"""Child processes that do the work: one at a time, told of every signal, and never left behind."""
+"""Runs child processes one at a time, passes signals on to them, and leaves none behind when this process ends."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from typing import IO, Any
 
 
 class Children:
-    """Runs commands one after the other, each in a session of its own, so that what a terminal sends does not reach it.
+    """Runs commands one after the other as child processes, and passes signals on to them.
 
-    SIGTERM, SIGINT and SIGHUP, while :meth:`listening`, are passed on as SIGTERM to all of the running command's
-    processes, since a launcher does not always tell those it started; the command is then waited for, because training
-    saves its state before it ends.
+    Each command runs in a session of its own, so that a Ctrl-C or the hang-up of a terminal reaches this process only.
+    While :meth:`listening`, SIGTERM, SIGINT and SIGHUP are passed on as SIGTERM to the whole process group of the
+    running command, because a launcher of distributed training does not always pass signals on to the processes that it
+    started. The command is then waited for, because training saves a checkpoint before it ends.
 
     Args:
-        told: called with each signal's number when it arrives, before it is passed on.
+        told: called with the number of each signal that arrives, before the signal is passed on.
     """
 
     def __init__(self, told: Callable[[int], None] | None = None) -> None:
@@ -30,13 +31,16 @@ class Children:
 
     @property
     def stopped(self) -> bool:
-        """Whether this process was asked to stop; no command is started from then on."""
+        """Whether a signal has asked this process to stop. Callers are to start no further command then."""
         return self.received is not None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Handles the three signals until left, but none that is ignored already: ``nohup`` has the hang-up ignored, and a
-        shell the Ctrl-C of what it runs in the background."""
+        """Handles SIGTERM, SIGINT and SIGHUP while in the ``with`` block, which only the main thread may enter.
+
+        A signal that is ignored already stays ignored: ``nohup`` ignores SIGHUP for what it starts, and a shell ignores
+        SIGINT for what it runs in the background.
+        """
         numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._pass_on) for number in heeded}
@@ -60,13 +64,20 @@ class Children:
         folder: Path | None = None,
         output: IO[bytes] | None = None,
     ) -> int:
-        """The command's exit status, negative where a signal ended it.
+        """Runs a command, waits until it has ended, and returns its exit status.
 
         Args:
-            command: program and words.
-            environment: added to this process's.
-            folder: the one it runs in; None is this process's.
-            output: takes what it prints; None is where this process prints.
+            command: the program and its arguments.
+            environment: variables that are added to this process's environment.
+            folder: the working directory of the command; None is this process's.
+            output: file that takes what the command writes to stdout and stderr; None leaves both where this process's
+                go.
+
+        Returns:
+            The exit status, or the negative number of the signal that ended the command.
+
+        Raises:
+            OSError: if the command cannot be started.
         """
         self._process = subprocess.Popen(
             command,
@@ -84,8 +95,11 @@ class Children:
 
 
 def _die_with_parent() -> None:
-    """Asks Linux for a SIGTERM when the parent is gone, even by kill -9: training then saves its state."""
+    """Asks the Linux kernel to send this process SIGTERM when its parent dies, even by ``kill -9``.
+
+    Training then saves a checkpoint before it ends. On systems without ``prctl`` nothing is asked for.
+    """
     try:
-        ctypes.CDLL("libc.so.6").prctl(1, signal.SIGTERM)
+        ctypes.CDLL("libc.so.6").prctl(1, signal.SIGTERM)  # 1 is PR_SET_PDEATHSIG
     except OSError:
         pass

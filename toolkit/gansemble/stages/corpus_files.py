@@ -1,8 +1,9 @@
-"""Whether a corpus' files are the ones that were packed: by their facts where these are unchanged, else by content.
+"""Finds out whether the files of a corpus are still the ones that were packed.
 
-Size and times alone would be wrong both ways: a copied folder has new times and the same content, and a file may be
-replaced by one of its size and time. So a file whose size, times of modification and of change, and number on the disk
-are all as recorded is the same file; of any other, the content is compared.
+Sizes and times alone would be wrong both ways: a copied folder has new times but the same content, and a file may be
+replaced by another one of the same size and time. So a file counts as unchanged if its size, its times of modification
+and of status change, and its inode number are all as recorded. Of any other file the content is compared, by its
+SHA-256 hash.
 """
 
 from __future__ import annotations
@@ -19,22 +20,25 @@ from pathlib import Path
 from gansemble.errors import DataError
 from gansemble.files import sha256, write_atomically
 
-#: Files that no corpus lists (archives beside the unpacked audio) are hashed up to this size [bytes], and otherwise
-#: known by size and time.
+#: Files that were not packed, such as archives beside the unpacked audio, are hashed up to this size [bytes]; larger
+#: ones are known by size and time.
 LARGEST_HASHED = 4_000_000
+#: Names that a message lists of each kind of change.
 SHOWN = 3
 
 
 @dataclass(frozen=True)
 class CorpusFile:
-    """What is known of a file.
+    """What is recorded of one file of a corpus.
 
     Args:
-        path: relative to the corpus folder, with slashes.
+        path: relative to the corpus folder, with forward slashes.
         size: [bytes].
-        modified, changed: of its content, and of its content or facts [ns].
-        number: its inode, which tells files apart that changed names, or that a link pointed to in turn.
-        sha256: of its content; None where it was not read.
+        modified: when the content was last modified [ns since the epoch].
+        changed: when the content or the file's metadata last changed [ns since the epoch].
+        number: the inode number. It tells files apart that took each other's name, or that a symbolic link pointed to
+            in turn.
+        sha256: hash of the content; None where the file was not read.
     """
 
     path: str
@@ -46,14 +50,23 @@ class CorpusFile:
 
     @property
     def facts(self) -> tuple[int, int, int, int]:
-        """What is compared before contents are."""
+        """Size, both times and inode number: compared first, because that does not read the file."""
         return (self.size, self.modified, self.changed, self.number)
 
 
 def survey(folder: Path, listed: Iterable[str] = (), whole: bool = True) -> dict[str, CorpusFile]:
-    """Every file of a folder that is not hidden, and the ``listed`` ones wherever they are, by path; contents unread.
+    """Lists files of a folder with their sizes, times and inode numbers, without reading them.
 
-    Linked folders are not followed, but for what is listed. With ``whole`` false, only what is listed is looked at.
+    Hidden files and folders are left out and links to folders are not followed, unless ``listed`` names a file there.
+    What cannot be accessed or is no regular file is left out, too.
+
+    Args:
+        folder: the corpus folder.
+        listed: paths relative to it that are looked at wherever they are.
+        whole: look at all files below the folder; False looks only at what is listed.
+
+    Returns:
+        The files by path, sorted by path.
     """
     found: dict[str, CorpusFile] = {}
     # Plain strings: for a hundred thousand files, path objects would take most of the time.
@@ -70,7 +83,10 @@ def survey(folder: Path, listed: Iterable[str] = (), whole: bool = True) -> dict
 
 
 def _below(folder: str, prefix: str = "") -> Iterator[str]:
-    """Names of files and links below a folder, relative to it, but for hidden ones and what cannot be listed."""
+    """Yields the paths of files and links below a folder, relative to it.
+
+    Hidden entries and folders that cannot be listed are left out.
+    """
     try:
         listed = os.scandir(f"{folder}/{prefix}")
     except OSError:
@@ -86,10 +102,17 @@ def _below(folder: str, prefix: str = "") -> Iterator[str]:
 
 
 def record(path: Path, folder: Path, files: Mapping[str, CorpusFile], hashes: Mapping[str, str]) -> None:
-    """Writes what the corpus was, as it was surveyed *before* it was read, with the hashes of what was packed.
+    """Writes the list of the corpus' files to ``path``, as they were surveyed *before* the corpus was read.
 
-    Other files, such as tables of labels, are hashed now, unless they changed since the survey: nobody knows which of
-    their contents was read, so they then count as changed.
+    Files that were not packed, such as tables of labels, are hashed now, unless they are large (see
+    ``LARGEST_HASHED``). If such a file changed after the survey, nobody knows which of its contents was read: no hash
+    is recorded, and a file that was modified then counts as changed.
+
+    Args:
+        path: the file to write, with a row of JSON for each file of the corpus.
+        folder: the corpus folder.
+        files: from :func:`survey`.
+        hashes: SHA-256 of the files that were packed, by path.
     """
     rows = []
     for name, file in files.items():
@@ -102,7 +125,7 @@ def record(path: Path, folder: Path, files: Mapping[str, CorpusFile], hashes: Ma
 
 
 def recorded(path: Path) -> dict[str, CorpusFile] | None:
-    """What :func:`record` wrote; None where it is gone or damaged."""
+    """Reads what :func:`record` wrote; None if the file is missing or damaged."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")
         rows = [CorpusFile(*json.loads(line)) for line in lines if line]
@@ -113,7 +136,15 @@ def recorded(path: Path) -> dict[str, CorpusFile] | None:
 
 
 def changes(before: Mapping[str, CorpusFile], folder: Path) -> str | None:
-    """What differs from what was recorded, in words; None if nothing does."""
+    """Describes how a corpus differs from what was recorded, such as ``2 files changed (a.wav, b.wav)``.
+
+    Args:
+        before: from :func:`recorded`.
+        folder: the corpus folder.
+
+    Returns:
+        The description; None if nothing differs.
+    """
     now = survey(folder, before)
     added = [name for name in now if name not in before]
     gone = [name for name in before if name not in now]
@@ -127,9 +158,14 @@ def changes(before: Mapping[str, CorpusFile], folder: Path) -> str | None:
 
 
 def refresh(path: Path, folder: Path) -> None:
-    """Notes the present facts of files whose content was found unchanged, so that it need not be compared again.
+    """Records the present times and inode numbers of files whose content was found unchanged.
 
-    To be called when :func:`changes` has just found none. A list that cannot be written stays as it is.
+    Their content then need not be compared the next time. Call it when :func:`changes` has just found no change. A list
+    that cannot be written, as on a read-only disk, stays as it is.
+
+    Args:
+        path: the list that :func:`record` wrote.
+        folder: the corpus folder.
     """
     before = recorded(path)
     now = survey(folder, before or ())
@@ -141,7 +177,16 @@ def refresh(path: Path, folder: Path) -> None:
 
 
 def same(before: CorpusFile, now: CorpusFile, folder: Path) -> bool:
-    """Whether a file is the one that was recorded: by its facts, else by its content."""
+    """Whether a file is the one that was recorded.
+
+    If size, times and inode number are equal, it is; if only the size is equal, the hashes of the contents decide, or,
+    where none was recorded, the time of modification.
+
+    Args:
+        before: as recorded.
+        now: as surveyed.
+        folder: the corpus folder.
+    """
     if before.facts == now.facts:
         return True
     if before.size != now.size:
@@ -163,7 +208,10 @@ def _shown(names: list[str]) -> str:
 
 
 def fingerprint(files: Mapping[str, CorpusFile]) -> str:
-    """A hash of names, sizes and times: what shards of one preparation must agree in."""
+    """A short hash over the paths, sizes and times of modification of files.
+
+    The shards of one prepare stage can be merged only if it is the same for all of them.
+    """
     rows = [[file.path, file.size, file.modified] for file in files.values()]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
@@ -171,8 +219,12 @@ def fingerprint(files: Mapping[str, CorpusFile]) -> str:
 def demand_unchanged(path: Path, before: os.stat_result) -> None:
     """Refuses a file that was written to while it was read.
 
+    Args:
+        path: the file.
+        before: its status, taken before it was read.
+
     Raises:
-        DataError: naming it.
+        DataError: if its size or time of modification differs now.
     """
     now = path.stat()
     if (now.st_size, now.st_mtime_ns) != (before.st_size, before.st_mtime_ns):

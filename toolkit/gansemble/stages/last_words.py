@@ -1,4 +1,4 @@
-"""What is said when a stage did not end well: how it ended, and what to type to go on."""
+"""The messages about a stage that failed or was interrupted: how it ended, and the command to go on with."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from gansemble.errors import Interrupted
 from gansemble.stages.stage import Stage
 
-#: The exit statuses, as a shell counts them, of a process that was asked to end and had nothing to save.
+#: Exit statuses of a process that a signal ended with nothing to save: 128 + the signal's number, as in a shell.
 ASKED_TO_END = tuple(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
 
 
 def ending(stage: Stage, status: int) -> str:
-    """How a stage ended, in a sentence.
+    """How a stage ended, as a message to the user.
 
     Args:
         stage: the one that ended.
-        status: its exit status, not 0.
+        status: its exit status, other than 0.
     """
     if status == Interrupted.exit_code:
         return "Interrupted with the state saved."
@@ -29,7 +29,7 @@ def ending(stage: Stage, status: int) -> str:
 
 
 def continuation(command: Sequence[str], given: Sequence[str], stage: Stage, force: bool) -> str:
-    """What to type to go on at a stage: the command that was given, quoted for a shell.
+    """The command that goes on at a stage, quoted for a shell: the given command with another ``--stage``.
 
     ``--force-unlock`` is left out, because the lock that it was meant for is gone.
 
@@ -41,7 +41,7 @@ def continuation(command: Sequence[str], given: Sequence[str], stage: Stage, for
     """
     words, skip = list(command), False
     for word in given:
-        if skip or word == "--stage":
+        if skip or word == "--stage":  # two words are left out: the option, and then its value
             skip = not skip
         elif not (word.startswith("--stage=") or word == "--force-unlock" or (word == "--force" and not force)):
             words.append(word)
@@ -49,17 +49,24 @@ def continuation(command: Sequence[str], given: Sequence[str], stage: Stage, for
 
 
 def training_state(exp: Path) -> list[str]:
-    """An experiment's checkpoints, and its runs that were set aside."""
+    """The paths of an experiment's checkpoints and of earlier runs that were set aside, sorted.
+
+    If they are the same before and after a stage, it has neither saved nor set aside a run.
+    """
     return sorted(str(path) for folder in ("previous", "checkpoints") for path in (exp / folder).glob("*"))
 
 
 def keeps_force(stage: Stage, status: int, before: Sequence[str], after: Sequence[str]) -> bool:
-    """Whether going on with ``--force`` undoes nothing. A training that was begun anew is not begun anew again, because
-    its state would be set aside.
+    """Whether the command to go on with may keep ``--force`` without losing work.
+
+    With ``--force``, training sets an earlier run aside and begins anew. Once it has done so or has saved a checkpoint,
+    ``--force`` would set aside what this run has made.
 
     Args:
-        stage, status: what ended, and how.
-        before, after: :func:`training_state` when it began and now.
+        stage: the one that ended.
+        status: its exit status.
+        before: :func:`training_state` when the stage began.
+        after: :func:`training_state` now.
     """
     if stage.name != "train":
         return True

@@ -1,4 +1,4 @@
-"""How a stage is started: the one place that knows the launchers. Imports no torch."""
+"""Builds the command that starts a stage: the only module that knows the launchers. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ class Machines:
 
     Args:
         number: how many there are.
-        rank: which of them this one is, from 0.
-        address: of machine 0; needed where there are several.
-        port: of machine 0; None is a free one on a single machine, and 29500 among several.
+        rank: the number of this one among them, from 0.
+        address: host name or IP address of machine 0; needed where there are several.
+        port: TCP port of machine 0 at which the processes meet; None is a free one on a single machine, and 29500 among
+            several.
     """
 
     number: int = 1
@@ -32,7 +33,7 @@ ONE_MACHINE = Machines()
 
 
 def has_gpu() -> bool:
-    """Whether the driver lists a GPU."""
+    """Whether ``nvidia-smi`` lists a GPU."""
     if shutil.which("nvidia-smi") is None:
         return False
     listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
@@ -40,15 +41,18 @@ def has_gpu() -> bool:
 
 
 def command(stage: str, processes: int = 1, machines: Machines = ONE_MACHINE) -> tuple[list[str], dict[str, str]]:
-    """(the start of the command that runs a stage, environment to add), which the stage's own words follow.
+    """The beginning of the command that runs a stage, to which the caller appends the stage's own arguments.
 
-    Only training runs in several processes: under Accelerate's launcher, one for each GPU, or under torch's where there
-    is no GPU, since ``accelerate launch --cpu --num_processes 2`` starts one process.
+    Only training is started as several processes: by Accelerate's launcher where there is a GPU, and by torch's where
+    there is none, because ``accelerate launch --cpu --num_processes 2`` starts a single process.
 
     Args:
         stage: its name.
-        processes: in all, over all machines.
-        machines: that train together.
+        processes: number of processes, over all machines together.
+        machines: those that train together.
+
+    Returns:
+        (words of the command, environment variables to add).
     """
     # Nothing is ever imported from the folder that a command happens to be started in, or from the recipe's.
     environment = {"PYTHONSAFEPATH": "1"}
@@ -60,7 +64,7 @@ def command(stage: str, processes: int = 1, machines: Machines = ONE_MACHINE) ->
 
 
 def _accelerate(processes: int, machines: Machines) -> list[str]:
-    """Accelerate's launcher; port 0 lets it choose."""
+    """Module and options of Accelerate's launcher; port 0 lets it choose a free one."""
     place = ["--num_processes", str(processes), "--num_machines", str(machines.number)]
     if machines.number > 1:
         place += ["--machine_rank", str(machines.rank), "--main_process_ip", machines.address]
@@ -70,8 +74,8 @@ def _accelerate(processes: int, machines: Machines) -> list[str]:
 
 
 def _torch(processes: int, machines: Machines) -> list[str]:
-    """Torch's launcher; ``--standalone`` lets it choose a port."""
-    here = ["torch.distributed.run", "--nproc-per-node", str(processes // machines.number)]
+    """Module and options of torch's launcher; ``--standalone`` lets it choose a free port."""
+    here = ["torch.distributed.run", "--nproc-per-node", str(processes // machines.number)]  # of each machine
     if machines.number == 1 and machines.port is None:
         return [*here, "--standalone"]
     place = ["--nnodes", str(machines.number), "--node-rank", str(machines.rank)]

@@ -1,8 +1,9 @@
-"""What is done, stale or missing: one decision for ``status``, for ``--dry-run`` and for the run itself.
+"""Decides whether a stage is done, stale or missing, for ``status``, for ``--dry-run`` and for the run itself.
 
-A stage is up to date when its code version, the recipe keys it reads, its inputs and the results it was made from are
-what they were *when it began*, and its outputs are there. All of that is compared without importing torch. Records hold
-paths relative to themselves: a moved or copied experiment is the same experiment.
+A stage is done if its code version, the recipe keys that it reads, its inputs and the results that it was made from are
+what they were *when it began*, and its output files are there. All of that is compared without importing torch. Paths
+in the records are relative to the folder that holds the record, so a moved or copied experiment is still the same
+experiment.
 """
 
 from __future__ import annotations
@@ -31,22 +32,33 @@ _ABSENT = "(absent)"
 
 
 class SplitRecord(TypedDict):
-    """The identity of one split of packed data: how many clips, and a hash over them."""
+    """The identity of one split of the packed data: its number of clips, and a hash over them."""
 
     clips: int
     sha256: str
 
 
-#: What a stage made, as those after it note it: its result, or of packed data each split's identity.
+#: What a stage made, as the stages after it record it: a hash, or of packed data the identity of each split.
 Result = str | dict[str, SplitRecord] | None
-#: Recipe keys that changed: what they were, and what they are.
+#: Recipe keys that changed, with (old value, new value).
 Changes = Mapping[str, tuple[object, object]]
 
 
 class Record(TypedDict):
-    """What is noted when a stage has finished.
+    """What is recorded of a stage that has finished.
 
-    ``begun_again`` is when it began anew, until it finishes again; ``data`` is the prepare stage's alone.
+    Attributes:
+        version: of the stage's code.
+        keys: the recipe keys that the stage read, with their values.
+        inputs: what it read from outside: of the fetch stage, the corpus folder.
+        result: a hash of what it made.
+        upstream: the results that it was made from, by stage.
+        overrides: the ``--set`` options of the run.
+        outputs: size of each output file [bytes], by path.
+        finished: date and time.
+        seconds: duration [s].
+        begun_again: when it was begun anew; there only until that run finishes.
+        data: the identity of each split; of the prepare stage alone.
     """
 
     version: int
@@ -64,9 +76,13 @@ class Record(TypedDict):
 
 @dataclass(frozen=True)
 class StageState:
-    """A stage's state: ``done``, ``stale`` or ``missing``, with the reasons.
+    """Whether a stage is done, and why not.
 
     Args:
+        stage: which one.
+        word: ``done``, ``stale`` or ``missing``.
+        reasons: why it is not done, in words.
+        record: what was recorded when it last finished; None if it never did.
         changed: the recipe keys among the reasons.
     """
 
@@ -79,7 +95,12 @@ class StageState:
 
 @dataclass(frozen=True)
 class Beginning:
-    """What a stage is made from, taken when it begins: a prepare that comes while it runs is not what it used."""
+    """What a stage is made from, noted when it begins: a prepare stage that is run meanwhile must not enter its record.
+
+    Args:
+        keys, inputs, upstream: as in :class:`Record`.
+        time: when it began [s since the epoch].
+    """
 
     keys: dict[str, object]
     inputs: dict[str, Place]
@@ -88,7 +109,7 @@ class Beginning:
 
 
 class Ledger:
-    """The records of a project's stages, in ``exp/stage.json`` and ``dump/stage.json``."""
+    """The records of a project's stages, in ``exp/stage.json`` and, of stages 0 to 2, in ``dump/stage.json``."""
 
     def __init__(self, project: Project) -> None:
         self.project = project
@@ -96,16 +117,19 @@ class Ledger:
         self._composed: dict[tuple[str, ...], dict[str, object]] = {project.overrides: self._leaves}
 
     def record(self, name: str) -> Record | None:
-        """What was noted when a stage last finished; None if it never did, or the note is damaged."""
+        """What was recorded when a stage last finished; None if it never did, or if the record is damaged."""
         found = self._read(self._folder(BY_NAME[name])).get(name)
         return cast(Record, found) if isinstance(found, dict) and _sound(found) else None
 
     def state(self, name: str, known: dict[str, StageState] | None = None) -> StageState:
-        """Whether a stage is done, stale or missing; one whose predecessor is stale or missing is stale with it, unless
-        it is settled.
+        """Whether a stage is done, stale or missing.
+
+        A stage is stale also if a stage that it builds on is stale or missing, unless it is ``settled`` (see
+        :class:`Stage`).
 
         Args:
-            known: states that were found a moment ago, and are not looked at again; this one's is added.
+            name: the stage's name.
+            known: states that were found a moment ago and are not looked at again; this one's is added.
         """
         known = {} if known is None else known
         if name not in known:
@@ -119,7 +143,7 @@ class Ledger:
         return known[name]
 
     def states(self) -> list[StageState]:
-        """All stages'."""
+        """The states of all stages, in their order."""
         known: dict[str, StageState] = {}
         return [self.state(stage.name, known) for stage in STAGES]
 
@@ -132,12 +156,12 @@ class Ledger:
         return StageState(stage, "stale" if reasons else "done", reasons, record, tuple(changed))
 
     def beginning(self, name: str) -> Beginning:
-        """What a stage would be made from now."""
+        """What a stage would be made from if it began now."""
         stage = BY_NAME[name]
         return Beginning(self.keys(stage), self.inputs(stage), self.upstream(stage), time.time())
 
     def begun(self, name: str) -> None:
-        """Notes that a stage has begun: until it finishes, what an earlier run of it made counts as stale."""
+        """Records that a stage has begun anew: until it finishes, the result of its earlier run counts as stale."""
         stage = BY_NAME[name]
         with self._records(stage) as records:
             found = records.get(name)
@@ -152,13 +176,14 @@ class Ledger:
         result: str,
         data: Mapping[str, SplitRecord] | None = None,
     ) -> None:
-        """Notes that a stage is done.
+        """Records that a stage is done.
 
         Args:
-            beginning: what it was made from.
-            outputs: the files it promises, within the experiment or the packed data.
-            result: identifies what it made, so that a remade one is noticed by the stages after it.
-            data: of the prepare stage, each split's identity.
+            name: the stage's name.
+            beginning: from :meth:`beginning`, when the stage began.
+            outputs: the files that it has written, within the experiment or the packed data.
+            result: a hash of what it made, by which the stages after it notice that it was made anew.
+            data: of the prepare stage, the identity of each split.
         """
         stage = BY_NAME[name]
         folder = self._folder(stage)
@@ -179,13 +204,16 @@ class Ledger:
             records[name] = record
 
     def forget(self, name: str) -> None:
-        """Makes a stage missing."""
+        """Deletes the record of a stage, which is missing then."""
         stage = BY_NAME[name]
         with self._records(stage) as records:
             records.pop(name, None)
 
     def keys(self, stage: Stage, record: Record | None = None) -> dict[str, object]:
-        """The recipe's leaves a stage reads; in a recalled project, under the overrides of its ``record``."""
+        """The recipe keys that a stage reads, with their values.
+
+        In a recalled project these are the values under the overrides that ``record`` names.
+        """
         leaves = self._leaves_of(record)
 
         def within(key: str, names: tuple[str, ...]) -> bool:
@@ -196,14 +224,14 @@ class Ledger:
             read = (*read, "plan.segment")  # it decides which clips are dropped
         chosen = {k: v for k, v in leaves.items() if within(k, read) and not within(k, stage.quiet)}
         chosen = {k: v for k, v in chosen.items() if not _no_augmentation(k, v)}
-        return json.loads(json.dumps(chosen))
+        return json.loads(json.dumps(chosen))  # as a record is read back: tuples are lists, keys are text
 
     def inputs(self, stage: Stage) -> dict[str, Place]:
-        """What a stage reads from outside: for fetch, where the corpus is."""
+        """What a stage reads from outside the project: of the fetch stage, the corpus folder."""
         return {"folder": both(self.project.data, self.project.dump)} if stage.name == "fetch" else {}
 
     def upstream(self, stage: Stage) -> dict[str, Result]:
-        """The results a stage uses: of packed data, the identity of each split it reads."""
+        """The results that a stage builds on, by stage; of the packed data, the splits that it reads."""
         found: dict[str, Result] = {}
         for other in stage.after:
             record = self.record(other)
@@ -214,7 +242,7 @@ class Ledger:
         return found
 
     def of_data(self, stage: Stage, identity: Mapping[str, SplitRecord] | None) -> dict[str, SplitRecord]:
-        """Of packed data's identity, the splits that a stage reads."""
+        """Of the identities of all splits, those of the splits that a stage reads."""
         known = identity or {}
         return {split: known[split] for split in stage.splits or known if split in known}
 
@@ -238,7 +266,10 @@ class Ledger:
 
     @contextmanager
     def _records(self, stage: Stage) -> Iterator[dict[str, object]]:
-        """The records beside a stage's, to be changed: training and the stages after it may finish in one instant."""
+        """The records in a stage's folder, locked while they are changed and written back if they were.
+
+        The lock is needed because training and a stage after it may finish at the same moment.
+        """
         folder = self._folder(stage)
         with FolderLock(folder, name=".lock-records", work="writing records", wait=lambda text: None):
             records = self._read(folder)
@@ -253,7 +284,7 @@ class Ledger:
             yield f"interrupted after step {int(checkpoints[-1].name.partition('-')[2])}"
 
     def changed_keys(self, name: str) -> Changes:
-        """The recipe keys of a stage that differ from those it was last run with."""
+        """The recipe keys whose values differ from those that a stage was last run with."""
         record = self.record(name)
         return {} if record is None else self._changed_keys(BY_NAME[name], record)
 
@@ -313,11 +344,14 @@ class Ledger:
 
 
 def _no_augmentation(key: str, value: object) -> bool:
-    """Whether a leaf says that there is no augmentation, or not this one: data packed without stay what they are."""
+    """Whether a recipe key says that there are no augmentations, or not the one of this name.
+
+    Such keys are not compared, so that data packed before the recipe had them are not stale.
+    """
     return key.partition(".")[0] == "augmentations" and key.count(".") < 2 and value in (None, {})
 
 
-#: What a record holds, by type; ``data`` is there for the prepare stage alone.
+#: The fields of a record that are checked when it is read, with their types; only the prepare stage has ``data``.
 _FIELDS = {
     "keys": dict,
     "inputs": dict,
@@ -330,7 +364,7 @@ _FIELDS = {
 
 
 def _sound(record: Mapping[str, object]) -> bool:
-    """Whether a record is of the form that is written; one that was damaged counts for nothing."""
+    """Whether a record has the fields that are written, of the right types; a damaged one counts for nothing."""
     known = {name: kind for name, kind in _FIELDS.items() if name != "data" or "data" in record}
     data = record.get("data", {})
     splits = [*data.values()] if isinstance(data, dict) else [None]
@@ -341,7 +375,7 @@ def _sound(record: Mapping[str, object]) -> bool:
 
 
 def _data_reasons(before: Result, now: Mapping[str, SplitRecord]) -> Iterator[str]:
-    """How the packed data that a stage read differ from those there are now."""
+    """Says how the splits that a stage was made from differ from those that are packed now."""
     before = before if isinstance(before, dict) else {}
     for split in dict.fromkeys([*now, *before]):
         old, new = before.get(split), now.get(split)
@@ -360,5 +394,5 @@ def _shown(value: object) -> str:
 
 
 def digest(value: object) -> str:
-    """A short hash of plain values."""
+    """A short hash of values that JSON can hold: 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,8 +1,10 @@
-"""One writer in a folder at a time, on local and network disks (renaming a folder is atomic where ``flock`` is not).
+"""A lock that lets only one process write in a folder at a time, on local and on network disks.
 
-A lock is a folder with the name of its owner in it. A thread of the owner touches that file, so that other machines see
-it is alive; on the owner's own machine the table of processes tells. Clocks of two machines are never compared: whether
-an owner elsewhere is alive is watched, by this machine's own clock.
+The lock is a folder with a file that names its owner. It is taken by renaming a folder, which is atomic on network
+disks, too, where ``flock`` is not. A thread of the owner touches the file every 30 s as a sign of life for other
+machines; on the owner's own machine the process table tells whether it lives. The clocks of two machines are never
+compared: a process that doubts whether an owner elsewhere is alive watches the file, and measures by its own clock how
+long it stays unchanged.
 """
 
 from __future__ import annotations
@@ -25,17 +27,20 @@ from typing import TypedDict
 from gansemble.errors import FolderInUse
 from gansemble.files import alive
 
+#: Time between two signs of life of an owner.
 BEAT_SECONDS = 30.0
-#: An owner elsewhere that gives no sign of life while it is watched for so long is taken for dead by who waits.
+#: A run that waits takes an owner on another machine for dead after watching it for so long without a sign of life.
 STALE_SECONDS = 600.0
-#: The same for who was told to take the lock.
+#: The same for a run that was told to take the lock (``--force-unlock``): two intervals and some delay of the disk.
 FORCE_SECONDS = 75.0
 POLL_SECONDS = 1.0
 REMIND_SECONDS = 60.0
 
 
 class Beat:
-    """A thread that touches a file every 30 s, until :meth:`end`; a disk that is absent for a moment does not end it.
+    """A background thread that touches a file every 30 s, until :meth:`end`.
+
+    It goes on if the file cannot be touched, as when a network disk is absent for a moment.
 
     Args:
         path: the file.
@@ -53,13 +58,24 @@ class Beat:
                 os.utime(self.path)
 
     def end(self) -> None:
-        """Stops touching it."""
+        """Ends the thread."""
         self._ended.set()
         self._thread.join(timeout=5)
 
 
 class OwnerIdentity(TypedDict, total=False):
-    """What :func:`identify` gives; a file of another version, or a damaged one, may lack any of it."""
+    """What :func:`identify` returns; a damaged file or one of another version may lack any of it.
+
+    Attributes:
+        host: name of the machine.
+        machine: its id, from ``/etc/machine-id``.
+        boot: id that changes each time the machine is started.
+        namespace: the PID namespace; containers on one machine have different ones.
+        pid: process number.
+        started: when the process began [clock ticks since boot].
+        since: date and time when the lock was asked for.
+        token: a random text, different for each lock.
+    """
 
     host: str
     machine: str | None
@@ -72,7 +88,7 @@ class OwnerIdentity(TypedDict, total=False):
 
 
 def identify() -> OwnerIdentity:
-    """Names this process so that nobody takes another for it: numbers of processes come again, and names of machines."""
+    """Describes this process so that no other is taken for it, since process numbers and host names are used again."""
     return {
         "host": socket.gethostname(),
         "machine": _text("/etc/machine-id"),
@@ -87,11 +103,12 @@ def identify() -> OwnerIdentity:
 
 @dataclass(frozen=True)
 class Owner:
-    """Who holds a lock, as its file tells.
+    """Who holds a lock, as the file in it tells.
 
     Args:
-        facts: of :func:`identify`; empty where the file is damaged.
-        age: since the last sign of life by this machine's clock [s], for messages; another machine's may differ.
+        facts: from :func:`identify` of the owner; empty if the file is damaged.
+        age: time since the last sign of life [s], for messages only: it is by this machine's clock, and another
+            machine's may differ.
     """
 
     facts: OwnerIdentity
@@ -99,7 +116,10 @@ class Owner:
 
     @property
     def here(self) -> bool:
-        """Whether it is, or was, a process that this machine's table of processes can tell of."""
+        """Whether this machine's process table can tell if the owner lives.
+
+        That takes the same machine, boot and PID namespace; what the file does not tell counts as the same.
+        """
         mine = identify()
         return all(self.facts.get(key) in (None, mine[key]) for key in ("boot", "namespace")) and self._same_machine(
             mine
@@ -107,7 +127,7 @@ class Owner:
 
     @property
     def dead(self) -> bool:
-        """Whether it is certain to be gone: its process ended, or its machine was started anew."""
+        """Whether the owner is certainly gone: its process has ended, or its machine was restarted."""
         mine = identify()
         if self._same_machine(mine) and self.facts.get("machine") and self.facts.get("boot") != mine["boot"]:
             return True
@@ -123,7 +143,11 @@ class Owner:
 
 
 def living(facts: OwnerIdentity) -> bool:
-    """Whether a process of this machine still runs; another one with its number is another process."""
+    """Whether a process still runs on this machine; another one that got its number later is told by its starting time.
+
+    Args:
+        facts: from :func:`identify` of the process.
+    """
     pid = facts.get("pid")
     if not isinstance(pid, int) or not alive(pid):
         return False
@@ -132,14 +156,19 @@ def living(facts: OwnerIdentity) -> bool:
 
 
 class FolderLock:
-    """Holds ``folder/<name>`` while in the ``with`` block.
+    """Holds the lock ``folder/<name>`` while in the ``with`` block.
+
+    The lock of an owner that is certainly dead is taken at once. If it cannot be told, because the owner is on another
+    machine, a waiting run takes the lock once it has watched it for 10 minutes without a sign of life.
 
     Args:
-        folder: what is written in.
-        force: take the lock of an owner elsewhere that gives no sign of life while it is watched for 75 s.
+        folder: where this process is going to write; made if it is missing.
+        force: where ``wait`` is None, watch the lock of an owner on another machine, and take it if there is no sign of
+            life for 75 s.
         name: of the lock; locks of different names do not exclude one another.
-        work: what the owner does there, for messages.
-        wait: told whom we wait for, and then how long; None: do not wait.
+        work: what the owner does there, for messages, such as ``training``.
+        wait: wait for the lock, and call this with a message at the beginning and then once a minute; None: do not
+            wait.
 
     Raises:
         FolderInUse: if another run holds it, and this one does not wait.
@@ -174,12 +203,15 @@ class FolderLock:
         self.release()
 
     def held(self) -> bool:
-        """Whether the lock is still ours: a run that was suspended may have lost it to one that took it for dead."""
+        """Whether this process still holds the lock.
+
+        A process that was suspended may have lost it to another one that took it for dead.
+        """
         found = self._read()
         return found is not None and found.facts.get("token") == self.owner["token"]
 
     def release(self) -> None:
-        """Lets the folder go, if it is held."""
+        """Releases the lock if it is held; a folder that was made for it and is still empty is removed."""
         if self._beat is not None:
             self._beat.end()
         shutil.rmtree(self._own, ignore_errors=True)
@@ -191,7 +223,7 @@ class FolderLock:
 
     @property
     def _own(self) -> Path:
-        """The lock before it is put in place, with its owner's name in it already."""
+        """Path of the lock before it is put in place: a folder that names its owner already."""
         return self.path.with_name(f"{self.path.name}.{self.owner['token']}")
 
     def _acquire(self) -> None:
@@ -210,7 +242,10 @@ class FolderLock:
         self._beat = Beat(self.path / "owner.json")
 
     def _put_in_place(self) -> bool:
-        """One try to move the lock, named, to its place; a folder is not moved onto one that holds something."""
+        """Tries once to rename the prepared lock to its place, and returns whether that succeeded.
+
+        A folder cannot be renamed to one that holds something, so of several processes only one succeeds.
+        """
         self._new_folder = self._new_folder or not self.path.parent.exists()
         self._own.mkdir(parents=True, exist_ok=True)  # another run that gave up may have removed the folder itself
         (self._own / "owner.json").write_text(json.dumps(self.owner))
@@ -225,7 +260,7 @@ class FolderLock:
         return True
 
     def _read(self) -> Owner | None:
-        """The owner; None where the lock is gone."""
+        """The owner of the lock; None if there is no lock any more."""
         file = self.path / "owner.json"
         try:
             facts: OwnerIdentity = json.loads(file.read_text())
@@ -242,7 +277,11 @@ class FolderLock:
             return 0.0
 
     def _take_away(self) -> None:
-        """Removes a dead owner's lock, and no other's: it is moved aside in one step, and its owner looked at again."""
+        """Removes the lock of a dead owner, and of no other.
+
+        The lock is renamed in one step, and its owner is read again afterwards: if another process took it in between,
+        it is put back.
+        """
         aside = self.path.with_name(f"{self.path.name}.dead-{self.owner['token']}")
         before = _content(self.path / "owner.json")
         try:
@@ -270,11 +309,11 @@ class FolderLock:
 
 
 class _Waiting:
-    """Waiting for a lock, or watching it: says so, and measures how long its owner has given no sign of life."""
+    """Waits for a lock, or watches it: reports that, and measures for how long its owner gave no sign of life."""
 
     def __init__(self, lock: FolderLock) -> None:
         self.lock, self.since = lock, time.monotonic()
-        self._said = -REMIND_SECONDS
+        self._said = -REMIND_SECONDS  # so that the first turn reports at once
         self._sign: tuple[str | None, int] | None = None
         self._seen = self.since
         self._first: float | None = None
@@ -285,7 +324,7 @@ class _Waiting:
         return self._first is not None and self._seen > self._first
 
     def silent(self, owner: Owner) -> float:
-        """For how long its file has not moved while it was watched [s]."""
+        """For how long the owner's file has stayed unchanged while it was watched [s]."""
         try:
             when = (self.lock.path / "owner.json").stat().st_mtime_ns
         except OSError:
@@ -297,7 +336,7 @@ class _Waiting:
         return now - self._seen
 
     def once(self, owner: Owner) -> None:
-        """One turn."""
+        """Reports the wait, at most once a minute, and sleeps for a second."""
         waited = time.monotonic() - self.since
         if waited - self._said >= REMIND_SECONDS and self.lock.wait is not None:
             self._said = waited
@@ -321,15 +360,16 @@ def _text(path: str) -> str | None:
 
 
 def _started(pid: int) -> int | None:
-    """When a process began [clock ticks after the machine's start], where Linux tells."""
+    """When a process began [clock ticks since boot], from Linux's ``/proc``; None where that is not known."""
     try:
+        # Field 22 in proc(5). What is split begins behind the name in parentheses, with field 3: index 22 - 3.
         return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
     except (OSError, ValueError, IndexError):
         return None
 
 
 def _namespace() -> str | None:
-    """The process table that numbers refer to: containers of one machine have tables of their own."""
+    """The PID namespace of this process; None where it is not known."""
     try:
         return str(Path("/proc/self/ns/pid").readlink())
     except OSError:

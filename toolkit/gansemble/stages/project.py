@@ -1,4 +1,4 @@
-"""Where a recipe's things are: experiment, corpus and packed data; and how an experiment finds them again."""
+"""Where the experiment, the corpus and the packed data of a recipe lie, and how an experiment finds them again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ MADE = ("checkpoints", "logs", "previous", "report", "samples", "scores", "train
 
 
 class Place(TypedDict):
-    """Where something lies: relative to the experiment, and as it was when that was made."""
+    """Where something lies.
+
+    Attributes:
+        path: relative to the folder that holds the record.
+        absolute: where it lay when the record was written.
+    """
 
     path: str
     absolute: NotRequired[str]
@@ -32,20 +37,22 @@ class Place(TypedDict):
 
 @dataclass
 class Project:
-    """Where a recipe's things are.
+    """A recipe with its experiment folder, its corpus folder and its packed data.
 
     Args:
         recipe: the YAML file.
-        overrides: ``--set`` values.
+        overrides: ``KEY=VALUE`` of the ``--set`` options.
         exp: experiment folder.
         data: corpus folder.
-        dump: packed data.
-        values: the recipe's, as composed.
-        data_given, dump_given: the user said where they are; otherwise they are in the recipe's folder, packed data under
-            a name made of what decides them.
-        borrowed: packed data that are found only where they were when the experiment was made, away from it: they are
-            read, and not written to, since they may be another's by now.
-        recalled: nobody gave overrides now; each stage is looked at under those that it was run with.
+        dump: folder of the packed data.
+        values: the composed recipe, not checked yet.
+        data_given: the user said where the corpus is; otherwise it is in the recipe's folder.
+        dump_given: the user said where the packed data are; otherwise they are in the recipe's folder, under a name
+            made of everything that decides their content.
+        borrowed: the experiment was moved or copied away from its packed data, which lie where they were. They are read
+            and not written to, because another experiment may use them by now.
+        recalled: the project was found by its experiment folder, without overrides: each stage is compared under the
+            overrides that it was last run with.
     """
 
     recipe: Path
@@ -69,10 +76,20 @@ class Project:
         data: Path | None = None,
         dump: Path | None = None,
     ) -> Project:
-        """Fills in the folders that were not given, beside ``conf/``: ``exp/<recipe's file name>``, ``data/<corpus>`` and
-        ``dump/<set>``.
+        """The project of a recipe; folders that are not given are filled in.
 
-        Where the experiment was made with a corpus or packed data elsewhere, these are used again.
+        They lie beside ``conf/``: ``exp/<recipe's file name>``, ``data/<corpus>`` and ``dump/<set>``. If the experiment
+        was made with a corpus or packed data elsewhere, these are used again.
+
+        Args:
+            recipe: the YAML file.
+            overrides: ``KEY=VALUE`` of the ``--set`` options.
+            exp: experiment folder.
+            data: corpus folder.
+            dump: folder of the packed data.
+
+        Raises:
+            RecipeError: if the recipe cannot be composed.
         """
         values = compose(recipe, overrides).value
         folders = recipe.resolve().parents
@@ -101,7 +118,7 @@ class Project:
         )
 
     def checked(self) -> Recipe:
-        """The recipe, read and checked; once, however often it is asked for.
+        """The checked recipe; it is read and checked once, at the first call.
 
         Raises:
             RecipeError: with every problem found.
@@ -113,7 +130,11 @@ class Project:
         return self._checked
 
     def remember(self, plugins: Mapping[str, str] | None = None) -> None:
-        """Notes in the experiment how it was started, for ``gansemble status``, and which plugins it needs."""
+        """Writes down in the experiment how it was started, for :meth:`recall`, and which plugins it needs.
+
+        Args:
+            plugins: the name of each plugin, and how to get it.
+        """
         facts: _Facts = {
             "plugins": dict(plugins or {}),
             "recipe": both(self.recipe, self.exp),
@@ -127,21 +148,22 @@ class Project:
 
     @property
     def remembered(self) -> bool:
-        """Whether the experiment has a note of how it was started."""
+        """Whether the experiment has a record of how it was started."""
         return (self.exp / RECORD).is_file()
 
     def needed_before(self) -> dict[str, str]:
-        """The plugins the experiment needed when a command last ran there, and how to get each."""
+        """The plugins that the experiment needed when a command last ran there, with how to get each."""
         known = _Record.read(self.exp)
         found = known.facts.get("plugins") if known else None
         return found if isinstance(found, dict) else {}
 
     @classmethod
     def recall(cls, exp: Path) -> Project:
-        """The project of an experiment folder, which may have been moved or copied since.
+        """The project of an experiment folder, which may have been moved or copied since a command last ran there.
 
         Raises:
-            GansembleError: if no command ever ran there, or its note is damaged.
+            GansembleError: if no command ever ran there, or the record is damaged.
+            RecipeError: if the recipe cannot be composed any more.
         """
         if not (exp / RECORD).is_file():
             raise GansembleError(
@@ -156,8 +178,10 @@ class Project:
         return replace(cls.of(known.place("recipe"), overrides, exp), recalled=True)
 
     def demand_apart(self) -> None:
-        """Refuses folders that lie in one another, so that nothing that is made becomes a clip of the corpus, and nothing
-        that a stage moves away or writes anew takes corpus or packed data with it.
+        """Refuses an experiment, a corpus and packed data whose folders lie in one another.
+
+        Otherwise files that a stage makes would become clips of the corpus, and a stage that moves or rewrites its
+        results would take the corpus or the packed data with them.
 
         Raises:
             GansembleError: naming both folders.
@@ -176,16 +200,16 @@ class Project:
 
 
 def demand_outside(what: str, folder: Path, outer: Path, outer_is: str | None = None) -> None:
-    """Refuses a folder that is another one, or lies in it: by default, one for results in a corpus folder.
+    """Refuses a folder that is the same as another one, or lies in it.
 
     Args:
-        what: the folder is, such as the option that gave it.
-        folder: the one refused.
+        what: name of the folder in messages, such as the option that gave it.
+        folder: the folder in question.
         outer: the one that it must not be in.
-        outer_is: what that one is, where it is not the corpus.
+        outer_is: what that one is, in messages; None for the corpus folder.
 
     Raises:
-        GansembleError: naming both.
+        GansembleError: naming both folders.
     """
     place = folder.resolve()
     if not any(_same(inner, outer) for inner in (place, *place.parents)):
@@ -199,14 +223,17 @@ def demand_outside(what: str, folder: Path, outer: Path, outer_is: str | None = 
 
 
 def _same(one: Path, other: Path) -> bool:
-    """By identity, not by name: mounts and disks without capitals give one folder several names."""
+    """Whether two paths are one folder, by its identity where it exists.
+
+    Names do not tell: mounts and case-insensitive disks give one folder several names.
+    """
     if one.exists() and other.exists():
         return one.samefile(other)
     return one == other.resolve()
 
 
 def corpus_folder(exp: Path) -> Path | None:
-    """Where the corpus of an experiment is, if a command ever ran there."""
+    """The corpus folder of an experiment; None if no command ever ran there."""
     known = _Record.read(exp)
     return known.place("data") if known is not None else None
 
@@ -215,7 +242,7 @@ _Thing = Literal["recipe", "data", "dump"]
 
 
 class _Facts(TypedDict):
-    """How an experiment was started; one that an earlier version wrote may lack what is not required."""
+    """How an experiment was started; what an earlier version wrote may lack the keys that are not required."""
 
     recipe: Place
     data: Place
@@ -227,14 +254,14 @@ class _Facts(TypedDict):
 
 
 class _Record:
-    """What an experiment knows of where it was made."""
+    """The record in an experiment of where its recipe, its corpus and its packed data were."""
 
     def __init__(self, exp: Path, facts: _Facts) -> None:
         self.exp, self.facts = exp, facts
 
     @classmethod
     def read(cls, exp: Path, corpus: str | None = None) -> _Record | None:
-        """The note of an experiment; None if it has none that can be read, or one of another ``corpus``."""
+        """The record of an experiment; None if there is none that can be read, or if it is of another ``corpus``."""
         try:
             facts = json.loads((exp / RECORD).read_text())
             places = [facts[name]["path"] for name in ("recipe", "data", "dump")]
@@ -248,12 +275,15 @@ class _Record:
         return name in self.facts.get("given", [])
 
     def beside(self, name: _Thing) -> bool:
-        """Whether a thing lies as it did relative to the experiment, or the experiment where it did."""
+        """Whether a thing lies as it did relative to the experiment, or the experiment was not moved at all."""
         near, was = self._places(name)
         return near.exists() or near == was
 
     def place(self, name: _Thing) -> Path:
-        """Where a thing is: beside the experiment as it was, as in a tree that was moved or copied; else where it was."""
+        """Where a thing is: at its place relative to the experiment if it exists there, otherwise where it was.
+
+        The former finds it in a whole tree that was moved or copied.
+        """
         near, was = self._places(name)
         return near if near.exists() else was
 
@@ -263,27 +293,38 @@ class _Record:
 
 
 def both(path: Path, exp: Path) -> Place:
-    """A place relative to the experiment, for trees that are moved, and absolute, for experiments that are moved alone."""
+    """A path both relative to ``exp`` and absolute.
+
+    The former is for trees that are moved as a whole, the latter for experiments that are moved alone.
+    """
     return {"path": os.path.relpath(path, exp), "absolute": str(path)}
 
 
 def _text(values: Mapping[str, object], section: str, key: str, default: str) -> str:
-    """A value of a recipe that is not checked yet: what is wrong with it, the check will say."""
+    """A text in a recipe that is not checked yet; the default if it is missing or wrong, as the check will report."""
     found = values.get(section)
     value = found.get(key, default) if isinstance(found, dict) else default
     return value if isinstance(value, str) and value else default
 
 
 def _dump_name(values: Mapping[str, object], corpus: str, data: Path, root: Path) -> str:
-    """The default name of packed data: of the corpus and its rate, and a hash of all that decides what is packed."""
+    """The default name of the packed data: corpus, sample rate, and a hash of everything that decides their content."""
     audio = values.get("audio")
     rate = audio.get("sample_rate", 22050) if isinstance(audio, dict) else 22050
     return f"{corpus.rpartition('/')[2]}-{rate}-{content_mark(values, data, root)}"
 
 
 def content_mark(values: Mapping[str, object], data: Path, root: Path) -> str:
-    """A hash of all that decides the packed data: the corpus' folder and parameters, the rate, the policies, the
-    augmentations, and the format. A corpus below ``root`` is named relative to it, so that a moved tree finds its data."""
+    """A hash of everything that decides the content of the packed data.
+
+    That is the corpus with its parameters and folder, the sample rate, the data policies, the augmentations, and the
+    format. A corpus folder below ``root`` is named relative to it, so that a tree that was moved finds its data again.
+
+    Args:
+        values: the composed recipe.
+        data: corpus folder.
+        root: the recipe's folder.
+    """
     audio, given = values.get("audio"), values.get("data")
     policies = dict(given) if isinstance(given, dict) else {}
     policies.pop("normalise", None)  # applied when clips are read

@@ -1,4 +1,4 @@
-"""The seven stages: what each reads of the recipe, and which results it builds on."""
+"""The seven stages: which keys of the recipe each one reads, and which stages' results it builds on."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ class Stage:
 
     Args:
         number, name: as ``--stage`` takes them.
-        title: a sentence.
-        version: raised when the code's output changes.
-        keys: recipe sections and keys it reads.
-        quiet: keys among them that decide nothing of its result.
-        after: the stages whose results it uses.
-        splits: of the packed data, those it reads; None is all.
-        shared: recorded beside the packed data, which several experiments may use.
-        settled: it stays done while a stage before it is stale, as long as what that stage made is what it was made
-            from. A trained run is not trained again because the corpus was looked at.
+        title: what it does.
+        version: raised when its code makes something else of the same input, so that earlier results become stale.
+        keys: the recipe sections and keys that it reads.
+        quiet: keys among them that do not change its result.
+        after: the stages whose results it builds on.
+        splits: those splits of the packed data that it reads; None is all.
+        shared: its record lies with the packed data, which several experiments may use.
+        settled: it stays done while a stage before it is stale, as long as the result that it was made from is still
+            the same. A trained run is not trained again because the corpus was looked at.
         listed: what a list of all stages says of it, where that is more than the title.
     """
 

@@ -6,16 +6,18 @@ import numpy as np
 
 
 class AcmeAugmentation:
-    """The clip with an echo, once for each delay; none of a clip that is no longer than the delay.
+    """The clip with an echo, in one variant for each delay; a clip that is no longer than a delay gets none for it.
 
     Args:
         delays: of the echoes [s], one variant each.
-        gain: of the echo.
+        gain: amplitude of the echo relative to the clip.
 
-    Shape: float32 [T] -> float32 [T] for each variant.
+    Shape:
+        - input: float32 [T], T samples of one channel
+        - output: float32 [T] for each variant
 
     Raises:
-        ValueError: if a delay is not above 0 s.
+        ValueError: if there is no delay, or one is not above 0 s.
     """
 
     def __init__(self, *, delays: tuple[float, ...] = (0.05, 0.1), gain: float = 0.4) -> None:
@@ -24,9 +26,9 @@ class AcmeAugmentation:
         self.delays, self.gain = delays, gain
 
     def variants(self, audio: np.ndarray, sample_rate: int) -> Iterator[tuple[str, np.ndarray]]:
-        """(name, audio) of each variant; the name becomes part of the clip's id."""
+        """Yields (name, audio) of each variant; the name becomes part of the variant's clip id."""
         for delay in self.delays:
             behind = round(delay * sample_rate)
             if behind < len(audio):
-                echo = np.pad(audio, (behind, 0))[: len(audio)]
+                echo = np.pad(audio, (behind, 0))[: len(audio)]  # variants are as long as the clip
                 yield f"echo_{delay:g}", (audio + self.gain * echo).astype(np.float32)

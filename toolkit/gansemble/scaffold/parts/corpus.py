@@ -10,17 +10,19 @@ from gansemble.errors import DataError
 
 
 class AcmeCorpus:
-    """A folder ``wavs/`` of WAV files beside ``validation.txt``, one file name a line.
+    """A folder ``wavs/`` of WAV files beside ``validation.txt``.
+
+    That file lists the file names of the validation clips, one a line; the other clips are for training.
 
     Args:
-        rate: of the mini corpus [Hz].
+        rate: sample rate of the mini corpus [Hz].
     """
 
     def __init__(self, *, rate: int = 22050) -> None:
         self.rate = rate
 
     def fetch(self, folder: Path) -> None:
-        """Nothing to download: says where the audio has to be.
+        """Downloads nothing, but says where the audio has to be.
 
         Raises:
             DataError: if it is not there.
@@ -29,10 +31,10 @@ class AcmeCorpus:
             raise DataError(f"{folder}: expected a folder wavs/ with WAV files; copy them there, or give --data DIR")
 
     def scan(self, folder: Path) -> list[Clip]:
-        """The clips, by name.
+        """The clips, sorted by file name, each with its split.
 
         Raises:
-            DataError: if the folder has another layout.
+            DataError: if the folder holds no WAV files where they are expected.
         """
         paths = sorted((folder / "wavs").glob("*.wav"))
         if not paths:
@@ -42,10 +44,11 @@ class AcmeCorpus:
         return [Clip(path.stem, f"wavs/{path.name}", split) for path, split in zip(paths, splits, strict=True)]
 
     def mini(self, folder: Path) -> None:
-        """Eight falling tones of a second and a half, made without a network."""
+        """Writes eight falling tones of 1.5 s each in the corpus' layout: small, and made without a network."""
         time = np.arange(int(1.5 * self.rate)) / self.rate
         (folder / "wavs").mkdir(parents=True, exist_ok=True)
         for index in range(8):
+            # The integral of a frequency that falls in proportion to 1 - 0.4 time.
             phase = 2 * np.pi * (200 + 40 * index) * (time - 0.2 * time**2)
             tone = sum(np.sin(k * phase) / k for k in range(1, 6)) * 0.2 * np.exp(-time)
             files.write(folder / "wavs" / f"tone-{index}.wav", np.asarray(tone, np.float32), self.rate, "pcm16")

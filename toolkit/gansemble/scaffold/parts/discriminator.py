@@ -14,12 +14,14 @@ KERNEL, STRIDE = 15, 4
 
 
 class AcmeDiscriminator(nn.Module):
-    """Strided convolutions; each score is an opinion on a stretch of samples.
+    """Strided convolutions over the waveform; each score judges a stretch of samples.
 
     Args:
         channels: of the strided layers.
 
-    Shape: x [B, 1, T] -> DiscriminatorOutput with score [B, N] and one feature map for each layer.
+    Shape:
+        - x: [B, 1, T], B clips of T samples
+        - output: DiscriminatorOutput with N scores per clip [B, N], and a feature map [B, C, T'] of each layer
     """
 
     items_apart = True  # no item's output depends on the batch's others
@@ -40,6 +42,7 @@ class AcmeDiscriminator(nn.Module):
     @staticmethod
     def contract(parameters: dict[str, Any]) -> DiscriminatorContract:
         """Judges mono samples; returns feature maps."""
+        # A score sees 3 outputs of the last strided layer; n outputs of a layer see (n - 1) * STRIDE + KERNEL inputs.
         seen = 3
         for _ in parameters["channels"]:
             seen = (seen - 1) * STRIDE + KERNEL

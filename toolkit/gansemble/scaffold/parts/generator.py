@@ -12,20 +12,24 @@ from gansemble.interfaces import Condition
 
 
 class AcmeGenerator(nn.Module):
-    """Dilated convolutions over mel frames, then a hop of samples from each frame.
+    """Dilated convolutions over mel frames, and then a hop of samples from each frame.
 
     Args:
-        channels: width.
+        channels: width of the network.
         dilations: of the residual convolutions [frames].
 
-    Shape: condition.signal [B, mels, L] -> [B, 1, L * hop] within ±1.
+    Shape:
+        - condition.signal: log-mel spectrogram [B, M, L] of B clips, with M mel bands and L frames
+        - output: waveform [B, 1, L * hop] within ±1
     """
 
     def __init__(
         self, *, audio: AudioSpec, channels: int = 192, dilations: tuple[int, ...] = (1, 3, 5, 1, 3, 5)
     ) -> None:
         super().__init__()
-        self.context_frames = 3 + sum(dilations)  # one-sided receptive field: long files are made in chunks
+        # One-sided receptive field [frames], so that long files can be made in chunks: a kernel of 7 sees 3 frames to
+        # each side, and one of 3 as many as its dilation.
+        self.context_frames = 3 + sum(dilations)
         self.first = nn.Conv1d(audio.mels, channels, 7, padding=3)
         self.blocks = nn.ModuleList(nn.Conv1d(channels, channels, 3, padding=d, dilation=d) for d in dilations)
         self.last = nn.Conv1d(channels, audio.hop, 1)

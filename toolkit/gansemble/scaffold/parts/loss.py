@@ -10,11 +10,15 @@ from gansemble.interfaces import Step, Turn
 
 
 class AcmeLoss:
-    """Mean absolute difference of log-magnitude spectra [nat].
+    """Mean absolute difference of the log-magnitude spectra of real and fake [nat].
 
     Args:
-        n_fft: window length [samples]; the hop is a quarter.
+        n_fft: window length [samples]; the hop is a quarter of it.
         floor: magnitudes are clamped here before the logarithm.
+
+    Shape:
+        - step.real, step.fake: waveforms [B, C, T] of B clips, with C channels and T samples
+        - output: a scalar
     """
 
     turns: ClassVar[frozenset[str]] = frozenset({"generator"})
@@ -35,5 +39,5 @@ class AcmeLoss:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> TermContract:
-        """Samples, at least a window of them."""
+        """Compares waveforms, of at least one window."""
         return TermContract(domain="waveform", shortest=parameters["n_fft"], because={"shortest": "n_fft"})

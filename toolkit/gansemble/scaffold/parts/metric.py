@@ -10,14 +10,15 @@ from gansemble.interfaces import Score
 class AcmeMetric:
     """Absolute difference of the root-mean-square levels [dB].
 
-    Shape: estimate, reference [T].
+    Shape:
+        - estimate, reference: [T], T samples of one channel
     """
 
     definition = "absolute difference of RMS levels over the whole clip [dB]"
     better: Literal["higher", "lower"] = "lower"
 
     def score(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, Score]:
-        """``acme``, or NaN with a reason for silence, empty or non-finite audio."""
+        """The score ``acme``: NaN, with a reason, if a signal is silent, empty or not finite."""
         levels = [_rms(np.asarray(audio, np.float64)) for audio in (estimate, reference)]
         if not all(np.isfinite(levels)) or min(levels) <= 0:
             return {"acme": Score(float("nan"), "silent, empty or not finite")}

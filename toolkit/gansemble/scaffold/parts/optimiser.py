@@ -11,7 +11,8 @@ def acme(
     """Adam with Nesterov momentum (Dozat 2016).
 
     Args:
+        parameters: of the network.
         lr: learning rate.
-        betas: of the running means of the gradient and its square.
+        betas: decay per step of the running means of the gradient and of its square.
     """
     return torch.optim.NAdam(list(parameters), lr=lr, betas=betas)

@@ -10,9 +10,13 @@ from gansemble.interfaces import Step, Turn
 
 
 class AcmeRegulariser:
-    """Mean of squared scores of real signals, which keeps them from drifting (Karras et al. 2018, section A.1).
+    """Mean of the squared scores of real clips, which keeps scores from drifting (Karras et al. 2018, section A.1).
 
-    Summed over discriminators; a mean over items.
+    It is a mean over the batch and over the scores of a discriminator, and a sum over discriminators.
+
+    Shape:
+        - scores in step.real_output: [B, N], N scores for each of B clips
+        - output: a scalar
     """
 
     turns: ClassVar[frozenset[str]] = frozenset({"discriminator"})
@@ -23,5 +27,5 @@ class AcmeRegulariser:
 
     @staticmethod
     def contract(parameters: dict[str, object]) -> TermContract:
-        """Needs a discriminator."""
+        """Needs the outputs of discriminators."""
         return TermContract(needs=frozenset({"outputs"}))
