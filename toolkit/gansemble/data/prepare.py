@@ -36,7 +36,7 @@ SHARD_SOURCES = "sources.jsonl"
 #: File of a shard, written last: a hash over the recipe keys that decide its content and over the corpus' files.
 MADE_FROM = "made-from"
 SHARD_FILES = (MANIFEST, MADE_FROM, "doctor.json", "facts.json", SHARD_SOURCES)
-#: Names of packs that this module writes. Files with other names are never deleted.
+#: Names of packs that this module writes; when old packs are deleted, files of other names are left alone.
 PACK = re.compile(r"audio-[0-9a-f]{16}\.i16")
 #: Codes of findings that stop the preparation, each with the key of the ``data`` section that decides about it.
 POLICIES = {
@@ -151,7 +151,7 @@ def prepare(
 
 
 def _clear(target: Path) -> None:
-    """Deletes what interrupted runs left, which is safe under the lock, and makes a shard incomplete until it is packed."""
+    """Deletes what interrupted runs left, which the lock makes safe; a shard counts as incomplete until packed."""
     for left in (*target.glob(".audio.*.part"), target / MADE_FROM):
         left.unlink(missing_ok=True)
 
