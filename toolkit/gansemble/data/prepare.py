@@ -59,10 +59,8 @@ def corpus_of(recipe: Recipe) -> Corpus:
 
 
 def fetch(recipe: Recipe, folder: Path, progress: Callable[[int, int | None], None] | None = None) -> list[Clip]:
-    """Downloads the recipe's corpus into ``folder`` unless it is there, and returns its clips.
-
-    ``progress`` is called with (bytes done, bytes in total) by corpora that support it.
-    """
+    """Downloads the recipe's corpus into ``folder`` unless it is there, and returns its clips. Corpora that support it
+    call ``progress`` with (bytes done, bytes in total)."""
     corpus = corpus_of(recipe)
     if progress is not None and _tells_progress(corpus):
         corpus.fetch(folder, progress=progress)
@@ -98,8 +96,13 @@ def prepare(
 ) -> Path:
     """Examines and packs a corpus below ``dump`` and returns the path of the manifest. The caller must hold its lock.
 
-    Earlier packed data stay usable until the new manifest replaces the old one at the end. ``shard`` (i, n), counted
-    from 1, packs only every n-th clip, for n jobs in parallel; a run without ``shard`` then merges the shards.
+    Earlier packed data stay usable until the new manifest replaces the old one at the end.
+
+    Args:
+        folder, dump: of the corpus, and of the packed data.
+        jobs: number of worker processes.
+        shard: (i, n) packs only every n-th clip from the i-th on, counted from 1, for n jobs in parallel on different
+            machines; a run without it then merges the shards.
 
     Raises:
         DataError: with the doctor's report, if files are not as the recipe expects and its ``data`` section does not

@@ -187,7 +187,7 @@ class CellRun:
         return [str(self.recipe), *places, *words]
 
     def prepare(self, child: Child) -> None:
-        """Runs the stages that cells share, fetch, prepare and statistics, after making the small corpus where asked to.
+        """Runs the stages that cells share, fetch, prepare and statistics; first makes the small corpus if asked to.
 
         Raises:
             GansembleError: if a stage fails.
