@@ -1,4 +1,7 @@
-"""Variants of training clips: what augmentations make of each when a corpus is packed, and what is wrong with it."""
+"""Variants of training clips, which augmentations make when a corpus is packed, and checks of what they made.
+
+A variant is packed as a training clip of its own with the id ``clip~variant``.
+"""
 
 from __future__ import annotations
 
@@ -21,10 +24,11 @@ if TYPE_CHECKING:
     from gansemble.interfaces import Augmentation
     from gansemble.recipe.schema import Recipe
 
+#: What a variant may be called.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-#: The longest name of a file that file systems take [bytes]; an id gets an ending behind it.
+#: Longest id of a variant [bytes]: file systems allow names of 255 bytes, and files named by an id have a suffix.
 LONGEST_NAME = 240
-#: The loudest that a sample in a pack is.
+#: Largest positive value of a 16 bit sample, full scale being 1; variants louder than this are scaled down to it.
 FULL_SCALE = 32767 / 32768
 SILENT_PEAK = 1e-3  # -60 dBFS, as the doctor's
 SHOWN = 5
@@ -32,11 +36,11 @@ SHOWN = 5
 
 @dataclass(frozen=True)
 class Chosen:
-    """An augmentation of a recipe, in a form that reaches other processes.
+    """An augmentation of a recipe as plain data, which can be pickled for worker processes and built there.
 
     Args:
-        use: ``plugin/name``.
-        arguments: its constructor's.
+        use: registered name of the part, ``plugin/name``.
+        arguments: keyword arguments of its constructor.
     """
 
     use: str
@@ -45,11 +49,12 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Augmentations:
-    """The augmentations of a recipe, built.
+    """The augmentations of a recipe.
 
     Args:
-        parts: by their names in the recipe, in the names' order, so that the order they are written in decides nothing.
-        chosen: the same for other processes.
+        parts: the built parts by their names in the recipe, sorted by name, so that their order in the file does not
+            matter.
+        chosen: the same parts in a form for worker processes.
     """
 
     parts: Mapping[str, Augmentation] = field(default_factory=dict)
@@ -57,10 +62,11 @@ class Augmentations:
 
     @classmethod
     def of(cls, recipe: Recipe) -> Augmentations:
-        """Those of a recipe.
+        """Builds the augmentations of a recipe.
 
         Raises:
-            PluginError: if one asks for what the plan decides: data are packed once, for plans of any kind.
+            PluginError: if the constructor of one asks for values that the toolkit derives from the training plan.
+                Packed data are made once and used by recipes with different plans, so variants must not depend on one.
         """
         from gansemble.recipe import types
         from gansemble.recipe.construct import construct
@@ -84,7 +90,7 @@ class Augmentations:
 
 
 def build(chosen: Mapping[str, Chosen]) -> dict[str, Augmentation]:
-    """The parts once more, in a process that has not looked for plugins yet."""
+    """Builds the augmentations in a worker process, which first has to load the plugins."""
     if not chosen:
         return {}
     from gansemble.plugins import loading
@@ -97,13 +103,13 @@ def build(chosen: Mapping[str, Chosen]) -> dict[str, Augmentation]:
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant of a clip, as it is packed.
+    """One variant of a clip, ready to be packed.
 
     Args:
-        section: the augmentation's name in the recipe.
-        name: of the variant.
-        samples: int16 [T]; None where it was not finite.
-        peak: its largest magnitude before it was scaled down to full scale.
+        section: name of the augmentation in the recipe.
+        name: of the variant, the part of its id behind ``~``.
+        samples: int16 [T], T samples as in the clip; None where the augmentation made NaN or Inf.
+        peak: largest magnitude before the variant was scaled down to full scale.
     """
 
     section: str
@@ -114,12 +120,12 @@ class Variant:
 
 @dataclass
 class Tally:
-    """What a packing made.
+    """Counts of the variants that were made while a corpus was packed.
 
     Args:
-        made: variants that were packed, by the augmentation's name in the recipe.
-        loud: largest magnitude of those that were scaled down, by id.
-        unfinished: ids of those that were not finite.
+        made: how many variants were packed, by the name of the augmentation in the recipe.
+        loud: original peak of each variant that was scaled down to full scale, by its id.
+        unfinished: ids of the variants that held NaN or Inf, which are not packed.
     """
 
     made: dict[str, int] = field(default_factory=dict)
@@ -127,7 +133,7 @@ class Tally:
     unfinished: list[str] = field(default_factory=list)
 
     def add(self, id_: str, variant: Variant) -> None:
-        """Counts one."""
+        """Counts one variant, whose id is ``id_``."""
         if variant.samples is None:
             self.unfinished.append(id_)
             return
@@ -137,10 +143,11 @@ class Tally:
 
 
 def demand_fit(augmentations: Augmentations, clips: Sequence[Clip]) -> None:
-    """Refuses clips of which no variants can be packed.
+    """Raises an error if the clips of a corpus cannot have variants; does nothing without augmentations.
 
     Raises:
-        DataError: if clips have degraded recordings, which a variant would not go with, or a label that marks variants.
+        DataError: if clips come with degraded recordings, which would not match a variant of the clean clip, or if
+            clips have a label ``original``, which marks variants.
     """
     if not augmentations:
         return
@@ -160,10 +167,23 @@ def demand_fit(augmentations: Augmentations, clips: Sequence[Clip]) -> None:
 
 
 def variants(parts: Mapping[str, Augmentation], id_: str, audio: np.ndarray, sample_rate: int) -> list[Variant]:
-    """What the augmentations make of a clip, float [T] within ±1; louder ones are scaled down to full scale.
+    """Applies all augmentations to one training clip.
+
+    Variants louder than full scale are scaled down to it.
+
+    Args:
+        parts: the augmentations by their names in the recipe.
+        id_: id of the clip, for error messages and for the length of the variants' ids.
+        audio: the clip; each augmentation is given a copy of its own.
+        sample_rate: of the clip [Hz].
 
     Raises:
-        DataError: naming augmentation and clip, if a part fails, or gives what is no variant.
+        DataError: if an augmentation raises an exception, if two variants of the clip have one name, or if a variant
+            has an invalid name, another length than the clip, or is no float array.
+
+    Shape:
+        - audio: float32 [T] within ±1, T samples
+        - samples of each variant: int16 [T]
     """
     found: dict[str, Variant] = {}
     for section, part in parts.items():
@@ -214,15 +234,19 @@ def _as_packed(section: str, name: str, sound: np.ndarray) -> Variant:
 
 
 def labels(clip: Clip | ManifestEntry) -> dict[str, int | str]:
-    """Of a clip's variants: its own, with what they are made of; and one recording for all, so that all stay in one split."""
+    """The labels that the variants of a clip have.
+
+    They are those of the clip and ``original``, the clip's id. A clip without a label ``recording`` gives its id for
+    it, which marks the clip's variants as cuts of one recording that must stay in one split.
+    """
     return {"recording": clip.id} | dict(clip.labels) | {ORIGINAL: clip.id}
 
 
 def demand_distinct(entries: Sequence[ManifestEntry]) -> None:
-    """Refuses variants that are called as a clip of the corpus is.
+    """Checks that no variant has the id of a clip of the corpus.
 
     Raises:
-        DataError: naming them.
+        DataError: if one has.
     """
     known = {entry.id for entry in entries if entry.original is None}
     clashes = [entry.id for entry in entries if entry.original is not None and entry.id in known]
@@ -234,7 +258,7 @@ def demand_distinct(entries: Sequence[ManifestEntry]) -> None:
 
 
 def refused(unfinished: Sequence[str]) -> DataError:
-    """What is said of variants that are not finite, where the recipe does not leave them out."""
+    """The error to raise for variants that hold NaN or Inf where the recipe does not have ``data.broken: drop``."""
     return DataError(
         f"{len(unfinished)} variants of training clips hold NaN or Inf ({_shown(unfinished)}); nothing was packed. Mend or change "
         "the augmentation, or leave these variants out with data.broken=drop"
@@ -244,7 +268,17 @@ def refused(unfinished: Sequence[str]) -> DataError:
 def told(
     entries: Sequence[ManifestEntry], tally: Tally, augmentations: Augmentations, say: Callable[[str], None]
 ) -> list[AudioFinding]:
-    """Findings about the variants among all that was packed, which are told, with warnings of augmentations that made none."""
+    """Examines the variants among the packed clips and reports what was found.
+
+    Args:
+        entries: all packed clips and variants.
+        tally: counts of the variants from packing.
+        augmentations: the recipe's.
+        say: called with each line of the report, including warnings about augmentations that made no variant.
+
+    Returns:
+        The findings; see :func:`examine`.
+    """
     found = examine(entries, tally)
     for line in (*(report_lines(found) if found else ()), *idle(augmentations, tally, entries)):
         say(line)
@@ -252,11 +286,12 @@ def told(
 
 
 def examine(entries: Sequence[ManifestEntry], tally: Tally) -> list[AudioFinding]:
-    """What is to say of the variants among all that was packed: copies, silence, and what became of the others."""
+    """Findings about the variants: copies of other clips, leakage between splits, silence, NaN or Inf, and loudness."""
     loud, unfinished = tally.loud, tally.unfinished
     made = [entry for entry in entries if entry.original is not None]
     total = len(made) + len(unfinished)
     peaks = {entry.id: entry.peak for entry in entries}
+    # Silent variants of clips that are not silent themselves; those of silent clips are the clips' fault.
     silent = [e.id for e in made if e.peak < SILENT_PEAK <= peaks.get(str(e.original), 0.0)]
     found = list(_copies(entries, made))
     if unfinished:
@@ -275,7 +310,8 @@ def examine(entries: Sequence[ManifestEntry], tally: Tally) -> list[AudioFinding
 
 
 def _copies(entries: Sequence[ManifestEntry], made: Sequence[ManifestEntry]) -> Iterator[AudioFinding]:
-    """Variants of the samples of another training clip, their own first of all, or of a clip of another split."""
+    """Variants with the same samples as another training clip, such as the one they were made from, or as a clip of
+    another split."""
     known: dict[str, list[ManifestEntry]] = defaultdict(list)
     for entry in entries:
         if entry.peak > 0:
@@ -299,7 +335,7 @@ def _copies(entries: Sequence[ManifestEntry], made: Sequence[ManifestEntry]) -> 
 
 
 def idle(augmentations: Augmentations, tally: Tally, entries: Sequence[ManifestEntry]) -> list[str]:
-    """Warnings of augmentations that made nothing."""
+    """One line of warning for each augmentation that made no variant of any training clip."""
     clips = sum(entry.split == "train" and entry.original is None for entry in entries)
     return [
         f"warning: augmentations.{name} ({part.use}) made no variant of any of {clips} training clips; do its parameters "
@@ -310,7 +346,7 @@ def idle(augmentations: Augmentations, tally: Tally, entries: Sequence[ManifestE
 
 
 def counted(entries: Sequence[ManifestEntry]) -> str:
-    """How many of a split's clips are variants, by name; nothing where none is."""
+    """How many of some clips are variants, by the variants' names, as text in brackets; empty where none is."""
     names: dict[str, int] = defaultdict(int)
     for entry in entries:
         if entry.original is not None:

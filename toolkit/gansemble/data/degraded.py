@@ -1,4 +1,4 @@
-"""The degraded version of a clip: what a degradation makes of it, or a recording that the corpus has of it."""
+"""Degraded versions of clips, which enhancement networks read: computed by a degradation, or recorded in the corpus."""
 
 from __future__ import annotations
 
@@ -17,22 +17,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Degrader:
-    """Gives crops of degraded clips, each a pure function of (seed, epoch, clip).
+    """Gives the degraded version of a crop, as a pure function of (seed, epoch, clip).
 
     Args:
-        degradation: the part, or None where the corpus has degraded recordings.
-        seed: of what it draws.
+        degradation: computes it from the clean clip; None where the corpus has degraded recordings of its clips.
+        seed: of the random numbers that the degradation draws.
     """
 
     degradation: Degradation | None
     seed: int
 
     def crop(self, packed: Packed, index: int, start: int, length: int, epoch: int) -> np.ndarray:
-        """float32 [length] of clip ``index`` from ``start``, zeros where the clip has ended, as :meth:`Packed.read`.
+        """The degraded version of a stretch of one clip, aligned with the clean one sample by sample.
+
+        The degradation is given ``margin`` more samples on both sides where the clip has them, which are cut off again,
+        so that filters of that length see the real signal at the edges of the stretch.
+
+        Args:
+            packed: the clips of the split.
+            index: of the clip in the split.
+            start: first sample of the stretch [samples from the clip's beginning].
+            length: of the stretch [samples].
+            epoch: selects the random numbers, so that each epoch draws others.
+
+        Returns:
+            float32 [length], padded with zeros where the clip ends earlier.
 
         Raises:
             DataError: if there is no degradation and the corpus has no degraded recording of the clip.
-            ValueError: if the degradation gives another length than it was given.
+            ValueError: if the degradation changes the length of what it is given.
         """
         entry = packed.entries[index]
         if self.degradation is None:
@@ -42,10 +55,11 @@ class Degrader:
         margin = int(self.degradation.margin)
         first, last = max(0, start - margin), min(entry.frames, start + length + margin)
         clip = packed.read(index, first, max(1, last - first))
-        # Whatever part of the clip is asked for, the draws are the clip's.
+        # The key does not contain start: every stretch of a clip gets the same draws in one epoch.
         rng = np.random.default_rng(random.key(self.seed, epoch, index, "degradation"))
         made = np.asarray(self.degradation(clip, rng), np.float32)
         if made.shape != clip.shape:
             raise ValueError(f"a degradation must keep the length: gave {list(made.shape)} of {list(clip.shape)}")
+        # start - first samples at the front are margin: fewer than margin where the clip begins inside it.
         made = made[start - first : start - first + length]
         return made if len(made) == length else np.pad(made, (0, length - len(made)))

@@ -1,4 +1,4 @@
-"""The data doctor: reads every clip once and reports what is wrong, by kind and counted. No torch."""
+"""The data doctor: reads every clip of a corpus once and reports faults by kind. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from gansemble.data.manifest import Clip
 from gansemble.data.workers import end_with_parent
 from gansemble.errors import DataError
 
-WINDOW = 1024  # [samples] for the averaged spectrum and for finding digital silence
+WINDOW = 1024  # [samples] of the averaged spectrum, and of the search for digital silence
 BLOCK = 256 * WINDOW  # [samples] read at a time, which bounds the memory
-BANDS = 64
-SILENT_PEAK = 1e-3  # -60 dBFS
-SILENT_SHARE = 0.5
-FULL_SCALE = 0.999
-DC = 0.01
+BANDS = 64  # equally wide bands of the averaged spectrum, in which a cut is looked for
+SILENT_PEAK = 1e-3  # -60 dBFS; a clip with a lower peak is silent
+SILENT_SHARE = 0.5  # share of all-zero windows from which a clip is reported as silent
+FULL_SCALE = 0.999  # magnitude from which a flat stretch counts as clipped
+DC = 0.01  # magnitude of a clip's mean above which it is reported
 # A spectrum that falls by EDGE_DB within about a tenth of its frequency, to FLOOR_DB or less below its
 # largest band, was cut by a filter. Of 660 spoken digits raised from 8 to 22.05 kHz 654 are found, of the
 # same digits as recorded, LJSpeech and 16 NSynth notes none. A gentle resampler (torchaudio's default) hides
@@ -38,7 +38,12 @@ EDGE_FROM, EDGE_TO = 0.15, 0.8  # of the Nyquist frequency: below lie the partia
 
 @dataclass(frozen=True)
 class Examination:
-    """Facts in the clips' order, and findings, errors first."""
+    """The result of examining a corpus.
+
+    Args:
+        facts: measurements of each clip, in the order of the clips.
+        findings: faults that at least one clip has, errors first.
+    """
 
     facts: list[Facts]
     findings: list[AudioFinding]
@@ -53,19 +58,19 @@ def examine(
     jobs: int,
     progress: Callable[[int, int], None] | None = None,
 ) -> Examination:
-    """Reads every clip once, in ``jobs`` processes, and judges the corpus.
+    """Reads every clip of a corpus once and reports its faults.
 
     Args:
         folder: the corpus folder, to which the clips' paths are relative.
         clips: what the corpus lists.
-        sample_rate: the recipe's [Hz].
-        segment: the training segment [samples at ``sample_rate``]; None: no clip is too short.
-        jobs: processes; 1 reads in this one.
-        progress: called with (clips done, clips in all).
+        sample_rate: the recipe's [Hz]; files at another rate are reported.
+        segment: length of a training crop [samples at ``sample_rate``]; shorter clips are reported. None reports none.
+        jobs: number of processes that read; 1 reads in this process.
+        progress: called after each clip with (clips done, clips in all).
 
     Raises:
         ValueError: if ``jobs`` is less than 1.
-        DataError: if a reading process was killed.
+        DataError: if a worker process was killed.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
@@ -78,14 +83,20 @@ def examine(
 
 
 def read_all(paths: Sequence[Path], ids: Sequence[str], jobs: int) -> Iterator[Facts]:
-    """What is to know of each file, in their order, read in ``jobs`` processes.
+    """Examines files in ``jobs`` processes and yields their facts in the order of the files.
+
+    Args:
+        paths: the files.
+        ids: id of the clip of each file.
+        jobs: number of processes; few files are read in this process all the same.
 
     Raises:
-        DataError: if one of them was killed.
+        DataError: if a worker process was killed.
     """
     if jobs == 1 or len(paths) < 2 * jobs:
         yield from map(examine_file, paths, ids)
         return
+    # About eight portions for each process keep all of them busy to the end; 64 files at most keep progress steady.
     chunk = max(1, min(64, len(paths) // (8 * jobs)))
     # spawn: a forked child inherits locks that torch's and libsndfile's threads may hold.
     context = multiprocessing.get_context("spawn")
@@ -100,7 +111,10 @@ def read_all(paths: Sequence[Path], ids: Sequence[str], jobs: int) -> Iterator[F
 
 
 def examine_file(path: Path, clip_id: str) -> Facts:
-    """One pass over a file, in blocks; faults of the file are told in the result, never raised."""
+    """Measures one file in a single pass, block by block, in bounded memory.
+
+    Faults of the file are noted in the result and not raised as exceptions.
+    """
     facts = Facts(clip_id)
     if not path.is_file():
         return _fault(facts, "missing", path, "no such file")
@@ -124,7 +138,7 @@ def _fault(facts: Facts, code: str, path: Path, text: str) -> Facts:
 
 
 class _Sums:
-    """What the blocks of one file add up to."""
+    """Running sums over the blocks of one file, from which its facts are computed at the end."""
 
     def __init__(self, channels: int) -> None:
         self.frames = self.clipped = self.windows = self.silent = 0
@@ -134,18 +148,20 @@ class _Sums:
         self.digest = hashlib.sha256(str(channels).encode())
 
     def add(self, block: np.ndarray) -> None:
-        """Takes in a block [T, C]; all but the last one are whole windows."""
+        """Adds a block [T, C] of T samples and C channels; all but the last are a multiple of ``WINDOW`` long."""
         self.frames += len(block)
         self.digest.update(block.tobytes())
         self.peak = max(self.peak, float(np.abs(block).max(initial=0)))
         self.totals += block.sum(axis=0, dtype=np.float64)
         self.squares += float(np.vdot(block, block)) if block.size else 0.0
+        # A sample is clipped where it equals both neighbours at full scale; single peaks at full scale are not.
         flat = (block[1:-1] == block[:-2]) & (block[1:-1] == block[2:]) & (np.abs(block[1:-1]) >= FULL_SCALE)
         self.clipped += int(flat.sum())
+        # The rest of the last block is left out of the spectrum, unless the whole file is shorter than a window.
         whole = len(block) // WINDOW * WINDOW
         if whole == 0 and self.windows == 0:
             block, whole = np.pad(block, ((0, WINDOW - len(block)), (0, 0))), WINDOW
-        frames = block[:whole].T.reshape(-1, WINDOW)
+        frames = block[:whole].T.reshape(-1, WINDOW)  # [C * whole / WINDOW, WINDOW]: each channel's windows in turn
         self.windows += len(frames)
         self.silent += int((~frames.any(axis=1)).sum())
         frames = frames - frames.mean(axis=1, keepdims=True)
@@ -188,19 +204,34 @@ def _listen(sound: soundfile.SoundFile, facts: Facts, path: Path) -> Facts:
 
 
 def bandwidth(power: np.ndarray, sample_rate: int) -> float:
-    """Where a filter cut an averaged power spectrum [F] off [Hz]; the Nyquist frequency when none did.
+    """Finds the frequency above which a low-pass filter removed everything from a recording.
 
-    Recorded sound fades towards high frequencies; a resampler or a codec leaves a cliff and nothing above.
+    The spectrum of recorded sound fades gradually towards high frequencies. A resampler or a lossy codec leaves a steep
+    edge with nothing above it, which is searched for in ``BANDS`` bands of equal width.
+
+    Args:
+        power: averaged power spectrum from 0 Hz to the Nyquist frequency.
+        sample_rate: [Hz].
+
+    Returns:
+        The frequency of the edge [Hz]; the Nyquist frequency where there is none.
+
+    Shape:
+        - power: [F], F = ``WINDOW // 2 + 1`` frequency bins
     """
     nyquist = sample_rate / 2
     if not power.any():
         return nyquist
-    # The median of each band passes over single tones, such as a monitor's whine above the cut.
+    # Without the bin at 0 Hz there are WINDOW / 2 / BANDS = 8 bins a band. Their median is not raised by single tones,
+    # such as the whine of a monitor above the cut.
     bands = np.median(power[1:].reshape(BANDS, -1), axis=1)
     levels = 10 * np.log10(np.maximum(bands / bands.max(initial=1e-30), 1e-15))
+    # loudest_above[b] is the highest level of band b and all bands above it: a running maximum from the top down.
     loudest_above = np.maximum.accumulate(levels[::-1])[::-1]
     cuts = np.arange(int(EDGE_FROM * BANDS), int(EDGE_TO * BANDS) + 1)
-    # `cut` is the first band gone; the lower median of the bands before it passes over a lone partial.
+    # ``cut`` is the first band that is gone. The level below it is the lower median of the bands from 0.8 of its
+    # frequency up to it, which a lone partial does not raise. The level above is the highest from 1.1 of its frequency
+    # on, since the edge of a filter is not infinitely steep.
     before = [np.sort(levels[int(0.8 * cut) : cut]) for cut in cuts]
     below = np.array([each[(len(each) - 1) // 2] for each in before])
     above = loudest_above[np.ceil(1.1 * cuts).astype(int)]
@@ -212,7 +243,17 @@ def bandwidth(power: np.ndarray, sample_rate: int) -> float:
 def judge(
     facts: Sequence[Facts], clips: Sequence[Clip], *, sample_rate: int, segment: int | None
 ) -> list[AudioFinding]:
-    """The findings that follow from the facts, errors first; arguments as for :func:`examine`."""
+    """Derives the findings from the measurements of all clips.
+
+    Args:
+        facts: measurements of the clips.
+        clips: what the corpus lists.
+        sample_rate: the recipe's [Hz].
+        segment: length of a training crop [samples at ``sample_rate``]; None reports no clip as too short.
+
+    Returns:
+        One finding for each kind of fault that at least one clip has, errors first.
+    """
     found = [
         finding(code, [fact for fact in facts if fact.error == code], len(facts), text)
         for code, text in _FAULTS.items()
@@ -227,6 +268,7 @@ def judge(
         return f"are not at {sample_rate} Hz ({tally(f'{fact.sample_rate} Hz' for fact in hits)})"
 
     def is_short(fact: Facts) -> bool:
+        # frames / rate < segment / sample_rate, as products of integers: the file may have another rate.
         return segment is not None and fact.frames * sample_rate < segment * fact.sample_rate
 
     add("wrong_rate", lambda fact: fact.sample_rate != sample_rate, wrong_rate)
@@ -271,7 +313,7 @@ def _say_bandwidth(hits: Sequence[Facts]) -> str:
     return f"hold nothing above a sharp cut ({where}): raised from a lower rate, or from a lossy file"
 
 
-#: Faults that stop the reading, and what is said of the clips that have them.
+#: Faults because of which a file cannot be read to its end, and how the report continues "3 of 10 clips …" for each.
 _FAULTS = {
     "missing": "are listed but not there",
     "unreadable": "cannot be read as audio",

@@ -1,4 +1,4 @@
-"""Downloads that resume and are checked, and archives unpacked without trusting them. Imports no torch."""
+"""Downloads that resume and are checked against a hash, and safe unpacking of archives. Imports no torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from gansemble import __version__, files
 from gansemble.errors import DataError
 
-#: Called with (bytes done, bytes in all or None when the server does not say).
+#: Called with (bytes done, bytes in total or None when the server does not state the length).
 Progress = Callable[[int, int | None], None]
 
 CHUNK_BYTES = 1 << 20
@@ -43,10 +43,10 @@ def download(
     attempts: int = 5,
     timeout_s: float = 30.0,
 ) -> Path:
-    """Fetches ``url`` to ``path``, which appears only when whole and checked.
+    """Downloads ``url`` to ``path``, which appears only when the file is complete and has the published hash.
 
-    A file already there is checked and kept. Bytes collect in ``<path>.part``, so an interrupted download
-    goes on where it stopped.
+    A file that is there already is checked and kept. Received bytes are collected in ``<path>.part``, from which an
+    interrupted download is resumed.
 
     Args:
         url: http or https.
@@ -54,12 +54,12 @@ def download(
         sha256: the published hash of the file.
         size: its published size [bytes]; a server that announces another is refused at once.
         progress: called after each chunk.
-        attempts: how often in a row the connection may fail without one new byte.
-        timeout_s: longest silence of the server [s].
+        attempts: how many times in a row the connection may fail without a single new byte.
+        timeout_s: longest time to wait for data from the server [s].
 
     Raises:
         DataError: if the server cannot be reached, sends a web page instead of a file, or the file has
-            another size or hash than published; the message holds the url, what was expected, what came,
+            another size or hash than published; the message holds the URL, what was expected, what was received,
             and what to do.
         ValueError: if ``url`` is neither http nor https.
     """
@@ -85,7 +85,7 @@ def download(
 def _collect(
     url: str, part: Path, size: int | None, progress: Progress | None, attempts: int, timeout_s: float
 ) -> None:
-    """Receives until ``part`` is whole; any new byte starts the count of failures afresh."""
+    """Receives until ``part`` is complete, with retries; any new byte resets the count of failed attempts."""
     failures = 0
     while True:
         before = _length(part)
@@ -105,11 +105,11 @@ def _collect(
 
 
 def _receive(url: str, part: Path, size: int | None, progress: Progress | None, timeout_s: float) -> None:
-    """One request: the rest of the file after what ``part`` holds.
+    """Makes one request for the rest of the file, after the bytes that ``part`` holds already.
 
     Raises:
-        OSError: if the connection failed and another attempt may help.
-        DataError: if another attempt cannot help.
+        OSError: if the connection failed; another attempt may succeed.
+        DataError: if another attempt would fail in the same way.
     """
     start = _length(part)
     if start and start == size:
@@ -143,7 +143,7 @@ def _receive(url: str, part: Path, size: int | None, progress: Progress | None, 
 
 
 def _copy(url: str, source: IO[bytes], out: IO[bytes], start: int, total: int | None, progress: Progress | None) -> int:
-    """Appends ``source`` to ``out`` and returns the length reached; never more than ``total``."""
+    """Appends ``source`` to ``out`` and returns the file's new length; more than ``total`` bytes raise a DataError."""
     done = start
     while chunk := source.read(CHUNK_BYTES):
         if done == 0:
@@ -158,7 +158,7 @@ def _copy(url: str, source: IO[bytes], out: IO[bytes], start: int, total: int | 
 
 
 def _announced(response: http.client.HTTPResponse, start: int, part: Path) -> tuple[int, int | None]:
-    """(where the answer starts, length of the whole file or None): 206 goes on, 200 starts again."""
+    """(first byte of the response, length of the whole file or None); status 206 resumes, 200 sends all of it again."""
     length = response.headers.get("Content-Length")
     if response.status != 206:
         return 0, int(length) if length and length.isdigit() else None
@@ -198,7 +198,7 @@ def _length(path: Path) -> int:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Holds a lock beside ``path``: two processes appending to one partial file would spoil it."""
+    """Holds a lock file beside ``path``, as two processes that append to one partial file would corrupt it."""
     lock = path.with_name(f".{path.name}.lock")
     with lock.open("w") as stream:
         try:
@@ -222,22 +222,22 @@ def unpack(
     inside: str = "",
     progress: Progress | None = None,
 ) -> Path:
-    """Unpacks a tar (plain, gz, bz2, xz) or zip into ``folder``, which appears only when all of it is there.
+    """Unpacks a tar (plain, gz, bz2, xz) or zip archive into ``folder``, which appears only when it is complete.
 
-    Only regular files and folders are made; links, devices, absolute names and ``..`` are refused.
+    Only regular files and folders are unpacked; links, devices, absolute paths and ``..`` raise an error.
 
     Args:
         archive: the file to unpack.
         folder: must not exist or be empty.
-        max_bytes: most bytes the archive may hold unpacked [bytes].
-        max_files: most files and folders it may hold.
-        inside: only what is below this folder of the archive, without it: the archive's top folder becomes
-            ``folder``.
-        progress: called with the bytes written so far.
+        max_bytes: largest allowed total size of the unpacked files [bytes].
+        max_files: largest allowed number of files and folders in the archive.
+        inside: a folder in the archive; only what is below it is unpacked, with paths relative to it. Empty unpacks
+            everything.
+        progress: called with (bytes written so far, None).
 
     Raises:
-        DataError: if the archive is damaged, too large, or holds anything but plain files and folders, or
-            if ``folder`` holds something already.
+        DataError: if the archive is damaged, too large, or holds anything but regular files and folders, or
+            if ``folder`` is not empty.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError(f"{folder}: cannot unpack {archive.name} here, it holds something already; move it away")
@@ -284,16 +284,16 @@ def fetch_archive(
     inside: str = "",
     progress: Progress | None = None,
 ) -> Path:
-    """Downloads an archive beside ``folder``, where it stays, and unpacks it there: a corpus' ``fetch``.
+    """Downloads an archive next to ``folder``, where it stays, and unpacks it into ``folder``; for a corpus' ``fetch``.
 
     Args:
-        url, sha256, size, progress: as of :func:`download`.
-        folder: where the corpus belongs; a corpus asks this function only when it is not there.
-        layout: what the corpus expects there, for the error.
-        max_bytes, max_files, inside: as of :func:`unpack`.
+        url, sha256, size, progress: as for :func:`download`.
+        folder: where the corpus belongs; must not hold anything yet.
+        layout: what the corpus expects there in words, for the error message.
+        max_bytes, max_files, inside: as for :func:`unpack`.
 
     Raises:
-        DataError: if ``folder`` holds something else, or the download or the archive is not as published.
+        DataError: if ``folder`` is not empty, or the download or the archive is not as published.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError(f"{folder}: holds something, but not {layout}; name an empty or a new folder with --data")
@@ -304,7 +304,7 @@ def fetch_archive(
 
 @contextmanager
 def _readable(archive: Path) -> Iterator[None]:
-    """What a damaged archive or a full disk raises, as one readable error."""
+    """Turns the exceptions that a damaged archive or a full disk raises into one DataError."""
     try:
         yield
     except FileExistsError as error:
@@ -316,7 +316,7 @@ def _readable(archive: Path) -> Iterator[None]:
 
 
 def _members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
-    """(name, content or None for a folder) of each member, one after the other."""
+    """(name, content as a stream, or None for a folder) of each member in the order of the archive."""
     with archive.open("rb") as stream:
         zipped = stream.read(4) in (b"PK\x03\x04", b"PK\x05\x06")
     yield from _zip_members(archive) if zipped else _tar_members(archive)
@@ -347,7 +347,7 @@ def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes] | None]]:
 
 
 def _relative(archive: Path, name: str, inside: str) -> PurePosixPath | None:
-    """The member's path below ``inside``, or None when it lies elsewhere."""
+    """The path of a member relative to the folder ``inside``, or None when it is not below that folder."""
     path = PurePosixPath(name)
     if not name or path.is_absolute() or ".." in path.parts or "\0" in name or "\\" in name:
         _refuse(archive, name, "does not stay inside the folder")
@@ -370,10 +370,10 @@ def _refuse(archive: Path, name: str, why: str) -> None:
 
 @contextmanager
 def staged(folder: Path) -> Iterator[Path]:
-    """A temporary folder beside ``folder`` that takes its name when the block ends; deleted if it raises.
+    """A context manager: a temporary folder that is renamed to ``folder`` at the end, and deleted on an exception.
 
     Raises:
-        DataError: if ``folder`` holds something by then.
+        DataError: if ``folder`` is not empty by then.
     """
     # Through a link to another disk: beside the real folder, a rename is enough.
     folder = Path(os.path.realpath(folder))

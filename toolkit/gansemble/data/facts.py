@@ -1,4 +1,4 @@
-"""What one pass over an audio file found."""
+"""The measurements that the data doctor takes of one audio file."""
 
 from __future__ import annotations
 
@@ -7,22 +7,27 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Facts:
-    """What one pass over a clip's file found.
+    """The measurements of one clip's file, taken in a single pass over it.
+
+    If the file could not be read to its end, ``error`` and ``message`` are set, and of the measurements only those of
+    the header (sample rate, length and channels, as far as it could be read).
 
     Args:
-        id: the clip's.
+        id: of the clip.
         sample_rate: [Hz].
-        frames: decoded length [samples].
-        channels: of the file.
-        peak: largest magnitude, full scale 1.
-        rms: root mean square over all channels.
-        dc: mean of the channel with the largest one.
-        bandwidth_hz: where a filter cut the spectrum off [Hz]; half the sample rate when none did.
-        clipped: samples that are flat at full scale.
-        silent_share: share of 1024-sample windows that hold nothing but zeros.
-        sha256: of the decoded samples, whatever the container; empty when they could not all be read.
-        error: code of the fault that stopped the reading, None when the whole file was read.
-        message: the fault in words.
+        frames: decoded length of each channel [samples].
+        channels: number of channels.
+        peak: largest magnitude, full scale being 1.
+        rms: root mean square over all channels, full scale being 1.
+        dc: mean of the samples of one channel, the one whose mean has the largest magnitude.
+        bandwidth_hz: frequency at which a low-pass filter cut off the spectrum [Hz]; half the sample rate where none
+            did.
+        clipped: samples that equal both of their neighbours at full scale, as clipping leaves them.
+        silent_share: share of windows of 1024 samples that hold nothing but zeros, 0 to 1.
+        sha256: of the decoded samples and the number of channels, independent of the file format; empty when the file
+            could not be read to its end.
+        error: code of the fault that stopped the reading; None when the whole file was read.
+        message: the fault in words, with the path.
     """
 
     id: str

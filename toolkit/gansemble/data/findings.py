@@ -1,4 +1,4 @@
-"""What the data doctor finds: kinds of fault, copies and torn recordings, and how they are reported. No torch."""
+"""Findings of the data doctor: kinds of fault with their severity and remedy, and the report. Imports no torch."""
 
 from __future__ import annotations
 
@@ -17,10 +17,16 @@ Severity = Literal["error", "warning", "decided"]
 
 @dataclass(frozen=True)
 class AudioFinding:
-    """One kind of fault and all clips that have it.
+    """One kind of fault with all clips that have it.
 
-    An ``error`` stops the preparation until the recipe decides, or makes scores meaningless (leakage); what the recipe has
-    ``decided`` needs nobody.
+    Args:
+        code: kind of the fault, such as ``clipping``.
+        severity: ``error`` for faults that stop the prepare stage until the recipe's ``data`` section says what to do,
+            and for those that make scores meaningless, such as leakage; ``warning`` for the rest; ``decided`` for
+            what is dealt with already, mostly because the recipe's ``data`` section says how.
+        ids: of the clips.
+        message: what was found, with the number of clips.
+        remedy: what to do about it.
     """
 
     code: str
@@ -51,6 +57,8 @@ _RULES: dict[str, tuple[Severity, str]] = {
 }
 
 
+# ``hits`` are the clips that have the fault, ``total`` counts all clips examined, and ``text`` says of the former what
+# is wrong, as the end of a sentence that begins with "3 of 10 clips".
 def finding(code: str, hits: Sequence[Facts], total: int, text: str) -> AudioFinding:
     severity, remedy = _RULES[code]
     detail = f"; first: {hits[0].message}" if hits and hits[0].message else ""
@@ -59,7 +67,18 @@ def finding(code: str, hits: Sequence[Facts], total: int, text: str) -> AudioFin
 
 
 def copies(sound: Sequence[Facts], clips: Sequence[Clip], total: int) -> list[AudioFinding]:
-    """Clips of equal content: duplicates within a split, leakage across splits. Pure silence is no copy."""
+    """Clips with the same decoded samples: duplicates within a split, and leakage between splits.
+
+    Silent clips do not count as copies of each other.
+
+    Args:
+        sound: facts of the clips that could be read.
+        clips: all clips of the corpus, which give the splits.
+        total: number of clips examined, for the messages.
+
+    Returns:
+        Two findings, ``duplicates`` and ``leakage``, with no ids where there are none.
+    """
     splits = {clip.id: clip.split for clip in clips}
     groups: dict[str, list[Facts]] = defaultdict(list)
     for fact in sound:
@@ -85,7 +104,10 @@ def copies(sound: Sequence[Facts], clips: Sequence[Clip], total: int) -> list[Au
 
 
 def recordings(sound: Sequence[Facts], clips: Sequence[Clip]) -> AudioFinding:
-    """Clips of one recording in more than one split, by the label ``recording``."""
+    """A finding of the clips that share their label ``recording`` with a clip of another split.
+
+    Cuts of one recording are so alike that a network trained on one of them is not tested by another.
+    """
     splits: dict[str, set[str]] = defaultdict(set)
     named = {clip.id: str(clip.labels["recording"]) for clip in clips if "recording" in clip.labels}
     for clip in clips:
@@ -102,11 +124,11 @@ def tally(values: Iterable[str]) -> str:
 
 
 def report_lines(findings: Sequence[AudioFinding], ids: int = 5) -> list[str]:
-    """A plain-text table: severity, kind, number of clips; below each what is wrong, where, and what to do.
+    """The report as lines of plain text: severity, code and number of clips of each finding, with details below.
 
     Args:
-        findings: of :func:`examine`.
-        ids: how many clip ids to name for each.
+        findings: as :func:`gansemble.data.doctor.examine` gives them.
+        ids: how many ids of clips to name for each finding.
     """
     if not findings:
         return ["no findings"]

@@ -1,4 +1,7 @@
-"""What a clip's label is to a recipe's networks: an index from 0, of a class or of a pitch within a range."""
+"""Labels as class-conditional networks need them: integers from 0.
+
+An index stands for a class, or for a pitch in the range that a network is built for.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Labels:
-    """Reads a clip's label.
+    """Reads the label index of a clip from its manifest entry.
 
     Args:
-        lowest: where labels are pitches, the one that is index 0 [MIDI number]; None where they are classes.
+        lowest: for networks conditioned on pitch, the pitch that has index 0 [MIDI note number]; None for networks
+            conditioned on classes, whose labels in the manifest are indices already.
     """
 
     lowest: int | None = None
 
     @classmethod
     def of(cls, recipe: Recipe) -> Labels:
-        """Pitches where a network of the recipe is built for a range of them, else classes."""
+        """Reads pitches if a network of the recipe declares the range of pitches that it is built for, else classes."""
         from gansemble.recipe.contract import contract_of
 
         contracts = [contract_of(part, recipe) for part in recipe.parts()]
@@ -37,7 +41,7 @@ class Labels:
         return cls(ranges[0][0] if ranges else None)
 
     def __call__(self, entry: ManifestEntry) -> int | None:
-        """The index, or None for a clip without one."""
+        """The label index of a clip; None where the clip has no such label."""
         if self.lowest is None:
             found = entry.labels.get("label")
             return found if isinstance(found, int) else None
@@ -47,21 +51,25 @@ class Labels:
 
 @dataclass(frozen=True)
 class LabelledClips:
-    """A split as a set of labelled clips of one length: what is measured, and what generated clips are held against.
+    """A split as a fixed sequence of labelled segments of one length, without randomness.
 
-    What augmentations made of its clips is left out by :meth:`of`: representations and classifiers are measured on
-    recordings, so that an experiment with augmentations and one without have the same scale and the same judge, and
-    scores of real clips are those of recordings.
+    Representations and classifiers are fitted to these segments, and generated clips are scored against them. For that
+    reason :meth:`of` leaves out the variants that augmentations made: an experiment with augmentations and one without
+    are then normalised and scored in the same way, and the scores of real clips are those of recordings.
 
-    Cut as the recipe's training crops are: where these begin at a clip's start, so does its only segment here, and where
-    they begin anywhere, each whole segment of a long clip counts. A clip that is shorter is padded with zeros.
+    Which segments a clip yields follows from where training crops begin. With ``start`` it is one, from the clip's
+    first sample; with ``random`` it is as many whole segments as fit into the clip, one after the other. A clip that is
+    shorter than a segment is padded with zeros.
 
     Args:
         packed: the clips.
-        labels: reads a clip's label.
+        labels: reads the label of a clip.
         length: of every segment [samples].
         sample_rate: [Hz].
         crop: where training crops begin, as in the recipe's plan: ``start`` or ``random``.
+
+    Shape:
+        - output: (audio [T], label index or None), with T = ``length`` samples
     """
 
     packed: Packed
@@ -72,7 +80,14 @@ class LabelledClips:
 
     @classmethod
     def of(cls, recipe: Recipe, packed: Packed, variants: bool = False) -> LabelledClips:
-        """As a recipe trains on it; with the ``variants`` that augmentations made for who asks for what the networks see."""
+        """The segments of a split, cut as the recipe's training cuts it.
+
+        Args:
+            recipe: gives length, sample rate, and where crops begin.
+            packed: the clips of the split.
+            variants: keep the variants that augmentations made, for callers that need everything the networks are
+                trained on.
+        """
         return cls(
             packed if variants else packed.originals(),
             Labels.of(recipe),
@@ -83,11 +98,12 @@ class LabelledClips:
 
     @cached_property
     def places(self) -> list[tuple[int, int]]:
-        """(clip, first sample) of each segment."""
+        """(index of the clip in the split, first sample in the clip) of each segment."""
         frames = (entry.frames if self.crop == "random" else 0 for entry in self.packed.entries)
         return [
             (clip, start)
             for clip, length in enumerate(frames)
+            # length - self.length + 1 starts leave a whole segment; max(1, …) keeps one, padded, of a shorter clip.
             for start in range(0, max(1, length - self.length + 1), self.length)
         ]
 
@@ -95,27 +111,36 @@ class LabelledClips:
         return len(self.places)
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int | None]:
-        """(audio float32 [length], label) of a segment; IndexError past the last ends a loop."""
+        """(audio float32 [T], label) of a segment.
+
+        Raises:
+            IndexError: past the last segment, which ends a ``for`` loop over this object.
+        """
         if not 0 <= index < len(self.places):
             raise IndexError(index)
         return self.audio(index), self.label(index)
 
     def audio(self, index: int) -> np.ndarray:
-        """float32 [length] of a segment."""
+        """Samples of a segment, float32 [T]."""
         clip, start = self.places[index]
         return self.packed.read(clip, start, self.length)
 
     def label(self, index: int) -> int | None:
-        """Of the clip it is cut from."""
+        """Label index of the clip that a segment is cut from; None where it has none."""
         return self.labels(self.packed.entries[self.places[index][0]])
 
     def name(self, index: int) -> str:
-        """The clip's id, and where in it a later segment begins."""
+        """Name for display: the clip's id, with the time at which the segment begins [s] unless that is 0."""
         clip, start = self.places[index]
         return self.packed.entries[clip].id + (f" at {start / self.sample_rate:.1f} s" if start else "")
 
     def identity(self) -> list[list[str | float | None]]:
-        """[SHA-256 of the clip, first sample] of each segment, and the level clips are scaled to at the end."""
+        """What identifies the segments, for caching results that are computed from them.
+
+        Returns:
+            [SHA-256 of the clip's samples, first sample] of each segment, then [peak that clips are scaled to, or
+            None].
+        """
         rows: list[list[str | float | None]] = [
             [self.packed.entries[clip].sha256, start] for clip, start in self.places
         ]
@@ -123,7 +148,10 @@ class LabelledClips:
 
 
 def prior(packed: Packed, labels: Labels) -> Tensor | None:
-    """The labels of a split's clips, where all of them have one."""
+    """The label indices of a split's clips, int64 [number of clips]; None unless every clip has one.
+
+    Drawing from these gives labels as often as the split has them.
+    """
     import torch
 
     found = [labels(entry) for entry in packed.entries]

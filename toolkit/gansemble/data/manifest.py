@@ -1,7 +1,8 @@
-"""The manifest of packed data: a header that identifies them, then one JSON line per clip. Imports no torch.
+"""The manifest of packed data: a header line, then one line of JSON for each clip. Imports no torch.
 
-The header holds the hash of everything behind it, so that a manifest edited by hand is noticed, and for each split the
-number of its clips and a hash over their samples, order and labels: the identity of what a network learns from.
+The header holds a hash of all lines below it, so that a manifest edited by hand is noticed. For each split it also
+holds the number of clips and a hash over their samples, order and labels, which identifies the data that a network is
+trained on.
 """
 
 from __future__ import annotations
@@ -20,28 +21,28 @@ from gansemble.files import write_atomically
 from gansemble.stages.ledger import SplitRecord
 
 SPLITS = ("train", "validation", "test")
-#: Of the manifest's and the pack's layout; raised when an older reader would misread them.
+#: Version of the layout of manifest and pack; raised whenever an older reader would misread a new file.
 VERSION = 1
-#: How samples lie in a pack, whatever machine wrote it: 16 bit, little-endian.
+#: numpy dtype of the samples in a pack, on every machine: 16 bit integers, little-endian.
 SAMPLES = "<i2"
-#: Between a clip's id and the name of a variant of it, in the variant's id.
+#: Separates the clip's id from the variant's name in the id of a variant: ``clip~variant``.
 VARIANT = "~"
-#: The label by which a variant names its clip.
+#: The label of a variant that holds the id of the clip it was made from.
 ORIGINAL = "original"
 _REMEDY = "run the prepare stage with --force"
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip a corpus lists, before its audio is opened.
+    """A clip as a corpus lists it, before its audio is opened.
 
     Args:
         id: unique in the corpus; no path separators.
-        path: relative to the corpus folder.
+        path: audio file, relative to the corpus folder.
         split: ``train``, ``validation`` or ``test``.
-        labels: integers or names by label kind, such as ``{"speaker": "p225", "pitch": 60}``. Clips of one
-            ``recording`` must be of one split.
-        partner: a degraded recording of the same clip, relative to the corpus folder.
+        labels: integers or names by label kind, such as ``{"speaker": "p225", "pitch": 60}``. Clips with the same
+            ``recording`` are cut from one recording and must all be in one split.
+        partner: audio file of a degraded recording of the same clip, relative to the corpus folder.
     """
 
     id: str
@@ -53,20 +54,20 @@ class Clip:
 
 @dataclass(frozen=True)
 class ManifestEntry:
-    """A clip that was read and packed.
+    """A clip that was packed: one line of the manifest.
 
     Args:
         id, path, split, labels: as in :class:`Clip`.
         sample_rate: of the packed audio [Hz].
         frames: packed length [samples].
-        channels: of the source file.
-        source_rate: of the source file [Hz].
-        offset: where the clip starts in the pack [samples].
-        peak: largest magnitude, full scale 1.
-        sha256: of the packed samples.
-        pack: the pack's file, relative to the manifest.
-        partner: where the clip's degraded recording starts in the pack [samples]; it is as long as the clip.
-        partner_sha256: of that recording's packed samples.
+        channels: number of channels of the source file; the packed audio is mono.
+        source_rate: sample rate of the source file [Hz].
+        offset: where the clip starts in the pack [samples from its beginning].
+        peak: largest magnitude of the packed samples, full scale being 1.
+        sha256: of the packed samples, as the bytes in the pack.
+        pack: name of the pack file, relative to the manifest's folder.
+        partner: where the degraded recording of the clip starts in the pack [samples]; it is as long as the clip.
+        partner_sha256: of the packed samples of the degraded recording.
     """
 
     id: str
@@ -91,28 +92,35 @@ class ManifestEntry:
 
     @property
     def original(self) -> str | None:
-        """The id of the clip that an augmentation made this one of; None for a clip of the corpus."""
+        """For a variant, the id of the clip that an augmentation made it from; None for a clip of the corpus."""
+        # A corpus may have a label of this name, too; a variant's id also begins with the id of its clip.
         of = self.labels.get(ORIGINAL)
         return of if isinstance(of, str) and self.id.rpartition(VARIANT)[0] == of else None
 
 
 @dataclass(frozen=True)
 class SplitIdentity:
-    """What identifies one split of packed data: how many clips it has, and a hash over all that training reads of them."""
+    """Identifies one split of packed data.
+
+    Args:
+        clips: how many clips it has.
+        sha256: the first 16 hexadecimal digits of a hash over everything that training reads of them.
+    """
 
     clips: int
     sha256: str
 
     def record(self) -> SplitRecord:
-        """As it is noted in JSON."""
+        """The same as a dictionary for JSON."""
         return {"clips": self.clips, "sha256": self.sha256}
 
 
 def identity(entries: Iterable[ManifestEntry]) -> dict[str, SplitIdentity]:
-    """The identity of each split that has clips.
+    """The identity of each split that has at least one clip.
 
-    It covers ids, order, samples, lengths, peaks and labels, and neither where samples lie in a pack nor what their
-    source file is called: the same corpus packed again, elsewhere or in shards, is the same data.
+    The hash covers ids, order, samples, sample rates, lengths, peaks and labels. It covers neither the place of a clip
+    in its pack nor the name of its source file, so that the same corpus packed again, in another folder or in shards,
+    counts as the same data.
     """
     digests = {split: hashlib.sha256() for split in SPLITS}
     counts = dict.fromkeys(SPLITS, 0)
@@ -125,12 +133,12 @@ def identity(entries: Iterable[ManifestEntry]) -> dict[str, SplitIdentity]:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A manifest that was read and found to be as it was written.
+    """A manifest that was read, and whose hash agrees with its header.
 
     Args:
-        entries: the clips, in the order training counts them.
-        identity: of each split.
-        sha256: of the manifest's lines.
+        entries: the clips of all splits, in the order by which training indexes them.
+        identity: of each split; see :func:`identity`.
+        sha256: hash of the lines below the header.
     """
 
     entries: Sequence[ManifestEntry]
@@ -139,7 +147,7 @@ class Manifest:
 
 
 def write(path: Path, entries: Iterable[ManifestEntry]) -> None:
-    """Writes the header and one JSON line per entry, atomically."""
+    """Writes a manifest: the header and one line of JSON for each entry. The file is replaced in one atomic step."""
     entries = list(entries)
     lines = [json.dumps(dataclasses.asdict(entry), sort_keys=True, ensure_ascii=False) + "\n" for entry in entries]
     body = "".join(lines).encode()
@@ -154,17 +162,18 @@ def write(path: Path, entries: Iterable[ManifestEntry]) -> None:
 
 
 def read(path: Path) -> list[ManifestEntry]:
-    """The entries of a manifest; see :func:`load`."""
+    """The entries of a manifest file; raises what :func:`load` raises."""
     return list(load(path).entries)
 
 
 def load(path: Path) -> Manifest:
-    """A manifest with its header.
+    """Reads and checks a manifest.
 
-    The parts of a stage that read it one after the other share what was read, while the file is the same.
+    The result is cached within this process for as long as the file does not change, since several modules of a stage
+    read the same manifest.
 
     Raises:
-        DataError: if the file is missing, of another version, was edited, or a line is not an entry.
+        DataError: if the file is missing, of another version, was edited since it was written, or a line is no entry.
     """
     try:
         facts = path.stat()
@@ -177,7 +186,11 @@ def load(path: Path) -> Manifest:
 
 @functools.lru_cache(maxsize=4)
 def _load(path: Path, stamp: tuple[int, ...]) -> Manifest:
-    """As :func:`load`; the stamp is the file's, which is replaced whole when it changes. An error is not kept."""
+    """Reads a manifest for :func:`load`.
+
+    ``stamp`` (inode, size, times) only serves as part of the cache key: a manifest is always replaced as a whole, which
+    changes its inode. Exceptions are not cached.
+    """
     first, _, body = path.read_bytes().partition(b"\n")
     header = _header(path, first)
     if hashlib.sha256(body).hexdigest() != header["sha256"]:
@@ -186,7 +199,7 @@ def _load(path: Path, stamp: tuple[int, ...]) -> Manifest:
             f"it says of the packed audio cannot be relied on. Splits and labels come from the corpus and the recipe: "
             f"change them there, then {_REMEDY}"
         )
-    # Not splitlines(), which also splits where an id holds U+2028.
+    # Not splitlines(), which also splits where an id holds U+2028. Line 1 is the header, so entries are counted from 2.
     entries = [_entry(path, number, line) for number, line in enumerate(body.split(b"\n"), 2) if line]
     splits = identity(entries)
     if {split: dataclasses.asdict(found) for split, found in splits.items()} != header["splits"]:

@@ -1,6 +1,6 @@
-"""Small corpora made offline: speech by eSpeak NG, harmonic notes by numpy, and folders of them. No torch.
+"""Small corpora that are synthesised without a network: speech by eSpeak NG, harmonic notes by numpy. Imports no torch.
 
-The speech is for trying a recipe, not for research. Run as a module, this file is the process that speaks.
+They serve to try a recipe, not for research. Run as a module, this file is the child process in which eSpeak NG speaks.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from gansemble.audio.files import resample
 from gansemble.data.download import staged
 from gansemble.errors import DataError
 
+#: File in a finished mini corpus: its stamp, and the size of every file that was made.
 MARK = ".mini.json"
 
 
@@ -30,8 +31,8 @@ class Voice:
 
     Args:
         name: language file and variant, such as ``gmw/en-US+f3``.
-        pitch: 0 to 99, 50 being the voice's own.
-        words_per_minute: speed, 80 to 450.
+        pitch: 0 to 99; 50 is the voice's own.
+        words_per_minute: speaking rate, 80 to 450.
     """
 
     name: str
@@ -49,13 +50,21 @@ VOICES = (
 
 
 def speech(sentences: Sequence[str], *, voices: Sequence[Voice] = VOICES, sample_rate: int = 22050) -> list[np.ndarray]:
-    """Each sentence spoken by the next voice in turn, float32 [T] at ``sample_rate`` [Hz].
+    """Speaks each sentence with the next voice in turn.
 
-    The same list gives the same samples every time. What the library says depends on what it said before,
-    so a fresh process speaks each list; that also keeps a crash of the library away from this one.
+    The same sentences and voices give the same samples every time. As the output of eSpeak NG depends on what it spoke
+    before, every call starts a fresh child process; a crash of the library does not reach the calling process, either.
+
+    Args:
+        sentences: what to say, in English for the default voices.
+        voices: used in turn, beginning again after the last.
+        sample_rate: of the result [Hz].
+
+    Returns:
+        One float32 array [T] for each sentence, within ±1, of different lengths T.
 
     Raises:
-        DataError: if eSpeak NG is not installed, cannot be loaded or cannot speak a voice.
+        DataError: if eSpeak NG is not installed, cannot be loaded, or lacks a voice.
     """
     request = {"sentences": list(sentences), "voices": [asdict(voice) for voice in voices]}
     # The child imports what this process imports, and nothing from the working directory (-P).
@@ -72,16 +81,26 @@ def speech(sentences: Sequence[str], *, voices: Sequence[Voice] = VOICES, sample
         raise DataError(f"eSpeak NG could not make the speech ({said[-1]}); pip install 'gansemble[mini]'")
     head, _, body = child.stdout.partition(b"\n")
     answer = json.loads(head)
+    # Split before each sentence but the first: at the running sums of the lengths, without the total.
     samples = np.split(np.frombuffer(body, np.dtype("<i2")), np.cumsum(answer["lengths"])[:-1])
     spoken = [levels.from_int16(each) for each in samples]
     return [resample(each[np.newaxis], answer["sample_rate"], sample_rate)[0] for each in spoken]
 
 
 def notes(pitches: Sequence[int], *, sample_rate: int, seconds: float = 1.0, seed: int = 0) -> list[np.ndarray]:
-    """A harmonic note for each MIDI number (69 is 440 Hz), float32 [T], peak 0.5; ``seed`` sets the timbre.
+    """Synthesises one harmonic note for each pitch.
 
-    A 10 ms attack, partials that fade the faster the higher they are, a 50 ms release, and noise at -60 dB,
-    so that the spectrum has no cliff above the last partial.
+    A note has an attack of 10 ms, partials that decay the faster the higher they are, a release of 50 ms, and white
+    noise 60 dB below its first partial, so that the spectrum does not end abruptly above the last partial.
+
+    Args:
+        pitches: MIDI note numbers; 69 is 440 Hz.
+        sample_rate: [Hz].
+        seconds: length of each note [s].
+        seed: of the timbre, which also depends on the pitch and on the note's place in the list.
+
+    Returns:
+        One float32 array [T] for each pitch, with a peak of 0.5.
     """
     time = np.arange(round(seconds * sample_rate)) / sample_rate
     made = []
@@ -90,26 +109,32 @@ def notes(pitches: Sequence[int], *, sample_rate: int, seconds: float = 1.0, see
         f0 = 440.0 * 2 ** ((pitch - 69) / 12)
         slope, fading = draws.uniform(1.0, 1.8), draws.uniform(0.5, 1.5)
         note = 1e-3 * draws.standard_normal(len(time))
-        # Each partial is the one before, turned and damped once more: a product, where sine and exponential cost ten times that.
+        # Partial k is exp(-fading t) exp(2j pi f0 t k) exp(-0.3 fading t k), which is partial k - 1 times ``turn``: one
+        # complex product for each partial, ten times cheaper than a sine and an exponential.
         turn, wave = np.exp((2j * np.pi * f0 - 0.3 * fading) * time), np.exp(-fading * time).astype(complex)
+        # Partials stay below 0.45 of the sample rate, which is 0.9 of the Nyquist frequency.
         for partial in range(1, min(64, int(0.45 * sample_rate / f0)) + 1):
             wave *= turn
             note += (partial**-slope * np.exp(2j * np.pi * draws.random()) * wave).imag
+        # Linear ramps: up from 0 in the first 10 ms, down to 0 in the last 50 ms.
         note *= np.minimum(1, np.minimum(time / 0.01, (seconds - time) / 0.05))
         made.append((0.5 * note / np.abs(note).max()).astype(np.float32))
     return made
 
 
 def build(folder: Path, stamp: str, write: Callable[[Path], None]) -> None:
-    """Fills ``folder`` by ``write``, in a temporary folder that is renamed; does nothing when that is done.
+    """Makes a mini corpus in ``folder``, unless the same one is there already.
+
+    The files are written to a temporary folder, which is renamed when it is complete. A mini corpus with another stamp
+    is replaced.
 
     Args:
         folder: where the mini corpus belongs.
-        stamp: names the corpus and its version; another version of it is made anew.
-        write: fills the folder it is given.
+        stamp: names the corpus and its version.
+        write: called with the temporary folder, writes the corpus' files into it.
 
     Raises:
-        DataError: if ``folder`` holds anything but a mini corpus.
+        DataError: if ``folder`` holds files that do not belong to a mini corpus.
     """
     if _complete(folder, stamp):
         return
@@ -144,7 +169,7 @@ def _complete(folder: Path, stamp: str) -> bool:
 
 
 def _foreign(folder: Path) -> list[Path]:
-    """Files in a mini corpus' folder that it did not come with."""
+    """Files in the folder of a mini corpus that are not of the corpus itself."""
     made = json.loads((folder / MARK).read_text(encoding="utf-8"))
     own = {folder / name for name in (*made["bytes"], MARK)}
     return sorted(path for path in folder.rglob("*") if not path.is_dir() and path not in own)
@@ -175,7 +200,7 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctype
 
 
 def _speak(sentences: Sequence[str], voices: Sequence[Voice]) -> tuple[int, list[bytes]]:
-    """The library's sample rate [Hz], and each sentence as int16."""
+    """(sample rate of the library [Hz], samples of each sentence as the bytes of int16). Runs in the child process."""
     try:
         import espeakng_loader
 

@@ -1,7 +1,8 @@
-"""Packing a corpus: clips as one memory-mapped int16 array and a manifest. A crop is then a slice.
+"""Packing a corpus: all clips one after the other in one int16 file, the pack, of which a crop is a slice.
 
-A pack is written under a name of its writer's own, and gets its final name, which is a hash of what is in it, when it is
-whole. The manifest comes last, in one step; so nobody ever reads a manifest and a pack that do not go together.
+While it is written, a pack has a temporary name with the host and process number of its writer. When it is complete it
+is renamed to its final name, which contains a hash of its content. The manifest that refers to the pack is written
+last, in one atomic step, so that a reader never sees a manifest whose pack is missing or incomplete.
 """
 
 from __future__ import annotations
@@ -39,8 +40,17 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class ClipSource:
-    """A clip to pack: where it is, what the doctor read in its header, where its samples go; the degraded recording of
-    it goes right behind."""
+    """A clip that is to be packed, with its place in the pack.
+
+    Args:
+        clip: the clip as the corpus lists it.
+        path: its audio file.
+        source_rate: sample rate of the file [Hz].
+        channels: number of channels of the file.
+        frames: length in the pack, after resampling and padding [samples].
+        offset: where the clip begins in the pack [samples].
+        partner: file of its degraded recording, which is packed directly behind the clip; None where there is none.
+    """
 
     clip: Clip
     path: Path
@@ -53,8 +63,13 @@ class ClipSource:
 
 @dataclasses.dataclass(frozen=True)
 class PackedCorpus:
-    """A pack that was written: its entries, in order, the hash of every source file that was read, by its path, and what
-    augmentations made."""
+    """The result of packing.
+
+    Args:
+        entries: manifest entries in the order of the clips, each followed by those of its variants.
+        hashes: SHA-256 of every source file that was read, by its path relative to the corpus folder.
+        tally: counts of the variants that augmentations made.
+    """
 
     entries: list[ManifestEntry]
     hashes: dict[str, str]
@@ -63,7 +78,10 @@ class PackedCorpus:
 
 @dataclasses.dataclass(frozen=True)
 class _Written:
-    """A clip that a process wrote: its entry, the hashes of its source files, and variants that are not written yet."""
+    """What a worker process returns for one clip.
+
+    The clip's samples are in the pack already. The variants are returned, since only the main process appends them.
+    """
 
     entry: ManifestEntry
     hashes: dict[str, str]
@@ -71,20 +89,39 @@ class _Written:
 
 
 def packed_frames(frames: int, rate: int, to_rate: int) -> int:
-    """How long a file is after resampling [samples]; torchaudio rounds up."""
+    """Length of a file after resampling [samples].
+
+    Args:
+        frames: length before [samples].
+        rate: sample rate before [Hz].
+        to_rate: sample rate afterwards [Hz].
+    """
+    # torchaudio gives ceil(frames * to_rate / rate) samples; -(-a // b) is that ceiling in exact integers.
     return -(-frames * to_rate // rate)
 
 
 def plan(
     clips: Sequence[Clip], facts: Mapping[str, Facts], folder: Path, sample_rate: int, shortest: int
 ) -> list[ClipSource]:
-    """Where each clip goes. Clips shorter than ``shortest`` [samples] are zero-padded to it."""
+    """Decides where each clip lies in the pack, before any audio is decoded.
+
+    Args:
+        clips: what the corpus lists, in the order in which they are packed.
+        facts: what the doctor found in each clip's file, by the clip's id.
+        folder: the corpus folder, to which the clips' paths are relative.
+        sample_rate: rate of the packed audio [Hz].
+        shortest: clips below this length are padded with zeros to it [samples].
+
+    Returns:
+        One source for each clip, without gaps between them.
+    """
     sources, offset = [], 0
     for clip in clips:
         fact = facts[clip.id]
         frames = max(shortest, packed_frames(fact.frames, fact.sample_rate, sample_rate))
         partner = folder / clip.partner if clip.partner else None
         sources.append(ClipSource(clip, folder / clip.path, fact.sample_rate, fact.channels, frames, offset, partner))
+        # A degraded recording takes as much room again, directly behind its clip.
         offset += frames * (2 if partner else 1)
     return sources
 
@@ -97,13 +134,27 @@ def pack(
     jobs: int,
     augmentations: Augmentations = Augmentations(),  # noqa: B008
 ) -> PackedCorpus:
-    """Writes every clip's samples into a pack in ``folder``, and behind all clips the variants of training clips, and
-    returns the entries: each clip's with those of its variants behind it.
+    """Decodes, mixes down and resamples every clip and writes it into one pack file.
+
+    The clips come first, in the order of ``sources``; the variants that augmentations make of training clips follow
+    behind all of them, since their number is not known beforehand.
+
+    Args:
+        sources: the clips with their places; see :func:`plan`.
+        folder: where the pack is written.
+        sample_rate: rate of the packed audio [Hz].
+        policy: the recipe's ``data`` section, which says how channels are mixed down and whether broken variants are
+            dropped.
+        jobs: number of worker processes; 1 packs in this process.
+        augmentations: the recipe's.
 
     Raises:
-        DataError: if a file cannot be read, or changed between its examination and now; or if an augmentation fails.
+        DataError: if a file cannot be read, changes while it is read, or is longer than when it was examined; if an
+            augmentation fails, makes variants that are not finite although ``policy`` does not drop them, or makes one
+            with the id of a clip; if the disk is full; or if a worker process was killed.
     """
     part = folder / f".audio.{socket.gethostname()}.{os.getpid()}.part"
+    # Samples of all clips and degraded recordings; variants are appended behind, so that this is where the first goes.
     total = sum(source.frames * (2 if source.partner else 1) for source in sources)
     _reserve(part, total * 2)
     tally, entries, hashes = Tally(), list[ManifestEntry](), dict[str, str]()
@@ -141,7 +192,7 @@ def pack(
 def _written(
     sources: Sequence[ClipSource], part: Path, sample_rate: int, policy: Data, jobs: int, augmentations: Augmentations
 ) -> Generator[_Written, None, None]:
-    """Writes the clips, in ``jobs`` processes, and gives what was written in the clips' order."""
+    """Writes the clips in ``jobs`` processes and yields the results in the clips' order, as they become available."""
     if jobs <= 1:
         for source in sources:
             yield _pack_one(source, part, sample_rate, policy, augmentations.parts)
@@ -149,23 +200,24 @@ def _written(
     with ProcessPoolExecutor(
         jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(), augmentations.chosen)
     ) as pool:
+        # About eight portions for each process keep all of them busy to the end; 64 bounds what waits to be yielded.
         chunk = max(1, min(64, len(sources) // (8 * jobs)))
         same = [itertools.repeat(each) for each in (part, sample_rate, policy)]
         yield from pool.map(_pack_one, sources, *same, chunksize=chunk)
 
 
-#: The augmentations of a packing process.
+#: The augmentations by name, in a worker process; filled by :func:`_begin`.
 _parts: dict[str, Augmentation] = {}
 
 
 def _begin(parent: int, chosen: Mapping[str, Chosen]) -> None:
-    """What a packing process does first."""
+    """Initialises a worker process: it ends with its parent, and builds the augmentations that it will apply."""
     end_with_parent(parent)
     _parts.update(augmented.build(chosen))
 
 
 def _append(stream: FileIO, of: ManifestEntry, variant: Variant, offset: int) -> ManifestEntry:
-    """Writes a variant at the pack's end, and returns its entry."""
+    """Appends a variant's samples to the pack and returns its manifest entry, derived from that of its clip ``of``."""
     assert variant.samples is not None
     data = memoryview(variant.samples.astype(SAMPLES, copy=False).tobytes())
     digest = hashlib.sha256(data).hexdigest()
@@ -187,7 +239,7 @@ def _append(stream: FileIO, of: ManifestEntry, variant: Variant, offset: int) ->
 
 
 def _name(entries: Sequence[ManifestEntry]) -> str:
-    """Of a pack: a hash of where which samples lie in it."""
+    """File name of a pack: a hash over the place, length and content of each clip; equal packs have one name."""
     digest = hashlib.sha256()
     for entry in entries:
         digest.update(f"{entry.offset} {entry.frames} {entry.sha256} {entry.partner_sha256}\n".encode())
@@ -195,7 +247,7 @@ def _name(entries: Sequence[ManifestEntry]) -> str:
 
 
 def _reserve(target: Path, size: int) -> None:
-    """Makes the file at its full size, so that a full disk shows now and not in the middle."""
+    """Creates the file with ``size`` bytes allocated, so that a full disk is noticed now and not during packing."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with target.open("wb") as stream:
         try:
@@ -211,11 +263,14 @@ def _reserve(target: Path, size: int) -> None:
 def _pack_one(
     source: ClipSource, target: Path, sample_rate: int, policy: Data, parts: Mapping[str, Augmentation] | None = None
 ) -> _Written:
-    """Writes one clip, and makes its variants."""
+    """Writes one clip, and its degraded recording where it has one, to their places; makes the clip's variants.
+
+    ``parts`` are the augmentations; None takes those that :func:`_begin` built in this worker process.
+    """
     mono, digest = _mono(source.path, source.frames, sample_rate, policy)
     samples = _as_samples(mono)
     hashes = {source.clip.path: digest}
-    # Of this clip alone: the file's end moves as variants are written behind all clips.
+    # Maps the place of this clip only, as the file grows meanwhile: the main process appends variants to it.
     size = source.frames * (2 if source.partner is not None else 1)
     place = np.memmap(target, SAMPLES, "r+", offset=2 * source.offset, shape=(size,))
     place[: source.frames] = samples
@@ -247,7 +302,7 @@ def _pack_one(
 
 
 def _mono(path: Path, frames: int, sample_rate: int, policy: Data) -> tuple[np.ndarray, str]:
-    """(float32 [frames] of a file, mono, resampled, with zeros behind it; the file's hash)."""
+    """(float32 [frames] of a file: mixed down, resampled, and padded with zeros at its end; SHA-256 of the file)."""
     before = path.stat()
     audio, rate = files.read(path)
     digest = sha256(path)
@@ -261,5 +316,5 @@ def _mono(path: Path, frames: int, sample_rate: int, policy: Data) -> tuple[np.n
 
 
 def _as_samples(mono: np.ndarray) -> np.ndarray:
-    """As little-endian int16."""
+    """Float samples within ±1 as little-endian int16, the layout of a pack."""
     return levels.to_int16(mono).astype(SAMPLES, copy=False)

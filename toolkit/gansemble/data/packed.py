@@ -1,4 +1,4 @@
-"""Reading packed audio: whole clips and parts of them."""
+"""Random access to packed audio: whole clips, or parts of them, as float32 arrays."""
 
 from __future__ import annotations
 
@@ -15,18 +15,24 @@ from gansemble.errors import DataError
 
 
 class Packed:
-    """The packed clips of one split, memory-mapped.
+    """The clips of one split, read from memory-mapped pack files.
 
-    The packs are opened at once: should the corpus be packed anew meanwhile, this goes on reading what it began with.
+    All pack files are opened in the constructor and stay open. If the corpus is packed again while this object is in
+    use, it goes on reading the files that it opened. It can be pickled, as data-loading workers need; the files are
+    then opened again.
 
     Args:
-        folder: a prepared folder with ``manifest.jsonl``.
+        folder: the folder that the prepare stage wrote, with ``manifest.jsonl``.
         split: ``train``, ``validation`` or ``test``.
-        normalise: peak each clip is scaled to, or None.
-        found: the manifest of the folder, where it was read already.
+        normalise: peak that each clip as a whole is scaled to when it is read, full scale being 1; None keeps the
+            levels.
+        found: the manifest of the folder, for callers that have loaded it already.
 
     Raises:
-        DataError: if there is no such data, or no clip of the split, or a pack is too short.
+        DataError: if the folder has no valid manifest, the split holds no clip, or a pack file is missing or too short.
+
+    Attributes:
+        entries: the manifest entries of the split, in the order by which clips are indexed.
     """
 
     def __init__(self, folder: Path, split: str, normalise: float | None = None, found: Manifest | None = None) -> None:
@@ -45,13 +51,22 @@ class Packed:
         return len(self.entries)
 
     def read(self, index: int, start: int = 0, length: int | None = None, *, degraded: bool = False) -> np.ndarray:
-        """float32 [length] of clip ``index`` from ``start`` [samples], zero-padded at its end if it is too short.
+        """Reads a stretch of one clip.
 
-        ``degraded`` reads the corpus' degraded recording of it, at the level that goes with the clip's.
+        Args:
+            index: position of the clip in ``entries``.
+            start: first sample to read [samples from the clip's beginning].
+            length: how much to read [samples]; None reads to the clip's end.
+            degraded: read the degraded recording that belongs to the clip, where it has one. It is scaled by the factor
+                of the clean clip, so that the level between the two is kept.
+
+        Returns:
+            float32 [length], padded with zeros where the clip ends earlier.
         """
         entry = self.entries[index]
         wanted = entry.frames - start if length is None else length
         have = max(0, min(wanted, entry.frames - start))
+        # Offsets count samples from the beginning of the pack; the clip's own and its partner's are separate.
         first = (entry.partner if degraded and entry.partner is not None else entry.offset) + start
         samples = from_int16(self._packs[entry.pack][first : first + have])
         if self.normalise is not None and entry.peak > 0:
@@ -59,15 +74,15 @@ class Packed:
         return samples if have == wanted else np.pad(samples, (0, wanted - have))
 
     def originals(self) -> Packed:
-        """The same split without what augmentations made of its clips: what real clips are, and nothing else."""
+        """The same split without the variants that augmentations made: only clips that the corpus itself lists."""
         variants = {entry.id for entry in self.entries if entry.original is not None}
         return self.without(variants) if variants else self
 
     def without(self, ids: Collection[str]) -> Packed:
-        """The same split without some clips.
+        """The same split without the clips of the given ids; the original object is not changed.
 
         Raises:
-            DataError: if none is left.
+            DataError: if no clip is left.
         """
         rest = copy(self)
         rest.entries = [entry for entry in self.entries if entry.id not in ids]
@@ -86,6 +101,7 @@ class Packed:
     def _check_sizes(self) -> None:
         needed: dict[str, int] = {}
         for entry in self.entries:
+            # Two bytes a sample. The degraded recording is as long as its clip, so the later of the two ends the entry.
             end = 2 * (max(entry.offset, entry.partner or 0) + entry.frames)
             needed[entry.pack] = max(end, needed.get(entry.pack, 0))
         for name, size in needed.items():

@@ -1,4 +1,4 @@
-"""Degraded recordings that a corpus has of its clips: each must go with its clip, sample by sample."""
+"""Checks of the degraded recordings that a corpus has of its clips: each must match its clip sample by sample."""
 
 from __future__ import annotations
 
@@ -22,13 +22,21 @@ def going_together(
     jobs: int,
     say: Callable[[str], None],
 ) -> list[Clip]:
-    """Reads every degraded recording once, in ``jobs`` processes, and returns the clips that go on.
+    """Reads every degraded recording once and returns the clips that are to be packed.
 
-    With ``data.broken: drop``, pairs whose degraded recording is broken are left out, and said to be.
+    With ``data.broken: drop``, clips whose degraded recording is broken are left out, which is reported.
+
+    Args:
+        folder: the corpus folder.
+        clips: those that passed the examination; clips without a degraded recording are returned as they are.
+        facts: what the examination found in each clip's own file, by id.
+        recipe: gives the sample rate and the ``data`` policies.
+        jobs: number of processes that read.
+        say: called with each line for the user.
 
     Raises:
-        DataError: naming the recordings that are broken, are of another rate or number of channels, or are not as long
-            as the clip they belong to; or if every pair was left out.
+        DataError: if degraded recordings are broken, have the wrong sample rate or another number of channels, or are
+            not as long as their clip; or if no clip is left.
     """
     pairs = [clip for clip in clips if clip.partner is not None]
     if not pairs:
@@ -58,13 +66,14 @@ def going_together(
 
 
 def _reason(path: Path, theirs: data_facts.Facts, clip: Clip, mine: data_facts.Facts, recipe: Recipe) -> str | None:
-    """Why a degraded recording does not go with its clip."""
+    """Why a degraded recording does not match its clip; None where it does."""
     if theirs.error:
         return f"{theirs.message}; get it again, take both files of the pair away, or set data.broken=drop"
     if theirs.sample_rate != recipe.audio.sample_rate and recipe.data.rate == "error":
         return f"{path}: is at {theirs.sample_rate} Hz, not at {recipe.audio.sample_rate} Hz"
     if theirs.channels != mine.channels:
         return f"{path}: has {theirs.channels} channels, {clip.path} has {mine.channels}"
+    # Equal durations, frames / rate, compared as products of integers, since the two files may have different rates.
     if theirs.frames * mine.sample_rate != mine.frames * theirs.sample_rate:
         lasts, long = theirs.frames / theirs.sample_rate, mine.frames / mine.sample_rate
         return f"{path}: lasts {lasts:.4f} s, {clip.path} {long:.4f} s"
@@ -72,6 +81,6 @@ def _reason(path: Path, theirs: data_facts.Facts, clip: Clip, mine: data_facts.F
 
 
 def _listed(reasons: Sequence[str]) -> str:
-    """The first few, one on each line."""
+    """The first few reasons, one on each line, and how many more there are."""
     more = [f"and {len(reasons) - SHOWN} more"] if len(reasons) > SHOWN else []
     return "\n  ".join([*reasons[:SHOWN], *more])

@@ -1,4 +1,4 @@
-"""Stages 0 to 2: find the corpus, examine and pack it, measure the training split."""
+"""The fetch and prepare stages: download a corpus, examine its files, and pack them."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
     from gansemble.interfaces import Corpus
 
 MANIFEST = "manifest.jsonl"
-#: Of a shard: what the files it was packed from were, and their hashes.
+#: File of a shard: size, times and hash of every source file that it was packed from.
 SHARD_SOURCES = "sources.jsonl"
-#: Of a shard, written last: a hash of the recipe's part in it and of the corpus' files.
+#: File of a shard, written last: a hash over the recipe keys that decide its content and over the corpus' files.
 MADE_FROM = "made-from"
 SHARD_FILES = (MANIFEST, MADE_FROM, "doctor.json", "facts.json", SHARD_SOURCES)
-#: The names that packs get here; whatever else lies in the folder is not ours to delete.
+#: Names of packs that this module writes; when old packs are deleted, files of other names are left alone.
 PACK = re.compile(r"audio-[0-9a-f]{16}\.i16")
-#: AudioFinding codes that stop preparation, the data key that decides, and the value that lets the clip pass.
+#: Codes of findings that stop the preparation, each with the key of the ``data`` section that decides about it.
 POLICIES = {
     "missing": "broken",
     "unreadable": "broken",
@@ -52,15 +52,15 @@ POLICIES = {
 
 
 def corpus_of(recipe: Recipe) -> Corpus:
-    """The recipe's corpus part."""
+    """Builds the corpus that the recipe names."""
     from gansemble.recipe.construct import construct
 
     return construct(recipe.single["corpus"], recipe)
 
 
 def fetch(recipe: Recipe, folder: Path, progress: Callable[[int, int | None], None] | None = None) -> list[Clip]:
-    """The corpus' clips; downloads it into ``folder`` when it is not there, telling ``progress`` (bytes done, bytes in
-    all) where the corpus can."""
+    """Downloads the recipe's corpus into ``folder`` unless it is there, and returns its clips. Corpora that support it
+    call ``progress`` with (bytes done, bytes in total)."""
     corpus = corpus_of(recipe)
     if progress is not None and _tells_progress(corpus):
         corpus.fetch(folder, progress=progress)
@@ -75,7 +75,7 @@ def _tells_progress(corpus: Corpus) -> TypeGuard[ProgressiveCorpus]:
 
 
 def _scanned(recipe: Recipe, corpus: Corpus, folder: Path) -> list[Clip]:
-    """The clips that a corpus lists; anything else is refused."""
+    """The clips that a corpus lists; a DataError if it lists anything else."""
     found = list(corpus.scan(folder))
     clips = [clip for clip in found if isinstance(clip, Clip)]
     if len(clips) < len(found):
@@ -94,13 +94,19 @@ def prepare(
     say: Callable[[str], None],
     shard: tuple[int, int] | None = None,
 ) -> Path:
-    """Examines and packs a corpus; returns the manifest. The caller holds the lock of what is written.
+    """Examines and packs a corpus below ``dump`` and returns the path of the manifest. The caller must hold its lock.
 
-    Packs get names of their own and the manifest is moved into place at the end; what was there before stays until then.
-    ``shard`` (i, n) packs every n-th clip only; the shards are put together by a run without it.
+    Earlier packed data stay usable until the new manifest replaces the old one at the end.
+
+    Args:
+        folder, dump: of the corpus, and of the packed data.
+        jobs: number of worker processes.
+        shard: (i, n) packs only every n-th clip from the i-th on, counted from 1, for n jobs in parallel on different
+            machines; a run without it then merges the shards.
 
     Raises:
-        DataError: with the doctor's report, if files are not what the recipe expects and no ``data`` key says what to do.
+        DataError: with the doctor's report, if files are not as the recipe expects and its ``data`` section does not
+            say what to do; or if the corpus lists no clips or invalid ones.
     """
     corpus = corpus_of(recipe)
     files = corpus_files.survey(folder)  # before anything is read: what changes from now on counts as changed
@@ -148,13 +154,13 @@ def prepare(
 
 
 def _clear(target: Path) -> None:
-    """Under the lock nobody is writing parts any more, and a shard that is packed anew does not count until it is whole."""
+    """Deletes what interrupted runs left, which the lock makes safe; a shard counts as incomplete until packed."""
     for left in (*target.glob(".audio.*.part"), target / MADE_FROM):
         left.unlink(missing_ok=True)
 
 
 def _write_examination(target: Path, findings: Sequence[AudioFinding], facts: Sequence[data_facts.Facts]) -> None:
-    """What the doctor found, and what it found it in."""
+    """Writes the findings to ``doctor.json`` and the measurements of every clip to ``facts.json``."""
     rows = [dataclasses.asdict(finding) for finding in findings]
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
     write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in facts]))
@@ -163,7 +169,7 @@ def _write_examination(target: Path, findings: Sequence[AudioFinding], facts: Se
 def _finish_shard(
     recipe: Recipe, folder: Path, target: Path, files: Mapping[str, corpus_files.CorpusFile], packed: pack.PackedCorpus
 ) -> Path:
-    """Writes down what a shard was made from; it counts from then on."""
+    """Writes the manifest of a shard and what it was made from, after which it counts as complete."""
     own = {path: files[path] for path in packed.hashes}
     corpus_files.record(target / SHARD_SOURCES, folder, own, packed.hashes)
     manifest.write(target / MANIFEST, packed.entries)
@@ -172,7 +178,7 @@ def _finish_shard(
 
 
 def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
-    """Refuses clips of splits that there are not, and ids that come twice."""
+    """Raises a DataError for clips of unknown splits and for ids that occur twice."""
     seen: set[str] = set()
     for clip in clips:
         if clip.id in seen:
@@ -190,12 +196,12 @@ def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
 
 
 def shard_folder(dump: Path, shard: tuple[int, int]) -> Path:
-    """Where shard (i, n) is packed."""
+    """The folder that shard (i, n), the i-th of n counted from 1, is packed in."""
     return dump / "shards" / f"{shard[0]}-of-{shard[1]}"
 
 
 def lacking(recipe: Recipe, entries: Sequence[ManifestEntry]) -> list[str]:
-    """Warnings of splits that the recipe asks for and that hold no clip."""
+    """One line of warning for each split that the recipe uses and that holds no clip."""
     asked = {"train": "training", "validation": "validation", recipe.synthesis.split: "synthesis.split"}
     there = {entry.split for entry in entries}
     return [
@@ -207,7 +213,7 @@ def lacking(recipe: Recipe, entries: Sequence[ManifestEntry]) -> list[str]:
 
 
 def _publish(dump: Path, entries: Sequence[ManifestEntry], say: Callable[[str], None]) -> Path:
-    """Moves the manifest into place, in one step, and deletes the packs that no manifest names and nobody reads."""
+    """Replaces the manifest in one atomic step, then deletes packs that it does not name and that nobody is reading."""
     path = dump / MANIFEST
     manifest.write(path, entries)
     named = {entry.pack for entry in entries}
@@ -230,7 +236,7 @@ def _publish(dump: Path, entries: Sequence[ManifestEntry], say: Callable[[str], 
 
 
 def _delete_shard(shard: Path) -> None:
-    """Removes what a shard job made, unless one is at work there; other files in its folder stay."""
+    """Deletes the files of a shard, unless a job is writing it now; files of others in its folder stay."""
     try:
         with FolderLock(shard, work="deleting a shard"):
             for name in SHARD_FILES:
@@ -242,7 +248,7 @@ def _delete_shard(shard: Path) -> None:
 
 
 def _decided(recipe: Recipe, findings: Sequence[AudioFinding]) -> list[AudioFinding]:
-    """The findings, those that a ``data`` key has an answer to as decided, the answer instead of advice."""
+    """The findings, with severity ``decided`` for errors that the recipe's ``data`` section says how to handle."""
     told = []
     for finding in findings:
         key = POLICIES.get(finding.code)
@@ -256,7 +262,7 @@ def _decided(recipe: Recipe, findings: Sequence[AudioFinding]) -> list[AudioFind
 
 
 def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[AudioFinding]) -> list[Clip]:
-    """The clips that go on, after the recipe's policies; raises when one says ``error``."""
+    """The clips to pack under the recipe's ``data`` section; a DataError if it says ``error`` for a finding."""
     stopping, dropped = [], set()
     for finding in findings:
         key = POLICIES.get(finding.code)
@@ -282,7 +288,7 @@ def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[AudioFindin
 
 
 def _made_from(recipe: Recipe, files: Mapping[str, corpus_files.CorpusFile]) -> str:
-    """A hash of all that decides what a shard holds: the recipe's part in it, and the corpus' files."""
+    """A hash over everything that decides what a shard holds: recipe keys, and the corpus' files."""
     from gansemble.recipe.fill import fill
 
     filled = fill(recipe)
@@ -300,7 +306,7 @@ def _merged(
     clips: Sequence[Clip],
     say: Callable[[str], None],
 ) -> pack.PackedCorpus | None:
-    """All shards together, when every shard of one division is there and made from what is there now."""
+    """Merges the shards of one division, if all are complete and made from the present files and recipe; else None."""
     made_from = _made_from(recipe, files)
     there = sorted(path.name for path in (dump / "shards").glob("*-of-*"))
     for first in sorted((dump / "shards").glob("1-of-*")):
@@ -325,7 +331,7 @@ def _merged(
                 f"{wrong[0].id} in {wrong[0].pack}; pack that shard again, or delete {dump}/shards"
             )
         say(f"put {total} shards together")
-        # Copies and leakage between shards show only now.
+        # Each shard was examined by itself: copies and leakage between shards can be found only now.
         known = [data_facts.Facts(**row) for shard in shards for row in json.loads((shard / "facts.json").read_text())]
         findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
         for line in [*report_lines(_decided(recipe, findings)), summary(entries), *lacking(recipe, entries)]:
@@ -343,7 +349,7 @@ def _merged(
 
 
 def _sources_of(folders: Sequence[Path]) -> dict[str, corpus_files.CorpusFile] | None:
-    """What the files of all shards were when they were packed; None where a shard does not tell."""
+    """The source files of all shards as they were when they were packed; None where a shard has no such list."""
     found: dict[str, corpus_files.CorpusFile] = {}
     for folder in folders:
         known = corpus_files.recorded(folder / SHARD_SOURCES)
@@ -354,13 +360,14 @@ def _sources_of(folders: Sequence[Path]) -> dict[str, corpus_files.CorpusFile] |
 
 
 def _as_scanned(entries: Sequence[ManifestEntry], clips: Sequence[Clip]) -> list[ManifestEntry]:
-    """In the corpus' order, so that data packed in shards are the same data as those packed at once."""
+    """Sorted in the corpus' order, so that data packed in shards have the same identity as those packed at once."""
     place = {clip.id: number for number, clip in enumerate(clips)}
-    return sorted(entries, key=lambda entry: place.get(entry.original or entry.id, len(place)))  # variants stay behind
+    # A stable sort by the place of the clip, so that variants stay behind theirs.
+    return sorted(entries, key=lambda entry: place.get(entry.original or entry.id, len(place)))
 
 
 def summary(entries: Sequence[ManifestEntry]) -> str:
-    """Clips and minutes of each split, and how many of the clips are variants."""
+    """A line with the number of clips of each split, how many of them are variants, and their length in minutes."""
     parts = []
     for split in SPLITS:
         chosen = [entry for entry in entries if entry.split == split]
@@ -371,10 +378,10 @@ def summary(entries: Sequence[ManifestEntry]) -> str:
 
 
 def check_segment(recipe: Recipe, dump: Path) -> None:
-    """Refuses training clips shorter than a segment unless the recipe pads them.
+    """Checks that no packed training clip is shorter than ``plan.segment``, unless the recipe has ``data.short: pad``.
 
     Raises:
-        DataError: naming the clips and what to do.
+        DataError: if there are such clips; the message says what to do.
     """
     if recipe.data.short == "pad":
         return

@@ -1,4 +1,4 @@
-"""Which packs are being read, so that packing a corpus anew does not delete one from under a training run."""
+"""Notes of which pack files are being read, so that a prepare stage does not delete the data of a running training."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ FOLDER = ".reading"
 
 
 class Reading:
-    """While in the ``with`` block, the named packs of a prepared folder are not deleted by a prepare.
+    """A context manager inside which a prepare stage does not delete the named packs.
 
-    Where the folder cannot be written, nothing is noted: whoever packs there packs for himself.
+    It writes a note into ``.reading`` of the prepared folder, touches it regularly as a sign of life, and removes it at
+    the end. Where the folder cannot be written to, no note is made, and the packs are not protected.
 
     Args:
         folder: the prepared data.
-        packs: names of their files.
+        packs: file names of the packs that are read, relative to ``folder``.
     """
 
     def __init__(self, folder: Path, packs: Collection[str]) -> None:
@@ -47,7 +48,14 @@ class Reading:
 
 
 def in_use(folder: Path) -> dict[str, Owner]:
-    """pack -> a living reader of it; notes of dead readers are removed."""
+    """The packs of a prepared folder that some process is reading.
+
+    Notes of processes that have ended are deleted. A process of another machine counts as ended when its note was not
+    touched for ``STALE_SECONDS``.
+
+    Returns:
+        One reader of each pack, by the pack's file name.
+    """
     found: dict[str, Owner] = {}
     for note in (folder / FOLDER).glob("*.json"):
         try:
@@ -56,7 +64,7 @@ def in_use(folder: Path) -> dict[str, Owner]:
             packs = [str(name) for name in facts["packs"]]
         except (OSError, ValueError, KeyError, TypeError):
             continue
-        # Of a process of this machine it is known whether it lives, whatever its note's time says.
+        # For a process of this machine the table of processes decides; the age of its note does not matter.
         if owner.dead or (not owner.here and owner.age > STALE_SECONDS):
             note.unlink(missing_ok=True)
             continue

@@ -1,4 +1,8 @@
-"""Random crops of packed clips, keyed on (seed, epoch, clip)."""
+"""The training data set: crops of one length from packed clips.
+
+Where a crop begins depends on the seed, the epoch and the clip alone, so that neither the number of data-loading
+workers nor a resumed run changes it.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +20,15 @@ from gansemble.data.packed import Packed
 
 
 class Segment(TypedDict):
-    """A crop: audio [1, T], extra tensors by name, the clip's id, (epoch, clip index), and its label or None."""
+    """One crop, as :class:`Segments` returns it.
+
+    Attributes:
+        audio: float32 [1, T]: one channel, T samples.
+        extra: further tensors of the crop by name, such as its degraded version [1, T].
+        id: the clip's id in the manifest.
+        item: (epoch, index of the clip in its split), which also keys every random draw for this crop.
+        label: class or pitch index of the clip; None where it has none.
+    """
 
     audio: Tensor
     extra: dict[str, Tensor]
@@ -26,8 +38,15 @@ class Segment(TypedDict):
 
 
 class Collated(TypedDict):
-    """A batch of crops: audio [B, 1, T], extra tensors [B, ...] by name, ids, (epoch, clip index) pairs, and labels [B]
-    where every clip has one."""
+    """A mini-batch of B crops, as :func:`collate` stacks it.
+
+    Attributes:
+        audio: float32 [B, 1, T]: T samples of one channel each.
+        extra: further tensors [B, ...] by name.
+        ids: the clips' ids.
+        items: (epoch, clip index) of each crop.
+        label: int64 [B]; None where at least one clip has no label.
+    """
 
     audio: Tensor
     extra: dict[str, Tensor]
@@ -37,15 +56,22 @@ class Collated(TypedDict):
 
 
 class Segments(torch.utils.data.Dataset):
-    """Random crops. An item is addressed by (epoch, clip index), and its crop is a pure function of (seed, epoch, index).
+    """A map-style data set of crops, indexed by (epoch, clip index) instead of a plain index.
+
+    The epoch is part of the index so that each epoch cuts another crop from the same clip. The crop is a pure function
+    of (seed, epoch, clip index): workers and resumed runs get the same one. Clips shorter than a crop are padded with
+    zeros at their end.
 
     Args:
-        packed: the clips.
-        segment: crop length [samples].
+        packed: the clips of one split.
+        segment: length of a crop [samples].
         seed: the run's seed.
-        labels: reads a clip's label.
-        degrader: makes the degraded version of each crop, where the generator reads one.
-        crop: where crops begin, as in the recipe's plan.
+        labels: reads the label of a clip from its manifest entry.
+        degrader: makes the degraded version of each crop; None where the generator does not read one.
+        crop: ``random`` begins a crop anywhere in its clip, ``start`` always at the clip's first sample.
+
+    Shape:
+        - output: ``audio`` [1, T] and ``extra["degraded"]`` [1, T], with T = ``segment`` samples
     """
 
     def __init__(
@@ -70,6 +96,7 @@ class Segments(torch.utils.data.Dataset):
     def __getitem__(self, item: tuple[int, int]) -> Segment:
         epoch, index = item
         entry = self.packed.entries[index]
+        # The last start that leaves the crop inside the clip; every start from 0 to it is allowed, hence the + 1 below.
         room = max(0, entry.frames - self.segment) if self.crop == "random" else 0
         start = random.key(self.seed, epoch, index, "crop") % (room + 1)
         audio = torch.from_numpy(self.packed.read(index, start, self.segment))
@@ -87,7 +114,18 @@ class Segments(torch.utils.data.Dataset):
 
 
 def collate(items: Sequence[Segment]) -> Collated:
-    """Audio [B, 1, T], ids, keys, extra tensors by name, and labels [B] where every clip has one."""
+    """Stacks crops into one mini-batch; a ``collate_fn`` for a ``DataLoader``.
+
+    Args:
+        items: crops of one length, all with the same names in ``extra``; at least one.
+
+    Returns:
+        The batch. Its labels are None unless every crop has one.
+
+    Shape:
+        - input: B crops with ``audio`` [1, T]
+        - output: ``audio`` [B, 1, T], ``label`` [B]
+    """
     labels = [item["label"] for item in items]
     audio: Tensor = torch.stack([item["audio"] for item in items])
     return {

@@ -1,7 +1,8 @@
-"""What a run was trained on: kept in the experiment, so that going on with other data is noticed, and named.
+"""A record of the data that a run was trained on.
 
-``exp/trained-on/<key>.jsonl`` lists the clips of the training and validation splits; checkpoints hold the keys, each
-with the step from which it was used.
+With it, resuming on other data is noticed, the differences can be named, and clips that the network was trained on can
+be left out of an evaluation. ``exp/trained-on/<key>.jsonl`` lists the clips of the training and validation splits.
+Checkpoints hold a history of such keys, each with the training step from which the data were used.
 """
 
 from __future__ import annotations
@@ -19,13 +20,19 @@ from gansemble.files import write_atomically
 from gansemble.stages.ledger import SplitRecord
 
 FOLDER = "trained-on"
-#: The splits that decide what a run becomes: one is learnt from, one chooses the best checkpoint.
+#: The splits that determine the result of a training: one is trained on, the other selects the best checkpoint.
 SPLITS = ("train", "validation")
 SHOWN = 3
 
 
 class TrainedData(TypedDict):
-    """One entry of a checkpoint's history: the data it was trained on from a step, under their key."""
+    """One entry of a checkpoint's history of training data.
+
+    Attributes:
+        from_step: the training step from which these data were used.
+        key: hash that identifies the data; see :func:`key`.
+        splits: number of clips and hash of each split.
+    """
 
     from_step: int
     key: str
@@ -33,17 +40,17 @@ class TrainedData(TypedDict):
 
 
 History = Sequence[TrainedData]
-#: A clip of the list: split, id, hash of its samples and, where it has one, of its degraded recording.
+#: One clip of a list: split, id, hash of its samples, and hash of its degraded recording or None.
 Row = tuple[str, str, str, str | None]
 
 
 def key(identity: Mapping[str, SplitIdentity]) -> str:
-    """A hash of the identities of the splits that training reads."""
+    """A key for the data that a training reads: 16 hexadecimal digits of a hash over its splits' identities."""
     return hashlib.sha256("".join(identity[s].sha256 for s in SPLITS if s in identity).encode()).hexdigest()[:16]
 
 
 def entry(identity: Mapping[str, SplitIdentity], step: int) -> TrainedData:
-    """What a checkpoint holds of the data it is trained on from a step."""
+    """The entry of a checkpoint's history for data that are trained on from ``step`` on."""
     return {
         "from_step": step,
         "key": key(identity),
@@ -52,7 +59,7 @@ def entry(identity: Mapping[str, SplitIdentity], step: int) -> TrainedData:
 
 
 def note(exp: Path, manifest: Manifest) -> None:
-    """Writes the list of clips into an experiment, unless it is there."""
+    """Writes the list of the training and validation clips into an experiment, unless it is there already."""
     path = _path(exp, key(manifest.identity))
     if _read(exp, key(manifest.identity)) is not None:
         return
@@ -61,7 +68,17 @@ def note(exp: Path, manifest: Manifest) -> None:
 
 
 def difference(exp: Path, before: TrainedData, manifest: Manifest) -> str:
-    """How packed data differ from those of a history's entry: clips added, changed, removed, moved between splits."""
+    """Describes how packed data differ from those that a run was trained on before.
+
+    Args:
+        exp: the experiment, which holds the list of clips.
+        before: the entry of the history to compare with.
+        manifest: of the packed data.
+
+    Returns:
+        How many clips were added, removed, changed or moved to another split, with examples; only the numbers of clips
+        before and now where the list is gone.
+    """
     rows = _read(exp, str(before["key"]))
     if rows is None:
         counts = [
@@ -89,14 +106,21 @@ def held_out(
     packed: Packed,
     say: Callable[[str], None],
 ) -> Packed:
-    """The clips of a split that a run was not trained on.
+    """The clips of a split that may be used to evaluate a run: those that it was not trained on.
 
-    Where the packed data are those that the run was trained on last, clips that it learnt, now or on earlier data, and
-    clips with a twin among its training clips are left out, and said to be. The training split itself is let through: whoever
-    asks for it by name wants it; but not the variants that augmentations made of its clips, which are no recordings.
+    Left out are clips that were in the training split at any time of the run, and clips with the same samples as one of
+    those. Variants that augmentations made are left out of every split. The training split itself is returned whole
+    otherwise, for callers that ask for it by name.
+
+    Args:
+        exp: the experiment, which holds the lists of clips.
+        history: the data the run was trained on, from its checkpoint; empty leaves out variants only.
+        packed: the clips of the split.
+        say: called with a line that says which clips are left out.
 
     Raises:
-        DataError: if the packed data are other ones, and hold clips that were trained on; or if no clip is left.
+        DataError: if the packed data are not those of the last entry in ``history`` and hold clips that were trained
+            on, if a list of trained clips is missing, or if no clip is left.
     """
     packed = packed.originals()
     if not history or packed.split == "train":

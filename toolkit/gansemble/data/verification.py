@@ -1,4 +1,4 @@
-"""Whether packed audio is what its manifest says: every clip's hash, once in a process, never crop by crop."""
+"""Checks that packed audio still has the hashes of its manifest: each clip once in a process, not crop by crop."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from gansemble.data.manifest import SAMPLES, SPLITS, Manifest, ManifestEntry
 from gansemble.errors import DataError
 
 SHOWN = 3
+#: Bytes of a sample: the 2 in ``<i2``.
 _BYTES = int(SAMPLES[-1])
 
 
 def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | None = None) -> None:
-    """Reads the packed clips of some splits and compares their hashes with the manifest's.
+    """Reads all packed clips of some splits and compares their hashes with the manifest.
 
-    A split that was found to be sound is not read again in this process while neither its packs nor the manifest change.
+    A split that passed is not read again in this process as long as neither its packs nor the manifest change.
 
     Args:
         folder: the prepared data.
-        splits: those that are read.
-        found: the manifest that is gone by; None reads the one that is there.
+        splits: the splits to check.
+        found: the manifest to compare with; None loads the one in ``folder``.
 
     Raises:
-        DataError: if a pack is absent, cut or altered, naming the clips.
+        DataError: if a pack is missing, truncated or altered; the message names clips.
     """
     found = manifest.load(folder / "manifest.jsonl") if found is None else found
     wrong: list[ManifestEntry] = []
@@ -54,12 +55,13 @@ def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | Non
         )
 
 
-#: What this process found to be sound: a split of a manifest, in packs of these stamps. All that the answer depends on.
+#: Splits that passed in this process, as everything that the answer depends on: folder, hash of the manifest, split,
+#: and name, inode, size and time of modification of each pack.
 _SOUND: set[tuple[str, str, str, tuple[tuple[str, int, int, int], ...]]] = set()
 
 
 def wrong_clips(folder: Path, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
-    """The clips whose packed samples do not have the hash that the manifest states.
+    """The clips of which the packed samples, or those of the degraded recording, do not have the hash in the manifest.
 
     Raises:
         DataError: if a pack cannot be read.
@@ -113,15 +115,15 @@ def _stamp(path: Path) -> tuple[int, int, int]:
 
 
 class Background:
-    """Verifies packed data in a thread beside the training that reads them: hours of audio take seconds.
+    """Runs :func:`verify` in a thread, so that training need not wait for it. The thread starts at once.
 
     Args:
         folder: the prepared data.
-        found: the manifest whose clips are read.
-        splits: those that are read.
+        found: the manifest to compare with.
+        splits: the splits to check.
 
     Attributes:
-        error: what is wrong, as far as it was found.
+        error: the exception that :func:`verify` raised; None while it runs, and when everything is as it should be.
     """
 
     def __init__(self, folder: Path, found: Manifest, splits: Collection[str]) -> None:
@@ -139,5 +141,5 @@ class Background:
 
     @property
     def running(self) -> bool:
-        """Whether something is left to read."""
+        """Whether the check has not finished yet."""
         return self._thread.is_alive()

@@ -1,4 +1,4 @@
-"""Two experiments held against each other: recipes, scores file by file, versions."""
+"""Comparison of two experiments (``gansemble diff``): recipes, scores file by file, and software versions."""
 
 from __future__ import annotations
 
@@ -14,13 +14,23 @@ from gansemble.recipe.fill import differences
 from gansemble.scoring.statistics import Difference, paired
 
 ABSENT = "(absent)"
-#: Below this, percentile intervals are known to be too narrow.
+#: With fewer files than this, percentile bootstrap intervals are known to be too narrow.
 FEW = 10
 
 
 @dataclass
 class Experiment:
-    """What an experiment folder says of itself: its filled recipe, step, scores by file, and environment."""
+    """What is read from an experiment folder for a comparison.
+
+    Args:
+        path: the folder.
+        recipe: the recipe with all defaults filled in, as the newest checkpoint holds it.
+        step: of the checkpoint that was evaluated, or else the newest one.
+        scores: score key -> id of the clip -> value, NaN where it could not be computed; empty before the evaluation.
+        facts: the scores over all clips, by key.
+        environment: versions and machine of the evaluation.
+        index: of the generated clips; None where there are none.
+    """
 
     path: Path
     recipe: dict[str, object]
@@ -33,7 +43,15 @@ class Experiment:
 
 @dataclass(frozen=True)
 class ScoreDifference:
-    """One score of both: means over all files of each, and the difference over the files both have."""
+    """One score of two experiments.
+
+    Args:
+        key: of the score.
+        better: ``higher`` or ``lower``.
+        first: mean of the first experiment over all its files; None where no file has a value.
+        second: mean of the second experiment.
+        difference: second minus first, over the files that both have a value for.
+    """
 
     key: str
     better: str
@@ -44,7 +62,14 @@ class ScoreDifference:
 
 @dataclass
 class Comparison:
-    """What differs."""
+    """The differences of two experiments.
+
+    Args:
+        recipe: (key, first value, second value) of each recipe key that differs.
+        environment: the same of versions and machine.
+        scores: of each score that both have with the same definition.
+        notes: remarks for the reader, such as what could not be compared, and why.
+    """
 
     recipe: list[tuple[str, object, object]]
     environment: list[tuple[str, object, object]]
@@ -53,10 +78,11 @@ class Comparison:
 
 
 def load(exp: Path) -> Experiment:
-    """An experiment from its folder.
+    """Reads an experiment folder.
 
     Raises:
-        GansembleError: if the folder holds no experiment.
+        GansembleError: if the folder holds no checkpoint.
+        DataError: if its scores or its index are damaged.
     """
     found = sorted((exp / "checkpoints").glob("step-*/recipe.yaml"))
     if not found:
@@ -78,7 +104,7 @@ def load(exp: Path) -> Experiment:
 
 
 def compare(first: Experiment, second: Experiment) -> Comparison:
-    """What differs between two experiments."""
+    """Compares two experiments. Files that imitate different recordings in the two are left out of the scores."""
     notes = []
     for each in (first, second):
         if not each.scores:

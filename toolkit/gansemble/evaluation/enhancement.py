@@ -1,5 +1,4 @@
-"""Stage 4 of enhancement: each held-out clip under each test degradation, restored by the generator and by the
-recipe's baselines."""
+"""The synthesise stage of enhancement: held-out clips are degraded, then restored by the generator and by baselines."""
 
 from __future__ import annotations
 
@@ -22,7 +21,14 @@ from gansemble.recipe.schema import Recipe
 
 @dataclass(frozen=True)
 class DegradedClip:
-    """One clip under one degradation: float32 [T]."""
+    """One clip under one degradation.
+
+    Args:
+        id: of the degraded clip: that of the real clip, with ``@`` and the degradation's name where there are several.
+        clip: id of the real clip.
+        condition: name of the test degradation; empty where the recipe has none and the training's is used.
+        audio: the degraded samples, float32 [T].
+    """
 
     id: str
     clip: str
@@ -31,7 +37,10 @@ class DegradedClip:
 
 
 def degraded_clips(recipe: Recipe, packed: Packed, count: int) -> Iterator[DegradedClip]:
-    """Every clip under every test degradation, or under the training one; each drawn from the clip's own numbers."""
+    """Degrades the first ``count`` clips by every test degradation of the recipe, or by the training's if it has none.
+
+    The random numbers are keyed on the seed and the clip, so that they are the same in every run.
+    """
     chosen: Mapping[str, Degrader | None] = {
         name: degrader(recipe, part) for name, part in recipe.many["test_degradations"].items()
     } or {"": degrader(recipe)}
@@ -44,9 +53,14 @@ def degraded_clips(recipe: Recipe, packed: Packed, count: int) -> Iterator[Degra
 
 
 def clips(work: Work) -> Iterator[Generated]:
-    """Each degraded clip restored by the generator, and by every baseline."""
+    """Restores each degraded clip by the trained generator and by every baseline of the recipe.
+
+    Shape:
+        - audio of each clip: [1, T], T samples, as long as the degraded clip
+    """
     recipe, spec = work.recipe, work.recipe.audio
     packed = work.references()
+    # Samples in a chunk: here a frame of the generator's input is one sample.
     core = int(recipe.synthesis.chunk_seconds * spec.sample_rate)
     systems = {"": work.trained.generator}
     systems |= {name: construct(part, recipe).eval() for name, part in recipe.many["baselines"].items()}

@@ -1,4 +1,4 @@
-"""Versions, machine, commit and date, as results must carry them."""
+"""The environment that results were made in, which is stored with them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def environment() -> dict[str, str]:
-    """Versions, machine, commit and date, as results must carry them."""
+    """Versions of the software, commit of the source, machine and date, each as text by name."""
     import importlib.metadata
 
     import torch
@@ -37,7 +37,7 @@ def _version(name: str) -> str:
 
 
 def commit() -> str:
-    """The commit of the source tree, marked when it has changes; ``unknown`` outside one."""
+    """The git commit of the source tree, with ``-dirty`` where it has changes; ``unknown`` outside a repository."""
     root = Path(__file__).parent
     try:
         found = subprocess.run(

@@ -1,4 +1,4 @@
-"""What the tasks' modules give the one driver of stage 4."""
+"""What the driver of the synthesise stage gives the module of a task, and what it gets back."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from gansemble.stages import Project
 
 @dataclass(frozen=True)
 class Work:
-    """What clips are made with.
+    """Everything that the module of a task needs to make clips.
 
     Args:
-        project: where the packed data are.
-        recipe: the project's, whose ``synthesis`` section says which clips and how many.
-        trained: the generator.
-        say: a line for the user.
+        project: the experiment, with the place of the packed data.
+        recipe: the project's recipe, whose ``synthesis`` section says which clips are made and how many.
+        trained: the generator from the checkpoint, with its representation.
+        say: called with each line for the user.
     """
 
     project: Project
@@ -32,23 +32,23 @@ class Work:
     say: Callable[[str], None]
 
     def references(self) -> Packed:
-        """The real clips that are imitated: none that the generator was trained on."""
+        """The real clips to imitate: those of ``synthesis.split`` that the generator was not trained on."""
         return references(self.project, self.trained.history, self.recipe.synthesis.split, self.say)
 
     def count(self, packed: Packed) -> int:
-        """How many of them."""
+        """How many of the packed clips to use: ``synthesis.clips``, but no more than there are; all if it is null."""
         clips = self.recipe.synthesis.clips
         return len(packed) if clips is None else min(clips, len(packed))
 
 
 @dataclass(frozen=True)
 class Generated:
-    """One clip as it was made.
+    """One generated clip, before it is written to a file.
 
     Args:
-        clip: what the index says of it; ``clipped`` is filled in when its file is written.
-        audio: samples [T], or [C, T].
-        baseline: name of the baseline that made it; empty for the generator.
+        clip: its entry in the index; ``clipped`` is filled in when the file is written.
+        audio: samples [T], or [C, T] with C channels.
+        baseline: name of the baseline that made it; empty for the trained generator.
     """
 
     clip: GeneratedClip

@@ -1,4 +1,4 @@
-"""Stages 4 and 5 of generation: clips of the generator's own, scored as a set against real clips."""
+"""Unconditional and class-conditional generation: clips from latent vectors, scored as a set against real clips."""
 
 from __future__ import annotations
 
@@ -27,12 +27,18 @@ from gansemble.scoring import naming
 from gansemble.scoring.fitting import fit, fit_metric
 from gansemble.stages import Project
 
-#: Clips made where the recipe does not say.
+#: Number of clips where the recipe does not say.
 COUNT = 64
 
 
 def clips(work: Work) -> Iterator[Generated]:
-    """As many clips as asked for, each from its own latent vector; labels as often as the training split has them."""
+    """Generates clips, each from a latent vector of its own.
+
+    Labels are drawn with the frequencies that they have in the training split.
+
+    Shape:
+        - audio of each clip: [T], T samples
+    """
     recipe, spec = work.recipe, work.recipe.audio
     sampler = work.trained.sampler(recipe.plan.seed)
     labels = Labels.of(recipe)
@@ -49,18 +55,34 @@ def clips(work: Work) -> Iterator[Generated]:
 
 @dataclass(frozen=True)
 class Set:
-    """Clips that are scored together, with their labels."""
+    """Clips that are scored together as one set.
+
+    Args:
+        clips: float arrays [T], T samples each.
+        labels: label index of each clip, or None.
+    """
 
     clips: list[np.ndarray]
     labels: list[int | None]
 
 
 def real_sets(project: Project, recipe: Recipe, index: Index, count: int, say: Callable[[str], None]) -> dict[str, Set]:
-    """Real clips that are scored as the generator's are: ``count`` training clips, and all of the held-out ones.
+    """Sets of real clips that are scored in the same way as the generated ones, as a scale for the scores.
 
-    No score means much without theirs: the training clips' say what a generator could reach. Where the representation
-    loses the phase, they are scored once more as what is made of their pictures, which is all that a generator of pictures
-    could reach.
+    The scores of training clips against held-out ones show what a perfect generator would reach. Where the
+    representation discards the phase, training clips are also encoded and decoded again: that is the best that a
+    generator which works in this representation can reach.
+
+    Args:
+        project: where the packed data are.
+        recipe: gives segment length, labels and representation.
+        index: of the generated clips, which gives the split and the history of training data.
+        count: number of training clips.
+        say: called with each line for the user.
+
+    Returns:
+        The sets by name: ``training clips``, ``training clips, encoded and decoded`` where that applies, and
+        ``<split> clips``, all held-out clips of the split.
     """
 
     def chosen(name: str, number: int | None) -> Set:
@@ -81,7 +103,7 @@ def real_sets(project: Project, recipe: Recipe, index: Index, count: int, say: C
 
 
 def _decoded(representation: PhasedRepresentation, clips: list[np.ndarray]) -> list[np.ndarray] | None:
-    """Clips as they come back from the representation; None where it does not decode."""
+    """Clips [T] encoded and decoded by the representation; None where it cannot decode what it encoded."""
     made = []
     with torch.no_grad():
         for clip in clips:
@@ -94,7 +116,17 @@ def _decoded(representation: PhasedRepresentation, clips: list[np.ndarray]) -> l
 
 
 def score(project: Project, recipe: Recipe, index: Index, say: Callable[[str], None]) -> tuple[list[FileRow], Overall]:
-    """(a row for each sample; scores of the set with their definitions, and those of real clips by what they are)."""
+    """Scores all generated clips as one set against the held-out clips, by every metric of the recipe.
+
+    Args:
+        project: whose ``samples`` folder holds the clips.
+        recipe: gives the metrics.
+        index: of the generated clips.
+        say: called with each line for the user.
+
+    Returns:
+        (a row for each clip, with its level and without scores; scores of the set, and of sets of real clips)
+    """
     spec = recipe.audio
     folder = project.exp / "samples" / index.split
     estimates = [files.read_mono(folder / f"{clip.id}.wav", spec.sample_rate) for clip in index.clips]
@@ -106,6 +138,7 @@ def score(project: Project, recipe: Recipe, index: Index, say: Callable[[str], N
     for part in recipe.many["metrics"].values():
         metric = construct(part, recipe)
         fit_metric(metric, recipe, project.dump, say)
+        # The same metric, fitted once, for the generated set and for every set of real clips.
         for target, clips in ((scores, made), *((anchors[name], real[name]) for name in real)):
             given = (clips.clips, references.clips, spec.sample_rate, clips.labels, references.labels)
             found = naming.set_scores(part, metric, *given)

@@ -1,4 +1,4 @@
-"""``samples/index.json``: what stage 4 made, on which the later stages rely; written whole, checked when it is read."""
+"""``samples/index.json``: the list of the clips that the synthesise stage made, which the later stages read."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gansemble.errors import DataError
 from gansemble.files import sha256, write_atomically
 from gansemble.recipe.task import Task
 
-#: Raised when the record's fields change; an index of another version is made anew.
+#: Version of the fields of the index; an index of another version cannot be read.
 VERSION = 2
-#: Folder of the baselines' clips, below the generator's.
+#: Folder of the clips of baselines, inside the folder of the generator's clips.
 BASELINES = "baselines"
 SHOWN = 3
 REMEDY = "run stage 4 again with --force"
@@ -23,18 +23,18 @@ REMEDY = "run stage 4 again with --force"
 
 @dataclass(frozen=True)
 class GeneratedClip:
-    """One generated clip.
+    """The entry of one generated clip in the index.
 
     Args:
-        id: its file's name, without the suffix.
-        seconds: of audio.
-        took: time it took [s].
-        clipped: samples beyond full scale, which the file's format cut off.
-        clip: id of the real clip it imitates; None where it imitates none.
-        sha256: of that clip's samples, so that one that was packed anew since is noticed.
-        condition: name of the test degradation it was made under, where there are several.
-        label: class or pitch index it was made with.
-        pitch: MIDI number it was made with.
+        id: name of its file, without the suffix.
+        seconds: its length [s].
+        took: computing time of the generator [s].
+        clipped: number of samples beyond full scale, which were clipped when the file was written.
+        clip: id of the real clip that it imitates; None in generation, where it imitates none.
+        sha256: of the samples of the real clip, by which it is noticed if another recording gets that id.
+        condition: name of the test degradation that the clip was made under; empty where it has no name, or none was.
+        label: index of the class or pitch that the generator was given.
+        pitch: MIDI note number that the generator was given.
     """
 
     id: str
@@ -50,21 +50,21 @@ class GeneratedClip:
 
 @dataclass(frozen=True)
 class Index:
-    """What stage 4 made.
+    """Everything that the synthesise stage notes about the clips it made.
 
     Args:
         task: of the recipe.
-        split: whose clips were imitated, or are held against the generated ones.
-        step: of the checkpoint.
-        checkpoint: its name.
-        device: where the clips were made.
-        threads: of the processor.
-        trained_on: the data that the generator was trained on, as its checkpoint states them.
-        clips: in the order they were made.
-        baselines: names of the systems that restored the same clips.
-        seed: of latent vectors and labels.
-        phase: where the clips' phase comes from, where the representation has none.
-        files: SHA-256 of each file below ``samples``, by its path there.
+        split: whose clips were imitated, or are compared with the generated ones.
+        step: training step of the checkpoint.
+        checkpoint: name of the checkpoint.
+        device: type of device that the clips were made on, such as ``cuda``.
+        threads: number of CPU threads that torch used.
+        trained_on: history of the data that the generator was trained on, from its checkpoint.
+        clips: of the trained generator, in the order in which they were made.
+        baselines: names of the baselines that restored the same clips.
+        seed: of latent vectors and labels, in generation; else None.
+        phase: where the phase of the clips comes from, in generation with a representation that discards it; else None.
+        files: SHA-256 of each file that was made, by its path below ``samples``.
     """
 
     task: Task
@@ -82,26 +82,34 @@ class Index:
 
     @property
     def seconds(self) -> float:
-        """Of all clips."""
+        """Total length of all clips [s]."""
         return sum(clip.seconds for clip in self.clips)
 
     @property
     def real_time_factor(self) -> float:
-        """Seconds of work for a second of audio."""
+        """Computing time for one second of audio [s]; below 1 is faster than real time."""
         return sum(clip.took for clip in self.clips) / self.seconds
 
     @property
     def conditions(self) -> list[str]:
-        """Names of the test degradations, in alphabetical order."""
+        """Names of the test degradations, sorted; one empty name where clips were made under none with a name."""
         return sorted({clip.condition for clip in self.clips})
 
     @staticmethod
     def path(exp: Path) -> Path:
-        """Where an experiment's index is."""
+        """The index file of an experiment."""
         return exp / "samples" / "index.json"
 
     def write(self, exp: Path, made: Sequence[Path]) -> Index:
-        """Writes the index with the hash of each file that was made; gives the index as it was written."""
+        """Writes the index to an experiment.
+
+        Args:
+            exp: the experiment.
+            made: the files that were made, below ``samples``; their hashes become part of the index.
+
+        Returns:
+            The index with the hashes.
+        """
         folder = exp / "samples"
         hashes = {path.relative_to(folder).as_posix(): sha256(path) for path in made}
         whole = Index(**{**self.__dict__, "files": hashes})
@@ -113,14 +121,14 @@ class Index:
         return whole
 
     def promised(self, exp: Path) -> list[Path]:
-        """The index and all that it lists: what stage 4 promises."""
+        """The index file and every file that it lists: the complete output of the synthesise stage."""
         return [self.path(exp), *(exp / "samples" / name for name in self.files)]
 
     def demand_unchanged(self, exp: Path) -> None:
-        """Refuses samples that are not those which the index lists.
+        """Checks that every file which the index lists is there and has the hash of the index.
 
         Raises:
-            DataError: naming them.
+            DataError: if a file is missing or was changed; the message names files.
         """
         wrong = []
         for name, digest in self.files.items():
@@ -135,7 +143,7 @@ class Index:
             )
 
     def of_other_recordings(self, other: Index) -> set[str]:
-        """Ids that stand for other recordings in another experiment: a comparison of these would mean nothing."""
+        """Ids that both experiments have, but for clips that imitate different recordings and cannot be compared."""
         theirs = {clip.id: clip.sha256 for clip in other.clips}
         ours = {clip.id: clip.sha256 for clip in self.clips}
         return {
@@ -144,13 +152,13 @@ class Index:
 
 
 def folder_of(exp: Path, split: str, baseline: str = "") -> Path:
-    """Where the clips of the generator are, or those of a baseline."""
+    """The folder of the generator's clips, or of those of the named baseline."""
     folder = exp / "samples" / split
     return folder / BASELINES / baseline if baseline else folder
 
 
 def read(exp: Path) -> Index:
-    """What :meth:`Index.write` wrote.
+    """Reads the index of an experiment, as :meth:`Index.write` wrote it.
 
     Raises:
         DataError: if it is missing, damaged or of another version.
@@ -171,10 +179,10 @@ def read(exp: Path) -> Index:
 
 
 def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """A JSON object.
+    """Reads a file that holds one JSON object. ``remedy`` says in error messages what the user should do.
 
     Raises:
-        DataError: if the file is missing or holds none.
+        DataError: if the file is missing, or does not hold a JSON object.
     """
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
@@ -188,7 +196,17 @@ def read_json(path: Path, remedy: str) -> dict[str, Any]:
 
 
 def demand_fields(path: Path, found: Mapping[str, object], fields: Mapping[str, type], remedy: str) -> None:
-    """Refuses a record whose fields are not of their types."""
+    """Checks the types of the fields of a record.
+
+    Args:
+        path: of the file, for the error message.
+        found: the record.
+        fields: the type of each field that must be there.
+        remedy: what the user should do, for the error message.
+
+    Raises:
+        DataError: if a field is missing or has another type.
+    """
     for name, kind in fields.items():
         value = found.get(name)
         if not isinstance(value, kind):

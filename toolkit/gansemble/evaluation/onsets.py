@@ -1,4 +1,7 @@
-"""What monitors saw of trainings, over steps, with the onsets of collapse; of one run, or of several over each other."""
+"""Plots of what monitors measured during training, with the steps at which they saw the training collapse.
+
+An alarm has two steps: the one at which a monitor raised it, and the onset, the last step at which all was still well.
+"""
 
 from __future__ import annotations
 
@@ -20,16 +23,16 @@ if TYPE_CHECKING:
 #: Curves of monitors are called ``monitors.<name>/<number>`` in ``logs/train.jsonl``.
 PREFIX = "monitors."
 COLUMNS = 3
-#: A curve whose sizes differ by more than this has a logarithmic axis.
+#: Ratio of magnitudes above which a curve gets a logarithmic axis; see :func:`_dress`.
 DECADES = 300.0
-#: Alarms listed below the curves.
+#: Largest number of alarms listed below the curves.
 SHOWN = 12
 
 Rows = Sequence[CurveRow]
 
 
 def rows(exp: Path) -> Rows:
-    """The monitors' curves of an experiment, by step."""
+    """The rows of an experiment's ``logs/train.jsonl`` that hold a number of a monitor, in the order of the file."""
     found = read_curves(exp / "logs" / "train.jsonl")
     return [row for row in found if any(name.startswith(PREFIX) for name in row)]
 
@@ -39,12 +42,16 @@ def plot(
     onsets: Mapping[str, Sequence[Onset]] | None = None,
     colours: Mapping[str, str] | None = None,
 ) -> Figure | None:
-    """A picture with a panel for each number of each monitor, over steps; None where no run has any.
+    """Plots every number of every monitor over training steps, each in a panel of its own.
 
     Args:
-        runs: the rows of each run's ``logs/train.jsonl``, by the run's name; see :func:`rows`.
-        onsets: each run's alarms; see :func:`alarms`. A dashed line marks the onset; from there to the alarm it is shaded.
-        colours: of the runs; without it the report's.
+        runs: the rows of one or more runs by the run's name, drawn over each other; see :func:`rows`.
+        onsets: the alarms of each run, by the run's name. A dashed line marks the onset, and the steps from there to
+            the alarm are shaded.
+        colours: colour of each run; None takes those of the report.
+
+    Returns:
+        The figure; None where no run has a number of a monitor.
     """
     from matplotlib.figure import Figure
 
@@ -77,7 +84,7 @@ def plot(
 
 
 def _names(runs: Iterable[Rows]) -> list[str]:
-    """The monitors' numbers in the order in which they first appear."""
+    """Names of the monitors' numbers, in the order in which they first appear."""
     return list(dict.fromkeys(name for found in runs for row in found for name in row if name.startswith(PREFIX)))
 
 
@@ -86,10 +93,14 @@ def _points(runs: Mapping[str, Rows], name: str) -> list[tuple[float, float]]:
 
 
 def _dress(axes: Axes, name: str, values: Sequence[float]) -> None:
-    """Title, scale and grid of a panel."""
+    """Sets title, scale and grid of a panel.
+
+    The axis is symmetric-logarithmic where the largest magnitude is more than ``DECADES`` times the median one, and
+    logarithmic where all values are positive and the largest is more than ``DECADES`` times the smallest.
+    """
     sizes = sorted(abs(value) for value in values if value)
     if sizes and sizes[-1] > DECADES * sizes[len(sizes) // 2]:
-        # Linear around nought up to a power of ten, so that no two labels meet there.
+        # Linear from 0 up to the power of ten above the median, so that no two tick labels overlap there.
         axes.set_yscale("symlog", linthresh=10.0 ** math.ceil(math.log10(sizes[len(sizes) // 2])))
     elif sizes and min(values) > 0 and sizes[-1] > DECADES * sizes[0]:
         axes.set_yscale("log")
@@ -100,8 +111,8 @@ def _dress(axes: Axes, name: str, values: Sequence[float]) -> None:
 
 
 def section(systems: Sequence[page.System]) -> str:
-    """The page's part about monitors: their curves and a table of alarms; empty where no experiment has any."""
-    # Two experiments of one recipe have one name.
+    """The report's section about monitors, with curves and a table of alarms, as HTML; empty where there are none."""
+    # Two experiments with one recipe have the same name, so the second gets a number.
     names = [system.name for system in systems]
     labels = [name if name not in names[:place] else f"{name} ({place + 1})" for place, name in enumerate(names)]
     runs = {label: rows(system.exp) for label, system in zip(labels, systems, strict=True)}
@@ -116,7 +127,7 @@ def section(systems: Sequence[page.System]) -> str:
 
 
 def _table(systems: Sequence[page.System], found: Sequence[Sequence[Onset]]) -> str:
-    """The alarms, each with what was done."""
+    """A table of the alarms as HTML, each with what was done about it."""
     cells = []
     for system, raised in zip(systems, found, strict=True):
         for alarm in raised:

@@ -1,4 +1,4 @@
-"""The pieces of a listening page: tables, players, spectrograms, curves; one self-contained file without a network."""
+"""The pieces of the report page as HTML: tables, players, spectrograms and curves, all embedded in one file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,17 @@ COLOURS = (
 
 @dataclass
 class System:
-    """One experiment as the page shows it."""
+    """One experiment, or one baseline of it, as the page shows it.
+
+    Args:
+        name: as displayed.
+        exp: the experiment folder.
+        index: of its generated clips.
+        summary: its scores over all clips.
+        rows: its scores of each clip, by id.
+        colour: as in CSS, which marks it in tables and curves.
+        baseline: name of the baseline; None for the trained generator.
+    """
 
     name: str
     exp: Path
@@ -47,30 +57,30 @@ class System:
 
     @property
     def samples(self) -> Path:
-        """Where its waveforms are."""
+        """The folder of its sound files."""
         return folder_of(self.exp, self.index.split, self.baseline or "")
 
     @property
     def conditions(self) -> list[str]:
-        """The degradations its clips were made under, where there are several."""
+        """Names of the test degradations, where there are several; else empty."""
         found = self.index.conditions
         return found if len(found) > 1 else []
 
     def scores(self, key: str) -> dict[str, float]:
-        """Values by file; NaN where there is none."""
+        """Values of one score by the id of the clip; NaN where it has none."""
         return {name: _nan(row["scores"].get(key)) for name, row in self.rows.items()}
 
     def under(self, condition: str) -> System:
-        """The clips of one degradation alone."""
+        """The same system with the scores of one test degradation only."""
         chosen = {clip.id for clip in self.index.clips if clip.condition == condition}
         return replace(self, rows={name: row for name, row in self.rows.items() if name in chosen})
 
 
 def system_of(exp: Path, number: int = 0) -> System:
-    """An experiment as a page shows it; ``number`` chooses its colour.
+    """Reads an evaluated experiment; ``number`` chooses its colour.
 
     Raises:
-        GansembleError: if it has not been evaluated.
+        GansembleError: if it has not been evaluated, or its files are damaged.
     """
     for path in (exp / "samples" / "index.json", exp / "scores" / "summary.json", exp / "scores" / "scores.jsonl"):
         if not path.is_file():
@@ -81,7 +91,7 @@ def system_of(exp: Path, number: int = 0) -> System:
 
 
 def baselines_of(system: System) -> list[System]:
-    """What the recipe's baselines made of the same clips."""
+    """The baselines of an experiment as systems of their own, in shades of grey."""
     found: list[System] = []
     for name in system.index.baselines:
         rows = records.rows(system.exp / "scores" / BASELINES / f"{name}.jsonl")
@@ -93,7 +103,10 @@ def baselines_of(system: System) -> list[System]:
 
 
 def table(systems: Sequence[System], settings: Evaluation) -> str:
-    """Scores by row, systems by column, over the files that all systems of a row have."""
+    """A table of scores by row and systems by column, as HTML.
+
+    Each row averages over those files for which every system in it has a value, so that the columns can be compared.
+    """
     keys = list(dict.fromkeys(key for system in systems for key in system.summary["scores"]))
     head = "".join(f"<th>{dot(system)}{html.escape(system.name)}</th>" for system in systems)
     rows = []
@@ -125,9 +138,16 @@ def table(systems: Sequence[System], settings: Evaluation) -> str:
 def clip(
     identity: str, systems: Sequence[System], packed: Packed, spec: AudioSpec, seconds: float | None = None
 ) -> str:
-    """One item: the reference and what each system made of it, with players and spectrograms of one colour scale.
+    """The reference recording and each system's version of one clip, with players and spectrograms, as HTML.
 
-    Of an item longer than ``seconds`` its middle is shown.
+    All spectrograms share the colour scale of the reference.
+
+    Args:
+        identity: id of the generated clip.
+        systems: those that are shown; one without this clip is left out.
+        packed: holds the reference.
+        spec: gives the sample rate and the spectrogram.
+        seconds: of a longer clip only the middle of this length is shown [s]; None shows all of it.
     """
     clip_of = {clip.id: clip.clip for clip in systems[0].index.clips}
     number = next(i for i, entry in enumerate(packed.entries) if entry.id == clip_of[identity])
@@ -154,14 +174,14 @@ def clip(
 
 
 def _middle(audio: np.ndarray, length: int, spec: AudioSpec, seconds: float | None) -> np.ndarray:
-    """The middle of a recording of ``length`` samples, by the same places for every system."""
+    """The middle of a clip; the place follows from the reference's ``length`` [samples], so it is the same for all."""
     wanted = length if seconds is None else min(length, int(seconds * spec.sample_rate))
     first = (length - wanted) // 2
     return audio[first : first + wanted]
 
 
 def set_table(systems: Sequence[System]) -> str:
-    """Scores of whole sets by row, systems by column."""
+    """A table of the scores of whole sets by row, and systems and sets of real clips by column, as HTML."""
     keys = list(dict.fromkeys(key for system in systems for key in system.summary["scores"]))
     if not keys:
         return "<p class=note>This recipe has no metric of whole sets.</p>"
@@ -187,18 +207,19 @@ def set_table(systems: Sequence[System]) -> str:
 
 
 def _bounds(row: ScoreRow) -> str:
-    """The interval of a set's score, where it has one."""
+    """The confidence interval of a set's score as HTML; empty where it has none."""
     low, high = row["low"], row["high"]
     return "" if low is None or high is None else f"<small>{_number(low)} … {_number(high)}</small>"
 
 
 def _set_title(row: ScoreRow) -> str:
-    """A set's score's definition, and what its interval is."""
+    """The text shown when the pointer is over a set's score: its definition, and what its interval covers."""
     return row["definition"] + (f"; interval: {row['interval']}" if row.get("interval") else "")
 
 
 def _number(value: float) -> str:
-    """Three decimals, or two digits of what they would not show."""
+    """A number with three decimals, or with two significant digits where these would show only zeros."""
+    # 0.0005 is the smallest magnitude that three decimals round to 0.001 and not to 0.
     return f"{value:.3f}" if value == 0 or abs(value) >= 0.0005 else f"{value:.1e}"
 
 
@@ -219,7 +240,14 @@ def player(audio: np.ndarray, rate: int) -> str:
 
 
 def _levels(audio: np.ndarray, spec: AudioSpec) -> np.ndarray:
-    """A linear-frequency spectrogram in dB [bins, frames]: mel bands would hide what happens in the highs."""
+    """The magnitude spectrogram of a clip in decibels.
+
+    Its frequency axis is linear, as mel bands would hide artefacts at high frequencies.
+
+    Shape:
+        - audio: [T], T samples
+        - output: [F, L], F = ``n_fft // 2 + 1`` bins and L frames
+    """
     import torch
 
     from gansemble.audio.features import magnitude, stft
@@ -234,12 +262,18 @@ def top(audio: np.ndarray, spec: AudioSpec) -> float:
 
 
 def spectrogram(audio: np.ndarray, spec: AudioSpec, top: float) -> str:
-    """A PNG data address; every system of a clip shares the reference's colour scale of 80 dB."""
+    """A spectrogram as the data URL of a PNG.
+
+    Args:
+        audio: samples [T].
+        spec: gives the sample rate and the short-time Fourier transform.
+        top: level with the brightest colour [dB]; the darkest is 80 dB below.
+    """
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.6, 1.9), dpi=110, layout="constrained")
     axes = figure.subplots()
-    extent = (0, len(audio) / spec.sample_rate, 0, spec.sample_rate / 2000)
+    extent = (0, len(audio) / spec.sample_rate, 0, spec.sample_rate / 2000)  # [s], [s], [kHz], [kHz]: to rate / 2
     axes.imshow(
         _levels(audio, spec),
         origin="lower",
@@ -257,14 +291,14 @@ def spectrogram(audio: np.ndarray, spec: AudioSpec, top: float) -> str:
 
 
 def png(figure: Figure) -> str:
-    """A figure as a data address."""
+    """A figure as the data URL of a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
 def curves(systems: Sequence[System]) -> str:
-    """Small plots of validation scores and of the most telling training curves."""
+    """Small plots of all validation scores and of selected training curves over steps, as HTML."""
     from matplotlib.figure import Figure
 
     logs = [
@@ -281,7 +315,7 @@ def curves(systems: Sequence[System]) -> str:
     if not panels:
         return "<p class=note>No training curves: this experiment was imported.</p>"
     columns = 3
-    lines = -(-len(panels) // columns)
+    lines = -(-len(panels) // columns)  # rounded up
     figure = Figure(figsize=(12, 2.5 * lines), dpi=100, layout="constrained")
     grid = figure.subplots(lines, columns, squeeze=False).flat
     for axes in grid:
@@ -320,7 +354,7 @@ def _telling(rows: Iterable[CurveRow]) -> list[str]:
 
 
 def environment(facts: Mapping[str, object]) -> str:
-    """Versions and machine, folded away."""
+    """Versions and machine as a table that is folded at first, as HTML."""
     rows = "".join(
         f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>" for key, value in facts.items()
     )
@@ -328,7 +362,7 @@ def environment(facts: Mapping[str, object]) -> str:
 
 
 def dot(system: System) -> str:
-    """A system's colour."""
+    """A dot in the colour of a system, as HTML."""
     return f'<i class=dot style="background:{system.colour}"></i>'
 
 
@@ -361,5 +395,5 @@ tr.best th, tr.best td { background: #ecfdf5; } .wide-table { overflow-x: auto; 
 
 
 def assemble(title: str, body: Sequence[str]) -> str:
-    """The page's text."""
+    """The complete HTML page from its title and the pieces of its body."""
     return _PAGE.replace("{title}", html.escape(title)).replace("{body}", "\n".join(body))

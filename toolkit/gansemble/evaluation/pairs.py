@@ -1,4 +1,4 @@
-"""Stage 5 of vocoding and enhancement: each generated clip against the real one that it imitates, in several processes."""
+"""The evaluate stage of vocoding and enhancement: each generated clip is scored against the real one it imitates."""
 
 from __future__ import annotations
 
@@ -29,18 +29,32 @@ Say = Callable[[str], None]
 
 
 def score(project: Project, recipe: Recipe, index: Index, jobs: int, say: Say) -> tuple[list[FileRow], Overall]:
-    """(a row for each clip of the generator, scores overall with their definitions and those of the baselines).
+    """Scores the clips of the generator and of the baselines, file by file.
 
-    The baselines' rows are written into ``scores/baselines``.
+    The rows of the baselines are written to ``scores/baselines/<name>.jsonl``.
+
+    Args:
+        project: whose ``samples`` folder holds the clips.
+        recipe: gives the metrics, and the settings of the confidence intervals.
+        index: of the generated clips.
+        jobs: largest number of processes.
+        say: called with each line for the user.
+
+    Returns:
+        (a row for each clip of the generator; scores over all clips, with those of the baselines)
+
+    Raises:
+        DataError: if the packed data were altered, or are not those that the clips were made from.
     """
     packed = references(project, index.trained_on, index.split, say)
     demand_same(project, packed, index.clips)
     names = ["", *index.baselines]
     folders = {name: folder_of(project.exp, index.split, name) for name in names}
     work = [(clip.id, str(clip.clip), folders[name] / f"{clip.id}.wav") for name in names for clip in index.clips]
-    # A worker takes seconds to start: one for every eight files.
+    # A process takes seconds to start, so there is at most one for every eight files.
     scored = _score_all(project, index.split, work, min(jobs, -(-len(work) // 8)))
     count = len(index.clips)
+    # ``work`` lists all clips of one system, then all of the next, so each system's rows are one slice.
     by_name = {name: scored[place * count : (place + 1) * count] for place, name in enumerate(names)}
     for name in names[1:]:
         text = "".join(json.dumps(row) + "\n" for row in by_name[name])
@@ -52,7 +66,13 @@ def score(project: Project, recipe: Recipe, index: Index, jobs: int, say: Say) -
 
 
 def overall(recipe: Recipe, rows: Sequence[FileRow], index: Index) -> Overall:
-    """Scores over all clips, and over those of each test degradation where there are several."""
+    """Averages the rows of one system over all clips, and over those of each test degradation where there are several.
+
+    Args:
+        recipe: gives the metrics, and the settings of the confidence intervals.
+        rows: scores of each clip.
+        index: tells under which degradation a clip was made.
+    """
     definitions: dict[str, tuple[Metric, str]] = {}
     for name, part in recipe.many["metrics"].items():
         metric = construct(part, recipe)
@@ -113,7 +133,11 @@ def _score_one(item: tuple[str, str, Path]) -> FileRow:
 
 
 class _Scorer:
-    """Scores one file with every metric of a recipe."""
+    """Scores one file after the other with every metric of a recipe; each process has one.
+
+    Called with the id of a generated clip, the id of the real one, and the path of the generated file. The real clip is
+    cut, or padded with zeros, to the length of the generated one.
+    """
 
     def __init__(self, path: Path, overrides: tuple[str, ...], dump: Path, split: str) -> None:
         self.recipe = check.load(path, overrides)

@@ -1,4 +1,4 @@
-"""Reading what stage 5 found. Imports no torch."""
+"""The files that the evaluate stage writes: their fields, and functions to read them. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,24 @@ REMEDY = "run stage 5 again with --force"
 
 
 class ScoreRow(TypedDict):
-    """A score over a whole set: its mean with its interval, and what it is; of metrics of sets also the reason for no
-    score, what its interval is, and details."""
+    """One score over all clips.
+
+    Metrics that compare whole sets of clips give one value for the set, which is then the ``mean``. The last three
+    fields are theirs alone.
+
+    Attributes:
+        mean: mean over the files that have a value; None where none has.
+        low: lower bound of the confidence interval; None where there is none.
+        high: its upper bound.
+        n_ok: number of files that have a value.
+        n_total: number of files.
+        definition: the exact variant of the metric, in words.
+        better: ``higher`` or ``lower``.
+        metric: name of the metric in the recipe, which may give several scores.
+        reason: why there is no value.
+        interval: what the interval covers, in words.
+        details: whatever else the metric has to say of the set.
+    """
 
     mean: float | None
     low: float | None
@@ -32,8 +48,15 @@ class ScoreRow(TypedDict):
 
 
 class FileRow(TypedDict):
-    """A line of ``scores.jsonl``: a file's scores, None with a reason where there is none; of clips of a generator's own
-    their level alone."""
+    """One line of ``scores.jsonl``: the scores of one file.
+
+    Attributes:
+        id: of the generated clip.
+        scores: by key; None where a score could not be computed. Empty for unconditional generation, where only the
+            whole set is scored.
+        reasons: why a score could not be computed, by key.
+        rms: root mean square of the clip, full scale being 1; for unconditional generation only.
+    """
 
     id: str
     scores: Mapping[str, float | None]
@@ -42,8 +65,14 @@ class FileRow(TypedDict):
 
 
 class Overall(TypedDict):
-    """Scores over all clips; over those of each test degradation, of the baselines, and of real clips, where there are
-    any."""
+    """Scores over all clips of a split.
+
+    Attributes:
+        scores: by key.
+        conditions: mean and interval of each score over the clips of each test degradation, where there are several.
+        baselines: scores of each baseline's clips, where the recipe has baselines.
+        anchors: scores of sets of real clips, by the name of the set, as a scale for those of generated ones.
+    """
 
     scores: dict[str, ScoreRow]
     conditions: NotRequired[dict[str, dict[str, SummaryRecord]]]
@@ -52,7 +81,17 @@ class Overall(TypedDict):
 
 
 class ScoresSummary(TypedDict):
-    """What ``scores/summary.json`` holds: how the clips were made, where, and what :class:`Overall` does."""
+    """The content of ``scores/summary.json``: how and where the clips were made, and the fields of :class:`Overall`.
+
+    Attributes:
+        name: of the recipe.
+        step: training step of the checkpoint.
+        split: whose clips were imitated, or compared with.
+        real_time_factor: computing time for one second of audio [s].
+        device: type of device that the clips were made on, such as ``cuda``.
+        threads: CPU threads that were used.
+        environment: versions, machine and date of the evaluation.
+    """
 
     name: str
     step: int
@@ -68,7 +107,7 @@ class ScoresSummary(TypedDict):
 
 
 def summary(exp: Path) -> ScoresSummary:
-    """What stage 5 wrote into ``scores/summary.json``.
+    """Reads ``scores/summary.json`` of an experiment.
 
     Raises:
         DataError: if it is missing or damaged.
@@ -80,7 +119,7 @@ def summary(exp: Path) -> ScoresSummary:
 
 
 def rows(path: Path) -> dict[str, FileRow]:
-    """The lines of a ``scores.jsonl`` by id.
+    """Reads a ``scores.jsonl``: its lines by the id of the clip.
 
     Raises:
         DataError: if it is missing or damaged.

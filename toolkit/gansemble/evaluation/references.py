@@ -1,4 +1,4 @@
-"""The recordings that generated ones are held against: verified, and none that the run was trained on."""
+"""The real recordings that generated clips imitate or are compared with: verified, and not trained on."""
 
 from __future__ import annotations
 
@@ -15,20 +15,28 @@ from gansemble.stages import Project
 def references(
     project: Project, history: History, split: str, say: Callable[[str], None], normalise: float | None = None
 ) -> Packed:
-    """The clips of a split that a run was not trained on, their samples compared with their hashes.
+    """The clips of a split that may serve as references for a run, after a check of their hashes.
+
+    Args:
+        project: where the packed data and the experiment are.
+        history: the data that the run was trained on, from its checkpoint or index.
+        split: ``train``, ``validation`` or ``test``.
+        say: called with a line if clips are left out.
+        normalise: peak that clips are scaled to; None keeps their levels.
 
     Raises:
-        DataError: if the packed audio is altered, or is of other data and holds clips that the run was trained on.
+        DataError: if the packed audio was altered, if it is not the data of the run and holds clips that the run was
+            trained on, or if no clip is left; see :func:`gansemble.data.trained_on.held_out`.
     """
     verify(project.dump, {split})
     return held_out(project.exp, history, Packed(project.dump, split, normalise), say)
 
 
 def demand_same(project: Project, packed: Packed, generated: Sequence[GeneratedClip]) -> None:
-    """Refuses clips that imitate recordings which were packed anew since.
+    """Checks that the recordings which generated clips imitate are still in the packed data, and unchanged.
 
     Raises:
-        DataError: naming them.
+        DataError: if a recording is missing or has other samples now; the message names clips.
     """
     there = {entry.id: entry.sha256 for entry in packed.entries}
     clips = {str(clip.clip): clip.sha256 for clip in generated}

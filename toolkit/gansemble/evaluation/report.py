@@ -1,4 +1,4 @@
-"""Stage 6: one self-contained page with audio players, spectrograms, curves and tables; opens without a network."""
+"""The report stage: one self-contained HTML page with audio players, spectrograms, curves and tables."""
 
 from __future__ import annotations
 
@@ -20,10 +20,15 @@ from gansemble.stages import Project
 
 
 def write(project: Project, others: Sequence[Project] = ()) -> Path:
-    """Writes ``report/index.html`` of an experiment, with other experiments beside it.
+    """Writes ``report/index.html`` of an experiment and returns its path.
+
+    Args:
+        project: the experiment.
+        others: experiments to show beside it for comparison.
 
     Raises:
-        GansembleError: if an experiment has not been evaluated.
+        GansembleError: if an experiment has not been evaluated, or another one has no clips that can be compared.
+        DataError: if the packed data were altered, or are not those that the clips were made from.
     """
     recipe = project.checked()
     systems = [page.system_of(item.exp, number) for number, item in enumerate([project, *others])]
@@ -61,10 +66,10 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
 
 
 def _of_the_same_recordings(first: System, other: System) -> System:
-    """The other system without clips that imitate recordings of their own under the first one's names.
+    """Another experiment without the clips that have the name of a clip of the first, but imitate another recording.
 
     Raises:
-        GansembleError: if all of them do.
+        GansembleError: if no clip is left.
     """
     odd = first.index.of_other_recordings(other.index)
     if not odd:
@@ -92,7 +97,7 @@ def _header(name: str, systems: Sequence[System]) -> str:
 
 
 def _tables(systems: Sequence[System], recipe: Recipe) -> list[str]:
-    """One table, or one for each test degradation."""
+    """One table of scores; or one for each test degradation, with a heading, where there are several."""
     if not systems[0].conditions:
         return [page.table(systems, recipe.evaluation)]
     tables = []

@@ -1,4 +1,4 @@
-"""Clips made from latent vectors on request: sounds, their vectors, what they were made from, and a page of them all."""
+"""Clips generated on request (``gansemble sample``): sound files, latent vectors, their settings, and a page of all."""
 
 from __future__ import annotations
 
@@ -26,33 +26,34 @@ from gansemble.parts.sampling import LatentSampler, Sample, Truncation
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import Task
 
-#: Clips on the page.
+#: Largest number of clips on the page.
 SHOWN = 64
-#: Of what is written for each clip, in this order.
+#: Suffixes of the files of a clip, in the order in which they are written: audio, latent vector, settings.
 SUFFIXES = (".wav", ".npy", ".json")
-#: A label index, or a mixture of classes [K].
+#: A label index, or a mixture of K classes as their shares [K], which sum to 1.
 Label = int | Tensor
 
 
 @dataclass(frozen=True)
 class SampleOptions:
-    """What clips are to be made.
+    """Which clips to generate, and how.
 
     Args:
         exp: the experiment.
         output: folder for the clips.
-        count: clips, or points of an interpolation.
-        seed: of latent vectors.
-        labels: classes in turn.
-        pitches: MIDI pitches in turn.
-        same_latent: one latent vector for all.
-        truncation: threshold; None leaves the latent vectors as they are drawn.
-        truncation_mode: how they are truncated.
-        interpolate: from the latent vector of one clip to that of another.
-        between_labels: from one class to another, of one latent vector.
-        phase_of: a recording whose phase generated magnitudes get.
-        vocoder: experiment of a vocoder that makes the waveform of generated magnitudes.
-        latent: a latent vector that was written beside a clip.
+        count: number of clips, which are the points of an interpolation where one is asked for.
+        seed: of the latent vectors.
+        labels: class indices that the clips get in turn; None goes through all, but keeps that of clip A in an
+            interpolation.
+        pitches: MIDI note numbers that the clips get in turn, for generators that read pitches; None as for ``labels``.
+        same_latent: use one latent vector for all clips.
+        truncation: threshold of the truncation of latent vectors; None leaves them as they are drawn.
+        truncation_mode: how they are truncated; see :class:`gansemble.parts.sampling.Truncation`.
+        interpolate: (A, B), interpolate from the latent vector of clip A to that of clip B.
+        between_labels: (A, B), interpolate from class A to class B with one latent vector.
+        phase_of: a recording whose phase is combined with generated magnitudes.
+        vocoder: experiment of a vocoder that makes the waveform from generated magnitudes.
+        latent: ``.npy`` file with the latent vector for all clips, such as one written beside a clip.
         checkpoint: ``best`` or ``last``.
         sample_format: of the sound files.
     """
@@ -76,26 +77,30 @@ class SampleOptions:
 
     @property
     def one_latent(self) -> bool:
-        """Whether all clips are of one latent vector."""
+        """Whether all clips share one latent vector, because that was asked for or only the class is interpolated."""
         alone = self.interpolate is None and self.latent is None
         return self.same_latent or (self.between_labels is not None and alone)
 
     @property
     def cut(self) -> Truncation | None:
-        """How latent vectors are truncated."""
+        """The truncation of the latent vectors; None where there is none."""
         return None if self.truncation is None else Truncation(self.truncation, self.truncation_mode)
 
 
 def make(wanted: SampleOptions, folder: Callable[[Path, Path], None], warn: Callable[[str], None]) -> str:
-    """Makes the clips and the page; returns what was done, in a sentence.
+    """Generates the clips and writes their files and a page that shows them.
 
     Args:
-        wanted: what is to be made.
-        folder: makes the output folder for results of an experiment, or refuses it.
-        warn: told of what does not stand in the way.
+        wanted: which clips to generate.
+        folder: called with (output folder, experiment); creates the folder, or raises an error if it must not be used.
+        warn: called with each warning.
+
+    Returns:
+        A sentence that says what was made.
 
     Raises:
-        GansembleError: if the experiment's generator cannot make such clips, or makes NaN or Inf.
+        GansembleError: if the experiment's generator cannot make such clips, makes NaN or Inf, or the output folder
+            holds files that this command did not make.
     """
     trained = load(wanted.exp, wanted.checkpoint, warn=warn)
     trained.recipe.demand_task(Task.GENERATION, wanted.exp)
@@ -117,7 +122,7 @@ def make(wanted: SampleOptions, folder: Callable[[Path, Path], None], warn: Call
             shown.append((_caption(index, facts), made.audio))
     assert made is not None
     for path in earlier - {_path(wanted, index, suffix) for index in range(wanted.count) for suffix in SUFFIXES}:
-        path.unlink()  # of a longer run before: clips of two runs are no set
+        path.unlink()  # of an earlier run with more clips: the folder would otherwise mix clips of two runs
     note = _note(wanted, trained) + (f"; phase: {phase}" if phase is not None else "")
     page = walls.wall("Samples", note, shown, trained.spec, walls.look_of(trained.recipe))
     write_atomically(wanted.output / "index.html", page)
@@ -132,7 +137,7 @@ def make(wanted: SampleOptions, folder: Callable[[Path, Path], None], warn: Call
 def _points(
     wanted: SampleOptions, sampler: LatentSampler, labels: list[Label]
 ) -> tuple[list[Tensor | None], list[Label]]:
-    """(the latent vector of each clip, None to draw it; labels to go through)."""
+    """(latent vector [Z] of each clip, or None to draw it; labels to go through)."""
 
     def drawn(index: int) -> Tensor:
         return torch.from_numpy(sampler.one(index, labels[0] if labels else None).latent)
@@ -154,7 +159,7 @@ def _path(wanted: SampleOptions, index: int, suffix: str = ".wav") -> Path:
 
 
 def _write(wanted: SampleOptions, index: int, made: Sample, trained: TrainedGenerator, facts: dict[str, Any]) -> int:
-    """Writes a clip with its latent vector and facts; returns how many of its samples were clipped."""
+    """Writes a clip, its latent vector and its settings; returns how many samples were clipped to full scale."""
     path = _path(wanted, index)
     if not np.isfinite(made.audio).all():
         raise GansembleError(
@@ -169,7 +174,7 @@ def _write(wanted: SampleOptions, index: int, made: Sample, trained: TrainedGene
 def _facts(
     wanted: SampleOptions, index: int, made: Sample, label: Label | None, lowest: int | None, phase: str | None
 ) -> dict[str, Any]:
-    """What a clip was made from."""
+    """Everything that a clip was made from, as it is written beside it in JSON."""
     facts: dict[str, Any] = {"seed": wanted.seed, "index": index, "label": made.label}
     facts |= {"pitch": made.label + lowest} if made.label is not None and lowest is not None else {}
     facts |= {"truncation": wanted.truncation, "truncation_mode": None if wanted.cut is None else wanted.cut.mode}
@@ -181,7 +186,7 @@ def _facts(
 
 
 def _note(wanted: SampleOptions, trained: TrainedGenerator) -> str:
-    """What the page shows, in a line."""
+    """A line below the page's title: which experiment made the clips, and how."""
     note = f"{trained.recipe.name}, step {trained.step}, seed {wanted.seed}"
     if wanted.interpolate:
         first, last = wanted.interpolate
@@ -194,7 +199,7 @@ def _note(wanted: SampleOptions, trained: TrainedGenerator) -> str:
 
 
 def _labels_of(wanted: SampleOptions, sampler: LatentSampler, recipe: Recipe, lowest: int | None) -> list[Label]:
-    """Labels to go through, or mixtures of two; empty where the generator reads none."""
+    """Labels that the clips get in turn, or mixtures of two classes; empty where the generator reads no label."""
     labels: list[Label] = list(_labels(sampler, recipe, wanted.labels, wanted.pitches, lowest))
     if wanted.between_labels is not None:
         return list(_mixtures(sampler, recipe, wanted.between_labels, wanted.count))
@@ -202,15 +207,17 @@ def _labels_of(wanted: SampleOptions, sampler: LatentSampler, recipe: Recipe, lo
 
 
 def _earlier(output: Path) -> set[Path]:
-    """What this command made in a folder before.
+    """Files that an earlier run of this command left in the output folder, apart from the page.
 
     Raises:
-        GansembleError: if the folder holds anything else, which would be written over.
+        GansembleError: if the folder holds any other file.
     """
     there = set(output.iterdir()) - {output / "index.html"}
     named = {path for path in there if re.fullmatch(r"sample-\d+", path.stem) and path.suffix in SUFFIXES}
+    # The .json of a clip is written last. A stopped run leaves at most one clip without it; more than one, or none with
+    # it, are files of another origin that only have similar names.
     whole = {path.stem for path in named if path.suffix == ".json"}
-    begun = {path.stem for path in named} - whole  # by a command that was stopped, the clip it was at
+    begun = {path.stem for path in named} - whole
     foreign = there - named or (named if len(begun) > 1 or not whole else set())
     if not there and (output / "index.html").exists():
         foreign = {output / "index.html"}
@@ -230,7 +237,11 @@ def _caption(index: int, facts: dict[str, Any]) -> str:
 
 
 def _mixtures(sampler: LatentSampler, recipe: Recipe, ends: tuple[int, int], count: int) -> list[Tensor]:
-    """``count`` mixtures [K] from one class to another."""
+    """``count`` mixtures [K] of K classes, in equal steps from one class to another.
+
+    Raises:
+        GansembleError: if the generator takes no mixtures of classes, or has fewer classes.
+    """
     if "label" not in sampler.condition_builder.reads or not mixes_labels(sampler.generator):
         raise GansembleError(
             f"--between-labels: generator {recipe.single['generator'].use} reads no mixtures of classes; use --labels if it reads classes"
@@ -248,7 +259,7 @@ def _mixtures(sampler: LatentSampler, recipe: Recipe, ends: tuple[int, int], cou
 def _decoder(
     sampler: LatentSampler, loaded: TrainedGenerator, phase_of: Path | None, vocoder: Path | None
 ) -> tuple[Any, str | None]:
-    """(what turns generated magnitudes into audio, None for the representation's own way; where their phase is from)."""
+    """(function from generator output to audio, None for the representation's own; where the phase comes from)."""
     spec = loaded.spec
     if phase_of is not None:
         length = loaded.recipe.plan.segment
@@ -261,7 +272,11 @@ def _decoder(
 def _labels(
     sampler: LatentSampler, recipe: Recipe, labels: list[int] | None, pitches: list[int] | None, lowest: int | None
 ) -> list[int]:
-    """Label indices to go through; empty where the generator reads none."""
+    """Label indices that the clips get in turn; empty where the generator reads no label.
+
+    Raises:
+        GansembleError: if labels or pitches are asked for that the generator does not have.
+    """
     contract = recipe.generator_contract
     reads = "label" in sampler.condition_builder.reads
     if not reads:

@@ -1,4 +1,4 @@
-"""Stage 5, for every task: ``scores/scores.jsonl`` and ``scores/summary.json``."""
+"""The evaluate stage, for every task: writes ``scores/scores.jsonl`` and ``scores/summary.json``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,22 @@ from gansemble.stages import Project
 
 
 def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
-    """Writes ``scores/scores.jsonl`` (one line a file, NaN as null with its reason) and ``scores/summary.json``."""
+    """Scores the clips that the synthesise stage made, and writes and prints the scores.
+
+    ``scores/scores.jsonl`` gets one line for each file, with null and a reason for a score that could not be computed;
+    ``scores/summary.json`` gets the scores over all files.
+
+    Args:
+        project: the experiment.
+        jobs: largest number of processes; scores of whole sets are computed in this one.
+        say: called with each line for the user.
+
+    Returns:
+        The path of the summary.
+
+    Raises:
+        DataError: if the clips or the packed data are missing or were altered.
+    """
     recipe = project.checked()
     made = index.read(project.exp)
     made.demand_unchanged(project.exp)
@@ -55,7 +70,7 @@ def _summary(recipe: Recipe, index: Index, found: Overall) -> ScoresSummary:
 
 
 def table(summary: ScoresSummary) -> list[str]:
-    """A summary as aligned lines."""
+    """The scores of a summary as lines of text with aligned columns."""
     wide = max(24, *map(len, summary["scores"])) if summary["scores"] else 24
     lines = [f"{'score':{wide}} {'mean':>9} {'95 % interval':>21} {'files':>9}"]
     for key, row in summary["scores"].items():

@@ -1,4 +1,4 @@
-"""Stage 4, for every task: clips of a trained generator in ``samples/<split>``, and the index of what was made."""
+"""The synthesise stage, for every task: makes clips with a trained generator, and writes them and their index."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import Task
 from gansemble.stages import Project
 
-#: What makes a task's clips.
+#: The function that makes the clips of each task.
 CLIPS: Mapping[Task, Callable[[Work], Iterator[Generated]]] = {
     Task.VOCODING: vocoding.clips,
     Task.GENERATION: generation.clips,
@@ -27,11 +27,21 @@ CLIPS: Mapping[Task, Callable[[Work], Iterator[Generated]]] = {
 
 
 def synthesise(project: Project, say: Callable[[str], None]) -> Index:
-    """Makes the clips that the recipe's ``synthesis`` section asks for, and writes them and ``samples/index.json``.
+    """Makes the clips that the recipe's ``synthesis`` section asks for.
+
+    They are written to ``samples/<split>`` of the experiment, those of baselines to folders below it, and listed in
+    ``samples/index.json``.
+
+    Args:
+        project: the experiment.
+        say: called with each line for the user.
+
+    Returns:
+        The index as it was written.
 
     Raises:
-        GansembleError: if the checkpoint is of another audio specification than the recipe.
-        DataError: if the packed data are altered, or hold clips that the run was trained on.
+        GansembleError: if the checkpoint was trained with another audio specification than the recipe has.
+        DataError: if the packed data were altered, or are not those of the run and hold clips that it was trained on.
     """
     recipe = project.checked()
     trained = load(project.exp, recipe.synthesis.checkpoint, warn=say)

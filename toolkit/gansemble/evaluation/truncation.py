@@ -1,4 +1,4 @@
-"""Quality against variety: the scores of a generator's clips over thresholds of the truncation of its latent vectors."""
+"""Quality against diversity: scores of a generator's clips at several thresholds of latent-vector truncation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from gansemble.recipe.sections import Part
 from gansemble.scoring import naming
 from gansemble.stages import Project
 
-#: Scores by name at one ``threshold``; None for the threshold without truncation, and for a score without a value.
+#: Scores by key at one ``threshold``. The threshold is None for no truncation; a score is None where it has no value.
 Row = dict[str, float | None]
 
 DIVERSITY = "diversity"
@@ -34,11 +34,25 @@ DIVERSITY = "diversity"
 def sweep(
     project: Project, recipe: Recipe, cuts: Sequence[Truncation | None], count: int, say: Callable[[str], None]
 ) -> Path:
-    """Makes ``count`` clips at each truncation (None: the whole law) from the same draws, scores each set against the
-    held-out clips by the recipe's metrics of sets, and writes ``scores/truncation-<mode>.json`` and ``report/truncation-<mode>.png``.
+    """Generates clips at several truncations, scores each set, and writes the scores and a plot of them.
 
-    ``diversity`` is the mean distance between pairs of generated items in the representation's domain, as a share of
-    that between pairs of real training items.
+    The same latent vectors are drawn for each truncation. Each set is scored against the held-out clips by those
+    metrics of the recipe that score whole sets. ``diversity`` is the mean distance between pairs of generated items in
+    the representation's domain, divided by the same distance between pairs of real training items: 1 is as diverse as
+    the training data.
+
+    Args:
+        project: the experiment.
+        recipe: its recipe.
+        cuts: the truncations, all of one mode; None stands for no truncation.
+        count: number of clips at each truncation.
+        say: called with each line for the user.
+
+    Returns:
+        The path of the plot, ``report/truncation-<mode>.png``. The scores are in ``scores/truncation-<mode>.json``.
+
+    Raises:
+        DataError: if the packed data were altered, or hold clips that the run was trained on.
     """
     from gansemble.data.labels import prior
     from gansemble.recipe.construct import construct
@@ -98,19 +112,31 @@ def _of_sets(part: Part) -> bool:
 
 
 def _encoded(clips: LabelledClips, representation: Representation, count: int) -> Tensor:
-    """Up to ``count`` real items [N, ...], one by one, as they may be large."""
+    """Up to ``count`` real clips in the representation's domain [N, ...], encoded one at a time to bound the memory."""
     picks = np.random.default_rng(0).permutation(len(clips))[:count]
     items = [representation.encode(torch.from_numpy(clips.audio(int(index)))[None, None]) for index in picks]
     return torch.cat(items).cpu()
 
 
 def distance(items: Tensor) -> float:
-    """The mean Euclidean distance between pairs of items [N, ...]; NaN for fewer than two."""
+    """Mean Euclidean distance between all pairs of items; NaN for fewer than two items.
+
+    Shape:
+        - items: [N, ...], N items, each of which is flattened
+    """
     return float(torch.pdist(items.flatten(1).double()).mean()) if len(items) > 1 else math.nan
 
 
 def plot(rows: Sequence[Row], title: str) -> bytes:
-    """Every score against the threshold, one panel each; the dashed line is without truncation. PNG."""
+    """Plots every score against the threshold, in a panel of its own; a dashed line is the score without truncation.
+
+    Args:
+        rows: scores at each threshold; only keys of the first row are plotted.
+        title: of the figure.
+
+    Returns:
+        The bytes of a PNG file.
+    """
     import io
 
     from matplotlib.figure import Figure
@@ -120,7 +146,7 @@ def plot(rows: Sequence[Row], title: str) -> bytes:
     cut = sorted((row for row in rows if row["threshold"] is not None), key=lambda row: row["threshold"] or 0.0)
     whole = next((row for row in rows if row["threshold"] is None), None)
     across = min(3, len(keys))
-    down = -(-len(keys) // across)
+    down = -(-len(keys) // across)  # rounded up
     figure = Figure(figsize=(3.6 * across, 2.7 * down), layout="constrained")
     for place, key in enumerate(keys):
         axes = figure.add_subplot(down, across, place + 1)

@@ -1,4 +1,4 @@
-"""Stage 4 of vocoding: waveforms of the held-out clips' own mel spectrograms (copy-synthesis)."""
+"""The synthesise stage of vocoding: waveforms from the mel spectrograms of held-out clips (copy synthesis)."""
 
 from __future__ import annotations
 
@@ -12,14 +12,22 @@ from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip
 from gansemble.inference.streaming import vocoder_stream
 
-#: Frames made at a time, at least.
+#: Smallest number of frames in a chunk.
 SHORTEST = 16
 
 
 def clips(work: Work) -> Iterator[Generated]:
-    """Each held-out clip made again from its mel spectrogram; whole frames only."""
+    """Generates each held-out clip again from its own mel spectrogram.
+
+    A clip is cut to a whole number of frames first. The time of a clip is that of the generator, without the
+    computation of the mel spectrogram.
+
+    Shape:
+        - audio of each clip: [L * hop], L frames of ``hop`` samples
+    """
     spec, trained = work.recipe.audio, work.trained
     packed = work.references()
+    # Frames of the generator's input in a chunk: seconds * frames per second, where frames per second = rate / hop.
     core = max(SHORTEST, int(work.recipe.synthesis.chunk_seconds * spec.sample_rate / spec.hop))
     stream = vocoder_stream(trained.generator, trained.representation, core)
     for number in range(work.count(packed)):

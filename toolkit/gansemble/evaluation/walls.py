@@ -1,4 +1,4 @@
-"""Walls of clips that a generator made of its own, or that are real: spectrograms with players, or pictures."""
+"""HTML galleries of generated or real clips: a spectrogram with an audio player for each, or a picture."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ from gansemble.evaluation import page
 from gansemble.evaluation.page import System
 from gansemble.recipe.schema import Recipe
 
-#: A clip's samples [T] to uint8 [H, W, 3], of recipes whose clips are looked at.
+#: Turns the samples [T] of a clip into a picture uint8 [H, W, 3], for recipes whose clips are pictures and not sound.
 Look = Callable[[np.ndarray], np.ndarray]
-#: Pixels on the shorter side of a picture, at least.
+#: Smallest number of pixels on the shorter side of a displayed picture.
 SIDE = 128
 
 
 def look_of(recipe: Recipe) -> Look | None:
-    """What shows the recipe's clips, where they are pictures and make no sound; else None."""
+    """The function that turns a clip into a picture, where the recipe's representation says that its clips are pictures
+    without sound; None for audio."""
     from gansemble.recipe.construct import construct
 
     if "representation" not in recipe.single:
@@ -34,7 +35,14 @@ def look_of(recipe: Recipe) -> Look | None:
 
 
 def gallery(system: System, count: int, spec: AudioSpec, look: Look | None = None) -> str:
-    """The first clips a system made of its own."""
+    """A section with the first generated clips of an experiment.
+
+    Args:
+        system: the experiment.
+        count: number of clips.
+        spec: gives the sample rate and the spectrogram.
+        look: turns clips into pictures; None shows spectrograms and players.
+    """
     made = []
     for clip in system.index.clips[:count]:
         audio = files.read_mono(system.samples / f"{clip.id}.wav", spec.sample_rate)
@@ -45,7 +53,15 @@ def gallery(system: System, count: int, spec: AudioSpec, look: Look | None = Non
 
 
 def real(packed: Packed, count: int, length: int, spec: AudioSpec, look: Look | None = None) -> str:
-    """Clips of the corpus, spread over it, cut to the generator's length."""
+    """A section with real clips, taken at equal distances from the whole split.
+
+    Args:
+        packed: the clips of the split; variants that augmentations made are left out.
+        count: largest number of clips.
+        length: clips are cut or padded to it, as generated ones are [samples].
+        spec: gives the sample rate and the spectrogram.
+        look: turns clips into pictures; None shows spectrograms and players.
+    """
     packed = packed.originals()
     chosen = range(0, len(packed), max(1, len(packed) // max(1, count)))
     clips = [(packed.entries[index].id, packed.read(index, 0, length)) for index in list(chosen)[:count]]
@@ -55,7 +71,15 @@ def real(packed: Packed, count: int, length: int, spec: AudioSpec, look: Look | 
 def wall(
     title: str, note: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec, look: Look | None = None
 ) -> str:
-    """A whole page of clips, each with a player and a spectrogram, or as a picture."""
+    """A complete HTML page of clips.
+
+    Args:
+        title: of the page.
+        note: a line below the title.
+        clips: (caption, samples [T]) of each clip.
+        spec: gives the sample rate and the spectrogram.
+        look: turns clips into pictures; None shows spectrograms and players.
+    """
     head = f"<header><h1>{html.escape(title)}</h1><p>{html.escape(note)}</p></header>"
     heading = f"<h2>{'Look' if look else 'Listen'}</h2>"
     return page.assemble(title, [head, heading, _wall("", clips, spec, look)])
@@ -80,14 +104,19 @@ def _cell(name: str, audio: np.ndarray, spec: AudioSpec, look: Look | None) -> s
 
 
 def _data(picture: np.ndarray) -> str:
-    """A picture uint8 [H, W, 3] as the address of a PNG, its pixels repeated where it is small."""
+    """A picture uint8 [H, W, 3] as the data URL of a PNG, enlarged where it is small; see :func:`png`."""
     return f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
 
 
 def png(picture: np.ndarray) -> bytes:
-    """PNG of a picture uint8 [H, W, 3], each pixel repeated so often that it is seen."""
+    """The bytes of a PNG file, in which each pixel of a small picture is repeated so that it can be seen.
+
+    Shape:
+        - picture: uint8 [H, W, 3], H rows, W columns, RGB
+    """
     from matplotlib.image import imsave
 
+    # ceil(SIDE / shorter side), so that the shorter side has at least SIDE pixels.
     times = max(1, -(-SIDE // min(picture.shape[:2])))
     buffer = io.BytesIO()
     imsave(buffer, np.repeat(np.repeat(picture, times, 0), times, 1), format="png")

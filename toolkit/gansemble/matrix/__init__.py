@@ -1,1 +1,1 @@
-"""Combinations of parts: every one that fits is run, and all are compared."""
+"""Experiments over all combinations of parts (``gansemble matrix``): those that fit are run and compared."""

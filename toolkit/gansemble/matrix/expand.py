@@ -1,4 +1,4 @@
-"""From a matrix file to its cells: a recipe for each combination, and the reason where the parts do not fit.
+"""Expansion of a matrix file into cells: the recipe of each combination, or the reason why its parts do not fit.
 
 A matrix file is a recipe with a section ``matrix`` of axes::
 
@@ -9,19 +9,20 @@ A matrix file is a recipe with a section ``matrix`` of axes::
       noise_injector: [null, mine]
       seed: [1, 2]
 
-An axis is a section, ``seed``, or a key path such as ``plan.batch_size``; its choices are a list, or a mapping that
-names them. A part is merged over the recipe's own where it is the same part and takes its place where it is another;
-of a section of many parts, a list of names keeps those alone.
+A cell is one combination: one choice of every axis. An axis is a section of the recipe, ``seed``, or a key path such as
+``plan.batch_size``. Its choices are a list, or a mapping from names to choices. A part that is the same as the recipe's
+own is merged with it; another part replaces it. In a section of several parts, such as ``discriminators``, a list of
+names keeps only the parts of these names.
 
-What goes together is one choice of the axis ``recipe``: each is a piece of a recipe that is merged over the rest, as an
-including recipe is::
+Keys that must change together are choices of the axis ``recipe``. Each choice is a piece of a recipe, which is merged
+over the rest in the same way as a recipe over one that it includes::
 
     matrix:
       recipe:
         ours: {}
         theirs: {generator: {use: yours}, discriminators: {critic: {use: yours}}}
 
-Several such axes have a word behind a dot, as ``recipe.networks`` and ``recipe.sizes``.
+Several such axes are told apart by a word behind a dot, as ``recipe.networks`` and ``recipe.sizes``.
 """
 
 from __future__ import annotations
@@ -42,25 +43,26 @@ from gansemble.recipe.document import Document, KeyPath, Mark, Problem, RecipeEr
 from gansemble.recipe.schema import MANY, SINGLE, Recipe
 from gansemble.recipe.sections import SECTIONS
 
-#: Short names of axes.
+#: Short names of axes, and the key paths they stand for.
 SHORT = {"seed": "plan.seed"}
+#: Largest number of cells of a matrix.
 MOST = 2000
 #: The axis whose choices are pieces of a recipe.
 WHOLE = "recipe"
-#: Letters of a cell's name: file systems take 255 bytes.
+#: Largest number of characters in the name of a cell, which names its folder: file systems allow 255 bytes.
 LONGEST = 150
 
 
 @dataclass
 class Cell:
-    """One combination.
+    """One combination of a matrix.
 
     Args:
-        name: of its folder.
-        choices: axis -> label.
-        document: its composed recipe.
-        recipe: the checked recipe; None where it could not be read.
-        problems: why it is impossible; empty when it is not.
+        name: of the cell and its folder, made of the labels of its choices.
+        choices: label of the chosen value, by axis.
+        document: its recipe as composed, before it is checked.
+        recipe: the checked recipe; None where the document could not be read as one.
+        problems: why the parts do not fit together; empty for a cell that can be run.
     """
 
     name: str
@@ -71,19 +73,19 @@ class Cell:
 
     @property
     def possible(self) -> bool:
-        """Whether its parts fit together."""
+        """Whether the parts fit together, so that the cell can be run."""
         return self.recipe is not None and not self.problems
 
 
 @dataclass
 class Matrix:
-    """A matrix file, expanded.
+    """An expanded matrix file.
 
     Args:
         path: the file.
         name: of the comparison.
-        axes: axis -> labels of its choices.
-        cells: every combination, impossible ones too, in the order of the axes.
+        axes: labels of the choices of each axis.
+        cells: all combinations, including impossible ones; the choice of the last axis changes fastest.
     """
 
     path: Path
@@ -92,10 +94,10 @@ class Matrix:
     cells: list[Cell]
 
     def cell(self, name: str) -> Cell:
-        """A cell by name.
+        """The cell with a name.
 
         Raises:
-            GansembleError: if there is none.
+            GansembleError: if there is no such cell; the message suggests a similar name.
         """
         for cell in self.cells:
             if cell.name == name:
@@ -105,10 +107,16 @@ class Matrix:
 
 
 def expand(path: Path, overrides: tuple[str, ...] = (), registry: Registry | None = None) -> Matrix:
-    """The cells of a matrix file.
+    """Reads a matrix file and makes its cells.
+
+    Args:
+        path: the file.
+        overrides: ``key=value`` changes of the recipe, which apply to every cell unless an axis sets the key.
+        registry: the parts that are known; None loads the installed plugins.
 
     Raises:
-        RecipeError: if the file or its axes cannot be read.
+        RecipeError: if the file cannot be read, it has no valid axes, it has too many cells, two choices would share a
+            folder, or a choice of an axis ``recipe`` sets a key that an axis of another kind sets, too.
     """
     base = gather(path, overrides)
     given = base.value.pop("matrix", None)
@@ -136,12 +144,16 @@ def expand(path: Path, overrides: tuple[str, ...] = (), registry: Registry | Non
     return Matrix(path, name, {axis: list(choices) for axis, choices in axes.items()}, cells)
 
 
-#: The choices of an axis by label: where each stands in the file, and its value.
+#: The choices of an axis by label, each as (key path in the file, for error messages; value).
 Choices = Mapping[str, tuple[KeyPath, object]]
 
 
 def _choices(base: Document, axis: object, given: object) -> Choices:
-    """label -> (where it stands in the file, value)."""
+    """Reads the choices of one axis.
+
+    Raises:
+        RecipeError: if there is no such axis, or the choices are neither a list nor a mapping of names.
+    """
     path: KeyPath = ("matrix", axis if isinstance(axis, str | int) else str(axis))
     known = [*SINGLE, *MANY, *SECTIONS, *SHORT, "audio", WHOLE]
     if not isinstance(axis, str) or axis.partition(".")[0] not in known:
@@ -157,7 +169,7 @@ def _choices(base: Document, axis: object, given: object) -> Choices:
         raise RecipeError([Problem(path, text, base.mark(path))])
     found: dict[str, tuple[KeyPath, object]] = {}
     for index, value in enumerate(given):
-        label = plain = _label(value)
+        label = plain = _label(value)  # equal labels in a list, such as of one part with two settings, get a number
         number = 2
         while label in found:
             label, number = f"{plain} {number}", number + 1
@@ -166,7 +178,10 @@ def _choices(base: Document, axis: object, given: object) -> Choices:
 
 
 def _demand_apart(base: Document, axes: Mapping[str, Choices]) -> None:
-    """Refuses a piece of a recipe that sets what another axis sets: one of the two would have no effect."""
+    """Raises a RecipeError if a choice of an axis ``recipe`` sets a key that an axis of another kind sets, too.
+
+    One of the two would silently have no effect.
+    """
     others: dict[str, str] = {}
     for axis, choices in axes.items():
         target = tuple(SHORT.get(axis, axis).split("."))
@@ -179,13 +194,14 @@ def _demand_apart(base: Document, axes: Mapping[str, Choices]) -> None:
             for leaf in _leaves(piece):
                 key = ".".join((*SHORT.get(leaf[0], leaf[0]).split("."), *leaf[1:]))
                 for other in others:
+                    # One key is the other or contains it; the dot keeps plan.step from containing plan.steps.
                     if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
                         text = f"sets {key}, which the axis {others[other]} sets too; leave it to one of them"
                         raise RecipeError([Problem(where, text, base.mark(where))])
 
 
 def _leaves(value: object) -> list[tuple[str, ...]]:
-    """Key paths of the values in nested mappings; none of a value that is no mapping, or an empty one."""
+    """Key paths of all values in nested mappings that are no mappings themselves; empty for any other value."""
     found = []
     for path in _paths(value) if isinstance(value, dict) else ():
         inner: object = value
@@ -201,7 +217,7 @@ def _is_whole(axis: str) -> bool:
 
 
 def _demand_pieces(base: Document, path: KeyPath, given: object, sections: list[str]) -> None:
-    """Refuses choices of the axis ``recipe`` that are no pieces of a recipe by name."""
+    """Raises a RecipeError unless the choices of the axis ``recipe`` are pieces of a recipe by name."""
     if not isinstance(given, dict) or not given:
         text = f"expected pieces of a recipe by name, such as {{ours: {{}}, theirs: {{generator: {{use: mine}}}}}}, got {given!r}"
         raise RecipeError([Problem(path, text, base.mark(path))])
@@ -257,12 +273,22 @@ def _slug(label: str) -> str:
 
 
 def _short(name: str) -> str:
-    """A name that a file system takes: of a long one, its beginning and a hash."""
+    """A name of at most ``LONGEST`` characters: of a longer one its beginning, a hyphen and 10 digits of its hash."""
     return name if len(name) <= LONGEST else f"{name[: LONGEST - 11]}-{sha256(name.encode()).hexdigest()[:10]}"
 
 
 def _apply(document: Document, axis: str, where: KeyPath, value: object) -> list[Problem]:
-    """Puts one choice into a cell's document; its values keep their place in the file."""
+    """Merges one choice into the recipe of a cell.
+
+    Args:
+        document: the recipe of the cell, which is changed.
+        axis: of the choice.
+        where: key path of the choice in the matrix file, which messages about its values refer to.
+        value: of the choice.
+
+    Returns:
+        Why the choice cannot be applied; empty if it was.
+    """
     if _is_whole(axis):
         for key, piece in value.items() if isinstance(value, dict) else ():
             _merge_value(document, tuple(str(SHORT.get(key, key)).split(".")), piece, (*where, key))
@@ -284,13 +310,17 @@ def _apply(document: Document, axis: str, where: KeyPath, value: object) -> list
                 return [Problem(where, text, document.mark(where))]
             value = {name: {} for name in value}
         named = _mapping(value)
+        # Null takes a part out of a recipe: here every part of the section that the choice does not name.
         value = {**named, **{name: None for name in own if name not in named}}
     _merge_value(document, target, value, where)
     return []
 
 
 def _merge_value(document: Document, target: KeyPath, value: object, where: KeyPath) -> None:
-    """Merges a value that stands at ``where`` in the file as if it stood at ``target`` in an including recipe."""
+    """Merges a value into a recipe as if an including recipe had it at ``target``.
+
+    The marks of ``where``, its actual place in the matrix file, are kept for error messages.
+    """
     over = Document()
     mark = document.mark(where)
     nested = value
@@ -313,7 +343,7 @@ def _put(over: Document, path: KeyPath, mark: Mark | None, key: Mark | None = No
 
 
 def _leave_in_place(document: Document, target: KeyPath) -> None:
-    """Gives sections a recipe does not have yet a mapping to be merged into."""
+    """Adds an empty mapping for each section on the way to ``target`` that the recipe does not have yet."""
     value = document.value
     for key in map(str, target[:-1]):
         inner = value.get(key)
@@ -323,7 +353,7 @@ def _leave_in_place(document: Document, target: KeyPath) -> None:
 
 
 def _mapping(value: object) -> dict[str, object]:
-    """A value of YAML as the mapping that it should be; what is none, such as null, is an empty one."""
+    """A value of YAML as a mapping; an empty one if it is something else, such as null."""
     return value if isinstance(value, dict) else {}
 
 

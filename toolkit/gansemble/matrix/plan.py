@@ -1,4 +1,4 @@
-"""What a matrix will cost: parameters, memory and time of each cell, from a few timed steps; kept in ``plan.json``."""
+"""The cost of a matrix: parameters, memory and time of each cell, from a few timed training steps."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from gansemble.files import write_atomically
 from gansemble.matrix.expand import Cell
 from gansemble.recipe.fill import fill
 
-#: What changes how long a run goes on or what is measured, not what a step costs.
+#: Sections of a recipe that do not change the cost of a training step.
 _IDLE = ("name", "metrics", "validation", "synthesis", "evaluation", "plugins", "corpus")
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one cell.
+    """The cost of training one cell.
 
     Args:
-        generator, discriminators: parameters.
-        memory: of a training step [bytes]; measured on a GPU, estimated elsewhere.
-        step: time of one [s].
-        device: where it was timed.
+        generator, discriminators: number of parameters.
+        memory: of one training step [bytes]; measured on a GPU, estimated elsewhere.
+        step: time of one training step [s].
+        device: that the step was timed on.
     """
 
     generator: int
@@ -36,7 +36,13 @@ class Cost:
 
 
 class Costs:
-    """Costs of cells by what decides them, remembered in a file, so that a resumed plan times nothing again."""
+    """Measured costs, kept in a file so that nothing is timed twice.
+
+    Cells whose recipes differ only in keys that do not change the cost of a step, such as the seed, share one entry.
+
+    Args:
+        path: of the file; one that is missing or damaged counts as empty.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -47,11 +53,17 @@ class Costs:
             self.known = {}
 
     def get(self, cell: Cell) -> Cost | None:
-        """A cell's cost, if it was measured."""
+        """The cost of a cell; None if it was not measured."""
         return self.known.get(_mark(cell))
 
     def measure(self, cells: Sequence[Cell], steps: int, say: Callable[[str], None]) -> None:
-        """Times every possible cell that was not timed yet, each kind of step once."""
+        """Measures the cost of all possible cells for which none is known.
+
+        Args:
+            cells: to measure; impossible ones are left out.
+            steps: number of training steps to time for each.
+            say: called with each line for the user, also for a cell that could not be timed.
+        """
         missing: dict[str, Cell] = {}
         for cell in cells:
             if cell.possible and _mark(cell) not in self.known:
@@ -89,12 +101,13 @@ def _cost(cell: Cell, steps: int) -> Cost:
     parts = profiling.parts_of(cell.recipe, device)
     sizes = [sum(p.numel() for p in network.parameters()) for network in (parts.generator, parts.discriminators)]
     speed = profiling.speed(cell.recipe, parts, device, steps)
+    # Without a GPU there is no measured peak, and the memory is estimated.
     memory = speed.peak or profiling.memory(cell.recipe, profiling.parts_of(cell.recipe)).total
     return Cost(sizes[0], sizes[1], memory, speed.seconds, speed.device)
 
 
 def lines(cells: Sequence[Cell], costs: Costs) -> list[str]:
-    """The plan as text: possible cells with their costs, then impossible ones with the reason."""
+    """The plan as lines of text: a table of possible cells with their costs, then impossible ones with the reason."""
     possible = [cell for cell in cells if cell.possible]
     width = max((len(cell.name) for cell in cells), default=4)
     made = [f"{len(cells)} cells, {len(possible)} possible"]
@@ -126,12 +139,12 @@ def lines(cells: Sequence[Cell], costs: Costs) -> list[str]:
 
 
 def reason(cell: Cell) -> str:
-    """Why a cell is impossible, on one line."""
+    """Why a cell is impossible, on one line; empty for a possible one."""
     return "; ".join(dict.fromkeys(problem.message for problem in cell.problems))
 
 
 def by_reason(cells: Sequence[Cell]) -> dict[str, list[str]]:
-    """reason -> the cells that are impossible for it."""
+    """Names of the impossible cells, grouped by the reason."""
     found: dict[str, list[str]] = {}
     for cell in cells:
         if not cell.possible:
@@ -140,7 +153,7 @@ def by_reason(cells: Sequence[Cell]) -> dict[str, list[str]]:
 
 
 def short(count: int) -> str:
-    """13.9 M."""
+    """A number in short form, such as ``13.90 M`` for 13 900 000."""
     for unit, size in (("M", 1e6), ("k", 1e3)):
         if count >= size:
             return f"{count / size:.2f} {unit}"
@@ -148,7 +161,7 @@ def short(count: int) -> str:
 
 
 def span(seconds: float) -> str:
-    """2.5 h."""
+    """A duration in its largest suitable unit, such as ``2.5 h`` for 9000 s."""
     for unit, size in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"

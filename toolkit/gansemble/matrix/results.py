@@ -1,4 +1,4 @@
-"""What came out: RESULTS.md and a page with tables, curves and the same items of every cell side by side."""
+"""Results of a matrix: ``RESULTS.md``, and a page with tables, curves and the same clips of every cell."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ from gansemble.matrix.run import CellRun, CellState
 from gansemble.recipe.task import Task
 from gansemble.scoring.statistics import Summary, common, paired, summarise
 
-#: Cells whose audio and curves the page shows; the others are in its table.
+#: Largest number of cells of which the page has clips and curves; the others are in its table only.
 SHOWN = 24
+#: Largest number of clips on the page.
 CLIPS = 4
 NAN = float("nan")
 
 
 @dataclass
 class Row:
-    """A line of the table: a combination, over its seeds where there are several.
+    """A row of the table: one combination, averaged over its seeds where there are several.
 
     Args:
-        labels: axis -> label, without the seed.
-        runs: the cells behind it.
-        scores: score -> summary over the files that every row has.
-        spread: score -> lowest and highest mean of a seed; empty with one seed.
-        files: score -> value by file, over seeds.
+        labels: label of the choice of each axis, without the seed.
+        runs: the cells that are averaged, one for each seed.
+        scores: summary of each score, over the files that every cell has a value for.
+        spread: lowest and highest mean of a single seed for each score; empty with one seed.
+        files: value of each score for each file, averaged over the seeds.
     """
 
     labels: dict[str, str]
@@ -49,7 +50,20 @@ class Row:
 
 @dataclass
 class Results:
-    """Everything the two documents say."""
+    """Everything that ``RESULTS.md`` and the page show.
+
+    Args:
+        matrix: the matrix.
+        runs: its possible cells.
+        states: state of each cell, by name.
+        systems: scores and clips of each finished cell, by name.
+        rows: of the table, the best first, those without the deciding score last.
+        best: the first row; None where fewer than two have the deciding score.
+        criterion: key of the score that decides which row is best.
+        higher: whether a higher value of it is better.
+        files: number of files that every cell has a value for, by score.
+        confidence: of the intervals, such as 0.95.
+    """
 
     matrix: Matrix
     runs: list[CellRun]
@@ -64,7 +78,7 @@ class Results:
 
 
 def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
-    """Reads what the done cells scored."""
+    """Reads the scores of all finished cells, averages them over seeds, and ranks the rows."""
     states = {run.cell.name: run.state() for run in runs}
     systems: dict[str, System] = {}
     for run in runs:
@@ -93,6 +107,7 @@ def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
             owners = [systems[run.cell.name] for run in members]
             tables = [[_scores(owner, key).get(n, NAN) for n in shared[key]] for owner in owners]
             means = [sum(values) / len(values) for values in tables if values]
+            # File by file first, then over files: every seed has the same files, as ``shared`` holds only common ones.
             over_seeds = [sum(values) / len(tables) for values in zip(*tables, strict=True)]
             row.files[key] = dict(zip(shared[key], over_seeds, strict=True))
             row.scores[key] = summarise(over_seeds, resamples, confidence)
@@ -116,7 +131,7 @@ def _title(choices: Mapping[str, str]) -> str:
 
 
 def _scores(system: System, key: str) -> dict[str, float]:
-    """Values by file; of clips of the generator's own, one value of the whole set."""
+    """Values of one score by file; in generation one value, of the whole set, under an empty name."""
     facts = system.summary["scores"].get(key)
     if facts is None:
         return {}
@@ -126,18 +141,32 @@ def _scores(system: System, key: str) -> dict[str, float]:
 
 
 def _own(found: Results) -> bool:
-    """Whether the clips imitate none in particular, and scores are of whole sets."""
+    """Whether the task is generation: clips imitate no real ones, and scores are of whole sets."""
     return any(system.index.task is Task.GENERATION for system in found.systems.values())
 
 
 def _having(systems: Mapping[str, System], key: str) -> dict[str, dict[str, float]]:
-    """The scores of the cells that have any: one that has none would take the others' away."""
+    """One score of each cell that has a value for at least one file.
+
+    Rows are compared over the files that all cells have in common, of which a cell without values would leave none.
+    """
     scores = {name: _scores(system, key) for name, system in systems.items()}
     return {name: values for name, values in scores.items() if any(value == value for value in values.values())}
 
 
 def write(matrix: Matrix, runs: Sequence[CellRun], costs: Costs, folder: Path, with_page: bool = True) -> Path:
-    """Writes ``RESULTS.md``, ``results.json`` and, unless told otherwise, ``index.html``; returns the first."""
+    """Writes the results of a matrix.
+
+    Args:
+        matrix: the matrix.
+        runs: its possible cells.
+        costs: measured costs, for the numbers of parameters.
+        folder: where ``RESULTS.md``, ``results.json`` and ``index.html`` are written.
+        with_page: write the page, too, which takes longer.
+
+    Returns:
+        The path of ``RESULTS.md``.
+    """
     found = collect(matrix, runs)
     environment: Mapping[str, object] = next((system.summary["environment"] for system in found.systems.values()), {})
     path = folder / "RESULTS.md"
@@ -149,7 +178,7 @@ def write(matrix: Matrix, runs: Sequence[CellRun], costs: Costs, folder: Path, w
 
 
 def _columns(found: Results) -> list[str]:
-    """Scores, the deciding one first."""
+    """Keys of the scores in the order of the table's columns, the deciding one first."""
     keys = list(dict.fromkeys(key for row in found.rows for key in row.scores))
     return sorted(keys, key=lambda key: key != found.criterion)
 
@@ -227,7 +256,7 @@ def _cost_of(row: Row, costs: Costs) -> str:
 
 
 def _left_out(found: Results) -> list[tuple[str, str, str]]:
-    """(cell, state, why) of every cell without scores."""
+    """(name, state, reason) of every cell without scores; impossible cells are grouped by reason."""
     rows = [(", ".join(names), "impossible", why) for why, names in by_reason(found.matrix.cells).items()]
     names = {name: state for name, state in found.states.items() if name not in found.systems}
     return rows + [(name, "to do" if s.word == "missing" else s.word, s.reason) for name, s in names.items()]
@@ -256,7 +285,7 @@ def _markdown(found: Results, costs: Costs, environment: Mapping[str, object]) -
 
 
 def _in_table(text: str) -> str:
-    """On one line, its pipes escaped."""
+    """A text for a cell of a Markdown table: on one line, with its pipes escaped."""
     return " ".join(text.split()).replace("|", "\\|")
 
 

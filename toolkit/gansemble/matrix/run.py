@@ -1,4 +1,4 @@
-"""Running the cells: one after the other, each as processes of its own, or handed to a scheduler."""
+"""Runs the cells of a matrix: one after the other in child processes, or as jobs of a scheduler."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ from gansemble.stages.project import content_mark, demand_outside
 STAGES = ("train", "synthesise", "evaluate", "report")
 SHARED = ("fetch", "prepare", "statistics")
 GANSEMBLE = (sys.executable, "-m", "gansemble")
-#: Stages after one another in one process: a cell is short, and loading torch for each would take longer than some do.
+#: Runs all stages in one process: loading torch anew for each takes longer than some stages of a short cell.
 RUN = (*GANSEMBLE, "run", "--in-this-process")
 Say = Callable[[str], None]
 
 
 @dataclass
 class Places:
-    """Where a matrix' things are, and how its cells are run.
+    """The folders of a matrix, and how its cells are run.
 
     Args:
-        exp: the comparison's folder; cells lie in ``exp/cells``.
+        exp: folder of the comparison; the experiment of a cell is ``exp/cells/<name>``.
         data: corpus folder.
-        dumps: folder of packed data.
-        processes: of each cell's training.
-        mini: make the small corpus where there is none.
+        dumps: folder that holds a folder of packed data for each way of packing.
+        processes: number of training processes of a cell, one for each GPU.
+        mini: make the corpus' small offline version where ``data`` does not exist.
     """
 
     exp: Path
@@ -53,8 +53,14 @@ class Places:
 
     @classmethod
     def of(cls, matrix: Matrix, exp: Path | None, data: Path | None, processes: int, mini: bool) -> Places:
-        """Fills in ``exp/matrix-<name>``, ``data/<corpus>`` and ``dump`` beside the file, or beside its ``matrix`` or ``conf`` folder;
-        with ``exp``, ``dump`` lies in it."""
+        """Fills in the folders that are not given.
+
+        They are ``exp/matrix-<file name>``, ``data/<corpus>`` and ``dump``, next to the matrix file, or next to the
+        ``conf`` or ``matrix`` folder that it lies in. If ``exp`` is given, ``dump`` is a folder inside it.
+
+        Raises:
+            GansembleError: if results or packed data would lie inside the corpus folder.
+        """
         folders = matrix.path.resolve().parents
         root = next((folder.parent for folder in folders if folder.name in ("conf", "matrix")), folders[0])
         named = (c.recipe.single["corpus"].use for c in matrix.cells if c.recipe and "corpus" in c.recipe.single)
@@ -74,7 +80,14 @@ class Places:
 
 @dataclass
 class CellState:
-    """What is known of a cell: ``missing``, ``submitted``, ``running``, ``stopped``, ``failed`` or ``done``."""
+    """The state of a cell.
+
+    Args:
+        word: ``missing`` (not begun, or its recipe changed since), ``submitted``, ``running``, ``stopped``, ``failed``
+            or ``done``.
+        reason: of this state, such as the error of a failed cell.
+        facts: content of its state file.
+    """
 
     word: str = "missing"
     reason: str = ""
@@ -82,13 +95,18 @@ class CellState:
 
     @property
     def seconds(self) -> float:
-        """How long the cell took [s]; 0 where that was not noted."""
+        """Duration of the cell's last run [s]; 0 where it was not noted."""
         found = self.facts.get("seconds", 0)
         return found if isinstance(found, int | float) else 0
 
 
 class CellRun:
-    """One cell's folder and what is done there."""
+    """One cell with its experiment folder, and the commands that are run for it.
+
+    Args:
+        cell: the cell.
+        places: the folders of the matrix.
+    """
 
     def __init__(self, cell: Cell, places: Places) -> None:
         self.cell, self.places = cell, places
@@ -97,7 +115,7 @@ class CellRun:
         self.log = self.exp / "log.txt"
 
     def write(self) -> None:
-        """Writes the cell's recipe, which the stage commands run."""
+        """Writes the recipe of the cell to ``cell.yaml``, which the commands of its stages read."""
         choices = ", ".join(f"{axis} {label}" for axis, label in self.cell.choices.items())
         text = f"# One cell of a matrix: {' '.join(choices.split())}.\n{dump(self.cell.document.value)}"
         if not self.recipe.is_file() or self.recipe.read_text() != text:
@@ -105,7 +123,11 @@ class CellRun:
 
     @property
     def dump(self) -> Path:
-        """Packed data and what is measured on it, shared by the cells that read the same corpus in the same way."""
+        """Folder of the packed data and of what is fitted to them.
+
+        Cells that read the same corpus in the same way have the same folder: its name holds a hash of the recipe keys
+        that decide about the packed data.
+        """
         values = self.cell.document.value
         keys = ("corpus", "audio", "data", *(["representation"] if values.get("representation") else []))
         facts = {key: values.get(key) for key in keys}
@@ -114,11 +136,11 @@ class CellRun:
         return self.places.dumps / f"matrix-{mark}"
 
     def project(self) -> Project:
-        """The cell as the stage commands will see it, whatever recipe was last written to its folder."""
+        """The project that the commands of the stages work on, with the present recipe of the cell."""
         return Project(self.recipe, (), self.exp, self.places.data, self.dump, self.cell.document.value)
 
     def state(self) -> CellState:
-        """What its state file and its stages say."""
+        """The state of the cell from its state file, checked against its process and the records of its stages."""
         try:
             facts = json.loads((self.exp / "state.json").read_text())
         except (OSError, ValueError):
@@ -131,12 +153,12 @@ class CellRun:
         return state
 
     def up_to_date(self) -> bool:
-        """Whether every stage of the cell is done under its present recipe."""
+        """Whether every stage of the cell is done with its present recipe."""
         states = {state.stage.name: state.word for state in Ledger(self.project()).states()}
         return all(states[name] == "done" for name in (*SHARED, *STAGES))
 
     def outgrown(self) -> bool:
-        """Whether an unfinished training there is of another recipe or of other data, with which it cannot go on."""
+        """Whether its folder holds an unfinished training with another recipe or data, which cannot be resumed."""
         found = sorted((self.exp / "checkpoints").glob("step-*/recipe.yaml"))
         if not found or Ledger(self.project()).record("train") is not None:
             return False
@@ -150,25 +172,25 @@ class CellRun:
             history = json.loads((found[-1].parent / "manifest.json").read_text()).get("data")
             now = trained_on.key(manifest.load(self.dump / "manifest.jsonl").identity)
         except (OSError, ValueError, GansembleError):
-            return False  # which training will tell
+            return False  # if something is wrong here, training will report it
         return bool(history) and history[-1]["key"] != now
 
     def note(self, word: str, reason: str = "", **facts: object) -> None:
-        """Writes the state file."""
+        """Writes the state file, with this process as the one that runs the cell."""
         about = {"state": word, "reason": reason, "host": os.uname().nodename, "pid": os.getpid()}
         about["at"] = time.strftime("%Y-%m-%d %H:%M:%S")
         write_atomically(self.exp / "state.json", json.dumps(about | facts, indent=1))
 
     def arguments(self, *words: str) -> list[str]:
-        """The words that follow a command that takes a recipe and its places."""
+        """Command-line arguments of a stage: the recipe, its folders, and further ``words``."""
         places = ["--exp", str(self.exp), "--data", str(self.places.data), "--dump", str(self.dump)]
         return [str(self.recipe), *places, *words]
 
     def prepare(self, child: Child) -> None:
-        """Stages 0 to 2, and the small corpus before them.
+        """Runs the stages that cells share, fetch, prepare and statistics; first makes the small corpus if asked to.
 
         Raises:
-            GansembleError: if one fails: no cell can run without data.
+            GansembleError: if a stage fails.
         """
         self.write()
         if self.places.mini and not self.places.data.is_dir():
@@ -178,7 +200,13 @@ class CellRun:
             raise GansembleError(f"the data could not be prepared: {last_words(self.log)}\nthe log is {self.log}")
 
     def run(self, child: Child) -> CellState:
-        """Stages 3 to 6, each going on where it stopped."""
+        """Runs the remaining stages, from training to the report; training resumes from its last checkpoint.
+
+        A training that cannot be resumed, as the recipe or the data changed, starts again.
+
+        Returns:
+            The state afterwards: ``done``, ``failed`` or ``stopped``.
+        """
         self.write()
         begun = time.time()
         self.note("running")
@@ -204,7 +232,8 @@ class CellRun:
 
 
 def last_words(log: Path) -> str:
-    """The last error line of a log's last command, or its last line."""
+    """The last error that the last command in a log printed, or else its last line; at most 400 characters."""
+    # Every command in the log begins with a line "$ command".
     text = log.read_text(errors="replace").rpartition("\n$ ")[2].partition("\n")[2]
     lines = [re.sub(r"^\[rank\d+\]: ", "", line).strip() for line in text.splitlines() if re.search(r"\w", line)]
     # A launcher's own error, an empty ChildFailedError behind those of its processes, says nothing.
@@ -216,10 +245,10 @@ def last_words(log: Path) -> str:
 
 
 class Child:
-    """Runs commands one at a time, with what they print in a log; see :class:`gansemble.stages.children.Children`.
+    """Runs commands one at a time, with their output in a log; see :class:`gansemble.stages.children.Children`.
 
     Args:
-        say: told when a signal arrives.
+        say: called with a line for the user when a signal arrives.
     """
 
     def __init__(self, say: Say) -> None:
@@ -232,7 +261,7 @@ class Child:
         return self._children.stopped
 
     def listening(self) -> AbstractContextManager[None]:
-        """Passes signals on to the running command until left."""
+        """A context manager inside which signals are passed on to the running command."""
         return self._children.listening()
 
     def _told(self, number: int) -> None:
@@ -240,8 +269,11 @@ class Child:
             self.say(f"{signal.Signals(number).name}: the running cell saves its state; wait for it")
 
     def run(self, command: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> int:
-        """The command's exit code; its output is appended to the log."""
-        if self.stopped:
+        """Runs a command, appends its output to the log, and returns its exit status.
+
+        The status is negative if a signal ended the command. Nothing is run once this process was asked to stop.
+        """
+        if self.stopped:  # 75 is EX_TEMPFAIL of sysexits.h: to be tried again
             return 75
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as stream:
@@ -251,12 +283,20 @@ class Child:
 
 
 def submit(run: CellRun, template: str, command: Sequence[str]) -> str:
-    """Hands a cell to a scheduler: ``{command}``, ``{script}``, ``{name}`` and ``{log}`` of the template are filled in.
+    """Submits a cell to a job scheduler such as Slurm.
 
-    Returns what the scheduler said.
+    Args:
+        run: the cell.
+        template: command of the scheduler, in which ``{command}`` (the command to run), ``{script}`` (a script that
+            runs it), ``{name}`` (of the cell) and ``{log}`` (its log file) are filled in.
+        command: that the job runs.
+
+    Returns:
+        What the scheduler printed.
 
     Raises:
-        GansembleError: if the template cannot be filled in, or the scheduler refuses.
+        GansembleError: if the template cannot be filled in or names neither command nor script, or if the scheduler
+            fails.
     """
     run.write()
     script = run.exp / "job.sh"
@@ -286,10 +326,18 @@ def submit(run: CellRun, template: str, command: Sequence[str]) -> str:
 
 
 def sequence(runs: Sequence[CellRun], say: Say, after: Callable[[], None]) -> list[CellRun]:
-    """Runs every cell that is not done, one after the other; returns those that failed.
+    """Runs all cells that are not done, one after the other. A cell that fails does not stop the others.
+
+    Args:
+        runs: the cells.
+        say: called with each line for the user.
+        after: called after each cell that was run, for example to update the results.
+
+    Returns:
+        The cells that failed.
 
     Raises:
-        Interrupted: after a signal, with the running cell's state saved.
+        Interrupted: after a signal, when the running cell has saved its state.
         GansembleError: if the data cannot be prepared.
     """
     child, failed = Child(say), []
