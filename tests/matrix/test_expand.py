@@ -504,6 +504,15 @@ def test_pieces_of_a_recipe_are_merged_over_the_rest(tmp_path):
             "  generator: [vocos]\n  recipe: {a: {generator: {dim: 3}}}\n",
             "sets generator.dim, which the axis generator",
         ),
+        (
+            "  recipe.one: {a: {plan: {batch_size: 4}}}\n  recipe.two: {b: {plan: {batch_size: 2}}}\n",
+            "sets plan.batch_size, which the axis recipe.two sets too",
+        ),
+        ("  seed: [1, 2]\n  plan.seed: [3, 4]\n", "sets plan.seed, which the axis seed sets too"),
+        (
+            "  plan: {small: {batch_size: 2}}\n  plan.batch_size: [3, 4]\n",
+            "sets plan.batch_size, which the axis plan sets too",
+        ),
     ],
 )
 def test_pieces_that_cannot_be_merged_are_refused(tmp_path, axes, message):
@@ -512,3 +521,9 @@ def test_pieces_that_cannot_be_merged_are_refused(tmp_path, axes, message):
     with pytest.raises(RecipeError) as caught:
         expand(path)
     assert message in str(caught.value)
+
+
+def test_an_axis_may_change_what_another_chose(tmp_path):
+    path = tmp_path / "within.yaml"
+    path.write_text(f"{BASE}matrix:\n  generator: {{mine: {{use: vocos}}}}\n  generator.dim: [32, 64]\n")
+    assert [cell.document.value["generator"]["dim"] for cell in expand(path).cells] == [32, 64]

@@ -47,7 +47,7 @@ def _write(project: Project, rows: list[FileRow], summary: ScoresSummary, say: C
     target = project.exp / "scores"
     write_atomically(target / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     write_atomically(target / "summary.json", json.dumps(summary, indent=1))
-    for line in table(summary):
+    for line in table(summary, recipe.evaluation.confidence):
         say(line)
     others = {f"baseline {name}": each["scores"] for name, each in summary.get("baselines", {}).items()}
     for name, scores in (others | summary.get("anchors", {})).items():
@@ -69,10 +69,16 @@ def _summary(recipe: Recipe, index: Index, found: Overall) -> ScoresSummary:
     }
 
 
-def table(summary: ScoresSummary) -> list[str]:
-    """The scores of a summary as lines of text with aligned columns."""
+def table(summary: ScoresSummary, confidence: float) -> list[str]:
+    """The scores of a summary as lines of text with aligned columns.
+
+    Args:
+        summary: what was scored.
+        confidence: of the intervals in it, such as 0.95.
+    """
     wide = max(24, *map(len, summary["scores"])) if summary["scores"] else 24
-    lines = [f"{'score':{wide}} {'mean':>9} {'95 % interval':>21} {'files':>9}"]
+    interval = f"{100 * confidence:g} % interval"
+    lines = [f"{'score':{wide}} {'mean':>9} {interval:>21} {'files':>9}"]
     for key, row in summary["scores"].items():
         mean = "-" if row["mean"] is None else f"{row['mean']:.4f}"
         interval = "-" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"

@@ -178,26 +178,32 @@ def _choices(base: Document, axis: object, given: object) -> Choices:
 
 
 def _demand_apart(base: Document, axes: Mapping[str, Choices]) -> None:
-    """Raises a RecipeError if a choice of an axis ``recipe`` sets a key that an axis of another kind sets, too.
+    """Raises a RecipeError if two axes set one key, as ``seed`` and ``plan.seed`` do: one would silently have no effect.
 
-    One of the two would silently have no effect.
+    Beside an axis ``recipe``, a key that contains the other's counts as well. Among other axes it does not, as a choice
+    of ``generator`` may stand beside an axis ``generator.latent``, which changes it.
     """
-    others: dict[str, str] = {}
-    for axis, choices in axes.items():
-        target = tuple(SHORT.get(axis, axis).split("."))
-        for _, value in choices.values() if not _is_whole(axis) else ():
-            others |= {
-                ".".join((*target, *leaf)): axis for leaf in (_leaves(value) if isinstance(value, dict) else [()])
-            }
-    for axis in axes:
-        for where, piece in axes[axis].values() if _is_whole(axis) else ():
-            for leaf in _leaves(piece):
-                key = ".".join((*SHORT.get(leaf[0], leaf[0]).split("."), *leaf[1:]))
-                for other in others:
-                    # One key is the other or contains it; the dot keeps plan.step from containing plan.steps.
-                    if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
-                        text = f"sets {key}, which the axis {others[other]} sets too; leave it to one of them"
-                        raise RecipeError([Problem(where, text, base.mark(where))])
+    for (first, choices), (second, others) in itertools.combinations(axes.items(), 2):
+        whole, set_before = _is_whole(first) or _is_whole(second), _keys(first, choices)
+        for key, where in _keys(second, others).items():
+            for other, there in set_before.items():
+                # The dot keeps plan.step from containing plan.steps.
+                within = f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}.")
+                if key == other or (whole and within):
+                    place, named, axis = (there, other, second) if _is_whole(first) else (where, key, first)
+                    text = f"sets {named}, which the axis {axis} sets too; leave it to one of them"
+                    raise RecipeError([Problem(place, text, base.mark(place))])
+
+
+def _keys(axis: str, choices: Choices) -> dict[str, KeyPath]:
+    """The recipe's keys that the choices of an axis set, each with the place of a choice that does."""
+    target = () if _is_whole(axis) else (axis,)
+    found: dict[str, KeyPath] = {}
+    for where, value in choices.values():
+        for leaf in _leaves(value) if isinstance(value, dict) else [()]:
+            section, *rest = (*target, *leaf)
+            found.setdefault(".".join((SHORT.get(section, section), *rest)), where)
+    return found
 
 
 def _leaves(value: object) -> list[tuple[str, ...]]:
