@@ -119,7 +119,8 @@ class LatentSampler:
 
         Args:
             index: of the clip; with the seed it decides what is drawn.
-            label: a class index, or a mixture of classes [K] for generators that read one; None draws it.
+            label: a class index, or a mixture of classes [K], for generators that read one; None draws it from the
+                condition builder's prior, which must be set then.
             latent: a latent vector [Z]; None draws it.
             truncation: applied to the latent vector, drawn or given.
             decode: converts from the representation's domain to audio; None takes the representation's own ``decode``.
