@@ -159,7 +159,7 @@ class Display:
         self.board.flush()
 
     def _picture(self, audio: np.ndarray) -> np.ndarray:
-        """The mel spectrogram of audio [T] as an RGB image [3, H, W], H mel bands (lowest at the bottom) and W frames."""
+        """The mel spectrogram of audio [T] as an RGB image [3, H, W], H mel bands (lowest below) and W frames."""
         import matplotlib
 
         from gansemble.audio.features import log_mel

@@ -18,9 +18,9 @@ class Pool:
     A pooled term (:class:`gansemble.abilities.PooledTerm`) needs all items at once, such as to compare two means. With
     one micro-batch their values are known when the term is called. With gradient accumulation those of later
     micro-batches are not known yet, though the gradient of the first depends on them. The training step therefore runs
-    all micro-batches once without gradients, and notes their values here. Buffers that change in forward passes with
-    gradients, such as the power iteration vectors of spectral normalisation, are in that pass as they were when the
-    window began.
+    all micro-batches once without gradients, and notes their values here. Buffers that are updated only in passes with
+    gradients, such as the power iteration vectors of some spectral normalisations, have in it the values that they had
+    when the window began.
 
     Args:
         window: number of micro-batches in a step.
