@@ -1,10 +1,13 @@
-"""The errors a user is meant to read: what was wrong, what was expected, what to do."""
+"""The errors a user is meant to read. Each says what was wrong, what was expected and what to do."""
 
 from collections.abc import Sequence
 
 
 class GansembleError(Exception):
-    """A message for the user; the command line prints it without a traceback and exits with ``exit_code``."""
+    """An error whose message is for the user.
+
+    The command line prints the message without a traceback, and exits with ``exit_code``.
+    """
 
     exit_code = 1
 
@@ -18,25 +21,28 @@ class CheckpointError(GansembleError):
 
 
 class PluginError(GansembleError):
-    """A part cannot be found or its plugin could not be loaded."""
+    """A part cannot be found, or its plugin could not be loaded."""
 
 
 class TrainingError(GansembleError):
-    """Training had to stop: non-finite loss, no space left, nothing to go on with."""
+    """Training cannot start or had to stop, such as for a non-finite loss or a full disk."""
 
 
 class FolderInUse(GansembleError):
-    """Another run is writing in the folder."""
+    """Another run is writing in the same folder."""
 
 
 class Interrupted(GansembleError):
-    """The run was asked to stop and saved its state (exit code 75, EX_TEMPFAIL: run again to go on)."""
+    """The run was asked to stop, and has saved its state.
+
+    Its exit code is 75 (EX_TEMPFAIL): running the same command again goes on.
+    """
 
     exit_code = 75
 
 
 def near(word: str, known: Sequence[str]) -> str:
-    """``; did you mean 'x'?`` when a known word is close to ``word``, else an empty string."""
+    """The end of a message, ``; did you mean 'x'?``, where a known word resembles ``word``; else an empty string."""
     import difflib
 
     matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)

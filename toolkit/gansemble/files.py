@@ -1,4 +1,4 @@
-"""Files and folders written so that a crash leaves either the old or the new content, never half. Imports no torch."""
+"""Writes files so that a crash leaves either the old or the new content, never half of it. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,9 +9,12 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Writes to a temporary name beside ``path``, flushes to disk, renames."""
+    """Writes a file under a temporary name in the same folder, flushes it to disk, and renames it to ``path``.
+
+    Folders that are missing are created.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Numbers of processes are the same in every container; a name too long for the disk is cut.
+    # Random, not a process id: processes in two containers may have the same. Cut, as file systems limit a name.
     temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
     data = content.encode() if isinstance(content, str) else content
     try:
@@ -26,7 +29,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Flushes a file or a folder's entries to disk."""
+    """Flushes a file, or the list of entries of a folder, to disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -35,13 +38,13 @@ def sync(path: Path) -> None:
 
 
 def sha256(path: Path) -> str:
-    """The hash of a file's content."""
+    """The SHA-256 hash of a file's content, in hexadecimal digits."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of this number runs on this machine."""
+    """Whether a process with this id runs on this machine."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -52,6 +55,6 @@ def alive(pid: int) -> bool:
 
 
 def unused(path: Path) -> Path:
-    """``path``, or ``path-1``, ``path-2`` … where something has that name already."""
+    """``path`` itself, or the first of ``path-1``, ``path-2`` … if something has that name already."""
     candidates = (path, *(path.with_name(f"{path.name}-{number}") for number in range(1, 10_000)))
     return next(candidate for candidate in candidates if not candidate.exists())

@@ -1,7 +1,8 @@
-"""The one implementation of framing, mel basis and log floor.
+"""Short-time Fourier transform and log-mel spectrogram: the one implementation of framing, mel basis and log floor.
 
-Frames are those mel vocoders agree on: reflect padding of (n_fft - hop) / 2 on both sides, no centring, so that L frames stand for
-exactly L * hop samples and frame k is centred on sample k * hop + hop / 2.
+Framing is the convention of mel vocoders: the audio is reflect-padded by (n_fft - hop) / 2 samples on both sides and
+then framed without further centring. L frames therefore stand for exactly L * hop samples, and frame k is centred on
+sample k * hop + hop / 2.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from gansemble.audio.torchaudio import functional
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """float32 products with all their bits, whatever networks are allowed: TF32's ten lose what lies 60 dB down."""
+    """Context manager in which float32 matrix products keep their full precision, whatever the networks are allowed.
+
+    TF32 has a mantissa of ten bits, about 60 dB: quiet bands beside loud ones would be lost in it.
+    """
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
@@ -31,13 +35,16 @@ def full_precision() -> Iterator[None]:
 
 @lru_cache(maxsize=64)
 def hann(window: int, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The periodic Hann window [window]."""
+    """The periodic Hann window [window], for a length in samples; cached."""
     return torch.hann_window(window, periodic=True, device=device, dtype=dtype)
 
 
 @lru_cache(maxsize=64)
 def mel_basis(spec: AudioSpec, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """Slaney mel filters [mels, n_fft / 2 + 1], equal to librosa's within 1e-5."""
+    """The mel filter bank [M, F], with M = ``spec.mels`` bands and F = n_fft / 2 + 1 frequency bins; cached.
+
+    Slaney's mel scale and area normalisation, equal to librosa's filters within 1e-5.
+    """
     filters = functional.melscale_fbanks(
         n_freqs=spec.n_fft // 2 + 1,
         f_min=float(spec.fmin),
@@ -52,16 +59,24 @@ def mel_basis(spec: AudioSpec, device: torch.device, dtype: torch.dtype) -> Tens
 
 @lru_cache(maxsize=16)
 def mel_pseudo_inverse(spec: AudioSpec, device: torch.device, dtype: torch.dtype) -> Tensor:
-    """The mel basis' pseudo-inverse [n_fft / 2 + 1, mels], computed once per specification in float64."""
+    """The pseudo-inverse [F, M] of :func:`mel_basis` [M, F], computed in float64; cached."""
     basis = mel_basis(spec, torch.device("cpu"), torch.float64)
     return torch.linalg.pinv(basis).to(device=device, dtype=dtype)
 
 
 def pad_frames(audio: Tensor, n_fft: int, hop: int) -> Tensor:
-    """Reflect-pads [B, T] by (n_fft - hop) / 2 on both sides.
+    """Reflect-pads audio by (n_fft - hop) / 2 samples on both sides, so that T samples give floor(T / hop) frames.
+
+    Args:
+        audio: [B, T].
+        n_fft: frame length [samples].
+        hop: frame shift [samples].
+
+    Returns:
+        Padded audio [B, T + n_fft - hop], where n_fft - hop is even.
 
     Raises:
-        ValueError: if the audio is too short to reflect.
+        ValueError: if the audio is not longer than the padding.
     """
     pad = (n_fft - hop) // 2
     if audio.shape[-1] <= pad:
@@ -72,12 +87,21 @@ def pad_frames(audio: Tensor, n_fft: int, hop: int) -> Tensor:
 
 
 def reflect(x: Tensor, left: int, right: int) -> Tensor:
-    """[..., T] with its first and last samples mirrored in front and behind, the edges not repeated.
+    """Mirrors the first and last samples of a signal at its ends; the edge samples themselves are not repeated.
 
-    What ``F.pad(mode="reflect")`` gives, whose gradient on a GPU is not the same twice.
+    Gives the values of ``torch.nn.functional.pad(mode="reflect")``, whose gradient on a GPU is not deterministic.
+
+    Args:
+        x: the signal.
+        left: samples added in front.
+        right: samples added behind.
+
+    Shape:
+        - input: [..., T], T samples
+        - output: [..., left + T + right]
 
     Raises:
-        ValueError: if there are too few samples.
+        ValueError: if the signal is not longer than either padding.
     """
     if max(left, right) >= x.shape[-1]:
         raise ValueError(f"reflecting {max(left, right)} samples needs more than as many, got {x.shape[-1]}")
@@ -85,31 +109,69 @@ def reflect(x: Tensor, left: int, right: int) -> Tensor:
 
 
 def stft(audio: Tensor, n_fft: int, hop: int, window: int) -> Tensor:
-    """The complex spectrogram [B, n_fft / 2 + 1, T / hop] of [B, T], Hann window, frames as above."""
+    """The complex short-time spectrum of audio, with a Hann window and this module's framing.
+
+    Args:
+        audio: the signal.
+        n_fft: FFT length [samples].
+        hop: frame shift [samples].
+        window: length of the Hann window [samples], centred in the FFT's.
+
+    Shape:
+        - input: [B, T], B signals of T samples
+        - output: [B, F, L], F = n_fft / 2 + 1 frequency bins and L = floor(T / hop) frames
+
+    Raises:
+        ValueError: if the audio is not longer than (n_fft - hop) / 2 samples.
+    """
+    # T + n_fft - hop padded samples hold floor((T - hop) / hop) + 1 = floor(T / hop) frames.
     padded = pad_frames(audio, n_fft, hop)
     shape = hann(window, audio.device, audio.dtype)
     return torch.stft(padded, n_fft, hop, window, shape, center=False, onesided=True, return_complex=True)
 
 
 def magnitude(spectrum: Tensor, power_floor: float) -> Tensor:
-    """sqrt(re^2 + im^2 + power_floor), whose gradient is finite at zero."""
+    """The magnitude sqrt(re^2 + im^2 + power_floor) of a complex spectrum, in its shape.
+
+    The floor keeps the gradient of the square root finite where the spectrum is zero.
+    """
     return torch.sqrt(spectrum.real.square() + spectrum.imag.square() + power_floor)
 
 
 def mel_of_magnitude(magnitudes: Tensor, spec: AudioSpec) -> Tensor:
-    """ln(max(basis @ magnitude, log_floor)) [B, mels, L] of [B, n_fft / 2 + 1, L]."""
+    """The natural-log mel spectrogram ln(max(basis @ magnitudes, log_floor)) of magnitude spectra.
+
+    Shape:
+        - input: [B, F, L], F = n_fft / 2 + 1 frequency bins and L frames
+        - output: [B, M, L], M = ``spec.mels`` bands
+    """
     with full_precision():
         mel = torch.matmul(mel_basis(spec, magnitudes.device, magnitudes.dtype), magnitudes)
     return torch.log(mel.clamp_min(spec.log_floor))
 
 
 def log_mel(audio: Tensor, spec: AudioSpec) -> Tensor:
-    """The natural-log mel spectrogram [B, mels, T / hop] of mono audio [B, 1, T] or [B, T], with the framing and floor above.
+    """The natural-log mel spectrogram of mono audio, with this module's framing and the specification's floors.
 
-    Computed in the audio's precision, at least float32, with autocast off: half precision loses the log floor.
+    Computed in the audio's precision, at least float32, and with autocast off, as half precision loses the log floor.
+
+    Args:
+        audio: mono, full scale ±1.
+        spec: sample rate, framing, bands and floors.
+
+    Shape:
+        - input: [B, 1, T] or [B, T], B signals of T samples
+        - output: [B, M, L], M = ``spec.mels`` bands and L = floor(T / hop) frames
 
     Raises:
         ValueError: if the audio has several channels or is too short for one frame.
+
+    Example::
+
+        from gansemble.audio.spec import AudioSpec
+
+        spec = AudioSpec()  # 22,050 Hz, hop 256, 80 bands
+        log_mel(torch.zeros(1, 22050), spec).shape  # torch.Size([1, 80, 86])
     """
     if audio.dim() == 3:
         if audio.shape[1] != 1:
@@ -122,13 +184,25 @@ def log_mel(audio: Tensor, spec: AudioSpec) -> Tensor:
 
 
 def overlap_add(frames: Tensor, hop: int, window: Tensor, length: int, trim: int) -> Tensor:
-    """The least-squares signal [B, length] of windowed frames [B, n_fft, L], ``trim`` samples cut from the start.
+    """The signal whose windowed frames are nearest to given ones in the least-squares sense.
 
-    ``torch.istft(center=False)`` refuses a Hann window, because the first sample's window sum is zero; there the sum
-    is clamped instead, and the samples it concerns are trimmed by the frames' padding.
+    Frames are multiplied by the window, added up at their places, and divided by the sum of the squared windows there.
+    ``torch.istft(center=False)`` refuses a Hann window, because that sum is zero at the first sample; here the sum is
+    clamped instead, and the samples concerned belong to the padding, which ``trim`` cuts off.
+
+    Args:
+        frames: what the windowed signal should be.
+        hop: frame shift [samples].
+        window: [W], at most as long as a frame; it is centred in it.
+        length: samples wanted.
+        trim: samples cut from the start.
+
+    Shape:
+        - input: [B, N, L], L frames of N = n_fft samples
+        - output: [B, length]
     """
     n_fft, count = frames.shape[1], frames.shape[2]
-    total = (count - 1) * hop + n_fft
+    total = (count - 1) * hop + n_fft  # the last frame begins at (count - 1) * hop
     shape = F.pad(window, ((n_fft - window.numel()) // 2, (n_fft - window.numel() + 1) // 2))
     signal = F.fold(frames * shape[:, None], (1, total), (1, n_fft), stride=(1, hop))[:, 0, 0]
     weights = shape.square().expand(1, count, n_fft).transpose(1, 2)
@@ -137,7 +211,19 @@ def overlap_add(frames: Tensor, hop: int, window: Tensor, length: int, trim: int
 
 
 def istft(spectrum: Tensor, n_fft: int, hop: int, window: int) -> Tensor:
-    """The inverse of :func:`stft`: [B, n_fft / 2 + 1, L] -> [B, L * hop], sample-aligned."""
+    """The inverse of :func:`stft`, aligned with its input to the sample.
+
+    Args:
+        spectrum: complex.
+        n_fft: FFT length [samples].
+        hop: frame shift [samples].
+        window: length of the Hann window [samples].
+
+    Shape:
+        - input: [B, F, L], F = n_fft / 2 + 1 frequency bins and L frames
+        - output: [B, L * hop]
+    """
     frames = torch.fft.irfft(spectrum, n=n_fft, dim=1)
     shape = hann(window, frames.device, frames.dtype)
+    # The start that is cut off is the padding of pad_frames.
     return overlap_add(frames, hop, shape, spectrum.shape[-1] * hop, (n_fft - hop) // 2)

@@ -20,7 +20,14 @@ SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "float": "FLOAT"}
 
 @dataclass(frozen=True)
 class Info:
-    """What a file's header says: sample rate [Hz], frames, channels, soundfile's subtype."""
+    """What an audio file's header says.
+
+    Args:
+        sample_rate: [Hz].
+        frames: length of each channel [samples].
+        channels: how many there are.
+        subtype: soundfile's name of the sample format, such as ``PCM_16``.
+    """
 
     sample_rate: int
     frames: int
@@ -29,10 +36,10 @@ class Info:
 
 
 def info(path: Path) -> Info:
-    """The header of an audio file.
+    """Reads the header of an audio file.
 
     Raises:
-        DataError: if the file is missing, is not audio, or is a WAV shorter than its own header says.
+        DataError: if the file is missing, is not audio, or is a WAV file with fewer bytes than its header states.
     """
     try:
         header = soundfile.info(str(path))
@@ -50,7 +57,10 @@ def info(path: Path) -> Info:
 
 
 def missing_wav_bytes(path: Path) -> int:
-    """How many bytes of sample data a RIFF file promises and lacks; libsndfile reads such a file without a word."""
+    """How many bytes of sample data a WAV file lacks, compared with its header; 0 for any other file.
+
+    libsndfile reads a truncated file without an error.
+    """
     with path.open("rb") as stream:
         head = stream.read(12)
         if len(head) < 12 or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
@@ -61,12 +71,20 @@ def missing_wav_bytes(path: Path) -> int:
             if name == b"data":
                 # 0 and 0xFFFFFFFF are what streaming writers leave behind: no promise at all.
                 return max(0, stream.tell() + length - size) if 0 < length < 0xFFFFFFF0 else 0
-            stream.seek(length + length % 2, os.SEEK_CUR)
+            stream.seek(length + length % 2, os.SEEK_CUR)  # RIFF pads chunks to an even number of bytes
     return 0
 
 
 def read(path: Path, start: int = 0, frames: int = -1) -> tuple[np.ndarray, int]:
-    """(float32 audio [C, T], sample rate [Hz]) from ``start``.
+    """Reads audio as float32.
+
+    Args:
+        path: of the file.
+        start: first sample to read.
+        frames: samples to read of each channel; -1 reads to the end.
+
+    Returns:
+        (audio [C, T], C channels of T samples; the sample rate [Hz]).
 
     Raises:
         DataError: if the file cannot be read, is truncated, empty, or holds NaN or Inf.
@@ -87,10 +105,16 @@ def read(path: Path, start: int = 0, frames: int = -1) -> tuple[np.ndarray, int]
 
 
 def read_mono(path: Path, sample_rate: int, resample_to_rate: bool = False) -> np.ndarray:
-    """float32 audio [T] at ``sample_rate`` [Hz].
+    """Reads a mono file as float32 audio [T].
+
+    Args:
+        path: of the file.
+        sample_rate: that is wanted [Hz].
+        resample_to_rate: convert a file of another rate, instead of refusing it.
 
     Raises:
-        DataError: if the file has several channels, or another rate and ``resample_to_rate`` is off.
+        DataError: if the file cannot be read, has several channels, or has another rate and ``resample_to_rate`` is
+            off.
     """
     audio, rate = read(path)
     if audio.shape[0] != 1:
@@ -103,7 +127,17 @@ def read_mono(path: Path, sample_rate: int, resample_to_rate: bool = False) -> n
 
 
 def resample(audio: np.ndarray, rate: int, to_rate: int) -> np.ndarray:
-    """float32 [C, T] at ``rate`` [Hz] -> [C, T'] at ``to_rate``; Kaiser-windowed sinc, about 90 dB stop band."""
+    """Converts float32 audio from one sample rate to another, with a Kaiser-windowed sinc of about 90 dB stop band.
+
+    Args:
+        audio: the signal.
+        rate: its sample rate [Hz].
+        to_rate: the wanted sample rate [Hz].
+
+    Shape:
+        - input: [C, T], C channels of T samples
+        - output: [C, T'] with T' = T * to_rate / rate, rounded up
+    """
     if rate == to_rate:
         return audio
     import torch
@@ -114,7 +148,7 @@ def resample(audio: np.ndarray, rate: int, to_rate: int) -> np.ndarray:
         torch.from_numpy(np.ascontiguousarray(audio)),
         rate,
         to_rate,
-        lowpass_filter_width=64,
+        lowpass_filter_width=64,  # this, rolloff and beta are those of resampy's "kaiser_best"
         rolloff=0.9475937167399596,
         resampling_method="sinc_interp_kaiser",
         beta=14.769656459379492,
@@ -123,7 +157,17 @@ def resample(audio: np.ndarray, rate: int, to_rate: int) -> np.ndarray:
 
 
 def write(path: Path, audio: np.ndarray, sample_rate: int, sample_format: SampleFormat = "pcm16") -> int:
-    """Writes [T] or [C, T], clipped to ±1 (never wrapped), and returns how many samples were clipped."""
+    """Writes a WAV file; samples beyond ±1 are clipped rather than wrapped.
+
+    Args:
+        path: of the file.
+        audio: [T], or [C, T] for C channels of T samples.
+        sample_rate: [Hz].
+        sample_format: 16-bit or 24-bit integers, or 32-bit floating point.
+
+    Returns:
+        How many samples were clipped.
+    """
     frames = np.atleast_2d(audio).T
     clipped = int((np.abs(frames) > 1).sum())
     with soundfile.SoundFile(
@@ -134,7 +178,7 @@ def write(path: Path, audio: np.ndarray, sample_rate: int, sample_format: Sample
 
 
 def find(folder: Path) -> list[Path]:
-    """Every audio file below ``folder``, sorted by path; hidden files and folders are passed over."""
+    """All audio files below ``folder``, sorted by path; hidden files and files in hidden folders are left out."""
     return sorted(
         path
         for path in folder.rglob("*")

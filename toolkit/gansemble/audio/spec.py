@@ -1,4 +1,4 @@
-"""The audio specification: one value that every consumer shares and compares. Imports no torch."""
+"""The audio specification: how audio is sampled and framed, for data, training and inference. Imports no torch."""
 
 from __future__ import annotations
 
@@ -20,8 +20,9 @@ class AudioSpec:
         mels: number of mel bands (Slaney scale and normalisation).
         fmin: lower edge of the lowest band [Hz].
         fmax: upper edge of the highest band [Hz]; null is half the sample rate.
-        log_floor: magnitudes are clamped here before the natural logarithm; 1e-5 makes silence -11.512925.
-        power_floor: added to the power before the square root.
+        log_floor: mel magnitudes are clamped to at least this before the natural logarithm; with 1e-5 silence becomes
+            -11.512925.
+        power_floor: added to the power spectrum before the square root that gives magnitudes.
 
     Raises:
         ValueError: if the numbers cannot describe a spectrogram.
@@ -42,7 +43,7 @@ class AudioSpec:
             raise ValueError(f"audio.{key}: {message}")
 
     def problems(self) -> list[tuple[str, str]]:
-        """Each key that cannot be, with what was expected."""
+        """(key, message) for each impossible value; empty for a valid specification."""
         found = []
         for name in ("sample_rate", "n_fft", "hop", "window", "mels"):
             if getattr(self, name) <= 0:
@@ -67,23 +68,26 @@ class AudioSpec:
 
     @property
     def top(self) -> float:
-        """The highest band's upper edge [Hz]."""
+        """The upper edge of the highest mel band [Hz]: ``fmax``, or half the sample rate where that is None."""
         return self.sample_rate / 2 if self.fmax is None else float(self.fmax)
 
     def full_band(self) -> AudioSpec:
-        """The same specification with bands up to half the sample rate, as mel losses use."""
+        """A copy with mel bands up to half the sample rate, as mel-spectrogram losses use them."""
         return dataclasses.replace(self, fmax=None)
 
     def as_dict(self) -> dict[str, int | float | None]:
-        """The fields by name."""
+        """The fields by name, as JSON can hold them."""
         return dataclasses.asdict(self)
 
     def digest(self) -> str:
-        """A hash of what the numbers mean: a null fmax and the Nyquist frequency written out are the same."""
+        """A hash [16 hexadecimal digits] that is equal for specifications that mean the same.
+
+        An ``fmax`` of None and half the sample rate written out mean the same.
+        """
         meaning = self.as_dict() | {"fmax": self.top, "fmin": float(self.fmin)}
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()[:16]
 
     def differences(self, other: AudioSpec) -> list[str]:
-        """``key: ours -> theirs`` for every field whose meaning differs."""
+        """A line ``audio.<key>: <this one's> -> <the other's>`` for every field whose meaning differs."""
         mine, theirs = self.as_dict() | {"fmax": self.top}, other.as_dict() | {"fmax": other.top}
         return [f"audio.{name}: {mine[name]} -> {theirs[name]}" for name in mine if mine[name] != theirs[name]]

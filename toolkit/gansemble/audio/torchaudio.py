@@ -1,8 +1,9 @@
-"""The only importer of torchaudio: its functional and transform parts, beside any build of torch.
+"""The only module that imports torchaudio: its functional and transform parts, usable beside any build of torch.
 
-The wheel's compiled part is built for one CUDA version. Beside a CPU build of torch its import raises ``OSError``
-(``libc10_cuda.so``), beside another CUDA version ``RuntimeError``. Only the Python part is used here, so when that
-happens torchaudio is imported once more with its extension module replaced by a stand-in that reports no extension.
+torchaudio's wheel contains a compiled extension for one CUDA version. Beside a CPU build of torch its import raises
+``OSError`` (``libc10_cuda.so``), beside another CUDA version ``RuntimeError``. Only torchaudio's Python code is used
+here, so in these cases it is imported once more, with its extension module replaced by a stand-in that reports that
+there is no extension.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What was trained, at work."""
+"""Uses trained generators: loading, vocoding, enhancement, and streaming of long signals."""

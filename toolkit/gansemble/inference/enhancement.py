@@ -1,4 +1,4 @@
-"""Restoring audio files: read, resample where asked, restore and write block by block, keeping format and tags."""
+"""Restores audio files block by block, in their own format and with their tags."""
 
 from __future__ import annotations
 
@@ -32,11 +32,12 @@ class EnhancedFile:
     """What was done to one file.
 
     Args:
-        target: what was written.
-        seconds: of audio.
+        target: the file written.
+        seconds: length of its audio [s].
         took: time it took [s].
         clipped: samples beyond full scale that an integer format cut off.
-        bandwidth: where the input's and the output's spectrum ends at a cliff [Hz]; half the rate where none does.
+        bandwidth: where the spectrum of the input, and of the output, ends abruptly [Hz]; half the rate where it does
+            not.
         note: what was done besides, such as resampling.
     """
 
@@ -54,9 +55,9 @@ class EnhanceOptions:
 
     Args:
         core: samples made at a time.
-        resample: bring files of another rate to the generator's; else they are refused.
-        sample_format: of the output, which is then WAV; None keeps the input's format and sample format.
-        keep_below: below this frequency [Hz] the recording stays as it is.
+        resample: convert files of another sample rate to the generator's; otherwise they are refused.
+        sample_format: of the output, which is WAV then; None keeps the input's format and sample format.
+        keep_below: below this frequency [Hz] the recording stays as it is; None leaves all to the generator.
     """
 
     core: int
@@ -66,7 +67,14 @@ class EnhanceOptions:
 
 
 def target_of(source: Path, output: Path, name: str, sample_format: str | None) -> Path:
-    """Where a file's restored version goes: the same name, and the same suffix unless another format is wanted."""
+    """The path of a file's restored version.
+
+    Args:
+        source: the recording.
+        output: folder for restored files.
+        name: of the restored file, without suffix.
+        sample_format: that is wanted, which makes it a WAV file; None keeps the suffix of the recording.
+    """
     return output / f"{name}{source.suffix if sample_format is None else '.wav'}"
 
 
@@ -77,14 +85,22 @@ def enhance(
     wanted: EnhanceOptions,
     progress: Callable[[int, int], None] | None = None,
 ) -> EnhancedFile:
-    """Restores one file; ``progress`` is told (samples made, samples in all).
+    """Restores one audio file.
 
     Channels are restored each by itself. The memory needed does not grow with the length of the file, unless the
-    generator says that it has no bounded context. The target is written under another name and moved into place at its end.
+    generator has no bounded context. The target appears under its name only when it is complete.
+
+    Args:
+        loaded: a generator of the enhancement task.
+        source: the recording.
+        target: the file to write.
+        wanted: how it is restored.
+        progress: called with (samples made, samples in all).
 
     Raises:
-        DataError: if the file cannot be read, is of another rate and ``resample`` is off, the generator makes NaN or Inf
-            of it, or it cannot be written.
+        DataError: if the file cannot be read, is of another rate and ``resample`` is off, the generator makes NaN or
+            Inf of it, or it cannot be written.
+        ValueError: if the frequency of ``keep_below`` is not possible at the sample rate.
     """
     if target.is_dir():
         raise DataError(f"{target}: is a folder, and {source} would be written there; take it away")
@@ -97,7 +113,7 @@ def enhance(
             f"{source}: is at {fact.sample_rate} Hz, the generator works at {rate} Hz; pass --resample to bring it to "
             f"{rate} Hz" + (f", which leaves out all above {rate // 2} Hz" if fact.sample_rate > rate else "")
         )
-    total = -(-fact.frames * rate // fact.sample_rate)
+    total = -(-fact.frames * rate // fact.sample_rate)  # rounded up, so that no part of the input is lost
     begun, made, clipped = time.monotonic(), 0, 0
     stream = _stream(loaded, wanted)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -131,7 +147,7 @@ def enhance(
 
 
 def _stream(loaded: TrainedGenerator, wanted: EnhanceOptions) -> ChunkedStream:
-    """Restores a recording in chunks, its lows kept where that is wanted."""
+    """A stream that restores audio in chunks; low frequencies are kept where that is wanted."""
     if wanted.keep_below is None:
         return enhancement_stream(loaded.generator, loaded.representation, wanted.core)
     kept = KeepBelow(loaded.generator, loaded.spec.sample_rate, wanted.keep_below, loaded.representation)
@@ -139,13 +155,17 @@ def _stream(loaded: TrainedGenerator, wanted: EnhanceOptions) -> ChunkedStream:
 
 
 def _write(out: soundfile.SoundFile, audio: np.ndarray) -> None:
-    """Samples [T, C] in pieces: libsndfile's Vorbis writer does not survive a minute at once."""
+    """Writes samples [T, C] in pieces, because libsndfile's Vorbis encoder crashes on a minute at once."""
     for first in range(0, len(audio), BLOCK):
         out.write(audio[first : first + BLOCK])
 
 
 def _writer(path: Path, sound: soundfile.SoundFile, rate: int, wanted: EnhanceOptions) -> soundfile.SoundFile:
-    """A file of the input's format, or WAV of the sample format wanted."""
+    """Opens the output: in the input's format, or as WAV of the sample format that is wanted.
+
+    Raises:
+        DataError: if that format cannot be written at this rate, with this number of channels.
+    """
     if wanted.sample_format is not None:
         subtype, container = files.SUBTYPES[wanted.sample_format], "WAV"
     else:
@@ -160,7 +180,7 @@ def _writer(path: Path, sound: soundfile.SoundFile, rate: int, wanted: EnhanceOp
 
 
 def _copy_tags(source: soundfile.SoundFile, target: soundfile.SoundFile) -> None:
-    """The tags that both formats have; one that a format refuses is left out."""
+    """Copies the tags that both formats have; one that the output's format refuses is left out."""
     for name in TAGS:
         value = getattr(source, name, "")
         if value:
@@ -171,7 +191,11 @@ def _copy_tags(source: soundfile.SoundFile, target: soundfile.SoundFile) -> None
 
 
 def _blocks(sound: soundfile.SoundFile, rate: int, to_rate: int, total: int) -> Iterator[Tensor]:
-    """[C, T'] blocks of a file at ``to_rate``, ``total`` samples in all."""
+    """Yields a file as consecutive blocks [C, T'] at ``to_rate`` [Hz], ``total`` samples in all.
+
+    Raises:
+        DataError: if the file can no longer be read.
+    """
     resampler: Any = None
     if rate != to_rate:
         import soxr

@@ -1,4 +1,4 @@
-"""Keeping a recording's own lows beside what a generator adds above."""
+"""Keeps a recording's own low frequencies, beside what a generator adds above them."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ from gansemble.parts.device import device_of
 
 
 class KeepBelow(nn.Module):
-    """A generator whose output below a frequency is the recording's own: y = G(x) + LP(x - G(x)).
+    """A generator whose output below a frequency is that of the recording itself: y = G(x) + LP(x - G(x)).
 
-    LP is a linear-phase low-pass (Kaiser window, 90 dB), so that both bands fit together without a seam in phase or
-    level. What the generator does to the lows is undone; what it adds above stays.
+    LP is a linear-phase low-pass filter (Kaiser window, 90 dB), so that both bands fit together in phase and level.
+    What the generator G does to the low frequencies is undone; what it adds above stays.
 
     Args:
-        generator: reads signals and gives as many.
+        generator: reads signals, and gives as many samples.
         sample_rate: [Hz].
-        hertz: where the low band ends; the filter falls within 200 Hz around it.
-        representation: brings what the generator makes to samples; what comes out here is samples.
+        hertz: where the low band ends [Hz]; the filter falls within 200 Hz around it.
+        representation: decodes the generator's output to audio; the output here is audio.
+
+    Shape:
+        - input: condition whose signal is audio [B, 1, T], B channels of T samples
+        - output: [B, 1, T]
 
     Raises:
         ValueError: if the frequency is not between 200 Hz and half the sample rate less 200 Hz.
@@ -39,14 +43,16 @@ class KeepBelow(nn.Module):
             )
         from scipy.signal import firwin, kaiserord
 
+        # kaiserord takes the width of the transition as a fraction of half the sample rate: 200 Hz of it here.
         taps, beta = kaiserord(90, 400 / sample_rate)
-        taps |= 1
+        taps |= 1  # an odd number of taps delays by whole samples
         self.generator = generator
         coefficients = firwin(taps, hertz, window=("kaiser", beta), fs=sample_rate)
         low = torch.tensor(coefficients, dtype=torch.float32, device=device_of(generator))[None, None]
         self.register_buffer("low", low, persistent=False)
         context, unit = bounds(generator)
         self.alignment = unit
+        # The filter adds half its length to the context, rounded up to whole chunks.
         self.context_frames = None if context is None else context + -(-(taps // 2) // unit) * unit
 
     def forward(self, condition: Condition) -> Tensor:

@@ -1,4 +1,4 @@
-"""A trained generator, loaded from its experiment and ready for use."""
+"""Loads a trained generator from its experiment, ready for use."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ Warn = Callable[[str], None]
 
 @dataclass
 class TrainedGenerator:
-    """A generator ready for use: without weight norms, in eval mode, without gradients.
+    """A trained generator ready for use: weight normalisation removed, in eval mode, without gradients.
 
     Call it with what its task reads: a log-mel spectrogram for vocoding, a degraded waveform for enhancement. A
     generator of the generation task makes clips by :meth:`sample`.
 
     Args:
-        generator: the network alone, in its representation's domain.
-        representation: brings what it makes to samples, with the statistics it was trained with.
+        generator: the network alone, whose output is in its representation's domain.
+        representation: decodes that to audio, with the statistics it was trained with.
         recipe: that it was trained with.
-        step: of its checkpoint.
+        step: training steps of its checkpoint.
         source: the checkpoint's folder.
         history: the data it was trained on, as :mod:`gansemble.data.trained_on` keeps them.
-        grown: whether it had its full size at that step.
+        grown: whether a growing network had its full size at that step.
 
     Example::
 
         vocoder = gansemble.load("exp/v1")
-        audio = vocoder(log_mel)  # [B, mels, L] -> [B, 1, L * hop]
+        audio = vocoder(log_mel)  # [B, M, L] of M mel bands and L frames -> [B, 1, L * hop]
     """
 
     generator: nn.Module
@@ -61,32 +61,33 @@ class TrainedGenerator:
 
     @property
     def spec(self) -> AudioSpec:
-        """The audio specification that it was trained with."""
+        """The audio specification that the generator was trained with."""
         return self.recipe.audio
 
     @property
     def task(self) -> Task:
-        """What it makes, of what."""
+        """The task of the recipe: vocoding, enhancement or generation."""
         return self.recipe.task
 
     @property
     def device(self) -> torch.device:
-        """Where its weights are."""
+        """The device that the generator's weights are on."""
         return device_of(self.generator)
 
     @torch.no_grad()
     def __call__(self, signal: Tensor) -> Tensor:
-        """The waveform of a conditioning signal.
+        """Makes the waveform of a mel spectrogram, or restores a degraded waveform.
 
         Args:
-            signal: log-mel spectrograms [B, mels, L] or [mels, L] for vocoding, waveforms [B, C, T] or [C, T] for
-                enhancement; on any device.
+            signal: log-mel spectrograms for vocoding, waveforms for enhancement; on any device.
 
-        Returns:
-            Samples [B, C, T], or [C, T] where the signal had no batch, on the generator's device.
+        Shape:
+            - log-mel spectrograms: [B, M, L] or [M, L], M mel bands and L frames
+            - waveforms: [B, C, T] or [C, T], C channels of T samples, each restored by itself
+            - output: [B, 1, L * hop] or [B, C, T], without B where the input has none; on the generator's device
 
         Raises:
-            GansembleError: if the generator makes clips of its own, or the signal is not what it reads.
+            GansembleError: if the generator makes clips of its own, or the signal has not the shape that it reads.
         """
         if self.task is Task.GENERATION:
             raise GansembleError(f"{self.source}: the generator reads no signal; make clips with sample(count)")
@@ -105,11 +106,11 @@ class TrainedGenerator:
         return made[..., : batch.shape[-1]].reshape(batch.shape)
 
     def decode(self, x: Tensor) -> Tensor:
-        """What the generator made [B, ...] as samples [B, C, T]."""
+        """Decodes the generator's output [B, ...] to audio [B, C, T]."""
         return self.representation.decode(x)
 
     def sampler(self, seed: int = 0) -> LatentSampler:
-        """Makes clips of latent vectors drawn from a seed.
+        """A sampler of the generator's own clips, whose random draws depend on the seed.
 
         Raises:
             GansembleError: if the generator reads a signal.
@@ -121,12 +122,19 @@ class TrainedGenerator:
         return LatentSampler(self.generator, self.representation, ConditionBuilder(self.recipe), seed, classes)
 
     def sample(self, count: int, seed: int = 0, label: int | None = None) -> Tensor:
-        """Clips [count, T] of latent vectors drawn from a seed, on the CPU.
+        """Makes clips from random latent vectors.
 
         Args:
-            count: how many.
+            count: number of clips.
             seed: of the draws; clip i of a seed is the same whatever the count.
-            label: class or pitch index of all, for generators that read one; None draws it.
+            label: class or pitch index of all clips; needed by a generator that reads labels, unused by others.
+
+        Returns:
+            Audio [count, T] of T samples each, on the CPU.
+
+        Raises:
+            GansembleError: if the generator reads a signal.
+            ValueError: from a generator that reads labels, if none is given.
         """
         sampler = self.sampler(seed)
         return torch.stack([torch.from_numpy(sampler.one(index, label).audio) for index in range(count)])
@@ -138,17 +146,19 @@ def load(
     device: str | torch.device | None = None,
     warn: Warn | None = None,
 ) -> TrainedGenerator:
-    """The generator of an experiment: its average where it has one, of the best or the last sound checkpoint.
+    """Loads the generator of an experiment: the moving average of its weights where there is one.
 
     Args:
         exp: the experiment's folder.
-        which: ``best`` by the validation score, or ``last``.
-        device: None takes the GPU where there is one.
-        warn: told about damaged checkpoints that were passed over, and networks that had not their full size yet.
+        which: ``best`` for the checkpoint with the best validation score, ``last`` for the newest undamaged one.
+        device: where to put it; None takes the GPU where there is one.
+        warn: called with a message about damaged checkpoints that were passed over, and about networks that had not
+            grown to their full size.
 
     Raises:
-        CheckpointError: if the experiment has no sound checkpoint, or it lacks statistics of its representation.
+        CheckpointError: if the experiment has no undamaged checkpoint, or it lacks statistics of its representation.
         GansembleError: if there is no such folder.
+        RecipeError: if the checkpoint's recipe does not fit the installed toolkit and plugins.
     """
     if not Path(exp).is_dir():
         raise GansembleError(f"{exp}: no such folder; expected an experiment")
@@ -184,7 +194,11 @@ def _saved(exp: Path, which: str, warn: Warn | None) -> checkpoint.Saved:
 
 
 def _representation(recipe: Recipe, state: dict[str, object] | None, source: Path) -> Representation:
-    """The recipe's representation with the statistics it was trained with."""
+    """The recipe's representation with the statistics it was trained with.
+
+    Raises:
+        CheckpointError: if it needs statistics and the checkpoint holds none.
+    """
     if "representation" not in recipe.single:
         return Waveform()
     made = construct(recipe.single["representation"], recipe)
@@ -196,7 +210,10 @@ def _representation(recipe: Recipe, state: dict[str, object] | None, source: Pat
 
 
 def fold(network: nn.Module) -> nn.Module:
-    """Replaces every weight norm by the weight it computes; the output is unchanged and synthesis faster."""
+    """Replaces every weight normalisation (or other parametrisation) by the weight that it computes.
+
+    The output is unchanged, and synthesis is faster. The network is changed in place, and returned.
+    """
     for module in network.modules():
         for name in list(getattr(module, "parametrizations", {})):
             parametrize.remove_parametrizations(module, name, leave_parametrized=True)
@@ -204,8 +221,17 @@ def fold(network: nn.Module) -> nn.Module:
 
 
 def grow(parts: Sequence[object], recipe: Recipe, step: int) -> bool:
-    """Brings growable parts to where they were at the last of so many steps; whether that is where they end."""
-    schedule = TrainingSchedule(recipe.plan, 1)
+    """Brings growing networks to the size that they had after ``step`` training steps.
+
+    Args:
+        parts: networks and representation; those that do not grow are left alone.
+        recipe: whose plan says how they grow.
+        step: number of steps done.
+
+    Returns:
+        Whether that is their final size.
+    """
+    schedule = TrainingSchedule(recipe.plan, 1)  # growth does not depend on the number of clips
     progress = schedule.progress(max(0, step - 1))
     for part in parts:
         if progress is not None and isinstance(part, Growable):

@@ -1,4 +1,4 @@
-"""Where the phase of generated magnitudes comes from: the representation's own guess, a recording, or a vocoder."""
+"""Where the phase of generated magnitudes comes from: the representation's own estimate, a recording, or a vocoder."""
 
 from __future__ import annotations
 
@@ -20,16 +20,21 @@ from gansemble.recipe.task import listed
 def of_recording(
     representation: Representation, path: Path, spec: AudioSpec, length: int
 ) -> Callable[[Tensor], Tensor]:
-    """Decodes with the phase of a recording.
+    """A decoder that takes the phase from a recording.
 
     Args:
         representation: whose magnitudes are decoded.
-        path: of the recording, at the sample rate of ``spec``.
+        path: of the recording, mono, at the sample rate of ``spec``.
         spec: of the generated clips.
         length: of a generated clip [samples]; the recording must have it.
 
+    Returns:
+        A function from items in the representation's domain [B, ...] to audio.
+
     Raises:
-        GansembleError: if the representation keeps the phase itself, or the recording has another rate or length.
+        GansembleError: if the representation keeps the phase itself, or the recording is silent or has another rate or
+            length.
+        DataError: if the recording cannot be read.
     """
     phased = _phaseless(representation, f"--phase-of {path}")
     header = files.info(path)
@@ -59,10 +64,20 @@ def of_recording(
 def of_vocoder(
     representation: Representation, exp: Path, spec: AudioSpec, device: torch.device
 ) -> Callable[[Tensor], Tensor]:
-    """Decodes by a trained vocoder, which makes the waveform of the magnitudes' mel spectrogram.
+    """A decoder by a trained vocoder, which makes audio from the mel spectrogram of the magnitudes.
+
+    Args:
+        representation: whose magnitudes are decoded.
+        exp: experiment folder of the vocoder.
+        spec: of the generated clips.
+        device: for the vocoder.
+
+    Returns:
+        A function from items in the representation's domain [B, ...] to audio [B, 1, T].
 
     Raises:
-        GansembleError: if the representation keeps the phase itself, or the experiment is no vocoder of this sample rate.
+        GansembleError: if the representation keeps the phase itself, or the experiment is no vocoder of this sample
+            rate.
     """
     phased = _phaseless(representation, f"--vocoder {exp}")
     if not exp.is_dir():

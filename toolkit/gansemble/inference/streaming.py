@@ -1,4 +1,7 @@
-"""Long signals in chunks whose result is the whole's, in bounded memory where the generator's context is bounded."""
+"""Processes long signals in overlapping chunks, with the same result as the whole signal at once.
+
+Memory is bounded if the generator's context is.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +16,24 @@ from gansemble.parts.device import device_of
 
 
 class ChunkedStream:
-    """Makes waveform of a signal that arrives in blocks of any lengths.
+    """Makes a waveform from a signal that arrives in blocks of any length.
 
-    Each chunk is made with ``context`` frames of real signal on both sides, which are cut off again, so that the pieces
-    are what the whole signal at once would give. One frame of the signal may be one sample or ``hop`` of them.
+    An output sample depends on at most ``context`` frames of the signal to either side. Each chunk of ``core`` frames
+    is therefore made together with ``context`` frames of real signal on both sides, whose output is cut off again: what
+    is left equals the output for the whole signal. A frame stands for ``hop`` output samples; if the signal is audio
+    itself, a frame is one sample.
 
     Args:
-        make: turns a stretch of the signal [R, L] into samples [C, L * hop].
-        core: frames made at a time, about.
-        context: frames that a sample depends on, to either side; None where it may depend on all of them, and the whole
-            signal is made at once.
-        alignment: chunks begin at multiples of it, for generators whose output depends on where a chunk begins.
+        make: turns a stretch of the signal [R, L] into audio [C, L * hop].
+        core: frames made at a time, rounded to a multiple of ``alignment``.
+        context: frames to either side that an output sample depends on; None if it may depend on all of them, and the
+            whole signal is made at once.
+        alignment: chunks begin at multiples of this [frames], for generators whose output depends on where a chunk
+            begins.
+
+    Shape:
+        - signal: [R, L], R rows (mel bands, or audio channels) and L frames
+        - output: [C, L * hop], C audio channels
 
     Raises:
         ValueError: if the context is not a multiple of the alignment.
@@ -37,7 +47,11 @@ class ChunkedStream:
 
     @torch.no_grad()
     def pieces(self, blocks: Iterator[Tensor]) -> Iterator[Tensor]:
-        """Waveform pieces [C, T'] on the CPU of consecutive blocks [R, L'] of the signal."""
+        """Yields consecutive pieces [C, T'] of the waveform of consecutive blocks [R, L'] of the signal, on the CPU.
+
+        Args:
+            blocks: of the signal, of any lengths.
+        """
         if self.context is None:
             held = list(blocks)
             if held:
@@ -47,7 +61,8 @@ class ChunkedStream:
 
     def _bounded(self, blocks: Iterator[Tensor], context: int) -> Iterator[Tensor]:
         held = torch.empty(0)
-        before, ended = 0, False  # frames of held that were made already; whether the signal is over
+        # before: the first frames of held whose output was given already, kept as left context.
+        before, ended = 0, False
         while not ended:
             block = next(blocks, None)
             ended = block is None
@@ -59,9 +74,10 @@ class ChunkedStream:
                     break
                 stretch = held[:, : last + context]
                 made = self.make(stretch)
+                # The output of the left context (before) and of the right one (from last on) is cut off.
                 hop = made.shape[-1] // stretch.shape[1]
                 yield made[:, before * hop : min(last, held.shape[1]) * hop].cpu()
-                drop = max(0, last - context)
+                drop = max(0, last - context)  # of what is made, the next chunk needs the last context frames
                 held, before = held[:, drop:], last - drop
 
     def whole(self, signal: Tensor) -> Tensor:
@@ -70,7 +86,17 @@ class ChunkedStream:
 
 
 def vocoder_stream(generator: nn.Module, representation: Representation, core: int) -> ChunkedStream:
-    """Waveforms [1, L * hop] of log-mel spectrograms [mels, L], ``core`` frames at a time."""
+    """A stream that makes audio from log-mel spectrograms.
+
+    Args:
+        generator: in eval mode; reads mel spectrograms.
+        representation: decodes the generator's output to audio.
+        core: frames made at a time.
+
+    Shape:
+        - signal: [M, L], M mel bands and L frames
+        - output: [1, L * hop]
+    """
     device = device_of(generator)
 
     def make(mel: Tensor) -> Tensor:
@@ -80,7 +106,17 @@ def vocoder_stream(generator: nn.Module, representation: Representation, core: i
 
 
 def enhancement_stream(generator: nn.Module, representation: Representation, core: int) -> ChunkedStream:
-    """Clean recordings [C, T] of degraded ones, ``core`` samples at a time, each channel by itself."""
+    """A stream that makes clean audio from degraded audio, each channel by itself.
+
+    Args:
+        generator: in eval mode; reads degraded waveforms.
+        representation: decodes the generator's output to audio.
+        core: samples made at a time.
+
+    Shape:
+        - signal: [C, T], C channels of T samples
+        - output: [C, T]
+    """
     device = device_of(generator)
 
     def make(audio: Tensor) -> Tensor:
@@ -91,5 +127,8 @@ def enhancement_stream(generator: nn.Module, representation: Representation, cor
 
 
 def bounds(generator: nn.Module) -> tuple[int | None, int]:
-    """(context in frames of what a generator reads, None where unbounded; alignment of chunks), as it declares them."""
+    """(context, alignment) of a generator, in frames of what it reads, as it declares them.
+
+    The context is None where it is unbounded.
+    """
     return context_frames(generator), alignment(generator)

@@ -1,4 +1,4 @@
-"""Copy-synthesis: audio or mel spectrograms to waveforms, long ones in chunks whose result equals the whole."""
+"""Copy-synthesis: makes waveforms from mel spectrograms, or from those of audio files; long ones in chunks."""
 
 from __future__ import annotations
 
@@ -20,10 +20,19 @@ from gansemble.inference.streaming import vocoder_stream
 
 
 def mel_blocks(path: Path, spec: AudioSpec, block: int, resample: bool = False) -> Iterator[Tensor]:
-    """The log-mel spectrogram [mels, L'] of an audio file, ``block`` frames at a time, equal to that of the whole file.
+    """Yields the log-mel spectrogram of a mono audio file in blocks, equal to that of the whole file.
+
+    Args:
+        path: of the audio file.
+        spec: of the spectrogram.
+        block: frames at a time.
+        resample: convert a file of another sample rate, instead of refusing it.
+
+    Yields:
+        Blocks [M, L'] of M = ``spec.mels`` bands and L' frames, at most ``block``.
 
     Raises:
-        DataError: for another sample rate (unless ``resample``), several channels, or a file too short to frame.
+        DataError: for another sample rate (unless ``resample``), several channels, or a file too short for one frame.
     """
     header = files.info(path)
     if header.channels != 1:
@@ -40,6 +49,7 @@ def mel_blocks(path: Path, spec: AudioSpec, block: int, resample: bool = False) 
         raise DataError(f"{path}: {total} samples are too few; at least {max(margin, spec.hop) + 1} are needed")
     frames = total // spec.hop
     # Blocks are framed with whole hops of real audio around them, so that only the file's own ends are reflected.
+    # A window reaches margin = (n_fft - hop) / 2 samples beyond its hop on each side; twice that and a hop is safe.
     extra = -(-2 * margin // spec.hop) + 1
     for first in range(0, frames, block):
         last = min(frames, first + block)
@@ -56,7 +66,18 @@ def synthesise_file(
     chunk_seconds: float,
     resample: bool = False,
 ) -> dict[str, float]:
-    """Writes the copy-synthesis of an audio or ``.npy`` mel file; returns seconds made, time taken and samples clipped.
+    """Writes the waveform that a vocoder makes from an audio file or a mel spectrogram.
+
+    Args:
+        loaded: a trained vocoder.
+        source: an audio file, whose mel spectrogram is computed, or a ``.npy`` file with a log-mel spectrogram [M, L].
+        target: WAV file to write; it appears under its name only when it is complete.
+        sample_format: of the WAV file.
+        chunk_seconds: length of audio that is made at a time [s].
+        resample: convert an audio file of another sample rate, instead of refusing it.
+
+    Returns:
+        By name: the ``seconds`` of audio made, the time it ``took`` [s], and how many samples were ``clipped``.
 
     Raises:
         DataError: if the input is not what the experiment's audio section describes.
@@ -101,6 +122,7 @@ def _npy_blocks(path: Path, spec: AudioSpec, block: int) -> Iterator[Tensor]:
         raise DataError(f"{path}: holds no frames")
     if not np.isfinite(mel).all():
         raise DataError(f"{path}: holds NaN or Inf")
+    # Bounds for natural-log magnitudes of audio in ±1; decibels or normalised features mostly lie outside.
     floor = float(np.log(spec.log_floor))
     if mel.min() < floor - 1 or mel.max() > 10:
         raise DataError(

@@ -1,1 +1,1 @@
-"""A recipe as objects."""
+"""Builds the parts that a recipe names (networks, losses, monitors and others) as Python objects."""

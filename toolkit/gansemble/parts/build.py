@@ -1,4 +1,4 @@
-"""From a checked recipe to its parts. The only place where a recipe becomes objects."""
+"""Builds a checked recipe's parts. This is the only place where a recipe becomes objects."""
 
 from __future__ import annotations
 
@@ -30,7 +30,13 @@ T = TypeVar("T")
 
 @dataclass
 class Weighted:
-    """A term with its weight schedule."""
+    """A loss or regulariser of the recipe with the schedule of its weight.
+
+    Args:
+        name: recipe path, such as ``losses.mel``.
+        term: the loss or regulariser.
+        weight: by training step.
+    """
 
     name: str
     term: Term
@@ -39,7 +45,22 @@ class Weighted:
 
 @dataclass
 class Parts:
-    """A recipe's parts, on one device."""
+    """The objects that a recipe describes, on one device.
+
+    Args:
+        generator: the network that makes items in the representation's domain.
+        discriminators: all discriminators in one module.
+        weights: schedule of each discriminator's weight, by name.
+        condition_builder: makes the conditions of real items and fakes.
+        representation: converts between audio and the domain the networks work in.
+        objective: the adversarial loss; None without discriminators.
+        objective_weight: schedule of its weight in the generator's turn.
+        injector: adds noise to what the discriminators see.
+        degrader: makes the degraded recordings that an enhancement generator reads; None for other tasks.
+        terms: losses and regularisers, each with its weight.
+        monitors: by name.
+        marks: by recipe path, what a part's statistics were measured on and with; see the field's comment.
+    """
 
     generator: nn.Module
     discriminators: Discriminators
@@ -52,31 +73,35 @@ class Parts:
     degrader: Degrader | None = None
     terms: list[Weighted] = field(default_factory=list)
     monitors: dict[str, Monitor] = field(default_factory=dict)
-    #: By recipe path, what a part's state is of, where a state of something else is of no use to it.
+    #: By recipe path: identifies what a part's state was measured on and with. A checkpoint's state with another mark
+    #: is not restored.
     marks: dict[str, str] = field(default_factory=dict)
 
     def encode(self, batch: Batch) -> Tensor:
-        """A batch's audio in the representation's domain."""
+        """Converts a batch's audio [B, C, T] to the representation's domain [B, ...]."""
         return self.representation.encode(batch.audio)
 
     def stateful(self) -> dict[str, Stateful]:
-        """Parts besides the networks whose state a checkpoint holds, by recipe path."""
+        """The parts besides the networks whose ``state_dict`` a checkpoint holds, by recipe path."""
         named: dict[str, object] = {"noise_injector": self.injector, "representation": self.representation}
         named |= {weighted.name: weighted.term for weighted in self.terms}
         named |= {f"monitors.{name}": monitor for name, monitor in self.monitors.items()}
         return {name: part for name, part in named.items() if isinstance(part, Stateful)}
 
     def adaptive(self) -> dict[str, Adaptive]:
-        """The parts that follow a statistic of training."""
+        """The parts whose state follows a statistic of training, by recipe path."""
         return {name: part for name, part in self.stateful().items() if isinstance(part, Adaptive)}
 
     def growable(self) -> list[Growable]:
-        """The parts that grow."""
+        """The networks and the representation, if they grow during training."""
         parts = [self.generator, self.representation, *self.discriminators.parts.values()]
         return [part for part in parts if isinstance(part, Growable)]
 
     def needs_real_output(self, turn: str) -> bool:
-        """Whether some part reads the output on real signals in this turn; the discriminators' always has it."""
+        """Whether the discriminators' output on real items is needed in this turn.
+
+        It always is in the discriminators' turn; in the generator's turn only if a part asks for it.
+        """
         parts = [
             *(weighted.term for weighted in self.terms if turn in weighted.term.turns),
             self.injector,
@@ -86,7 +111,16 @@ class Parts:
 
 
 def degrader(recipe: Recipe, part: Part | None = None) -> Degrader | None:
-    """What gives degraded clips, by the recipe's degradation or another one; None where the generator reads none."""
+    """What makes degraded clips for a generator that restores them.
+
+    Args:
+        recipe: of the generator.
+        part: the degradation; None takes the recipe's own.
+
+    Returns:
+        A degrader, which reads the corpus' degraded recordings where there is no degradation at all; None for recipes
+            of another task than enhancement.
+    """
     if recipe.task is not Task.ENHANCEMENT:
         return None
     chosen = part or recipe.single.get("degradation")
@@ -94,12 +128,23 @@ def degrader(recipe: Recipe, part: Part | None = None) -> Degrader | None:
 
 
 def generator(recipe: Recipe) -> nn.Module:
-    """The recipe's generator alone, on the CPU."""
+    """Builds the recipe's generator alone, on the CPU."""
     return construct(recipe.single["generator"], recipe)
 
 
 def build(recipe: Recipe, device: torch.device) -> Parts:
-    """All parts, weights drawn from the plan's seed."""
+    """Builds all parts of a checked recipe.
+
+    Seeds the global random generators of torch, Python and numpy with the plan's seed first, so that initial weights
+    are reproducible. Representations, losses and monitors with statistics of the training data are not fitted yet.
+
+    Args:
+        recipe: checked.
+        device: where networks and other modules are put.
+
+    Raises:
+        TrainingError: if a discriminator has batch normalisation beside a loss or regulariser that excludes it.
+    """
     torch.manual_seed(recipe.plan.seed)
     random.seed(recipe.plan.seed)
     np.random.seed(recipe.plan.seed % 2**32)
@@ -130,7 +175,10 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
 
 
 def compared(recipe: Recipe, parts: Parts) -> dict[str, tuple[Part, Term | Monitor]]:
-    """Terms and monitors by recipe path, each with its part of the recipe: those that may measure real items."""
+    """All losses, regularisers and monitors that were built, by recipe path, each with its part of the recipe.
+
+    Those of them with statistics of real items are then fitted by :func:`gansemble.scoring.fitting.fit_items`.
+    """
     found: dict[str, Term | Monitor] = {weighted.name: weighted.term for weighted in parts.terms}
     found |= {f"monitors.{name}": monitor for name, monitor in parts.monitors.items()}
     sections = _terms_and_monitors(recipe)
@@ -138,7 +186,11 @@ def compared(recipe: Recipe, parts: Parts) -> dict[str, tuple[Part, Term | Monit
 
 
 def comparing(recipe: Recipe) -> dict[str, tuple[Part, Term | Monitor]]:
-    """Of the terms and monitors alone those that measure real items, built without the networks."""
+    """Builds only those losses, regularisers and monitors that have statistics of real items, without the networks.
+
+    Returns:
+        By recipe path, the part of the recipe and the object.
+    """
     found = _terms_and_monitors(recipe)
     return {
         path: (part, construct(part, recipe)) for path, part in found.items() if has_ability(part.target, FittedItems)
@@ -151,7 +203,10 @@ def _terms_and_monitors(recipe: Recipe) -> dict[str, Part]:
 
 
 def _check_batch_norm(recipe: Recipe, parts: Parts) -> None:
-    """Refuses batch norm beside a term that excludes it: a contract may not say so, but the built network shows it."""
+    """Refuses batch normalisation in a discriminator beside a loss or regulariser that excludes it.
+
+    A contract may leave it out, but the modules of the network that was built show it.
+    """
     terms = [*recipe.many["losses"].values(), *recipe.many["regularisers"].values()]
     against = [part for part in terms if "batch_norm" in contract.contract_of(part, recipe).clashes]
     for name, network in parts.discriminators.parts.items() if against else ():
@@ -170,23 +225,28 @@ def _placed(part: T, device: torch.device | str) -> T:
 
 
 def representation_of(recipe: Recipe, device: torch.device | str = "cpu") -> Representation:
-    """The recipe's representation, not fitted yet; samples as they are where it has none."""
+    """Builds the recipe's representation, not fitted yet; :class:`Waveform` where the recipe has none."""
     if "representation" in recipe.single:
         return _placed(construct(recipe.single["representation"], recipe), device)
     return Waveform()
 
 
 class Waveform:
-    """The default representation: audio [B, C, T] is judged and made as samples; encode and decode are the identity."""
+    """The default representation: networks make and judge audio samples, so that encode and decode change nothing.
+
+    Shape:
+        - input: [B, C, T], B items of C channels and T samples
+        - output: [B, C, T]
+    """
 
     domain = "waveform"
 
     def encode(self, audio: Tensor) -> Tensor:
-        """[B, C, T] -> [B, C, T]."""
+        """Returns the audio [B, C, T] as it is."""
         return audio
 
     def decode(self, x: Tensor) -> Tensor:
-        """[B, C, T] -> [B, C, T]."""
+        """Returns the audio [B, C, T] as it is."""
         return x
 
     @staticmethod
@@ -196,7 +256,12 @@ class Waveform:
 
 
 def optimisers(recipe: Recipe, parts: Parts) -> dict[str, torch.optim.Optimizer]:
-    """One optimiser for the generator and one for all discriminators."""
+    """Builds one optimiser for the generator and one for all discriminators together.
+
+    Returns:
+        By ``generator`` and ``discriminators``; a network without parameters, or without an optimiser in the recipe, is
+            left out.
+    """
     chosen = recipe.many["optimisers"]
     networks = {"generator": parts.generator, "discriminators": parts.discriminators}
     return {

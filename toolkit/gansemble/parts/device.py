@@ -1,4 +1,4 @@
-"""Where networks are, and where they are put when nobody says: the one choice of a device."""
+"""The device that networks are on, and the one they are put on when the caller names none."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from torch import nn
 
 
 def default_device() -> torch.device:
-    """The first GPU where there is one, else the processor."""
+    """The current CUDA device if there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def device_of(network: nn.Module) -> torch.device:
-    """Where a network's parameters are; the processor for one without any."""
+    """The device of a network's parameters; the CPU for a network without any."""
     first = next(network.parameters(), None)
     return torch.device("cpu") if first is None else first.device

@@ -12,17 +12,28 @@ from gansemble.interfaces import Condition, DiscriminatorOutput, as_outputs
 
 
 class Discriminators(nn.Module):
-    """All discriminators in one module: one wrapper, one optimiser, one forward."""
+    """All discriminators of a recipe in one module, so that one optimiser and one distributed wrapper serve them all.
+
+    Args:
+        discriminators: by name.
+    """
 
     def __init__(self, discriminators: dict[str, nn.Module]) -> None:
         super().__init__()
         self.parts = nn.ModuleDict(discriminators)
 
     def forward(self, *pairs: tuple[Tensor, Condition]) -> tuple[dict[str, tuple[DiscriminatorOutput, ...]], ...]:
-        """The outputs by discriminator name on each (x, condition).
+        """Judges each pair (x [B, ...], condition) with every discriminator.
 
-        A discriminator that says ``items_apart`` gets all pairs as one batch: the same outputs in one pass, whose
-        weight gradients are made once.
+        A discriminator with ``items_apart = True``, whose output on an item does not depend on the rest of the batch,
+        is given all pairs concatenated along the batch axis. Its outputs are the same, but it runs forward and backward
+        only once.
+
+        Args:
+            *pairs: items in the representation's domain, each with its condition.
+
+        Returns:
+            For each pair, the outputs by discriminator name, one for each of its sub-discriminators.
         """
         whole = _joined(pairs)
         found: tuple[dict[str, tuple[DiscriminatorOutput, ...]], ...] = tuple({} for _ in pairs)
@@ -39,7 +50,10 @@ class Discriminators(nn.Module):
 
 
 def _joined(pairs: Sequence[tuple[Tensor, Condition]]) -> tuple[Tensor, Condition] | None:
-    """All pairs as one batch; None for a single pair, other shapes, or a condition only some of them have."""
+    """All pairs as one batch along the first axis.
+
+    None for a single pair, and where pairs differ in shape or in which conditions they have.
+    """
     if len(pairs) < 2 or len({x.shape[1:] for x, _ in pairs}) > 1:
         return None
     fields = {}
@@ -52,7 +66,7 @@ def _joined(pairs: Sequence[tuple[Tensor, Condition]]) -> tuple[Tensor, Conditio
 
 
 def _split(output: DiscriminatorOutput, sizes: list[int]) -> list[DiscriminatorOutput]:
-    """A batch's output as those of its parts."""
+    """Splits the output on a joined batch into the outputs on its pairs, of the given batch sizes."""
     scores = output.score.split(sizes)
     features = [feature.split(sizes) for feature in output.features]
     logits = [None] * len(sizes) if output.logits is None else output.logits.split(sizes)

@@ -1,4 +1,7 @@
-"""Clips made from latent vectors: each from its own draws, one at a time, so that any can be made again bit for bit."""
+"""Makes clips from latent vectors, one at a time, each with random draws of its own.
+
+A clip depends on the seed and its index alone, so any clip can be made again bit for bit.
+"""
 
 from __future__ import annotations
 
@@ -18,40 +21,57 @@ from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.parts.device import device_of
 from gansemble.random import Draws
 
-#: Items of each pass that a generator's standing statistics are the mean over.
+#: Batch size of the passes over which a generator's standing batch statistics are averaged.
 STANDING_BATCH = 64
 
 
 @dataclass(frozen=True)
 class Truncation:
-    """Latent vectors nearer to the mean: less variety, more of the ordinary.
+    """Truncation of latent vectors: brings them nearer to the mean, for less variety and more typical clips.
 
     Args:
-        threshold: what ``mode`` says it is.
-        mode: ``resample``: normal numbers beyond ±threshold are drawn again (Brock et al. 2019, section 3.1); ``scale``:
-            every number is multiplied by it, so that it is the standard deviation of normal ones.
+        threshold: for ``resample`` the largest magnitude of a component; for ``scale`` the factor of all components.
+        mode: ``resample``: components of a normal vector beyond ±threshold are drawn again (Brock et al. 2019, section
+            3.1); ``scale``: every component is multiplied by the threshold, which is then the standard deviation of
+            normal ones.
     """
 
     threshold: float
     mode: Literal["resample", "scale"] = "scale"
 
     def __call__(self, z: Tensor, law: str) -> Tensor:
-        """The truncated latent vectors, each a continuous function of what was drawn.
+        """Truncates latent vectors.
 
-        Drawing again until a number fits is drawing from the normal law between the thresholds; each number is moved to
-        the quantile it had in the whole law, so that a clip changes little with the threshold. Uniform numbers, which
-        have bounds already, are scaled in either mode.
+        Drawing again until a component fits is the same as drawing from the normal law between the thresholds. Each
+        component is therefore moved to that truncated law at the quantile it had in the whole one. The result is a
+        continuous function of what was drawn, so that a clip changes little with the threshold. Uniform components,
+        which are bounded already, are scaled in either mode.
+
+        Args:
+            z: latent vectors of any shape.
+            law: what they were drawn from: ``normal``, or another name for uniform in ±1.
+
+        Returns:
+            The truncated latent vectors, in the shape of ``z``.
         """
         if self.mode == "scale" or law != "normal":
             return z * self.threshold
+        # P(Z < -t) = low, so the mass between the thresholds is 1 - 2 low: quantile q of the whole law becomes
+        # quantile low + q (1 - 2 low). In float64, as float32 has too few digits in the tails.
         low = torch.special.ndtr(torch.tensor(-self.threshold, dtype=torch.float64, device=z.device))
         return torch.special.ndtri(low + torch.special.ndtr(z.double()) * (1 - 2 * low)).to(z.dtype)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One clip with what it was made from: audio [T], latent vector [Z], label (an index, or None), and what the generator
-    made in the representation's domain."""
+    """One generated clip, with what it was made from.
+
+    Args:
+        audio: [T], T samples.
+        latent: latent vector [Z] after truncation; of size 0 for a generator that reads none.
+        label: index of a class or pitch; None for a generator that reads none, or that was given a mixture of classes.
+        made: the generator's output in the representation's domain, before it was decoded to audio.
+    """
 
     audio: np.ndarray
     latent: np.ndarray
@@ -61,14 +81,14 @@ class Sample:
 
 @dataclass
 class LatentSampler:
-    """A generator of its own clips, with what brings them to audio.
+    """Samples clips from a generator that reads no conditioning signal.
 
     Args:
         generator: in eval mode.
-        representation: decodes what it makes.
+        representation: decodes the generator's output to audio.
         condition_builder: draws latent vectors and labels.
-        seed: of the draws.
-        classes: how many labels there are, where the condition builder has no prior to draw them from.
+        seed: of the random draws.
+        classes: number of labels, for measuring batch statistics where the condition builder has no prior to draw from.
     """
 
     generator: nn.Module
@@ -78,11 +98,12 @@ class LatentSampler:
     classes: int | None = None
 
     def __post_init__(self) -> None:
-        self._standing: list[Truncation | None] = []  # of which the generator's batch statistics are
+        #: The truncation that the generator's batch statistics were measured with; empty before the first measurement.
+        self._standing: list[Truncation | None] = []
 
     @classmethod
     def of(cls, parts: Parts, generator: nn.Module, seed: int) -> LatentSampler:
-        """From the parts of a run."""
+        """A sampler of a generator with the representation and condition builder of a run's parts."""
         return cls(generator, parts.representation, parts.condition_builder, seed)
 
     @torch.no_grad()
@@ -94,14 +115,18 @@ class LatentSampler:
         truncation: Truncation | None = None,
         decode: Callable[[Tensor], Tensor] | None = None,
     ) -> Sample:
-        """The clip of an index, or of a label or latent vector [Z] given instead of drawn.
+        """Makes one clip.
 
         Args:
-            index: of the clip; decides what is drawn.
-            label: a class, or a mixture of classes [K] for generators that read one.
-            latent: instead of the one drawn.
-            truncation: of the latent vector.
-            decode: from the representation's domain to audio, instead of the representation's own way.
+            index: of the clip; with the seed it decides what is drawn.
+            label: a class index, or a mixture of classes [K], for generators that read one; None draws it from the
+                condition builder's prior, which must be set then.
+            latent: a latent vector [Z]; None draws it.
+            truncation: applied to the latent vector, drawn or given.
+            decode: converts from the representation's domain to audio; None takes the representation's own ``decode``.
+
+        Raises:
+            GansembleError: if what was generated cannot be decoded to audio.
         """
         self._measure(truncation)
         batch = self._batch([index], "sample")
@@ -122,7 +147,7 @@ class LatentSampler:
 
     @property
     def phase(self) -> str | None:
-        """Where the phase of its clips comes from, where the representation has lost it."""
+        """Where the phase of decoded clips comes from, in words; None for a representation that keeps the phase."""
         return self.representation.phase if isinstance(self.representation, PhasedRepresentation) else None
 
     def _batch(self, indices: Sequence[int], name: str) -> Batch:
@@ -132,7 +157,10 @@ class LatentSampler:
         return Batch(audio, names, Draws(self.seed, [(0, index) for index in indices], device))
 
     def _measure(self, truncation: Truncation | None) -> None:
-        """Brings the batch statistics of a generator that has them to the distribution that is sampled from."""
+        """Measures the batch statistics of a generator that has them for the distribution that is sampled from.
+
+        They depend on the truncation, and are measured again when it changes.
+        """
         if not isinstance(self.generator, Standing) or self._standing == [truncation]:
             return
         if self.generator.standing_passes:

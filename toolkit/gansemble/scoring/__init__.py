@@ -1,1 +1,1 @@
-"""What training and evaluation both score with."""
+"""Scores, their statistics and curves, as both training and evaluation use them."""

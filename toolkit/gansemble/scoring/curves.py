@@ -1,4 +1,4 @@
-"""Curves of a run: one JSON object a line, by step."""
+"""Curves of a run: files with one JSON object per line, each the values at one step."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ CurveRow = dict[str, float | None]
 
 
 class Curves:
-    """Appends rows to ``logs/<name>.jsonl``; a resumed run first drops the rows the interrupted one wrote too many.
+    """Appends rows to a file of curves, ``logs/<name>.jsonl``.
+
+    When a run is resumed, rows of later steps are dropped: the interrupted run wrote them after its last checkpoint.
 
     Args:
-        path: the file.
-        step: steps done when the run (re)started.
+        path: of the file.
+        step: number of steps done when the run started or was resumed; 0 empties the file.
     """
 
     def __init__(self, path: Path, step: int) -> None:
@@ -31,7 +33,12 @@ class Curves:
             path.write_text("".join(json.dumps(row) + "\n" for row in kept))
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds a row; a value that is not finite is written as null."""
+        """Appends a row; a value that is not finite becomes null, and a row that cannot be written is logged as lost.
+
+        Args:
+            step: number of steps done.
+            values: by curve name.
+        """
         row = {"step": step} | {name: value if math.isfinite(value) else None for name, value in values.items()}
         try:
             with self.path.open("a") as stream:
@@ -41,18 +48,21 @@ class Curves:
 
 
 def read_curves(path: Path) -> list[CurveRow]:
-    """The rows of a curves file, those of :func:`read_rows`."""
+    """All complete rows of a file of curves; none if there is no file."""
     return list(read_rows(path))
 
 
 def points(rows: Iterable[CurveRow], name: str) -> list[tuple[float, float]]:
-    """(step, value) of a curve where it has a value."""
+    """(step, value) of the curve ``name``, at the steps where it has a value."""
     pairs = [(row["step"], row.get(name)) for row in rows]
     return [(step, value) for step, value in pairs if step is not None and value is not None]
 
 
 def read_rows(path: Path) -> list[Any]:
-    """What a file of one JSON value a line holds; a last line cut short by a crash is passed over."""
+    """The values in a file with one JSON value per line; none if there is no file.
+
+    A line that is no JSON, such as a last one cut short by a crash, is left out.
+    """
     rows = []
     for line in path.read_text().splitlines() if path.is_file() else ():
         try:

@@ -1,4 +1,8 @@
-"""What is measured once for a corpus and kept beside the packed data: by representations, terms, monitors and metrics."""
+"""Statistics that are measured once for a corpus, and kept in files beside the packed data.
+
+Representations, losses, monitors and metrics may have them. The name of a file contains a hash of all that decides its
+content, so that other data or parameters never find it.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +32,20 @@ BATCH = 64
 
 
 def place(recipe: Recipe, dump: Path, clips: LabelledClips) -> Path:
-    """Where the statistics of a recipe's representation are: named after all that decides them, the packed audio too."""
+    """The file with the statistics of a recipe's representation.
+
+    Its name depends on the representation's parameters, the audio section, the segment length and the clips.
+
+    Args:
+        recipe: with the representation.
+        dump: folder of the packed data.
+        clips: that are measured.
+    """
     return dump / f"representation-{_mark(_decides(recipe, clips))}.pt"
 
 
 def _decides(recipe: Recipe, clips: LabelledClips) -> dict[str, object]:
-    """All that decides what the training items are in the representation's domain."""
+    """All that decides what training items are in the representation's domain."""
     part = recipe.single.get("representation")
     return {
         "representation": fill.part(part) if part is not None else None,
@@ -48,10 +60,21 @@ def _mark(values: Mapping[str, object]) -> str:
 
 
 def fit(representation: Representation, recipe: Recipe, dump: Path, anew: bool = False) -> Path | None:
-    """Measures a representation on the training split, or loads what was measured unless it is to be done ``anew``;
-    None where it has no statistics.
+    """Measures a representation's statistics on the training split, or loads them from their file.
 
-    Processes that come here together measure the same numbers; the file is written whole or not at all.
+    Several processes may do this at once: they measure the same numbers, and the file is written atomically.
+
+    Args:
+        representation: to be fitted, in place.
+        recipe: it belongs to.
+        dump: folder of the packed data.
+        anew: measure even if there is a file.
+
+    Returns:
+        The file; None for a representation without statistics.
+
+    Raises:
+        DataError: if packed audio is not what its manifest says.
     """
     if not isinstance(representation, Fitted) or "representation" not in recipe.single:
         return None
@@ -73,18 +96,22 @@ def fit_items(
     dump: Path,
     anew: bool = False,
 ) -> dict[str, Path]:
-    """Lets terms and monitors measure the real items they compare with, or loads what was measured; returns where each
-    one's statistics are, under a name made of all that decides them.
+    """Measures the statistics that losses, regularisers and monitors have of real items, or loads them from their
+    files.
 
     Args:
-        parts: those of the recipe by path, each with its object.
-        representation: fitted; makes the items.
-        recipe: whose parts they are.
-        dump: the packed data, where the statistics are kept.
-        anew: measure again.
+        parts: by recipe path, the part of the recipe and the object, which is fitted in place.
+        representation: fitted; encodes audio to items.
+        recipe: they belong to.
+        dump: folder of the packed data.
+        anew: measure even if there is a file.
+
+    Returns:
+        The file of each part that has statistics, by recipe path.
 
     Raises:
-        TrainingError: if a part cannot use what it was given.
+        TrainingError: if a part cannot use the items or labels.
+        DataError: if packed audio is not what its manifest says.
     """
     chosen = {path: (part, made) for path, (part, made) in parts.items() if isinstance(made, FittedItems)}
     if not chosen:
@@ -109,7 +136,7 @@ def fit_items(
 
 @torch.no_grad()
 def _items(clips: LabelledClips, representation: Representation) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """All training segments as the networks see them, with their labels."""
+    """Yields (items [B, ...], labels [B] or None) of all training segments, encoded as the networks see them."""
     first = next(iter(representation.buffers()), None) if isinstance(representation, nn.Module) else None
     device = torch.device("cpu") if first is None else first.device
     for start, audio in zip(range(0, len(clips), BATCH), _batches(clips), strict=True):
@@ -119,7 +146,17 @@ def _items(clips: LabelledClips, representation: Representation) -> Iterator[tup
 
 
 def fit_metric(metric: Metric | SetMetric, recipe: Recipe, dump: Path, say: Callable[[str], None]) -> None:
-    """Lets a metric that learns from the corpus learn, or load what was learnt."""
+    """Fits a metric that learns from the corpus, such as by a classifier, or loads what it learnt before.
+
+    Args:
+        metric: fitted in place; one that learns nothing is left alone.
+        recipe: it belongs to.
+        dump: folder of the packed data.
+        say: called with lines for the user.
+
+    Raises:
+        DataError: if packed audio is not what its manifest says.
+    """
     if not isinstance(metric, FittedMetric):
         return
     there = set(manifest.load(dump / "manifest.jsonl").identity)
@@ -129,7 +166,7 @@ def fit_metric(metric: Metric | SetMetric, recipe: Recipe, dump: Path, say: Call
 
 
 def _batches(clips: LabelledClips) -> Iterator[Tensor]:
-    """All segments, [B, 1, length]."""
+    """Yields all segments as batches [B, 1, T] of audio, T = segment length [samples]."""
     for start in range(0, len(clips), BATCH):
         chosen = range(start, min(start + BATCH, len(clips)))
         yield torch.from_numpy(np.stack([clips.audio(index) for index in chosen]))[:, None]
@@ -144,8 +181,21 @@ def _bytes(state: Mapping[str, object]) -> bytes:
 
 
 def statistics(recipe: Recipe, dump: Path) -> Path:
-    """Per-band mean and standard deviation of the training split's log-mel spectrogram, levels and lengths; of the corpus'
-    own clips, without variants of them."""
+    """Writes facts about the training split to a JSON file: mel statistics, level and lengths of the clips.
+
+    The mean and standard deviation of the log-mel spectrogram are of each band, over all frames. Clips that
+    augmentations made are left out.
+
+    Args:
+        recipe: with the audio section.
+        dump: folder of the packed data.
+
+    Returns:
+        The file, ``statistics-<digest of the audio section>.json``.
+
+    Raises:
+        DataError: if no training clip is longer than one frame.
+    """
     import torch
 
     from gansemble.audio.features import log_mel
@@ -164,7 +214,7 @@ def statistics(recipe: Recipe, dump: Path) -> Path:
     if not frames:
         raise DataError(f"{dump}: no training clip is longer than one frame ({recipe.audio.n_fft} samples)")
     mean = total / frames
-    deviation = (square / frames - mean.square()).clamp_min(0).sqrt()
+    deviation = (square / frames - mean.square()).clamp_min(0).sqrt()  # rounding may make the variance negative
     seconds = np.array([entry.seconds for entry in packed.entries])
     facts = {
         "clips": len(packed),

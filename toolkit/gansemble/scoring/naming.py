@@ -1,4 +1,4 @@
-"""Scores by the recipe's names for its metrics, so that two metrics of one kind keep their own."""
+"""Names scores after the recipe's names for its metrics, so that two metrics of one kind have different keys."""
 
 from __future__ import annotations
 
@@ -12,7 +12,16 @@ from gansemble.recipe.sections import Part
 
 
 def renamed(key: str, name: str, use: str) -> str:
-    """A score's key under the name ``name`` of a metric ``use``: ``quality`` for ``pesq``, ``quality_nb`` for ``pesq_nb``."""
+    """The key of a score when the recipe calls the metric ``use`` by the name ``name``.
+
+    With the name ``quality`` for ``pesq``, ``pesq`` becomes ``quality`` and ``pesq_nb`` becomes ``quality_nb``; a key
+    that does not begin with the metric's own name is prefixed with the recipe's.
+
+    Args:
+        key: of the score, as the metric gives it.
+        name: of the metric in the recipe.
+        use: the metric's own name.
+    """
     if name == use or key == name:
         return key
     return name + key.removeprefix(use) if key == use or key.startswith(use + "_") else f"{name}_{key}"
@@ -21,7 +30,14 @@ def renamed(key: str, name: str, use: str) -> str:
 def scores(
     part: Part, metric: Metric, estimate: np.ndarray, reference: np.ndarray, sample_rate: int
 ) -> dict[str, Score]:
-    """What a recipe's metric gives, by the recipe's name for it."""
+    """Scores an estimate against its reference; keys are by the recipe's name for the metric.
+
+    Args:
+        part: the metric in the recipe.
+        metric: the object.
+        estimate, reference: audio [T] each.
+        sample_rate: [Hz].
+    """
     found = metric.score(estimate, reference, sample_rate)
     return {renamed(key, str(part.path[-1]), part.entry.name): score for key, score in found.items()}
 
@@ -35,7 +51,16 @@ def set_scores(
     labels: Sequence[int | None],
     reference_labels: Sequence[int | None] | None = None,
 ) -> dict[str, Score]:
-    """What a recipe's metric of whole sets gives, by the recipe's name for it."""
+    """Scores a set of clips against a reference set; keys are by the recipe's name for the metric.
+
+    Args:
+        part: the metric in the recipe.
+        metric: the object.
+        estimates, references: audio [T] each.
+        sample_rate: [Hz].
+        labels: of the estimates, None for a clip without one.
+        reference_labels: of the references; only metrics that score class by class are given them.
+    """
     if isinstance(metric, ClasswiseMetric) and metric.wants_reference_labels:
         found = metric.score_set(estimates, references, sample_rate, labels, reference_labels=reference_labels)
     else:
@@ -53,7 +78,20 @@ def set_intervals(
     reference_labels: Sequence[int | None] | None = None,
     confidence: float = 0.95,
 ) -> dict[str, tuple[float, float]]:
-    """(low, high) of a recipe's metric of whole sets, by the recipe's name for it; nothing where it has none."""
+    """Confidence intervals of the scores of sets; keys are by the recipe's name for the metric.
+
+    Args:
+        part: the metric in the recipe.
+        metric: the object.
+        estimates, references: audio [T] each.
+        sample_rate: [Hz].
+        labels: of the estimates, None for a clip without one.
+        reference_labels: of the references; only metrics that score class by class are given them.
+        confidence: probability of an interval, such as 0.95.
+
+    Returns:
+        (low, high) by key; empty for a metric without intervals.
+    """
     if not isinstance(metric, IntervalMetric):
         return {}
     if isinstance(metric, ClasswiseIntervals) and metric.wants_reference_labels:
@@ -66,13 +104,16 @@ def set_intervals(
 
 
 def set_details(part: Part, metric: SetMetric) -> dict[str, object]:
-    """What else a recipe's metric has to tell of the sets it scored last, by the recipe's name for it."""
+    """What a metric tells of the sets it scored last besides its scores, by the recipe's name for it; may be empty."""
     found = metric.details if isinstance(metric, DetailedMetric) else {}
     return {renamed(key, str(part.path[-1]), part.entry.name): told for key, told in found.items()}
 
 
 def keys(part: Part, metric: Metric | SetMetric, sample_rate: int) -> list[str]:
-    """The keys a recipe's metric gives for every file or set; the first is what ranks checkpoints."""
+    """The keys of the scores that a metric gives for every file or set; the first one ranks checkpoints.
+
+    Those of a metric of single files are found by scoring a second of silence.
+    """
     if isinstance(metric, SetMetric):
         return [renamed(key, str(part.path[-1]), part.entry.name) for key in metric.keys]
     silence = np.zeros(sample_rate, np.float32)

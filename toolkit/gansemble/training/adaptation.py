@@ -1,4 +1,4 @@
-"""Feeding adaptive parts: a statistic per step, averaged over an interval and over processes."""
+"""Feeds adaptive parts a statistic of training, averaged over an interval of steps and over all processes."""
 
 from __future__ import annotations
 
@@ -13,21 +13,33 @@ from gansemble.interfaces import Step
 
 
 class Adaptation:
-    """Sums and counts of each adaptive part's statistic since its last update; checkpointed with the run.
+    """Collects the statistic of each adaptive part and calls its ``adapt`` with the mean at the end of each interval.
+
+    An adaptive part (:class:`gansemble.abilities.Adaptive`) changes as training goes on, such as an augmentation whose
+    probability follows how sure the discriminators are. For each one the sum of the statistic, the number of items and
+    the number of steps since its last update are kept, and saved in checkpoints.
 
     Args:
         parts: adaptive parts by recipe path.
-        reduce: adds a tensor up over processes.
+        reduce: sums a tensor over all processes.
     """
 
     def __init__(self, parts: Mapping[str, Adaptive], reduce: Callable[[Tensor], Tensor]) -> None:
         self.parts = dict(parts)
         self.reduce = reduce
         self.sums: dict[str, list[Any]] = {name: [0.0, 0, 0] for name in self.parts}  # sum, items, steps
-        self._turns: set[str] = set()  # that the step under way has had
+        self._turns: set[str] = set()  # of which the step under way has had a micro-batch
 
     def observe(self, step: Step, turn: str) -> None:
-        """Adds one micro-batch's turn."""
+        """Adds one micro-batch to the sums of those parts that measure in this turn.
+
+        A part with ``statistic_window = "last"`` measures the last step of its interval only: its sum begins again at
+        each step's first micro-batch. A discriminators' turn without outputs on real items is passed over.
+
+        Args:
+            step: the micro-batch with its outputs.
+            turn: ``generator`` or ``discriminator``.
+        """
         first = turn not in self._turns
         self._turns.add(turn)
         for name, part in self.parts.items():
@@ -42,7 +54,10 @@ class Adaptation:
             entry[0], entry[1] = before + values.sum(0), entry[1] + len(values)
 
     def end_step(self) -> None:
-        """Counts the step and adapts the parts whose interval is over."""
+        """Counts a step, and calls ``adapt`` of those parts whose interval is over and in which something was measured.
+
+        To be called by every process, as sums are reduced over all of them.
+        """
         self._turns.clear()
         for name, part in self.parts.items():
             entry = self.sums[name]
@@ -55,12 +70,15 @@ class Adaptation:
                 self.sums[name] = [0.0, 0, 0]
 
     def _total(self, entry: list[Any]) -> list[float]:
-        """The sums and, last, the number of items, over all processes."""
+        """The sums of a part's statistic and, as the last number, of its items, over all processes [K + 1]."""
         sums = torch.as_tensor(entry[0]).double().cpu().flatten()
         return self.reduce(torch.cat([sums, torch.tensor([float(entry[1])]).double()])).tolist()
 
     def state_dict(self) -> dict[str, list[Any]]:
-        """The open interval's sums over all processes."""
+        """For each part [sum or sums, items, steps] of the interval under way, over all processes.
+
+        To be called by every process.
+        """
         state: dict[str, list[Any]] = {}
         for name, entry in self.sums.items():
             *sums, count = self._total(entry)
@@ -68,7 +86,15 @@ class Adaptation:
         return state
 
     def load_state_dict(self, state: Mapping[str, list[Any]], main: bool) -> None:
-        """Restores them: the main process carries the sums of all, so that the total is right for any number."""
+        """Restores the interval under way.
+
+        What was saved are sums over all processes. The main process takes them whole and the others begin with zeros,
+        so that the next reduction gives the right total for any number of processes.
+
+        Args:
+            state: as :meth:`state_dict` gave it.
+            main: whether this is the main process.
+        """
         for name in self.sums.keys() & state.keys():
             value, items, steps = state[name]
             found = torch.tensor(value) if isinstance(value, list) else value

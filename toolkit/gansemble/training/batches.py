@@ -1,4 +1,4 @@
-"""The batches of a run: crops of packed clips in the schedule's order, on the device."""
+"""The batches of a run: crops of packed clips in the order of the schedule, on the run's device."""
 
 from __future__ import annotations
 
@@ -16,7 +16,21 @@ from gansemble.training.signals import patient_worker
 
 
 def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) -> Generator[list[Batch], None, None]:
-    """The micro-batches of each step from ``first`` until before ``stop``; any step's are known without those before it."""
+    """Yields the micro-batches of each training step.
+
+    The order of clips and their crops depend on seed and epoch alone, so a run can begin with any step without reading
+    the data of those before it.
+
+    Args:
+        run: gives the clips, the plan and the processes.
+        schedule: which clips each step uses.
+        first: step to begin with.
+        stop: step to end before.
+
+    Yields:
+        For each step this process's ``plan.accumulate`` micro-batches, with audio [B, 1, T] of B items and T =
+            ``plan.segment`` samples.
+    """
     plan, device, processes = run.plan, run.device, run.processes
     loader = torch.utils.data.DataLoader(
         Segments(run.clips, plan.segment, plan.seed, run.labels, run.parts.degrader, plan.crop),

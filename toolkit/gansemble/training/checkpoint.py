@@ -1,8 +1,11 @@
-"""Checkpoints: a folder written under a temporary name, a manifest of hashes last, then renamed; checked when read.
+"""Checkpoints: folders that are written completely or not at all, and verified when they are read.
+
+The files of a checkpoint are written into a folder with a temporary name; last of all come a manifest with the size and
+hash of each file, and the renaming of the folder.
 
 ``checkpoints/step-00012000/`` holds ``*.safetensors`` (networks), ``*.pt`` (everything else, read with
-``weights_only=True``), ``recipe.yaml`` and ``manifest.json``. A file that is missing, shorter or altered fails the
-manifest, and loading falls back to the checkpoint before.
+``weights_only=True``), ``recipe.yaml`` and ``manifest.json``. A checkpoint is sound if every file has the size and hash
+that the manifest states. Loading falls back from one that is not to the newest sound one before it.
 """
 
 from __future__ import annotations
@@ -31,35 +34,40 @@ PREFIX = "step-"
 
 @dataclass(frozen=True)
 class Saved:
-    """A checkpoint on disk whose manifest was verified."""
+    """A checkpoint on disk that was found sound.
+
+    Args:
+        folder: of the checkpoint.
+        manifest: content of its ``manifest.json``: the step, versions, scores, and the size and hash of each file.
+    """
 
     folder: Path
     manifest: Mapping[str, Any]
 
     @property
     def step(self) -> int:
-        """Steps done."""
+        """The number of training steps that were done when it was written."""
         return int(self.manifest["step"])
 
     def network(self, name: str) -> dict[str, torch.Tensor]:
-        """The weights of ``generator``, ``discriminators`` or ``ema``."""
+        """The weights of ``generator``, ``discriminators`` or ``ema`` (the generator's moving average), on the CPU."""
         return load_file(self.folder / f"{name}.safetensors")
 
     def has(self, name: str) -> bool:
-        """Whether a file of the checkpoint is called so."""
+        """Whether the checkpoint has a file of this name, suffix included."""
         return name in self.manifest["files"]
 
     def state(self, name: str) -> Any:
-        """A dictionary saved beside the networks."""
+        """The content of ``<name>.pt``, with tensors on the CPU."""
         return torch.load(self.folder / f"{name}.pt", map_location="cpu", weights_only=True)
 
 
 class Store:
-    """The checkpoints of one experiment.
+    """Writes, prunes and finds the checkpoints of one experiment.
 
     Args:
         folder: ``exp/<name>/checkpoints``.
-        keep: newest ones kept.
+        keep: number of newest checkpoints that are kept, at least one.
     """
 
     def __init__(self, folder: Path, keep: int = 2) -> None:
@@ -67,14 +75,27 @@ class Store:
         self.keep = max(1, keep)
 
     def begin(self, step: int) -> Path:
-        """An empty temporary folder for a step's files."""
+        """Creates an empty temporary folder for the files of a step's checkpoint."""
         temporary = self.folder / f".tmp-{PREFIX}{step:08d}-{socket.gethostname()}-{os.getpid()}"
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir(parents=True)
         return temporary
 
     def commit(self, temporary: Path, step: int, facts: Mapping[str, object], protected: set[str]) -> Path:
-        """Hashes the files, writes the manifest, renames the folder and prunes what is neither newest nor protected."""
+        """Turns a temporary folder into a checkpoint, and prunes older ones.
+
+        The files are hashed and flushed to disk, the manifest is written, and the folder is renamed. An earlier
+        checkpoint of the same step is replaced.
+
+        Args:
+            temporary: folder of :meth:`begin` with all files written.
+            step: number of steps done.
+            facts: further entries of the manifest.
+            protected: names of checkpoint folders that are not pruned.
+
+        Returns:
+            The checkpoint's folder.
+        """
         files = {
             path.name: {"bytes": path.stat().st_size, "sha256": sha256(path)} for path in sorted(temporary.iterdir())
         }
@@ -98,7 +119,10 @@ class Store:
         return final
 
     def prune(self, protected: set[str]) -> None:
-        """Deletes checkpoints beyond the newest ``keep``; failing to is a warning."""
+        """Deletes all checkpoints but the newest ``keep`` and those whose folder names are ``protected``.
+
+        One that cannot be deleted is left there with a warning.
+        """
         names = [path.name for path in self.folders()]
         for name in set(names[: -self.keep]) - protected:
             try:
@@ -107,8 +131,10 @@ class Store:
                 log.warning("could not delete the old checkpoint %s: %s", self.folder / name, error)
 
     def undo(self, step: int) -> None:
-        """Sets aside, as ``undone-…``, the checkpoints of steps beyond one that a run went back to; those that were set
-        aside before are deleted."""
+        """Renames the checkpoints of later steps to ``undone-…``, after a run went back to ``step``.
+
+        A resumed run then does not take one of them for the newest. Those renamed in an earlier call are deleted.
+        """
         for old in self.folder.glob(f"undone-{PREFIX}*"):
             shutil.rmtree(old, ignore_errors=True)
         for folder in self.folders():
@@ -117,7 +143,7 @@ class Store:
         sync(self.folder)
 
     def at(self, step: int) -> Path:
-        """The folder of a step's checkpoint."""
+        """The folder that a step's checkpoint has, or would have."""
         return self.folder / f"{PREFIX}{step:08d}"
 
     def folders(self) -> list[Path]:
@@ -127,15 +153,19 @@ class Store:
         return sorted(path for path in self.folder.iterdir() if path.name.startswith(PREFIX) and path.is_dir())
 
     def clean(self) -> None:
-        """Deletes what dead writers on this machine left half-written."""
+        """Deletes temporary folders of processes of this machine that ended before their checkpoint was complete."""
         for path in self.folder.glob(f".tmp-{PREFIX}*-{socket.gethostname()}-*") if self.folder.is_dir() else ():
             pid = int(path.name.rpartition("-")[2])
             if pid != os.getpid() and not alive(pid):
                 shutil.rmtree(path, ignore_errors=True)
 
     def sound(self, warn: Callable[[str], None] | None = None, quarantine: bool = False) -> Iterator[Saved]:
-        """Verified checkpoints, newest first; unsound ones are reported and, with ``quarantine``, set aside as soon as
-        a sound one before them is found."""
+        """Yields the sound checkpoints, newest first.
+
+        Args:
+            warn: called with a message about each checkpoint that is not sound.
+            quarantine: rename those to ``corrupt-…``, as soon as a sound one older than them is found.
+        """
         unsound: list[Path] = []
         for folder in reversed(self.folders()):
             try:
@@ -151,7 +181,11 @@ class Store:
             yield saved
 
     def newest(self, warn: Callable[[str], None] | None = None, quarantine: bool = False) -> Saved | None:
-        """The newest sound checkpoint, or None when there is none at all.
+        """The newest sound checkpoint, or None if there are no checkpoints.
+
+        Args:
+            warn: called with a message about each checkpoint that is not sound.
+            quarantine: rename those that are newer than the one returned to ``corrupt-…``.
 
         Raises:
             CheckpointError: if there are checkpoints and none is sound.
@@ -171,10 +205,10 @@ def step_of(folder: Path) -> int:
 
 
 def verify(folder: Path) -> Saved:
-    """A checkpoint whose every file has the size and hash its manifest states.
+    """Checks that every file of a checkpoint has the size and hash that its manifest states.
 
     Raises:
-        CheckpointError: naming the file, what was expected and what was found.
+        CheckpointError: if the manifest cannot be read, or a file is missing, cut or altered; it names the file.
     """
     path = folder / "manifest.json"
     try:
@@ -198,9 +232,10 @@ def verify(folder: Path) -> Saved:
 
 
 def save_network(path: Path, state: Mapping[str, torch.Tensor]) -> None:
-    """Writes weights as safetensors, from the CPU and contiguous."""
+    """Writes a network's state as a safetensors file, from contiguous copies on the CPU."""
+    # Copies, because safetensors refuses tensors that share memory.
     save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, path)
 
 
-#: What a full disk makes the writers raise.
+#: What the writers of checkpoints raise when the disk is full.
 WRITE_ERRORS = (OSError, RuntimeError, SafetensorError)

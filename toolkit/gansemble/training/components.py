@@ -1,4 +1,4 @@
-"""What a training run is made of, built from a recipe: parts, networks with their optimisers, data, checkpoints."""
+"""What a training run is made of, built from a recipe: networks with their optimisers, losses, data and checkpoints."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from gansemble.training.validation import Validator
 
 @dataclass(frozen=True)
 class Options:
-    """What a caller says about a run, besides the recipe.
+    """Settings of one call of training that are not in the recipe.
 
     Args:
-        allow_change: go on under a recipe that differs from the checkpoint's.
-        force_unlock: take a lock of another machine whose owner gives no sign of life while it is watched for 75 s.
-        processes: how many the launcher was asked for; a run of another number is refused.
-        stop_after: stop, as if interrupted, after this many steps of this run.
-        again: what is to be done to go on after an interruption, in words.
+        allow_change: go on from a checkpoint even if the recipe or the data have changed since.
+        force_unlock: take the experiment's lock from an owner on another machine that gives no sign of life for 75 s.
+        processes: number of processes the launcher was told to start; a run with another number is refused.
+        stop_after: stop, as if interrupted, after this many steps of this call.
+        again: what the user is told to do to go on after an interruption.
     """
 
     allow_change: bool = False
@@ -44,20 +44,20 @@ class Options:
 
 @dataclass
 class Components:
-    """What one training run is made of; :class:`gansemble.training.trainer.Trainer` sets it going.
+    """What one training run is made of; :class:`gansemble.training.trainer.Trainer` runs it.
 
     Args:
         recipe: checked.
         exp: the experiment's folder, where checkpoints and logs go.
-        options: of this run.
-        processes: this one, and the others it trains with.
+        options: of this call.
+        processes: those that train together.
         clips: the packed clips of the training split.
         labels: reads a clip's label.
         parts: the recipe's parts, on the device.
         networks: ``generator`` and ``discriminators``, each with its optimiser.
-        ema: the average of the generator's weights, where the recipe has one.
-        step: one iteration over both networks.
-        adaptation: parts that follow a statistic of training.
+        ema: moving average of the generator's weights, where the recipe has one.
+        step: takes one training step over both networks.
+        adaptation: feeds the parts that follow a statistic of training.
         validator: scores the generator on the validation split.
         store: the experiment's checkpoints.
     """
@@ -78,12 +78,21 @@ class Components:
 
     @classmethod
     def build(cls, recipe: Recipe, exp: Path, data: Path, options: Options | None = None) -> Components:
-        """The components of a checked recipe on packed data: parts are built from the plan's seed, and those that measure the
-        training split measure it, or load what was measured.
+        """Builds the components of a checked recipe on packed data.
+
+        Weights are initialised from the plan's seed. Parts with statistics of the training split, such as a
+        representation's scale, measure them, or load what was measured before.
+
+        Args:
+            recipe: checked.
+            exp: the experiment's folder.
+            data: folder of the packed data, with ``manifest.jsonl``.
+            options: of this call.
 
         Raises:
-            TrainingError: if the data have another rate, batches cannot be shared, or a part cannot use the data.
-            DataError: if the packed audio is not what its manifest says.
+            TrainingError: if the data have another sample rate, the number of processes is not the one asked for,
+                batches cannot be divided among processes and micro-batches, or a part cannot use the data.
+            DataError: if packed data are missing, or are not what their manifest says.
         """
         options = options or Options()
         plan, processes = recipe.plan, Processes(options.processes)
@@ -122,12 +131,12 @@ class Components:
 
     @property
     def generator(self) -> nn.Module:
-        """The generator that is validated and synthesised with: the average where there is one."""
+        """The generator to validate and synthesise with: the average of its weights, where the recipe has one."""
         return self.ema.shadow if self.ema else self.parts.generator
 
     @property
     def splits(self) -> set[str]:
-        """The splits that are read."""
+        """Names of the data splits that the run reads."""
         return {self.clips.split, self.validator.packed.split}
 
 

@@ -1,4 +1,7 @@
-"""What has to hold before a run takes a step, and before it saves one: refusals in words, alike on every process."""
+"""Checks before a run takes its first step and before it saves a state; each refusal says what to do.
+
+All processes of a run come to the same result, so that none waits for one that has stopped.
+"""
 
 from __future__ import annotations
 
@@ -16,12 +19,17 @@ from gansemble.training.processes import Processes
 from gansemble.training.schedule import check_batches, check_share
 
 POLL_SECONDS = 0.1
-#: After so long a wait at the first save, it is said for what.
+#: When the first save has waited this long for the verification [s], the user is told so.
 TELL_SECONDS = 10.0
 
 
 def one_data(processes: Processes, folder: Path, manifest: Manifest) -> None:
-    """Refuses machines whose packed data differ; each would train on its own.
+    """Refuses a run whose processes read different packed data, as on machines that were prepared separately.
+
+    Args:
+        processes: of the run; each must call this.
+        folder: of the packed data.
+        manifest: of this process's data.
 
     Raises:
         TrainingError: on every process.
@@ -35,7 +43,13 @@ def one_data(processes: Processes, folder: Path, manifest: Manifest) -> None:
 
 
 def steps_left(exp: Path, steps: int, done: int, changes: bool) -> None:
-    """Refuses a plan that the run has already gone beyond, and a change that no step would be trained under.
+    """Refuses a plan with fewer steps than are done, and a change of recipe or data when no steps are left.
+
+    Args:
+        exp: the experiment's folder.
+        steps: that are planned in all.
+        done: steps of the checkpoint that is gone on from.
+        changes: whether the recipe or the data have changed since that checkpoint.
 
     Raises:
         TrainingError: with what to do.
@@ -53,10 +67,17 @@ def steps_left(exp: Path, steps: int, done: int, changes: bool) -> None:
 
 
 def batches(plan: Plan, clips: int, world: int) -> None:
-    """Refuses batches that the processes cannot share, or that no epoch fills.
+    """Checks that every batch size of the plan can be divided among processes and micro-batches.
+
+    With ``plan.drop_last``, an epoch must also hold at least one whole batch.
+
+    Args:
+        plan: batch sizes, phases and accumulation.
+        clips: number of clips in the training split.
+        world: number of processes.
 
     Raises:
-        TrainingError: naming the numbers.
+        TrainingError: if a batch size does not fit; it names the numbers.
     """
     _told(lambda: check_batches(plan, clips))
     for size in {plan.batch_size, *(phase.batch_size for phase in plan.phases if phase.batch_size)}:
@@ -64,7 +85,7 @@ def batches(plan: Plan, clips: int, world: int) -> None:
 
 
 def _told(check: Callable[[], object]) -> None:
-    """A check of the sampler's, whose complaint is the user's to read."""
+    """Runs a check of the schedule's, and makes its ``ValueError`` an error that the user is shown."""
     try:
         check()
     except ValueError as error:
@@ -72,7 +93,12 @@ def _told(check: Callable[[], object]) -> None:
 
 
 def still_ours(lock: FolderLock | None) -> None:
-    """Refuses to save into a folder that another run took, as one may after this run was suspended.
+    """Refuses to save into a folder whose lock this run has lost.
+
+    While a run is suspended and gives no sign of life, another run may take the folder.
+
+    Args:
+        lock: of the experiment's folder; None on processes that hold none.
 
     Raises:
         TrainingError: if the lock is not held any more.
@@ -85,15 +111,17 @@ def still_ours(lock: FolderLock | None) -> None:
 
 
 class DataVerification:
-    """Verifies the packed audio of a run beside its first steps, on each machine once; all processes learn of the outcome
-    at the same places, or they would wait for one another for ever.
+    """Verifies the hashes of a run's packed audio during its first steps, in a thread, once on each machine.
+
+    All processes learn of the outcome at the same places: one that stopped alone would leave the others waiting for it
+    for ever.
 
     Args:
         processes: of the run.
-        folder: the prepared data.
-        manifest: the one whose clips are trained on.
-        splits: those that are read.
-        say: told when a save has to wait for it.
+        folder: of the packed data.
+        manifest: whose hashes the data are compared with.
+        splits: names of the splits that the run reads.
+        say: called with a line for the user when a save has to wait for the verification.
     """
 
     def __init__(
@@ -109,15 +137,19 @@ class DataVerification:
         self._sound = False
 
     def start(self) -> None:
-        """Begins, once; after the loader's workers were forked, which must not inherit a thread's locks."""
+        """Starts the verification unless it was started before.
+
+        To be called after the first batch: the data loader's worker processes are forked before that, and must not
+        inherit locks that this thread holds.
+        """
         if self._background is None and self.processes.first_here and not self._sound:
             self._background = Background(self.folder, self.manifest, self.splits)
 
     def wait(self) -> None:
-        """Returns when all was found sound: to be called by every process before a state is saved.
+        """Waits until all packed audio was found sound; every process must call this before a state is saved.
 
         Raises:
-            DataError: on every process, if some machine's packed audio is not what the manifest says.
+            DataError: on every process, if some machine's packed audio is not what its manifest says.
         """
         if self._sound:
             return
@@ -134,6 +166,12 @@ class DataVerification:
         self._sound = True
 
     def check(self) -> None:
-        """Raises what was found so far, in a run of one process, without waiting."""
+        """Raises the error found so far, without waiting, in a run of one process.
+
+        In a run of several, :meth:`wait` raises it on all of them together.
+
+        Raises:
+            DataError: if packed audio is not what its manifest says.
+        """
         if self.processes.world == 1 and self._background is not None and self._background.error is not None:
             raise self._background.error

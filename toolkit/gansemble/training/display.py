@@ -1,4 +1,4 @@
-"""What a run shows: a progress bar on a terminal, plain lines elsewhere, and TensorBoard; main process only."""
+"""Shows a run: a progress bar on a terminal, plain lines elsewhere, and TensorBoard. Main process only."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ import torch
 from gansemble.recipe.schema import Recipe
 from gansemble.training.validation import ValidationOutcome
 
-#: Curves of the generator's losses, by name.
+#: What the names of curves of the generator's losses begin with.
 LOSSES = "generator/losses."
-#: Losses, and numbers of parts, that are shown to the eye; curves have them all.
+#: How many losses, and how many numbers of parts, are printed; TensorBoard has them all.
 SHOWN = 2
 
 
 class Display:
-    """The face of a run.
+    """Shows the progress of a run to its user, and writes its numbers, audio and spectrograms to TensorBoard.
 
     Args:
         exp: experiment folder.
         recipe: the run's recipe.
-        done: steps already done.
-        world: processes.
+        done: number of steps already done.
+        world: number of processes.
         device: of the networks.
-        sizes: parameters by network.
+        sizes: number of parameters by network.
         resumed: whether a checkpoint was restored.
-        own: recipe paths of the parts that have numbers of their own to show.
+        own: recipe paths of the parts that report numbers of their own.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class Display:
         self.task = self.bar.add_task("train", total=self.total, completed=done, note="")
 
     def say(self, text: str) -> None:
-        """A line, above the bar where there is one."""
+        """Prints a line, above the progress bar where there is one."""
         if self.bar is not None:
             self.bar.console.print(text, highlight=False, markup=False)
         else:
@@ -94,12 +94,17 @@ class Display:
             sys.stderr.flush()
 
     def advance(self, step: int) -> None:
-        """A step was done."""
+        """Moves the progress bar to ``step`` steps done."""
         if self.bar is not None:
             self.bar.update(self.task, completed=step)
 
     def report(self, step: int, row: Mapping[str, float]) -> None:
-        """Numbers of a step: to TensorBoard, and a few to the eye."""
+        """Writes the numbers of a step to TensorBoard, and prints the most important of them.
+
+        Args:
+            step: number of steps done.
+            row: numbers by curve name, among them ``speed/steps_per_second``.
+        """
         for name, value in row.items():
             self.board.add_scalar(name, value, step)
         parts = [f"{label} {row[name]:.3g}" for name, label in self._labels(row).items()]
@@ -110,8 +115,11 @@ class Display:
             self.say(f"step {step}/{self.total}: {note}{self._left(step)}")
 
     def _labels(self, row: Mapping[str, float]) -> dict[str, str]:
-        """What is shown to the eye, by curve, with its label: both totals, the first losses, and what parts tell of
-        themselves (their ``monitors``), all by the names that they have in the recipe."""
+        """The curves whose values are printed, with a short label each.
+
+        They are the totals of both turns, the first ``SHOWN`` losses of the generator, and the first ``SHOWN`` numbers
+        that parts report about themselves (their ``monitors``).
+        """
         shown = {"generator/total": "G", "discriminator/total": "D"}
         losses = [name for name in row if name.startswith(LOSSES)][:SHOWN]
         own = [name for name in row if name.startswith(self.own)][:SHOWN]
@@ -126,12 +134,15 @@ class Display:
         return f", {seconds / 3600:.1f} h left" if seconds > 3600 else f", {seconds:.0f} s left"
 
     def plot(self, step: int, row: Mapping[str, float]) -> None:
-        """Numbers of a step for TensorBoard alone."""
+        """Writes numbers of a step to TensorBoard without printing them."""
         for name, value in row.items():
             self.board.add_scalar(name, value, step)
 
     def validated(self, step: int, outcome: ValidationOutcome) -> None:
-        """Validation scores, and the first clips' audio and spectrograms."""
+        """Prints validation scores, and writes them and the first clips' audio and spectrograms to TensorBoard.
+
+        The reference clips, which do not change, are written at step 0 only.
+        """
         if outcome.means:
             shown = ", ".join(f"{name} {value:.4g}" for name, value in outcome.means.items())
             self.say(f"step {step}: validation {shown}")
@@ -148,17 +159,18 @@ class Display:
         self.board.flush()
 
     def _picture(self, audio: np.ndarray) -> np.ndarray:
-        """A mel spectrogram as an image [3, H, W]."""
+        """The mel spectrogram of audio [T] as an RGB image [3, H, W], H mel bands (lowest below) and W frames."""
         import matplotlib
 
         from gansemble.audio.features import log_mel
 
         mel = log_mel(torch.from_numpy(audio)[None], self.spec)[0].numpy()
+        # Colours span the loudest 9 natural-log units, 20 / ln 10 * 9 = 78 dB.
         scaled = np.clip((mel[::-1] - mel.max() + 9) / 9, 0, 1)
         return matplotlib.colormaps["magma"](scaled)[..., :3].transpose(2, 0, 1).copy()
 
     def close(self) -> None:
-        """Ends the bar and the log."""
+        """Stops the progress bar and closes the TensorBoard log."""
         if self.bar is not None:
             self.bar.stop()
             self.bar = None

@@ -1,4 +1,4 @@
-"""Real items in the representation's domain, encoded once where each clip has one crop."""
+"""Encodes real audio into the representation's domain, once for each clip where its crop is the same in every epoch."""
 
 from __future__ import annotations
 
@@ -17,16 +17,21 @@ LIMIT = 1 << 30
 
 
 class Encoder:
-    """``representation.encode`` of a batch's audio, from memory where a clip was seen before.
+    """Applies ``representation.encode`` to a batch's audio; a clip that was encoded before is taken from memory.
 
-    With ``plan.crop: start`` a clip's crop is the same in every epoch, and a transform that costs more than a step of the
-    networks is made once for each clip. Items are encoded one by one then, so that they are the same bits in whatever
-    batch they come first, and a resumed run sees what the uninterrupted one saw.
+    With ``plan.crop: start`` the crop of a clip is the same in every epoch, so a costly transform need be computed only
+    once for each clip. Items are then encoded one by one: an item has the same bits whatever batch it comes in first,
+    and a resumed run sees what an uninterrupted one saw. Nothing is kept with random crops, for plain waveforms, for a
+    representation that grows, or when all clips together would take more than ``LIMIT`` bytes.
 
     Args:
-        representation: that does not grow, else nothing is kept.
-        plan: where crops begin.
-        clips: of the training split.
+        representation: whose ``encode`` is applied.
+        plan: says where crops begin.
+        clips: number of clips in the training split.
+
+    Shape:
+        - input: batch with audio [B, C, T], B items of C channels and T samples
+        - output: [B, ...] in the representation's domain
     """
 
     def __init__(self, representation: Representation, plan: Plan, clips: int) -> None:
@@ -36,7 +41,7 @@ class Encoder:
         self._kept: dict[int, Tensor] = {}  # by the clip's place in the training split
 
     def __call__(self, batch: Batch) -> Tensor:
-        """[B, ...] of the batch's audio [B, C, T]."""
+        """Encodes a batch's audio [B, C, T] to items [B, ...]."""
         if not self.keeps:
             return self.representation.encode(batch.audio)
         items = []
@@ -44,6 +49,7 @@ class Encoder:
             item = self._kept.get(clip)
             if item is None:
                 item = self.representation.encode(batch.audio[place : place + 1])
+                # All items are as large as the first one.
                 if not self._kept and item.numel() * item.element_size() * self.clips > LIMIT:
                     log.info("items take more than %.1f GB: each batch is encoded anew", LIMIT / 1e9)
                     self.keeps = False

@@ -1,4 +1,4 @@
-"""What is watched while training: the discriminators' balance, non-finite losses, speed, and the curves on disk."""
+"""What the loop itself watches: the discriminators' balance, non-finite losses, speed and memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,18 @@ log = logging.getLogger(__name__)
 
 @torch.no_grad()
 def balance(step: Step) -> dict[str, Tensor]:
-    """Win rate (share of items whose real score exceeds the fake's) and the gap of mean scores, over all outputs."""
+    """How well the discriminators tell real items from fakes, in one micro-batch.
+
+    An item's score by a sub-discriminator is the mean of its scores [B, N] over N positions.
+
+    Args:
+        step: with the outputs of the discriminators' turn.
+
+    Returns:
+        Scalars averaged over all sub-discriminators, or nothing without any. ``discriminator/win_rate`` is the share of
+            items whose real score exceeds the score of the fake at the same place in the batch, ``discriminator/gap``
+            the mean real score minus the mean fake score.
+    """
     wins, gaps = [], []
     for _, real, fake in step.pairs():
         real_mean, fake_mean = real.score.float().mean(1), fake.score.float().mean(1)
@@ -30,21 +41,30 @@ def balance(step: Step) -> dict[str, Tensor]:
 
 
 class Finite:
-    """Remembers which of the last steps had a non-finite loss, without waiting for the device at every step."""
+    """Finds steps with a non-finite loss, without waiting for the GPU at every step.
+
+    The flags stay on the device until :meth:`first_bad` reads them.
+    """
 
     def __init__(self) -> None:
         self._seen: list[tuple[int, tuple[str, ...], Tensor]] = []
         self.last: tuple[int, tuple[str, ...]] = (0, ())
 
     def note(self, index: int, ids: Sequence[str], logs: Mapping[str, Tensor]) -> None:
-        """Records a step's losses."""
+        """Records whether a step's total losses and, where it was measured, the generator's gradient norm are finite.
+
+        Args:
+            index: number of steps done.
+            ids: of the step's clips, for messages.
+            logs: scalars of the step, by name.
+        """
         self.last = (index, tuple(ids))
         totals = [value for name, value in logs.items() if name.endswith(("/total", "gradient_norm/generator"))]
         if totals:
             self._seen.append((index, tuple(ids), torch.isfinite(torch.stack([t.float() for t in totals])).all()))
 
     def first_bad(self) -> tuple[int, tuple[str, ...]] | None:
-        """(step, clip ids) of the first non-finite loss since the last call, or None."""
+        """(steps done, clip ids) of the first step with a non-finite loss since the last call, or None."""
         seen, self._seen = self._seen, []
         if not seen:
             return None
@@ -52,28 +72,31 @@ class Finite:
         return next(((index, ids) for (index, ids, _), good in zip(seen, flags, strict=True) if not good), None)
 
     def bad_weights(self, networks: Sequence[nn.Module]) -> tuple[int, tuple[str, ...]] | None:
-        """The last step, if it left weights that are not finite: a finite loss may have a NaN gradient."""
+        """(steps done, clip ids) of the last step, if some weight is not finite now, or None.
+
+        A loss may be finite while its gradient is NaN.
+        """
         flags = [torch.isfinite(p.detach()).all() for network in networks for p in network.parameters()]
         return None if bool(torch.stack(flags).all()) else self.last
 
 
 class Speed:
-    """Steps per second and the share of time spent waiting for data, since the last report."""
+    """Measures steps per second, and the share of time spent waiting for data, since the last report."""
 
     def __init__(self) -> None:
         self.reset()
 
     def reset(self) -> None:
-        """Starts a new interval."""
+        """Begins a new interval."""
         self._start, self._steps, self._waited = time.monotonic(), 0, 0.0
 
     def step(self, waited: float) -> None:
-        """Counts a step that waited so long for its data [s]."""
+        """Counts a step, which waited for its data for ``waited`` seconds."""
         self._steps += 1
         self._waited += waited
 
     def report(self) -> dict[str, float]:
-        """steps/s and the waiting share; starts a new interval."""
+        """Steps per second, and the share of time spent waiting (0 to 1), by curve name; begins a new interval."""
         elapsed = max(1e-9, time.monotonic() - self._start)
         result = {"speed/steps_per_second": self._steps / elapsed, "speed/data_wait": self._waited / elapsed}
         self.reset()
@@ -81,23 +104,30 @@ class Speed:
 
 
 def memory(device: torch.device) -> dict[str, float]:
-    """Peak memory [GB]: of the device, or of the process on the CPU."""
+    """Peak memory [GB] so far: allocated by torch on a GPU, or resident memory of this process on the CPU."""
     if device.type == "cuda":
         return {"memory/peak_gb": torch.cuda.max_memory_allocated(device) / 1e9}
     import resource
 
+    # Linux gives kibibytes.
     return {"memory/peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}
 
 
 class Collapse:
-    """Warns when the discriminators have won for long: nothing is left for the generator to learn from them."""
+    """Warns when the discriminators have won every comparison for many reports in a row.
+
+    Their gradients then hardly tell the generator how to improve.
+
+    Args:
+        patience: number of reports in a row.
+    """
 
     def __init__(self, patience: int = 50) -> None:
         self._recent: deque[float] = deque(maxlen=patience)
         self._warned = False
 
     def note(self, values: Mapping[str, float]) -> str | None:
-        """A sentence of advice, once."""
+        """Takes the numbers of a report; returns advice for the user the first time it warns, else None."""
         if "discriminator/win_rate" not in values:
             return None
         self._recent.append(values["discriminator/win_rate"])
@@ -112,7 +142,13 @@ class Collapse:
 
 
 def stalled(step: int, names: Sequence[str], last: int | None) -> TrainingError:
-    """The error of fp16 gradients that are never finite: their steps are left out, and nothing is learnt any more."""
+    """The error to raise when fp16 gradients have been non-finite for so many steps that nothing is learnt any more.
+
+    Args:
+        step: number of steps done.
+        names: of the networks concerned.
+        last: step of the newest checkpoint, or None.
+    """
     kept = f"the checkpoint of step {last} is from before this was seen" if last is not None else "no checkpoint yet"
     return TrainingError(
         f"step {step}: the {' and '.join(names)} gradients have not been finite for many steps, whatever the scale of the "
@@ -122,7 +158,13 @@ def stalled(step: int, names: Sequence[str], last: int | None) -> TrainingError:
 
 
 def nonfinite(step: int, ids: Sequence[str], last: int | None) -> TrainingError:
-    """The error of a loss that is not finite."""
+    """The error to raise for a loss that is not finite.
+
+    Args:
+        step: number of steps done.
+        ids: of the clips in that step's batch.
+        last: step of the newest checkpoint, or None.
+    """
     kept = f"the checkpoint of step {last} is sound" if last is not None else "no checkpoint had been written yet"
     return TrainingError(
         f"step {step}: the loss is NaN or Inf; clips in this batch: {', '.join(ids)}; {kept}. "

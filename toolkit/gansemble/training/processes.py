@@ -1,4 +1,4 @@
-"""The processes of a run: who this one is, and the few things they must agree on."""
+"""The processes of a run that train together: which one this is, and the few operations between them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,22 @@ T = TypeVar("T")
 
 
 class Processes:
-    """Accelerate's processes.
+    """The processes of a data-parallel run, started and connected by Hugging Face Accelerate.
+
+    All methods are collective: every process must call them, or the others wait for ever.
 
     Args:
-        asked_for: how many the launcher was told to start; another number is refused, because a launcher that starts
-            one process where two were meant trains without a word.
+        asked_for: number of processes that the launcher was told to start. A launcher that is set up wrongly may start
+            one process where several were meant, and would train without any sign of it.
+
+    Attributes:
+        device: of this process.
+        main: whether this is the main process, which reports, and writes what is the same for all.
+        world: number of processes.
+        rank: of this process, from 0.
 
     Raises:
-        TrainingError: if the number is another.
+        TrainingError: if another number of processes was started than asked for.
     """
 
     def __init__(self, asked_for: int | None = None) -> None:
@@ -33,7 +41,7 @@ class Processes:
         )
         self.device: torch.device = self.accelerator.device
         self.main: bool = self.accelerator.is_main_process
-        #: Of this machine's processes, the one that does what each machine has to do once.
+        #: Whether this is the process that does what has to be done once on each machine.
         self.first_here: bool = self.accelerator.is_local_main_process
         self.world: int = self.accelerator.num_processes
         self.rank: int = self.accelerator.process_index
@@ -43,32 +51,35 @@ class Processes:
             )
 
     def wrap(self, network: nn.Module) -> nn.Module:
-        """The network, wrapped where there are several processes and it has something to learn."""
+        """Wraps a network so that its gradients are averaged over processes.
+
+        A network without parameters, or in a run of one process, is returned as it is.
+        """
         learns = any(True for _ in network.parameters())
         return self.accelerator.prepare_model(network) if self.world > 1 and learns else network
 
     def total(self, tensor: Tensor) -> Tensor:
-        """The sum over processes, on the tensor's device."""
+        """The sum of a tensor over all processes, on the tensor's device."""
         if self.world == 1:
             return tensor
         return self.accelerator.reduce(tensor.to(self.device), "sum").to(tensor.device)
 
     def joined(self, tensor: Tensor) -> Tensor:
-        """The equal-sized tensors of all processes along the first axis, in the processes' order."""
+        """The equal-sized tensors of all processes, concatenated along the first axis in the order of ranks."""
         return tensor if self.world == 1 else self.accelerator.gather(tensor)
 
     def any(self, flag: bool) -> bool:
-        """Whether the flag is set on some process."""
+        """Whether the flag is set on at least one process."""
         return flag if self.world == 1 else bool(self.total(torch.tensor(float(flag))).item())
 
     def gather(self, items: list[T]) -> list[T]:
-        """The lists of all processes, one after the other."""
+        """The lists of all processes, concatenated in the order of ranks."""
         return gather_object(items) if self.world > 1 else items
 
     def wait(self) -> None:
-        """Waits until every process is here."""
+        """Waits until every process has called this."""
         self.accelerator.wait_for_everyone()
 
     def end(self) -> None:
-        """Leaves the process group; a child that does not may abort at exit."""
+        """Leaves the process group; a process that exits without leaving it may abort."""
         self.accelerator.end_training()

@@ -1,4 +1,4 @@
-"""What a recipe costs, measured on its own parts: parameters, multiplications, memory, time, delay."""
+"""Measures what a recipe costs, on its own networks: parameters, multiplications, memory, time and latency."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from gansemble.training.step import NetworkOptimiser, TrainingStep
 
 @dataclass(frozen=True)
 class Network:
-    """One network of a recipe.
+    """What one network of a recipe costs.
 
     Args:
         path: in the recipe, such as ``discriminators.mpd``.
         use: the part's name.
-        parameters: numbers that learn.
-        macs: multiply-accumulates for a second of audio; None where it could not be run.
-        sees: one-sided context of a generator [frames, or samples where it restores], or what one score of a discriminator sees [samples].
+        parameters: number of parameters.
+        macs: multiply-accumulates for a second of audio; None where the network could not be run.
+        sees: receptive field; of a generator to one side [frames, or samples where it restores], of a discriminator
+            what one score depends on [samples]; None where it is unbounded or unknown.
     """
 
     path: str
@@ -43,7 +44,14 @@ class Network:
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of a training step, by what they hold; ``activations`` is what autograd keeps at its peak."""
+    """Estimated memory of a training step [bytes].
+
+    Args:
+        weights: of all networks and the generator's moving average.
+        gradients: of all networks.
+        optimisers: state of both optimisers.
+        activations: what autograd keeps for the backward pass, at its peak.
+    """
 
     weights: int
     gradients: int
@@ -52,13 +60,20 @@ class Memory:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """The sum of all of them [bytes]."""
         return self.weights + self.gradients + self.optimisers + self.activations
 
 
 @dataclass(frozen=True)
 class StepSpeed:
-    """A few timed steps: seconds of each, memory at its peak on a GPU, threads and device."""
+    """Result of timing a few training steps.
+
+    Args:
+        seconds: duration of the fastest step [s].
+        device: name of the GPU, or ``cpu``.
+        threads: number of CPU threads that torch uses.
+        peak: peak memory on a GPU [bytes]; None on the CPU.
+    """
 
     seconds: float
     device: str
@@ -67,7 +82,7 @@ class StepSpeed:
 
 
 def networks(recipe: Recipe, parts: Parts) -> list[Network]:
-    """The generator and the discriminators."""
+    """Measures the generator and each discriminator of a recipe."""
     made = []
     found = {("generator",): parts.generator}
     found |= {("discriminators", name): network for name, network in parts.discriminators.parts.items()}  # type: ignore[misc]
@@ -84,7 +99,16 @@ def networks(recipe: Recipe, parts: Parts) -> list[Network]:
 
 
 def batch_of(recipe: Recipe, size: int, seconds: float | None = None) -> Batch:
-    """A batch of noise of a segment's or so many seconds' length, labelled where the corpus is."""
+    """A batch of noise with the shape and contents of the recipe's training batches.
+
+    Args:
+        recipe: says which sample rate, labels and degraded recordings there are.
+        size: number of items B.
+        seconds: length of the audio [s], rounded to whole hops; None is ``plan.segment`` samples.
+
+    Returns:
+        A batch on the CPU with audio [B, 1, T].
+    """
     spec, length = recipe.audio, recipe.plan.segment
     if seconds is not None:
         length = max(1, round(seconds * spec.sample_rate / spec.hop)) * spec.hop
@@ -99,9 +123,14 @@ def batch_of(recipe: Recipe, size: int, seconds: float | None = None) -> Batch:
 
 @torch.no_grad()
 def _macs(recipe: Recipe, parts: Parts, network: nn.Module, path: tuple[object, ...]) -> float | None:
-    """Multiply-accumulates for a second of audio: convolutions and matrix products; transforms are not counted."""
+    """Multiply-accumulates for a second of audio, of convolutions and matrix products; Fourier transforms are not
+    counted.
+
+    None where the network cannot be run on noise.
+    """
     unbounded, was = recipe.task.imitates, network.training
     try:
+        # A generator of its own clips makes one segment, whatever the length of the batch.
         batch = parts.condition_builder.prepare(batch_of(recipe, 1, 1.0 if unbounded else None))
         real, fake = parts.condition_builder(batch, "validation")
         x = parts.representation.encode(batch.audio)
@@ -112,12 +141,16 @@ def _macs(recipe: Recipe, parts: Parts, network: nn.Module, path: tuple[object, 
         return None
     finally:
         network.train(was)
+    # A multiply-accumulate is two operations to the counter.
     return counter.get_total_flops() / 2 / (batch.audio.shape[-1] / recipe.audio.sample_rate)
 
 
 def delay(recipe: Recipe, generator: nn.Module) -> float | None:
-    """Look-ahead before a sample can be made of a stream [s]: the generator's context, and half a window where it reads
-    frames or a chunk where it reads samples; None if unbounded."""
+    """The latency of processing a stream [s]: how much later audio must be known before a sample can be made.
+
+    For a generator that reads waveforms, its context and the rest of a chunk; for one that reads frames, its context,
+    one frame, and the part of the last frame's window that reaches beyond its hop. None if the context is unbounded.
+    """
     context = context_frames(generator)
     if context is None:
         return None
@@ -129,7 +162,13 @@ def delay(recipe: Recipe, generator: nn.Module) -> float | None:
 
 @torch.no_grad()
 def real_time_factor(recipe: Recipe, parts: Parts, seconds: float = 1.0) -> float:
-    """Seconds of work for a second of audio, the better of two runs after one to warm up."""
+    """Seconds of computation for a second of audio, the faster of two runs after one to warm up.
+
+    Args:
+        recipe: of the parts.
+        parts: on the CPU; on a GPU the computation would not be waited for.
+        seconds: length of the audio where the generator reads a signal [s]; others make one segment.
+    """
     batch = parts.condition_builder.prepare(batch_of(recipe, 1, seconds if recipe.task.imitates else None))
     _, told = parts.condition_builder(batch, "validation")
     generator = parts.generator.eval()
@@ -152,25 +191,32 @@ def _training_step(recipe: Recipe, parts: Parts, device: torch.device) -> Traini
 
 
 def _learning_index(recipe: Recipe) -> int:
-    """A step in which both sides learn."""
+    """The index of the first step in which both sides learn."""
     every = recipe.plan.generator_every
+    # Least index >= discriminators_from with index % every == every - 1; -(-a // b) is a / b rounded up.
     return -(-(recipe.plan.discriminators_from + 1) // every) * every - 1
 
 
 def memory(recipe: Recipe, parts: Parts) -> Memory:
-    """A training step's memory, from steps with one and two items that are run here and drawn out to the batch.
+    """Estimates a training step's memory from steps with one and two items that are run here, on the CPU.
 
-    What cuDNN or the allocator keep besides is not in it. The parts' weights are changed by the steps.
+    Activations are extrapolated linearly to the micro-batch's number of items, and halved under autocast. What cuDNN
+    and the allocator need besides is not included. The steps change the parts' weights.
+
+    Args:
+        recipe: says the batch size, accumulation and precision.
+        parts: on the CPU.
     """
     training_step, cpu = _training_step(recipe, parts, torch.device("cpu")), torch.device("cpu")
     training_step.autocast = lambda: torch.autocast("cpu", enabled=False)  # type: ignore[method-assign]
     index, peaks = _learning_index(recipe), []
     for size in (1, 2):
+        # One micro-batch shares a graph between both turns, several do not: two show what any larger number needs.
         with _kept(parts) as meter:
             training_step(index, [_placed(batch_of(recipe, size), cpu)] * min(2, recipe.plan.accumulate))
         peaks.append(meter.peak)
     share = max(1, recipe.plan.batch_size // recipe.plan.accumulate)
-    activations = peaks[0] + (peaks[1] - peaks[0]) * (share - 1)
+    activations = peaks[0] + (peaks[1] - peaks[0]) * (share - 1)  # each item adds the difference
     if recipe.plan.precision != "no":
         activations //= 2  # autocast keeps most of them in two bytes
     bytes_of = lambda tensors: sum(tensor.numel() * tensor.element_size() for tensor in tensors)  # noqa: E731
@@ -188,7 +234,11 @@ def memory(recipe: Recipe, parts: Parts) -> Memory:
 
 
 class _Meter:
-    """Bytes that autograd holds, by storage, now and at most."""
+    """Counts the bytes of tensors that autograd saves for the backward pass: now, and at the peak.
+
+    Args:
+        known: addresses of storages that are not counted, such as those of weights.
+    """
 
     def __init__(self, known: set[int]) -> None:
         self.known = known
@@ -196,7 +246,7 @@ class _Meter:
         self.now = self.peak = 0
 
     def take(self, tensor: Tensor) -> int:
-        """Counts a storage once, however often it is saved."""
+        """Counts the storage of a saved tensor, once however often it is saved; returns a key for :meth:`leave`."""
         storage = tensor.untyped_storage()
         key = storage.data_ptr()
         if key in self.known:
@@ -209,7 +259,7 @@ class _Meter:
         return key
 
     def leave(self, key: int) -> None:
-        """One holder less."""
+        """Takes note that one saved tensor of a storage was released; the last one releases its bytes."""
         entry = self.held.get(key)
         if entry is None:
             return
@@ -220,7 +270,7 @@ class _Meter:
 
 
 class _Held:
-    """A saved tensor that tells the meter when the graph lets go of it."""
+    """A saved tensor that tells the meter when autograd releases it."""
 
     def __init__(self, tensor: Tensor, meter: _Meter) -> None:
         self.tensor, self.meter, self.key = tensor, meter, meter.take(tensor)
@@ -240,9 +290,15 @@ def _kept(parts: Parts) -> Iterator[_Meter]:
 
 
 def speed(recipe: Recipe, parts: Parts, device: torch.device, steps: int = 3) -> StepSpeed:
-    """Times training steps on noise: the fastest of ``steps`` after one to warm up.
+    """Times training steps on noise, in which both sides learn: the fastest of ``steps``, after one to warm up.
 
-    The parts must be on ``device``; their weights are changed. A step in which only one side learns is cheaper.
+    The steps change the parts' weights. Steps of a run in which only one side learns take less time.
+
+    Args:
+        recipe: says the batch size and accumulation.
+        parts: on ``device``.
+        device: to be timed.
+        steps: number of timed steps.
     """
     training_step = _training_step(recipe, parts, device)
     index, took = _learning_index(recipe), []
@@ -269,5 +325,5 @@ def _placed(batch: Batch, device: torch.device) -> Batch:
 
 
 def parts_of(recipe: Recipe, device: torch.device | None = None) -> Parts:
-    """The recipe's parts for measuring."""
+    """Builds a recipe's parts to measure them, on the CPU unless a device is given."""
     return build(recipe, device or torch.device("cpu"))

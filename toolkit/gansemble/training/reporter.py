@@ -1,4 +1,4 @@
-"""What a run tells: its curves on disk, its display, and the observer of whoever runs it."""
+"""Reports a run: curves on disk, the display, and the caller's observer."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ log = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Gathers numbers on every process, and shows them on the main one.
+    """Collects a run's numbers on every process, and writes and shows them on the main one.
 
     Args:
-        run: what is reported of.
-        observer: shown what is reported; an error of it is told once, and costs the run nothing.
+        run: the components whose numbers are reported.
+        observer: called with each report and validation. If it raises, the error is logged once and it is not called
+            again.
     """
 
     def __init__(self, run: Components, observer: Observer | None = None) -> None:
@@ -35,7 +36,12 @@ class Reporter:
         self._balance: dict[str, Tensor] | None = None
 
     def open(self, done: int, resumed: bool) -> None:
-        """Opens the logs at the step that the run is at."""
+        """Opens the display and the curves on the main process.
+
+        Args:
+            done: number of steps already done.
+            resumed: whether a checkpoint was restored.
+        """
         if not self.main:
             return
         run, bare = self.run, {name: each.network for name, each in self.run.networks.items()}
@@ -45,38 +51,49 @@ class Reporter:
         self.open_curves(done)
 
     def open_curves(self, done: int) -> None:
-        """Curves up to the step the run is at; rows beyond it are dropped."""
+        """Opens the files of curves; rows of steps after ``done``, which will be done again, are dropped."""
         if self.main:
             self.train_curves = Curves(self.run.exp / "logs" / "train.jsonl", done)
             self.valid_curves = Curves(self.run.exp / "logs" / "validation.jsonl", done)
 
     def say(self, text: str) -> None:
-        """A line for the user."""
+        """Prints a line for the user, on the main process."""
         if self.display is not None:
             self.display.say(text)
 
     def begin_step(self, reports: bool) -> None:
-        """A step begins, of which is reported or not."""
+        """Begins a step; ``reports`` says whether its numbers will be reported."""
         self._balance = {} if reports else None
 
     def observe(self, step: Step, turn: str) -> None:
-        """A micro-batch's turn: the discriminators' balance is measured now, as the generator's turn may reuse the step."""
+        """Measures the discriminators' balance in their turn, if the step is reported; the last micro-batch's is kept.
+
+        It is measured at once, as the generator's turn may reuse the step and overwrite its outputs.
+        """
         if turn == "discriminator" and self._balance is not None:
             self._balance = monitors.balance(step)
 
     def advance(self, done: int) -> None:
-        """A step was done."""
+        """Shows that ``done`` steps are done."""
         if self.display is not None:
             self.display.advance(done)
 
     def looked(self, done: int, numbers: Mapping[str, float]) -> None:
-        """What the recipe's monitors saw."""
+        """Writes the numbers of the recipe's monitors as curves."""
         if numbers and self.display is not None:
             self.train_curves.write(done, numbers)
             self.display.plot(done, numbers)
 
     def report(self, done: int, epoch: int, logs: Mapping[str, Tensor]) -> None:
-        """A step's losses and all that goes with them, averaged over processes: to be called by every process."""
+        """Reports a step's losses, balance, speed, memory, learning rates and the numbers of parts.
+
+        Losses and balance are averaged over processes, so every process must call this.
+
+        Args:
+            done: number of steps done.
+            epoch: of the step.
+            logs: scalars of the step, by curve name.
+        """
         row = self._averaged({**logs, **(self._balance or {})})
         row |= self.speed.report() | monitors.memory(self.run.device) | {"epoch": float(epoch)}
         for name, each in self.run.networks.items():
@@ -97,13 +114,13 @@ class Reporter:
 
     def _averaged(self, logs: Mapping[str, Tensor]) -> dict[str, float]:
         names, processes = sorted(logs), self.run.processes
-        zero = torch.zeros((), device=self.run.device)
+        zero = torch.zeros((), device=self.run.device)  # torch.stack refuses an empty list
         stacked = torch.stack([zero, *(logs[name].float() for name in names)])
         values = processes.total(stacked)[1:] / processes.world
         return dict(zip(names, values.tolist(), strict=True))
 
     def validated(self, done: int, outcome: ValidationOutcome) -> None:
-        """Validation scores."""
+        """Reports validation scores."""
         if self.display is not None:
             self.valid_curves.write(done, outcome.means)
             self.display.validated(done, outcome)
@@ -111,13 +128,17 @@ class Reporter:
         self.speed.reset()
 
     def close(self, error: BaseException | None) -> None:
-        """The run is over, by an error or not."""
+        """Closes the display and tells the observer that the run has ended.
+
+        Args:
+            error: that ended it, or None.
+        """
         if self.display is not None:
             self.display.close()
             self._show(lambda observer: observer.end(error))
 
     def _show(self, call: Callable[[Observer], None]) -> None:
-        """Calls the observer, whose errors are its own."""
+        """Calls the observer; an error that it raises is logged, and it is not called again."""
         if self.observer is None:
             return
         try:

@@ -1,4 +1,4 @@
-"""The micro-batches of one process, for a ``DataLoader``."""
+"""The clips of one process's micro-batches, as a batch sampler for torch's ``DataLoader``."""
 
 from __future__ import annotations
 
@@ -8,13 +8,16 @@ from gansemble.training.schedule import TrainingSchedule, check_share
 
 
 class StepSampler:
-    """For a ``DataLoader``'s ``batch_sampler``: the micro-batches of one process, from a step on, without end.
+    """Gives a ``DataLoader`` the clips of each micro-batch of one process, as lists of (epoch, clip index).
+
+    Passed as ``batch_sampler``; its length is the number of micro-batches.
 
     Args:
         schedule: which clips each step uses.
         start: first step.
         stop: step to stop before.
-        rank, world: this process of how many.
+        rank: of this process.
+        world: number of processes.
     """
 
     def __init__(self, schedule: TrainingSchedule, start: int, stop: int, rank: int = 0, world: int = 1) -> None:
@@ -29,6 +32,7 @@ class StepSampler:
         for step in range(self.start, self.stop):
             size = self.schedule.batch_size(step)
             share = check_share(size, self.schedule.plan.accumulate, self.world)
+            # A step's clips lie one after the other: micro-batch by micro-batch, and within each process by process.
             first = self.schedule.position(step) + self.rank * share
             for micro in range(self.schedule.plan.accumulate):
                 yield self.schedule.items(first + micro * share * self.world, share)

@@ -1,4 +1,4 @@
-"""When and whether a run's state is written, and which states it may go on from."""
+"""Saves and restores a run's state: when a failed save ends the run, and which checkpoints it may go on from."""
 
 from __future__ import annotations
 
@@ -26,14 +26,23 @@ from gansemble.training.processes import Processes
 from gansemble.training.step import NetworkOptimiser
 
 log = logging.getLogger(__name__)
+#: A run stops when so many saves in a row have failed.
 FAILED_SAVES = 3
 
 
 @dataclass
 class Counters:
-    """Where the run is: steps done, the step gone back to and its place among the clips (see
-    :class:`~gansemble.training.schedule.TrainingSchedule`), how often it went back, the checkpoint from before a collapse that is
-    still to be kept, best scores by checkpoint name."""
+    """Where a run is.
+
+    Args:
+        step: number of steps done.
+        origin: the step that the run last went back to, and the position in the stream of clips from which it goes on
+            (see :class:`~gansemble.training.schedule.TrainingSchedule`).
+        rollbacks: how often it went back to a checkpoint.
+        healthy: name of the newest checkpoint that is known to be from before a collapse, which is not pruned; or None.
+        best: validation scores of the best checkpoints, by folder name.
+        validated: step of the last validation; -1 before the first.
+    """
 
     step: int = 0
     origin: tuple[int, int] = (0, 0)
@@ -43,7 +52,13 @@ class Counters:
     validated: int = -1
 
     def rank(self, score: float, higher_is_better: bool, keep: int) -> None:
-        """Counts the checkpoint of this step, which is written right after, among the best ones where it is."""
+        """Adds the checkpoint of this step, which is written right after, to the best ones if its score is among them.
+
+        Args:
+            score: of validation.
+            higher_is_better: order of scores.
+            keep: number of best checkpoints that are kept, at least one.
+        """
         ranked = {**self.best, f"{checkpoint.PREFIX}{self.step:08d}": score}
         order = sorted(ranked, key=lambda name: ranked[name], reverse=higher_is_better)
         self.best = {name: ranked[name] for name in order[: max(1, keep)]}
@@ -53,7 +68,7 @@ class Saver:
     """Writes and restores a run's checkpoints.
 
     Args:
-        recipe: the run's.
+        recipe: the run's recipe.
         store: where checkpoints are.
         processes: of the run.
         parts, networks, ema, adaptation: what a checkpoint holds besides counters and random states.
@@ -76,7 +91,13 @@ class Saver:
         self._failed = 0
 
     def newest(self) -> checkpoint.Saved | None:
-        """The newest sound checkpoint; the main process sets unsound ones aside and says so."""
+        """The newest sound checkpoint, or None if there are no checkpoints; every process must call this.
+
+        The main process renames newer ones that are damaged, with a warning, before the others look.
+
+        Raises:
+            CheckpointError: if there are checkpoints and none is sound.
+        """
         saved = None
         if self.processes.main:
             self.store.clean()
@@ -85,7 +106,11 @@ class Saver:
         return saved if self.processes.main else self.store.newest()
 
     def restore(self, saved: checkpoint.Saved) -> Counters:
-        """Restores everything but the counters, which are returned."""
+        """Restores networks, optimisers, parts, statistics and random states from a checkpoint.
+
+        Returns:
+            The counters, which are not restored here.
+        """
         counters, adaptation = state.read(saved, self.parts, self.networks, self.ema)
         self.adaptation.load_state_dict(adaptation, self.processes.main)
         if saved.has(f"rng-{self.processes.rank}.pt"):
@@ -93,10 +118,16 @@ class Saver:
         return Counters(**counters)
 
     def save(self, counters: Counters, last_chance: bool) -> None:
-        """Writes a checkpoint; a full disk is reported and tried again at the next interval, up to three times.
+        """Writes a checkpoint; every process must call this.
+
+        A write that fails, as on a full disk, is logged and tried again at the next interval.
+
+        Args:
+            counters: where the run is.
+            last_chance: whether there is no next interval, as the run ends.
 
         Raises:
-            TrainingError: if it could not be written and there is no next time.
+            TrainingError: if the write failed and there is no next interval, or for the third time in a row.
         """
         place = ""
         problem: Exception | None = None
@@ -127,11 +158,20 @@ class Saver:
             log.warning("%s; trying again at the next interval", message)
 
     def check_same(self, saved: checkpoint.Saved, exp: Path, manifest: Manifest, allow_change: bool) -> bool:
-        """Refuses a checkpoint of another audio specification, and one of another recipe or other data unless told
-        otherwise; returns whether there is such a change.
+        """Checks that a run may go on from a checkpoint with the present recipe and data.
+
+        Args:
+            saved: the checkpoint.
+            exp: the experiment's folder.
+            manifest: of the present data.
+            allow_change: accept a recipe or data that differ.
+
+        Returns:
+            Whether the recipe or the data differ from the checkpoint's.
 
         Raises:
-            CheckpointError: listing what differs.
+            CheckpointError: if the audio specification differs, or, without ``allow_change``, the recipe or the data;
+                it lists the differences.
         """
         theirs = AudioSpec(**saved.manifest["audio"])
         if theirs.digest() != self.recipe.audio.digest():
@@ -156,7 +196,12 @@ class Saver:
         return bool(listed)
 
     def note_data(self, saved: checkpoint.Saved | None, manifest: Manifest) -> None:
-        """States the data that steps from here on are trained on, for the checkpoints to come."""
+        """Records which data are trained on from here, in the history that the next checkpoints hold.
+
+        Args:
+            saved: the checkpoint that the run goes on from, or None.
+            manifest: of the data.
+        """
         self.history = list(saved.manifest.get("data") or []) if saved is not None else []
         if not self.history or self.history[-1]["key"] != trained_on.key(manifest.identity):
             self.history.append(trained_on.entry(manifest.identity, saved.step if saved is not None else 0))
@@ -177,7 +222,7 @@ class Saver:
 
 
 def _written(write: Callable[[], object]) -> Exception | None:
-    """What kept a file from being written, or None."""
+    """Calls ``write`` and returns the error that a full or failing disk made it raise, or None."""
     try:
         write()
     except checkpoint.WRITE_ERRORS as error:
@@ -186,7 +231,17 @@ def _written(write: Callable[[], object]) -> Exception | None:
 
 
 def blocking_differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[tuple[str, object, object]]:
-    """Differing keys that change what a run computes. The number of steps does where a schedule ends with it."""
+    """The differences between two recipes that change what a run computes, and so keep it from being resumed.
+
+    The number of steps is one only where a learning rate depends on it. A key that the old recipe lacks, because the
+    toolkit did not have it yet, counts as its default.
+
+    Args:
+        old, new: recipes with all keys filled in, flattened to dotted keys.
+
+    Returns:
+        (key, old value, new value) of each.
+    """
     timed = ends_with_the_plan(old) or ends_with_the_plan(new)
 
     def benign(key: str) -> bool:

@@ -1,4 +1,4 @@
-"""Training from Python, such as from a notebook."""
+"""Training from Python, such as in a notebook."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gansemble.training.trainer import Trainer
 
 
 class Session:
-    """A training run that is set going, looked into and gone on with from Python.
+    """A training run that can be started, inspected and continued from Python.
 
     Args:
         components: what the run is made of.
@@ -39,7 +39,7 @@ class Session:
         overrides: Sequence[str] = (),
         options: Options | None = None,
     ) -> Session:
-        """A session of a recipe file whose data are prepared (stages 0 to 2).
+        """A session of a recipe file whose data are prepared already (stages 0 to 2).
 
         Args:
             recipe: the YAML file.
@@ -51,6 +51,7 @@ class Session:
         Raises:
             RecipeError: with every problem of the recipe.
             DataError: if there are no prepared data.
+            TrainingError: if the recipe cannot be trained on these data.
         """
         places = [None if place is None else Path(place) for place in (exp, dump)]
         project = Project.of(Path(recipe), tuple(overrides), places[0], None, places[1])
@@ -63,20 +64,21 @@ class Session:
 
     @property
     def generator(self) -> nn.Module:
-        """The generator that is validated and synthesised with: the average where there is one."""
+        """The generator to validate and synthesise with: the average of its weights, where the recipe has one."""
         return self.components.generator
 
     def train(self, observer: Observer | None = None, begun: Callable[[], None] = lambda: None) -> int:
-        """Trains to ``plan.steps``, going on from the newest sound checkpoint; returns the steps done.
+        """Trains to ``plan.steps``, going on from the newest undamaged checkpoint; returns the number of steps done.
 
         Args:
-            observer: is shown each report and validation; sees everything and changes nothing.
-            begun: called when nothing stands against the run any more, before its first step.
+            observer: called with each report and validation; it cannot change the run.
+            begun: called once all checks have passed, before the first step.
 
         Raises:
-            FolderInUse: if another run is training there.
+            FolderInUse: if another run is training in the experiment's folder.
             TrainingError: if the loss is not finite, checkpoints cannot be written, or there is nothing left to train.
             CheckpointError: if the folder's checkpoints are of another recipe, audio specification or data.
-            Interrupted: after a signal, with the state saved.
+            DataError: if the packed audio is not what its manifest says.
+            Interrupted: after a signal; the state is saved.
         """
         return Trainer(self.components, observer).run(begun)

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: a flag now, a saved state at the end of the step."""
+"""Stopping on SIGTERM and SIGINT: the handler sets a flag, and the state is saved at the end of the step."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import Any
 
 
 class StopRequest:
-    """While in the ``with`` block, the first signal only sets :attr:`asked`; a second one ends the run at once.
+    """Context manager in which the first SIGTERM or SIGINT only sets :attr:`asked`, and a second one ends the run at
+    once.
 
-    Saving inside a handler fails now and then, because it may interrupt anything; so nothing is done there.
+    Nothing is saved in the handler, because it may interrupt any operation, even one that is writing a file. Handlers
+    are set in the main thread only; elsewhere signals do what they did before.
     """
 
     def __init__(self) -> None:
@@ -20,7 +22,7 @@ class StopRequest:
 
     @property
     def asked(self) -> bool:
-        """Whether this process was asked to stop."""
+        """Whether this process has received a signal to stop."""
         return self._event.is_set()
 
     def __enter__(self) -> StopRequest:
@@ -41,7 +43,13 @@ class StopRequest:
 
 
 def patient_worker(worker: int) -> None:
-    """Lets a loading process outlive the first signal, which the whole group may get, so that the step can end."""
+    """Makes a data-loading process ignore the first SIGTERM and SIGINT each, so that the training step can end.
+
+    A terminal sends the signal to the whole process group, workers included.
+
+    Args:
+        worker: its index, given by the ``DataLoader``, of which this is the ``worker_init_fn``.
+    """
 
     def once(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)

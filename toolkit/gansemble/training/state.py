@@ -1,4 +1,4 @@
-"""Collecting and restoring everything a run is: networks, optimisers, adaptive parts, counters, random states."""
+"""Collects and restores the state of a run: networks, optimisers, other parts, counters and random states."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ log = logging.getLogger(__name__)
 
 
 def rng() -> dict[str, object]:
-    """This process's random states, as plain containers and tensors, so that ``weights_only`` reads them back."""
+    """This process's random states of torch, Python, numpy and the current GPU.
+
+    Given as plain containers and tensors, which ``torch.load(weights_only=True)`` can read.
+    """
     name, keys, position, gauss, cached = np.random.get_state(legacy=True)
     state: dict[str, object] = {
         "torch": torch.get_rng_state(),
@@ -34,7 +37,7 @@ def rng() -> dict[str, object]:
 
 
 def restore_rng(state: Mapping[str, Any]) -> None:
-    """Sets this process's random states."""
+    """Sets this process's random states to what :func:`rng` gave."""
     torch.set_rng_state(state["torch"])
     version, internal, gauss = state["python"]
     random.setstate((version, tuple(internal), gauss))
@@ -52,7 +55,16 @@ def write(
     counters: Mapping[str, object],
     adaptation: Mapping[str, object],
 ) -> None:
-    """Writes all that is the same on every process into a temporary checkpoint folder."""
+    """Writes the state that is the same on every process into the temporary folder of a checkpoint.
+
+    Args:
+        folder: temporary folder of the checkpoint.
+        parts: the recipe's parts.
+        networks: both sides with their optimisers and gradient scalers.
+        ema: moving average of the generator's weights, or None.
+        counters: where the run is.
+        adaptation: statistics of adaptive parts.
+    """
     save_network(folder / "generator.safetensors", parts.generator.state_dict())
     if list(parts.discriminators.parameters()):
         save_network(folder / "discriminators.safetensors", parts.discriminators.state_dict())
@@ -70,7 +82,18 @@ def write(
 def read(
     saved: Saved, parts: Parts, networks: Mapping[str, NetworkOptimiser], ema: Ema | None
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Restores networks, optimisers and stateful parts; returns (counters, adaptation).
+    """Restores networks, moving average, optimisers and stateful parts from a checkpoint.
+
+    Optimisers get their state back, but keep the settings of the present recipe, such as the learning rate. A moving
+    average that the checkpoint lacks begins with its generator. A part that has changed, or is measured on other data,
+    begins anew.
+
+    Args:
+        saved: the checkpoint.
+        parts, networks, ema: what is restored in place.
+
+    Returns:
+        (the counters, the statistics of adaptive parts), which are not restored here.
 
     Raises:
         CheckpointError: if the networks' shapes are not the recipe's.

@@ -1,8 +1,12 @@
-"""One step: encode, condition, generate, inject noise, the discriminators' turn, the generator's turn.
+"""One training step: encode the real audio, build conditions, generate, inject noise, then the two turns.
 
-No branch names a method. Accumulation is windowed by phase: all micro-batches of the discriminators' turn, one
-optimiser step, then all of the generator's turn against the new discriminators, one optimiser step. The usual
-per-micro-batch idiom lets early micro-batches meet old discriminators and is not the large batch.
+First the discriminators learn (their turn), then the generator. With gradient accumulation all micro-batches of the
+discriminators' turn come first, followed by one optimiser step; then all micro-batches of the generator's turn, against
+the updated discriminators, followed by one optimiser step. The result equals that of one large batch. Alternating the
+turns within each micro-batch, as is often done, does not: early micro-batches of the generator's turn would be judged
+by discriminators that have not been updated yet.
+
+No branch here depends on a published method.
 """
 
 from __future__ import annotations
@@ -24,13 +28,18 @@ from gansemble.training.pooling import Pool, leaving_no_trace
 from gansemble.training.processes import Processes
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
-#: A scaler halves its scale, 65,536 at first, at each gradient that is not finite. So low, it will not find one that is.
+#: Below this loss scale a run counts as stalled. A ``GradScaler`` begins at 65,536 and halves its scale at each step
+#: with a non-finite gradient, so this is about 30 such steps in a row: no smaller scale will make the gradients finite.
 LEAST_SCALE = 1e-4
 
 
 @contextmanager
 def frozen(network: nn.Module) -> Iterator[None]:
-    """Keeps parameters out of the graph: the generator's gradients are the same bit for bit, at half the cost."""
+    """Context manager in which a network's parameters get no gradients.
+
+    In the generator's turn gradients flow through the discriminators, whose own weight gradients nobody needs. Leaving
+    them out halves the cost of the backward pass, and the generator's gradients are the same bit for bit.
+    """
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)
@@ -43,19 +52,19 @@ def frozen(network: nn.Module) -> Iterator[None]:
 
 @runtime_checkable
 class _Synchronised(Protocol):
-    """A network that is wrapped for several processes: gradients made within ``no_sync()`` are not reduced."""
+    """A network wrapped for several processes: inside ``no_sync()`` its gradients are not averaged over processes."""
 
     def no_sync(self) -> AbstractContextManager[object]: ...
 
 
 class NetworkOptimiser:
-    """One optimiser with its network, gradient scaler and clipping.
+    """One side of the adversarial training: a network with its optimiser, gradient scaler and gradient clipping.
 
     Args:
-        network: the bare network.
-        wrapped: the network as the launcher wrapped it.
-        optimiser: of its parameters, or None when it has none.
-        plan: precision and clipping.
+        network: the network itself.
+        wrapped: the same network as it was wrapped for several processes; itself in a run of one process.
+        optimiser: of its parameters; None if it has none to learn.
+        plan: gives the precision and the largest gradient norm.
     """
 
     def __init__(
@@ -67,11 +76,19 @@ class NetworkOptimiser:
         self.base_rates = [group["lr"] for group in optimiser.param_groups] if optimiser else []
 
     def backward(self, loss: Tensor) -> None:
-        """Adds the loss's gradients."""
+        """Backpropagates a loss, scaled where fp16 needs it; gradients add to those of earlier micro-batches."""
         self.scaler.scale(loss).backward()
 
     def learn(self, measure: bool) -> Tensor | None:
-        """One optimiser step; the gradient norm when it is measured or clipped."""
+        """Takes one optimiser step with the accumulated gradients, clipped as the plan says, and clears them.
+
+        Args:
+            measure: whether the gradient norm is wanted even where nothing is clipped.
+
+        Returns:
+            The L2 norm of all gradients before clipping, a scalar; None if it was not needed. Under fp16 a norm that is
+                not finite is given as 0, because the scaler leaves out that step.
+        """
         if self.optimiser is None:
             return None
         norm = None
@@ -90,40 +107,49 @@ class NetworkOptimiser:
 
     @property
     def loss_scale(self) -> float | None:
-        """What the loss is multiplied by before its gradients are taken, as fp16 needs; None in other precisions."""
+        """The factor that keeps small gradients from underflowing in fp16; None in other precisions."""
         return self.scaler.get_scale() if self.scaler.is_enabled() else None
 
     @property
     def stalled(self) -> bool:
-        """Whether step after step has been left out, because no scale makes the gradients finite."""
+        """Whether gradients have been non-finite for so many steps, all left out, that no loss scale will help."""
         scale = self.loss_scale
         return scale is not None and scale < LEAST_SCALE
 
     def set_rate(self, factor: float) -> None:
-        """Sets each group's learning rate to its base rate times a factor."""
+        """Sets the learning rate of each parameter group to its base rate times ``factor``."""
         if self.optimiser:
             for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
                 group["lr"] = base * factor
 
     def no_sync(self, off: bool) -> AbstractContextManager[object]:
-        """Leaves gradients unreduced between processes until the window's last micro-batch."""
+        """Context manager that, if ``off``, leaves gradients unaveraged between processes.
+
+        Used for all micro-batches of a window but the last, whose backward pass then averages the accumulated
+        gradients.
+        """
         return self.wrapped.no_sync() if off and isinstance(self.wrapped, _Synchronised) else nullcontext()
 
 
-#: What looks at each micro-batch once its outputs are there.
+#: Called as ``observe(step, turn)`` after each micro-batch of a turn, once its outputs are there.
 Observe = Callable[[Step, Turn], None]
 
 
 class TrainingStep:
-    """Runs steps; holds no state of its own besides what it was given.
+    """Takes training steps over both networks. It has no state of its own that a checkpoint would have to hold.
 
     Args:
         parts: the recipe's parts.
-        generator, discriminators: the two sides.
-        plan: the order of learning.
+        generator, discriminators: the two sides, each a network with its optimiser.
+        plan: when each side learns, and in which precision.
         device: where the networks are.
-        processes: of the run, where there are several.
-        clips: of the training split; None: how many is not known, and no encoded item is kept.
+        processes: of the run; None where there is only this one.
+        clips: number of clips in the training split, by which encoded items may be kept in memory (see
+            :class:`gansemble.training.encoding.Encoder`); None keeps none.
+
+    Shape:
+        - audio of each micro-batch: [B, C, T], B items of C channels and T samples
+        - real and generated items: [B, ...] in the representation's domain
     """
 
     def __init__(
@@ -145,14 +171,25 @@ class TrainingStep:
     def __call__(
         self, index: int, batches: Sequence[Batch], observe: Observe | None = None, measure: bool = False
     ) -> dict[str, Tensor]:
-        """One step over a window of micro-batches; returns losses as detached scalars on the device.
+        """Takes one training step over a window of micro-batches.
 
-        ``observe(step, turn)`` is called after each micro-batch's outputs, for statistics and monitors.
+        Args:
+            index: of the step, from 0.
+            batches: this process's micro-batches.
+            observe: called as ``observe(step, turn)`` after each micro-batch of a turn, for statistics and monitors.
+            measure: whether gradient norms are wanted.
+
+        Returns:
+            Scalars by name, averaged over micro-batches, detached and on the device: ``<turn>/total``,
+                ``<turn>/adversarial.<discriminator>``, ``<turn>/<term>`` of each loss and regulariser before its weight
+                is applied, and ``gradient_norm/<side>`` where it was computed.
         """
         window = len(batches)
         logs: dict[str, Tensor] = {}
         adversarial = bool(self.parts.weights) and index >= self.plan.discriminators_from
+        # The generator learns in the last of every generator_every steps, after the discriminators' extra steps.
         learn_g = index % self.plan.generator_every == self.plan.generator_every - 1
+        # With one micro-batch the fake of the discriminators' turn, made with its graph, serves the generator's turn.
         keep_graph = window == 1 and learn_g and not self.plan.fresh_fake
         batches = [self.parts.condition_builder.prepare(batch) for batch in batches]
         steps: list[Step] = []
@@ -175,7 +212,7 @@ class TrainingStep:
         return logs
 
     def _learn(self, index: int, turn: Turn, logs: dict[str, Tensor], measure: bool) -> None:
-        """A side's optimiser step, and what holds its weights in bounds after it."""
+        """Takes a side's optimiser step, then applies the constraints on its weights, such as weight clipping."""
         name = "discriminators" if turn == "discriminator" else "generator"
         side: NetworkOptimiser = getattr(self, name)
         norm = side.learn(measure)
@@ -192,7 +229,11 @@ class TrainingStep:
         return self._generate(index, batch, turn, with_graph, inject=adversarial)
 
     def _pool(self, index: int, batches: Sequence[Batch], turn: Turn, adversarial: bool) -> Pool:
-        """What the turn's pooled terms need of all micro-batches, found in a pass of its own where there are several."""
+        """Makes the item values of this turn's pooled terms available for the whole window.
+
+        With several micro-batches they are computed beforehand, in a pass without gradients of its own; with one, that
+        is not needed.
+        """
         processes, window = self.processes, len(batches)
         world, rank = (processes.world, processes.rank) if processes else (1, 0)
         pool = Pool(window, world, processes.joined if processes else torch.Tensor.detach, rank)
@@ -214,7 +255,11 @@ class TrainingStep:
 
     @staticmethod
     def _counts(weighted: Weighted, index: int, turn: Turn, adversarial: bool) -> bool:
-        """Whether a term is part of this turn's loss."""
+        """Whether a term is part of this turn's loss.
+
+        It is unless its weight is zero, the turn is none of its own, or it reads the discriminators' output on real
+        items while they are not in use.
+        """
         blind = not adversarial and needs_real_output(weighted.term)
         return turn in weighted.term.turns and not blind and weighted.weight.at(index) != 0
 
@@ -267,12 +312,12 @@ class TrainingStep:
                     total = total + weighted.weight.at(step.index) * value
             _add(logs, f"{turn}/total", total, window)
             if total.requires_grad:
-                side.backward(total / window)
+                side.backward(total / window)  # gradients add up over the window to those of the mean loss
         if observe is not None:
             observe(step, turn)
 
     def _value(self, weighted: Weighted, step: Step, turn: Turn, pool: Pool, place: int) -> Tensor:
-        """A term's value of a micro-batch, or of the whole batch where it is no mean over items."""
+        """A term's value: of this micro-batch, or, for a pooled term, of the whole batch."""
         term = weighted.term
         if not isinstance(term, PooledTerm):
             return term(step, turn)
@@ -280,7 +325,11 @@ class TrainingStep:
         return term.pool(whole, step, turn)
 
     def _judge(self, step: Step, turn: Turn, bare: bool = False) -> None:
-        """Fills in the step's outputs; the generator's turn uses the bare module, which its backward must not reduce."""
+        """Runs the discriminators and fills in the step's outputs for this turn.
+
+        The generator's turn calls the module that is not wrapped for several processes, since a wrapped one would
+        average gradients over processes in its backward pass; ``bare`` asks for the same in the discriminators' turn.
+        """
         real = (step.seen_real, step.real_condition)
         # Weight norms are computed once a turn: real and fake are judged by the same weights.
         with self.autocast(), parametrize.cached():
@@ -296,7 +345,11 @@ class TrainingStep:
                     (step.real_output,) = self.parts.discriminators(real)
 
     def _objective(self, step: Step, turn: Turn, logs: dict[str, Tensor], window: int) -> Tensor:
-        """sum over discriminators of weight × sum over sub-discriminators of the objective."""
+        """The adversarial loss: the sum over discriminators of weight × (sum over its sub-discriminators of the
+        objective).
+
+        In the generator's turn it is multiplied by the objective's own weight as well.
+        """
         total, objective = zero(step.fake), self.parts.objective
         for name, fakes in step.fake_output.items():
             assert objective is not None  # the check demands one beside discriminators
@@ -313,14 +366,17 @@ class TrainingStep:
     def _generator_loss(
         self, objective: Objective, step: Step, name: str, fakes: Sequence[DiscriminatorOutput]
     ) -> Iterator[Tensor]:
-        """The generator's objective with each sub-discriminator, which is shown real scores too where it pairs them."""
+        """The generator's loss for each sub-discriminator of one discriminator.
+
+        An objective that compares real and fake scores is given the scores of real items, too.
+        """
         if not wants_real_scores(objective):
             return (objective.generator(fake.score) for fake in fakes)
         pairs = zip(fakes, step.real_output[name], strict=True)
         return (objective.generator(fake.score, real.score) for fake, real in pairs)
 
     def autocast(self) -> AbstractContextManager[object]:
-        """Autocast of the networks; features and losses leave it by themselves."""
+        """Context manager for the networks' forward passes in the plan's precision; losses leave it by themselves."""
         dtype = PRECISIONS.get(self.plan.precision)
         return torch.autocast(self.device.type, dtype) if dtype is not None else nullcontext()
 

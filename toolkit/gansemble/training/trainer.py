@@ -1,4 +1,4 @@
-"""The loop of a run: step, report, validate, save, and every way it can end."""
+"""The training loop of a run: step, report, validate and save, and every way in which the run can end."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from gansemble.training.watchdog import Watchdog
 
 
 class Trainer:
-    """Trains what a run is made of, in its experiment folder.
+    """Trains a run's components in its experiment folder.
 
     Args:
-        run: its components.
-        observer: is shown each report and validation.
+        run: the components.
+        observer: called with each report and validation.
 
     Raises:
         FolderInUse: if another run is training there.
@@ -54,10 +54,12 @@ class Trainer:
         self.lock: FolderLock | None = None
 
     def run(self, begun: Callable[[], None] = lambda: None) -> int:
-        """Trains to ``plan.steps``; returns the steps done.
+        """Trains to ``plan.steps``, going on from the newest sound checkpoint; returns the number of steps done.
+
+        Raises the errors listed at the class.
 
         Args:
-            begun: called when nothing stands against the run any more, before its first step.
+            begun: called once all checks have passed, before the first step.
         """
         run, main = self.components, self.processes.main
         self.lock = FolderLock(self.exp, run.options.force_unlock) if main else None
@@ -84,7 +86,7 @@ class Trainer:
                 self.processes.end()
 
     def _start(self) -> None:
-        """Restores the newest sound checkpoint, and opens the logs."""
+        """Checks data and recipe, restores the newest sound checkpoint, and opens the logs."""
         manifest = self.components.clips.manifest
         demands.one_data(self.processes, self.components.clips.folder, manifest)
         saved = self.saver.newest()
@@ -166,7 +168,11 @@ class Trainer:
         self.reporter.observe(step, turn)
 
     def _went_back(self, must_know: bool) -> bool:
-        """Whether the run went back to a checkpoint: for a loss that is not finite, or a collapse."""
+        """Whether the run went back to an earlier checkpoint, for a non-finite loss or a collapse.
+
+        Args:
+            must_know: whether the latest step must be looked at, even if a GPU has to be waited for.
+        """
         found = self.watchdog.set_back(self.counters, self._schedule(), must_know)
         if found is None:
             return False
@@ -180,7 +186,7 @@ class Trainer:
         outcome = ValidationOutcome(means(self.processes.gather(rows)), audio)
         self.counters.validated = self.counters.step
         best = outcome.means.get(run.validator.best)
-        if best is not None and best == best:
+        if best is not None and best == best:  # not NaN
             self._rank(best)
         elif best is not None:
             self.reporter.say(
@@ -190,7 +196,10 @@ class Trainer:
         self.reporter.validated(self.counters.step, outcome)
 
     def _rank(self, score: float) -> None:
-        """Scores of networks that are not grown yet are of other networks, and do not count."""
+        """Ranks the checkpoint of this step by its validation score.
+
+        Scores of networks that have not grown to their final size are not comparable with later ones, and are left out.
+        """
         if self.counters.step > 0 and self._schedule().grown(self.counters.step - 1):
             higher, keep = self.components.validator.higher_is_better, self.recipe.validation.keep
             self.counters.rank(score, higher, keep)

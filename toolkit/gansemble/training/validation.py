@@ -1,4 +1,8 @@
-"""Validation while training: copy-synthesis of held-out clips, or clips of the generator's own, scored by the metrics."""
+"""Validation during training: generates clips and scores them with the recipe's metrics.
+
+A generator that reads a signal imitates held-out clips, and each imitation is compared with its clip. One that reads
+none makes clips of its own, which are compared as a set with the held-out clips.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,7 @@ from gansemble.scoring import naming
 from gansemble.scoring.fitting import fit_metric
 from gansemble.scoring.statistics import summarise
 
-#: A clip and its imitation, float [T] each; of sets a clip of each.
+#: A real clip and a generated one, float [T] each: the latter imitates the former, or each is of its set.
 Pair = tuple[np.ndarray, np.ndarray]
 
 log = logging.getLogger(__name__)
@@ -33,7 +37,12 @@ log = logging.getLogger(__name__)
 
 @dataclass
 class ValidationOutcome:
-    """Means by score key, and the first clips' audio (reference, estimate)."""
+    """Results of one validation.
+
+    Args:
+        means: mean of each score over clips, by score key.
+        audio: for the first clips by id, the reference and the generated audio, each [T].
+    """
 
     means: dict[str, float] = field(default_factory=dict)
     audio: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
@@ -43,13 +52,16 @@ class Validator:
     """Scores a generator on the validation split.
 
     Args:
-        recipe: its ``validation`` and ``metrics`` sections.
-        parts: the condition builder and representation.
-        folder: the prepared data.
-        rank, world: this process's share of the clips.
+        recipe: with its ``validation`` and ``metrics`` sections.
+        parts: give the condition builder, the representation and the degrader.
+        folder: of the prepared data.
+        rank: of this process.
+        world: number of processes, which share the clips.
         manifest: of the prepared data; None reads it.
 
-    ``best`` is the key of the score that ranks checkpoints.
+    Attributes:
+        best: key of the score by which checkpoints are ranked.
+        higher_is_better: whether a higher value of that score is better.
     """
 
     def __init__(
@@ -81,7 +93,10 @@ class Validator:
             self.higher_is_better = metric.better == "higher"
 
     def fit_metrics(self) -> None:
-        """Lets metrics that learn from the corpus learn, or load what was learnt; on the process that scores sets."""
+        """Fits metrics that learn from the corpus, such as by a classifier, or loads what was learnt before.
+
+        On the main process only: no other one scores sets of clips.
+        """
         for _, metric in self.metrics if self.rank == 0 else ():
             fit_metric(metric, self.recipe, self.folder, log.info)
 
@@ -89,7 +104,16 @@ class Validator:
     def local(
         self, generator: nn.Module, device: torch.device
     ) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]:
-        """((clip index, scores) of this process's clips, audio of the first ones)."""
+        """Generates and scores this process's share, with the generator in eval mode.
+
+        Args:
+            generator: to be scored; its mode is restored.
+            device: of the generator.
+
+        Returns:
+            A tuple of rows and audio. Rows are (clip index, scores by key), one for each clip, or one for a whole set.
+                Audio is (reference [T], generated [T]) of the first clips, by clip id.
+        """
         was_training = generator.training
         generator.eval()
         rows, audio = self._pairs(generator, device) if self.imitates else self._sets(generator)
@@ -99,7 +123,7 @@ class Validator:
     def _pairs(
         self, generator: nn.Module, device: torch.device
     ) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]:
-        """This process's share of the validation clips, each imitated and compared with the imitation."""
+        """Imitates this process's share of the validation clips, and compares each with its imitation."""
         rows: list[tuple[int, dict[str, float]]] = []
         audio: dict[str, Pair] = {}
         for index in self.indices:
@@ -112,7 +136,7 @@ class Validator:
         return rows, audio
 
     def _imitation(self, generator: nn.Module, index: int, reference: np.ndarray, device: torch.device) -> np.ndarray:
-        """What the generator makes [T] of the condition of a clip [T]."""
+        """The audio [T] that the generator makes from the condition of a clip [T]."""
         clip = torch.from_numpy(reference)[None, None].to(device)
         batch = Batch(clip, (self.packed.entries[index].id,), Draws(self.seed, [(0, index)], device))
         if self.parts.degrader is not None:
@@ -123,8 +147,10 @@ class Validator:
         return made.clamp(-1, 1)[0, 0].cpu().numpy()
 
     def _sets(self, generator: nn.Module) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]:
-        """As many clips of the generator's own as asked for, as a set against all validation clips; the main process
-        alone makes and scores them."""
+        """Makes clips and scores them as a set against all validation clips, on the main process alone.
+
+        There are ``validation.clips`` of them, or as many as validation clips.
+        """
         if self.rank:
             return [], {}
         sampler = LatentSampler.of(self.parts, generator, self.seed)
@@ -145,6 +171,7 @@ class Validator:
         frames = entry.frames
         if self.settings.seconds is not None:
             frames = min(frames, int(self.settings.seconds * self.spec.sample_rate))
+        # Whole hops, as a mel spectrogram of L frames stands for exactly L * hop samples.
         return self.packed.read(index, 0, max(hop, frames // hop * hop))
 
     def _scores(self, estimate: np.ndarray, reference: np.ndarray) -> dict[str, float]:
@@ -156,8 +183,13 @@ class Validator:
 
 
 def means(rows: Sequence[tuple[int, dict[str, float]]]) -> dict[str, float]:
-    """The mean of each score over the clips that have it, in clip order so that the sum is the same for any number of
-    processes."""
+    """The mean of each score over the clips that have a value for it.
+
+    Clips are summed in the order of their indices, so that the result is the same for any number of processes.
+
+    Args:
+        rows: (clip index, scores by key), of all processes.
+    """
     ordered = [scores for _, scores in sorted(rows, key=lambda row: row[0])]
     keys = dict.fromkeys(key for scores in ordered for key in scores)
     return {key: summarise([scores.get(key, float("nan")) for scores in ordered], resamples=0).mean for key in keys}

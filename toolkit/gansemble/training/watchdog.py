@@ -1,5 +1,7 @@
-"""Watches a run for losses that are not finite, gradients that stall, and the alarms of the recipe's monitors; stops it, or
-goes back to a checkpoint from before and on with other data."""
+"""Decides about a run with a non-finite loss, gradients that stay non-finite, or an alarm of a monitor.
+
+It stops the run, or restores an earlier checkpoint, from which the run goes on with other data.
+"""
 
 from __future__ import annotations
 
@@ -17,17 +19,17 @@ from gansemble.training.schedule import TrainingSchedule
 from gansemble.training.watching import Raised, Watch
 
 log = logging.getLogger(__name__)
-#: A run that has gone back so often is stopped.
+#: A run that has gone back this often is stopped the next time.
 ROLLBACKS = 3
 
 
 class Watchdog:
-    """Looks and decides on every process alike.
+    """Watches a run, and decides on every process alike whether it goes on, goes back or stops.
 
     Args:
-        run: its plan says what to do, ``on_nan`` and ``on_collapse``.
+        run: its plan says what is done about a non-finite loss (``on_nan``) and about a collapse (``on_collapse``).
         saver: restores checkpoints.
-        say: a line for the user.
+        say: called with a line for the user.
     """
 
     def __init__(self, run: Components, saver: Saver, say: Callable[[str], None]) -> None:
@@ -40,25 +42,38 @@ class Watchdog:
         self._raised: list[Raised] = []
 
     def observe(self, step: Step, turn: str) -> None:
-        """Shows a micro-batch's turn to the recipe's monitors."""
+        """Shows a micro-batch of a turn to the recipe's monitors."""
         self.watch.observe(step, turn)
 
     def end_step(self, done: int, ids: Sequence[str], logs: Mapping[str, Tensor]) -> dict[str, float]:
-        """Notes a step's losses and the clips they are of; the numbers of the monitors that looked at it."""
+        """Takes note of a step's losses, and lets monitors judge what they have seen of it.
+
+        Args:
+            done: number of steps done.
+            ids: of the step's clips.
+            logs: scalars of the step, by name.
+
+        Returns:
+            The monitors' numbers, by curve name; empty in steps that none of them looks at.
+        """
         numbers, self._raised = self.watch.end_step(done)
         self.finite.note(done, ids, logs)
         return numbers
 
     def set_back(self, counters: Counters, schedule: TrainingSchedule, must_know: bool) -> Counters | None:
-        """Where the run goes on from after going back, None where it goes on as it is.
+        """Goes back to an earlier checkpoint if something is wrong and the plan says so.
 
         Args:
-            counters: where it is.
-            schedule: its place among the clips.
-            must_know: look at everything now, as a state is about to be saved; else a GPU is not waited for.
+            counters: where the run is.
+            schedule: of the run, which says which clips come next.
+            must_know: look at all losses and weights now, as a state is about to be saved; otherwise losses on a GPU
+                are not waited for.
+
+        Returns:
+            The counters from which the run goes on after going back; None if it goes on as it is.
 
         Raises:
-            TrainingError: where the run is to stop.
+            TrainingError: if the run has to stop.
         """
         found = None
         for raised in self._raised:
@@ -71,11 +86,19 @@ class Watchdog:
         return found
 
     def nonfinite(self, counters: Counters, schedule: TrainingSchedule, must_know: bool) -> Counters | None:
-        """Looks at the losses since the last look, and at the weights where it ``must_know``; where the run goes on from
-        after going back, None where all is well.
+        """Looks at the losses since the last call and, with ``must_know``, at the weights.
+
+        Args:
+            counters: where the run is.
+            schedule: of the run.
+            must_know: look at the weights, too, and whether gradients have stalled.
+
+        Returns:
+            The counters from which the run goes on after going back; None if all is well.
 
         Raises:
-            TrainingError: where the run is to stop.
+            TrainingError: if something is not finite and the plan says to stop, there is no checkpoint, or the run has
+                gone back too often; or if gradients have stalled.
         """
         bad = self.finite.first_bad()
         if bad is None and must_know:
@@ -92,10 +115,19 @@ class Watchdog:
         return self._back(saved, error, counters, schedule.position(step))
 
     def collapsed(self, counters: Counters, schedule: TrainingSchedule, raised: Raised) -> Counters | None:
-        """What ``plan.on_collapse`` says of an alarm: None to go on, or where the run goes on from after going back.
+        """Does what ``plan.on_collapse`` says about an alarm.
+
+        Args:
+            counters: where the run is.
+            schedule: of the run.
+            raised: the alarm.
+
+        Returns:
+            The counters from which the run goes on after going back; None if it is to go on as it is.
 
         Raises:
-            TrainingError: where the run is to stop; also when no checkpoint is from before, or it went back in vain.
+            TrainingError: if the plan says to stop, no checkpoint is from before the collapse, or the run has gone back
+                too often.
         """
         if self.plan.on_collapse == "go_on":
             return None
@@ -108,9 +140,20 @@ class Watchdog:
         return self._back(saved, error, counters, schedule.position(counters.step))
 
     def _back(self, saved: checkpoint.Saved, why: TrainingError, counters: Counters, behind: int) -> Counters:
-        """Restores a checkpoint, and goes on with the clips that come next instead of those that led here.
+        """Restores a checkpoint; the run goes on from there with the clips that come next, not with those that led
+        here.
 
-        Later checkpoints are of the life that is undone, and set aside: the newest is what a run is resumed from.
+        Later checkpoints, made after things had gone wrong or of steps that are undone, are renamed: a resumed run
+        begins with the newest.
+
+        Args:
+            saved: the checkpoint.
+            why: what is logged.
+            counters: where the run is.
+            behind: position in the stream of clips from which it goes on.
+
+        Returns:
+            The counters from which the run goes on.
         """
         log.warning("%s", why)
         if self.processes.main:
@@ -122,14 +165,20 @@ class Watchdog:
         return restored
 
     def keep_healthy(self, counters: Counters) -> None:
-        """Notes the newest checkpoint that is known to be from before any collapse, so that it is not pruned."""
+        """Notes the newest checkpoint from before any collapse that a monitor suspects, so that it is not pruned."""
         if self.plan.on_collapse == "rollback":
             healthy_until = self.watch.healthy_until(counters.step)
             found = [folder.name for folder in self.store.folders() if checkpoint.step_of(folder) <= healthy_until]
             counters.healthy = found[-1] if found else None
 
     def _check_learning(self, step: int) -> None:
-        """Stops a run whose steps are all left out; going back would not help, as no batch is to blame."""
+        """Stops a run whose steps are all left out for non-finite gradients.
+
+        Going back would not help, as no single batch is to blame.
+
+        Raises:
+            TrainingError: if the gradients of a network have stalled.
+        """
         names = [name for name, network in self.run.networks.items() if network.stalled]
         if names:
             saved = self.store.newest(log.warning if self.processes.main else None)

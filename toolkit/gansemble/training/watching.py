@@ -1,5 +1,4 @@
-"""The recipe's monitors at work: when they look, what they write, and what is done when one says that training has
-collapsed."""
+"""Runs the recipe's monitors: shows them steps, collects their numbers, and records their alarms."""
 
 from __future__ import annotations
 
@@ -32,11 +31,11 @@ class Raised:
 
 
 class Watch:
-    """All monitors of a run, on every process alike.
+    """All monitors of a run. Each process sees the items of all processes, and so comes to the same result.
 
     Args:
         monitors: by name.
-        processes: whose items are looked at together.
+        processes: of the run.
     """
 
     def __init__(self, monitors: Mapping[str, Monitor], processes: Processes) -> None:
@@ -44,7 +43,10 @@ class Watch:
         self._seen: dict[str, dict[str, list[Tensor]]] = {}
 
     def healthy_until(self, done: int) -> int:
-        """The last number of steps up to which no monitor suspects anything, as far as they say."""
+        """The last number of steps up to which no monitor suspects a collapse, at most ``done``.
+
+        A monitor that does not declare such a number suspects nothing.
+        """
         return min(
             [
                 done,
@@ -56,7 +58,11 @@ class Watch:
         )
 
     def attach(self, generator: nn.Module, discriminators: nn.Module) -> None:
-        """Shows the networks to the monitors that look into them."""
+        """Gives the networks to those monitors that look into them.
+
+        Raises:
+            TrainingError: if a monitor cannot use them.
+        """
         for name, monitor in self.monitors.items():
             if isinstance(monitor, NetworkMonitor):
                 try:
@@ -66,7 +72,7 @@ class Watch:
 
     @torch.no_grad()
     def observe(self, step: Step, turn: str) -> None:
-        """A micro-batch's items, in the discriminators' turn of the steps that a monitor looks at."""
+        """Measures a micro-batch's items, in the discriminators' turn of the steps that a monitor looks at."""
         for name, monitor in self.monitors.items() if turn == "discriminator" else ():
             if (step.index + 1) % monitor.every == 0:
                 seen = self._seen.setdefault(name, {})
@@ -74,7 +80,14 @@ class Watch:
                     seen.setdefault(key, []).append(values.detach().float())
 
     def end_step(self, done: int) -> tuple[dict[str, float], list[Raised]]:
-        """(numbers by ``monitors.<name>/<key>``, alarms) of the monitors that looked at the step just ended."""
+        """Lets each monitor that looked at the step just ended judge the items of all micro-batches and processes.
+
+        Args:
+            done: number of steps done.
+
+        Returns:
+            (numbers by curve name ``monitors.<name>/<key>``, alarms).
+        """
         row: dict[str, float] = {}
         raised = []
         seen, self._seen = self._seen, {}
@@ -89,7 +102,14 @@ class Watch:
 
 
 def note(folder: Path, done: int, raised: Raised, action: str) -> None:
-    """Adds an alarm to ``logs/onsets.jsonl``; a disk that takes nothing costs the line, not the run."""
+    """Appends an alarm to the file ``onsets.jsonl``; if it cannot be written, that is logged and the run goes on.
+
+    Args:
+        folder: of the experiment's logs.
+        done: number of steps done.
+        raised: the alarm.
+        action: what is done about it, as ``plan.on_collapse`` says.
+    """
     row = {"step": done, "onset": raised.alarm.onset, "monitor": raised.monitor, "reason": raised.alarm.reason}
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -100,8 +120,15 @@ def note(folder: Path, done: int, raised: Raised, action: str) -> None:
 
 
 def cut(exp: Path, done: int) -> None:
-    """Drops alarms of steps that a resumed run has not done yet, as it will raise them again; but for those that it went
-    back at, whose steps will not come again as they were."""
+    """Drops alarms of steps that a resumed run has not done yet, as it will raise them again.
+
+    Alarms at which the run went back to a checkpoint are kept: those steps were undone, and will not come again with
+    the same clips.
+
+    Args:
+        exp: the experiment's folder.
+        done: number of steps that the resumed run has done.
+    """
     path = exp / "logs" / ONSETS
     if path.is_file():
         kept = [row for row in onsets(exp) if row["step"] <= done or row.get("action") == "rollback"]
@@ -109,7 +136,7 @@ def cut(exp: Path, done: int) -> None:
 
 
 class Onset(TypedDict):
-    """A line of ``logs/onsets.jsonl``: an alarm of step ``step``, and what was done about it."""
+    """A line of ``logs/onsets.jsonl``: an alarm raised after ``step`` steps, and the action that was taken."""
 
     step: int
     onset: int
@@ -119,12 +146,19 @@ class Onset(TypedDict):
 
 
 def onsets(exp: Path) -> list[Onset]:
-    """The alarms of an experiment, oldest first: step, onset, monitor, reason, action."""
+    """The alarms of an experiment, oldest first."""
     return [row for row in read_rows(exp / "logs" / ONSETS) if {"step", "onset", "monitor"} <= row.keys()]
 
 
 def collapsed(done: int, raised: Raised, kept: int | None, again: bool) -> TrainingError:
-    """The error of a run that stops because a monitor says that it has collapsed."""
+    """The error to raise when a run stops because a monitor says that training has collapsed.
+
+    Args:
+        done: number of steps done.
+        raised: the alarm.
+        kept: step of the newest checkpoint from before the collapse, or None.
+        again: whether the run has gone back before, as often as it may.
+    """
     healthy = f"the checkpoint of step {kept} is from before" if kept is not None else "no checkpoint is from before"
     tried = "going back did not help; " if again else ""
     return TrainingError(
@@ -135,5 +169,5 @@ def collapsed(done: int, raised: Raised, kept: int | None, again: bool) -> Train
 
 
 def advice(done: int, raised: Raised) -> str:
-    """An alarm in a sentence, for the eye."""
+    """An alarm as a line for the user."""
     return f"step {done}: monitors.{raised.monitor}: training has collapsed since step {raised.alarm.onset}: {raised.alarm.reason}"
