@@ -316,7 +316,9 @@ def test_experiments_are_compared_side_by_side_on_their_common_files(copy):
 def test_the_pages_intervals_are_those_of_the_recipe(copy):
     """``evaluation.confidence`` and ``bootstrap`` make the table's interval, and the note names the confidence."""
     project = copy("one", "evaluation.confidence=0.2")
-    scores.evaluate(project, 1, quiet)
+    said: list[str] = []
+    scores.evaluate(project, 1, said.append)
+    assert "20 % interval" in said[0]
     mel = json.loads((project.exp / "scores/summary.json").read_text())["scores"]["mel_distance"]
     values = [row["scores"]["mel_distance"] for row in rows(project).values()]
     assert min(values) < mel["low"] <= mel["high"] < max(values), "narrower than at 95 %"

@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 from click.testing import CliRunner
+
+import gansemble
 
 CONF = """
 name: dreamer
@@ -75,6 +78,17 @@ def test_the_same_command_makes_the_same_files(sample, tmp_path):
     assert len(ours) == 3 == len(set(ours))
     assert audio(tmp_path / "b") == ours and audio(tmp_path / "c")[:3] == ours
     assert audio(tmp_path / "d")[0] != ours[0]
+
+
+def test_clips_are_made_from_python_with_drawn_and_with_given_labels(done):
+    """Away from the corpus, so that drawn labels are as likely one as another; a clip is the same whatever the count."""
+    trained = gansemble.load(done / "exp", device="cpu")
+    drawn = trained.sample(20, seed=3)
+    assert drawn.shape == (20, 4096) and torch.equal(trained.sample(5, seed=3), drawn[:5])
+    given = torch.stack([trained.sample(4, seed=3, label=label) for label in range(10)])
+    matches = (given == drawn[:4]).all(dim=2)
+    assert matches.sum(dim=0).tolist() == [1] * 4, "each drawn clip is that of one label"
+    assert len(set(matches.int().argmax(dim=0).tolist())) > 1
 
 
 def test_a_clip_is_made_again_from_its_vector_and_label(sample, tmp_path):

@@ -185,3 +185,24 @@ def test_adaptive_part_may_follow_several_numbers(workshop):
         adaptation.observe(step(1), "generator")
         adaptation.end_step()
     assert first.given == again.given == [(3.0, 30.0)]
+
+
+def test_every_process_joins_the_reduction_whatever_it_has_measured(workshop):
+    """Else the main process, which alone has the counts of before a resumption, would wait without end."""
+    from types import SimpleNamespace
+
+    before = Adaptation({"part": Follower()}, lambda total: total)
+    before.observe(SimpleNamespace(index=0, real_output={}), "generator")
+    before.end_step()
+    parts, joined = [Follower(), Follower()], []
+    for rank, part in enumerate(parts):
+
+        def reduce(total: torch.Tensor, rank: int = rank) -> torch.Tensor:
+            joined.append((rank, tuple(total.shape)))
+            return torch.tensor([4.0, 40.0, 2.0], dtype=torch.float64)
+
+        resumed = Adaptation({"part": part}, reduce)
+        resumed.load_state_dict(before.state_dict(), main=rank == 0)
+        resumed.end_step()  # the interval's last step, in which the generator has no turn
+    assert joined == [(0, (3,)), (1, (3,))]
+    assert parts[0].given == parts[1].given == [(2.0, 20.0)]

@@ -40,14 +40,16 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
         rows, found = generation.score(project, recipe, made, say)
     else:
         rows, found = pairs.score(project, recipe, made, jobs, say)
-    return _write(project, rows, _summary(recipe, made, found), say)
+    return _write(project, rows, _summary(recipe, made, found), recipe.evaluation.confidence, say)
 
 
-def _write(project: Project, rows: list[FileRow], summary: ScoresSummary, say: Callable[[str], None]) -> Path:
+def _write(
+    project: Project, rows: list[FileRow], summary: ScoresSummary, confidence: float, say: Callable[[str], None]
+) -> Path:
     target = project.exp / "scores"
     write_atomically(target / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
     write_atomically(target / "summary.json", json.dumps(summary, indent=1))
-    for line in table(summary, recipe.evaluation.confidence):
+    for line in table(summary, confidence):
         say(line)
     others = {f"baseline {name}": each["scores"] for name, each in summary.get("baselines", {}).items()}
     for name, scores in (others | summary.get("anchors", {})).items():

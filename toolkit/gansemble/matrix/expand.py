@@ -197,7 +197,7 @@ def _demand_apart(base: Document, axes: Mapping[str, Choices]) -> None:
 
 def _keys(axis: str, choices: Choices) -> dict[str, KeyPath]:
     """The recipe's keys that the choices of an axis set, each with the place of a choice that does."""
-    target = () if _is_whole(axis) else (axis,)
+    target: tuple[str, ...] = () if _is_whole(axis) else (axis,)
     found: dict[str, KeyPath] = {}
     for where, value in choices.values():
         for leaf in _leaves(value) if isinstance(value, dict) else [()]:

@@ -88,7 +88,7 @@ class LatentSampler:
         representation: decodes the generator's output to audio.
         condition_builder: draws latent vectors and labels.
         seed: of the random draws.
-        classes: number of labels, for measuring batch statistics where the condition builder has no prior to draw from.
+        classes: number of labels to draw from where the condition builder has no prior, such as away from the corpus.
     """
 
     generator: nn.Module
@@ -119,8 +119,8 @@ class LatentSampler:
 
         Args:
             index: of the clip; with the seed it decides what is drawn.
-            label: a class index, or a mixture of classes [K], for generators that read one; None draws it from the
-                condition builder's prior, which must be set then.
+            label: a class index, or a mixture of classes [K], for generators that read one; None draws it: from the
+                condition builder's prior, or each class as likely as another where there is no prior.
             latent: a latent vector [Z]; None draws it.
             truncation: applied to the latent vector, drawn or given.
             decode: converts from the representation's domain to audio; None takes the representation's own ``decode``.
@@ -135,7 +135,9 @@ class LatentSampler:
         z = condition.latent if latent is None else latent[None].to(device)
         if z is not None and truncation is not None:
             z = truncation(z, self.condition_builder.latent_law)
-        labels = condition.label if label is None else torch.as_tensor(label, device=device)[None]
+        labels = (
+            self._labels(batch, condition, "sample") if label is None else torch.as_tensor(label, device=device)[None]
+        )
         made = self.generator(Condition(z, labels, None)).float()
         try:
             audio = (decode or self.representation.decode)(made)[0].mean(0).cpu().numpy()
@@ -171,9 +173,13 @@ class LatentSampler:
         for number in range(passes):
             batch = self._batch(range(number * STANDING_BATCH, (number + 1) * STANDING_BATCH), "standing")
             _, condition = self.condition_builder(batch, "standing")
-            z, label = condition.latent, condition.label
+            z = condition.latent
             if z is not None and truncation is not None:
                 z = truncation(z, self.condition_builder.latent_law)
-            if label is None and "label" in self.condition_builder.reads and self.classes:
-                label = batch.draws.integers("label/standing", self.classes)
-            yield Condition(z, label, None)
+            yield Condition(z, self._labels(batch, condition, "standing"), None)
+
+    def _labels(self, batch: Batch, condition: Condition, name: str) -> Tensor | None:
+        """Labels of a batch [B]; None where the generator reads none."""
+        if condition.label is None and "label" in self.condition_builder.reads and self.classes:
+            return batch.draws.integers(f"label/{name}", self.classes)
+        return condition.label

@@ -63,8 +63,10 @@ class Adaptation:
             entry = self.sums[name]
             entry[2] += 1
             if entry[2] >= part.adapt_every:
-                if entry[1]:
-                    *sums, count = self._total(entry)
+                # By every process, whatever it has measured itself: after a resumption within the interval, the main
+                # process alone has the counts of before, and would wait for the others without end.
+                *sums, count = self._total(entry)
+                if count:
                     means = tuple(value / count for value in sums)
                     part.adapt(means if torch.as_tensor(entry[0]).dim() else means[0])
                 self.sums[name] = [0.0, 0, 0]
