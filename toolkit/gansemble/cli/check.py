@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from gansemble.cli.common import PATH, recipe_argument, say, set_option
+from gansemble.cli.options import PATH, recipe_argument, set_option
+from gansemble.cli.terminal import say
 from gansemble.errors import GansembleError
 
 

@@ -7,16 +7,9 @@ from pathlib import Path
 
 import click
 
-from gansemble.cli.common import (
-    PATH,
-    Run,
-    default_jobs,
-    jobs_option,
-    recipe_argument,
-    say,
-    set_option,
-    stage_options,
-)
+from gansemble.cli.options import PATH, default_jobs, jobs_option, recipe_argument, set_option, stage_options
+from gansemble.cli.stage_run import StageRun
+from gansemble.cli.terminal import say
 from gansemble.stages import Project, corpus_files
 from gansemble.stages.ledger import SOURCES, digest
 
@@ -53,7 +46,7 @@ class _Percent:
 @stage_options
 def fetch(project: Project, force: bool, dry_run: bool) -> None:
     """Stage 0: find the corpus in the data folder, or download and unpack it there."""
-    with Run(project, "fetch", force, dry_run, lock=project.dump) as run:
+    with StageRun(project, "fetch", force, dry_run, lock=project.dump) as run:
         if not run.needed:
             return
         from gansemble.data import prepare
@@ -85,7 +78,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shard: tuple[int, int] | None) -> None:
     """Stage 1: examine every file and pack the audio, with a manifest."""
     lock = project.dump if shard is None else project.dump / "shards" / f"{shard[0]}-of-{shard[1]}"
-    with Run(project, "prepare", force or shard is not None, dry_run, lock) as run:
+    with StageRun(project, "prepare", force or shard is not None, dry_run, lock) as run:
         if not run.needed:
             if not dry_run and run.state.word == "done" and not project.borrowed:
                 corpus_files.refresh(project.dump / SOURCES, project.data)
@@ -104,7 +97,7 @@ def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shar
 @stage_options
 def statistics(project: Project, force: bool, dry_run: bool) -> None:
     """Stage 2: measure the training split's spectrum, levels and lengths."""
-    with Run(project, "statistics", force, dry_run, lock=project.dump) as run:
+    with StageRun(project, "statistics", force, dry_run, lock=project.dump) as run:
         if not run.needed:
             return
         from gansemble.data.verification import verify

@@ -12,7 +12,7 @@ from typing import NotRequired, TypedDict
 import click
 
 from gansemble.abilities import Contracted
-from gansemble.cli.common import set_option
+from gansemble.cli.options import set_option
 from gansemble.errors import PluginError, near
 from gansemble.plugins.docstrings import documented, paper
 from gansemble.plugins.registry import KINDS, Entry

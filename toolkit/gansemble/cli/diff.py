@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gansemble.cli.common import PATH
+from gansemble.cli.options import PATH
 
 if TYPE_CHECKING:
     from gansemble.evaluation.compare import Comparison, ScoreDifference

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gansemble.cli.common import PATH, finite, output_folder, say
+from gansemble.cli.options import PATH, finite, output_folder
 from gansemble.cli.synthesise import expand
+from gansemble.cli.terminal import say
 from gansemble.errors import DataError, GansembleError
 from gansemble.files import write_atomically
 

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from gansemble.cli.common import PATH, Run, default_jobs, jobs_option, say, stage_options
+from gansemble.cli.options import PATH, default_jobs, jobs_option, stage_options
+from gansemble.cli.stage_run import StageRun
+from gansemble.cli.terminal import say
 from gansemble.files import sha256
 from gansemble.stages import Project
 
@@ -16,7 +18,7 @@ from gansemble.stages import Project
 @jobs_option
 def evaluate(project: Project, force: bool, dry_run: bool, jobs: int | None) -> None:
     """Stage 5: score the generated clips against their references, file by file."""
-    with Run(project, "evaluate", force, dry_run, lock=project.exp) as run:
+    with StageRun(project, "evaluate", force, dry_run, lock=project.exp) as run:
         if not run.needed:
             return
         from gansemble.evaluation import scores
@@ -32,7 +34,7 @@ def evaluate(project: Project, force: bool, dry_run: bool, jobs: int | None) -> 
 )
 def report(project: Project, force: bool, dry_run: bool, compare: tuple[Path, ...]) -> None:
     """Stage 6: write report/index.html, one self-contained page with audio, spectrograms, curves and tables."""
-    with Run(project, "report", force or bool(compare), dry_run, lock=project.exp) as run:
+    with StageRun(project, "report", force or bool(compare), dry_run, lock=project.exp) as run:
         if not run.needed:
             return
         from gansemble.evaluation import report as page

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gansemble.cli.common import PATH, say, set_option
+from gansemble.cli.options import PATH, set_option
+from gansemble.cli.terminal import say
 from gansemble.errors import GansembleError, Interrupted
 
 if TYPE_CHECKING:

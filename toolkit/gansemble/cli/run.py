@@ -14,9 +14,10 @@ from pathlib import Path
 
 import click
 
-from gansemble.cli.common import Run, say, say_up_to_date
 from gansemble.cli.run_options import Misuse, RunOptions, read
 from gansemble.cli.run_recipe import Program, choose, usage
+from gansemble.cli.stage_run import StageRun
+from gansemble.cli.terminal import say, say_up_to_date
 from gansemble.errors import GansembleError, Interrupted, PluginError
 from gansemble.stages import Ledger, Project, Stage, StageState, corpus_files, launch
 from gansemble.stages.children import Children
@@ -113,7 +114,7 @@ def _dry_run(recipe: Path, options: RunOptions) -> None:
     for stage in options.stages:
         try:
             project = project or _project(recipe, options)
-            with Run(project, stage.name, _forced(stage, options), dry_run=True):
+            with StageRun(project, stage.name, _forced(stage, options), dry_run=True):
                 pass
         except GansembleError as error:
             raise GansembleError(f"stage {stage.number} {stage.name}: {error}") from error

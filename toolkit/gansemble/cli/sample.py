@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gansemble.cli.common import PATH, finite, output_folder, say, truncation_mode
+from gansemble.cli.options import PATH, finite, output_folder, truncation_mode
+from gansemble.cli.terminal import say
 
 if TYPE_CHECKING:
     from gansemble.evaluation.samples import SampleOptions

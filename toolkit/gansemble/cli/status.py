@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gansemble.cli.common import PATH
+from gansemble.cli.options import PATH
 from gansemble.stages import Ledger, Project
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gansemble.cli.common import PATH, Run, output_folder, say, set_option
+from gansemble.cli.options import PATH, output_folder, set_option
+from gansemble.cli.stage_run import StageRun
+from gansemble.cli.terminal import say
 from gansemble.errors import DataError, GansembleError
 from gansemble.stages import Project
 
@@ -87,7 +89,7 @@ def synthesise(
     if recipe is None:
         raise click.UsageError("expected RECIPE (stage 4), or --exp, --input and --output")
     project = Project.of(recipe, overrides, exp, data, dump)
-    with Run(project, "synthesise", force, dry_run, lock=project.exp) as run:
+    with StageRun(project, "synthesise", force, dry_run, lock=project.exp) as run:
         if not run.needed:
             return
         from gansemble.evaluation import synthesis

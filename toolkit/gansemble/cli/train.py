@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gansemble.cli.common import Run, say, stage_options
+from gansemble.cli.options import stage_options
+from gansemble.cli.stage_run import StageRun
+from gansemble.cli.terminal import say
 from gansemble.errors import GansembleError
 from gansemble.files import unused
 from gansemble.recipe.fill import flatten
@@ -49,7 +51,7 @@ def train(
     A finished run whose recipe has changed is set aside in exp/<name>/previous and trained anew; so is any run with --force.
     """
     main = int(os.environ.get("RANK", "0")) == 0
-    run = Run(project, "train", force, dry_run) if main else None
+    run = StageRun(project, "train", force, dry_run) if main else None
     with run or contextlib.nullcontext():
         needed = run.needed if run else not dry_run and (force or Ledger(project).state("train").word != "done")
         if needed:  # on every process alike, or the others would wait for the main one for ever
@@ -57,7 +59,7 @@ def train(
 
 
 def _train(
-    project: Project, run: Run | None, force: bool, allow_change: bool, force_unlock: bool, stop_after: int | None
+    project: Project, run: StageRun | None, force: bool, allow_change: bool, force_unlock: bool, stop_after: int | None
 ) -> None:
     from gansemble.data.prepare import check_segment
     from gansemble.data.verification import verify
@@ -92,7 +94,7 @@ def _train(
         run.done([last], sha256(last)[:16])
 
 
-def _demand_the_recipes_data(run: Run, parts: Components) -> None:
+def _demand_the_recipes_data(run: StageRun, parts: Components) -> None:
     """Refuses packed data that are not of this recipe, or that are being packed anew at this moment.
 
     Raises:
@@ -114,7 +116,7 @@ def _demand_the_recipes_data(run: Run, parts: Components) -> None:
         )
 
 
-def _is_another(run: Run, parts: Components, allow_change: bool) -> bool:
+def _is_another(run: StageRun, parts: Components, allow_change: bool) -> bool:
     """Whether the run that finished in this folder was of another recipe or other data, so that training begins anew.
 
     If only ``plan.steps`` differs, training goes on, unless the learning rate depends on the end of the plan. A run
@@ -142,7 +144,7 @@ def _difference(exp: Path, parts: Components) -> str:
     return trained_on.difference(exp, history[-1], parts.clips.manifest) if history else "nothing is known of the old"
 
 
-def _set_aside(project: Project, run: Run) -> None:
+def _set_aside(project: Project, run: StageRun) -> None:
     """Moves checkpoints and logs to ``previous/<time>``, because a run is never deleted."""
     there = [project.exp / name for name in ("checkpoints", "logs") if (project.exp / name).exists()]
     run.ledger.forget("train")

@@ -7,7 +7,8 @@ from typing import Literal
 
 import click
 
-from gansemble.cli.common import say, stage_options, truncation_mode
+from gansemble.cli.options import stage_options, truncation_mode
+from gansemble.cli.terminal import say
 from gansemble.stages import Project
 
 

@@ -36,7 +36,7 @@ class Labels:
         """Reads pitches if a network of the recipe declares the range of pitches that it is built for, else classes."""
         from gansemble.recipe.contract import contract_of
 
-        contracts = [contract_of(part, recipe) for part in recipe.parts()]
+        contracts = [contract_of(part, recipe.supplied()) for part in recipe.parts()]
         ranges = [each.pitches for each in contracts if isinstance(each, NetworkContract) and each.pitches]
         return cls(ranges[0][0] if ranges else None)
 

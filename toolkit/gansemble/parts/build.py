@@ -208,7 +208,7 @@ def _check_batch_norm(recipe: Recipe, parts: Parts) -> None:
     A contract may leave it out, but the modules of the network that was built show it.
     """
     terms = [*recipe.many["losses"].values(), *recipe.many["regularisers"].values()]
-    against = [part for part in terms if "batch_norm" in contract.contract_of(part, recipe).clashes]
+    against = [part for part in terms if "batch_norm" in contract.contract_of(part, recipe.supplied()).clashes]
     for name, network in parts.discriminators.parts.items() if against else ():
         for place, module in network.named_modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):

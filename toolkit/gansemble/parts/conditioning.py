@@ -36,7 +36,7 @@ class ConditionBuilder:
     def __init__(self, recipe: Recipe) -> None:
         contract = recipe.generator_contract
         self.reads = contract.reads or frozenset()
-        needs = [recipe_contract.contract_of(part, recipe).needs for part in recipe.parts()]
+        needs = [recipe_contract.contract_of(part, recipe.supplied()).needs for part in recipe.parts()]
         self.mel = "mel" in self.reads or any("mel" in each for each in needs)
         self.latent, self.latent_law = contract.latent, contract.latent_law
         self.task = recipe.task

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
 
 from gansemble.abilities import Contracted
 from gansemble.audio.spec import AudioSpec
@@ -11,34 +11,36 @@ from gansemble.recipe import types
 from gansemble.recipe.sections import Part
 
 
-class Supplier(Protocol):
-    """A recipe, as far as its parts are concerned: what it fills into constructor parameters by their names."""
-
-    def supplied(self) -> dict[str, object]: ...
-
-
 def stand_ins() -> dict[str, object]:
     """What the toolkit supplies to parts, for looking at one outside a recipe."""
     return {"audio": AudioSpec(), "batch_size": 16, "seed": 0, "segment": 8192}
 
 
-def filled(part: Part, recipe: Supplier) -> dict[str, object]:
-    """A part's arguments with defaults and supplied values written out."""
-    given = {n: p.default for n, p in types.signature(part.target).items() if p.default is not p.empty}
+def filled(part: Part, supplied: Mapping[str, object]) -> dict[str, object]:
+    """All arguments of a part: its constructor's defaults, what the toolkit supplies, and the recipe's own.
+
+    Args:
+        part: of a recipe.
+        supplied: what the toolkit fills into parameters of these names, ``recipe.supplied()``.
+    """
     names = types.signature(part.target)
-    supplied = {name: value for name, value in recipe.supplied().items() if name in names}
-    return given | supplied | part.arguments
+    given = {name: parameter.default for name, parameter in names.items() if parameter.default is not parameter.empty}
+    return given | {name: value for name, value in supplied.items() if name in names} | part.arguments
 
 
-def contract_of(part: Part, recipe: Supplier) -> Contract:
+def contract_of(part: Part, supplied: Mapping[str, object]) -> Contract:
     """What a part of a recipe declares: the contract of its kind, without any statement where the part has none.
+
+    Args:
+        part: of a recipe.
+        supplied: as in :func:`filled`.
 
     Raises:
         TypeError: if the part returns something else, such as the contract of another kind.
     """
     if not isinstance(part.target, Contracted):
         return OF_KIND.get(part.kind, Contract)()
-    return of_its_kind(part.target.contract(filled(part, recipe)), part.kind)
+    return of_its_kind(part.target.contract(filled(part, supplied)), part.kind)
 
 
 def of_its_kind(contract: object, kind: str) -> Contract:

@@ -83,7 +83,7 @@ class Recipe:
     @cached_property
     def generator_contract(self) -> GeneratorContract:
         """What the generator declares: what it reads, how much it makes of it."""
-        contract = contract_of(self.single["generator"], self)
+        contract = contract_of(self.single["generator"], self.supplied())
         assert isinstance(contract, GeneratorContract)
         return contract
 

@@ -88,7 +88,7 @@ def networks(recipe: Recipe, parts: Parts) -> list[Network]:
     found |= {("discriminators", name): network for name, network in parts.discriminators.parts.items()}  # type: ignore[misc]
     for path, network in found.items():
         part = next(part for part in recipe.parts() if part.path == path)
-        contract = recipe_contract.contract_of(part, recipe)
+        contract = recipe_contract.contract_of(part, recipe.supplied())
         if isinstance(contract, DiscriminatorContract):
             sees = contract.receptive_field
         else:
@@ -113,8 +113,9 @@ def batch_of(recipe: Recipe, size: int, seconds: float | None = None) -> Batch:
     if seconds is not None:
         length = max(1, round(seconds * spec.sample_rate / spec.hop)) * spec.hop
     audio = torch.randn(size, 1, length, generator=torch.Generator().manual_seed(0)) * 0.1
-    corpus = recipe_contract.contract_of(recipe.single["corpus"], recipe) if "corpus" in recipe.single else None
-    labelled = corpus is not None and corpus.gives & {"labels", "pitch"}
+    corpus = recipe.single.get("corpus")
+    gives = recipe_contract.contract_of(corpus, recipe.supplied()).gives if corpus else frozenset()
+    labelled = gives & {"labels", "pitch"}
     label = torch.zeros(size, dtype=torch.long) if labelled else None
     names = tuple(f"noise-{index}" for index in range(size))
     extra = {DEGRADED: audio * 0.5} if recipe.task is Task.ENHANCEMENT else {}

@@ -169,14 +169,15 @@ class TrainingStep:
         self.pooled = [weighted for weighted in parts.terms if isinstance(weighted.term, PooledTerm)]
 
     def __call__(
-        self, index: int, batches: Sequence[Batch], observe: Observe | None = None, measure: bool = False
+        self, index: int, batches: Sequence[Batch], observers: Sequence[Observe] = (), measure: bool = False
     ) -> dict[str, Tensor]:
         """Takes one training step over a window of micro-batches.
 
         Args:
             index: of the step, from 0.
             batches: this process's micro-batches.
-            observe: called as ``observe(step, turn)`` after each micro-batch of a turn, for statistics and monitors.
+            observers: each is called as ``observe(step, turn)`` after each micro-batch of a turn, for statistics and
+                monitors.
             measure: whether gradient norms are wanted.
 
         Returns:
@@ -198,7 +199,7 @@ class TrainingStep:
             for place, batch in enumerate(batches):
                 step = self._generate(index, batch, "discriminator", keep_graph, inject=True)
                 with self.discriminators.no_sync(place < window - 1):
-                    self._turn(step, "discriminator", pool, place, logs, observe)
+                    self._turn(step, "discriminator", pool, place, logs, observers)
                 steps = [step]
             self._learn(index, "discriminator", logs, measure)
         if learn_g:
@@ -207,7 +208,7 @@ class TrainingStep:
                 with self.generator.no_sync(place < window - 1):
                     reuse = keep_graph and bool(steps)
                     step = steps[0] if reuse else self._for_generator(index, batch, True, adversarial)
-                    self._turn(step, "generator", pool, place, logs, observe, adversarial)
+                    self._turn(step, "generator", pool, place, logs, observers, adversarial)
             self._learn(index, "generator", logs, measure)
         return logs
 
@@ -296,7 +297,7 @@ class TrainingStep:
         pool: Pool,
         place: int,
         logs: dict[str, Tensor],
-        observe: Observe | None,
+        observers: Sequence[Observe],
         adversarial: bool = True,
     ) -> None:
         window = pool.window
@@ -313,7 +314,7 @@ class TrainingStep:
             _add(logs, f"{turn}/total", total, window)
             if total.requires_grad:
                 side.backward(total / window)  # gradients add up over the window to those of the mean loss
-        if observe is not None:
+        for observe in observers:
             observe(step, turn)
 
     def _value(self, weighted: Weighted, step: Step, turn: Turn, pool: Pool, place: int) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any
 from gansemble.data import trained_on
 from gansemble.data.readers import Reading
 from gansemble.errors import Interrupted
-from gansemble.interfaces import Batch, Observer, Step
+from gansemble.interfaces import Batch, Observer
 from gansemble.stages.locks import FolderLock
 from gansemble.training import demands, watching
 from gansemble.training.batches import batches
@@ -47,6 +47,7 @@ class Trainer:
         self.saver = Saver(run.recipe, run.store, run.processes, run.parts, run.networks, run.ema, run.adaptation)
         self.reporter = Reporter(run, observer)
         self.watchdog = Watchdog(run, self.saver, self.reporter.say)
+        self.observers = (run.adaptation.observe, self.watchdog.observe, self.reporter.observe)
         self.stop = StopRequest()
         self.verification = DataVerification(
             run.processes, run.clips.folder, run.clips.manifest, run.splits, self.reporter.say
@@ -152,7 +153,7 @@ class Trainer:
                 part.set_progress(progress)
         reports = (index + 1) % self.plan.log_every == 0 or index == 0
         self.reporter.begin_step(reports)
-        logs = run.step(index, window, self._observe, measure=reports)
+        logs = run.step(index, window, self.observers, measure=reports)
         run.adaptation.end_step()
         if run.ema is not None and (index + 1) % self.plan.generator_every == 0:
             run.ema.update(run.parts.generator, index + 1)
@@ -161,11 +162,6 @@ class Trainer:
         self.reporter.looked(self.counters.step, numbers)
         if reports:
             self.reporter.report(self.counters.step, epoch, logs)
-
-    def _observe(self, step: Step, turn: str) -> None:
-        self.components.adaptation.observe(step, turn)
-        self.watchdog.observe(step, turn)
-        self.reporter.observe(step, turn)
 
     def _went_back(self, must_know: bool) -> bool:
         """Whether the run went back to an earlier checkpoint, for a non-finite loss or a collapse.

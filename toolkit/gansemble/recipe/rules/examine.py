@@ -32,16 +32,17 @@ def examine(recipe: Recipe) -> list[Finding]:
     """Every violated contract and every number out of range, advice included."""
     findings = []
     contracts: dict[KeyPath, Contract] = {}
+    supplied = recipe.supplied()
     for part in recipe.parts():
         try:
-            contracts[part.path] = contract_of(part, recipe)
+            contracts[part.path] = contract_of(part, supplied)
         except (ValueError, TypeError, ArithmeticError, KeyError) as error:
             shown = f"its contract needs the parameter {error}" if isinstance(error, KeyError) else str(error)
             findings.append(Finding(_at_fault(part, shown), shown))
             continue
         if part.kind in LIGHT:
             try:
-                part.target(**filled(part, recipe))
+                part.target(**filled(part, supplied))
             except ValueError as error:
                 findings.append(Finding(_at_fault(part, str(error)), str(error)))
     generator = recipe.single["generator"]

@@ -1,108 +1,25 @@
-"""Options that several commands share, and :class:`Run`, which decides whether a stage has to run."""
+"""One run of a stage: whether it has to be done, why, under which lock, and the record that it was."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
-import math
-import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-import click
-
+from gansemble.cli.terminal import say, say_up_to_date
 from gansemble.errors import GansembleError
 from gansemble.stages import BY_NAME, Ledger, Project, StageState
 from gansemble.stages.ledger import Beginning, SplitRecord
 from gansemble.stages.locks import FolderLock
-from gansemble.stages.project import corpus_folder, demand_outside
 
 if TYPE_CHECKING:
     from gansemble.data.manifest import SplitIdentity
-
-PATH = click.Path(path_type=Path)
-recipe_argument = click.argument("recipe", type=PATH)
-set_option = click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="KEY=VALUE",
-    help="Change a value of the recipe; may be repeated.",
-)
-jobs_option = click.option(
-    "--jobs",
-    type=click.IntRange(1),
-    default=None,
-    help="Worker processes (default: the number of processors).",
-)
-
-
-def truncation_mode(option: str, default: str) -> Callable[..., Any]:
-    """An option that says how latent vectors are truncated.
-
-    Args:
-        option: its name, with dashes.
-        default: ``resample`` or ``scale``.
-    """
-    return click.option(
-        option,
-        type=click.Choice(["resample", "scale"]),
-        default=default,
-        show_default=True,
-        help="resample: draw numbers beyond the threshold again; scale: multiply all by it.",
-    )
-
-
-def stage_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Gives a stage's command its argument RECIPE and ``--set --exp --data --dump --force --dry-run``.
-
-    The decorated function takes them as ``project``, ``force`` and ``dry_run``, and its other options as they are.
-    """
-
-    @recipe_argument
-    @set_option
-    @click.option("--exp", type=PATH, help="Experiment folder (default: exp/<RECIPE> beside conf/).")
-    @click.option("--data", type=PATH, help="Corpus folder (default: data/<corpus> beside conf/).")
-    @click.option("--dump", type=PATH, help="Packed data (default: dump/<set> beside conf/).")
-    @click.option("--force", is_flag=True, help="Run even if up to date.")
-    @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-    @functools.wraps(function)
-    def wrapped(
-        recipe: Path,
-        overrides: tuple[str, ...],
-        exp: Path | None,
-        data: Path | None,
-        dump: Path | None,
-        force: bool,
-        dry_run: bool,
-        **rest: Any,
-    ) -> Any:
-        project = Project.of(recipe, overrides, exp, data, dump)
-        return function(project=project, force=force, dry_run=dry_run, **rest)
-
-    return wrapped
-
-
-def say(text: str) -> None:
-    """Prints a line for the user."""
-    click.echo(text)
-
-
-def say_up_to_date(state: StageState) -> None:
-    """Tells the user that a stage is up to date, and since when."""
-    when = f" ({state.record['finished']})" if state.record else ""
-    say(f"stage {state.stage.number} {state.stage.name}: up to date{when}")
-
-
-def default_jobs(jobs: int | None) -> int:
-    """The number of worker processes that was asked for, or else of the processors that this process may use."""
-    return jobs or len(os.sched_getaffinity(0))
 
 
 def _plugins_needed(project: Project) -> dict[str, str]:
@@ -133,12 +50,12 @@ def _plugins_needed(project: Project) -> dict[str, str]:
 _DECIDING = ("fetch", "prepare", "statistics", "train")
 
 
-class Run:
+class StageRun:
     """Decides whether a stage has to run, tells the user why, and records that it did.
 
     Use::
 
-        with Run(project, "prepare", force, dry_run) as run:
+        with StageRun(project, "prepare", force, dry_run) as run:
             if run.needed:
                 …
                 run.done(outputs, result)
@@ -174,7 +91,7 @@ class Run:
         self._plugins: dict[str, str] = {}
         self._stack = contextlib.ExitStack()
 
-    def __enter__(self) -> Run:
+    def __enter__(self) -> StageRun:
         try:
             self._enter()
         except BaseException:
@@ -307,31 +224,3 @@ def _unwinding() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def finite(context: click.Context, parameter: click.Parameter, value: float | None) -> float | None:
-    """A click callback that refuses infinity and NaN, which a range lets through."""
-    if value is not None and not math.isfinite(value):
-        raise click.BadParameter(f"expected a finite number, got {value:g}")
-    return value
-
-
-def output_folder(path: Path, exp: Path) -> None:
-    """Makes a folder for results of an experiment.
-
-    Args:
-        path: the folder.
-        exp: the experiment, whose corpus it must not lie in.
-
-    Raises:
-        GansembleError: if it cannot be made, a file has its name, or it lies in the experiment's corpus.
-    """
-    corpus = corpus_folder(exp.resolve())
-    if corpus is not None:
-        demand_outside("--output", path, corpus)
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise GansembleError(
-            f"--output {path}: must be a folder that can be written ({error.strerror or error}); give another"
-        ) from error
