@@ -31,7 +31,6 @@ optimisers:
 def gansemble(capfd, monkeypatch, tmp_path):
     """Runs a command in an empty folder: (exit status, standard output, standard error), its processes' too."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loading, "_loaded", loading._loaded)
     monkeypatch.setenv("GANSEMBLE_PLUGIN_FILES", "")
 
     def run(*words):
@@ -40,7 +39,8 @@ def gansemble(capfd, monkeypatch, tmp_path):
         said = capfd.readouterr()
         return left.value.code or 0, said.out, said.err
 
-    return run
+    yield run
+    loading._found.cache_clear()  # of plugin files that are gone
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from gansemble.data.trained_on import entry, held_out, note
 from gansemble.data.verification import verify
 from gansemble.errors import DataError, GansembleError, PluginError
 from gansemble.evaluation import generation
-from gansemble.plugins import loading
 from gansemble.recipe import check, schema
 from gansemble.recipe.document import RecipeError
 from gansemble.recipe.fill import differences, fill
@@ -107,9 +106,7 @@ def plugin(tmp_path_factory):
     path = tmp_path_factory.mktemp("plugin") / "augmentations_of_tests.py"
     path.write_text(PLUGIN)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "_loaded", loading._loaded)
         patch.setenv("GANSEMBLE_PLUGIN_FILES", str(path))
-        loading.load([path])
         yield
 
 

@@ -412,7 +412,6 @@ def broken(workshop: Workshop, finished: str) -> SimpleNamespace:
     found.orphaned_state = CellRun(matrix.cell("whole"), Places(found.exp, workshop.folder / "corpus", Path())).state()
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loading, "_loaded", loading._loaded)
         patch.setenv("GANSEMBLE_PLUGIN_FILES", "")
         found.code, found.output, found.errors = command("--plugin", str(workshop.gate), *workshop.words(*words))
     return found
@@ -447,7 +446,7 @@ def test_kill_9_of_the_coordinator_leaves_no_training_behind(broken):
 def test_an_interrupted_cell_ends_where_an_uninterrupted_one_does(workshop, broken, monkeypatch):
     """Bit for bit: weights, average, and what the optimisers remember."""
     assert "] whole: goes on; log in " in broken.output and state(broken.cell)["state"] == "done"
-    monkeypatch.setattr(loading, "_loaded", loading.Plugins(files=[workshop.gate]))
+    monkeypatch.setenv("GANSEMBLE_PLUGIN_FILES", str(workshop.gate))
     monkeypatch.delenv("GANSEMBLE_PROCESSES", raising=False)
     (packed,) = (broken.exp / "dump").iterdir()
     Trainer(Components.build(check.load(broken.cell / "cell.yaml"), workshop.folder / "elsewhere", packed)).run()

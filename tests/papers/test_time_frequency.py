@@ -468,7 +468,8 @@ def test_a_recording_of_another_length_is_refused_with_both_lengths(make):
     with pytest.raises(ValueError, match="2 pictures need as many recordings, or one for all, got 3"):
         part.decode_with_phase(x, sound(3))
     one = part.decode_with_phase(x, sound(1))
-    assert torch.equal(one, part.decode_with_phase(x, sound(1).expand(2, -1, -1)))
+    # A transform of one recording and one of two differ in the last bits on some processors.
+    torch.testing.assert_close(one, part.decode_with_phase(x, sound(1).expand(2, -1, -1)), rtol=0, atol=1e-6)
 
 
 @BOTH

@@ -182,13 +182,14 @@ def gansemble(capsys, monkeypatch, tmp_path):
         monkeypatch.delenv(variable, raising=False)
 
     def run(*words):
-        monkeypatch.setattr(loading, "_loaded", None)
+        loading._found.cache_clear()
         with pytest.raises(SystemExit) as left:
             main([str(word) for word in words])
         said = capsys.readouterr()
         return left.value.code or 0, said.out, said.err
 
-    return run
+    yield run
+    loading._found.cache_clear()  # what was installed for the test is gone
 
 
 @pytest.mark.parametrize("bad", CASES)
@@ -226,7 +227,7 @@ def test_a_recipe_that_uses_it_is_told_and_others_are_sound(gansemble, site, bad
 def test_what_is_switched_off_is_no_fault(gansemble, site, monkeypatch):
     BAD[0].install(site)
     monkeypatch.setenv("GANSEMBLE_DISABLE", BAD[0].name)
-    monkeypatch.setattr(loading, "_loaded", None)
+    loading._found.cache_clear()
     with pytest.raises(SystemExit) as left:
         main(["plugins", "doctor"])
     assert not left.value.code

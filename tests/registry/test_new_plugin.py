@@ -64,7 +64,6 @@ optimisers: {generator: {use: adamw}, discriminators: {use: adamw}}
 def gansemble(capsys, monkeypatch, tmp_path):
     """Runs a command in this process, in an empty folder: (exit status, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(loading, "_loaded", loading._loaded)
     monkeypatch.setenv("GANSEMBLE_PLUGIN_FILES", "")
 
     def run(*words):
@@ -73,7 +72,8 @@ def gansemble(capsys, monkeypatch, tmp_path):
         said = capsys.readouterr()
         return left.value.code or 0, said.out, said.err
 
-    return run
+    yield run
+    loading._found.cache_clear()  # of plugin files that are gone
 
 
 @pytest.fixture
@@ -316,7 +316,7 @@ def test_check_of_a_broken_single_file_shows_why(gansemble, imports, tmp_path):
 def test_check_of_a_broken_plugin_shows_why(gansemble, monkeypatch):
     loaded = Plugins(discover=False)
     loaded.registry.broken["torn"] = Broken("torn", ImportError("no module x"), "Traceback …\nImportError: no module x")
-    monkeypatch.setattr(loading, "_loaded", loaded)
+    monkeypatch.setattr(loading, "load", lambda: loaded)
     status, out, err = gansemble("plugins", "check", "torn")
     assert (status, out) == (1, "")
     assert err == "error: plugin 'torn' could not be loaded:\nTraceback …\nImportError: no module x\n"

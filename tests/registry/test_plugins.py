@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import types
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -259,6 +261,24 @@ def test_a_single_file_is_a_plugin_named_after_it(points, tmp_path):
     loaded = Plugins(files=[path])
     assert names(loaded) == {"my_losses/zero"}
     assert loaded.registry.get("loss", "my_losses/zero").load()(size=2).size == 2
+
+
+def known(kind: str) -> set[str]:
+    """Names of the parts of a kind, in this process."""
+    return {entry.name for entry in loading.registry().entries(kind)}
+
+
+def test_a_single_file_is_known_to_the_processes_that_are_started(tmp_path, monkeypatch):
+    """Such as those that score files, which are new processes and are told nothing."""
+    path = tmp_path / "losses_of_a_file.py"
+    path.write_text(FILE)
+    monkeypatch.setenv(loading.FILES, "")
+    assert "zero" not in known("loss")
+    loading.add_files([path])
+    loading.add_files([path])
+    assert "zero" in known("loss") and loading.files() == (path,)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        assert "zero" in pool.submit(known, "loss").result()
 
 
 def test_a_single_file_takes_no_other_modules_place(points, tmp_path):

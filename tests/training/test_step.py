@@ -149,8 +149,8 @@ def test_learning_turn_by_turn_in_each_micro_batch_is_not_the_large_batch(bench)
     for batch in window:
         idiom.parts.condition_builder.prepare(batch)
         made = idiom.step._generate(0, batch, "discriminator", True, inject=True)
-        idiom.step._turn(made, "discriminator", pool, 0, {}, None)
-        idiom.step._turn(made, "generator", pool, 0, {}, None)
+        idiom.step._turn(made, "discriminator", pool, 0, {}, ())
+        idiom.step._turn(made, "generator", pool, 0, {}, ())
     for side in idiom.sides.values():
         side.learn(False)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import click
 
 from gansemble import __version__
-from gansemble.errors import GansembleError, PluginError, near
+from gansemble.errors import GansembleError, near
 
 #: name -> (module:attribute, help). The order is the order of ``--help``.
 COMMANDS = {
@@ -111,18 +111,10 @@ class PluginTarget:
 )
 def group(plugin_files: tuple[Path, ...]) -> None:
     """Adversarial audio synthesis from recipes: plugins, training that resumes exactly, and listening pages."""
-    files = [
-        *plugin_files,
-        *(Path(p) for p in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if p),
-    ]
-    for path in files:
-        if not path.is_file():
-            raise PluginError(f"--plugin {path}: no such file")
-    if files:
+    if plugin_files or os.environ.get("GANSEMBLE_PLUGIN_FILES"):
         from gansemble.plugins import loading
 
-        loading.load(files)
-        os.environ["GANSEMBLE_PLUGIN_FILES"] = os.pathsep.join(str(path.resolve()) for path in files)
+        loading.add_files((*plugin_files, *loading.files()))  # each is looked for, whoever named it
 
 
 def main(arguments: list[str] | None = None) -> object:

@@ -195,8 +195,12 @@ def _size(target: Callable[..., object], parameters: Mapping[str, inspect.Parame
 
     if not (inspect.isclass(target) and issubclass(target, nn.Module)):
         return {}
-    supplied = stand_ins()
-    with torch.device("cpu"):
-        network = target(**{name: value for name, value in supplied.items() if name in parameters})
+    given = {name: value for name, value in stand_ins().items() if name in parameters}
+    try:
+        with torch.device("meta"):  # sizes without weights: a large network takes no time and no memory
+            network = target(**given)
+    except (RuntimeError, NotImplementedError):  # it computes something with its weights
+        with torch.device("cpu"):
+            network = target(**given)
     trained = sum(p.numel() for p in network.parameters())
     return {"parameters": trained, "folded": sum(p.numel() for p in fold(network).parameters())} if trained else {}

@@ -18,7 +18,7 @@ from gansemble.cli.run_options import Misuse, RunOptions, read
 from gansemble.cli.run_recipe import Program, choose, usage
 from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say, say_up_to_date
-from gansemble.errors import GansembleError, Interrupted, PluginError
+from gansemble.errors import GansembleError, Interrupted
 from gansemble.stages import Ledger, Project, Stage, StageState, corpus_files, launch
 from gansemble.stages.children import Children
 from gansemble.stages.last_words import continuation, ending, keeps_force, training_state
@@ -60,14 +60,14 @@ def run(context: click.Context, words: tuple[str, ...]) -> None:
     options.exp = options.exp or folder / "exp" / recipe.stem
     if options.mini:
         options.data = options.data or folder / "data" / "mini"
-    plugins = _plugins(options)
+    _add_plugins(options)
     with chdir(folder):
         if options.dry_run:
             _dry_run(recipe, options)
         elif here:
             _in_this_process(recipe, options)
         else:
-            _Runner(program, given, folder, recipe, options, plugins).run()
+            _Runner(program, given, folder, recipe, options).run()
 
 
 def _called(words: Sequence[str], plugin_files: Sequence[Path]) -> tuple[Program, list[str]]:
@@ -79,24 +79,16 @@ def _called(words: Sequence[str], plugin_files: Sequence[Path]) -> tuple[Program
     return Program("gansemble run", ("gansemble", *plugins, "run")), list(words)
 
 
-def _plugins(options: RunOptions) -> dict[str, str]:
-    """The environment variable that names single-file plugins to the processes of the stages.
-
-    A dry run starts no such processes, so the plugins are loaded here.
+def _add_plugins(options: RunOptions) -> None:
+    """Adds the single-file plugins of the options to those of this process and of the stages' processes.
 
     Raises:
         PluginError: if a file is not there.
     """
-    known = [Path(path) for path in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if path]
-    for path in options.plugins:
-        if not path.is_file():
-            raise PluginError(f"--plugin {path}: no such file")
-    files = list(dict.fromkeys([*known, *options.plugins]))
-    if options.plugins and options.dry_run:
+    if options.plugins:
         from gansemble.plugins import loading
 
-        loading.load(files)
-    return {"GANSEMBLE_PLUGIN_FILES": os.pathsep.join(map(str, files))} if files else {}
+        loading.add_files(options.plugins)
 
 
 def _project(recipe: Path, options: RunOptions) -> Project:
@@ -165,7 +157,6 @@ class _Runner:
         folder: the recipe's folder, which is the working directory of the stages.
         recipe: the YAML file.
         options: what was asked for.
-        environment: variables that are added to those of the stages.
     """
 
     def __init__(
@@ -175,14 +166,13 @@ class _Runner:
         folder: Path,
         recipe: Path,
         options: RunOptions,
-        environment: dict[str, str],
     ) -> None:
         self.program, self.given, self.folder = program, given, folder
         self.recipe, self.options = recipe, options
         assert options.exp is not None
         self.exp = options.exp
         # Threads that spin while they wait are many times slower as soon as anything else runs; mini tensors need none.
-        self.environment = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"), **environment}
+        self.environment = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
         if options.mini:
             self.environment["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
         self.children = Children()

@@ -5,12 +5,10 @@ A variant is packed as a training clip of its own with the id ``clip~variant``.
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -95,8 +93,7 @@ def build(chosen: Mapping[str, Chosen]) -> dict[str, Augmentation]:
         return {}
     from gansemble.plugins import loading
 
-    files = [Path(path) for path in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if path]
-    known = loading.load(files).registry
+    known = loading.registry()
     made = {name: known.get("augmentation", each.use).load()(**each.arguments) for name, each in chosen.items()}
     return {name: cast("Augmentation", part) for name, part in made.items()}
 

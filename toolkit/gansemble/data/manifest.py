@@ -21,6 +21,8 @@ from gansemble.files import write_atomically
 from gansemble.stages.ledger import SplitRecord
 
 SPLITS = ("train", "validation", "test")
+#: Name of the manifest within a folder of packed data.
+MANIFEST = "manifest.jsonl"
 #: Version of the layout of manifest and pack; raised whenever an older reader would misread a new file.
 VERSION = 1
 #: numpy dtype of the samples in a pack, on every machine: 16 bit integers, little-endian.

@@ -150,8 +150,7 @@ def pack(
 
     Raises:
         DataError: if a file cannot be read, changes while it is read, or is longer than when it was examined; if an
-            augmentation fails, makes variants that are not finite although ``policy`` does not drop them, or makes one
-            with the id of a clip; if the disk is full; or if a worker process was killed.
+            augmentation fails, or makes what must not be packed; if the disk is full; or if a worker was killed.
     """
     part = folder / f".audio.{socket.gethostname()}.{os.getpid()}.part"
     # Samples of all clips and degraded recordings; variants are appended behind, so that this is where the first goes.

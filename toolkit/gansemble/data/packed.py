@@ -37,7 +37,7 @@ class Packed:
 
     def __init__(self, folder: Path, split: str, normalise: float | None = None, found: Manifest | None = None) -> None:
         self.folder, self.split = folder, split
-        self.manifest = manifest.load(folder / "manifest.jsonl") if found is None else found
+        self.manifest = manifest.load(folder / manifest.MANIFEST) if found is None else found
         self.entries: list[ManifestEntry] = [entry for entry in self.manifest.entries if entry.split == split]
         self.normalise = normalise
         if not self.entries:

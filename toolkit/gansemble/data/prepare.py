@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import inspect
 import json
 import re
@@ -13,29 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from gansemble.abilities import DescribedCorpus, ProgressiveCorpus
-from gansemble.data import augmented, doctor, manifest, pack, partners
+from gansemble.data import augmented, doctor, manifest, pack, partners, shards
 from gansemble.data import facts as data_facts
 from gansemble.data.augmented import Augmentations
 from gansemble.data.findings import AudioFinding, report_lines
-from gansemble.data.manifest import SPLITS, Clip, ManifestEntry
+from gansemble.data.manifest import MANIFEST, SPLITS, Clip, ManifestEntry
 from gansemble.data.readers import in_use
-from gansemble.data.verification import wrong_clips
-from gansemble.errors import DataError, FolderInUse
+from gansemble.errors import DataError
 from gansemble.files import write_atomically
 from gansemble.recipe.schema import Recipe
 from gansemble.stages import corpus_files
+from gansemble.stages.corpus_files import CorpusFile
 from gansemble.stages.ledger import SOURCES
-from gansemble.stages.locks import FolderLock
 
 if TYPE_CHECKING:
     from gansemble.interfaces import Corpus
 
-MANIFEST = "manifest.jsonl"
-#: File of a shard: size, times and hash of every source file that it was packed from.
-SHARD_SOURCES = "sources.jsonl"
-#: File of a shard, written last: a hash over the recipe keys that decide its content and over the corpus' files.
-MADE_FROM = "made-from"
-SHARD_FILES = (MANIFEST, MADE_FROM, "doctor.json", "facts.json", SHARD_SOURCES)
 #: Names of packs that this module writes; when old packs are deleted, files of other names are left alone.
 PACK = re.compile(r"audio-[0-9a-f]{16}\.i16")
 #: Codes of findings that stop the preparation, each with the key of the ``data`` section that decides about it.
@@ -116,16 +108,15 @@ def prepare(
         raise DataError(f"{folder}: the corpus {recipe.single['corpus'].use} found no clip here; check --data")
     _demand_splits(recipe, clips)
     augmented.demand_fit(augmentations, clips)
-    listed = [path for clip in clips for path in (clip.path, clip.partner) if path is not None]
-    files |= corpus_files.survey(folder, [path for path in listed if path not in files], whole=False)
+    files |= _elsewhere(folder, clips, files)
     if isinstance(corpus, DescribedCorpus):
         say(corpus.describe(folder))
     if shard is None:
-        merged = _merged(recipe, folder, dump, files, clips, say)
+        merged = shards.merged(recipe, folder, dump, files, clips, say)
         if merged is not None:
-            path = _publish(dump, merged.entries, say)
-            corpus_files.record(dump / SOURCES, folder, files, merged.hashes)
-            return path
+            for line in [*report_lines(_decided(recipe, merged.findings)), summary(merged.packed.entries)]:
+                say(line)
+            return _finish(recipe, folder, dump, files, merged.packed, say)
     else:
         clips = sorted(clips, key=lambda clip: clip.id)[shard[0] - 1 :: shard[1]]
     examined = doctor.examine(
@@ -137,25 +128,44 @@ def prepare(
         say(line)
     facts = {fact.id: fact for fact in examined.facts}
     kept = partners.going_together(folder, kept, facts, recipe, jobs, say)
-    target = dump if shard is None else shard_folder(dump, shard)
+    target = dump if shard is None else shards.folder_of(dump, shard)
     _clear(target)
     sources = pack.plan(kept, facts, folder, recipe.audio.sample_rate, shortest=0)
     packed = pack.pack(sources, target, recipe.audio.sample_rate, recipe.data, jobs, augmentations)
     findings += augmented.told(packed.entries, packed.tally, augmentations, say)
     _write_examination(target, findings, examined.facts)
-    for line in (summary(packed.entries), *(lacking(recipe, packed.entries) if shard is None else ())):
-        say(line)
+    say(summary(packed.entries))
     if shard is not None:
-        return _finish_shard(recipe, folder, target, files, packed)
+        return shards.finish(recipe, folder, target, files, packed)
+    return _finish(recipe, folder, dump, files, packed, say)
+
+
+def _finish(
+    recipe: Recipe,
+    folder: Path,
+    dump: Path,
+    files: Mapping[str, CorpusFile],
+    packed: pack.PackedCorpus,
+    say: Callable[[str], None],
+) -> Path:
+    """Publishes what was packed, and records which files of the corpus it was made from."""
+    for line in lacking(recipe, packed.entries):
+        say(line)
     # The list of what was packed comes last: should this end in between, the corpus counts as changed, and not as packed.
     path = _publish(dump, packed.entries, say)
     corpus_files.record(dump / SOURCES, folder, files, packed.hashes)
     return path
 
 
+def _elsewhere(folder: Path, clips: Sequence[Clip], known: Mapping[str, CorpusFile]) -> dict[str, CorpusFile]:
+    """The files of clips that were not found in the corpus' folder itself, such as those behind links."""
+    listed = [path for clip in clips for path in (clip.path, clip.partner) if path is not None]
+    return corpus_files.survey(folder, [path for path in listed if path not in known], whole=False)
+
+
 def _clear(target: Path) -> None:
     """Deletes what interrupted runs left, which the lock makes safe; a shard counts as incomplete until packed."""
-    for left in (*target.glob(".audio.*.part"), target / MADE_FROM):
+    for left in (*target.glob(".audio.*.part"), target / shards.MADE_FROM):
         left.unlink(missing_ok=True)
 
 
@@ -164,17 +174,6 @@ def _write_examination(target: Path, findings: Sequence[AudioFinding], facts: Se
     rows = [dataclasses.asdict(finding) for finding in findings]
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
     write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in facts]))
-
-
-def _finish_shard(
-    recipe: Recipe, folder: Path, target: Path, files: Mapping[str, corpus_files.CorpusFile], packed: pack.PackedCorpus
-) -> Path:
-    """Writes the manifest of a shard and what it was made from, after which it counts as complete."""
-    own = {path: files[path] for path in packed.hashes}
-    corpus_files.record(target / SHARD_SOURCES, folder, own, packed.hashes)
-    manifest.write(target / MANIFEST, packed.entries)
-    write_atomically(target / MADE_FROM, _made_from(recipe, files))
-    return target / MANIFEST
 
 
 def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
@@ -193,11 +192,6 @@ def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
             f"the corpus {recipe.single['corpus'].use} gives clip {odd[0].id} the split {odd[0].split!r}; expected one of "
             f"{', '.join(SPLITS)}"
         )
-
-
-def shard_folder(dump: Path, shard: tuple[int, int]) -> Path:
-    """The folder that shard (i, n), the i-th of n counted from 1, is packed in."""
-    return dump / "shards" / f"{shard[0]}-of-{shard[1]}"
 
 
 def lacking(recipe: Recipe, entries: Sequence[ManifestEntry]) -> list[str]:
@@ -229,22 +223,10 @@ def _publish(dump: Path, entries: Sequence[ManifestEntry], say: Callable[[str], 
         pack_file.unlink(missing_ok=True)
     for shard in dump.glob("shards/*-of-*"):
         if not any(name.startswith(f"shards/{shard.name}/") for name in (*named, *readers)):
-            _delete_shard(shard)
+            shards.delete(shard)
     with contextlib.suppress(OSError):
         (dump / "shards").rmdir()  # where none is left
     return path
-
-
-def _delete_shard(shard: Path) -> None:
-    """Deletes the files of a shard, unless a job is writing it now; files of others in its folder stay."""
-    try:
-        with FolderLock(shard, work="deleting a shard"):
-            for name in SHARD_FILES:
-                (shard / name).unlink(missing_ok=True)
-    except FolderInUse:
-        return
-    with contextlib.suppress(OSError):
-        shard.rmdir()  # unless somebody else put something there
 
 
 def _decided(recipe: Recipe, findings: Sequence[AudioFinding]) -> list[AudioFinding]:
@@ -285,85 +267,6 @@ def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[AudioFindin
         )
         raise DataError(f"every clip was dropped by the recipe's data policies; nothing was packed ({said})")
     return kept
-
-
-def _made_from(recipe: Recipe, files: Mapping[str, corpus_files.CorpusFile]) -> str:
-    """A hash over everything that decides what a shard holds: recipe keys, and the corpus' files."""
-    from gansemble.recipe.fill import fill
-
-    filled = fill(recipe)
-    fingerprint = corpus_files.fingerprint(files)
-    facts = [filled["corpus"], filled["data"], recipe.audio.sample_rate, recipe.plan.segment, fingerprint]
-    facts += [filled["augmentations"]] if filled["augmentations"] else []
-    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-
-
-def _merged(
-    recipe: Recipe,
-    folder: Path,
-    dump: Path,
-    files: Mapping[str, corpus_files.CorpusFile],
-    clips: Sequence[Clip],
-    say: Callable[[str], None],
-) -> pack.PackedCorpus | None:
-    """Merges the shards of one division, if all are complete and made from the present files and recipe; else None."""
-    made_from = _made_from(recipe, files)
-    there = sorted(path.name for path in (dump / "shards").glob("*-of-*"))
-    for first in sorted((dump / "shards").glob("1-of-*")):
-        total = int(first.name.partition("-of-")[2])
-        shards = [shard_folder(dump, (number, total)) for number in range(1, total + 1)]
-        if not all((shard / MADE_FROM).is_file() for shard in shards):
-            continue
-        sources = _sources_of(shards)
-        if any((shard / MADE_FROM).read_text() != made_from for shard in shards) or sources is None:
-            continue
-        if any(path not in files or not corpus_files.same(was, files[path], folder) for path, was in sources.items()):
-            continue  # it is another file, though its size and time are as they were
-        entries = [
-            dataclasses.replace(entry, pack=f"shards/{shard.name}/{entry.pack}")
-            for shard in shards
-            for entry in manifest.read(shard / MANIFEST)
-        ]
-        wrong = wrong_clips(dump, entries)
-        if wrong:
-            raise DataError(
-                f"{dump}/shards: {len(wrong)} packed clips are not what their shards' manifests say, such as "
-                f"{wrong[0].id} in {wrong[0].pack}; pack that shard again, or delete {dump}/shards"
-            )
-        say(f"put {total} shards together")
-        # Each shard was examined by itself: copies and leakage between shards can be found only now.
-        known = [data_facts.Facts(**row) for shard in shards for row in json.loads((shard / "facts.json").read_text())]
-        findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
-        for line in [*report_lines(_decided(recipe, findings)), summary(entries), *lacking(recipe, entries)]:
-            say(line)
-        hashes = {path: found.sha256 for path, found in sources.items() if found.sha256 is not None}
-        augmented.demand_distinct(entries)
-        augmented.told(entries, augmented.Tally(), augmented.Augmentations(), say)
-        return pack.PackedCorpus(_as_scanned(entries, clips), hashes)
-    if there:
-        say(
-            f"the shards in {dump / 'shards'} ({', '.join(there)}) are not all of one division, or were packed from other "
-            "files or another recipe than now; everything is packed here instead"
-        )
-    return None
-
-
-def _sources_of(folders: Sequence[Path]) -> dict[str, corpus_files.CorpusFile] | None:
-    """The source files of all shards as they were when they were packed; None where a shard has no such list."""
-    found: dict[str, corpus_files.CorpusFile] = {}
-    for folder in folders:
-        known = corpus_files.recorded(folder / SHARD_SOURCES)
-        if known is None:
-            return None
-        found |= known
-    return found
-
-
-def _as_scanned(entries: Sequence[ManifestEntry], clips: Sequence[Clip]) -> list[ManifestEntry]:
-    """Sorted in the corpus' order, so that data packed in shards have the same identity as those packed at once."""
-    place = {clip.id: number for number, clip in enumerate(clips)}
-    # A stable sort by the place of the clip, so that variants stay behind theirs.
-    return sorted(entries, key=lambda entry: place.get(entry.original or entry.id, len(place)))
 
 
 def summary(entries: Sequence[ManifestEntry]) -> str:

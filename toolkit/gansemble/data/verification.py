@@ -31,7 +31,7 @@ def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | Non
     Raises:
         DataError: if a pack is missing, truncated or altered; the message names clips.
     """
-    found = manifest.load(folder / "manifest.jsonl") if found is None else found
+    found = manifest.load(folder / manifest.MANIFEST) if found is None else found
     wrong: list[ManifestEntry] = []
     read = 0
     for split in splits:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -105,31 +107,34 @@ def _value(row: FileRow, key: str) -> float:
 
 
 def _score_all(project: Project, split: str, work: list[tuple[str, str, Path]], jobs: int) -> list[FileRow]:
-    arguments = (project.recipe, project.overrides, project.dump, split)
+    of = (project.recipe, project.overrides, project.dump, split)
     if jobs <= 1:
-        scorer = _Scorer(*arguments)
+        scorer = _Scorer(*of)
         return [scorer(*item) for item in work]
     context = get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(os.getpid(), *arguments)) as pool:
-        return list(pool.map(_score_one, work))
+    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(os.getpid(),)) as pool:
+        return list(pool.map(partial(_score_one, of), work))
 
 
-_scorer: _Scorer | None = None
+#: What decides a scorer: recipe, overrides, packed data, split.
+_Of = tuple[Path, tuple[str, ...], Path, str]
 
 
-def _start(parent: int, recipe: Path, overrides: tuple[str, ...], dump: Path, split: str) -> None:
+def _start(parent: int) -> None:
     import torch
 
     end_with_parent(parent)
-
     torch.set_num_threads(1)
-    global _scorer
-    _scorer = _Scorer(recipe, overrides, dump, split)
 
 
-def _score_one(item: tuple[str, str, Path]) -> FileRow:
-    assert _scorer is not None
-    return _scorer(*item)
+def _score_one(of: _Of, item: tuple[str, str, Path]) -> FileRow:
+    return _scorer(of)(*item)
+
+
+@functools.cache
+def _scorer(of: _Of) -> _Scorer:
+    """The scorer of this worker process, made at its first file."""
+    return _Scorer(*of)
 
 
 class _Scorer:

@@ -12,17 +12,19 @@ import torch
 from torch import Tensor
 
 from gansemble.abilities import SetMetric
-from gansemble.data.labels import LabelledClips, Labels
+from gansemble.data.labels import LabelledClips, Labels, prior
 from gansemble.data.packed import Packed
 from gansemble.evaluation.references import references
 from gansemble.files import write_atomically
 from gansemble.inference import loading
-from gansemble.interfaces import Representation
-from gansemble.parts.sampling import Truncation
+from gansemble.interfaces import Representation, Score
+from gansemble.parts.sampling import Sample, Truncation
 from gansemble.plugins.signatures import has_ability
+from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Part
 from gansemble.scoring import naming
+from gansemble.scoring.fitting import fit_metric
 from gansemble.stages import Project
 
 #: Scores by key at one ``threshold``. The threshold is None for no truncation; a score is None where it has no value.
@@ -54,18 +56,12 @@ def sweep(
     Raises:
         DataError: if the packed data were altered, or hold clips that the run was trained on.
     """
-    from gansemble.data.labels import prior
-    from gansemble.recipe.construct import construct
-    from gansemble.scoring.fitting import fit_metric
-
     loaded = loading.load(project.exp, recipe.synthesis.checkpoint, warn=say)
     sampler = loaded.sampler(recipe.plan.seed)
     training = Packed(project.dump, "train", recipe.data.normalise)
     sampler.condition_builder.prior = prior(training, Labels.of(recipe))
     packed = references(project, loaded.history, recipe.synthesis.split, say, recipe.data.normalise)
     held_out = LabelledClips.of(recipe, packed)
-    real = [held_out.audio(index) for index in range(len(held_out))]
-    real_labels = [held_out.label(index) for index in range(len(held_out))]
     metrics = [(part, construct(part, recipe)) for part in recipe.many["metrics"].values() if _of_sets(part)]
     for _, metric in metrics:
         fit_metric(metric, recipe, project.dump, say)
@@ -74,37 +70,36 @@ def sweep(
     unknown: dict[str, str | None] = {}
     for cut in cuts:
         made = [sampler.one(index, truncation=cut) for index in range(count)]
-        estimates = [np.clip(sample.audio, -1, 1) for sample in made]
-        labels = [sample.label for sample in made]
         row: Row = {"threshold": None if cut is None else cut.threshold}
-        reasons: dict[str, str | None] = {}
         row[DIVERSITY] = distance(torch.stack([sample.made for sample in made if sample.made is not None])) / apart
-        for part, metric in metrics:
-            found = naming.set_scores(part, metric, estimates, real, recipe.audio.sample_rate, labels, real_labels)
-            row |= {key: None if math.isnan(score.value) else float(score.value) for key, score in found.items()}
-            reasons |= {key: score.reason for key, score in found.items() if math.isnan(score.value)}
+        found = _scores(metrics, made, held_out, recipe.audio.sample_rate)
+        row |= {key: None if math.isnan(score.value) else float(score.value) for key, score in found.items()}
+        unknown |= {key: score.reason for key, score in found.items() if math.isnan(score.value)}
         rows.append(row)
-        unknown |= reasons
         shown = ", ".join(f"{key} {value:.4g}" for key, value in row.items() if value is not None)
         say(shown if cut is not None else f"no truncation: {shown}")
-    mode = next((cut.mode for cut in cuts if cut is not None), None)
     for key, reason in unknown.items():
         say(f"{key} has no value at some thresholds: {reason}")
-    facts = {
-        "mode": mode,
-        "reasons": unknown,
-        "count": count,
-        "step": loaded.step,
-        "split": recipe.synthesis.split,
-        "rows": rows,
-    }
-    path = project.exp / "scores" / f"truncation-{mode}.json"
-    write_atomically(path, json.dumps(facts, indent=1))
+    mode = next((cut.mode for cut in cuts if cut is not None), None)
+    facts = {"mode": mode, "reasons": unknown, "count": count, "step": loaded.step, "split": recipe.synthesis.split}
+    write_atomically(project.exp / "scores" / f"truncation-{mode}.json", json.dumps(facts | {"rows": rows}, indent=1))
     picture = project.exp / "report" / f"truncation-{mode}.png"
-    write_atomically(
-        picture, plot(rows, f"{recipe.name}, step {loaded.step:,}, {count} clips at each threshold, {mode}")
-    )
+    title = f"{recipe.name}, step {loaded.step:,}, {count} clips at each threshold, {mode}"
+    write_atomically(picture, plot(rows, title))
     return picture
+
+
+def _scores(
+    metrics: Sequence[tuple[Part, SetMetric]], made: Sequence[Sample], held_out: LabelledClips, sample_rate: int
+) -> dict[str, Score]:
+    """Scores of the clips of one truncation as a set against the held-out clips."""
+    real = [held_out.audio(index) for index in range(len(held_out))]
+    real_labels = [held_out.label(index) for index in range(len(held_out))]
+    estimates, labels = [np.clip(sample.audio, -1, 1) for sample in made], [sample.label for sample in made]
+    found: dict[str, Score] = {}
+    for part, metric in metrics:
+        found |= naming.set_scores(part, metric, estimates, real, sample_rate, labels, real_labels)
+    return found
 
 
 def _of_sets(part: Part) -> bool:

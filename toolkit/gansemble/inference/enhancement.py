@@ -16,6 +16,7 @@ from torch import Tensor
 
 from gansemble.audio import files
 from gansemble.data import doctor
+from gansemble.data.facts import Facts
 from gansemble.errors import DataError
 from gansemble.inference.keep_below import KeepBelow
 from gansemble.inference.loading import TrainedGenerator
@@ -104,15 +105,8 @@ def enhance(
     """
     if target.is_dir():
         raise DataError(f"{target}: is a folder, and {source} would be written there; take it away")
-    fact = doctor.examine_file(source, source.stem)
-    if fact.error:
-        raise DataError(f"{fact.message}; copy or download it again")
     rate = loaded.spec.sample_rate
-    if fact.sample_rate != rate and not wanted.resample:
-        raise DataError(
-            f"{source}: is at {fact.sample_rate} Hz, the generator works at {rate} Hz; pass --resample to bring it to "
-            f"{rate} Hz" + (f", which leaves out all above {rate // 2} Hz" if fact.sample_rate > rate else "")
-        )
+    fact = _examined(source, rate, wanted.resample)
     total = -(-fact.frames * rate // fact.sample_rate)  # rounded up, so that no part of the input is lost
     begun, made, clipped = time.monotonic(), 0, 0
     stream = _stream(loaded, wanted)
@@ -144,6 +138,23 @@ def enhance(
     return EnhancedFile(
         target, made / rate, time.monotonic() - begun, clipped, (fact.bandwidth_hz, after.bandwidth_hz), note
     )
+
+
+def _examined(source: Path, rate: int, resample: bool) -> Facts:
+    """What is known of a recording that can be restored at a sample rate [Hz].
+
+    Raises:
+        DataError: if it cannot be read, or is of another rate and must not be resampled.
+    """
+    fact = doctor.examine_file(source, source.stem)
+    if fact.error:
+        raise DataError(f"{fact.message}; copy or download it again")
+    if fact.sample_rate != rate and not resample:
+        raise DataError(
+            f"{source}: is at {fact.sample_rate} Hz, the generator works at {rate} Hz; pass --resample to bring it to "
+            f"{rate} Hz" + (f", which leaves out all above {rate // 2} Hz" if fact.sample_rate > rate else "")
+        )
+    return fact
 
 
 def _stream(loaded: TrainedGenerator, wanted: EnhanceOptions) -> ChunkedStream:

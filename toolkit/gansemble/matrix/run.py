@@ -170,7 +170,7 @@ class CellRun:
             return True
         try:
             history = json.loads((found[-1].parent / "manifest.json").read_text()).get("data")
-            now = trained_on.key(manifest.load(self.dump / "manifest.jsonl").identity)
+            now = trained_on.key(manifest.load(self.dump / manifest.MANIFEST).identity)
         except (OSError, ValueError, GansembleError):
             return False  # if something is wrong here, training will report it
         return bool(history) and history[-1]["key"] != now

@@ -8,6 +8,7 @@ error at once.
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import importlib.util
 import os
@@ -26,7 +27,10 @@ from gansemble.plugins import hookspecs
 from gansemble.plugins.registry import GROUPS, KINDS, Broken, Entry, PluginSource, Registry
 
 GROUP = "gansemble.plugins"
-_loaded: Plugins | None = None
+#: Names single-file plugins, so that processes of a process have them, too.
+FILES = "GANSEMBLE_PLUGIN_FILES"
+#: The other environment variables that decide what is loaded.
+_SETTINGS = ("GANSEMBLE_PLUGINS", "GANSEMBLE_DISABLE", "GANSEMBLE_STRICT")
 
 
 class Plugins:
@@ -138,16 +142,36 @@ class Plugins:
             self.registry.broken[name] = Broken(name, error, traceback.format_exc())
 
 
-def load(files: Sequence[Path] = ()) -> Plugins:
-    """The plugins of this process, which are looked for at the first call.
+def load() -> Plugins:
+    """The plugins of this process: those that are installed, and the single files of :func:`files`.
 
-    Args:
-        files: single-file plugins to load; if there are any, all plugins are looked for again.
+    They are looked for once for each setting of the environment variables that decide what is loaded.
     """
-    global _loaded
-    if _loaded is None or files:
-        _loaded = Plugins(files=files)
-    return _loaded
+    return _found(files(), *(os.environ.get(name) for name in _SETTINGS))
+
+
+@functools.cache
+def _found(files: tuple[Path, ...], *settings: str | None) -> Plugins:
+    return Plugins(files=files)
+
+
+def files() -> tuple[Path, ...]:
+    """The single-file plugins of this process and of those that it starts: of the environment variable ``FILES``."""
+    return tuple(Path(path) for path in os.environ.get(FILES, "").split(os.pathsep) if path)
+
+
+def add_files(added: Sequence[Path]) -> None:
+    """Adds single-file plugins to those of this process and of the processes that it starts from now on.
+
+    Raises:
+        PluginError: if one is not there.
+    """
+    for path in added:
+        if not path.is_file():
+            raise PluginError(f"--plugin {path}: no such file")
+    known = dict.fromkeys([*added, *files()])
+    if known:
+        os.environ[FILES] = os.pathsep.join(str(path.resolve()) for path in known)
 
 
 def registry() -> Registry:

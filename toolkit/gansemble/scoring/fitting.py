@@ -159,7 +159,7 @@ def fit_metric(metric: Metric | SetMetric, recipe: Recipe, dump: Path, say: Call
     """
     if not isinstance(metric, FittedMetric):
         return
-    there = set(manifest.load(dump / "manifest.jsonl").identity)
+    there = set(manifest.load(dump / manifest.MANIFEST).identity)
     verify(dump)
     packed = {split: Packed(dump, split, recipe.data.normalise) for split in SPLITS if split in there}
     metric.fit({split: LabelledClips.of(recipe, found) for split, found in packed.items()}, dump / "fitted", say)

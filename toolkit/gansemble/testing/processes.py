@@ -66,7 +66,7 @@ def _worker(folder: Path, rank: int) -> None:
 
     from gansemble.plugins import loading
 
-    loading.load([Path(path) for path in os.environ.get("GANSEMBLE_PLUGIN_FILES", "").split(os.pathsep) if path])
+    loading.load()
     torch.set_num_threads(1)
     store = f"file://{folder}/store"
     distributed.init_process_group("gloo", init_method=store, rank=rank, world_size=2, timeout=timedelta(seconds=WAIT))

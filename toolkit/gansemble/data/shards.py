@@ -1,0 +1,158 @@
+"""Shards: parts of a corpus that jobs on different machines pack, and that are put together without packing again."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gansemble.data import augmented, doctor, manifest
+from gansemble.data import facts as data_facts
+from gansemble.data.findings import AudioFinding
+from gansemble.data.manifest import MANIFEST, Clip, ManifestEntry
+from gansemble.data.pack import PackedCorpus
+from gansemble.data.verification import wrong_clips
+from gansemble.errors import DataError, FolderInUse
+from gansemble.files import write_atomically
+from gansemble.recipe.schema import Recipe
+from gansemble.stages import corpus_files
+from gansemble.stages.locks import FolderLock
+
+#: File of a shard: size, times and hash of every source file that it was packed from.
+SHARD_SOURCES = "sources.jsonl"
+#: File of a shard, written last: a hash over the recipe keys that decide its content and over the corpus' files.
+MADE_FROM = "made-from"
+SHARD_FILES = (MANIFEST, MADE_FROM, "doctor.json", "facts.json", SHARD_SOURCES)
+
+
+@dataclass(frozen=True)
+class MergedShards:
+    """All shards of one division together.
+
+    Args:
+        packed: clips with their places in the shards' packs, and hashes of the corpus' files.
+        findings: of the data doctor over all clips; copies and leakage between shards can be found only now.
+    """
+
+    packed: PackedCorpus
+    findings: list[AudioFinding]
+
+
+def folder_of(dump: Path, shard: tuple[int, int]) -> Path:
+    """The folder that shard (i, n), the i-th of n counted from 1, is packed in."""
+    return dump / "shards" / f"{shard[0]}-of-{shard[1]}"
+
+
+def merged(
+    recipe: Recipe,
+    folder: Path,
+    dump: Path,
+    files: Mapping[str, corpus_files.CorpusFile],
+    clips: Sequence[Clip],
+    say: Callable[[str], None],
+) -> MergedShards | None:
+    """Merges the shards of one division, if all are complete and made from the present files and recipe; else None.
+
+    Args:
+        recipe: whose corpus was packed.
+        folder, dump: of the corpus, and of the packed data.
+        files: the corpus' files as they are now.
+        clips: as the corpus lists them.
+        say: called with each line for the user.
+
+    Raises:
+        DataError: if a pack does not hold what its shard's manifest says.
+    """
+    made_from = _made_from(recipe, files)
+    there = sorted(path.name for path in (dump / "shards").glob("*-of-*"))
+    for first in sorted((dump / "shards").glob("1-of-*")):
+        total = int(first.name.partition("-of-")[2])
+        found = [folder_of(dump, (number, total)) for number in range(1, total + 1)]
+        if not all((shard / MADE_FROM).is_file() for shard in found):
+            continue
+        sources = _sources_of(found)
+        if any((shard / MADE_FROM).read_text() != made_from for shard in found) or sources is None:
+            continue
+        if any(path not in files or not corpus_files.same(was, files[path], folder) for path, was in sources.items()):
+            continue  # it is another file, though its size and time are as they were
+        entries = [
+            dataclasses.replace(entry, pack=f"shards/{shard.name}/{entry.pack}")
+            for shard in found
+            for entry in manifest.read(shard / MANIFEST)
+        ]
+        wrong = wrong_clips(dump, entries)
+        if wrong:
+            raise DataError(
+                f"{dump}/shards: {len(wrong)} packed clips are not what their shards' manifests say, such as "
+                f"{wrong[0].id} in {wrong[0].pack}; pack that shard again, or delete {dump}/shards"
+            )
+        say(f"put {total} shards together")
+        # Each shard was examined by itself: copies and leakage between shards can be found only now.
+        known = [data_facts.Facts(**row) for shard in found for row in json.loads((shard / "facts.json").read_text())]
+        findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
+        hashes = {path: found.sha256 for path, found in sources.items() if found.sha256 is not None}
+        augmented.demand_distinct(entries)
+        augmented.told(entries, augmented.Tally(), augmented.Augmentations(), say)
+        return MergedShards(PackedCorpus(_as_scanned(entries, clips), hashes), findings)
+    if there:
+        say(
+            f"the shards in {dump / 'shards'} ({', '.join(there)}) are not all of one division, or were packed from other "
+            "files or another recipe than now; everything is packed here instead"
+        )
+    return None
+
+
+def _sources_of(folders: Sequence[Path]) -> dict[str, corpus_files.CorpusFile] | None:
+    """The source files of all shards as they were when they were packed; None where a shard has no such list."""
+    found: dict[str, corpus_files.CorpusFile] = {}
+    for folder in folders:
+        known = corpus_files.recorded(folder / SHARD_SOURCES)
+        if known is None:
+            return None
+        found |= known
+    return found
+
+
+def _as_scanned(entries: Sequence[ManifestEntry], clips: Sequence[Clip]) -> list[ManifestEntry]:
+    """Sorted in the corpus' order, so that data packed in shards have the same identity as those packed at once."""
+    place = {clip.id: number for number, clip in enumerate(clips)}
+    # A stable sort by the place of the clip, so that variants stay behind theirs.
+    return sorted(entries, key=lambda entry: place.get(entry.original or entry.id, len(place)))
+
+
+def finish(
+    recipe: Recipe, folder: Path, target: Path, files: Mapping[str, corpus_files.CorpusFile], packed: PackedCorpus
+) -> Path:
+    """Writes the manifest of a shard and what it was made from, after which it counts as complete."""
+    own = {path: files[path] for path in packed.hashes}
+    corpus_files.record(target / SHARD_SOURCES, folder, own, packed.hashes)
+    manifest.write(target / MANIFEST, packed.entries)
+    write_atomically(target / MADE_FROM, _made_from(recipe, files))
+    return target / MANIFEST
+
+
+def delete(shard: Path) -> None:
+    """Deletes the files of a shard, unless a job is writing it now; files of others in its folder stay."""
+    try:
+        with FolderLock(shard, work="deleting a shard"):
+            for name in SHARD_FILES:
+                (shard / name).unlink(missing_ok=True)
+    except FolderInUse:
+        return
+    with contextlib.suppress(OSError):
+        shard.rmdir()  # unless somebody else put something there
+
+
+def _made_from(recipe: Recipe, files: Mapping[str, corpus_files.CorpusFile]) -> str:
+    """A hash over everything that decides what a shard holds: recipe keys, and the corpus' files."""
+    from gansemble.recipe.fill import fill
+
+    filled = fill(recipe)
+    fingerprint = corpus_files.fingerprint(files)
+    facts = [filled["corpus"], filled["data"], recipe.audio.sample_rate, recipe.plan.segment, fingerprint]
+    facts += [filled["augmentations"]] if filled["augmentations"] else []
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()
