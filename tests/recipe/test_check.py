@@ -304,6 +304,11 @@ def test_a_number_out_of_range_is_refused_at_its_key(base, override):
     assert f"{override.partition('=')[0]}: must " in first_line(base, override)
 
 
+def test_what_is_compared_with_a_wrong_number_is_not_called_wrong(base):
+    (found,) = faults(base, "audio.sample_rate=-1")
+    assert "audio.sample_rate: must be positive, got -1" in found
+
+
 def test_pesq_resamples_unless_told_otherwise(base):
     assert faults(base, "metrics.pesq={use: pesq}") == []
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gansemble.errors import PluginError
-from gansemble.plugins.registry import Broken, Entry, Registry
+from gansemble.plugins.registry import Broken, Entry, PluginSource, Registry
 
 
 class Sound:
@@ -222,6 +222,47 @@ def test_a_part_that_cannot_be_called_as_its_kind_is_refused(kind, part, message
 
 def test_a_network_without_an_init_takes_no_parameters_and_is_sound():
     assert entry("generator", target=f"{__name__}:Plain").load() is Plain
+
+
+class Unbound:
+    """A metric whose method needs no instance."""
+
+    definition, better = "none", "lower"
+
+    @staticmethod
+    def score(estimate: object, reference: object, sample_rate: int) -> dict[str, object]:
+        return {}
+
+
+class UnboundDeaf(Unbound):
+    """One that does not take what it is called with."""
+
+    @staticmethod
+    def score(estimate: object, reference: object) -> dict[str, object]:
+        return {}
+
+
+def test_a_method_may_be_static():
+    assert entry("metric", target=f"{__name__}:Unbound").load() is Unbound
+    wanted = (
+        "its score takes (estimate, reference), but a metric's score is called with (estimate, reference, sample_rate)"
+    )
+    assert wanted in said(entry("metric", target=f"{__name__}:UnboundDeaf").load)
+
+
+@pytest.mark.parametrize(
+    ("source", "requirement"),
+    [
+        (PluginSource("d", "1.2"), "d>=1.2"),
+        (PluginSource("d"), "d"),
+        (PluginSource(file="/a/b.py"), "--plugin /a/b.py"),
+        (PluginSource("gansemble", "1.0"), None),
+        (PluginSource(), None),
+    ],
+)
+def test_how_a_plugin_is_got_again(source, requirement):
+    """Nothing is asked for that is nowhere to be had."""
+    assert source.requirement() == requirement
 
 
 class Deaf2(torch.nn.Module):

@@ -48,6 +48,8 @@ class AudioSpec:
         for name in ("sample_rate", "n_fft", "hop", "window", "mels"):
             if getattr(self, name) <= 0:
                 found.append((name, f"must be positive, got {getattr(self, name)}"))
+        if found:  # what these are compared with would be called wrong, too
+            return found
         if self.window > self.n_fft:
             found.append(("window", f"must not exceed n_fft {self.n_fft}, got {self.window}"))
         if self.hop > self.window:

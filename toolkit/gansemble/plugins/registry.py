@@ -125,10 +125,15 @@ class PluginSource:
     file: str | None = None
 
     def requirement(self) -> str | None:
-        """How to get the plugin again: a pip requirement, or ``--plugin FILE``; None if it ships with the toolkit."""
+        """How to get the plugin again: a pip requirement, or ``--plugin FILE``.
+
+        None if it ships with the toolkit, or was found without a distribution that could be asked for.
+        """
         if self.distribution == "gansemble":
             return None
-        return f"{self.distribution}>={self.version}" if self.distribution else f"--plugin {self.file}"
+        if self.distribution is None:
+            return None if self.file is None else f"--plugin {self.file}"
+        return f"{self.distribution}>={self.version}" if self.version else self.distribution
 
 
 @dataclass(frozen=True)

@@ -50,12 +50,14 @@ def fault(kind: str, target: Callable[..., object]) -> str | None:
         shown = f"{name}({', '.join(arguments)})" if name != "()" else f"({', '.join(arguments)})"
         if method is None:
             return f"has no method {shown}" if name != "()" else f"cannot be called; a {kind} is called with {shown}"
+        instance = () if isinstance(method, staticmethod) else (None,)  # stands for self, or the class
+        function = method.__func__ if isinstance(method, staticmethod | classmethod) else method
         try:
-            inspect.signature(method).bind(None, *arguments)  # None stands for self
+            inspect.signature(function).bind(*instance, *arguments)
         except TypeError:
-            own = [parameter for parameter in inspect.signature(method).parameters if parameter != "self"]
+            own = list(inspect.signature(function).parameters)[len(instance) :]
             called = "" if name == "()" else f" {name}"
-            return f"its {method.__name__} takes ({', '.join(own)}), but a {kind}'s{called} is called with {shown}"
+            return f"its {function.__name__} takes ({', '.join(own)}), but a {kind}'s{called} is called with ({', '.join(arguments)})"
     return None
 
 
@@ -73,8 +75,7 @@ def _method(target: type, name: str) -> Callable[..., object] | None:
         for base in target.__mro__:
             # torch's Module has a forward of its own that only says that there is none.
             if each in vars(base) and base is not object and not base.__module__.startswith("torch."):
-                found = vars(base)[each]
-                return found.__func__ if isinstance(found, staticmethod | classmethod) else found
+                return vars(base)[each]
     return None
 
 

@@ -212,12 +212,7 @@ class _Checker:
         spec = object.__new__(AudioSpec)
         for name, parameter in types.signature(AudioSpec).items():
             object.__setattr__(spec, name, arguments.get(name, parameter.default))
-        # Where a number is not positive, all that is compared with it is wrong, too: five problems are enough then.
-        faults = (
-            spec.problems()
-            if all(getattr(spec, n) > 0 for n in ("sample_rate", "hop", "mels"))
-            else spec.problems()[:5]
-        )
+        faults = spec.problems()
         for key, message in faults:
             self.problems.append(Problem((*path, key), message, self.document.mark((*path, key))))
         return None if faults else AudioSpec(**arguments)
