@@ -54,6 +54,8 @@ def test_each_kind_of_mistake_is_made(text, mistake):
 @pytest.mark.parametrize(
     "text",
     [
+        "a = max(b, c)",
+        "a = torch.equal(b, c)",
         '"""A docstring of 3 words."""',
         "a: Literal[3]",
         "def f(a: Literal[3]) -> Literal[4]: ...",

@@ -16,6 +16,8 @@ ARITHMETIC: dict[type, type] = {
 }  # fmt: skip
 #: Calls whose arguments are words for people: what they say is not what is computed.
 TELLING = frozenset({"warning", "info", "debug", "say", "print"})
+#: Calls that give the same whatever the order of their arguments.
+SYMMETRIC = frozenset({"min", "max", "minimum", "maximum", "gcd", "lcm", "equal", "array_equal"})
 
 
 @dataclass(frozen=True)
@@ -101,10 +103,11 @@ def _computed(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def _tells(value: ast.expr) -> bool:
-    if not isinstance(value, ast.Call):
-        return False
-    name = value.func.attr if isinstance(value.func, ast.Attribute) else getattr(value.func, "id", "")
-    return name in TELLING
+    return isinstance(value, ast.Call) and _name(value) in TELLING
+
+
+def _name(call: ast.Call) -> str:
+    return call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
 
 
 def _statement(node: ast.stmt) -> Iterator[tuple[ast.AST, str]]:
@@ -155,7 +158,8 @@ def _call(node: ast.Call) -> Iterator[ast.expr]:
     plain = getattr(node.func, "id", "") in ("isinstance", "hasattr", "getattr")  # no test is needed to see that
     if plain or any(isinstance(each, ast.Starred) for each in node.args):
         return
-    if len(node.args) >= 2 and ast.dump(node.args[0]) != ast.dump(node.args[1]):
+    symmetric = _name(node) in SYMMETRIC and len(node.args) == 2
+    if len(node.args) >= 2 and not symmetric and ast.dump(node.args[0]) != ast.dump(node.args[1]):
         yield _with(node, args=[node.args[1], node.args[0], *node.args[2:]])
     if isinstance(node.func, ast.Name) and node.func.id == "range" and node.args:
         last = min(1, len(node.args) - 1)
