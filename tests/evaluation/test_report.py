@@ -230,6 +230,22 @@ def test_generated_clips_without_a_reference_are_named(copy):
         scores.evaluate(project, 1, quiet)
 
 
+def changed(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+
+
+@pytest.mark.parametrize("spoilt", [changed, Path.unlink])
+def test_a_clip_that_is_not_the_one_stage_4_made_is_not_scored(copy, spoilt):
+    """Whether it was changed since, or is gone."""
+    project = copy()
+    spoilt(project.exp / "samples/validation/b.wav")
+    with pytest.raises(
+        DataError, match=r"1 of 2 samples are gone or not those .* \(validation/b\.wav\); run stage 4 again"
+    ):
+        scores.evaluate(project, 1, quiet)
+
+
 # stage 6 ----------------------------------------------------------------
 
 
