@@ -137,6 +137,7 @@ def test_what_cannot_be_inverted_is_an_error_in_words():
 def test_distance_is_the_mean_over_pairs():
     items = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]])
     assert truncation.distance(items) == pytest.approx((5 + 0 + 5) / 3)
+    assert truncation.distance(items[:2]) == 5
     assert math.isnan(truncation.distance(items[:1]))
 
 
