@@ -54,8 +54,7 @@ class Aligned(Protocol):
 
 
 def alignment(generator: object) -> int:
-    """The multiple that chunks of a long file must begin at [frames of the condition]; 1 if a generator declares none.
-    """
+    """What chunks of a long file must begin at multiples of [frames of the condition]; 1 if it is not declared."""
     return generator.alignment if isinstance(generator, Aligned) else 1
 
 
