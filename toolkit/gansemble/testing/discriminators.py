@@ -92,7 +92,7 @@ def keeps_its_word_on_items_apart(subject: Subject) -> None:
 
 
 def sees_as_much_as_it_says(subject: Subject) -> None:
-    """The receptive field of its contract is at least the measured one, and at most 1.5 times that and 64 samples.
+    """The receptive field of its contract is at least the measured one, and at most 1.5 times that plus 64 samples.
 
     It is measured by the gradient of up to 24 scores of each sub-discriminator to the input.
     """
