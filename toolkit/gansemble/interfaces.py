@@ -1,7 +1,8 @@
-"""What a part is: the Protocols and the dataclasses that travel between parts.
+"""The interface of each kind of part, as a Protocol, and the dataclasses that are passed between parts.
 
-Shapes: ``[B, C, T]`` batch, channels, samples; ``[B, F, L]`` features, frames. Protocols describe and are never
-inherited from; the conformance kit calls each part, because a Protocol check says nothing about an ``nn.Module``.
+Letters in shapes: B items of a mini-batch, C channels, T samples, F features (such as mel bands), L frames, N scores of
+an item, K classes, Z numbers of a latent vector. A part need not inherit from its Protocol; it needs the methods. As a
+Protocol check says little about an ``nn.Module``, the conformance kit (:mod:`gansemble.testing`) calls every part.
 """
 
 from __future__ import annotations
@@ -22,13 +23,13 @@ Turn = Literal["generator", "discriminator"]
 
 @dataclass(frozen=True)
 class Condition:
-    """What a network is told besides the signal it judges or makes.
+    """What items are generated from, or what describes items that are judged; None for what a network does not read.
 
     Args:
-        latent: latent vectors [B, Z].
-        label: class or pitch indices [B], or mixtures of classes [B, K] whose rows add up to 1, for generators that say
-            ``mixes_labels = True``.
-        signal: a conditioning signal [B, C, L], such as a log-mel spectrogram or a degraded waveform.
+        latent: latent vectors [B, Z]; None for real items.
+        label: class or pitch indices, int64 [B]. A generator with ``mixes_labels = True`` also takes mixtures of
+            classes [B, K], K weights of an item that add up to 1.
+        signal: a conditioning signal, such as a log-mel spectrogram [B, F, L] or a degraded waveform [B, C, T].
     """
 
     latent: Tensor | None = None
@@ -38,12 +39,13 @@ class Condition:
 
 @dataclass(frozen=True)
 class DiscriminatorOutput:
-    """What one (sub-)discriminator says of a batch.
+    """The output of one discriminator, or of one of its sub-discriminators, for a mini-batch.
 
     Args:
-        score: N opinions per item [B, N]. The rank is fixed so that any objective fits any discriminator.
-        features: intermediate maps, each [B, ...], for feature matching.
-        logits: auxiliary class logits [B, K].
+        score: N scores of each item [B, N], higher for items taken for real. N is 1 for a discriminator of whole items,
+            more for one of patches or frames, whose map is flattened so that any objective fits.
+        features: feature maps of the layers before, each [B, ...], for feature matching.
+        logits: class logits [B, K] of an auxiliary classifier.
 
     Raises:
         ValueError: if ``score`` is not of rank 2.
@@ -63,15 +65,15 @@ DiscriminatorOutputs = Mapping[str, tuple[DiscriminatorOutput, ...]]
 
 @dataclass
 class Batch:
-    """One micro-batch, on the device.
+    """One micro-batch, on the device; without gradient accumulation it is the whole mini-batch.
 
     Args:
-        audio: [B, C, T], full scale ±1.
-        ids: the clips' ids, for messages.
-        draws: random numbers keyed on (seed, epoch, item), equal whatever the number of processes.
-        mel: the conditioning log-mel spectrogram [B, mels, L] when the generator reads one.
-        label: class or pitch indices [B] when the corpus has labels.
-        extra: further tensors a corpus or degradation supplies, by name.
+        audio: clean waveforms [B, C, T], full scale ±1.
+        ids: ids of the clips, for messages.
+        draws: random numbers that depend on (seed, epoch, clip) alone; parts draw from nothing else.
+        mel: log-mel spectrogram of ``audio`` [B, F, L], F mel bands and L frames; None unless a part needs it.
+        label: class or pitch indices [B]; None if the corpus has no labels.
+        extra: further tensors by name, such as ``degraded`` [B, C, T], the degraded version of ``audio``.
     """
 
     audio: Tensor
@@ -84,11 +86,26 @@ class Batch:
 
 @dataclass
 class Step:
-    """Everything one iteration made, read by terms, adaptive parts and monitors.
+    """Everything that one micro-batch of a training step made, for terms, adaptive parts and monitors to read.
 
-    ``real`` and ``fake`` are clean, in the representation's domain; ``seen_*`` is what the discriminators saw after
-    noise injection; ``representation`` leads from one to audio. ``real_output`` and ``fake_output`` are of the current
-    turn; ``real_output`` is empty in the generator's turn unless a part asks for it with ``needs_real_output``.
+    Real and generated items [B, ...] are in the representation's domain; waveforms are [B, C, T].
+
+    Args:
+        index: of the training step, from 0.
+        batch: the micro-batch.
+        real: real items, encoded, without noise.
+        fake: generated items, without noise.
+        real_condition: what describes the real items.
+        fake_condition: what the fakes were made from.
+        seen_real: the real items as the discriminators see them: after noise injection, if there is any.
+        seen_fake: the fakes as the discriminators see them.
+        generator: the network that made ``fake``.
+        discriminators: all discriminators of the recipe, as one module.
+        weights: weight of each discriminator's adversarial loss at this step, by name.
+        real_output: outputs on ``seen_real`` in the current turn, one for each sub-discriminator, by discriminator.
+            Empty in the generator's turn unless a part asks for it by ``needs_real_output = True``.
+        fake_output: the same of ``seen_fake``; in the discriminators' turn without a gradient to the generator.
+        representation: decodes items to audio.
     """
 
     index: int
@@ -107,17 +124,24 @@ class Step:
     representation: Representation | None = None
 
     def pairs(self) -> Iterator[tuple[str, DiscriminatorOutput, DiscriminatorOutput]]:
-        """(discriminator's name, output on real, output on fake) for every sub-discriminator."""
+        """Yields (discriminator's name, its output on real items, its output on fakes) for every sub-discriminator."""
         for name, fakes in self.fake_output.items():
             for real, fake in zip(self.real_output[name], fakes, strict=True):
                 yield name, real, fake
 
 
 class Generator(Protocol):
-    """``(condition) -> x`` in the representation's domain; ``context_frames`` is its one-sided receptive field
-    in frames of the condition (None when unbounded), which lets long files be made in chunks. One whose output depends on
-    where a chunk begins says ``alignment``: chunks begin at multiples of it, and the context is one. A baseline, which has
-    nothing to learn, says ``learns = False``."""
+    """Makes items from a condition: ``generator(condition)`` gives [B, ...] in the representation's domain.
+
+    Waveforms are [B, 1, T] within ±1. Other attributes that a generator may have are in
+    :mod:`gansemble.abilities.networks`, such as ``learns = False`` for a baseline without weights, and ``alignment``
+    for one whose output depends on where a chunk begins.
+
+    Attributes:
+        context_frames: the receptive field to one side [frames of the condition]: an output sample depends on at most
+            this many before and after its own, so that long files can be made in chunks. None if it is unbounded, and
+            files are only made whole. In a waveform a frame is one sample.
+    """
 
     context_frames: int | None
 
@@ -125,17 +149,26 @@ class Generator(Protocol):
 
 
 class Discriminator(Protocol):
-    """``(x, condition) -> DiscriminatorOutput``, or one DiscriminatorOutput for each sub-discriminator.
+    """Judges items: ``discriminator(x, condition)`` gives a DiscriminatorOutput, or one for each sub-discriminator.
 
-    A discriminator whose output on an item does not depend on the batch's other items may say ``items_apart = True``;
-    real and fake are then judged in one pass.
+    ``x`` [B, ...] is in the representation's domain, after noise injection; ``condition`` describes its items. A
+    discriminator whose output on an item does not depend on the other items of the batch may say
+    ``items_apart = True``; real and fake items are then judged in one forward pass.
     """
 
     def __call__(self, x: Tensor, condition: Condition) -> DiscriminatorOutput | Sequence[DiscriminatorOutput]: ...
 
 
 class Representation(Protocol):
-    """``encode(audio [B, C, T]) -> x`` and ``decode(x) -> audio``."""
+    """Turns audio into what the networks work on, such as a spectrogram, and back.
+
+    Attributes:
+        domain: its name, such as ``"waveform"``; contracts of other parts state which domain they work on.
+
+    Methods:
+        encode(audio): audio [B, C, T] as items [B, ...].
+        decode(x): items [B, ...] as audio [B, C, T].
+    """
 
     domain: str
 
@@ -145,13 +178,23 @@ class Representation(Protocol):
 
 
 class NoiseInjector(Protocol):
-    """``(real, fake, batch) -> (seen_real, seen_fake)``, the same shapes; draws only from ``batch.draws``."""
+    """Adds noise to what the discriminators see: ``injector(real, fake, batch)`` gives (seen_real, seen_fake).
+
+    ``real`` and ``fake`` [B, ...] are in the representation's domain and are not written to; the results have their
+    shapes. Gradients must reach ``fake``, and all random numbers come from ``batch.draws``.
+    """
 
     def __call__(self, real: Tensor, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]: ...
 
 
 class Objective(Protocol):
-    """The adversarial loss on score maps [B, N] of one sub-discriminator; both return a scalar."""
+    """The adversarial loss, a mean over the items and positions of one sub-discriminator's scores.
+
+    Methods:
+        discriminator(real_score, fake_score): the discriminators' loss, a scalar, of two tensors of scores [B, N].
+        generator(fake_score): the generator's loss, a scalar, of scores [B, N]; for one that compares them with real
+            scores see :class:`gansemble.abilities.PairedObjective`.
+    """
 
     def discriminator(self, real_score: Tensor, fake_score: Tensor) -> Tensor: ...
 
@@ -159,7 +202,14 @@ class Objective(Protocol):
 
 
 class Term(Protocol):
-    """A loss or a regulariser: ``(step, turn) -> scalar`` in each of its ``turns``, a mean over the batch."""
+    """A loss or a regulariser: ``term(step, turn)`` gives a scalar, which the recipe's weight multiplies.
+
+    It must be a mean over the items of the batch, so that micro-batches and several processes add up to one large
+    batch; a term that is none says so as a :class:`gansemble.abilities.PooledTerm`.
+
+    Attributes:
+        turns: in whose loss it counts: ``"generator"``, ``"discriminator"`` or both. It is called in these turns only.
+    """
 
     turns: ClassVar[frozenset[Turn]]
 
@@ -171,8 +221,8 @@ class Alarm:
     """A monitor's finding that training has collapsed.
 
     Args:
-        reason: the numbers that it is judged by, as the end of a sentence.
-        onset: the last number of steps at which all was well still.
+        reason: the numbers that it was judged by, as the end of a sentence.
+        onset: the last number of steps at which all was still well; a checkpoint up to then is safe to go back to.
     """
 
     reason: str
@@ -180,14 +230,22 @@ class Alarm:
 
 
 class Monitor(Protocol):
-    """Watches training and says when it has collapsed; it changes nothing.
+    """Watches training, logs numbers as curves, and raises an :class:`Alarm` when training has collapsed.
 
-    Every ``every`` steps ``item_values(step)`` gives what is measured of each item, by name [B, ...], in the
-    discriminators' turn; ``summarise`` makes numbers by name, logged as curves, of those of the whole batch [N, ...], on the
-    CPU; ``judge`` takes them with the number of steps done and returns an :class:`Alarm` where they mean that training has
-    collapsed. ``state_dict`` and ``load_state_dict`` keep what it remembers. A monitor with statistics of training items
-    is :class:`FittedItems`; one that looks into networks has ``attach(generator, discriminators)``; one that suspects
-    something before it is sure has ``healthy_until``, the last number of steps before that.
+    It changes nothing and draws no random numbers. What it measures of items is joined over all micro-batches and
+    processes, in any order. Further abilities of monitors are in :mod:`gansemble.abilities.terms`.
+
+    Attributes:
+        every: it looks at every so many training steps, in the discriminators' turn.
+
+    Methods:
+        item_values(step): tensors [B, ...] by name, measured of each item of a micro-batch by itself.
+        summarise(values): numbers by name, computed from the joined tensors [N, ...], float32 on the CPU, of all N
+            items of the mini-batch.
+        judge(steps, values): an alarm, or None while all is well, of the numbers of ``summarise`` after ``steps``
+            steps.
+        state_dict(): what it remembers, for checkpoints.
+        load_state_dict(state): restores that.
     """
 
     every: int
@@ -204,11 +262,15 @@ class Monitor(Protocol):
 
 
 class Observer(Protocol):
-    """Sees what a run reports and changes nothing, such as the curves of a notebook; on the main process only.
+    """Is told what a run reports, such as to draw curves in a notebook, and cannot change the run.
 
-    ``step`` is called every ``plan.log_every`` steps with the numbers of that step, by the names of the curves;
-    ``validation`` with the scores; ``end`` once, with the error that ended the run, or None. An observer that raises is
-    left out from there on, and costs the run nothing.
+    It is called on the main process only. If it raises, it is not called again, and the run goes on.
+
+    Methods:
+        step(done, logs): every ``plan.log_every`` steps and after the first, with the number of steps done and the
+            logged numbers by the names of their curves.
+        validation(done, scores): after each validation, with its mean scores by name.
+        end(error): once, with the error that ended the run, or None.
     """
 
     def step(self, done: int, logs: Mapping[str, float]) -> None: ...
@@ -220,17 +282,28 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Score:
-    """One file's value of one metric; ``reason`` says why when ``value`` is NaN."""
+    """One metric's value for one file or set.
+
+    Args:
+        value: the score; NaN if it could not be computed.
+        reason: why ``value`` is NaN; beside a number, what to bear in mind when reading it.
+    """
 
     value: float
     reason: str | None = None
 
 
 class Metric(Protocol):
-    """Scores one estimate against its reference, both float arrays [T] at ``sample_rate`` [Hz].
+    """Scores one estimate, such as a generated clip, against its reference.
 
-    ``definition`` names the exact variant; ``better`` is ``"higher"`` or ``"lower"``. Scores are returned by key, as
-    one metric may give several. A value that cannot be computed is NaN with a reason, never a number.
+    Attributes:
+        definition: the exact variant that is computed, in words, for tables of results.
+        better: which way is better, ``"higher"`` or ``"lower"``.
+
+    Methods:
+        score(estimate, reference, sample_rate): scores by key, as one metric may give several; the first ranks
+            checkpoints. Both signals are float arrays [T] at ``sample_rate`` [Hz]. It raises nothing: a value that
+            cannot be computed is NaN with a reason.
     """
 
     definition: str
@@ -240,10 +313,13 @@ class Metric(Protocol):
 
 
 class Corpus(Protocol):
-    """A source of audio: where to fetch it, how it is laid out, how it is split.
+    """A source of audio: where it is downloaded from, how its folder is laid out, and how it is split.
 
-    ``scan`` returns manifest entries (paths relative to ``folder``, split, labels) without opening audio;
-    ``mini`` writes a small corpus in the same layout, offline. An entry is a :class:`gansemble.data.manifest.Clip`.
+    Methods:
+        fetch(folder): downloads the corpus into ``folder``, or says by a DataError what is missing and where to get it.
+        scan(folder): lists the clips, each a :class:`gansemble.data.manifest.Clip` with its path relative to
+            ``folder``, its split and labels, in the same order every time, without opening audio.
+        mini(folder): writes a small corpus in the same layout, without a network connection, for tests and trial runs.
     """
 
     def fetch(self, folder: Path) -> None: ...
@@ -254,12 +330,14 @@ class Corpus(Protocol):
 
 
 class Degradation(Protocol):
-    """What a recording may have gone through: ``(audio, rng) -> audio``, for generators that undo it.
+    """What a recording may have gone through, such as a low-pass filter or a codec, for generators that undo it.
 
-    ``audio`` is float32 [T] at the recipe's sample rate; the answer has its length and lies in time where it lay.
-    Whatever is drawn comes from ``rng``, a numpy generator keyed on seed, epoch and clip, so that neither workers nor
-    resuming change anything. ``margin`` samples of the recording are handed in on both sides of a crop and cut off
-    again, so that a crop is what it would be of the whole recording.
+    ``degradation(audio, rng)`` takes float32 [T] at the recipe's sample rate, and returns float32 [T] without a shift
+    in time. Everything random comes from ``rng``, a numpy generator that depends on (seed, epoch, clip) alone.
+
+    Attributes:
+        margin: how many samples to either side an output sample depends on [samples]. A crop is handed in with this
+            much of the recording around it, which is cut off again, so it comes out as it would of the whole recording.
     """
 
     margin: int
@@ -268,23 +346,25 @@ class Degradation(Protocol):
 
 
 class Augmentation(Protocol):
-    """What else a training clip could have been: ``variants(audio, sample_rate) -> (name, audio) pairs``.
+    """Makes further training clips, such as the same word at another pitch, from each clip of the training split.
 
-    Called once for each clip of the training split, when the corpus is packed; every variant is packed as a training
-    clip of its own, ``{id}~{name}``, with the labels of the clip it is made of. ``audio`` is float32 [T] within ±1 at
-    ``sample_rate`` [Hz]. Variants are float32 [T], as long as the clip and finite; names are of letters, digits, ``.``,
-    ``_`` and ``-``, and no two of a clip's are equal. No variant at all is an answer, too. They are a function of the
-    audio, the rate and the part's own parameters alone: nothing is drawn, and nothing of the plan decides them.
+    It is called once for each clip, when the corpus is packed. A variant is packed as the clip ``{id}~{name}`` with the
+    labels of the clip that it was made from. Nothing is drawn at random, and the recipe's plan plays no part.
+
+    Methods:
+        variants(audio, sample_rate): (name, audio) pairs, or none. ``audio`` is float32 [T] within ±1 at
+            ``sample_rate`` [Hz]; variants are float32 [T], as long as the clip, and finite. Names are of letters,
+            digits, ``.``, ``_`` and ``-``, and the names of one clip's variants differ.
     """
 
     def variants(self, audio: np.ndarray, sample_rate: int) -> Sequence[tuple[str, np.ndarray]]: ...
 
 
 def as_outputs(answer: DiscriminatorOutput | Sequence[DiscriminatorOutput]) -> tuple[DiscriminatorOutput, ...]:
-    """A discriminator's answer as a tuple of outputs.
+    """A discriminator's answer as a tuple with one output for each sub-discriminator.
 
     Raises:
-        TypeError: if the answer is neither a DiscriminatorOutput nor a sequence of them.
+        TypeError: if the answer is neither a DiscriminatorOutput nor a sequence of them, or the sequence is empty.
     """
     outputs = (answer,) if isinstance(answer, DiscriminatorOutput) else tuple(answer)
     if not outputs or not all(isinstance(output, DiscriminatorOutput) for output in outputs):
@@ -295,16 +375,20 @@ def as_outputs(answer: DiscriminatorOutput | Sequence[DiscriminatorOutput]) -> t
 
 
 def zero(like: Tensor) -> Tensor:
-    """A float32 zero on ``like``'s device, for terms that have nothing to add."""
+    """A scalar zero, float32, on the device of ``like``, for terms that have nothing to add."""
     return torch.zeros((), device=like.device)
 
 
 def confidence(outputs: DiscriminatorOutputs, threshold: float) -> Tensor:
-    """+1 for each item the discriminators take for real on average, -1 for the others [B].
+    """Whether the discriminators take each item for real on average: +1 for those that they do, -1 for the others [B].
 
-    Scores are averaged over positions within each sub-discriminator, then over all sub-discriminators, so
-    that one with many positions does not outvote the rest. ``threshold`` lies half-way between the targets of
-    fake and real.
+    Scores [B, N] are averaged over the N positions of each sub-discriminator, then over sub-discriminators, so that
+    none outvotes the rest by having many positions.
+
+    Args:
+        outputs: of all discriminators, by name.
+        threshold: the mean score above which an item counts as real, half-way between the objective's targets for fakes
+            and real items. An item at the threshold gets 0.
 
     Raises:
         ValueError: if there are no outputs.

@@ -1,4 +1,4 @@
-"""What one part needs and another gives, and what does not go together."""
+"""Rules about what one part needs and another gives, and about parts that exclude each other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ APART = ("test_degradations", "baselines")
 
 
 def abilities(view: RecipeView) -> Iterator[Finding]:
-    """Needs that no part gives."""
+    """A part needs something that no part of the recipe gives, such as feature maps or labels."""
     given = {a for path, contract in view.contracts.items() if path[0] not in APART for a in contract.gives}
     if view.imitates:  # the mel spectrogram of the clean audio, which says nothing of clips of a generator's own
         given |= {"mel", "pairs"}
@@ -50,7 +50,7 @@ def abilities(view: RecipeView) -> Iterator[Finding]:
 
 
 def clashes(view: RecipeView) -> Iterator[Finding]:
-    """Two parts that exclude each other."""
+    """A part gives something that another part excludes, such as batch norm beside a gradient penalty."""
     for part, contract in view.contracts.items():
         for other, theirs in view.contracts.items():
             for thing in sorted(contract.clashes & theirs.gives):
@@ -64,14 +64,14 @@ def clashes(view: RecipeView) -> Iterator[Finding]:
 
 
 def _giver(need: str) -> KeyPath:
-    """The section that would give an ability."""
+    """Path of the section whose part would give what is needed."""
     known = dict.fromkeys(("features", "logits", "outputs"), "discriminators")
     known |= {"mel": "generator", "pairs": "generator", "degraded": "degradation"}
     return (known.get(need, "corpus"),)
 
 
 def _without(view: RecipeView, section: KeyPath, need: str) -> str:
-    """Who of a section fails to give something."""
+    """Says that the parts of a section do not give what is needed, or that it has no part."""
     names = [view.use(path) for path in view.contracts if path[0] == section[0]]
     if not names:
         return f"{section[0]} has no part"
@@ -91,7 +91,10 @@ def _givers(view: RecipeView, section: KeyPath, need: str) -> Changes:
 
 
 def classes(view: RecipeView) -> Iterator[Finding]:
-    """Networks built for another number of classes, or another range of pitches, than the corpus has."""
+    """A network or term is built for other classes, or a network for a narrower range of pitches, than the corpus has.
+
+    Also, a discriminator judges classes although the generator reads no label.
+    """
     corpus, reads = view.corpus, view.generator.reads
     for part, contract in view.of_classes():
         judges = isinstance(contract, DiscriminatorContract)
@@ -131,7 +134,7 @@ def classes(view: RecipeView) -> Iterator[Finding]:
 
 
 def taught(view: RecipeView) -> Iterator[Finding]:
-    """Warns of a generator that reads labels where no discriminator and no term does: it cannot learn what they mean."""
+    """Advice: the generator reads a label that nothing else reads, so it cannot learn what labels mean."""
     generator = view.use(GENERATOR)
     if "label" not in (view.generator.reads or ()):
         return
