@@ -51,8 +51,8 @@ class Phase:
     Args:
         steps: its length [steps].
         batch_size: clips in one optimiser step; null is the plan's.
-        progress: how far networks that grow have grown at its beginning and at its end, as fractions of the whole;
-            linear in between. Null leaves growth out.
+        progress: how far networks that grow have grown at its beginning and at its end, in resolutions: from 0, the
+            smallest, to the ``grows_to`` of their contract; linear in between. Null leaves growth out.
         fresh_optimisers: begin it with optimisers that have lost their state, such as running means of gradients.
     """
 
