@@ -66,7 +66,7 @@ class Unpaired:
 def test_an_objective_that_asks_for_real_scores_must_take_them() -> None:
     assert signatures.fault("objective", Relativistic) is None
     assert signatures.fault("objective", NonSaturating) is None
-    assert "generator is called with generator(fake_score, real_score)" in str(signatures.fault("objective", Unpaired))
+    assert "generator is called with (fake_score, real_score)" in str(signatures.fault("objective", Unpaired))
 
 
 def test_one_that_takes_them_must_ask_for_them() -> None:
