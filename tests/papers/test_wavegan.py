@@ -521,7 +521,7 @@ def test_a_recipe_needs_nothing_but_a_length(tmp_path, registry):
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     for length in (8192, 16384, 24576):
         recipe = check.load(tmp_path / "recipe.yaml", [f"plan.segment={length}"], registry)
-        contract = contract_of(recipe.single["generator"], recipe)
+        contract = contract_of(recipe.single["generator"], recipe.supplied())
         assert (contract.shape, contract.latent, contract.latent_law) == ((1, length), 100, "uniform")
 
 
