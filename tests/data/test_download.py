@@ -24,7 +24,7 @@ class Server:
 
     def __init__(self):
         self.ranges: list[str | None] = []
-        self.honours_ranges = True
+        self.honours_ranges = self.announces_length = True
         self.stop_after: list[int] = []  # bytes of each of the next answers after which the connection closes
         self.body, self.content_type, self.status = CONTENT, "application/octet-stream", 200
         outer = self
@@ -52,7 +52,8 @@ class Server:
         request.send_response(206 if start else self.status)
         if start:
             request.send_header("Content-Range", f"bytes {start}-{len(self.body) - 1}/{len(self.body)}")
-        request.send_header("Content-Length", str(len(self.body) - start))
+        if self.announces_length:
+            request.send_header("Content-Length", str(len(self.body) - start))
         request.send_header("Content-Type", self.content_type)
         request.end_headers()
         sent = self.body[start:]
@@ -130,6 +131,35 @@ def test_wrong_hash_names_url_and_both_hashes_and_leaves_nothing(server, tmp_pat
 def test_other_size_is_refused_before_the_bytes(server, tmp_path):
     with pytest.raises(DataError, match=rf"expected a file of 7 bytes, got one of {len(CONTENT)}"):
         download(server.url, tmp_path / "corpus.bin", sha256=SHA256, size=7)
+
+
+def test_a_server_that_announces_no_length_must_send_the_published_size(server, tmp_path):
+    """What lacks is asked for again; what is too much is not written on and on, and goes with the next attempt."""
+    server.announces_length = False
+    server.stop_after = [100_000]
+    facts = {"sha256": SHA256, "size": len(CONTENT)}
+    assert download(server.url, tmp_path / "corpus.bin", **facts).read_bytes() == CONTENT
+    assert server.ranges == [None, "bytes=100000-"]
+    server.body = CONTENT + b"x"
+    with pytest.raises(DataError, match=rf"expected {len(CONTENT)} bytes, the server sends more"):
+        download(server.url, tmp_path / "more.bin", **facts)
+    server.body = CONTENT
+    assert download(server.url, tmp_path / "more.bin", **facts).read_bytes() == CONTENT
+    assert server.ranges[2:] == [None, None]
+
+
+def test_a_partial_file_longer_than_the_servers_is_begun_again(server, tmp_path):
+    (tmp_path / "corpus.bin.part").write_bytes(CONTENT + b"x")
+    assert download(server.url, tmp_path / "corpus.bin", sha256=SHA256).read_bytes() == CONTENT
+    assert server.ranges == [f"bytes={len(CONTENT) + 1}-", None]
+
+
+@pytest.mark.parametrize(("status", "asked"), [(408, 2), (429, 2), (500, 2), (403, 1), (499, 1)])
+def test_what_may_pass_is_tried_again(server, tmp_path, status, asked):
+    server.status = status
+    with pytest.raises(DataError, match=f"HTTP {status}"):
+        download(server.url, tmp_path / "corpus.bin", sha256=SHA256, attempts=2)
+    assert len(server.ranges) == asked
 
 
 @pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "application/octet-stream"])
@@ -262,6 +292,18 @@ def test_caps_on_bytes_and_count_stop_a_bomb(tmp_path):
     with pytest.raises(DataError, match="twice"):
         unpack(twice, tmp_path / "out", **LIMITS)
     assert not (tmp_path / "out").exists()
+
+
+def test_as_much_as_the_caps_allow_is_unpacked(tmp_path):
+    """A folder counts as a file does, and has no bytes."""
+    archive = tar_of(
+        tmp_path / "a.tar", [("top", special("top", tarfile.DIRTYPE)), ("top/a", bytes(6)), ("b", bytes(4))]
+    )
+    folder = unpack(archive, tmp_path / "out", max_bytes=10, max_files=3)
+    assert (folder / "top/a").stat().st_size == 6 and (folder / "b").stat().st_size == 4
+    for less, told in (({"max_bytes": 9, "max_files": 3}, "9 bytes"), ({"max_bytes": 10, "max_files": 2}, "2 files")):
+        with pytest.raises(DataError, match=f"holds more than {told}"):
+            unpack(archive, tmp_path / "less", **less)
 
 
 @pytest.mark.parametrize("mode", ["w:gz", "w:bz2", "w:xz"])

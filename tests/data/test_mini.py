@@ -32,6 +32,16 @@ def test_missing_espeak_names_the_extra(tmp_path, monkeypatch):
         speech(SENTENCES)
 
 
+def test_espeak_without_its_data_is_told(tmp_path, monkeypatch):
+    library = pytest.importorskip("espeakng_loader").get_library_path()
+    (tmp_path / "espeakng_loader.py").write_text(
+        f"get_library_path = lambda: {str(library)!r}\nget_data_path = lambda: {str(tmp_path / 'data')!r}"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(DataError, match="the library does not find its data"):
+        speech(SENTENCES)
+
+
 def test_unknown_voice_is_named():
     pytest.importorskip("espeakng_loader")
     with pytest.raises(DataError, match="no voice 'klingon-77'"):

@@ -20,7 +20,7 @@ from gansemble.data import manifest
 from gansemble.data.manifest import ManifestEntry
 from gansemble.data.packed import Packed
 from gansemble.errors import DataError, GansembleError
-from gansemble.evaluation import index, report, scores, synthesis
+from gansemble.evaluation import index, records, report, scores, synthesis
 from gansemble.parts.build import generator as built
 from gansemble.recipe import check, fill
 from gansemble.stages import Project
@@ -228,6 +228,62 @@ def test_generated_clips_without_a_reference_are_named(copy):
     index.write_text(index.read_text().replace('"clip": "b"', '"clip": "gone"'))
     with pytest.raises(DataError, match="1 generated clips have no reference there: gone"):
         scores.evaluate(project, 1, quiet)
+
+
+def changed(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+
+
+@pytest.mark.parametrize("spoilt", [changed, Path.unlink])
+def test_a_clip_that_is_not_the_one_stage_4_made_is_not_scored(copy, spoilt):
+    """Whether it was changed since, or is gone."""
+    project = copy()
+    spoilt(project.exp / "samples/validation/b.wav")
+    with pytest.raises(
+        DataError, match=r"1 of 2 samples are gone or not those .* \(validation/b\.wav\); run stage 4 again"
+    ):
+        scores.evaluate(project, 1, quiet)
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "told"),
+    [
+        ("samples/index.json", lambda text: None, "is not there; run stage 4 again"),
+        ("samples/index.json", lambda text: text[:-1], r"damaged \(.*\); run stage 4 again"),
+        (
+            "samples/index.json",
+            lambda text: f"[{text}]",
+            r"damaged \(expected an object, got list\); run stage 4 again",
+        ),
+        ("samples/index.json", lambda text: text.replace('"step": 2', '"step": "2"'), r"\(step is str, not int\)"),
+        (
+            "samples/index.json",
+            lambda text: text.replace('"files": {', '"file": {'),
+            r"\(files is NoneType, not dict\)",
+        ),
+        ("samples/index.json", lambda text: text.replace('"version": 2', '"version": 3'), "of version 3, expected 2"),
+        ("samples/index.json", lambda text: text.replace('"task": "', '"task": "x'), r"damaged \('x"),
+        ("samples/index.json", lambda text: text.replace('"took"', '"takes"'), r"damaged \(.*'takes'"),
+        ("scores/summary.json", lambda text: f"[{text}]", r"damaged \(expected an object, got list\)"),
+        (
+            "scores/summary.json",
+            lambda text: text.replace('"step": 2', '"step": null'),
+            r"\(step is NoneType, not int\)",
+        ),
+        ("scores/scores.jsonl", lambda text: text[:-5], r"missing or damaged \("),
+        ("scores/scores.jsonl", lambda text: text.replace('"id"', '"name"'), r"missing or damaged \('id'\)"),
+        ("scores/scores.jsonl", lambda text: "[1]\n", r"missing or damaged \("),
+    ],
+)
+def test_a_damaged_record_of_an_earlier_stage_is_told(copy, name, change, told):
+    exp = copy().exp
+    made = change((exp / name).read_text())
+    assert made != (exp / name).read_text()
+    (exp / name).unlink() if made is None else (exp / name).write_text(made)
+    read = {"samples/index.json": index.read, "scores/summary.json": records.summary}.get(name)
+    with pytest.raises(DataError, match=rf"{re.escape(name)}: .*{told}"):
+        read(exp) if read is not None else records.rows(exp / name)
 
 
 # stage 6 ----------------------------------------------------------------

@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from gansemble.scoring.statistics import common, summarise
+from gansemble.scoring.statistics import Difference, common, paired, summarise
 
 NAN = float("nan")
 
@@ -60,7 +60,14 @@ def test_nothing_to_average_is_nan_never_zero(values):
 def test_one_file_has_a_mean_and_no_interval():
     summary = summarise([2.5, NAN])
     assert summary.mean == 2.5 and math.isnan(summary.low) and math.isnan(summary.high)
+
+
+def test_two_files_have_an_interval_and_no_resample_makes_none():
     assert math.isnan(summarise([1.0, 2.0], resamples=0).low)
+    one = summarise([1.0, 2.0], resamples=1)
+    assert one.low == one.high in (1.0, 1.5, 2.0), "the mean of the one resample"
+    many = summarise([1.0, 2.0])
+    assert (many.low, many.high) == (1.0, 2.0)
 
 
 def test_equal_values_have_an_interval_of_no_width():
@@ -83,3 +90,26 @@ def test_systems_are_compared_on_the_files_all_of_them_have_a_value_for():
     assert common({"a": systems["a"]}) == ["only_a", "x", "y"]
     assert common({"a": {"x": NAN}, "b": {"x": 1.0}}) == []
     assert common({}) == []
+
+
+def test_a_difference_is_of_second_minus_first_over_common_files():
+    first, second = {"x": 1.0, "y": 2.0, "z": NAN}, {"x": 3.0, "y": 5.0, "z": 9.0}
+    found = paired(first, second)
+    assert (found.mean, found.low, found.high, found.files) == (2.5, 2.0, 3.0, 2)
+    assert found.clear
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "clear"),
+    [
+        (0.1, 0.5, True),
+        (-0.5, -0.1, True),
+        (-0.1, 0.5, False),
+        (0.0, 0.5, False),
+        (-0.5, 0.0, False),
+        (NAN, NAN, False),
+    ],
+)
+def test_a_difference_is_clear_where_its_interval_excludes_zero(low, high, clear):
+    """An interval that ends at zero includes it."""
+    assert Difference(0.2, low, high, 3).clear == clear

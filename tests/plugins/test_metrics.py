@@ -248,6 +248,20 @@ def test_a_worker_that_exits_hangs_or_died_idle_is_replaced():
     assert workers.call(os.getpid) != pid
 
 
+def test_a_worker_whose_answer_nobody_awaits_is_ended_at_once(monkeypatch):
+    """Ctrl-C does not have to wait for a long call."""
+
+    def interrupted(stream):
+        raise KeyboardInterrupt
+
+    workers.close()
+    begun = time.monotonic()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(pickle, "load", interrupted)
+        workers.call(time.sleep, 8)
+    assert time.monotonic() - begun < 6 and workers._idle == []
+
+
 def test_threads_have_workers_of_their_own():
     workers.close()
     pids, barrier = [], threading.Barrier(2)

@@ -304,6 +304,33 @@ def test_a_number_out_of_range_is_refused_at_its_key(base, override):
     assert f"{override.partition('=')[0]}: must " in first_line(base, override)
 
 
+#: Keys and what is said of a number just out of range, that number, and the one beside it that is in range.
+EDGES = [
+    *((f"plan.{name}", "at least 1", 0, 1) for name in ("steps", "batch_size", "segment", "generator_every")),
+    *((f"plan.{name}", "at least 1", 0, 1) for name in ("accumulate", "log_every", "save_every", "keep")),
+    *((f"plan.{name}", "at least 0", -1, 0) for name in ("workers", "discriminators_from", "ema_from")),
+    *((key, "at least 1", 0, 1) for key in ("validation.every", "validation.clips", "synthesis.clips")),
+    *((key, "positive", 0, 0.001) for key in ("synthesis.chunk_seconds", "validation.seconds", "evaluation.seconds")),
+    ("data.normalise", "positive", 0, 0.001),
+    ("evaluation.confidence", "between 0 and 1, such as 0.95", 0, 0.001),
+    ("evaluation.confidence", "between 0 and 1, such as 0.95", 1, 0.999),
+    ("optimisers.generator.decay_every", "at least 1, or null for each epoch", 0, 1),
+    ("optimisers.discriminators.decay_every", "at least 1, or null for each epoch", 0, 1),
+    ("optimisers.generator.warmup", "at least 0", -1, 0),
+    ("optimisers.discriminators.warmup", "at least 0", -1, 0),
+    ("plan.ema", "between 0 and 1, such as 0.999, or null", 0, 0.001),
+    ("plan.ema", "between 0 and 1, such as 0.999, or null", 1, 0.999),
+    ("plan.clip", "positive or null", 0, 0.001),
+]
+
+
+@pytest.mark.parametrize(("key", "wanted", "out", "within"), EDGES)
+def test_a_range_ends_where_it_says(base, key, wanted, out, within):
+    said = f"{key}: must be {wanted}, got "
+    assert f"{said}{out}\n" in "\n".join(faults(base, f"{key}={out}")) + "\n"
+    assert said not in "\n".join(faults(base, f"{key}={within}"))
+
+
 def test_what_is_compared_with_a_wrong_number_is_not_called_wrong(base):
     (found,) = faults(base, "audio.sample_rate=-1")
     assert "audio.sample_rate: must be positive, got -1" in found
@@ -393,6 +420,26 @@ def test_phases_are_read_and_must_add_up(base):
     assert recipe.plan.phases == (Phase(4), Phase(6, 8, None, True))
     wanted = "plan.phases: the phases' steps add up to 9, plan.steps is 10; make them equal"
     assert wanted in first_line(base, "plan.phases=[{steps: 4}, {steps: 5}]")
+
+
+def test_a_phase_has_a_step_and_a_clip_at_least(base):
+    wanted = "plan.phases: phase 2: {} must be at least 1, got 0"
+    assert wanted.format("steps") in first_line(base, "plan.phases=[{steps: 10}, {steps: 0}]")
+    assert wanted.format("batch_size") in first_line(base, "plan.phases=[{steps: 9}, {steps: 1, batch_size: 0}]")
+    assert faults(base, "plan.phases=[{steps: 9}, {steps: 1, batch_size: 1}]") == []
+
+
+def test_micro_batches_divide_the_batch_of_every_phase(base):
+    wanted = "plan.accumulate: must divide every phase's batch_size, got 4 and phase 2's 6"
+    assert wanted in first_line(base, "plan.accumulate=4", "plan.phases=[{steps: 4}, {steps: 6, batch_size: 6}]")
+    assert faults(base, "plan.accumulate=4", "plan.phases=[{steps: 4}, {steps: 6, batch_size: 8}]") == []
+
+
+@pytest.mark.parametrize(("batch_size", "accumulate", "mend"), [(16, 7, 8), (16, 5, 4), (7, 5, 7), (2, 9, 2)])
+def test_the_nearest_number_of_micro_batches_is_proposed(base, batch_size, accumulate, mend):
+    (found,) = faults(base, f"plan.batch_size={batch_size}", f"plan.accumulate={accumulate}")
+    assert f"must divide batch_size {batch_size}, got {accumulate}\n" in found
+    assert found.endswith(f"fix: --set plan.accumulate={mend}")
 
 
 def test_a_misspelt_key_of_a_phase_is_marked(base):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,9 @@ import torch
 from click.testing import CliRunner
 
 import gansemble
+from gansemble.contract import GeneratorContract
+from gansemble.errors import GansembleError
+from gansemble.evaluation import samples
 
 CONF = """
 name: dreamer
@@ -53,7 +57,6 @@ def done(tmp_path_factory) -> Path:
 @pytest.fixture
 def sample(done) -> Command:
     from gansemble.cli import group
-    from gansemble.errors import GansembleError
 
     def run(output: Path, *words: object) -> tuple[int, str]:
         made = CliRunner().invoke(
@@ -162,6 +165,58 @@ def test_a_page_shows_what_was_made(sample, tmp_path):
     text = (tmp_path / "index.html").read_text()
     assert text.count("<audio") == 3 == text.count("· label 4</figcaption>".replace("</figcaption>", "<small>"))
     assert "dreamer, step 4, seed 0" in text and "http" not in text.replace("http-equiv", "")
+
+
+@pytest.mark.parametrize(
+    ("facts", "wanted"),
+    [
+        ({"label": None}, "00003"),
+        ({"label": 0}, "00003 · label 0"),
+        ({"label": 2, "pitch": 62}, "00003 · pitch 62"),
+        ({"label": None, "classes": [0.25, 0.0, 0.75]}, "00003 · 25% class 0 · 75% class 2"),
+    ],
+)
+def test_a_caption_says_of_what_a_clip_is(facts, wanted):
+    assert samples._caption(3, facts) == wanted
+
+
+def labels(contract, labels=None, pitches=None, reads=("label",)):
+    """The label indices that a generator's clips get in turn."""
+    sampler = SimpleNamespace(condition_builder=SimpleNamespace(reads=frozenset(reads)))
+    recipe = SimpleNamespace(generator_contract=contract, single={"generator": SimpleNamespace(use="mine")})
+    lowest = contract.pitches[0] if contract.pitches else None
+    return samples._labels(sampler, recipe, labels, pitches, lowest)
+
+
+CLASSES, PITCHES = GeneratorContract(classes=3), GeneratorContract(pitches=(24, 84))
+FROM_ZERO, OF_ANY = GeneratorContract(pitches=(0, 2)), GeneratorContract()
+
+
+def test_clips_get_all_labels_in_turn_unless_told_which():
+    """A pitch's label is counted from the lowest pitch; a generator that does not say what it was built for gets label 0."""
+    assert labels(CLASSES) == [0, 1, 2] and labels(CLASSES, labels=[2, 0]) == [2, 0]
+    assert labels(PITCHES) == list(range(61)) and labels(PITCHES, pitches=[84, 24]) == [60, 0]
+    assert labels(FROM_ZERO) == [0, 1, 2] == labels(FROM_ZERO, pitches=[0, 1, 2])
+    assert labels(OF_ANY) == [0] and labels(OF_ANY, labels=[9]) == [9]
+    assert labels(OF_ANY, reads=()) == []
+
+
+@pytest.mark.parametrize(
+    ("contract", "wanted", "told"),
+    [
+        (CLASSES, {"labels": [2, 3]}, "--labels 3: must be below 3, what"),
+        (PITCHES, {"labels": [61]}, "--labels 61: must be below 61, what"),
+        (PITCHES, {"pitches": [24, 85]}, "--pitch 85: must be within 24..84, what"),
+        (PITCHES, {"pitches": [23]}, "--pitch 23: must be within 24..84, what"),
+        (FROM_ZERO, {"pitches": [3]}, "--pitch 3: must be within 0..2, what"),
+        (CLASSES, {"pitches": [2]}, "generator mine reads classes, not pitches"),
+        (OF_ANY, {"labels": [0], "reads": ()}, "generator mine reads no label; leave"),
+        (OF_ANY, {"pitches": [0], "reads": ()}, "generator mine reads no label; leave"),
+    ],
+)
+def test_labels_that_a_generator_has_not_are_told(contract, wanted, told):
+    with pytest.raises(GansembleError, match=f"^{told}"):
+        labels(contract, **wanted)
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 import scipy.stats
 import soundfile
 import torch
+from matplotlib.figure import Figure
 from torch import nn
 
 from gansemble.audio.spec import AudioSpec
@@ -136,13 +137,47 @@ def test_what_cannot_be_inverted_is_an_error_in_words():
 def test_distance_is_the_mean_over_pairs():
     items = torch.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 0.0]])
     assert truncation.distance(items) == pytest.approx((5 + 0 + 5) / 3)
+    assert truncation.distance(items[:2]) == 5
     assert math.isnan(truncation.distance(items[:1]))
 
 
-def test_a_sweep_is_drawn_with_a_panel_for_each_score_that_has_values():
+@pytest.fixture
+def panels(monkeypatch):
+    """``panels(rows)``: the axes of the sweep's plot, before it becomes a picture."""
+    figures = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **options: figures.append(self))
+
+    def drawn(rows):
+        truncation.plot(rows, "title")
+        assert figures[-1].get_suptitle() == "title"
+        return figures[-1].axes
+
+    return drawn
+
+
+def test_a_sweep_is_a_picture():
+    assert truncation.plot([{"threshold": 1.0, "fid": 2.0}], "title")[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_a_sweep_is_drawn_with_a_panel_for_each_score_that_has_values(panels):
+    """Over the threshold, from low to high; a dashed line is the score without truncation."""
     rows = [
-        {"threshold": None, "diversity": 1.0, "fid": 3.0, "recall": None},
-        {"threshold": 0.5, "diversity": 0.6, "fid": None, "recall": None},
-        {"threshold": 1.0, "diversity": 0.8, "fid": 2.0, "recall": None},
+        {"threshold": None, "diversity": 1.0, "inception_score": None, "recall": None, "fid_deviation": 0.1},
+        {"threshold": 1.0, "diversity": 0.8, "inception_score": 2.0, "recall": None, "fid_deviation": 0.1},
+        {"threshold": 0.5, "diversity": 0.6, "inception_score": None, "recall": None, "fid_deviation": 0.1},
     ]
-    assert truncation.plot(rows, "title")[:8] == b"\x89PNG\r\n\x1a\n"
+    diversity, inception = panels(rows)
+    assert [axes.get_title() for axes in (diversity, inception)] == ["diversity", "inception score"]
+    assert {axes.get_xlabel() for axes in (diversity, inception)} == {"threshold"}
+    scores, without = diversity.lines
+    np.testing.assert_array_equal(scores.get_xydata(), [[0.5, 0.6], [1.0, 0.8]])
+    assert list(without.get_ydata()) == [1.0, 1.0] and without.get_linestyle() == "--"
+    (scores,) = inception.lines
+    np.testing.assert_array_equal(scores.get_xydata(), [[0.5, math.nan], [1.0, 2.0]])
+
+
+@pytest.mark.parametrize(("count", "down", "across"), [(1, 1, 1), (2, 1, 2), (3, 1, 3), (4, 2, 3), (7, 3, 3)])
+def test_panels_are_three_across(panels, count, down, across):
+    found = panels([{"threshold": 1.0} | {f"score{i}": 1.0 for i in range(count)}])
+    places = [axes.get_subplotspec().get_geometry() for axes in found]
+    assert places == [(down, across, place, place) for place in range(count)]

@@ -173,6 +173,25 @@ def test_lock_of_a_dead_process_is_taken_over(tmp_path):
     assert not (tmp_path / ".lock").exists()
 
 
+def test_only_what_dead_processes_of_this_machine_began_is_deleted(tmp_path):
+    """A checkpoint that this process or a living one writes, and one of another machine, is left."""
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    here, store = socket.gethostname(), Store(tmp_path)
+    ours = store.begin(4)
+    abandoned = tmp_path / f".tmp-step-00000004-{here}-{dead.pid}"
+    others = [
+        tmp_path / f".tmp-step-00000004-{here}-{os.getppid()}",
+        tmp_path / f".tmp-step-00000004-not-{here}-{dead.pid}",
+        tmp_path / f".tmp-step-00000004-{here}-away-{dead.pid}",
+    ]
+    for folder in (abandoned, *others):
+        folder.mkdir()
+    store.clean()
+    assert sorted(tmp_path.iterdir()) == sorted([ours, *others])
+    Store(tmp_path / "none").clean()
+
+
 def room(size: int) -> None:
     """Files may grow to so many bytes; more fails as on a full disk."""
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))

@@ -155,8 +155,10 @@ class Store:
     def clean(self) -> None:
         """Deletes temporary folders of processes of this machine that ended before their checkpoint was complete."""
         for path in self.folder.glob(f".tmp-{PREFIX}*-{socket.gethostname()}-*") if self.folder.is_dir() else ():
-            pid = int(path.name.rpartition("-")[2])
-            if pid != os.getpid() and not alive(pid):
+            _, _, owner = path.name.removeprefix(f".tmp-{PREFIX}").partition("-")
+            machine, _, pid = owner.rpartition("-")
+            # Another machine's name may contain this one's.
+            if machine == socket.gethostname() and not alive(int(pid)):
                 shutil.rmtree(path, ignore_errors=True)
 
     def sound(self, warn: Callable[[str], None] | None = None, quarantine: bool = False) -> Iterator[Saved]:

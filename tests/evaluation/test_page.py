@@ -1,0 +1,128 @@
+"""The pieces of the report page: tables of sets of clips, numbers, and what is drawn."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from gansemble.audio.spec import AudioSpec
+from gansemble.evaluation import page
+from gansemble.evaluation.page import System
+
+
+def row(mean, low=None, high=None, better="lower", **facts):
+    return {"mean": mean, "low": low, "high": high, "n_ok": 9, "better": better, "definition": "<d>"} | facts
+
+
+def system(name="one", exp=Path(), colour="#123456", **summary) -> System:
+    return System(name, exp, None, {"scores": {}} | summary, {}, colour)
+
+
+def cells(table: str) -> list[list[str]]:
+    """The text of a table by row; a line break where a small note begins."""
+    lines = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
+    return [
+        [
+            re.sub("<[^>]*>", "", cell.replace("<small>", "\n"))
+            for cell in re.findall(r"<t[hd][ >].*?</t[hd]>|<th></th>", line)
+        ]
+        for line in lines
+    ]
+
+
+def test_scores_of_sets_stand_beside_those_of_real_clips():
+    one = system(
+        "<one>",
+        scores={"fid": row(2.0, 1.5, 2.5, interval="of <folds>"), "inception_score": row(3.0, better="higher")},
+        anchors={"<held-out>": {"fid": row(0.0)}, "training": {"fid": row(None), "inception_score": row(4.0)}},
+    )
+    two = system("two", scores={"recall": row(0.5)})
+    table = page.set_table([one, two])
+    assert cells(table) == [
+        ["", "&lt;one&gt;", "two", "real: &lt;held-out&gt;", "real: training"],
+        ["fid ↓", "2.000\n1.500 … 2.500\n9 clips", "–", "0.000\n9 clips", "–"],
+        ["inception_score ↑", "3.000\n9 clips", "–", "–", "4.000\n9 clips"],
+        ["recall ↓", "–", "0.500\n9 clips", "–", "–"],
+    ]
+    assert '<th title="&lt;d&gt;; interval: of &lt;folds&gt;">fid' in table and '<th title="&lt;d&gt;">recall' in table
+    assert "real clips are scored in the same way" in table
+    assert "real" not in page.set_table([two])
+
+
+def test_a_recipe_without_metrics_of_sets_is_told():
+    assert page.set_table([system()]) == "<p class=note>This recipe has no metric of whole sets.</p>"
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(0.0, "0.000"), (0.0005, "0.001"), (0.00049, "4.9e-04"), (-0.00049, "-4.9e-04"), (-12.3456, "-12.346")],
+)
+def test_a_number_that_is_not_zero_is_not_shown_as_zero(value, shown):
+    assert page._number(value) == shown
+
+
+SPEC = AudioSpec(sample_rate=1000, n_fft=64, hop=16, window=64, mels=8, fmax=None)
+
+
+@pytest.mark.parametrize(
+    ("length", "seconds", "first", "last"),
+    [(400, None, 0, 399), (400, 0.4, 0, 399), (400, 9, 0, 399), (400, 0.1, 150, 249), (401, 0.1, 150, 249)],
+)
+def test_of_a_long_clip_the_middle_is_shown(length, seconds, first, last):
+    found = page._middle(np.arange(length), length, SPEC, seconds)
+    assert (found[0], found[-1]) == (first, last)
+
+
+@pytest.fixture
+def drawn(monkeypatch) -> list[Figure]:
+    """The figures that are drawn, before they become pictures."""
+    figures: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **options: figures.append(self))
+    return figures
+
+
+def test_a_spectrogram_goes_from_the_top_to_80_db_below_over_seconds_and_kilohertz(drawn):
+    """A sine of half amplitude at a quarter of the sample rate: half the way up."""
+    audio = 0.5 * np.sin(np.pi / 2 * np.arange(500)).astype(np.float32)
+    top = page.top(audio, SPEC)
+    assert top == pytest.approx(20 * np.log10(0.5 * 32 / 2), abs=0.1), "half the sum of the window"
+    assert page.spectrogram(audio, SPEC, top).startswith("data:image/png;base64,")
+    (axes,) = drawn[0].axes
+    (image,) = axes.images
+    assert list(image.get_extent()) == [0, 0.5, 0, 0.5] and image.origin == "lower"
+    assert image.get_clim() == (top - 80, top)
+    assert image.get_array().shape[0] == 33 and int(image.get_array()[:, 10].argmax()) == 16
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("s", "kHz")
+
+
+def test_a_clip_shorter_than_the_transform_has_a_spectrogram(drawn):
+    page.spectrogram(np.ones(10, np.float32), SPEC, 0.0)
+    assert drawn[0].axes[0].images[0].get_extent()[1] == 0.01
+
+
+def test_curves_of_all_systems_share_the_panel_of_their_score(drawn, tmp_path):
+    """Of validation all, with dots; of training the losses and totals; of a step without a value nothing."""
+    train = [
+        {"step": 1, "generator/total": 2.0, "generator/losses.mel": 1.0, "generator/lr": 0.1},
+        {"step": 2, "generator/total": None, "generator/losses.mel": 0.5, "generator/lr": 0.1},
+        {"step": 3, "generator/total": 1.0, "generator/losses.mel": 0.4, "generator/lr": 0.1},
+    ]
+    for name in ("one", "two"):
+        (tmp_path / name / "logs").mkdir(parents=True)
+        (tmp_path / name / "logs" / "train.jsonl").write_text("\n".join(map(json.dumps, train)))
+    (tmp_path / "two" / "logs" / "validation.jsonl").write_text('{"step": 0, "snr": 3.0}\n{"step": 3, "snr": 4.0}\n')
+    one, two = (system(name, tmp_path / name, colour) for name, colour in (("one", "#ff0000"), ("two", "#00ff00")))
+    assert "<img" in page.curves([one, two])
+    shown = [axes for axes in drawn[0].axes if axes.get_visible()]
+    assert [axes.get_title() for axes in shown] == ["validation: snr", "generator/total", "loss: mel"]
+    snr, total, _ = shown
+    assert [(line.get_color(), line.get_marker()) for line in snr.lines] == [("#00ff00", "o")]
+    assert [line.get_color() for line in total.lines] == ["#ff0000", "#00ff00"]
+    assert total.lines[0].get_marker() == "None"
+    np.testing.assert_array_equal(total.lines[0].get_xydata(), [[1, 2.0], [3, 1.0]])
+    np.testing.assert_array_equal(snr.lines[0].get_xydata(), [[0, 3.0], [3, 4.0]])

@@ -1,0 +1,137 @@
+"""What a run shows: lines on the terminal, and numbers, audio and pictures in TensorBoard."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+
+from gansemble.audio.spec import AudioSpec
+from gansemble.training import display
+from gansemble.training.validation import ValidationOutcome
+
+SPEC = AudioSpec(sample_rate=8000, n_fft=256, hop=64, window=256, mels=20, fmax=None)
+ROW = {
+    "speed/steps_per_second": 2.0,
+    "generator/total": 1234.5,
+    "generator/losses.mel": 1.0,
+    "generator/losses.stft": 0.25,
+    "generator/losses.third": 3.0,
+    "discriminator/total": 0.5,
+    "augment/share": 0.1,
+    "augmented/other": 7.0,
+}
+
+
+class Board:
+    """Stands for TensorBoard, and keeps what it gets."""
+
+    def __init__(self, folder: str, purge_step: int | None) -> None:
+        self.folder, self.purge_step = folder, purge_step
+        self.scalars, self.audio, self.pictures = [], {}, {}
+
+    def add_scalar(self, name: str, value: float, step: int) -> None:
+        self.scalars.append((name, value, step))
+
+    def add_audio(self, name: str, audio: torch.Tensor, step: int, rate: int) -> None:
+        self.audio[name, step, rate] = audio
+
+    def add_image(self, name: str, picture: np.ndarray, step: int) -> None:
+        self.pictures[name, step] = picture
+
+    def flush(self) -> None:
+        pass
+
+
+@pytest.fixture
+def shown(monkeypatch, tmp_path, capsys):
+    """``shown(done=0, …)`` is the display of a run of 10,000 steps, and the lines that it wrote since it was asked last."""
+    monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", Board)
+    recipe = SimpleNamespace(name="tiny", plan=SimpleNamespace(steps=10_000), audio=SPEC)
+
+    def lines() -> list[str]:
+        return [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()]
+
+    def display_of(done: int = 0, world: int = 1, resumed: bool = False, own: tuple[str, ...] = ()) -> Any:
+        sizes = {"generator": 1_500_000, "discriminators": 20_000}
+        return display.Display(tmp_path, recipe, done, world, torch.device("cpu"), sizes, resumed, own), lines
+
+    return display_of
+
+
+def test_a_run_is_introduced(shown, tmp_path):
+    made, lines = shown()
+    what = "training tiny: generator 1.50 M, discriminators 0.02 M parameters"
+    assert lines() == [f"{what}; 1 process on cpu; steps 0 to 10000"]
+    assert made.board.folder == str(tmp_path / "logs" / "tensorboard") and made.board.purge_step is None
+    made, lines = shown(1, 2, True)
+    assert lines() == [f"{what}; 2 processes on cpu; steps 1 to 10000 (resumed)"]
+    assert made.board.purge_step == 1, "what an earlier run wrote of later steps goes"
+
+
+def test_of_a_steps_numbers_the_totals_and_two_of_each_kind_are_printed(shown):
+    """TensorBoard has them all."""
+    made, lines = shown(own=("augment",))
+    lines()
+    made.report(1, ROW)
+    assert lines() == ["step 1/10000: G 1.23e+03, D 0.5, mel 1, stft 0.25, share 0.1, 2.00 steps/s"]
+    assert made.board.scalars == [(name, value, 1) for name, value in ROW.items()]
+    made.plot(2, {"a": 3.0})
+    assert made.board.scalars[-1] == ("a", 3.0, 2) and lines() == []
+
+
+@pytest.mark.parametrize(
+    ("step", "seconds", "left"),
+    [(101, 9, ""), (102, 0.2, ", 990 s left"), (6400, 6300, ", 3600 s left"), (6400, 12600, ", 2.0 h left")],
+)
+def test_the_time_that_is_left_follows_from_the_steps_since_the_start(shown, monkeypatch, step, seconds, left):
+    """A single step says nothing yet: it holds what is done once. More than an hour is told in hours."""
+    made, lines = shown(100)
+    lines()
+    made.started = 50.0
+    monkeypatch.setattr(display.time, "monotonic", lambda: 50.0 + seconds)
+    made.report(step, {"speed/steps_per_second": 1.0})
+    (line,) = lines()
+    assert line == f"step {step}/10000: 1.00 steps/s{left}"
+
+
+def test_validated_clips_are_heard_and_seen_and_their_references_once(shown):
+    """References do not change; what is beyond full scale is clipped."""
+    made, lines = shown()
+    lines()
+    time = np.arange(1280) / SPEC.sample_rate
+    reference, estimate = (gain * np.sin(2 * np.pi * 1000 * time).astype(np.float32) for gain in (0.5, 3.0))
+    for step in (0, 7):
+        made.validated(step, ValidationOutcome({"snr": 1.23456, "lsd": 2.0}, {"clip": (reference, estimate)}))
+    assert lines() == [f"step {step}: validation snr 1.235, lsd 2" for step in (0, 7)]
+    board = made.board
+    assert board.scalars[:2] == [("validation/snr", 1.23456, 0), ("validation/lsd", 2.0, 0)]
+    assert list(board.audio) == [("clip/reference", 0, 8000), ("clip/generated", 0, 8000), ("clip/generated", 7, 8000)]
+    assert [name for name, _ in board.pictures] == ["clip/reference", "clip/generated", "clip/generated"]
+    assert torch.equal(board.audio["clip/reference", 0, 8000], torch.from_numpy(reference)[None])
+    heard = board.audio["clip/generated", 7, 8000]
+    assert heard.shape == (1, 1280) and float(heard.max()) == 1 == -float(heard.min())
+    picture = board.pictures["clip/reference", 0]
+    assert picture.shape == (3, 20, 20) and 0 <= picture.min() < 0.01 and picture.max() > 0.95
+    brightness = picture.sum(axis=(0, 2))
+    assert 7 <= int(brightness.argmax()) <= 13, "1000 Hz is half the way up the mels"
+    assert np.array_equal(picture, board.pictures["clip/generated", 0]), "colours go from the loudest down"
+
+
+def test_a_picture_has_the_lowest_band_below_and_colours_for_9_units_below_the_loudest(shown, monkeypatch):
+    mels = torch.tensor([[[2.0, -2.5, -7.0], [-20.0, 1.1, -6.1]]])
+    monkeypatch.setattr("gansemble.audio.features.log_mel", lambda audio, spec: mels)
+    picture = shown()[0]._picture(np.zeros(192, np.float32))
+    colours = matplotlib.colormaps["magma"](np.float32([[0, 0.9, 0.1], [1, 0.5, 0]]))[..., :3]
+    np.testing.assert_allclose(picture.transpose(1, 2, 0), colours, atol=0.01)
+
+
+def test_a_validation_without_scores_says_nothing(shown):
+    made, lines = shown()
+    lines()
+    made.validated(3, ValidationOutcome())
+    assert lines() == [] and made.board.scalars == []
