@@ -10,6 +10,7 @@ generator                                               :class:`GeneratorContrac
 discriminator                                           :class:`DiscriminatorContract`
 representation                                          :class:`RepresentationContract`
 corpus                                                  :class:`CorpusContract`
+feature                                                 :class:`FeatureContract`
 loss, regulariser, noise_injector, monitor              :class:`TermContract`
 metric, objective, optimiser, degradation, augmentation :class:`Contract`
 ======================================================= ==============================
@@ -87,6 +88,17 @@ class ItemContract(Contract):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FeatureContract(Contract):
+    """What a feature gives.
+
+    Args:
+        channels: C of the signal [B, C, L] that it makes of audio.
+    """
+
+    channels: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class RepresentationContract(ItemContract):
     """What a representation gives: ``domain`` and ``shape`` are those of what ``encode`` returns.
 
@@ -133,13 +145,16 @@ class GeneratorContract(NetworkContract):
     """What a generator reads and makes.
 
     Args:
-        reads: what its condition must hold: ``"mel"``, ``"latent"``, ``"label"``, ``"degraded"`` or the name of another
-            extra tensor of the corpus. This decides the recipe's task: vocoding, generation or enhancement.
+        reads: what its condition must hold: ``"latent"``, ``"label"``, and the names of signals: ``"mel"``,
+            ``"degraded"``, or what the recipe's ``features`` are called. This decides the recipe's task: vocoding,
+            generation or enhancement.
+        channels: of the features that it reads, by name; must be what they give.
         upsampling: output samples for each frame of the condition; must equal ``audio.hop``.
         latent_law: distribution that latent vectors are drawn from: uniform in ±1, or standard normal.
     """
 
     reads: frozenset[str] | None = None
+    channels: Mapping[str, int] = field(default_factory=dict)
     upsampling: int | None = None
     latent_law: Literal["uniform", "normal"] = "uniform"
 
@@ -163,6 +178,7 @@ OF_KIND: Mapping[str, type[Contract]] = MappingProxyType(
         "discriminator": DiscriminatorContract,
         "representation": RepresentationContract,
         "corpus": CorpusContract,
+        "feature": FeatureContract,
         "loss": TermContract,
         "regulariser": TermContract,
         "noise_injector": TermContract,

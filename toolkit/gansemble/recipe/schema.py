@@ -42,6 +42,7 @@ MANY = {
     "augmentations": "augmentation",
     "baselines": "generator",
     "monitors": "monitor",
+    "features": "feature",
 }
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
 RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")

@@ -25,6 +25,7 @@ from gansemble.testing import (
     data,
     degradations,
     discriminators,
+    features,
     injectors,
     monitors,
     networks,
@@ -129,6 +130,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "degradation": (*EVERY, *degradations.DEGRADATION),
     "monitor": (*EVERY, *monitors.MONITOR),
     "augmentation": (*EVERY, *augmentations.AUGMENTATION),
+    "feature": (*EVERY, *features.FEATURE),
 }
 
 

@@ -101,7 +101,7 @@ def leaves_its_inputs_alone(subject: Subject) -> None:
     network = subject.make()
     if subject.entry.kind == "generator":
         condition = subject.condition()
-        given = [value for value in (condition.latent, condition.label, condition.signal) if value is not None]
+        given = condition.tensors()
         call = generates(subject, condition)
     else:
         heard = subject.x()
@@ -206,9 +206,8 @@ def makes_any_length(subject: Subject) -> None:
         return
     network, up = subject.make().eval(), subject.stated(GeneratorContract).upsampling or subject.spec.hop
     for frames in (7, 33, 1, 2):  # not the shortest first: what is made for one frame fits any number
-        signal = torch.randn(1, subject.spec.mels, frames, generator=torch.Generator().manual_seed(0)) - 5
         with torch.no_grad():
-            made = network(Condition(signal=signal))
+            made = network(subject.of_frames(frames))
         demand(
             made.shape == (1, 1, frames * up),
             f"{frames} frames at {up} samples each should make [1, 1, {frames * up}], got {list(made.shape)}",
@@ -229,17 +228,14 @@ def makes_items_apart(subject: Subject) -> None:
 
 def pick(condition: Condition, items: slice | list[int]) -> Condition:
     """The condition of some items of the batch."""
-    values = [getattr(condition, name) for name in ("latent", "label", "signal")]
-    return Condition(*(None if value is None else value[items] for value in values))
+    return condition.map(lambda value: value[items])
 
 
 def works_on_other_devices(subject: Subject) -> None:
     """Tensors that it creates are on the device of its inputs."""
     network = subject.make().to("meta")
     condition = subject.condition() if subject.entry.kind == "generator" else subject.judged_condition()
-    moved = Condition(
-        *(None if v is None else v.to("meta") for v in (condition.latent, condition.label, condition.signal))
-    )
+    moved = condition.map(lambda value: value.to("meta"))
     if subject.entry.kind == "generator":
         demand_no_device_of_its_own(lambda: network(moved))
     else:
@@ -260,13 +256,13 @@ def reaches_as_far_as_it_says(subject: Subject) -> None:
         return
     demand(isinstance(context, int) and context >= 0, f"context_frames must be a whole number or None, got {context!r}")
     frames = 2 * context + 40
-    signal = torch.randn(1, subject.spec.mels, frames, generator=torch.Generator().manual_seed(0)) - 5
-    other = signal.clone()
+    condition, other = subject.of_frames(frames), subject.of_frames(frames)
     middle = frames // 2
-    other[:, :, middle] += 3.0
+    for signal in other.signals.values():
+        signal[:, :, middle] += 3.0
     with torch.no_grad():
-        whole = network(Condition(signal=signal))
-        changed = (whole - network(Condition(signal=other))).abs().amax(dim=(0, 1))
+        whole = network(condition)
+        changed = (whole - network(other)).abs().amax(dim=(0, 1))
     # Output samples of a frame: of a sample that changed, it gives the frame that it belongs to.
     hop = whole.shape[-1] // frames
     moved = (changed > 1e-6 * changed.max()).nonzero().flatten()
@@ -305,7 +301,7 @@ def restores_in_chunks(subject: Subject) -> None:
     length = 3 * (2 * context + 16 * unit) + 5
     audio = 0.1 * torch.randn(1, length, generator=drawn)
     with torch.no_grad():
-        whole = network(Condition(signal=audio[None]))[0]
+        whole = network(Condition(signals={DEGRADED: audio[None]}))[0]
     made = enhancement_stream(network, Waveform(), context + 4 * unit).whole(audio)
     demand(made.shape == whole.shape, f"in chunks it makes {list(made.shape)}, of the whole {list(whole.shape)}")
     error = float((made - whole).abs().max() / whole.abs().max().clamp_min(1e-6))

@@ -95,15 +95,12 @@ def _disagreement(subject: Subject, rank: int) -> str:
     import torch
     from torch import distributed, nn
 
-    from gansemble.interfaces import Condition
     from gansemble.testing.networks import generates, judges, total
 
     network = subject.make().train()
     half = slice(2 * rank, 2 * rank + 2)
     if subject.entry.kind == "generator":
-        condition = subject.condition(4)
-        fields = {name: getattr(condition, name) for name in ("latent", "label", "signal")}
-        call = generates(subject, Condition(**{n: None if v is None else v[half] for n, v in fields.items()}))
+        call = generates(subject, subject.condition(4).map(lambda value: value[half]))
     else:
         call = judges(subject, subject.x(4)[half])
     # What the wrapper would wait for is asked before it: a parameter that one process reaches and the other does not.

@@ -18,7 +18,15 @@ from torch import Tensor, nn
 from gansemble.abilities import Contracted, FittedItems, Stateful
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import OF_KIND, Contract, GeneratorContract, ItemContract, NetworkContract, TermContract
+from gansemble.contract import (
+    DEGRADED,
+    OF_KIND,
+    Contract,
+    GeneratorContract,
+    ItemContract,
+    NetworkContract,
+    TermContract,
+)
 from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step, Turn
 from gansemble.parts.build import Waveform
 from gansemble.parts.discriminators import Discriminators
@@ -27,6 +35,7 @@ from gansemble.plugins.signatures import lacking
 from gansemble.random import Draws
 from gansemble.recipe import types
 from gansemble.recipe.contract import of_its_kind
+from gansemble.recipe.task import NO_SIGNALS
 
 SEGMENT = 8192
 T = TypeVar("T")
@@ -241,24 +250,37 @@ class Subject:
 
         Args:
             batch: number of items B.
-            audio: waveforms [B, 1, T] that the conditioning signal is made from; None takes tones.
+            audio: waveforms [B, 1, T] that the conditioning signals are made from; None takes tones.
             latent: fills the latent vector with this number, instead of random ones within ±1.
         """
-        names = set(self.stated(GeneratorContract).reads or ())
+        contract = self.stated(GeneratorContract)
+        names = set(contract.reads or ())
         sound = self.audio(batch) if audio is None else audio
         z = None
         if "latent" in names:
             z = torch.rand(batch, self.latent, generator=torch.Generator().manual_seed(3)) * 2 - 1
             z = z if latent is None else torch.full_like(z, latent)
-        extra = names - {"mel", "latent", "label"}
-        signal = log_mel(sound, self.spec) if "mel" in names else sound if extra else None
-        return Condition(z, self.labels(batch) if "label" in names else None, signal)
+        known = {"mel": log_mel(sound, self.spec), DEGRADED: sound}
+        signals = {name: known[name] for name in sorted(names & known.keys())}
+        for name in sorted(names - known.keys() - NO_SIGNALS):
+            drawn = torch.randn(64, contract.channels.get(name, 1), 4096, generator=torch.Generator().manual_seed(6))
+            signals[name] = drawn[: len(sound), :, : sound.shape[-1] // self.spec.hop]
+        return Condition(z, self.labels(batch) if "label" in names else None, signals)
+
+    def of_frames(self, frames: int) -> Condition:
+        """What a generator of mel spectrograms reads, of one item and so many frames."""
+        condition, drawn = self.condition(1), torch.Generator().manual_seed(0)
+        signals = {
+            name: torch.randn(1, signal.shape[1], frames, generator=drawn) - (5 if name == "mel" else 0)
+            for name, signal in condition.signals.items()
+        }
+        return Condition(condition.latent, condition.label, signals)
 
     def judged_condition(self, batch: int = 2) -> Condition:
         """The condition of a discriminator: labels where it asks for them, and the mel spectrogram of waveforms."""
-        signal = log_mel(self.audio(batch), self.spec) if self.waveform else None
+        signals = {"mel": log_mel(self.audio(batch), self.spec)} if self.waveform else {}
         asks = self.classes or self.stated(NetworkContract).pitches or self.contract.needs & {"labels", "pitch"}
-        return Condition(label=self.labels(batch) if asks else None, signal=signal)
+        return Condition(label=self.labels(batch) if asks else None, signals=signals)
 
     def batch(
         self, size: int = 2, seed: int = 3, audio: Tensor | None = None, first: int = 0, device: str = "cpu"
@@ -277,7 +299,8 @@ class Subject:
         items = [(0, index) for index in range(first, first + size)]
         names = tuple(f"clip-{index}" for index in range(first, first + size))
         mel, label = log_mel(sound, self.spec), self.labels(first + size)[first:]
-        return Batch(sound.to(device), names, Draws(seed, items, device), mel.to(device), label.to(device))
+        signals = {"mel": mel.to(device)}
+        return Batch(sound.to(device), names, Draws(seed, items, device), label.to(device), signals)
 
     def step(
         self,

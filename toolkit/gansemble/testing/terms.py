@@ -220,8 +220,7 @@ def leaves_the_step_alone(subject: Subject) -> None:
 def _tensors(step: Step) -> dict[str, Tensor]:
     names = ("real", "fake", "seen_real", "seen_fake")
     found = {name: getattr(step, name) for name in names} | {"batch.audio": step.batch.audio}
-    if step.batch.mel is not None:
-        found["batch.mel"] = step.batch.mel
+    found |= {f"batch.signals[{name!r}]": value for name, value in step.batch.signals.items()}
     for side in ("real_output", "fake_output"):
         for name, outputs in getattr(step, side).items():
             for place, output in enumerate(outputs):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gansemble.contract import DiscriminatorContract, GeneratorContract, NetworkContract
+from gansemble.contract import DEGRADED, DiscriminatorContract, GeneratorContract, NetworkContract
 from gansemble.recipe.document import KeyPath
 from gansemble.recipe.rules.finding import Finding, first_part
 from gansemble.recipe.rules.view import CORPUS, GENERATOR, Changes, RecipeView
@@ -33,11 +33,12 @@ def abilities(view: RecipeView) -> Iterator[Finding]:
         given.add("labels")  # a note's label is its pitch
     if view.recipe.many["discriminators"]:
         given.add("outputs")
+    given |= set(view.recipe.many["features"])
     for part, contract in view.contracts.items():
         needs = set(contract.needs) | ({"pairs"} if part in view.compares else set())
         if isinstance(contract, GeneratorContract):  # the recipe's own, and baselines
-            theirs = contract.reads or frozenset()
-            needs |= {"labels" if name == "label" else name for name in theirs - {"mel", "latent"}}
+            theirs = (contract.reads or frozenset()) & {"label", DEGRADED}  # other signals: see features
+            needs |= {"labels" if name == "label" else name for name in theirs}
         for need in sorted(needs - given):
             giver = _giver(need)
             yield Finding(
@@ -106,7 +107,8 @@ def classes(view: RecipeView) -> Iterator[Finding]:
                 f"{view.use(('generator',))} reads no label",
                 (*view.set(part, "classes", "null"), *view.set(GENERATOR, "classes", contract.classes)),
             )
-        if None not in (contract.classes, corpus.classes) and contract.classes != corpus.classes:
+        known = view.recipe.data.label == "label"  # of another label the corpus does not say how many classes it has
+        if known and None not in (contract.classes, corpus.classes) and contract.classes != corpus.classes:
             yield Finding(
                 view.decided_by(part, "classes"),
                 f"{view.use(part)} is built for {contract.classes} classes, but {view.use(('corpus',))} has "
@@ -136,8 +138,8 @@ def classes(view: RecipeView) -> Iterator[Finding]:
 def taught(view: RecipeView) -> Iterator[Finding]:
     """Advice: the generator reads a label that nothing else reads, so it cannot learn what labels mean."""
     generator = view.use(GENERATOR)
-    if "label" not in (view.generator.reads or ()):
-        return
+    if "label" not in (view.generator.reads or ()) or view.imitates:
+        return  # what imitates a clip of a label learns by the clip what it means
     sections = ("discriminators", "losses", "regularisers")
     others = [theirs for path, theirs in view.of_classes() if path[0] in sections]
     # A discriminator without a contract may judge labels without saying so.

@@ -36,6 +36,7 @@ OPTIONAL = (
     "regularisers",
     "metrics",
     "monitors",
+    "features",
     "discriminators",
 )
 GENERATOR: KeyPath = ("generator",)

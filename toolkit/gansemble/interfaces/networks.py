@@ -1,18 +1,11 @@
-"""The interface of each kind of part, as a Protocol, and the dataclasses that are passed between parts.
-
-Letters in shapes: B items of a mini-batch, C channels, T samples, F features (such as mel bands), L frames, N scores of
-an item, K classes, Z numbers of a latent vector. A part need not inherit from its Protocol; it needs the methods. As a
-Protocol check says little about an ``nn.Module``, the conformance kit (:mod:`gansemble.testing`) calls every part.
-"""
+"""Networks, terms, injectors, monitors and observers, and what is passed between them in a training step."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -29,12 +22,33 @@ class Condition:
         latent: latent vectors [B, Z]; None for real items.
         label: class or pitch indices, int64 [B]. A generator with ``mixes_labels = True`` also takes mixtures of
             classes [B, K], K weights of an item that add up to 1.
-        signal: a conditioning signal, such as a log-mel spectrogram [B, F, L] or a degraded waveform [B, C, T].
+        signals: conditioning signals by name, such as ``mel``, a log-mel spectrogram [B, F, L], ``degraded``, a waveform
+            [B, C, T], or what the recipe's ``features`` are called [B, C, L].
     """
 
     latent: Tensor | None = None
     label: Tensor | None = None
-    signal: Tensor | None = None
+    signals: Mapping[str, Tensor] = field(default_factory=dict)
+
+    def signal(self, name: str) -> Tensor:
+        """A conditioning signal [B, C, L] by its name.
+
+        Raises:
+            ValueError: if the condition has none of this name.
+        """
+        if name not in self.signals:
+            there = ", ".join(sorted(self.signals)) or "none"
+            raise ValueError(f"the condition has no signal {name!r}; signals: {there}")
+        return self.signals[name]
+
+    def tensors(self) -> list[Tensor]:
+        """Everything that it holds."""
+        return [value for value in (self.latent, self.label, *self.signals.values()) if value is not None]
+
+    def map(self, change: Callable[[Tensor], Tensor]) -> Condition:
+        """The same with each tensor changed, such as moved to a device, or reduced to some items."""
+        latent, label = (None if value is None else change(value) for value in (self.latent, self.label))
+        return Condition(latent, label, {name: change(value) for name, value in self.signals.items()})
 
 
 @dataclass(frozen=True)
@@ -71,17 +85,16 @@ class Batch:
         audio: clean waveforms [B, C, T], full scale ±1.
         ids: ids of the clips, for messages.
         draws: random numbers that depend on (seed, epoch, clip) alone; parts draw from nothing else.
-        mel: log-mel spectrogram of ``audio`` [B, F, L], F mel bands and L frames; None unless a part needs it.
         label: class or pitch indices [B]; None if the corpus has no labels.
-        extra: further tensors by name, such as ``degraded`` [B, C, T], the degraded version of ``audio``.
+        signals: conditioning signals by name: ``mel`` [B, F, L] when a part reads it, ``degraded`` [B, C, T] when there
+            is a degradation, and the recipe's features [B, C, L].
     """
 
     audio: Tensor
     ids: tuple[str, ...]
     draws: Draws
-    mel: Tensor | None = None
     label: Tensor | None = None
-    extra: dict[str, Tensor] = field(default_factory=dict)
+    signals: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass
@@ -278,86 +291,6 @@ class Observer(Protocol):
     def validation(self, done: int, scores: Mapping[str, float]) -> None: ...
 
     def end(self, error: BaseException | None) -> None: ...
-
-
-@dataclass(frozen=True)
-class Score:
-    """One metric's value for one file or set.
-
-    Args:
-        value: the score; NaN if it could not be computed.
-        reason: why ``value`` is NaN; beside a number, what to bear in mind when reading it.
-    """
-
-    value: float
-    reason: str | None = None
-
-
-class Metric(Protocol):
-    """Scores one estimate, such as a generated clip, against its reference.
-
-    Attributes:
-        definition: the exact variant that is computed, in words, for tables of results.
-        better: which way is better, ``"higher"`` or ``"lower"``.
-
-    Methods:
-        score(estimate, reference, sample_rate): scores by key, as one metric may give several; the first ranks
-            checkpoints. Both signals are float arrays [T] at ``sample_rate`` [Hz]. It raises nothing: a value that
-            cannot be computed is NaN with a reason.
-    """
-
-    definition: str
-    better: Literal["higher", "lower"]
-
-    def score(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> Mapping[str, Score]: ...
-
-
-class Corpus(Protocol):
-    """A source of audio: where it is downloaded from, how its folder is laid out, and how it is split.
-
-    Methods:
-        fetch(folder): downloads the corpus into ``folder``, or says by a DataError what is missing and where to get it.
-        scan(folder): lists the clips, each a :class:`gansemble.data.manifest.Clip` with its path relative to
-            ``folder``, its split and labels, in the same order every time, without opening audio.
-        mini(folder): writes a small corpus in the same layout, without a network connection, for tests and trial runs.
-    """
-
-    def fetch(self, folder: Path) -> None: ...
-
-    def scan(self, folder: Path) -> Sequence[object]: ...
-
-    def mini(self, folder: Path) -> None: ...
-
-
-class Degradation(Protocol):
-    """What a recording may have gone through, such as a low-pass filter or a codec, for generators that undo it.
-
-    ``degradation(audio, rng)`` takes float32 [T] at the recipe's sample rate, and returns float32 [T] without a shift
-    in time. Everything random comes from ``rng``, a numpy generator that depends on (seed, epoch, clip) alone.
-
-    Attributes:
-        margin: how many samples to either side an output sample depends on [samples]. A crop is handed in with this
-            much of the recording around it, which is cut off again, so it comes out as it would of the whole recording.
-    """
-
-    margin: int
-
-    def __call__(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
-
-
-class Augmentation(Protocol):
-    """Makes further training clips, such as the same word at another pitch, from each clip of the training split.
-
-    It is called once for each clip, when the corpus is packed. A variant is packed as the clip ``{id}~{name}`` with the
-    labels of the clip that it was made from. Nothing is drawn at random, and the recipe's plan plays no part.
-
-    Methods:
-        variants(audio, sample_rate): (name, audio) pairs, or none. ``audio`` is float32 [T] within ±1 at
-            ``sample_rate`` [Hz]; variants are float32 [T], as long as the clip, and finite. Names are of letters,
-            digits, ``.``, ``_`` and ``-``, and the names of one clip's variants differ.
-    """
-
-    def variants(self, audio: np.ndarray, sample_rate: int) -> Sequence[tuple[str, np.ndarray]]: ...
 
 
 def as_outputs(answer: DiscriminatorOutput | Sequence[DiscriminatorOutput]) -> tuple[DiscriminatorOutput, ...]:
