@@ -27,9 +27,9 @@ def run(seconds_of_audio: float = 3.0) -> list[str]:
         recipe = check.load(EGS / f"{name}.yaml")
         kept, folded = generator(recipe).eval().to(DEVICE), fold(generator(recipe)).eval().to(DEVICE)
         ways = {
-            "kept": lambda network=kept: network(Condition(signal=mel[None])),
-            "folded": lambda network=folded: network(Condition(signal=mel[None])),
-            "chunks": lambda network=folded: vocoder_stream(network, Waveform(), 86).whole(mel),
+            "kept": lambda network=kept: network(Condition(signals={"mel": mel[None]})),
+            "folded": lambda network=folded: network(Condition(signals={"mel": mel[None]})),
+            "chunks": lambda network=folded: vocoder_stream(network, Waveform(), 86, {"mel": 80}).whole(mel),
         }
         taken = alternate(ways, rounds=3)
         note = f"folded {taken['folded'] / taken['kept']:.2f} x the time of kept; one-second chunks {taken['chunks'] / taken['folded']:.2f} x"

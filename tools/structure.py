@@ -32,6 +32,7 @@ ROOMS = (
     "plugins",
     "audio",
     "abilities",
+    "interfaces",
     "root",
 )
 STARTER = "__main__"

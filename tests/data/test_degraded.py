@@ -84,7 +84,7 @@ def test_loading_processes_change_nothing(packed):
         segments = Segments(clips, 4096, 7, degrader=degrader(recipe))
         sampler = [[(0, 0), (0, 1)], [(1, 2), (1, 0)]]
         loader = torch.utils.data.DataLoader(segments, batch_sampler=sampler, collate_fn=collate, num_workers=workers)
-        batches.append([batch["extra"]["degraded"] for batch in loader])
+        batches.append([batch["signals"]["degraded"] for batch in loader])
     assert all(torch.equal(one, other) for one, other in zip(*batches, strict=True))
     assert batches[0][0].shape == (2, 1, 4096)
 

@@ -75,7 +75,7 @@ class Convolution(nn.Module):
         self.layer = nn.Conv1d(audio.mels, audio.hop, kernel, padding=kernel // 2, groups=groups)
 
     def forward(self, condition: Condition) -> Tensor:
-        return self.layer(condition.signal).transpose(1, 2).flatten(1).unsqueeze(1)
+        return self.layer(condition.signal("mel")).transpose(1, 2).flatten(1).unsqueeze(1)
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> GeneratorContract:
@@ -90,7 +90,7 @@ class Transposed(Convolution):
         self.layer = nn.ConvTranspose1d(audio.mels, 1, 2 * audio.hop, audio.hop, padding=audio.hop // 2)
 
     def forward(self, condition: Condition) -> Tensor:
-        return self.layer(condition.signal)
+        return self.layer(condition.signal("mel"))
 
 
 class Linear(Convolution):
@@ -101,7 +101,7 @@ class Linear(Convolution):
         self.layer = nn.Linear(audio.mels, audio.hop)
 
     def forward(self, condition: Condition) -> Tensor:
-        return self.layer(condition.signal.transpose(1, 2)).flatten(1).unsqueeze(1)
+        return self.layer(condition.signal("mel").transpose(1, 2)).flatten(1).unsqueeze(1)
 
 
 class Strided(nn.Module):

@@ -199,7 +199,7 @@ def test_places_that_are_there_are_found() -> None:
     """Beside the card, in another plugin, in the core, and in what a recipe includes."""
     assert locate("specdiff", "injector.py:SpectralDiffusion.__call__") is SpectralDiffusion.__call__
     assert locate("hifigan", "gansemble_plugins/specdiff/injector.py:SpectralDiffusion") is SpectralDiffusion
-    assert locate("specdiff", "gansemble/interfaces.py:Condition") is Condition
+    assert locate("specdiff", "gansemble/interfaces/networks.py:Condition") is Condition
     assert locate("specdiff", "egs/ljspeech/specdiff/conf/v1.yaml:plan.segment") == 8192
 
 
@@ -243,11 +243,13 @@ V1 = {
     "use": "hifigan", "channels": 512, "upsample_rates": [8, 8, 2, 2], "upsample_kernels": [16, 16, 4, 4],
     "kernels": [3, 7, 11], "dilations": [[1, 3, 5]] * 3, "residual": "1",
     "initialisation": "torch",
+    "classes": None,
 }  # fmt: skip
 V3 = {
     "use": "hifigan", "channels": 256, "upsample_rates": [8, 8, 4], "upsample_kernels": [16, 16, 8],
     "kernels": [3, 5, 7], "dilations": [[1, 2], [2, 6], [3, 12]], "residual": "2",
     "initialisation": "torch",
+    "classes": None,
 }  # fmt: skip
 SCHEDULE = {
     "beta_first": 1e-6, "beta_last": 1e-2, "t_min": 10, "t_max": 1000, "fixed_t": None, "pool": 64, "target": 0.6,
@@ -340,7 +342,7 @@ def test_vocos_trunk_is_the_published_one() -> None:
         torch.nn.init.normal_(parameter, std=0.5, generator=draw)
     network.head.register_forward_hook(lambda module, given, made: heads.append(made))
     mel = noise(1, 2, 20, 9).double()
-    network(Condition(signal=mel))
+    network(Condition(signals={"mel": mel}))
     w = dict(network.named_parameters())
 
     def norm(x: torch.Tensor, name: str) -> torch.Tensor:

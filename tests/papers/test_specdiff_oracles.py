@@ -227,7 +227,7 @@ def example(spec: AudioSpec, items: int, frames: int, seed: int = 0) -> tuple[Te
     return (
         real,
         fake,
-        Batch(real, tuple(map(str, range(items))), Draws.plain(seed, items), log_mel(real, spec)),
+        Batch(real, tuple(map(str, range(items))), Draws.plain(seed, items), signals={"mel": log_mel(real, spec)}),
     )
 
 
@@ -332,8 +332,8 @@ def test_one_pole_minimum_phase() -> None:
 def test_minimum_phase_of_speech_envelopes() -> None:
     """Oracle 8: |M| = A, the impulse responses of M and 1 / M are causal, and M M^-1 = 1."""
     _, _, batch = example(LJSPEECH, 2, 16)
-    envelope = response(batch.mel, LJSPEECH, 24, 0.01, "envelope", "principled").transpose(1, 2)
-    inverse = response(batch.mel, LJSPEECH, 24, 0.01, "inverse", "principled").transpose(1, 2)
+    envelope = response(batch.signals["mel"], LJSPEECH, 24, 0.01, "envelope", "principled").transpose(1, 2)
+    inverse = response(batch.signals["mel"], LJSPEECH, 24, 0.01, "inverse", "principled").transpose(1, 2)
     logs = minimum_phase(envelope.abs())
     assert torch.allclose(logs.exp(), envelope, rtol=1e-9, atol=0)
     assert torch.allclose(envelope * inverse, torch.ones_like(envelope), rtol=0, atol=1e-12)
@@ -399,7 +399,7 @@ def test_level_of_one_filter() -> None:
 def test_level_of_changing_filters(shaping: str) -> None:
     """Oracle 10: the RMS law holds within 2 % for envelopes that change by 40 dB between frames."""
     real, _, batch = example(LJSPEECH, 2, 64)
-    given = response(batch.mel, LJSPEECH, 24, 0.01, shaping, "principled")
+    given = response(batch.signals["mel"], LJSPEECH, 24, 0.01, shaping, "principled")
     law = noise_level(given, LJSPEECH)
     draws = [shape_noise(normal(i, *real[:, 0].shape), given, LJSPEECH, "principled") for i in range(12)]
     measured = torch.stack(draws).square().mean((0, 2)).sqrt()
@@ -452,7 +452,7 @@ def seen_pairs(items: int, **changes: object) -> tuple[Tensor, Tensor, Tensor, T
     """Audio [T] as it is seen in many items' real and fake [B, T], and their t [2, B]."""
     part = SpectralDiffusion(**(TWO_LEVELS | changes))
     audio = normal(4, 1, 1, 64).expand(items, 1, 64)
-    batch = Batch(audio, (), Draws.plain(1, items), log_mel(audio, TINY))
+    batch = Batch(audio, (), Draws.plain(1, items), signals={"mel": log_mel(audio, TINY)})
     real, fake = part(audio, audio, batch)
     return audio[0, 0], real[:, 0], fake[:, 0], part.process.times(batch.draws)
 
@@ -505,12 +505,12 @@ def test_gradient_of_the_fake() -> None:
     part = injector(schedule=DiffusionSchedule(fixed_t=4, beta_first=0.1, beta_last=0.4, law="uniform"))
     real, fake, batch = example(SMALL, 8, 16)
     fake.requires_grad_()
-    batch.mel.requires_grad_()
+    batch.signals["mel"].requires_grad_()
     real.requires_grad_()
     seen_real, seen_fake = part(real, fake, batch)
     pull = normal(3, *fake.shape)
     gradient, to_mel, to_real = torch.autograd.grad(
-        (seen_fake * pull).sum() + seen_real.sum(), (fake, batch.mel, real), allow_unused=True
+        (seen_fake * pull).sum() + seen_real.sum(), (fake, batch.signals["mel"], real), allow_unused=True
     )
     times = part.process.times(batch.draws)[0]
     assert len(set(times.tolist())) >= 3
@@ -599,7 +599,7 @@ def test_silent_batches(compat: str, shaping: str, seed: int) -> None:
     """Oracle 14: an all-zero batch stays finite, forward and backward, noisy or clean."""
     part = injector(compat=compat, shaping=shaping, schedule=DiffusionSchedule(t_min=1000))
     silence, fake = torch.zeros(2, 1, 256), torch.zeros(2, 1, 256, requires_grad=True)
-    batch = Batch(silence, (), Draws.plain(seed, 2), log_mel(silence, SMALL))
+    batch = Batch(silence, (), Draws.plain(seed, 2), signals={"mel": log_mel(silence, SMALL)})
     seen_real, seen_fake = part(silence, fake, batch)
     seen_fake.square().sum().backward()
     for each in (seen_real, seen_fake, fake.grad):
@@ -614,9 +614,9 @@ def test_misfits_are_refused() -> None:
     with pytest.raises(ValueError, match=r"261 samples exactly, got 16 frames of 16 = 256 samples"):
         part(longer, longer, batch)
     with pytest.raises(ValueError, match=r"audio.mels = 12 bands, got 80"):
-        part(real, fake, dataclasses.replace(batch, mel=torch.zeros(2, 80, 16)))
+        part(real, fake, dataclasses.replace(batch, signals={"mel": torch.zeros(2, 80, 16)}))
     with pytest.raises(ValueError, match="got none"):
-        part(real, fake, dataclasses.replace(batch, mel=None))
+        part(real, fake, dataclasses.replace(batch, signals={}))
     with pytest.raises(ValueError, match=r"\[B, 1, T\]"):
         part(real.expand(2, 2, -1), fake.expand(2, 2, -1), batch)
     with pytest.raises(ValueError, match=r"half the sample rate .*12000"):
@@ -681,7 +681,7 @@ def test_autocast_changes_nothing() -> None:
     """Half precision would lose the noise of small t: the injector works in float32 throughout."""
     part = injector(schedule=DiffusionSchedule(fixed_t=30))
     real, fake, batch = example(SMALL, 6, 16)
-    real, fake, batch.mel = real.float(), fake.float(), batch.mel.float()
+    real, fake, batch.signals["mel"] = real.float(), fake.float(), batch.signals["mel"].float()
     plain = part(real, fake, batch)
     with torch.autocast("cpu", torch.bfloat16):
         cast = part(real, fake, batch)
@@ -694,7 +694,7 @@ def test_noise_does_not_depend_on_the_company() -> None:
     real, fake, batch = example(SMALL, 8, 16)
     whole = part(real, fake, batch)
     for item in range(8):
-        one = Batch(real[[item]], (), Draws(0, [(0, item)]), batch.mel[[item]])
+        one = Batch(real[[item]], (), Draws(0, [(0, item)]), signals={"mel": batch.signals["mel"][[item]]})
         alone = part(real[[item]], fake[[item]], one)
         for mine, theirs in zip(alone, whole, strict=True):
             assert torch.allclose(mine[0], theirs[item], rtol=0, atol=1e-12)

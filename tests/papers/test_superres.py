@@ -103,7 +103,7 @@ def alive(seed: int = 0, **parameters: Any) -> InceptionUNet:
 
 
 def restored(network: InceptionUNet, x: torch.Tensor) -> torch.Tensor:
-    return network(Condition(signal=x))
+    return network(Condition(signals={"degraded": x}))
 
 
 def chunked(network: InceptionUNet, x: torch.Tensor, core: int, context: int) -> torch.Tensor:
@@ -666,7 +666,7 @@ def test_sizes_that_cannot_be_made_are_refused(changes, message):
 @pytest.mark.parametrize("signal", [None, torch.zeros(2, 256)])
 def test_a_missing_or_flat_signal_is_told(signal):
     with pytest.raises(ValueError, match=r"a waveform \[B, C, T\], got"):
-        InceptionUNet(**SMALL)(Condition(signal=signal))
+        InceptionUNet(**SMALL)(Condition(signals={"degraded": signal}))
 
 
 # identity ---------------------------------------------------------------

@@ -43,7 +43,7 @@ def cut(audio: Tensor, cutoff: float = CUTOFF, family: str = "brick") -> Tensor:
 
 def heard(network, x: Tensor) -> Tensor:
     with torch.no_grad():
-        return network(Condition(signal=x))
+        return network(Condition(signals={"degraded": x}))
 
 
 def level(audio: Tensor, low: float, high: float) -> float:
@@ -107,9 +107,11 @@ def test_there_is_nothing_to_learn_and_the_contract_says_what_it_reads(name):
     assert not list(network.parameters()) and not network.state_dict()
     contract = type(network).contract({"audio": SPEC, "cutoff": None})
     assert contract.reads == {"degraded"} and contract.domain == "waveform" and contract.shape == (1, None)
-    for signal_ in (None, torch.zeros(1, 2, 100), torch.zeros(1, 100)):
-        with pytest.raises(ValueError, match=r"condition.signal must be a degraded recording \[B, 1, T\], got"):
-            network(Condition(signal=signal_))
+    for signal_ in (torch.zeros(1, 2, 100), torch.zeros(1, 100)):
+        with pytest.raises(ValueError, match=r"the signal 'degraded' must be a recording \[B, 1, T\], got"):
+            network(Condition(signals={"degraded": signal_}))
+    with pytest.raises(ValueError, match="the condition has no signal 'degraded'; signals: mel"):
+        network(Condition(signals={"mel": torch.zeros(1, 20, 4)}))
 
 
 def test_the_identity_gives_what_it_was_given():
@@ -218,7 +220,7 @@ def test_they_run_under_autocast_and_let_gradients_through():
     x = cut(noise(8192)).requires_grad_()
     for name, network in BASELINES.items():
         with torch.autocast("cpu", torch.bfloat16):
-            made = network(Condition(signal=x))
+            made = network(Condition(signals={"degraded": x}))
         assert made.dtype == torch.float32, name
         (gradient,) = torch.autograd.grad(made.square().mean(), x)
         assert torch.isfinite(gradient).all(), name

@@ -201,7 +201,7 @@ def test_a_target_without_a_signature_is_a_plugin_error():
         (
             "loss",
             "Deaf",
-            "its __call__ takes (step), but a loss's is called with (step, turn); see interfaces.py, Term",
+            "its __call__ takes (step), but a loss's is called with (step, turn); see gansemble.interfaces.Term",
         ),
         ("regulariser", "Silent", "cannot be called; a regulariser is called with (step, turn)"),
         ("generator", "Deaf2", "its forward takes (x, mel, speaker), but a generator's is called with (condition)"),

@@ -41,8 +41,8 @@ class Shifting(nn.Module):
         self.weight = nn.Parameter(torch.randn(1, 1, 101, generator=torch.Generator().manual_seed(0)))
 
     def forward(self, condition: Condition) -> Tensor:
-        assert condition.signal is not None
-        x = condition.signal
+        assert condition.signal("degraded") is not None
+        x = condition.signal("degraded")
         pattern = torch.arange(x.shape[-1]) % 8
         return nn.functional.conv1d(x, self.weight, padding=50) * (1 + pattern)
 
@@ -57,7 +57,7 @@ def test_a_stream_is_restored_as_the_whole(length, blocks):
     """Whatever the length, and the sizes in which it is read."""
     audio, network = noise(2, length), Shifting().eval()
     with torch.no_grad():
-        whole = network(Condition(signal=audio[:, None]))[:, 0]
+        whole = network(Condition(signals={"degraded": audio[:, None]}))[:, 0]
     pieces = streaming.enhancement_stream(network, Waveform(), 160).pieces(iter(audio.split(blocks, 1)))
     made = torch.cat(list(pieces), 1)
     assert made.shape == whole.shape and torch.allclose(made, whole, atol=1e-4)
@@ -69,7 +69,7 @@ def test_without_its_context_the_same_stream_differs():
     network.context_frames = 0
     audio = noise(1, 801)
     with torch.no_grad():
-        whole = network(Condition(signal=audio[:, None]))[:, 0]
+        whole = network(Condition(signals={"degraded": audio[:, None]}))[:, 0]
     assert (streaming.enhancement_stream(network, Waveform(), 160).whole(audio) - whole).abs().max() > 0.5
 
 
@@ -99,8 +99,8 @@ class Louder(nn.Module):
     context_frames, alignment = 0, 16
 
     def forward(self, condition: Condition) -> Tensor:
-        assert condition.signal is not None
-        return 2 * condition.signal
+        assert condition.signal("degraded") is not None
+        return 2 * condition.signal("degraded")
 
 
 def test_the_band_that_is_kept_stays_and_the_rest_is_made():
@@ -117,7 +117,7 @@ def test_the_band_is_kept_in_chunks_as_in_the_whole():
     kept = keep_below.KeepBelow(Shifting().eval(), RATE, 4000)
     audio = noise(1, 9001)
     with torch.no_grad():
-        whole = kept(Condition(signal=audio[:, None]))[:, 0]
+        whole = kept(Condition(signals={"degraded": audio[:, None]}))[:, 0]
     assert torch.allclose(streaming.enhancement_stream(kept, Waveform(), 800).whole(audio), whole, atol=1e-3)
     assert kept.context_frames % 8 == 0 and kept.context_frames > 56
 
@@ -199,7 +199,9 @@ def test_a_file_is_restored_as_its_samples_are(enhance, exp, inputs, tmp_path):
     made, _ = soundfile.read(tmp_path / "stereo.wav", dtype="float32")
     audio, _ = soundfile.read(inputs / "stereo.flac", dtype="float32")
     with torch.no_grad():
-        whole = loading.load(exp).generator(Condition(signal=torch.from_numpy(audio.T.copy())[:, None]))[:, 0]
+        whole = loading.load(exp).generator(Condition(signals={"degraded": torch.from_numpy(audio.T.copy())[:, None]}))[
+            :, 0
+        ]
     assert np.abs(made - whole.numpy().T).max() < 1e-5
     assert np.abs(made - audio).max() > 1e-4  # it did something
 
@@ -303,8 +305,8 @@ def test_what_is_not_finite_is_not_written(exp, inputs, tmp_path):
 
     class Broken(Louder):
         def forward(self, condition: Condition) -> Tensor:
-            assert condition.signal is not None
-            return condition.signal / 0
+            assert condition.signal("degraded") is not None
+            return condition.signal("degraded") / 0
 
     loaded = loading.load(exp)
     loaded.generator = Broken()

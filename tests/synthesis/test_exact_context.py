@@ -27,24 +27,25 @@ class Exact(nn.Module):
 
     alignment = 1
 
-    def __init__(self, says: int, hop: int, bands: int) -> None:
+    def __init__(self, says: int, hop: int, bands: int, signal: str = "mel") -> None:
         super().__init__()
+        self.signal = signal
         self.context_frames = says
         self.reach = nn.Conv1d(bands, hop, 2 * CONTEXT + 1, padding=CONTEXT, bias=False)
         nn.init.ones_(self.reach.weight)
 
     def forward(self, condition: Condition) -> Tensor:
-        made = self.reach(condition.signal)  # [B, hop, L]
+        made = self.reach(condition.signal(self.signal))  # [B, hop, L]
         return made.transpose(1, 2).flatten(1)[:, None]
 
 
 def from_mel(says: int, mel: Tensor, size: int) -> dict[str, Tensor]:
     """What is made of a spectrogram in chunks, and of a stream of blocks, of so many frames."""
     network = Exact(says, HOP, BANDS).eval()
-    stream = vocoder_stream(network, Waveform(), size)
+    stream = vocoder_stream(network, Waveform(), size, {"mel": BANDS})
     with torch.no_grad():
         return {
-            "whole": network(Condition(signal=mel[None]))[0],
+            "whole": network(Condition(signals={"mel": mel[None]}))[0],
             "chunks": stream.whole(mel),
             "blocks": torch.cat(list(stream.pieces(iter(mel.split(size, 1)))), 1),
         }
@@ -52,10 +53,10 @@ def from_mel(says: int, mel: Tensor, size: int) -> dict[str, Tensor]:
 
 def from_audio(says: int, audio: Tensor, size: int) -> dict[str, Tensor]:
     """What is made of a recording that comes in blocks of another size than its cores have."""
-    network = Exact(says, 1, 1).eval()
+    network = Exact(says, 1, 1, "degraded").eval()
     with torch.no_grad():
         return {
-            "whole": network(Condition(signal=audio[None]))[0],
+            "whole": network(Condition(signals={"degraded": audio[None]}))[0],
             "stream": torch.cat(list(enhancement_stream(network, Waveform(), size).pieces(iter(audio.split(5, 1)))), 1),
         }
 

@@ -268,7 +268,7 @@ def test_an_imported_generator_makes_what_the_published_one_makes(tmp_path, resi
     torch.save({"generator": state}, tmp_path / "g")
     write_experiment(tmp_path / "g", None, tmp_path / "config.json", tmp_path / "exp")
     loaded = loading.load(tmp_path / "exp")
-    torch.testing.assert_close(loaded.generator(Condition(signal=mel())), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(loaded.generator(Condition(signals={"mel": mel()})), expected, atol=1e-5, rtol=0)
     assert loaded.step == 0
 
 
@@ -279,14 +279,14 @@ def test_a_folded_filter_of_zeros_stays_zero(tmp_path, config):
         reference.conv_pre.weight[3] = 0
     torch.save({"generator": reference.state_dict()}, tmp_path / "g")
     write_experiment(tmp_path / "g", None, config, tmp_path / "exp")
-    made = loading.load(tmp_path / "exp").generator(Condition(signal=mel()))
+    made = loading.load(tmp_path / "exp").generator(Condition(signals={"mel": mel()}))
     torch.testing.assert_close(made, reference(mel()), atol=1e-5, rtol=0)
 
 
 def test_a_bare_state_dict_is_a_generator_too(tmp_path, config):
     torch.save(reference_generator().state_dict(), tmp_path / "g")
     write_experiment(tmp_path / "g", None, config, tmp_path / "exp")
-    made = loading.load(tmp_path / "exp").generator(Condition(signal=mel()))
+    made = loading.load(tmp_path / "exp").generator(Condition(signals={"mel": mel()}))
     torch.testing.assert_close(made, reference_generator()(mel()), atol=1e-5, rtol=0)
 
 

@@ -1,6 +1,7 @@
 """Copy-synthesis: chunks equal the whole, memory stays bounded, and unusable inputs are refused with a reason."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,15 +16,18 @@ from gansemble import cli
 from gansemble.audio import files
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
+from gansemble.contract import GeneratorContract
 from gansemble.errors import CheckpointError, DataError, GansembleError
 from gansemble.inference import loading
 from gansemble.inference.loading import TrainedGenerator, fold
 from gansemble.inference.streaming import ChunkedStream, vocoder_stream
-from gansemble.inference.vocoding import mel_blocks, synthesise_file
+from gansemble.inference.vocoding import signal_blocks, synthesise_file
 from gansemble.interfaces import Condition
 from gansemble.parts.build import Waveform
 from gansemble.parts.build import generator as built
+from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.recipe import check, fill
+from gansemble.recipe.task import Task
 from gansemble.training import checkpoint
 from gansemble_plugins.hifigan.generator import HifiGan
 from gansemble_plugins.vocos.generator import Vocos
@@ -76,16 +80,25 @@ NETWORKS = {"hifigan": hifigan, "vocos": vocos}
 
 
 def loaded(network: nn.Module) -> TrainedGenerator:
-    return TrainedGenerator(network, Waveform(), SimpleNamespace(audio=SPEC), 0, Path())
+    recipe = SimpleNamespace(
+        audio=SPEC,
+        task=Task.VOCODING,
+        generator_contract=GeneratorContract(reads=frozenset({"mel"})),
+        single={"generator": SimpleNamespace(use="here")},
+        many={"features": {}},
+        parts=list,
+        supplied=dict,
+    )
+    return TrainedGenerator(network, Waveform(), recipe, 0, Path())
 
 
 def stream(network: nn.Module, chunk: int) -> ChunkedStream:
-    return vocoder_stream(network, Waveform(), chunk)
+    return vocoder_stream(network, Waveform(), chunk, {"mel": SPEC.mels})
 
 
 def whole(network: nn.Module, mel: torch.Tensor) -> torch.Tensor:
     with torch.no_grad():
-        wave = network(Condition(signal=mel[None]))[0]
+        wave = network(Condition(signals={"mel": mel[None]}))[0]
     assert wave.std() > 0.05, "a tiny output would hide differences"
     return wave
 
@@ -111,7 +124,7 @@ class Spy(nn.Module):
         self.context_frames = inner.context_frames
 
     def forward(self, condition: Condition) -> torch.Tensor:
-        self.frames.append(condition.signal.shape[-1])
+        self.frames.append(condition.signal("mel").shape[-1])
         return self.inner(condition)
 
 
@@ -162,7 +175,13 @@ def test_no_more_frames_are_held_than_a_chunk_and_two_contexts(name):
     assert max(spy.frames) <= chunk + 2 * context
 
 
-# mel_blocks -------------------------------------------------------------
+# blocks -----------------------------------------------------------------
+
+
+def mel_blocks(path: Path, block: int, resample: bool = False) -> Iterator[torch.Tensor]:
+    """The log-mel spectrogram of a file in blocks."""
+    builder = ConditionBuilder(loaded(nn.Identity()).recipe)
+    return (signals["mel"] for signals in signal_blocks(path, builder, block, resample))
 
 
 @pytest.mark.parametrize("samples", [97, 128, 6400, 6399, 6463, 10001])
@@ -170,7 +189,7 @@ def test_no_more_frames_are_held_than_a_chunk_and_two_contexts(name):
 def test_blocks_of_a_files_mel_are_the_mel_of_the_whole_file(tmp_path, samples, block):
     path = wav(tmp_path / "a.wav", samples)
     audio = torch.from_numpy(files.read(path)[0])
-    blocks = list(mel_blocks(path, SPEC, block))
+    blocks = list(mel_blocks(path, block))
     expected = log_mel(audio, SPEC)[0]
     assert [b.shape[1] for b in blocks[:-1]] == [block] * (len(blocks) - 1)
     torch.testing.assert_close(torch.cat(blocks, 1), expected, atol=1e-5, rtol=0)
@@ -182,22 +201,22 @@ def test_a_file_is_read_a_block_at_a_time(tmp_path, monkeypatch):
     monkeypatch.setattr(
         files, "read", lambda path, start=0, frames=-1: asked.append(frames) or read(path, start, frames)
     )
-    list(mel_blocks(path, SPEC, 20))
+    list(mel_blocks(path, 20))
     assert len(asked) == 25
     assert all(0 < frames <= 64 * (20 + 2 * 5) for frames in asked)
 
 
 def test_inputs_that_cannot_be_framed_are_refused(tmp_path):
     with pytest.raises(DataError, match="expected mono, got 2 channels"):
-        next(mel_blocks(wav(tmp_path / "two.wav", 6400, channels=2), SPEC, 10))
+        next(mel_blocks(wav(tmp_path / "two.wav", 6400, channels=2), 10))
     with pytest.raises(DataError, match=r"96 samples are too few; at least 97"):
-        next(mel_blocks(wav(tmp_path / "short.wav", 96), SPEC, 10))
+        next(mel_blocks(wav(tmp_path / "short.wav", 96), 10))
     with pytest.raises(DataError, match="no such file"):
-        next(mel_blocks(tmp_path / "gone.wav", SPEC, 10))
+        next(mel_blocks(tmp_path / "gone.wav", 10))
     other = wav(tmp_path / "other.wav", 12800, rate=32000)
     with pytest.raises(DataError, match="expected 16000 Hz, got 32000 Hz; resample it, or pass --resample"):
-        next(mel_blocks(other, SPEC, 10))
-    resampled = torch.cat(list(mel_blocks(other, SPEC, 10, resample=True)), 1)
+        next(mel_blocks(other, 10))
+    resampled = torch.cat(list(mel_blocks(other, 10, resample=True)), 1)
     audio = files.resample(files.read(other)[0], 32000, 16000)
     torch.testing.assert_close(resampled, log_mel(torch.from_numpy(audio), SPEC)[0], atol=1e-5, rtol=0)
 
@@ -234,7 +253,7 @@ def test_each_sample_format_is_written_clipped_never_wrapped(tmp_path, sample_fo
             self.weight = nn.Parameter(torch.ones(1))
 
         def forward(self, condition):
-            ramp = torch.linspace(-1.5, 1.5, 64).repeat(condition.signal.shape[-1])
+            ramp = torch.linspace(-1.5, 1.5, 64).repeat(condition.signal("mel").shape[-1])
             return ramp[None, None]
 
     source = wav(tmp_path / "a.wav", 6400)

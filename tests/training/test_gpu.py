@@ -45,7 +45,7 @@ def gradients(recipe: Path, device: torch.device, *sets: str) -> dict[str, torch
         parts.representation.fit(iter([audio]))
     label = torch.arange(4) % 2
     batch = Batch(audio.to(device), tuple("abcd"), Draws.plain(0, 4, device), label=label.to(device))
-    batch.extra["degraded"] = audio.to(device) * 0.5
+    batch.signals["degraded"] = audio.to(device) * 0.5
     chosen = optimisers(loaded, parts)
     sides = {
         name: NetworkOptimiser(part, part, chosen.get(name), loaded.plan)

@@ -88,7 +88,7 @@ def test_a_trained_vocoder_is_called_with_log_mels(workshop, tmp_path):
     mel = log_mel(torch.randn(2, 20 * vocoder.spec.hop, generator=torch.Generator().manual_seed(0)) * 0.1, vocoder.spec)
     made = vocoder(mel)
     assert made.shape == (2, 1, 20 * vocoder.spec.hop) and not made.requires_grad
-    assert torch.equal(made, vocoder.generator(Condition(signal=mel)))
+    assert torch.equal(made, vocoder.generator(Condition(signals={"mel": mel})))
     torch.testing.assert_close(vocoder(mel[0]), made[0], atol=1e-6, rtol=0)
 
 

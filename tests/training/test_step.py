@@ -233,7 +233,7 @@ class Echo(nn.Module):
     """Makes what it is told."""
 
     def forward(self, condition: Condition) -> Tensor:
-        return condition.signal
+        return condition.signal("mel")
 
 
 class Told:
@@ -246,7 +246,7 @@ class Told:
         return batch
 
     def __call__(self, batch: Batch, turn: str) -> tuple[Condition, Condition]:
-        return Condition(), Condition(signal=self.fake)
+        return Condition(), Condition(signals={"mel": self.fake})
 
 
 def one_step(real: Tensor, fake: Tensor, score: Any, objective: Any, terms: list[Weighted]) -> dict[str, float]:

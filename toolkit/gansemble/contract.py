@@ -1,6 +1,7 @@
-"""What a part needs and gives, declared as data before anything is built. Imports no torch.
+"""Contracts: what a part needs and what it gives, declared as data before anything is built. Imports no torch.
 
-There is one class of contract for each family of kinds, so that a part sees the statements that it can make and no others:
+Recipes are checked against the contracts of their parts, so that parts that do not fit together are found before
+anything runs. Each family of kinds has a contract class of its own, with the fields that make sense for it:
 
 ======================================================= ==============================
 kind of part                                            contract
@@ -9,6 +10,7 @@ generator                                               :class:`GeneratorContrac
 discriminator                                           :class:`DiscriminatorContract`
 representation                                          :class:`RepresentationContract`
 corpus                                                  :class:`CorpusContract`
+feature                                                 :class:`FeatureContract`
 loss, regulariser, noise_injector, monitor              :class:`TermContract`
 metric, objective, optimiser, degradation, augmentation :class:`Contract`
 ======================================================= ==============================
@@ -21,25 +23,28 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
-#: The signal that generators restore: what they read, and what degradations and corpora give.
+#: Name of a degraded recording: what enhancement generators read, and what degradations and some corpora give.
 DEGRADED = "degraded"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """What a part of any kind needs and gives, declared before anything is built.
+    """What a part of any kind declares.
 
-    A registered class may define ``contract(parameters)`` (a static method; ``parameters`` are the filled constructor
-    arguments) returning the contract of its kind. A field that is left out is "no statement". Recipes are held against
-    contracts part by part, and the conformance kit holds each part against its own.
+    A part's class may define a static method ``contract(parameters)`` that returns the contract of its kind;
+    ``parameters`` are the constructor's arguments by name, with defaults filled in. A field that is left out declares
+    nothing, and nothing is checked for it. Recipes are checked against contracts, and the conformance kit checks each
+    part against its own contract.
 
     Args:
-        gives: abilities, such as ``"features"`` of a discriminator, ``"labels"`` and ``"pitch"`` of a corpus.
-        needs: abilities some other part must give.
-        clashes: abilities no other part may give, such as ``"batch_norm"`` with a gradient penalty.
-        sample_rates: rates the part works at [Hz]; others are an error unless the part resamples itself.
-        precisions: values of ``plan.precision`` the part works under.
-        because: for any of these fields, the constructor's parameter that decides it: messages point there.
+        gives: names of what it offers to other parts, such as ``"features"`` (feature maps) of a discriminator,
+            ``"labels"`` and ``"pitch"`` of a corpus.
+        needs: names of what some other part of the recipe must give.
+        clashes: names of what no other part may give, such as ``"batch_norm"`` for a gradient penalty.
+        sample_rates: sample rates that the part works at [Hz]; a recipe with another one is refused, unless it is a
+            corpus whose audio the recipe resamples.
+        precisions: values of ``plan.precision`` that the part works under.
+        because: which constructor parameter decides a field, by field; messages point at that parameter in the recipe.
     """
 
     gives: frozenset[str] = frozenset()
@@ -52,11 +57,11 @@ class Contract:
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusContract(Contract):
-    """What a corpus has: its labels.
+    """The labels of a corpus.
 
     Args:
-        classes: how many classes its labels have.
-        pitches: its lowest and highest pitch [MIDI number].
+        classes: number of classes of its labels.
+        pitches: lowest and highest pitch [MIDI note number].
     """
 
     classes: int | None = None
@@ -65,14 +70,14 @@ class CorpusContract(Contract):
 
 @dataclass(frozen=True, kw_only=True)
 class ItemContract(Contract):
-    """What a part asks of the items that it works on or makes, real or generated. No kind's own: others build on it.
+    """What a part demands of the items that it works on or makes, real or generated. Base class of other contracts.
 
     Args:
-        domain: the representation the part works on or gives, such as ``"waveform"``.
-        shape: sizes behind the batch that the part works on or makes, such as ``(1, 128, 128)``; None is any size.
-        square: works on square maps only: the representation's last two axes must be of one size.
-        granularity: the segment must be a multiple of this [samples].
-        shortest: the segment must be at least this long [samples].
+        domain: the representation's domain that the part works on or gives, such as ``"waveform"``.
+        shape: sizes of an item behind the batch axis, such as ``(1, 128, 128)``; None stands for any size.
+        square: whether the last two axes of an item must be of one size.
+        granularity: the training segment (``plan.segment``) must be a multiple of this [samples].
+        shortest: the training segment must be at least this long [samples].
     """
 
     domain: str | None = None
@@ -83,11 +88,23 @@ class ItemContract(Contract):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RepresentationContract(ItemContract):
-    """What a representation gives: ``domain`` and ``shape`` are those of ``encode``.
+class FeatureContract(Contract):
+    """What a feature gives.
 
     Args:
-        grows_to: the progress at which a representation that grows has its full size.
+        channels: C of the signal [B, C, L] that it makes of audio.
+    """
+
+    channels: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepresentationContract(ItemContract):
+    """What a representation gives: ``domain`` and ``shape`` are those of what ``encode`` returns.
+
+    Args:
+        grows_to: for a representation that grows in resolution during training, the progress at which it has its full
+            size.
     """
 
     grows_to: float | None = None
@@ -98,8 +115,8 @@ class TermContract(ItemContract):
     """What a loss, a regulariser, a noise injector or a monitor needs.
 
     Args:
-        latent: size of the latent vector that it judges; must be what the generator reads.
-        classes: how many classes it is built for; must be what the corpus has.
+        latent: size Z of the latent vector that it reads; must equal the generator's.
+        classes: number of classes that it is built for; must equal the corpus'.
     """
 
     latent: int | None = None
@@ -108,13 +125,13 @@ class TermContract(ItemContract):
 
 @dataclass(frozen=True, kw_only=True)
 class NetworkContract(ItemContract):
-    """What generators and discriminators have in common.
+    """What generators and discriminators both declare.
 
     Args:
-        classes: how many classes the network is built for; must be what the corpus has.
-        pitches: lowest and highest pitch the network is built for [MIDI number]; must hold the corpus'.
-        latent: size of the latent vector that a generator reads, or a discriminator judges.
-        grows_to: the progress at which a network that grows has its full size.
+        classes: number of classes that the network is built for; must equal the corpus'.
+        pitches: lowest and highest pitch that the network is built for [MIDI note number]; must include the corpus'.
+        latent: size Z of the latent vector that a generator reads, or a discriminator judges.
+        grows_to: for a network that grows in resolution during training, the progress at which it has its full size.
     """
 
     classes: int | None = None
@@ -128,13 +145,16 @@ class GeneratorContract(NetworkContract):
     """What a generator reads and makes.
 
     Args:
-        reads: what its condition must hold: ``"mel"``, ``"latent"``, ``"label"`` or a corpus' extra tensor. This decides
-            the recipe's task: vocoding, generation or enhancement.
-        upsampling: output samples per frame of the condition; must equal ``audio.hop``.
-        latent_law: how its latent vectors are drawn: uniform in ±1, or standard normal.
+        reads: what its condition must hold: ``"latent"``, ``"label"``, and the names of signals: ``"mel"``,
+            ``"degraded"``, or what the recipe's ``features`` are called. This decides the recipe's task: vocoding,
+            generation or enhancement.
+        channels: of the features that it reads, by name; must be what they give.
+        upsampling: output samples for each frame of the condition; must equal ``audio.hop``.
+        latent_law: distribution that latent vectors are drawn from: uniform in ±1, or standard normal.
     """
 
     reads: frozenset[str] | None = None
+    channels: Mapping[str, int] = field(default_factory=dict)
     upsampling: int | None = None
     latent_law: Literal["uniform", "normal"] = "uniform"
 
@@ -144,8 +164,8 @@ class DiscriminatorContract(NetworkContract):
     """What a discriminator judges.
 
     Args:
-        receptive_field: what one score sees [samples]; a segment shorter than a quarter of it is an error, as most of
-            what is judged would be padding.
+        receptive_field: number of input samples that one score depends on [samples]. A training segment shorter than a
+            quarter of it is an error, because most of what is judged would be padding.
     """
 
     receptive_field: int | None = None
@@ -158,6 +178,7 @@ OF_KIND: Mapping[str, type[Contract]] = MappingProxyType(
         "discriminator": DiscriminatorContract,
         "representation": RepresentationContract,
         "corpus": CorpusContract,
+        "feature": FeatureContract,
         "loss": TermContract,
         "regulariser": TermContract,
         "noise_injector": TermContract,

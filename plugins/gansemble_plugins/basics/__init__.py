@@ -1,4 +1,4 @@
-"""Objectives, losses, regularisers, injectors, optimisers and augmentations that every paper uses, and a monitor of collapse."""
+"""Objectives, losses, features, regularisers, injectors, optimisers and augmentations that every paper uses, and a monitor of collapse."""
 
 from gansemble import hookimpl
 
@@ -43,6 +43,13 @@ def gansemble_register(register):
     )
     register("loss", "waveform_l1", f"{here}.losses:WaveformL1", "mean absolute difference of samples")
     register("loss", "waveform_l2", f"{here}.losses:WaveformL2", "mean squared difference of samples")
+    register("feature", "energy", f"{here}.features:Energy", "log energy of each frame (FastSpeech 2)")
+    register(
+        "feature",
+        "f0",
+        f"{here}.features:FundamentalFrequency",
+        "fundamental frequency of each frame by YIN, 0 where unvoiced",
+    )
     register(
         "noise_injector",
         "gaussian",

@@ -1,6 +1,6 @@
 """HiFi-GAN's generator (section 2.2): mel spectrogram to waveform at any product of upsampling rates."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -75,8 +75,10 @@ class HifiGan(nn.Module):
         initialisation: "torch" is torch's default, from which the published models were trained: the released code
             draws N(0, 0.01), but into tensors that weight norm computes anew before their first use. "normal" makes
             that draw effective for all but the first convolution.
+        classes: of labels, such as speakers, each with a vector that is added behind the first convolution; null reads no
+            label, as published.
 
-    Shape: condition.signal [B, mels, L] -> [B, 1, L * hop] within ±1.
+    Shape: signal "mel" [B, mels, L], label [B] with ``classes`` -> [B, 1, L * hop] within ±1.
     """
 
     def __init__(
@@ -90,8 +92,10 @@ class HifiGan(nn.Module):
         dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)),
         residual: Literal["1", "2"] = "1",
         initialisation: Literal["torch", "normal"] = "torch",
+        classes: int | None = None,
     ) -> None:
         super().__init__()
+        width = channels
         self.kernels, self.dilations, self.residual = kernels, dilations, residual
         self.upsample_rates, self.upsample_kernels = upsample_rates, upsample_kernels
         self.conv_pre = weight_norm(nn.Conv1d(audio.mels, channels, 7, padding=3))
@@ -105,11 +109,14 @@ class HifiGan(nn.Module):
                 block(channels, k, d, initialisation) for k, d in zip(kernels, dilations, strict=True)
             )
         self.conv_post = _normed(nn.Conv1d(channels, 1, 7, padding=3), initialisation)
+        self.embed = None if classes is None else nn.Embedding(classes, width)
 
     def forward(self, condition: Condition) -> Tensor:
-        if condition.signal is None:
-            raise ValueError("hifigan reads condition.signal, a log-mel spectrogram [B, mels, L], got None")
-        x = self.conv_pre(condition.signal)
+        x = self.conv_pre(condition.signal("mel"))
+        if self.embed is not None:
+            if condition.label is None:
+                raise ValueError(f"hifigan with {self.embed.num_embeddings} classes reads a label [B], got none")
+            x = x + self.embed(condition.label)[..., None]  # [B, C, 1]
         width = len(self.kernels)
         for index, up in enumerate(self.ups):
             x = up(F.leaky_relu(x, SLOPE))  # [B, C / 2, T * rate]
@@ -152,10 +159,14 @@ class HifiGan(nn.Module):
                     f"an upsampling kernel must exceed its rate by an even number, got kernel {kernel} for rate {rate}"
                 )
             product *= rate
+        classes: Any = parameters["classes"]
+        if classes is not None and classes < 1:
+            raise ValueError(f"classes must be at least 1, or null, got {classes}")
         return GeneratorContract(
-            reads=frozenset({"mel"}),
+            reads=frozenset({"mel"} if classes is None else {"mel", "label"}),
             domain="waveform",
             shape=(1, None),
             upsampling=product,
-            because={"upsampling": "upsample_rates"},
+            classes=classes,
+            because={"upsampling": "upsample_rates", "classes": "classes", "reads": "classes"},
         )

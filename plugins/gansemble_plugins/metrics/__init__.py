@@ -5,7 +5,7 @@ from gansemble import hookimpl
 
 @hookimpl
 def gansemble_register(register):
-    """Names the metrics; their modules are imported when one is built."""
+    """Registers the metrics. Their modules are imported only when one is built."""
     parts = {
         "pesq": ("perceptual:Pesq", "PESQ MOS-LQO, wide- or narrow-band (ITU-T P.862)"),
         "stoi": ("perceptual:Stoi", "short-time objective intelligibility (Taal et al. 2011)"),

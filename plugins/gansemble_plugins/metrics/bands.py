@@ -1,4 +1,4 @@
-"""What super-resolution is judged by: log-spectral distance above and below a cut-off, and spectral flatness."""
+"""Metrics of audio super-resolution: log-spectral distance on either side of a cut-off, and spectral flatness."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ N_FFT, HOP = 2048, 512
 
 
 class _Band:
-    """``lsd`` over some of the bins; which, and when there are none, is said below."""
+    """The log-spectral distance of ``lsd`` over some of the frequency bins only; subclasses say which."""
 
     better: Literal["higher", "lower"] = "lower"
     key: str
@@ -29,13 +29,13 @@ class _Band:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A cut-off within the recipe's band."""
+        """Refuses a cut-off that is not below half the recipe's sample rate."""
         if parameters["audio"] is not None:  # as where a part is described outside a recipe
             _within(parameters["cutoff"], parameters["audio"].sample_rate)
         return Contract()
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
-        """One score; NaN where no bin lies in the band."""
+        """One score; NaN with a reason if no frequency bin lies in the band."""
         return scored((self.key,), self._values, estimate, reference, sample_rate)
 
     def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
@@ -45,22 +45,27 @@ class _Band:
         return {self.key: float((ours - target).square().mean(dim=0).sqrt().mean())}
 
     def _bins(self, first: int, sample_rate: int) -> slice:
-        """The bins that count; ``first`` is the first that counts as above the cut-off."""
+        """The bins that are compared.
+
+        Args:
+            first: index of the first bin that counts as above the cut-off.
+            sample_rate: [Hz].
+        """
         raise NotImplementedError
 
 
 class LsdHigh(_Band):
-    """LSD-HF: the log-spectral distance of the bins from the cut-off on (Han & Lee 2022, NU-Wave 2).
+    """LSD-HF: the log-spectral distance of the frequencies from a cut-off on (Han & Lee 2022, NU-Wave 2).
 
-    ``lsd`` with its mean over frequencies taken over the bins from int((n_fft / 2 + 1) cutoff / nyquist) on; from
-    a cut-off of 0 Hz on it is ``lsd``. The paper writes the bound for targets at 48 kHz.
+    It is ``lsd`` with the mean over frequencies taken over the bins from int((n_fft / 2 + 1) cutoff / nyquist) on, so
+    that a cut-off of 0 Hz gives ``lsd``. The paper writes the bound for recordings at 48 kHz.
 
     Args:
-        audio: the audio specification, supplied by the toolkit; recipes are held against it.
-        cutoff: [Hz], of what degraded the recordings.
+        audio: the audio specification, supplied by the toolkit; recipes are checked against it.
+        cutoff: where the recordings were cut off [Hz].
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
 
     Raises:
         ValueError: if the cut-off is below 0 Hz.
@@ -77,17 +82,18 @@ class LsdHigh(_Band):
 
 
 class LsdLow(_Band):
-    """LSD-LF: the log-spectral distance of the bins below the cut-off (Han & Lee 2022, NU-Wave 2).
+    """LSD-LF: the log-spectral distance of the frequencies below a cut-off (Han & Lee 2022, NU-Wave 2).
 
-    As :class:`LsdHigh` is above it. Both have a mean and a root of their own and do not add up to ``lsd``. What was
-    given should be left alone, so this should stay near 0.
+    The bins are those that :class:`LsdHigh` leaves out. Each of the two has a mean and a square root of its own, so
+    they do not add up to ``lsd``. A super-resolution network should leave these frequencies alone, so the value should
+    be near 0.
 
     Args:
-        audio: the audio specification, supplied by the toolkit; recipes are held against it.
-        cutoff: [Hz], of what degraded the recordings.
+        audio: the audio specification, supplied by the toolkit; recipes are checked against it.
+        cutoff: where the recordings were cut off [Hz].
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
 
     Raises:
         ValueError: if the cut-off is below 0 Hz.
@@ -105,15 +111,15 @@ class LsdLow(_Band):
 
 
 class LsdSsrEval:
-    """Log-spectral distance as ssr_eval and the papers that report by it compute it (Liu et al. 2022, NVSR).
+    """Log-spectral distance as the package ssr_eval, and papers that use it, compute it (Liu et al. 2022, NVSR).
 
-    mean over frames of sqrt(mean over frequencies of log10(|X|^2 / (|X'| + 1e-12)^2 + 1e-12)^2), X the reference,
-    X' the estimate; n_fft = int(2048 rate / 44100), hop = int(rate / 100), zeros around the signal as librosa pads from 0.10
-    on. There is no floor: a bin that is empty in the reference costs 12, in both too, and one that is empty in the estimate
-    over 20.
+    It is the mean over frames of sqrt(mean over frequencies of log10(|X|^2 / (|X'| + 1e-12)^2 + 1e-12)^2), X being the
+    STFT of the reference and X' that of the estimate, with n_fft = int(2048 rate / 44100) and hop = int(rate / 100).
+    The signal is padded with zeros, as librosa does from version 0.10 on. There is no floor: a bin that is empty in the
+    reference costs 12, even if it is empty in both, and one that is empty in the estimate only costs over 20.
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
     """
 
     better: Literal["higher", "lower"] = "lower"
@@ -135,14 +141,15 @@ class LsdSsrEval:
 
 
 class FlatnessDistance:
-    """How far the spectral flatness of the frames is from the reference's.
+    """How far the spectral flatness of each frame is from that of the reference.
 
-    Flatness is the geometric over the arithmetic mean of P = max(1e-10, |X|^2) over frequency (librosa's): 1 of
-    white or no sound, near 0 of tones. The plain value is the mean over frames of |SF' - SF|, and mostly that of
-    silent frames where there are any; the weighted one weighs each frame by the reference's amplitude, the root of its mean P.
+    Flatness is the geometric mean over frequencies of P = max(1e-10, |X|^2), divided by the arithmetic mean, as in
+    librosa: 1 for silence, about 0.56 for white noise, near 0 for tones. The plain value is the mean over frames of
+    |SF' - SF|; silent frames, if there are any, decide most of it. The weighted one weighs each frame by the
+    reference's amplitude, sqrt(mean P).
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
     """
 
     better: Literal["higher", "lower"] = "lower"
@@ -168,7 +175,7 @@ class FlatnessDistance:
 
 
 def flatness(power: Tensor) -> Tensor:
-    """The spectral flatness [L] of a power spectrogram [F, L] above 0."""
+    """The spectral flatness [L] of a power spectrogram [F, L], F frequency bins and L frames, of positive numbers."""
     return power.log().mean(dim=0).exp() / power.mean(dim=0)
 
 

@@ -1,4 +1,4 @@
-"""What every metric asks of its two signals, and how a missing value is told."""
+"""Checks of the two signals that every metric makes, and how a missing value is reported."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SILENCE = 1e-6
 
 
 class UnscorableFile(Exception):
-    """Why a file has no value; becomes the reason of its score."""
+    """Raised where a file cannot be scored; the message becomes the reason of its NaN score."""
 
 
 def scored(
@@ -29,7 +29,15 @@ def scored(
     reference: Any,
     sample_rate: int,
 ) -> dict[str, Score]:
-    """The values of ``compute`` as scores; bad audio and non-finite values become NaN with a reason."""
+    """The scores of ``compute``; bad signals, and values that are not finite, become NaN with a reason.
+
+    Args:
+        keys: of the scores.
+        compute: called with estimate and reference, float64 [T] of equal length, and the sample rate [Hz]; gives the
+            values by key.
+        estimate, reference: the signals, of whatever type.
+        sample_rate: [Hz].
+    """
     try:
         values = compute(*aligned(estimate, reference), int(sample_rate))
     except UnscorableFile as error:
@@ -40,11 +48,15 @@ def scored(
 def aligned(
     estimate: Any, reference: Any, tolerance: int = TOLERANCE_SAMPLES, silent_estimate: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Both signals as float64 [T], cut to the shorter if they differ by at most ``tolerance`` samples.
+    """Both signals as float64 [T], cut to the length of the shorter one.
+
+    Args:
+        estimate, reference: the signals, of whatever type.
+        tolerance: largest difference of their lengths [samples].
+        silent_estimate: whether the estimate may be silent.
 
     Raises:
-        UnscorableFile: if one is not a finite, audible float array [T], or the lengths differ by more; with
-            ``silent_estimate`` the estimate may be inaudible.
+        UnscorableFile: if a signal is not a finite, audible float array [T], or the lengths differ by more.
     """
     arrays = [_checked(name, array) for name, array in (("estimate", estimate), ("reference", reference))]
     sizes = [array.size for array in arrays]
@@ -60,7 +72,7 @@ def aligned(
 
 
 def silent(signal: np.ndarray) -> bool:
-    """Whether nothing but a constant is in it."""
+    """Whether a signal holds nothing but a constant: its RMS about its mean is below -120 dB of full scale."""
     return levels.rms(signal - signal.mean()) < SILENCE
 
 

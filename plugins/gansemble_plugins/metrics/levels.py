@@ -1,4 +1,7 @@
-"""Signal-to-noise ratios as generators of magnitudes are judged by: against the clip whose phase was borrowed."""
+"""Signal-to-noise ratios as papers on generated magnitude spectrograms report them.
+
+Such a spectrogram is turned into sound with the phase of a recording, and the result is compared with that recording.
+"""
 
 from __future__ import annotations
 
@@ -17,15 +20,14 @@ LENDER = "the reference is the clip whose phase was borrowed"
 class ResidualSnr:
     """Energy of the reference t over that of its difference to the estimate p [dB]: 10 log10(sum t^2 / sum (t - p)^2).
 
-    ``snr`` by another name where the reference has lent its phase to the estimate: a spectrogram that was generated
-    without a phase, and turned into sound with a recording's, is compared with that recording. It says how near the
-    borrowed phase and the generated magnitudes bring the estimate to the recording, not how good it sounds. An estimate
-    (1 + a) t has -20 log10 |a|. Unlike ``snr``, a silent estimate has 0 dB, as it leaves all of the reference.
+    This is ``snr`` for a reference that has lent its phase to the estimate. It says how near the borrowed phase and the
+    generated magnitudes bring the estimate to the recording, not how good it sounds. An estimate (1 + a) t scores -20
+    log10 |a|. Unlike ``snr``, a silent estimate scores 0 dB, as the difference is then the whole reference.
 
-    Values are clamped to ±100 dB, so that an identical estimate has 100 dB and not infinity.
+    Values are clamped to ±100 dB, so that an identical estimate scores 100 dB rather than infinity.
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
     """
 
     better: Literal["higher", "lower"] = "higher"
@@ -45,19 +47,20 @@ class ResidualSnr:
 
 
 class PowerRatioSnr:
-    """Mean power of the reference t by that of the estimate p [dB]: ``factor`` log10(mean t^2 / mean p^2).
+    """Mean power of the reference t over that of the estimate p: ``factor`` log10(mean t^2 / mean p^2).
 
-    What the DDFN paper calls its signal-to-noise ratio, read literally: a comparison of levels alone. 0 dB is equal
-    power, and a quieter estimate scores higher, whatever it sounds like, so neither way is better by itself. The paper
-    writes 20 log10 of a ratio of powers, of which decibels are 10 log10; for ``residual_snr`` see there.
+    This is what the DDFN paper calls signal-to-noise ratio, read literally: a comparison of levels alone. 0 means equal
+    power, and a quieter estimate scores higher whatever it sounds like, so neither direction is better by itself. The
+    paper writes 20 log10 of a ratio of powers, which is twice the decibels; for the ratio that takes the difference see
+    ``residual_snr``.
 
-    Values are clamped to ±100 dB.
+    Values are clamped to ±100.
 
     Args:
         factor: before the logarithm: 10 gives decibels, 20 is as the paper writes.
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
 
     Raises:
         ValueError: if factor is neither.
@@ -88,6 +91,7 @@ def _energy(signal: np.ndarray) -> float:
 
 
 def _decibels(signal: float, noise: float, factor: int = 10) -> float:
-    """factor log10(signal / noise), clamped; noise may be zero."""
+    """factor log10(signal / noise) of two energies, clamped to ±100; noise may be zero."""
+    # A difference of logarithms, as the quotient of a large and a tiny energy may overflow.
     ratio = math.inf if noise == 0 else factor * (math.log10(signal) - math.log10(noise))
     return float(np.clip(ratio, -LIMIT_DB, LIMIT_DB))

@@ -1,4 +1,4 @@
-"""PESQ, STOI and ESTOI: listening-test predictors, computed by the pesq and pystoi packages."""
+"""PESQ, STOI and ESTOI: predictions of listening tests, computed by the packages pesq and pystoi."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ PESQ_RATES = {"wb": (16000,), "nb": (16000, 8000)}
 
 
 class Pesq:
-    """PESQ, the predicted mean opinion score (MOS-LQO) of a listening test; 1.04 to 4.64 wide-band.
+    """PESQ, the predicted mean opinion score (MOS-LQO) of a listening test: 1.04 to 4.64 for wide-band audio.
 
-    ITU-T P.862.2 (``wb``) or P.862 with the mapping of P.862.1 (``nb``). Identical signals score 4.6439
-    wide-band and 4.5486 narrow-band. Runs in worker processes, because the ITU C code crashes on more than
-    about 50 utterances; long files are split in pauses and averaged, weighted by duration.
+    This is ITU-T P.862.2 (``wb``), or P.862 with the mapping of P.862.1 (``nb``). Identical signals score 4.6439
+    wide-band and 4.5486 narrow-band. It runs in worker processes, because the ITU's C code crashes on more than about
+    50 utterances. Long files are split in pauses, and the scores of the pieces averaged, weighted by their length.
 
     Args:
         mode: wide-band (16 kHz) or narrow-band (8 or 16 kHz).
-        segment_seconds: longest segment scored at once [s].
-        resample: resample audio at other rates; otherwise such audio has no value.
-        timeout: longest time one segment may take [s].
+        segment_seconds: longest piece that is scored at once [s].
+        resample: resample audio at other rates; if False, such audio has no score.
+        timeout: longest time that the score of one piece may take [s].
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
 
     Raises:
-        ValueError: if ``segment_seconds`` or ``timeout`` cannot be.
+        ValueError: if ``segment_seconds`` is below 2 s, ``timeout`` is not positive, or there is no such mode.
         PluginError: if the pesq package is not installed.
     """
 
@@ -74,14 +74,14 @@ class Pesq:
 
     @staticmethod
     def contract(parameters: Mapping[str, Any]) -> Contract:
-        """The rates it works at, when it may not resample."""
+        """The sample rates that it works at, if it may not resample."""
         if parameters.get("resample", True):
             return Contract()
         rates = frozenset(PESQ_RATES[parameters.get("mode", "wb")])
         return Contract(sample_rates=rates, because={"sample_rates": "resample"})
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
-        """PESQ as ``pesq`` (wide-band) or ``pesq_nb``."""
+        """The score, under the key ``pesq`` for wide-band or ``pesq_nb`` for narrow-band."""
         return scored((self.key,), self._values, estimate, reference, sample_rate)
 
     def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
@@ -109,13 +109,20 @@ class Pesq:
 
 
 def segments(reference: np.ndarray, sample_rate: int, seconds: float) -> list[slice]:
-    """Slices that cover ``reference`` [T], each at most ``seconds`` long and of about equal length.
+    """Splits a signal into slices of at most ``seconds`` and about equal length, at quiet places.
 
-    Boundaries lie at the quietest 20 ms within 5 % of ``seconds`` of where equal lengths would put them.
+    A boundary lies at the middle of the quietest 20 ms within 5 % of ``seconds`` around where slices of equal length
+    would end.
+
+    Args:
+        reference: float [T].
+        sample_rate: [Hz].
+        seconds: longest slice [s].
     """
     limit = int(seconds * sample_rate)
     if reference.size <= limit:
         return [slice(0, reference.size)]
+    # Slices of 0.9 of the limit, each end of which may move by 0.05 of it, never exceed the limit.
     count = math.ceil(reference.size / (0.9 * limit))
     reach, width = limit // 20 - 1, max(1, sample_rate // 50)
     energy = np.convolve(np.square(reference, dtype=np.float64), np.ones(width), mode="same")
@@ -128,7 +135,10 @@ def segments(reference: np.ndarray, sample_rate: int, seconds: float) -> list[sl
 
 @contextmanager
 def _same_dither() -> Iterator[None]:
-    """pystoi's ESTOI adds noise of 1e-16 from numpy's own generator; the same file must get the same score."""
+    """Context manager that seeds numpy's global generator, and restores its state afterwards.
+
+    pystoi's ESTOI adds noise of 1e-16 from it, and the same file must get the same score.
+    """
     state = np.random.get_state()
     np.random.seed(0)
     try:
@@ -138,16 +148,16 @@ def _same_dither() -> Iterator[None]:
 
 
 class Stoi:
-    """Short-time objective intelligibility, about the share of words understood; at most 1.
+    """Short-time objective intelligibility, about the share of words that are understood; at most 1.
 
-    Taal et al. 2011, and extended (for fluctuating noise) Jensen & Taal 2016. Audio is resampled to 10 kHz
-    inside pystoi; frames 40 dB below the reference's loudest are left out.
+    STOI (Taal et al. 2011), or ESTOI, extended for fluctuating noise (Jensen & Taal 2016). pystoi resamples audio to 10
+    kHz, and leaves out frames that are 40 dB below the reference's loudest.
 
     Args:
-        extended: ESTOI.
+        extended: compute ESTOI.
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
     """
 
     better: Literal["higher", "lower"] = "higher"
@@ -162,7 +172,7 @@ class Stoi:
         )
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
-        """``stoi`` or ``estoi``."""
+        """The score, under the key ``stoi`` or ``estoi``."""
         return scored((self.key,), self._values, estimate, reference, sample_rate)
 
     def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
@@ -183,5 +193,5 @@ class Stoi:
 
 
 def estoi() -> Stoi:
-    """ESTOI (Jensen & Taal 2016): :class:`Stoi` with ``extended``."""
+    """ESTOI (Jensen & Taal 2016): :class:`Stoi` with ``extended=True``."""
     return Stoi(extended=True)

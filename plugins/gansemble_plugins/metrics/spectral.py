@@ -1,4 +1,4 @@
-"""Distances between magnitude spectrograms: log-mel, multi-resolution STFT, log-spectral."""
+"""Distances between magnitude spectrograms: of log-mel spectrograms, of STFTs of three resolutions, log-spectral."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ FLOOR = 1e-8
 
 
 class MelDistance:
-    """The mean absolute difference of two log-mel spectrograms [nat], HiFi-GAN's validation error.
+    """The mean absolute difference of two natural-log mel spectrograms [nat], as HiFi-GAN reports its validation error.
 
-    A gain g costs |ln g| in every band above the log floor.
+    A gain g costs |ln g| in every band above the floor of the logarithm.
 
     Args:
         audio: the audio specification, supplied by the toolkit.
-        full_band: bands up to half the sample rate, as the mel loss has, instead of up to ``audio.fmax``.
+        full_band: take mel bands up to half the sample rate, as mel-spectrogram losses do, instead of up to
+            ``audio.fmax``.
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
     """
 
     better: Literal["higher", "lower"] = "lower"
@@ -42,27 +43,28 @@ class MelDistance:
         )
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
-        """``mel_distance``; NaN at another rate than the specification's."""
+        """``mel_distance``; NaN with a reason at another sample rate than the audio specification's."""
         return scored(("mel_distance",), self._values, estimate, reference, sample_rate)
 
     def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
         spec = self.spec
         if sample_rate != spec.sample_rate:
             raise UnscorableFile(f"mel distance is specified at {spec.sample_rate} Hz, got {sample_rate} Hz")
+        # Room for one frame, and for reflecting (n_fft - hop) / 2 samples, which centres frames, at either end.
         at_least(max(spec.hop, (spec.n_fft - spec.hop) // 2 + 1), reference)
         mels = log_mel(torch.from_numpy(np.stack([estimate, reference])), spec)  # [2, mels, L]
         return {"mel_distance": float((mels[0] - mels[1]).abs().mean())}
 
 
 class MultiResolutionStftDistance:
-    """Spectral convergence plus log-magnitude distance, each a mean over three STFTs (Yamamoto et al. 2020).
+    """Spectral convergence plus log-magnitude distance, each averaged over three STFTs (Yamamoto et al. 2020).
 
-    The defaults of auraloss 0.4, which BigVGAN publishes as M-STFT: spectral convergence
-    || |X| - |X'| || / || |X| || (Frobenius) and the mean of | ln |X| - ln |X'| |, with
-    |X| = sqrt(max(re^2 + im^2, 1e-8)) and X the reference.
+    With the defaults of auraloss 0.4, which BigVGAN reports as M-STFT: the spectral convergence is || |X| - |X'| || /
+    || |X| || with Frobenius norms, the log-magnitude distance is the mean of | ln |X| - ln |X'| |, and |X| =
+    sqrt(max(re^2 + im^2, 1e-8)); X is the STFT of the reference, X' that of the estimate.
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
     """
 
     better: Literal["higher", "lower"] = "lower"
@@ -74,7 +76,7 @@ class MultiResolutionStftDistance:
     keys = ("multi_resolution_stft", "spectral_convergence", "log_magnitude")
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
-        """``multi_resolution_stft`` and its two summands, ``spectral_convergence`` and ``log_magnitude``."""
+        """``multi_resolution_stft``, and its two summands ``spectral_convergence`` and ``log_magnitude``."""
         return scored(self.keys, self._values, estimate, reference, sample_rate)
 
     def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
@@ -90,13 +92,13 @@ class MultiResolutionStftDistance:
 
 
 class Lsd:
-    """Log-spectral distance, as audio super-resolution papers publish it (Lu et al. 2024, AP-BWE).
+    """Log-spectral distance, as papers on audio super-resolution report it (Lu et al. 2024, AP-BWE).
 
-    mean over frames of sqrt(mean over frequencies of (log10 |X|^2 - log10 |X'|^2)^2), with |X|^2 clamped at
-    1e-8. A gain of 10 costs 2.
+    It is the mean over frames of sqrt(mean over frequencies of (log10 |X|^2 - log10 |X'|^2)^2), with powers clamped to
+    at least 1e-8; X is the STFT of the reference, X' that of the estimate. A gain of 10 costs 2.
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
     """
 
     better: Literal["higher", "lower"] = "lower"
@@ -112,7 +114,18 @@ class Lsd:
 
 
 def power(signal: np.ndarray, n_fft: int, hop: int, window: int, padding: str = "reflect") -> Tensor:
-    """|X|^2 [n_fft / 2 + 1, L] of [T]: Hann window, centred frames, padded at both ends."""
+    """Power spectrogram |X|^2 [n_fft / 2 + 1, L] of L centred, Hann-windowed frames of a signal [T].
+
+    Args:
+        signal: float [T].
+        n_fft: length of the FFT [samples].
+        hop: from frame to frame [samples].
+        window: length of the Hann window [samples].
+        padding: at both ends, as ``torch.stft`` calls it: ``reflect``, or ``constant`` for zeros.
+
+    Raises:
+        UnscorableFile: if the signal is shorter than n_fft / 2 + 1 samples, which reflecting needs.
+    """
     at_least(n_fft // 2 + 1, signal)
     audio = torch.from_numpy(signal)
     shape = hann(window, audio.device, audio.dtype)
@@ -121,6 +134,6 @@ def power(signal: np.ndarray, n_fft: int, hop: int, window: int, padding: str = 
 
 
 def at_least(samples: int, signal: np.ndarray) -> None:
-    """Raises UnscorableFile for fewer samples than frames need."""
+    """Raises UnscorableFile if a signal has fewer than ``samples`` samples."""
     if signal.size < samples:
         raise UnscorableFile(f"too short: the frames need at least {samples} samples, got {signal.size}")

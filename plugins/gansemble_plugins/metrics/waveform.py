@@ -1,4 +1,4 @@
-"""Ratios of waveform energies in decibels; both see a phase or time shift as an error."""
+"""Ratios of the energies of waveforms in decibels. They take a shift in phase or time for an error."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ LIMIT_DB = 100.0
 class SiSdr:
     """Scale-invariant signal-to-distortion ratio [dB] (Le Roux et al. 2019).
 
-    10 log10(|a t|^2 / |p - a t|^2) with a = <p, t> / <t, t>, estimate p and reference t without their means;
-    clamped to ±100 dB.
+    For the estimate p and the reference t, both without their means, it is 10 log10(|a t|^2 / |p - a t|^2) with a = <p,
+    t> / <t, t>, clamped to ±100 dB.
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
     """
 
     better: Literal["higher", "lower"] = "higher"
@@ -39,10 +39,10 @@ class SiSdr:
 class Snr:
     """Signal-to-noise ratio [dB] of an estimate p and a reference t.
 
-    20 log10(|t| / max(|p - t|, 1e-8)), clamped to ±100 dB.
+    It is 20 log10(|t| / max(|p - t|, 1e-8)), clamped to ±100 dB.
 
     Shape:
-        estimate, reference: [T].
+        - estimate, reference: [T], T samples
     """
 
     better: Literal["higher", "lower"] = "higher"
@@ -58,7 +58,7 @@ class Snr:
 
 
 def _decibels(signal: Any, noise: Any) -> float:
-    """20 log10(signal / noise) of two norms, clamped; either may be zero, not both."""
+    """20 log10(signal / noise) of two norms, clamped to ±100 dB; one of them may be zero."""
     with np.errstate(divide="ignore"):
         ratio = 20 * (np.log10(signal) - np.log10(noise))
     return float(np.clip(ratio, -LIMIT_DB, LIMIT_DB))

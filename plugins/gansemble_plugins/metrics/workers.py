@@ -1,8 +1,8 @@
-"""Worker processes for code that can crash: that costs one call, and the next gets a new worker.
+"""Worker processes for code that may crash: a crash costs one call, and the next call gets a new worker.
 
-A worker is a fresh interpreter, never a fork, that does not import the program's ``__main__`` (so no guard
-is needed and no torch is loaded), started by the first call that finds none idle. Calls from several threads
-run in as many workers.
+A worker is started by the first call that finds none idle, as a new interpreter rather than a fork. It does not import
+the program's ``__main__``, so that needs no guard and torch is not loaded. Calls from several threads run in as many
+workers.
 """
 
 from __future__ import annotations
@@ -24,14 +24,19 @@ _lock = threading.Lock()
 
 
 class CallFailed(Exception):
-    """The function raised, ran too long, or its worker died; the message says which."""
+    """The function raised, took too long, or its worker died; the message says which."""
 
 
 def call(function: Callable[..., Any], *arguments: Any, timeout: float = 120) -> Any:
-    """``function(*arguments)`` in a worker process, waiting at most ``timeout`` [s].
+    """The result of ``function(*arguments)``, computed in a worker process.
+
+    Args:
+        function: can be pickled, as can its arguments and its result.
+        *arguments: of the function.
+        timeout: longest time to wait [s].
 
     Raises:
-        CallFailed: if it raised, took longer, or its worker crashed.
+        CallFailed: if the function raised or took longer, or its worker crashed.
     """
     worker = _take()
     try:
@@ -55,14 +60,22 @@ def close() -> None:
 
 
 def pesq_of(sample_rate: int, reference: Any, estimate: Any, mode: str) -> float:
-    """PESQ of two float signals [T]; its C code writes past its tables on more than about 50 utterances."""
+    """PESQ of two float signals [T], by the pesq package.
+
+    Its C code writes past the end of its tables on more than about 50 utterances, so call it in a worker.
+
+    Args:
+        sample_rate: 8000 or 16000 [Hz].
+        reference, estimate: float [T].
+        mode: ``wb`` or ``nb``.
+    """
     from pesq import PesqError, pesq
 
     return float(pesq(sample_rate, reference, estimate, mode, on_error=PesqError.RAISE_EXCEPTION))
 
 
 class Worker:
-    """One worker process and the pipes to it."""
+    """One worker process, and the pipes to and from it."""
 
     def __init__(self) -> None:
         paths = os.pathsep.join(entry for entry in sys.path if entry)
@@ -76,10 +89,15 @@ class Worker:
         )
 
     def ask(self, function: Callable[..., Any], arguments: Sequence[Any], timeout: float) -> tuple[bool, Any]:
-        """(True, value) or (False, what the function raised).
+        """Runs a function in the process: (True, its result), or (False, the error that it raised, in words).
+
+        Args:
+            function: can be pickled.
+            arguments: of the function.
+            timeout: longest time to wait [s].
 
         Raises:
-            CallFailed: if the process died or ``timeout`` [s] passed.
+            CallFailed: if the process died, or the time is over.
         """
         assert self.process.stdin and self.process.stdout
         request = pickle.dumps((function, arguments), protocol=pickle.HIGHEST_PROTOCOL)
@@ -106,7 +124,7 @@ class Worker:
         return answer
 
     def stop(self) -> None:
-        """Ends the process, whatever it is doing."""
+        """Kills the process, whatever it is doing, and closes the pipes."""
         self.process.kill()
         for stream in (self.process.stdin, self.process.stdout, self.errors):
             try:
@@ -124,7 +142,7 @@ class Worker:
 
 
 def serve() -> None:
-    """A worker's life: answer requests until the parent goes away."""
+    """What a worker runs: it answers requests until the parent closes the pipe."""
     if sys.platform != "win32":
         import resource
 
@@ -146,7 +164,7 @@ def serve() -> None:
 
 
 def _message(error: Exception) -> str:
-    """The error's text; pesq's errors hold bytes."""
+    """The error's text; the arguments of pesq's errors are bytes."""
     text = error.args[0] if error.args else ""
     return text.decode(errors="replace") if isinstance(text, bytes) else str(error)
 
@@ -162,7 +180,7 @@ def _take() -> Worker:
 
 
 def _forget() -> None:
-    """In a forked child: the parent's workers and a lock another thread may have held are not ours."""
+    """Run in a forked child, which must use neither the parent's workers nor a lock that a thread may have held."""
     global _lock
     _lock = threading.Lock()
     _idle.clear()

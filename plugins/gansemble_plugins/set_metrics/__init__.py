@@ -1,11 +1,11 @@
-"""Metrics that judge a set of clips against another, some with a classifier trained on the corpus."""
+"""Metrics that compare a set of clips with another set, some of them by a classifier that is trained on the corpus."""
 
 from gansemble import hookimpl
 
 
 @hookimpl
 def gansemble_register(register):
-    """Names the metrics; their modules are imported when one is built."""
+    """Registers the metrics. Their modules are imported only when one is built."""
     small = {"classifier": {"width": 4, "blocks": 2, "steps": 12}}
     parts = {
         "inception_score": ("metrics:InceptionScore", "how sure and how varied a classifier finds the clips", small),

@@ -1,4 +1,4 @@
-"""The classifier that WaveGAN's inception score on SC09 is of, for any rate, length and number of classes."""
+"""The classifier of WaveGAN's inception score on SC09, for any sample rate, length and number of classes."""
 
 from __future__ import annotations
 
@@ -10,12 +10,14 @@ from gansemble_plugins.set_metrics.mel import HOP, MELS, doublings, frames, log_
 
 
 class Classifier(nn.Module):
-    """Batch norm over mel bands, then blocks of convolution, ReLU and 2 x 2 max-pooling with batch norm between them,
-    batch norm of all that is left, and a dense layer.
+    """A convolutional classifier of log-mel spectrograms.
 
-    The image is ln(mel + 1e-6) of 128 bands; window 1024 and hop 128 up to 16 kHz, doubled for each doubling beyond, so
-    that an image has as many frames as started hops. Clips are cut, or padded with zeros at the end, to the length the
-    classifier was built for, which is at least one hop for each position that pooling leaves behind.
+    Batch norm over mel bands is followed by blocks of a 5 x 5 convolution, ReLU and 2 x 2 max-pooling with batch norm
+    between them, then by batch norm of the flattened map and a dense layer.
+
+    The image is ln(mel + 1e-6) of 128 bands; window 1024 and hop 128 at up to 16 kHz, doubled for each doubling of the
+    rate beyond. Clips are cut, or padded with zeros at the end, to the length that the classifier is built for:
+    ``length``, but at least 2^blocks hops, so that pooling leaves a frame.
 
     Args:
         classes: how many are told apart.
@@ -24,11 +26,13 @@ class Classifier(nn.Module):
         width: channels of every convolution.
         blocks: of convolution and pooling.
 
-    Shape: [B, T] -> (logits [B, classes], features [B, width x 128 / 2^blocks]): the last block's map, its mean over
-        time. The mean over mel as well would make all pitches one.
+    Shape:
+        - input: waveforms [B, T], B clips of T samples
+        - output: (logits [B, classes], features [B, width x 128 / 2^blocks]). Features are the last block's map,
+          averaged over time; averaged over mel bands as well, they would be the same for all pitches.
 
     Raises:
-        ValueError: if blocks would pool the mel bands away, or a number is below 1.
+        ValueError: if ``blocks`` would pool all mel bands away, or a number is below 1.
     """
 
     def __init__(self, *, classes: int, sample_rate: int, length: int, width: int = 128, blocks: int = 4) -> None:
@@ -41,6 +45,7 @@ class Classifier(nn.Module):
         self.bands = nn.BatchNorm1d(MELS, eps=1e-3)
         self.convolutions = nn.ModuleList(nn.Conv2d(width if i else 1, width, 5, padding=2) for i in range(blocks))
         self.norms = nn.ModuleList(nn.BatchNorm2d(width, eps=1e-3) for _ in range(blocks - 1))
+        # Each pooling halves frames and bands and rounds down.
         left = width * (count >> blocks) * (MELS >> blocks)
         self.flat = nn.BatchNorm1d(left, eps=1e-3)
         self.dense = nn.Linear(left, classes)
@@ -50,7 +55,7 @@ class Classifier(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """(logits, features) of clips."""
+        """(logits, features) of a batch of clips."""
         fitting = F.pad(audio, (0, self.length - audio.shape[-1]))  # a negative pad cuts
         image = log_mel(fitting, self.sample_rate, self.n_fft, self.hop)  # [B, L, 128]
         x = self.bands(image.transpose(1, 2)).transpose(1, 2)[:, None].contiguous(memory_format=torch.channels_last)
@@ -61,7 +66,11 @@ class Classifier(nn.Module):
 
 
 def check_sizes(width: int, blocks: int) -> None:
-    """Raises ValueError unless a classifier can be built of them."""
+    """Checks the size of a classifier.
+
+    Raises:
+        ValueError: if ``width`` is below 1, or ``blocks`` is below 1 or would pool all mel bands away.
+    """
     if width < 1:
         raise ValueError(f"width must be at least 1, got {width}")
     if not 1 <= blocks <= MELS.bit_length() - 1:
@@ -71,5 +80,5 @@ def check_sizes(width: int, blocks: int) -> None:
 
 
 def parameters(classifier: nn.Module) -> int:
-    """How many numbers are learnt."""
+    """Number of learnt parameters."""
     return sum(parameter.numel() for parameter in classifier.parameters())

@@ -1,4 +1,4 @@
-"""FID within each class: whether a class's clips are varied and like that class's, where FID of all clips may not tell."""
+"""Fréchet distance within each class: tells whether a class is varied and realistic, where that of all may not."""
 
 from __future__ import annotations
 
@@ -22,16 +22,17 @@ Pairs = dict[int, tuple[Array, Array]]
 
 
 class IntraFid:
-    """The mean over classes of the Fréchet distance between the estimates made as a class and the references of that
-    class (Miyato and Koyama 2018, intra FID), and the largest. The features are those of ``fid``.
+    """Mean over classes of the Fréchet distance within each (Miyato and Koyama 2018, intra FID), and the largest.
 
-    Fewer clips of a class score higher, so compare equal numbers only. Each class's own value is in the results, as
-    ``details``.
+    In each class, the estimates that were generated as that class are compared with its references. The features are
+    those of ``fid``. The distance is larger for fewer clips, so compare scores of equal numbers of clips only. The
+    value of each class is in the results as ``details``.
 
     Args:
-        classifier: settings of the classifier of the corpus that is asked.
+        classifier: settings of the classifier of the corpus, whose features are compared.
 
-    Shape: estimates, references [T] each, labels of both.
+    Shape:
+        - estimates, references: [T] each, with labels of both
     """
 
     keys = ("intra_fid", "intra_fid_worst")
@@ -46,12 +47,12 @@ class IntraFid:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A corpus with labels."""
+        """Needs a corpus with labels."""
         return Contract(needs=frozenset({"labels"}))
 
     @property
     def definition(self) -> str:
-        """The variant, the numbers of clips scored last, and the classifier."""
+        """The exact variant, the numbers of clips of the sets that were scored last, and the classifier."""
         return (
             f"Fréchet distance of means and unbiased covariances of {self.classifier.settings.features} features, float64, "
             f"within each class: mean over classes (intra_fid) and the largest (_worst){self.count}; "
@@ -59,7 +60,7 @@ class IntraFid:
         )
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
-        """Trains the classifier, or loads it."""
+        """Trains the classifier, or loads one that was trained before."""
         self.classifier.fit(clips, folder, say)
 
     def score_set(
@@ -70,8 +71,11 @@ class IntraFid:
         labels: Sequence[int | None],
         reference_labels: Sequence[int | None] | None = None,
     ) -> dict[str, Score]:
-        """``intra_fid`` and ``intra_fid_worst``; NaN where a clip has no label, or a class has fewer than two clips on
-        either side: without them, a generator that leaves out a class would be the better for it."""
+        """``intra_fid``, and ``intra_fid_worst``, the largest of all classes.
+
+        Both are NaN if a clip has no label, or a class has fewer than two clips in either set: if such classes were
+        passed over, a generator that leaves out a class would score better for it.
+        """
         self.count, self.details = counts(estimates, references), {}
         given = (estimates, references, sample_rate, labels, reference_labels)
         return scored(self.keys, lambda: self._scores(self._by_class(*given)))
@@ -86,7 +90,10 @@ class IntraFid:
         *,
         confidence: float,
     ) -> dict[str, jackknife.Bounds]:
-        """Of ``intra_fid``; none where both sets are the same clips. The largest of several has no such interval."""
+        """A confidence interval of ``intra_fid``; none if both sets are the same clips.
+
+        The largest of several distances has no such interval.
+        """
         given = (estimates, references, sample_rate, labels, reference_labels)
         return measured(lambda: self._bounds(self._by_class(*given, distinct=True), confidence))
 
@@ -99,7 +106,17 @@ class IntraFid:
         reference_labels: Sequence[int | None] | None,
         distinct: bool = False,
     ) -> Pairs:
-        """Features of both sets by class."""
+        """(features of the estimates [N, D], of the references [M, D]) by class.
+
+        Args:
+            estimates, references: [T] each.
+            sample_rate: [Hz].
+            labels, reference_labels: of both.
+            distinct: refuse sets of the same clips.
+
+        Raises:
+            UnscorableSet: if labels are missing, or a class has fewer than two clips in a set.
+        """
         if reference_labels is None:
             raise UnscorableSet("the references' labels were not given, which a score by class needs")
         made, real = clip_set("estimates", estimates, labels), clip_set("references", references, reference_labels)
@@ -142,16 +159,17 @@ class IntraFid:
 
     def _bounds(self, pairs: Pairs, confidence: float) -> dict[str, jackknife.Bounds | None]:
         mean = float(np.mean([scores.fid(*pair) for pair in pairs.values()]))
+        # Of a mean of independent classes, whose variances and degrees of freedom add up.
         variance = sum(jackknife.fid_variance(*pair) for pair in pairs.values()) / len(pairs) ** 2
         clips = min(sum(len(pair[side]) - 1 for pair in pairs.values()) + 1 for side in (0, 1))
         return {"intra_fid": jackknife.bounds(mean, variance, clips, confidence, 0.0)}
 
 
 def _places(name: str, clips: ClipSet) -> dict[int, list[int]]:
-    """Where in a set the clips of each class are.
+    """The places in a set of the clips of each class.
 
     Raises:
-        UnscorableSet: if one has no label.
+        UnscorableSet: if a clip has no label.
     """
     found: dict[int, list[int]] = {}
     for place, label in enumerate(clips.labels):

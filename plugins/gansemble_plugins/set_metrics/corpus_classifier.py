@@ -1,4 +1,4 @@
-"""A trained classifier asked about sets of clips, shared by all metrics of the same settings."""
+"""A trained classifier and its answers on sets of clips, shared by all metrics of the same settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BATCH, REMEMBERED = 16, 4
 
 @dataclass(frozen=True)
 class Predictions:
-    """What a classifier says of a set: logits [N, K] and features [N, D], float64."""
+    """A classifier's logits [N, K] and features [N, D] of N clips, float64."""
 
     logits: np.ndarray
     features: np.ndarray
@@ -32,10 +32,10 @@ _answers: OrderedDict[tuple[str, str], Predictions] = OrderedDict()
 
 
 class CorpusClassifier:
-    """A classifier by its settings, of the corpus it is fitted to.
+    """The classifier of certain settings, trained on the corpus that it is fitted to.
 
     Args:
-        settings: what decides it besides the clips.
+        settings: of the classifier.
     """
 
     def __init__(self, settings: ClassifierSettings) -> None:
@@ -43,12 +43,18 @@ class CorpusClassifier:
         self.trained: Trained | None = None
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
-        """Loads the classifier of these clips, or trains and keeps it."""
+        """Loads the classifier of these clips and settings, or trains and saves it.
+
+        Args:
+            clips: of the corpus, by split.
+            folder: where classifiers are kept.
+            say: takes lines for the user.
+        """
         self.trained = trained(clips, self.settings, folder, say)
 
     @property
     def identity(self) -> str:
-        """The classifier's digest, size, and accuracy on clips it was not trained on."""
+        """The classifier's digest, size and accuracy on held-out clips, in words, for definitions of metrics."""
         if self.trained is None:
             return "a classifier not yet fitted to a corpus"
         facts = self.trained.facts
@@ -66,18 +72,21 @@ class CorpusClassifier:
 
     @property
     def classes(self) -> list[int]:
-        """The labels, in the order of the logits.
+        """The label of each logit, in their order.
 
         Raises:
-            UnscorableSet: if it is not fitted.
+            UnscorableSet: if no classifier has been fitted.
         """
         return self._ready().classes
 
     def predict(self, clips: ClipSet, sample_rate: int) -> Predictions:
-        """What it says of each clip.
+        """Logits and features of a set's clips, in the set's order.
+
+        The answers on the last few sets are remembered, as several metrics ask about the same ones.
 
         Raises:
-            UnscorableSet: if it is not fitted, or to clips of another rate, or of another size than its pictures.
+            UnscorableSet: if no classifier has been fitted, or it was to clips of another rate, or to pictures of
+                another size.
         """
         ready = self._ready()
         if sample_rate != ready.network.sample_rate:
@@ -95,7 +104,7 @@ class CorpusClassifier:
         return _answers[key]
 
     def features(self, made: ClipSet, real: ClipSet, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
-        """Features of both sets, [N, D] and [M, D]; the errors are those of :meth:`predict`."""
+        """Features of both sets, [N, D] and [M, D]; raises what :meth:`predict` raises."""
         return self.predict(made, sample_rate).features, self.predict(real, sample_rate).features
 
     def _ready(self) -> Trained:

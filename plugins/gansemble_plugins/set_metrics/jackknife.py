@@ -1,9 +1,9 @@
-"""How far a set's score would move with other clips of the same source: jackknife variances and the intervals they make.
+"""How far a score would move with other clips of the same sources: jackknife variances and intervals.
 
-The bootstrap draws clips with repetition, which these scores take for a property of the set: repeated clips lower the
-rank of FID's covariances and are neighbours at distance 0 to each other, and pairs of one clip with itself count as
-pairs in KID. The jackknife leaves each clip out once instead, so that no clip comes twice and nothing is drawn. On
-average that variance is not below the true one of sets with a clip less, whatever the score (Efron and Stein 1981).
+The bootstrap would draw clips with repetition, and these scores would take that for a property of the set: repeated
+clips lower the rank of FID's covariances, are nearest neighbours of each other at distance 0, and count in KID as pairs
+of different clips. The jackknife instead leaves out one clip at a time, so no clip comes twice and nothing is drawn. On
+average its variance is not below the true one of sets with one clip less, whatever the score (Efron and Stein 1981).
 """
 
 from __future__ import annotations
@@ -23,10 +23,14 @@ METHOD = (
 
 
 def quantile(clips: int, confidence: float) -> float:
-    """Half the width of an interval in standard errors, by Student's t of one degree of freedom less than clips.
+    """Half the width of a confidence interval [standard errors], by Student's t with ``clips`` - 1 degrees of freedom.
+
+    Args:
+        clips: number of clips.
+        confidence: probability of the interval, such as 0.95.
 
     Raises:
-        ValueError: if confidence is not within 0 and 1.
+        ValueError: if ``confidence`` is not between 0 and 1.
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, got {confidence}")
@@ -36,7 +40,15 @@ def quantile(clips: int, confidence: float) -> float:
 def bounds(
     value: float, variance: float, clips: int, confidence: float, least: float = -math.inf, most: float = math.inf
 ) -> Bounds | None:
-    """``value`` and so many standard errors on both sides, within what the score can be; None where nothing varies."""
+    """The confidence interval around a score, cut to the range of the score; None if the variance is 0 or not finite.
+
+    Args:
+        value: the score.
+        variance: of the score.
+        clips: number of clips, one more than the degrees of freedom of Student's t.
+        confidence: probability of the interval, such as 0.95.
+        least, most: the least and the largest value that the score can have.
+    """
     if not (math.isfinite(value) and math.isfinite(variance) and variance > 0):
         return None
     half = quantile(clips, confidence) * math.sqrt(variance)
@@ -44,9 +56,18 @@ def bounds(
 
 
 def share_bounds(value: float, variance: float, judged: int, clips: int, confidence: float) -> Bounds | None:
-    """Bounds of a share of ``judged`` clips (Wilson 1927), for as many independent ones as would have this variance.
+    """The confidence interval of a share of clips (Wilson 1927), which stays within 0 and 1.
 
-    A share of 0 or 1 has no variance to be seen; there all ``judged`` count as independent.
+    Wilson's formula is for independent clips, so it is given the number of independent clips whose share would have
+    this variance. A share of 0 or 1 has a variance of 0, which tells nothing; there all ``judged`` clips count as
+    independent.
+
+    Args:
+        value: the share, 0 to 1.
+        variance: of the share.
+        judged: number of clips that it is a share of.
+        clips: number of clips, one more than the degrees of freedom of Student's t.
+        confidence: probability of the interval, such as 0.95.
     """
     if not (math.isfinite(value) and math.isfinite(variance)):
         return None
@@ -59,13 +80,18 @@ def share_bounds(value: float, variance: float, judged: int, clips: int, confide
 
 
 def variance(without: Array) -> Array:
-    """The jackknife variance of a score from its values [N, ...] without each clip (Tukey 1958)."""
+    """The jackknife variance of a score (Tukey 1958), from its values [N, ...] with each of the N clips left out."""
     count = len(without)
     return (count - 1) / count * np.square(without - without.mean(axis=0)).sum(axis=0)
 
 
 def inception_variance(logits: Array, splits: int) -> float:
-    """Of :func:`scores.inception_score`; NaN where a group has fewer than three clips."""
+    """The jackknife variance of :func:`scores.inception_score`; NaN if a group has fewer than three clips.
+
+    Args:
+        logits: [N, K] of N clips and K classes.
+        splits: number of groups.
+    """
     count = len(logits)
     known = log_softmax(np.asarray(logits, np.float64), axis=1)
     groups = [known[count * i // splits : count * (i + 1) // splits] for i in range(splits)]
@@ -83,14 +109,18 @@ def _inception_without(known: Array) -> Array:
 
 
 def fid_variance(first: Array, second: Array) -> float:
-    """Of :func:`scores.fid`, by its derivatives with respect to each item's weight (the infinitesimal jackknife, Jaeckel
-    1972), which need one decomposition where leaving each item out would need as many as there are items.
+    """The variance of :func:`scores.fid`, by the infinitesimal jackknife (Jaeckel 1972).
 
-    With C = A^T A, C' = B^T B and A B^T = U S V^T, the trace of (C C')^(1/2) is that of S, and item i's part of it is
-    (U S U^T)_ii. No matrix is inverted, so fewer items than features make no trouble.
+    That is from the score's derivatives with respect to the weight of each clip. It needs one decomposition, where
+    leaving out each clip would need one for each of them. With covariances C = A^T A and C' = B^T B and the singular
+    value decomposition A B^T = U S V^T, the trace of (C C')^(1/2) is that of S, and clip i's part of it is (U S
+    U^T)_ii. No matrix is inverted, so sets with fewer clips than features are no problem.
+
+    Args:
+        first, second: features [N, D] and [M, D].
 
     Raises:
-        ValueError: if a set has fewer than two items.
+        ValueError: if a set has fewer than two clips.
     """
     for features in (first, second):
         if len(features) < 2:
@@ -105,13 +135,18 @@ def fid_variance(first: Array, second: Array) -> float:
         vectors = vectors if place is None else place @ vectors
         spread = count / (count - 1) * np.square(centred).sum(axis=1)
         common = count * (np.square(vectors) @ s)
+        # The derivatives of the squared distance of the means, of the trace of the own covariance, and of the trace of
+        # twice the root, the last two about their means.
         influence = 2 * centred @ direction + spread - spread.mean() - (common - common.mean())
         found += float(np.square(influence).sum()) / (count * (count - 1))
     return found
 
 
 def _rotated(points: Array) -> tuple[Array | None, Array]:
-    """(Q or None, R) with A = Q R the centred, scaled points, of no more rows than they need."""
+    """(Q or None, R) with A = Q R, A being the centred points [N, D] by the root of N - 1; R has at most D rows.
+
+    None stands for the identity, where N is at most D.
+    """
     a = (points - points.mean(axis=0)) / math.sqrt(len(points) - 1)
     if len(a) <= a.shape[1]:
         return None, a
@@ -120,9 +155,13 @@ def _rotated(points: Array) -> tuple[Array | None, Array]:
 
 
 def kid_variance(first: Array, second: Array, chunk: int = 1024) -> float:
-    """Of the unbiased discrepancy of all items, as in :func:`scores.kid`; NaN for fewer than three items in a set.
+    """The jackknife variance of :func:`scores.kid` of all clips; NaN for fewer than three clips in a set.
 
-    That is also the variance of the mean over subsets, less what drawing them adds.
+    It is also the variance of the mean over random subsets, apart from what drawing the subsets adds.
+
+    Args:
+        first, second: features [N, D] and [M, D].
+        chunk: rows of the kernel matrix that are computed at once, to save memory.
     """
     a, b = (np.asarray(features, np.float64) for features in (first, second))
     if min(len(a), len(b)) < 3:
@@ -139,14 +178,22 @@ def kid_variance(first: Array, second: Array, chunk: int = 1024) -> float:
 
 
 def _within(points: Array, chunk: int) -> Array:
-    """Sums [N] of each item's kernel with all others of its set."""
+    """For each clip [N], the sum of its kernel values with all other clips of its set."""
+    # The kernel of a clip with itself, (x.x / D + 1)^3, is taken off again.
     sums = np.concatenate([_kernel(points[i : i + chunk], points).sum(axis=1) for i in range(0, len(points), chunk)])
     return sums - (np.square(points).sum(axis=1) / points.shape[1] + 1) ** 3
 
 
 def _kid_without(within: Array, across: Array, others: int) -> Array:
-    """What of the discrepancy depends on one set's items, without each of them."""
+    """Those terms of the discrepancy that depend on one set's clips, with each of them left out [N].
+
+    Args:
+        within: sums of each clip's kernel with the other clips of its set [N].
+        across: sums of each clip's kernel with the clips of the other set [N].
+        others: number of clips in the other set.
+    """
     count = len(within)
+    # Leaving out a clip takes its row and its column from the kernel matrix, which are alike.
     inside = (within.sum() - 2 * within) / ((count - 1) * (count - 2))
     return inside - 2 * (across.sum() - across) / ((count - 1) * others)
 

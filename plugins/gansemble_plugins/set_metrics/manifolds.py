@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage of two sets of points, from balls that reach to the k-th nearest neighbour."""
+"""Precision, recall, density and coverage of two sets of points, by balls to the k-th nearest neighbour."""
 
 from __future__ import annotations
 
@@ -19,10 +19,13 @@ ROUNDING = 1e-12
 class Balls:
     """Balls around centres, and which points lie in them.
 
+    The radius of a ball is the distance of its centre to the k-th nearest other centre.
+
     Args:
-        inside: [N, M], whether point j lies in or on ball i.
-        wider: the same of balls to the neighbour after the k-th, which is what is left when a nearer one goes.
-        neighbours: [N, k], the k nearest other centres of each.
+        inside: [N, M], whether point j lies in ball i or on its surface.
+        wider: the same with balls that reach to the (k+1)-th nearest centre: what a ball becomes if one of its k
+            nearest centres is left out.
+        neighbours: [N, k], indices of the k nearest other centres of each centre.
     """
 
     inside: Array
@@ -31,10 +34,15 @@ class Balls:
 
     @classmethod
     def of(cls, centres: Array, points: Array, nearest: int) -> Balls:
-        """Of centres [N, D] and points [M, D], both float64.
+        """The balls around ``centres`` [N, D] and which of ``points`` [M, D] lie in them, both float64.
+
+        Args:
+            centres: N points of D numbers.
+            points: M points of D numbers.
+            nearest: k, the neighbour that a ball reaches to.
 
         Raises:
-            ValueError: unless there are more centres than ``nearest``, which is at least 1.
+            ValueError: unless ``nearest`` is at least 1 and less than the number of centres.
         """
         if not 1 <= nearest < len(centres):
             raise ValueError(
@@ -60,13 +68,17 @@ class Balls:
 
     @property
     def hits(self) -> Array:
-        """In how many balls each point lies [M]."""
+        """The number of balls that each point lies in [M]."""
         return self.inside.sum(axis=0)
 
     def without_centres(self) -> tuple[Array, Array, Array]:
-        """(share of points in a ball, balls by point, share of balls with a point) [N] each, without each centre.
+        """Three numbers with each of the N centres left out, for the jackknife; [N] each.
 
-        The centres that had it among their nearest get the wider ball.
+        Balls whose centre had the left-out one among its k nearest become wider.
+
+        Returns:
+            (share of the points that lie in a ball, mean number of balls that a point lies in, share of the balls that
+                hold a point).
         """
         count, hits = len(self.inside), self.hits
         held, more = (np.asarray(each.any(axis=1)) for each in (self.inside, self.wider))
@@ -76,13 +88,14 @@ class Balls:
                 sharing[other].append(centre)
         caught, mean, full = (np.empty(count) for _ in range(3))
         for gone, grown in enumerate(sharing):
+            # Without the ball of its own, and with the points that balls gain which grow in its absence.
             left = hits - self.inside[gone] + (self.wider[grown] & ~self.inside[grown]).sum(axis=0)
             caught[gone], mean[gone] = (left > 0).mean(), left.mean()
             full[gone] = (held.sum() - held[gone] + more[grown].sum() - held[grown].sum()) / (count - 1)
         return caught, mean, full
 
     def without_points(self) -> tuple[Array, Array, Array]:
-        """The same [M] each, without each point."""
+        """The same three numbers with each of the M points left out; [M] each."""
         hits, kept = self.hits, self.inside.shape[1] - 1
         filled = self.inside.sum(axis=1)
         alone = self.inside[filled == 1].sum(axis=0)  # balls that hold this point and no other
@@ -91,7 +104,11 @@ class Balls:
 
 
 def _squares(a: Array, b: Array) -> Iterator[tuple[int, Array, Array]]:
-    """(first row, squared distances, their rounding errors at most) of some rows of ``a`` to all of ``b`` at a time."""
+    """Squared distances of the rows of ``a`` [N, D] to those of ``b`` [M, D], a chunk of rows at a time.
+
+    Yields:
+        (index of the chunk's first row, squared distances [n, M], bound of their rounding errors [n, M]).
+    """
     norms, others = np.square(a).sum(axis=1), np.square(b).sum(axis=1)
     for start in range(0, len(a), CHUNK):
         both = norms[start : start + CHUNK, None] + others
@@ -100,7 +117,13 @@ def _squares(a: Array, b: Array) -> Iterator[tuple[int, Array, Array]]:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Balls around real points with fake points in them, or None of too few real ones; and the other way round."""
+    """Balls around real points with the fake points in them, and balls around fake points with the real points in them.
+
+    Args:
+        real: balls around real points; None if there are too few of them.
+        fake: balls around fake points; None if there are too few of them.
+        nearest: k, the neighbour that a ball reaches to.
+    """
 
     real: Balls | None
     fake: Balls | None
@@ -108,7 +131,12 @@ class Overlap:
 
     @classmethod
     def of(cls, real: Array, fake: Array, nearest: int) -> Overlap:
-        """Of real [N, D] and fake [M, D] points.
+        """The balls of ``real`` [N, D] and ``fake`` [M, D] points.
+
+        Args:
+            real: N points of D numbers.
+            fake: M points of D numbers.
+            nearest: k, the neighbour that a ball reaches to.
 
         Raises:
             ValueError: if ``nearest`` is below 1.
@@ -123,12 +151,12 @@ class Overlap:
         return cls(around[0], around[1], nearest)
 
     def values(self) -> dict[str, float]:
-        """Those that can be computed of precision, density, coverage and recall.
+        """Precision, density, coverage and recall, as far as there are points enough.
 
         Precision is the share of fake points within a ball around a real one, recall the share of real points within a
         ball around a fake one (Kynkäänniemi et al. 2019, eq. 1 and 2). Density is the mean number of real balls that a
-        fake point lies in, by ``nearest``, and coverage the share of real balls with a fake point in them (Naeem et al.
-        2020, eq. 4 and 5).
+        fake point lies in, divided by ``nearest``, and coverage the share of real balls that hold a fake point (Naeem
+        et al. 2020, eq. 4 and 5).
         """
         found: dict[str, float] = {}
         if self.real is not None:
@@ -140,7 +168,10 @@ class Overlap:
         return found
 
     def variances(self) -> dict[str, float]:
-        """Jackknife variances of the values, over the points of both sets, where each set has more than nearest + 1."""
+        """Jackknife variances of these values over the points of both sets, as far as there are points enough.
+
+        The set of the centres must have more than ``nearest`` + 1 points, the other one more than one.
+        """
         found: dict[str, float] = {}
         if self.real is not None and len(self.real.inside) > self.nearest + 1 and self.real.inside.shape[1] > 1:
             sides = [self.real.without_centres(), self.real.without_points()]

@@ -1,4 +1,4 @@
-"""Log-mel images as the SC09 classifier of WaveGAN sees them: frames padded at the end, triangles linear in mel."""
+"""Log-mel spectrograms as WaveGAN's classifier of SC09 has them: padded at the end, mel triangles of height 1."""
 
 from __future__ import annotations
 
@@ -21,23 +21,34 @@ HOP = 128
 
 
 def doublings(sample_rate: int) -> int:
-    """By how much 16 kHz windows and hops grow, a power of two, so that a bin is never wider than it was there."""
+    """The factor, a power of two, by which windows and hops are longer than at 16 kHz.
+
+    It is the least one with which an FFT bin is no wider [Hz] than at 16 kHz.
+    """
+    # The least power of two that is at least sample_rate / 16 kHz.
     return 2 ** max(0, math.ceil(math.log2(sample_rate / RATE)))
 
 
 def highest(sample_rate: int) -> float:
-    """The upper edge of the mel bands [Hz]."""
+    """The upper edge of the highest mel band [Hz]: 7800, or 0.4875 of the sample rate if that is less."""
     return min(HIGHEST_HZ, 0.4875 * sample_rate)
 
 
 def mel(hertz: Tensor) -> Tensor:
-    """Hertz in HTK's mel."""
+    """Frequencies [Hz] on HTK's mel scale."""
     return 1127.0 * torch.log1p(hertz / 700.0)
 
 
 @lru_cache(maxsize=16)
 def mel_matrix(sample_rate: int, n_fft: int) -> Tensor:
-    """Triangles of height 1 from 40 Hz up, linear in mel, float64 [n_fft / 2 + 1, 128], as TensorFlow makes them."""
+    """Weights of the mel bands, float64 [n_fft / 2 + 1, 128], as TensorFlow computes them.
+
+    Bands are triangles of height 1 between 40 Hz and :func:`highest`, linear on the mel scale.
+
+    Args:
+        sample_rate: [Hz].
+        n_fft: length of the FFT [samples].
+    """
     bins = mel(torch.linspace(0.0, sample_rate / 2, n_fft // 2 + 1, dtype=torch.float64))
     low, high = mel(torch.tensor([LOWEST_HZ, highest(sample_rate)], dtype=torch.float64)).tolist()
     edges = torch.linspace(low, high, MELS + 2, dtype=torch.float64)
@@ -49,12 +60,23 @@ def mel_matrix(sample_rate: int, n_fft: int) -> Tensor:
 
 
 def frames(samples: int, hop: int) -> int:
-    """Frames of a signal padded at its end: one for every started hop."""
+    """Number of frames of a signal that is padded at its end: its length by the hop, rounded up."""
     return -(-samples // hop)
 
 
 def log_mel(audio: Tensor, sample_rate: int, n_fft: int, hop: int) -> Tensor:
-    """ln(mel + 1e-6) of magnitudes [B, L, 128] of [B, T], L = T / hop rounded up; zeros follow the last sample."""
+    """Log-mel spectrogram ln(mel + 1e-6) of magnitudes; zeros follow the last sample.
+
+    Args:
+        audio: waveforms [B, T].
+        sample_rate: [Hz].
+        n_fft: length of FFT and Hann window [samples].
+        hop: from frame to frame [samples].
+
+    Shape:
+        - input: [B, T], B clips of T samples
+        - output: [B, L, 128], L = T / hop rounded up
+    """
     count = frames(audio.shape[-1], hop)
     padded = F.pad(audio, (0, max(0, (count - 1) * hop + n_fft - audio.shape[-1])))
     window = hann(n_fft, audio.device, audio.dtype)
@@ -66,17 +88,27 @@ def log_mel(audio: Tensor, sample_rate: int, n_fft: int, hop: int) -> Tensor:
 
 
 def patches(audio: Tensor, sample_rate: int, side: int = 32) -> Tensor:
-    """The classifier's image averaged over at most ``side`` x ``side`` patches, as points [B, D]."""
+    """The classifier's log-mel image, averaged over at most ``side`` x ``side`` patches, as one point for each clip.
+
+    Shape:
+        - input: waveforms [B, T]
+        - output: [B, min(side, L) x side], L frames
+    """
     image = _in_pieces(audio, sample_rate, 1024)
     return F.adaptive_avg_pool2d(image[:, None], (min(side, image.shape[1]), side)).flatten(1)
 
 
 def fine(audio: Tensor, sample_rate: int) -> Tensor:
-    """Log-mel images of twice the classifier's window and of samples as 16-bit integers, as points [B, D]."""
+    """A finer log-mel image as one point for each clip: twice the classifier's window, samples as 16-bit integers.
+
+    Shape:
+        - input: waveforms [B, T]
+        - output: [B, L x 128], L frames
+    """
     return _in_pieces(32768 * audio, sample_rate, 2048).flatten(1)
 
 
 def _in_pieces(audio: Tensor, sample_rate: int, n_fft: int) -> Tensor:
-    """As :func:`log_mel`, sixteen clips at a time, which a processor's cache holds and twice as fast."""
+    """Like :func:`log_mel`, sixteen clips at a time: that fits into a processor's cache and is twice as fast."""
     scale = doublings(sample_rate)
     return torch.cat([log_mel(piece, sample_rate, n_fft * scale, HOP * scale) for piece in audio.split(16)])

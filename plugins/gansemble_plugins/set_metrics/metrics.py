@@ -1,4 +1,4 @@
-"""Inception score, FID and KID: what a classifier of the corpus makes of a set of clips."""
+"""Inception score, FID and KID, computed from a set's logits and features by a classifier of the corpus."""
 
 from __future__ import annotations
 
@@ -20,17 +20,21 @@ LABELS = frozenset({"labels"})
 
 
 class InceptionScore:
-    """exp(E KL(p(y | x) || p(y))) of a classifier's opinions on the clips (Salimans et al. 2016): how sure it is of
-    each and how evenly all classes come. From 1 to the number of classes.
+    """exp(mean KL(p(y|x) || p(y))) of a classifier's probabilities for each clip (Salimans et al. 2016).
+
+    It says how sure the classifier is of each clip, and how evenly the classes come. It lies between 1 and the number
+    of classes.
 
     Args:
-        splits: groups whose mean is the score, as published with 10; they are dealt by the clips' hashes.
+        splits: number of groups of clips, dealt by the clips' hashes; the score is the mean over groups, as published
+            with 10.
         classifier: settings of the classifier of the corpus that is asked.
 
-    Shape: estimates [T] each; references are not looked at.
+    Shape:
+        - estimates: [T] each; references are not looked at
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if ``splits`` is below 1.
     """
 
     keys = ("inception_score", "inception_score_deviation", "inception_score_whole")
@@ -46,12 +50,12 @@ class InceptionScore:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A corpus with labels."""
+        """Needs a corpus with labels."""
         return Contract(needs=LABELS)
 
     @property
     def definition(self) -> str:
-        """The variant, the number of clips scored last, and the classifier."""
+        """The exact variant, the number of clips that were scored last, and the classifier."""
         return (
             f"inception score exp(mean KL(p(y|x) || p(y))){self.count}: mean over {self.splits} groups dealt by hash "
             "(inception_score), population deviation over them (_deviation), all clips as one group (_whole); "
@@ -59,13 +63,13 @@ class InceptionScore:
         )
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
-        """Trains the classifier, or loads it."""
+        """Trains the classifier, or loads one that was trained before."""
         self.classifier.fit(clips, folder, say)
 
     def score_set(
         self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
     ) -> dict[str, Score]:
-        """``inception_score``, ``inception_score_deviation`` and ``inception_score_whole``."""
+        """``inception_score`` and ``inception_score_deviation`` over groups, and ``inception_score_whole``."""
         self.count = f" of {len(estimates)} clips"
         return scored(self.keys, lambda: self._scores(clip_set("estimates", estimates), sample_rate))
 
@@ -78,7 +82,7 @@ class InceptionScore:
         *,
         confidence: float,
     ) -> dict[str, jackknife.Bounds]:
-        """Of ``inception_score`` and ``inception_score_whole``."""
+        """Confidence intervals of ``inception_score`` and ``inception_score_whole``."""
         return measured(lambda: self._bounds(clip_set("estimates", estimates), sample_rate, confidence))
 
     def _bounds(self, clips: ClipSet, sample_rate: int, confidence: float) -> dict[str, jackknife.Bounds | None]:
@@ -105,20 +109,22 @@ class InceptionScore:
 
 
 def _few(clips: int, classes: int) -> str | None:
-    """What to know of a group of few clips."""
+    """A caveat for groups of fewer than ten clips for each class; None for larger ones."""
     return f"biased low: {clips} clips in a group, for {classes} classes" if clips < 10 * classes else None
 
 
 class Fid:
-    """The Fréchet distance between the estimates' and the references' features (Heusel et al. 2017), those of a
-    classifier of the corpus: the last convolution block's map, averaged over time, width x 128 / 2^blocks numbers.
+    """The Fréchet distance between the features of the estimates and of the references (Heusel et al. 2017).
 
-    Fewer clips score higher, so compare equal numbers only; with fewer than there are features, take KID.
+    The features are those of a classifier of the corpus: its last convolution block's map, averaged over time, width x
+    128 / 2^blocks numbers. The distance is larger for fewer clips, so compare scores of equal numbers of clips only.
+    With fewer clips than features take KID.
 
     Args:
-        classifier: settings of the classifier of the corpus that is asked.
+        classifier: settings of the classifier of the corpus, whose features are compared.
 
-    Shape: estimates, references [T] each.
+    Shape:
+        - estimates, references: [T] each
     """
 
     keys = ("fid",)
@@ -131,19 +137,19 @@ class Fid:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A corpus with labels."""
+        """Needs a corpus with labels."""
         return Contract(needs=LABELS)
 
     @property
     def definition(self) -> str:
-        """The variant, the numbers of clips scored last, and the classifier."""
+        """The exact variant, the numbers of clips of the sets that were scored last, and the classifier."""
         return (
             f"Fréchet distance of means and unbiased covariances of {self.classifier.settings.features} features, float64"
             f"{self.count}; {self.classifier.identity}"
         )
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
-        """Trains the classifier, or loads it."""
+        """Trains the classifier, or loads one that was trained before."""
         self.classifier.fit(clips, folder, say)
 
     def score_set(
@@ -162,7 +168,7 @@ class Fid:
         *,
         confidence: float,
     ) -> dict[str, jackknife.Bounds]:
-        """Of ``fid``; none where both sets are the same clips."""
+        """A confidence interval of ``fid``; none if both sets are the same clips."""
         return measured(lambda: self._bounds(*both(estimates, references), sample_rate, confidence))
 
     def _bounds(
@@ -181,19 +187,22 @@ class Fid:
 
 
 class Kid:
-    """The squared maximum mean discrepancy between the estimates' and the references' features, those of a classifier
-    of the corpus, with kernel (x.y / D + 1)^3 (Bińkowski et al. 2018): FID's companion for few clips, as its mean does
-    not depend on their number.
+    """Squared maximum mean discrepancy between features of estimates and references (Bińkowski et al. 2018).
+
+    The kernel is (x.y / D + 1)^3, the D features are those of a classifier of the corpus. Unlike FID, its expectation
+    does not depend on the number of clips, so it suits few clips. It may be negative.
 
     Args:
-        subsets: whose mean is the score.
-        size: clips of each set in a subset, or as many as the smaller set has; where that is all of both, one subset.
-        classifier: settings of the classifier of the corpus that is asked.
+        subsets: number of random subsets of clips, over which the score is averaged.
+        size: clips of each set in a subset, at most as many as the smaller set has; one subset is taken where it is all
+            of both.
+        classifier: settings of the classifier of the corpus, whose features are compared.
 
-    Shape: estimates, references [T] each.
+    Shape:
+        - estimates, references: [T] each
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if ``subsets`` is below 1 or ``size`` below 2.
     """
 
     keys = ("kid", "kid_deviation")
@@ -209,12 +218,12 @@ class Kid:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A corpus with labels."""
+        """Needs a corpus with labels."""
         return Contract(needs=LABELS)
 
     @property
     def definition(self) -> str:
-        """The variant, the numbers of clips scored last, and the classifier."""
+        """The exact variant, the numbers of clips of the sets that were scored last, and the classifier."""
         return (
             f"unbiased squared MMD of {self.classifier.settings.features} features, kernel (x.y / D + 1)^3, mean over "
             f"{self.subsets} subsets of {self.size} or all clips (kid), population deviation over them (_deviation)"
@@ -222,13 +231,13 @@ class Kid:
         )
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
-        """Trains the classifier, or loads it."""
+        """Trains the classifier, or loads one that was trained before."""
         self.classifier.fit(clips, folder, say)
 
     def score_set(
         self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
     ) -> dict[str, Score]:
-        """``kid`` and ``kid_deviation``."""
+        """``kid``, and ``kid_deviation``, the standard deviation over subsets."""
         self.count = counts(estimates, references)
         return scored(self.keys, lambda: self._scores(*both(estimates, references), sample_rate))
 
@@ -241,7 +250,7 @@ class Kid:
         *,
         confidence: float,
     ) -> dict[str, jackknife.Bounds]:
-        """Of ``kid``; none where both sets are the same clips."""
+        """A confidence interval of ``kid``; none if both sets are the same clips."""
         return measured(lambda: self._bounds(*both(estimates, references), sample_rate, confidence))
 
     def _bounds(

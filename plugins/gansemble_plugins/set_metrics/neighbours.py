@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: whether clips are like real ones, and whether all real ones have some alike."""
+"""Precision, recall, density and coverage: whether generated clips are like real ones, and as varied."""
 
 from __future__ import annotations
 
@@ -19,26 +19,29 @@ from gansemble_plugins.set_metrics.training import Say
 
 
 class PrecisionRecall:
-    """How much of two sets lies within reach of the other, by the features of a classifier of the corpus: a clip reaches
-    as far as its ``nearest``-th nearest neighbour in its own set.
+    """How much two sets of clips overlap, by the features of a classifier of the corpus.
 
-    Precision is the share of estimates within reach of a reference, recall the share of references within reach of an
-    estimate (Kynkäänniemi et al. 2019, with 3 neighbours). Density is the mean number of references that reach an
-    estimate, by ``nearest``, which may be above 1, and coverage the share of references that reach an estimate (Naeem et
-    al. 2020, with 5 neighbours, which one outlier among the references moves less). Precision and density are of how
-    alike clips are, recall and coverage of how varied; coverage falls with both, and so ranks checkpoints.
+    A clip reaches as far as its ``nearest``-th nearest neighbour in its own set. Precision is the share of estimates
+    within reach of a reference, recall the share of references within reach of an estimate (Kynkäänniemi et al. 2019,
+    with 3 neighbours). Density is the mean number of references that reach an estimate, divided by ``nearest``, so it
+    may exceed 1; coverage is the share of references that reach an estimate (Naeem et al. 2020, with 5 neighbours; a
+    single outlier among the references changes these less). Precision and density tell how realistic the estimates are,
+    recall and coverage how varied. Coverage falls with either, and so it ranks checkpoints.
 
-    A neighbour at the very distance is within reach, so a copy of a reference always is. The authors' code of density
-    and coverage leaves it out: there a copy of all references has density 1, here (nearest + 1) / nearest.
+    A point at exactly the distance of the neighbour is within reach, so a copy of a reference always is. The authors'
+    code of density and coverage leaves it out: by it a copy of all references has density 1, here (nearest + 1) /
+    nearest.
 
     Args:
-        nearest: the neighbour that a clip reaches to, for all four: 5 as Naeem et al. take, 3 as Kynkäänniemi et al.
-        classifier: settings of the classifier of the corpus that is asked.
+        nearest: which neighbour a clip reaches to, for all four: 5 as Naeem et al. take, or 3 as Kynkäänniemi et al.
+            do.
+        classifier: settings of the classifier of the corpus, whose features are compared.
 
-    Shape: estimates, references [T] each.
+    Shape:
+        - estimates, references: [T] each
 
     Raises:
-        ValueError: if a number is out of range.
+        ValueError: if ``nearest`` is below 1.
     """
 
     keys = ("coverage", "precision", "recall", "density")
@@ -54,12 +57,12 @@ class PrecisionRecall:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A corpus with labels."""
+        """Needs a corpus with labels."""
         return Contract(needs=frozenset({"labels"}))
 
     @property
     def definition(self) -> str:
-        """The variant, the numbers of clips scored last, and the classifier."""
+        """The exact variant, the numbers of clips of the sets that were scored last, and the classifier."""
         return (
             f"of {self.classifier.settings.features} features, balls to the {self.nearest}th nearest neighbour of a clip's "
             "own set, distances in float64, a neighbour on the ball is within: share of references' balls with an estimate "
@@ -68,14 +71,17 @@ class PrecisionRecall:
         )
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
-        """Trains the classifier, or loads it."""
+        """Trains the classifier, or loads one that was trained before."""
         self.classifier.fit(clips, folder, say)
 
     def score_set(
         self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
     ) -> dict[str, Score]:
-        """``coverage``, ``precision``, ``recall`` and ``density``; NaN where a set has no ``nearest`` + 1 clips for balls
-        of its own."""
+        """``coverage``, ``precision``, ``recall`` and ``density``.
+
+        They are NaN if the set that they take neighbours in has fewer than ``nearest`` + 1 clips: the estimates for
+        recall, the references for the others.
+        """
         self.count = counts(estimates, references)
         return scored(self.keys, lambda: self._scores(*both(estimates, references), sample_rate))
 
@@ -88,7 +94,11 @@ class PrecisionRecall:
         *,
         confidence: float,
     ) -> dict[str, jackknife.Bounds]:
-        """Of each key; none where both sets are the same clips, or one has no ``nearest`` + 2 of them."""
+        """Confidence intervals of all four scores.
+
+        There are none if both sets are the same clips, nor for scores whose neighbours are in a set of fewer than
+        ``nearest`` + 2 clips.
+        """
         return measured(lambda: self._bounds(*both(estimates, references), sample_rate, confidence))
 
     def _overlap(self, made: ClipSet, real: ClipSet, sample_rate: int) -> Overlap:

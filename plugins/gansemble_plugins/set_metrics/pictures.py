@@ -1,4 +1,4 @@
-"""A classifier of pictures, for corpora whose clips are pictures: samples by channel, row and column."""
+"""A classifier of pictures, for corpora whose clips are pictures, with one sample for each channel, row and column."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ Shape = tuple[int, int, int]
 
 
 class PictureClassifier(nn.Module):
-    """Batch norm over channels, then blocks of two 3 x 3 convolutions, each with batch norm and ReLU, and 2 x 2
-    max-pooling; the mean over the plane, and a dense layer.
+    """A convolutional classifier of pictures.
+
+    Batch norm over channels is followed by blocks of two 3 x 3 convolutions, each with batch norm and ReLU, and 2 x 2
+    max-pooling; then by the mean over rows and columns, and a dense layer.
 
     Args:
         classes: how many are told apart.
@@ -27,11 +29,13 @@ class PictureClassifier(nn.Module):
         width: channels of every convolution.
         blocks: of convolutions and pooling.
 
-    Shape: [B, channels x rows x columns] -> (logits [B, classes], features [B, width]): the last block's map, its mean
-        over the plane.
+    Shape:
+        - input: [B, channels x rows x columns], B clips
+        - output: (logits [B, classes], features [B, width]); features are the last block's map, averaged over rows and
+          columns
 
     Raises:
-        ValueError: if blocks would pool the picture away, or a number is below 1.
+        ValueError: if ``blocks`` would pool the picture away, or a number is below 1.
     """
 
     def __init__(self, *, classes: int, sample_rate: int, shape: Shape, width: int = 128, blocks: int = 4) -> None:
@@ -52,7 +56,7 @@ class PictureClassifier(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, audio: Tensor) -> tuple[Tensor, Tensor]:
-        """(logits, features) of clips."""
+        """(logits, features) of a batch of clips."""
         x = self.input(audio.reshape(len(audio), *self.shape))
         for index, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
             x = F.relu(norm(convolution(x)))
@@ -62,7 +66,11 @@ class PictureClassifier(nn.Module):
 
 
 def check_sizes(width: int, blocks: int, shape: Shape) -> None:
-    """Raises ValueError unless a classifier of such pictures can be built of them."""
+    """Checks the size of a classifier of pictures.
+
+    Raises:
+        ValueError: if a number is below 1, ``shape`` is not of three, or ``blocks`` would pool the picture away.
+    """
     if len(shape) != 3 or min(shape) < 1:
         raise ValueError(f"picture must be channels, rows and columns of 1 or more, got {list(shape)}")
     if width < 1:
@@ -73,7 +81,11 @@ def check_sizes(width: int, blocks: int, shape: Shape) -> None:
 
 
 def demand_fit(shape: Shape | None, clips: Mapping[str, LabelledClips]) -> None:
-    """Raises DataError where clips have another length than such pictures."""
+    """Checks that clips are as long as pictures of this shape have numbers; None allows any length.
+
+    Raises:
+        DataError: if they are not.
+    """
     for split, found in clips.items():
         if shape is not None and found.length != math.prod(shape):
             raise DataError(
@@ -83,5 +95,5 @@ def demand_fit(shape: Shape | None, clips: Mapping[str, LabelledClips]) -> None:
 
 
 def described(shape: Shape) -> str:
-    """As in 3 x 32 x 32."""
+    """The shape of a picture in words, such as ``3 x 32 x 32``."""
     return " x ".join(map(str, shape))

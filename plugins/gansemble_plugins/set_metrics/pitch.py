@@ -1,4 +1,4 @@
-"""Pitch accuracy and entropy: whether a classifier of the corpus' pitches hears the one that was asked for."""
+"""Pitch accuracy and pitch entropy, by a classifier of the corpus' pitches."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ PITCH = frozenset({"pitch"})
 
 
 class PitchAccuracy:
-    """Share of clips that a classifier of the corpus' pitches hears within a semitone of the pitch they were made with
-    (Engel et al. 2019), and share it hears exactly right.
+    """Share of clips that a classifier hears within a semitone of the pitch asked for (Engel et al. 2019).
+
+    The share that it hears at exactly that pitch is given as well.
 
     Args:
         classifier: settings of the classifier of the corpus that is asked.
 
-    Shape: estimates [T] each, labels in semitones; references are not looked at.
+    Shape:
+        - estimates: [T] each, with labels in semitones; references are not looked at
 
     Raises:
         ValueError: if the classifier is one of pictures.
@@ -40,20 +42,20 @@ class PitchAccuracy:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A corpus with pitches, which are heard."""
+        """Needs a corpus with pitches, and a classifier of sounds."""
         _of_sounds(parameters.get("classifier", CLASSIFIER))
         return Contract(needs=PITCH)
 
     @property
     def definition(self) -> str:
-        """The variant, the number of clips scored last, and the classifier."""
+        """The exact variant, the number of clips that were scored last, and the classifier."""
         return (
             f"share{self.count} heard within 1 semitone of their label (pitch_accuracy) and exactly there (_exact); "
             f"{self.classifier.identity}"
         )
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
-        """Trains the classifier, or loads it."""
+        """Trains the classifier, or loads one that was trained before."""
         self.classifier.fit(clips, folder, say)
 
     def score_set(
@@ -77,13 +79,16 @@ class PitchAccuracy:
 
 
 class PitchEntropy:
-    """Mean entropy of a pitch classifier's opinion on each clip [nat] (Engel et al. 2019): 0 where it is sure of every
-    one. What sounds like nothing it knows may leave it sure as well, so read it beside the pitch accuracy.
+    """Mean entropy of a classifier's pitch probabilities for each clip [nat] (Engel et al. 2019).
+
+    It is 0 if the classifier is sure of every clip. It may be sure of a clip that is like nothing it knows, too, so
+    read it beside the pitch accuracy.
 
     Args:
         classifier: settings of the classifier of the corpus that is asked.
 
-    Shape: estimates [T] each; references are not looked at.
+    Shape:
+        - estimates: [T] each; references are not looked at
 
     Raises:
         ValueError: if the classifier is one of pictures.
@@ -98,17 +103,17 @@ class PitchEntropy:
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> Contract:
-        """A corpus with pitches, which are heard."""
+        """Needs a corpus with pitches, and a classifier of sounds."""
         _of_sounds(parameters.get("classifier", CLASSIFIER))
         return Contract(needs=PITCH)
 
     @property
     def definition(self) -> str:
-        """The variant, the number of clips scored last, and the classifier."""
+        """The exact variant, the number of clips that were scored last, and the classifier."""
         return f"mean entropy of p(y|x) [nat]{self.count}; {self.classifier.identity}"
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
-        """Trains the classifier, or loads it."""
+        """Trains the classifier, or loads one that was trained before."""
         self.classifier.fit(clips, folder, say)
 
     def score_set(
@@ -123,7 +128,11 @@ class PitchEntropy:
 
 
 def _of_sounds(settings: ClassifierSettings) -> ClassifierSettings:
-    """The settings, unless they are of a classifier that looks at pictures."""
+    """The settings, unchanged.
+
+    Raises:
+        ValueError: if they are of a classifier of pictures.
+    """
     if settings.picture is not None:
         raise ValueError(f"classifier: pitches are heard, so hears must be mel, got {settings.hears}")
     return settings

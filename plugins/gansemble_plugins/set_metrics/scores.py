@@ -1,4 +1,7 @@
-"""The scores of sets as functions of logits [N, K], features [N, D] or points [N, D], all in float64."""
+"""The scores of sets as functions of arrays, computed in float64.
+
+Logits are [N, K] of N clips and K classes; features and points are [N, D] of N clips and D numbers.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,14 @@ Array = np.ndarray
 
 
 def inception_score(logits: Array, splits: int = 10) -> tuple[float, float]:
-    """Mean and population standard deviation over ``splits`` contiguous groups of exp(mean over clips of the
-    Kullback-Leibler divergence between a clip's class probabilities and their mean over the group) (Salimans et al.
-    2016).
+    """Mean and population standard deviation over groups of the inception score (Salimans et al. 2016).
+
+    In each group it is exp(mean over clips of the Kullback-Leibler divergence between the clip's class probabilities
+    and their mean over the group).
+
+    Args:
+        logits: [N, K].
+        splits: number of groups of consecutive clips.
 
     Raises:
         ValueError: if there are fewer clips than groups.
@@ -39,14 +47,18 @@ def _divergence(known: Array) -> float:
 
 
 def fid(first: Array, second: Array) -> float:
-    """The Fréchet distance between normal distributions of two sets' means and unbiased covariances (Heusel et al.
-    2017).
+    """The Fréchet distance between normal distributions fitted to two sets (Heusel et al. 2017).
 
-    tr (C C')^(1/2) is the sum of the square roots of the eigenvalues of the symmetric C^(1/2) C' C^(1/2), which are the
-    singular values of A B^T, where C = A^T A and C' = B^T B: no root of a matrix is taken.
+    They have the sets' means and unbiased covariances C and C'.
+
+    With C = A^T A and C' = B^T B, the trace of (C C')^(1/2) is the sum of the square roots of the eigenvalues of the
+    symmetric C^(1/2) C' C^(1/2), which are the singular values of A B^T. So no root of a matrix is computed.
+
+    Args:
+        first, second: features [N, D] and [M, D].
 
     Raises:
-        ValueError: if a set has fewer than two items.
+        ValueError: if a set has fewer than two clips.
     """
     for features in (first, second):
         if len(features) < 2:
@@ -59,8 +71,9 @@ def fid(first: Array, second: Array) -> float:
 
 
 def frechet_distance(mean: Array, covariance: Array, other_mean: Array, other_covariance: Array) -> float:
-    """The same of means [D] and covariances [D, D]."""
+    """The Fréchet distance between two normal distributions, given by their means [D] and covariances [D, D]."""
     values, vectors = np.linalg.eigh(np.asarray(covariance, np.float64))
+    # Rounding may make eigenvalues of 0 slightly negative, here and below.
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     product = root @ np.asarray(other_covariance, np.float64) @ root
     common = np.sqrt(np.linalg.eigvalsh((product + product.T) / 2).clip(0)).sum()
@@ -68,7 +81,7 @@ def frechet_distance(mean: Array, covariance: Array, other_mean: Array, other_co
 
 
 def _factor(centred: Array) -> Array:
-    """A with C = A^T A, of no more rows than it needs."""
+    """A [min(N, D), D] with C = A^T A, C being the covariance of the centred features [N, D]."""
     scaled = centred / math.sqrt(len(centred) - 1)
     return np.asarray(np.linalg.qr(scaled, mode="r")) if len(scaled) > scaled.shape[1] else scaled
 
@@ -78,14 +91,20 @@ def _distance(mean: Array, other: Array, spread: float, other_spread: float, com
 
 
 def kid(first: Array, second: Array, subsets: int = 100, size: int = 1000, seed: int = 0) -> tuple[float, float]:
-    """Mean and population standard deviation over ``subsets`` of the unbiased squared maximum mean discrepancy with
-    kernel (x.y / D + 1)^3 (Bińkowski et al. 2018).
+    """Mean and population standard deviation over random subsets of the kernel distance (Bińkowski et al. 2018).
 
-    Each subset holds ``size`` items of each set, or as many as the smaller has, drawn without repetition; where that is
-    all of both, there is one. About 0, and below it as often as above, for sets of one distribution.
+    It is the unbiased squared maximum mean discrepancy with kernel (x.y / D + 1)^3. For two sets of one distribution it
+    is about 0, and as often below as above it.
+
+    Args:
+        first, second: features [N, D] and [M, D].
+        subsets: number of subsets.
+        size: clips of each set in a subset, drawn without repetition; at most as many as the smaller set has. If that
+            is all of both, there is one subset.
+        seed: of the draws.
 
     Raises:
-        ValueError: if a set has fewer than two items, or a number is out of range.
+        ValueError: if a set has fewer than two clips, or a number is out of range.
     """
     a, b = (np.asarray(features, np.float64) for features in (first, second))
     size = min(size, len(a), len(b))
@@ -103,6 +122,7 @@ def kid(first: Array, second: Array, subsets: int = 100, size: int = 1000, seed:
 
 def _discrepancy(a: Array, b: Array) -> float:
     count = len(a)
+    # Without the diagonal, the kernel of a clip with itself, the estimate is unbiased.
     within = [(kernel.sum() - np.trace(kernel)) / (count * (count - 1)) for kernel in (_kernel(a, a), _kernel(b, b))]
     return float(within[0] + within[1] - 2 * _kernel(a, b).mean())
 
@@ -112,16 +132,20 @@ def _kernel(a: Array, b: Array) -> Array:
 
 
 def nearest(queries: Array, items: Array) -> tuple[Array, Array]:
-    """(Euclidean distance [N] of each query to the nearest of ``items``, its index [N]), by brute force.
+    """The nearest of ``items`` to each query: (its Euclidean distance [N], its index [N]), by brute force.
 
-    The nearest is found by |x|^2 - 2 x.y + |y|^2, and its distance then taken from the difference, so that equal points
-    are exactly 0 apart.
+    The nearest is found by |x|^2 - 2 x.y + |y|^2, and its distance then computed from the difference, so that equal
+    points are at a distance of exactly 0.
+
+    Args:
+        queries: [N, D].
+        items: [M, D].
     """
     return _search(queries, items, apart=False)
 
 
 def nearest_other(points: Array) -> Array:
-    """The Euclidean distance [N] of each point to the nearest other one."""
+    """The Euclidean distance of each of ``points`` [N, D] to the nearest other one; [N]."""
     return _search(points, points, apart=True)[0]
 
 
@@ -141,12 +165,18 @@ def _search(queries: Array, items: Array, apart: bool, chunk: int = 512) -> tupl
 
 
 def cells_of(points: Array, count: int, seed: int = 0, rounds: int = 100) -> Array:
-    """``count`` centres [count, D] by k-means: drawn far apart (k-means++), then Lloyd's iterations until none moves.
+    """The centres [count, D] of k-means clusters, begun by k-means++ and moved by Lloyd's iterations until none moves.
 
-    A cell that loses its points moves to the point farthest from its centre.
+    A cluster that loses its points moves to the point that is farthest from its own centre.
+
+    Args:
+        points: [N, D].
+        count: number of clusters.
+        seed: of the first centres.
+        rounds: at most so many iterations.
 
     Raises:
-        ValueError: if there are fewer points than cells.
+        ValueError: if there are fewer points than clusters.
     """
     points = np.asarray(points, np.float64)
     if not 1 <= count <= len(points):
@@ -180,8 +210,14 @@ def _spread(points: Array, count: int, draws: np.random.Generator) -> Array:
 
 
 def different_cells(counts: Sequence[int] | Array, others: Sequence[int] | Array) -> Array:
-    """Which cells hold different shares of two sets, by the two-proportion z-test with the pooled share, two-sided, at
-    0.05 (Richardson and Weiss 2018); a cell that is empty in both is the same."""
+    """Which of several cells hold significantly different shares of two sets (Richardson and Weiss 2018); bool [cells].
+
+    By the two-proportion z-test with the pooled share, two-sided, at the 5 % level. A cell that is empty in both sets
+    counts as equal.
+
+    Args:
+        counts, others: number of items of each set in each cell [cells].
+    """
     a, b = np.asarray(counts, np.float64), np.asarray(others, np.float64)
     total, other_total = a.sum(), b.sum()
     pooled = (a + b) / (total + other_total)
@@ -191,24 +227,31 @@ def different_cells(counts: Sequence[int] | Array, others: Sequence[int] | Array
 
 
 def ndb(counts: Sequence[int] | Array, others: Sequence[int] | Array) -> float:
-    """Number of statistically different bins by number of bins."""
+    """The share of cells that hold significantly different shares of two sets, see :func:`different_cells`."""
     return float(different_cells(counts, others).mean())
 
 
 def jensen_shannon(counts: Sequence[int] | Array, others: Sequence[int] | Array) -> float:
-    """The Jensen-Shannon divergence between two sets' shares of the cells [nat]."""
+    """The Jensen-Shannon divergence between the shares of two sets in the cells [nat], from their counts [cells]."""
     p, q = (np.asarray(each, np.float64) / np.sum(each) for each in (counts, others))
     middle = (p + q) / 2
     return sum(float((x[x > 0] * np.log(x[x > 0] / middle[x > 0])).sum()) / 2 for x in (p, q))
 
 
 def pitch_accuracy(logits: Array, labels: Sequence[int], classes: Sequence[int], within: int = 1) -> float:
-    """Share of clips whose most likely class is at most ``within`` semitones from their label."""
+    """Share of clips whose most likely class is at most ``within`` semitones from their label.
+
+    Args:
+        logits: [N, K].
+        labels: of the clips [semitones].
+        classes: label of each logit [semitones].
+        within: largest distance that counts as right [semitones].
+    """
     heard = np.asarray(classes)[np.asarray(logits).argmax(axis=1)]
     return float((np.abs(heard - np.asarray(labels)) <= within).mean())
 
 
 def pitch_entropy(logits: Array) -> float:
-    """Mean entropy of the class probabilities [nat]."""
+    """Mean entropy of the class probabilities of clips [nat], from logits [N, K]."""
     known = log_softmax(np.asarray(logits, np.float64), axis=1)
     return float(-(np.exp(known) * known).sum(axis=1).mean())

@@ -1,4 +1,4 @@
-"""What every metric here asks of a set of clips, and how a missing value is told."""
+"""Checks of sets of clips that every metric of sets makes, and how a missing value is reported."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ SILENCE = 1e-6
 
 
 class UnscorableSet(Exception):
-    """Why a set has no value; becomes the reason of its scores."""
+    """Raised where a set cannot be scored; the message becomes the reason of its NaN scores."""
 
 
 @dataclass(frozen=True)
 class ClipSet:
-    """Finite clips in an order that their content decides, so that no score depends on the order they came in.
+    """Checked clips, sorted by their content, so that no score depends on the order in which they came.
 
     Args:
-        audio: float32 [T] each, of any lengths.
-        labels: theirs, None where there are none.
-        mark: a hash of all of them.
+        audio: finite float32 [T] each, of any lengths.
+        labels: of the clips; None for those without.
+        mark: a hash of all clips.
     """
 
     audio: tuple[np.ndarray, ...]
@@ -45,7 +45,7 @@ class ClipSet:
         return tuple(clip for clip in self.audio if not silent(clip))
 
     def stacked(self, length: int) -> np.ndarray:
-        """[N, length], cut, or padded with zeros at the end."""
+        """The clips as one array [N, length], cut or padded with zeros at the end."""
         return np.stack([fitted(clip, length) for clip in self.audio])
 
 
@@ -55,11 +55,17 @@ def fitted(clip: np.ndarray, length: int) -> np.ndarray:
 
 
 def clip_set(name: str, clips: Sequence[Any], labels: Sequence[int | None] | None = None, least: int = 2) -> ClipSet:
-    """A set that can be scored.
+    """Checks clips and sorts them.
+
+    Args:
+        name: of the set, for messages.
+        clips: float [T] each.
+        labels: of the clips; None if no labels are needed.
+        least: smallest number of clips.
 
     Raises:
-        UnscorableSet: if it has fewer than ``least`` clips, one is not a finite float array [T] of a sample or more, or
-            all are silent.
+        UnscorableSet: if there are fewer clips, a clip is not a finite float array [T] of at least one sample, the
+            number of labels differs, or all clips are silent.
     """
     if len(clips) < least:
         raise UnscorableSet(f"needs {least} {name} or more, got {len(clips)}")
@@ -76,7 +82,7 @@ def clip_set(name: str, clips: Sequence[Any], labels: Sequence[int | None] | Non
 
 
 def silent(clip: np.ndarray) -> bool:
-    """Whether nothing but a constant is in it."""
+    """Whether a clip holds nothing but a constant: its RMS about its mean is below -120 dB of full scale."""
     return levels.rms(clip - clip.mean(dtype=np.float64)) < SILENCE
 
 
@@ -95,7 +101,12 @@ def _checked(name: str, clip: Any) -> np.ndarray:
 
 
 def scored(keys: Sequence[str], compute: Callable[[], Mapping[str, Score]]) -> dict[str, Score]:
-    """The scores of ``compute``; what cannot be scored, or is not finite, is NaN with a reason."""
+    """The scores that ``compute`` gives; NaN with a reason where a set cannot be scored, or a value is not finite.
+
+    Args:
+        keys: of the scores.
+        compute: gives the scores by key, or raises UnscorableSet.
+    """
     try:
         found = compute()
     except UnscorableSet as error:
@@ -110,7 +121,7 @@ def _finite(score: Score) -> Score:
 
 
 def measured(compute: Callable[[], Mapping[str, tuple[float, float] | None]]) -> dict[str, tuple[float, float]]:
-    """The intervals of ``compute`` that there are; none of sets that cannot be scored."""
+    """The confidence intervals that ``compute`` gives, without those that are None; empty if a set cannot be scored."""
     try:
         found = compute()
     except UnscorableSet:
@@ -119,13 +130,17 @@ def measured(compute: Callable[[], Mapping[str, tuple[float, float] | None]]) ->
 
 
 def apart(made: ClipSet, real: ClipSet) -> None:
-    """Raises UnscorableSet where both are the same clips: an interval takes them for drawn independently."""
+    """Checks that two sets are not the same clips, as confidence intervals assume that they were drawn independently.
+
+    Raises:
+        UnscorableSet: if they are.
+    """
     if made.mark == real.mark:
         raise UnscorableSet("estimates and references are the same clips")
 
 
 def both(estimates: Sequence[Any], references: Sequence[Any]) -> tuple[ClipSet, ClipSet]:
-    """The two sets of a metric that holds one against the other.
+    """Estimates and references as checked sets.
 
     Raises:
         UnscorableSet: if one cannot be scored.
@@ -134,5 +149,5 @@ def both(estimates: Sequence[Any], references: Sequence[Any]) -> tuple[ClipSet, 
 
 
 def counts(estimates: Sequence[Any], references: Sequence[Any]) -> str:
-    """How many clips there are, for a definition."""
+    """The numbers of clips in words, for the definition of a metric."""
     return f", {len(estimates)} estimates against {len(references)} references"

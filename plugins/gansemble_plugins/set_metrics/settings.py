@@ -1,4 +1,4 @@
-"""What decides the classifier that metrics ask, besides the clips it is trained on."""
+"""The settings of the classifier that metrics ask."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ from gansemble_plugins.set_metrics.mel import MELS
 
 @dataclass(frozen=True, kw_only=True)
 class ClassifierSettings:
-    """The classifier of the corpus that a metric asks. Metrics of equal settings share one, which is trained once.
+    """Settings of the classifier of the corpus, which metrics with equal settings share and which is trained once.
 
-    Adam, because the published plain SGD with a rate of 1e-4 needs some 100,000 steps; that remains to be had.
+    It is trained by Adam unless told otherwise: plain SGD with a rate of 1e-4, as published, needs some 100,000 steps.
 
     Args:
         width: channels of every convolution.
         blocks: of convolution and pooling.
-        steps: of 64 clips that it is trained for, at most.
-        optimiser: that trains it: ``adam`` with betas 0.9 and 0.999, or ``sgd`` without momentum.
-        lr: the optimiser's rate at the start; it falls in a line to 0 over the steps.
-        seed: of initial weights and the order of clips; ``plan.seed`` does not touch it.
-        hears: what the classifier is given of a clip: its ``mel`` spectrogram, or the ``picture`` that it is.
-        picture: channels, rows and columns of such a picture, in whose order the samples are; else null.
+        steps: largest number of training steps, each of a mini-batch of 64 clips.
+        optimiser: ``adam`` with betas 0.9 and 0.999, or ``sgd`` without momentum.
+        lr: learning rate at the start; it falls linearly to 0 over the steps.
+        seed: of the initial weights and the order of clips; independent of ``plan.seed``.
+        hears: what the classifier looks at: the ``mel`` spectrogram of a clip, or the ``picture`` that a clip is.
+        picture: channels, rows and columns of the picture, in whose order the samples are; null for ``mel``.
 
     Raises:
-        ValueError: if a number is out of range, or ``picture`` is not there just where it is needed.
+        ValueError: if a number is out of range, or ``picture`` is missing for ``hears: picture`` or given for
+            ``hears: mel``.
     """
 
     width: int = 128
@@ -65,12 +66,15 @@ class ClassifierSettings:
 
     @property
     def features(self) -> int:
-        """How many numbers stand for a clip before the dense layer, where time, or a picture's plane, is averaged over."""
+        """Number of features of a clip: the last block's map, averaged over time, or over a picture's plane."""
         return self.width * (MELS >> self.blocks) if self.picture is None else self.width
 
     def identity(self) -> dict[str, Any]:
-        """What a kept classifier is named after. ``hears`` follows from ``picture``; that is left out of classifiers of
-        sounds, whose names are older than pictures."""
+        """The settings that a saved classifier is named after, by name.
+
+        ``hears`` follows from ``picture`` and is left out. Without a picture ``picture`` is left out, too, so that
+        classifiers of sounds keep the names that they had before there were pictures.
+        """
         values = asdict(self)
         del values["hears"]
         if self.picture is None:

@@ -1,4 +1,4 @@
-"""Metrics of sets that need no labels: cells of the training clips, nearest neighbours, and what upsampling leaves."""
+"""Metrics of sets that need no labels: k-means cells, nearest neighbours, and the spectrum that upsampling leaves."""
 
 from __future__ import annotations
 
@@ -26,10 +26,15 @@ VERSION = 1
 
 
 def training_clips(clips: Mapping[str, LabelledClips], least: int, who: str) -> LabelledClips:
-    """The training split.
+    """The training split of a corpus.
+
+    Args:
+        clips: by split.
+        least: smallest number of training clips.
+        who: the metric, for messages.
 
     Raises:
-        DataError: if it has fewer clips than ``who`` needs.
+        DataError: if there are fewer training clips.
     """
     count = len(clips["train"]) if "train" in clips else 0
     if count < least:
@@ -38,30 +43,32 @@ def training_clips(clips: Mapping[str, LabelledClips], least: int, who: str) -> 
 
 
 def batches(clips: LabelledClips) -> Iterator[Tensor]:
-    """The clips' audio in their order, [B, T] float32."""
+    """Yields the clips' audio in their order, as batches float32 [B, T]."""
     for start in range(0, len(clips), BATCH):
         chosen = range(start, min(start + BATCH, len(clips)))
         yield torch.from_numpy(np.stack([clips.audio(index) for index in chosen]))
 
 
 def held(clips: ClipSet, length: int) -> Iterator[Tensor]:
-    """A set's audio as :func:`batches` gives a split's."""
+    """Yields the audio of a set, cut or padded to ``length`` samples, as batches float32 [B, length]."""
     audio = clips.stacked(length)
     for start in range(0, len(audio), BATCH):
         yield torch.from_numpy(audio[start : start + BATCH])
 
 
 class Ndb:
-    """Number of statistically different bins (Richardson and Weiss 2018), as a share of all: k-means cells of the
-    training clips whose share of the estimates differs from their share of the training clips.
+    """Number of statistically different bins (Richardson and Weiss 2018), divided by the number of bins.
 
-    Clips are points of log-mel images (the classifier's, averaged over at most 32 x 32 patches). About 0.05 for clips
-    of the training distribution, and more clips tell smaller differences: compare equal numbers only.
+    The bins are k-means cells of the training clips; a bin is different if its share of the estimates differs
+    significantly from its share of the training clips. Clips are represented by the classifier's log-mel image,
+    averaged over at most 32 x 32 patches. Estimates of the training clips' distribution score about 0.05. More clips
+    reveal smaller differences, so compare scores of equal numbers of clips only.
 
     Args:
-        cells: of the k-means.
+        cells: number of k-means cells.
 
-    Shape: estimates, references [T] each.
+    Shape:
+        - estimates, references: [T] each
 
     Raises:
         ValueError: if there are fewer than two cells.
@@ -80,7 +87,7 @@ class Ndb:
 
     @property
     def definition(self) -> str:
-        """The variant, the numbers of clips scored last, and the cells."""
+        """The exact variant, the numbers of clips of the sets that were scored last, and the cells."""
         known = (
             f"cells {self.digest} of {int(self.trained.sum())} training clips" if self.clips else "cells not yet fitted"
         )
@@ -91,7 +98,7 @@ class Ndb:
         )
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
-        """Finds the cells, or loads them.
+        """Computes the k-means cells of the training clips, or loads them.
 
         Raises:
             DataError: if there are fewer training clips than cells.
@@ -114,7 +121,7 @@ class Ndb:
     def score_set(
         self, estimates: Sequence[Any], references: Sequence[Any], sample_rate: int, labels: Sequence[int | None]
     ) -> dict[str, Score]:
-        """``ndb``, ``ndb_divergence`` and ``ndb_references``."""
+        """``ndb``, ``ndb_divergence`` (Jensen-Shannon) and ``ndb_references`` (NDB of the references)."""
         self.count = counts(estimates, references)
         return scored(self.keys, lambda: self._scores(*both(estimates, references), sample_rate))
 
@@ -146,7 +153,7 @@ def fitted_to(clips: LabelledClips | None, sample_rate: int) -> LabelledClips:
     """The training clips that a metric was fitted to.
 
     Raises:
-        UnscorableSet: if it was not, or to clips of another rate.
+        UnscorableSet: if it was not fitted, or to clips of another sample rate.
     """
     if clips is None:
         raise UnscorableSet(UNFITTED)
@@ -156,19 +163,19 @@ def fitted_to(clips: LabelledClips | None, sample_rate: int) -> LabelledClips:
 
 
 class NearestNeighbour:
-    """How far clips lie from each other (|D|self) and from the training clips (|D|train), by the distances of held-out
-    clips (Donahue et al. 2019): the mean Euclidean distance of log-mel images to the nearest other clip of the set, and
-    to the nearest training clip.
+    """Distances to the nearest other clip, |D|self, and to the nearest training clip, |D|train (Donahue et al. 2019).
 
-    Either is 1 where the estimates are like the references. |D|self falls where a generator makes few different clips;
-    |D|train falls where it repeats the training clips, and grows with all that is unlike them. So the score that ranks
-    is how far both are from 1: the mean of |a - b| / (a + b) of the estimates' and the references' distances, within 0
-    to 1.
+    Both are mean Euclidean distances of log-mel images, divided by those of the references, so that they are 1 for
+    estimates that are like held-out clips. |D|self is small if a generator makes few different clips. |D|train is small
+    if it repeats training clips, and grows with everything that is unlike them. The score that ranks checkpoints is
+    therefore how far both are from 1: the mean of |a - b| / (a + b) of the distances a of the estimates and b of the
+    references, from 0 to 1.
 
-    |D|self is of as many clips as the smaller set has, as neighbours are nearer in larger sets. All training clips are
-    read at each call.
+    |D|self is computed from as many clips of each set as the smaller one has, since neighbours are nearer in larger
+    sets. All training clips are read at each call.
 
-    Shape: estimates, references [T] each.
+    Shape:
+        - estimates, references: [T] each
     """
 
     keys = ("nearest_neighbour", "nearest_neighbour_self", "nearest_neighbour_train")
@@ -180,7 +187,7 @@ class NearestNeighbour:
 
     @property
     def definition(self) -> str:
-        """The variant, the numbers of clips scored last, and the training clips."""
+        """The exact variant, the numbers of clips of the sets that were scored last, and the training clips."""
         known = (
             f"{len(self.clips)} training clips {manifest(self.clips)}" if self.clips else "not yet fitted to a corpus"
         )
@@ -191,10 +198,10 @@ class NearestNeighbour:
         )
 
     def fit(self, clips: Mapping[str, LabelledClips], folder: Path, say: Say) -> None:
-        """Takes note of the training clips.
+        """Remembers the training clips.
 
         Raises:
-            DataError: if there is none.
+            DataError: if there are none.
         """
         self.clips = training_clips(clips, 1, "nearest_neighbour")
 
@@ -228,17 +235,20 @@ def _images(audio: Iterator[Tensor], sample_rate: int) -> np.ndarray:
 
 
 class ArtefactSpectrum:
-    """How much of a set's mean spectrum lies where upsampling alone would put it (after Donahue et al. 2019): the mean
-    magnitude of clips at an RMS of 1, weighted by the spectrum of untrained generators' clips, whose lines stand at
-    multiples of the sample rate by the strides. White noise is 1; real clips tell what is to be aimed at.
+    """How much of a set's mean spectrum lies where upsampling alone would put it (after Donahue et al. 2019).
+
+    It is the mean magnitude spectrum of clips at an RMS of 1, relative to white noise's, averaged with the spectrum of
+    untrained generators' clips as weights. The latter has peaks at multiples of the sample rate divided by the strides.
+    White noise scores 1; aim at the score of real clips, which is given beside it.
 
     Args:
-        strides: of the untrained generators' transposed convolutions, as those of the generator in question.
-        kernel: of each of them [samples].
-        dim: channels before the last.
-        generators: how many are drawn, from fixed seeds.
+        strides: of the untrained generators' transposed convolutions; take those of the generator that is judged.
+        kernel: size of each of them [samples].
+        dim: channels before the last layer.
+        generators: how many untrained generators are averaged; their seeds are fixed.
 
-    Shape: estimates, references [T] each, of any rate and length.
+    Shape:
+        - estimates, references: [T] each, of any rate and length
 
     Raises:
         ValueError: if a number is below 1, or no stride is given.
@@ -264,7 +274,7 @@ class ArtefactSpectrum:
 
     @property
     def definition(self) -> str:
-        """The variant and the numbers of clips scored last."""
+        """The exact variant, and the numbers of clips of the sets that were scored last."""
         generators, strides, kernel, dim = self.settings
         return (
             "mean magnitude spectrum (Hann 1024, hop 512) of sounding clips at RMS 1 by white noise's, weighted by "

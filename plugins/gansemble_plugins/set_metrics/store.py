@@ -1,4 +1,4 @@
-"""What a metric learnt from a corpus, in a folder named after all that decides it: made once, loaded ever after."""
+"""Keeps what a metric has learnt from a corpus, in a folder named after everything that decides it."""
 
 from __future__ import annotations
 
@@ -23,18 +23,26 @@ Learnt = tuple[dict[str, Tensor], dict[str, Any]]
 
 
 def digest(decides: Mapping[str, Any]) -> str:
-    """Sixteen hexadecimal digits that stand for values JSON can hold."""
+    """Sixteen hexadecimal digits of a SHA-256 hash of values that JSON can hold."""
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def kept(folder: Path, kind: str, decides: Mapping[str, Any], learn: Callable[[], Learnt]) -> Learnt:
-    """Tensors and facts of ``folder/<kind>-<digest>``, or those of ``learn``, which are written there in one go.
+    """What a metric has learnt: loaded if it is there, else learnt and written in one go.
 
-    What is there and cannot be read, or is not what was written, is learnt again, with a warning. Facts gain the digest
-    and all that decides it.
+    It is learnt again, with a warning, if what is there cannot be read or is not what was written.
+
+    Args:
+        folder: of everything that is learnt from the corpus.
+        kind: the result lies in ``folder/<kind>-<digest>``.
+        decides: everything that decides the result, which the digest is computed from.
+        learn: gives tensors and facts by name.
+
+    Returns:
+        (tensors, facts) by name; facts also hold the digest and what decides it.
 
     Raises:
-        DataError: if they cannot be put in place, or facts lie there that another program wrote.
+        DataError: if the result cannot be put in place.
     """
     mark = digest(decides)
     place = folder / f"{kind}-{mark}"

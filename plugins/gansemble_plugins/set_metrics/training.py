@@ -1,4 +1,4 @@
-"""Training the classifier on a corpus' training clips, or loading the one that was trained on them before."""
+"""Trains the classifier on a corpus' training clips, or loads the one that was trained on them before."""
 
 from __future__ import annotations
 
@@ -35,24 +35,30 @@ Network = Classifier | pictures.PictureClassifier
 
 @dataclass
 class Trained:
-    """A classifier and what is known of it: classes, clips and accuracy by split, and all that decided it."""
+    """A trained classifier, and facts about it, such as its classes and its accuracy by split."""
 
     network: Network
     facts: dict[str, Any]
 
     @property
     def classes(self) -> list[int]:
-        """The labels, in the order of the logits."""
+        """The label of each logit, in their order."""
         return self.facts["classes"]
 
 
 def trained(clips: Mapping[str, LabelledClips], settings: ClassifierSettings, folder: Path, say: Say) -> Trained:
-    """The classifier of these clips and settings, trained unless it lies in ``folder``.
+    """The classifier of these clips and settings: loaded from ``folder``, or trained and saved there.
+
+    Args:
+        clips: of the corpus, by split.
+        settings: of the classifier.
+        folder: where classifiers are kept.
+        say: takes lines for the user.
 
     Raises:
-        DataError: if there are no training clips, a clip has no label, fewer than two classes are there, or a split or
-            the classifier in ``folder`` has other classes than the training clips, or clips are not the pictures that
-            the settings say.
+        DataError: if there are no training clips, a clip has no label, there are fewer than two classes, another split
+            or the classifier in ``folder`` has other classes, the clips are not the pictures that the settings say, or
+            the loss becomes infinite or NaN.
     """
     pictures.demand_fit(settings.picture, clips)
     labels = {split: labels_of(split, clips[split]) for split in clips}
@@ -77,15 +83,15 @@ def trained(clips: Mapping[str, LabelledClips], settings: ClassifierSettings, fo
 
 
 def manifest(clips: LabelledClips, labels: Sequence[int | None] = ()) -> str:
-    """A hash of the clips' content and labels, in their order."""
+    """A hash of the content of clips and of their labels, in their order."""
     return store.digest({"clips": [clips.identity(), list(labels)]})
 
 
 def labels_of(split: str, clips: LabelledClips) -> list[int]:
-    """The label of every clip.
+    """The label of every clip of a split.
 
     Raises:
-        DataError: if one has none.
+        DataError: if a clip has none.
     """
     found = [clips.label(index) for index in range(len(clips))]
     without = [clips.name(index) for index, label in enumerate(found) if label is None]
@@ -98,7 +104,14 @@ def labels_of(split: str, clips: LabelledClips) -> list[int]:
 
 
 def _classes(labels: Mapping[str, Sequence[int]]) -> list[int]:
-    """The training clips' labels, sorted."""
+    """The labels of the training clips, sorted.
+
+    Args:
+        labels: of all clips, by split.
+
+    Raises:
+        DataError: if there are no training clips or fewer than two classes, or another split has other classes.
+    """
     if "train" not in labels:
         raise DataError("there are no training clips to train a classifier on; change the corpus' split")
     classes = sorted(set(labels["train"]))
@@ -115,7 +128,7 @@ def _classes(labels: Mapping[str, Sequence[int]]) -> list[int]:
 
 
 def _network(clips: LabelledClips, classes: Sequence[int], settings: ClassifierSettings) -> Network:
-    """Initial weights from the settings' seed; torch's generator is left as it was."""
+    """A new classifier, with initial weights from the settings' seed; torch's global generator is left as it was."""
     sizes: dict[str, Any] = {"classes": len(classes), "sample_rate": clips.sample_rate}
     sizes |= {"width": settings.width, "blocks": settings.blocks}
     with torch.random.fork_rng(devices=[]):
@@ -126,7 +139,7 @@ def _network(clips: LabelledClips, classes: Sequence[int], settings: ClassifierS
 
 
 def device() -> torch.device:
-    """Where classifiers are trained and asked."""
+    """The device that classifiers are trained and asked on."""
     return default_device()
 
 
@@ -182,7 +195,11 @@ def _train(
 
 
 def _batches(count: int, settings: ClassifierSettings) -> Iterator[Tensor]:
-    """Indices of each step's clips: every clip once before any again, in an order drawn for each pass."""
+    """Yields the indices of each step's clips.
+
+    In each epoch every clip comes at most once, in a new random order; clips that do not fill a mini-batch are left
+    out.
+    """
     size, taken = min(BATCH, count), 0
     for epoch in range(settings.steps):
         order = torch.randperm(count, generator=random.generator(settings.seed, "classifier", epoch))
@@ -194,13 +211,13 @@ def _batches(count: int, settings: ClassifierSettings) -> Iterator[Tensor]:
 
 
 def _audio(clips: LabelledClips, chosen: Sequence[int] | Tensor, place: torch.device) -> Tensor:
-    """[B, T] of the clips of these indices."""
+    """The audio [B, T] of the clips with these indices."""
     return torch.from_numpy(np.stack([clips.audio(int(index)) for index in chosen])).to(place)
 
 
 @torch.no_grad()
 def _judged(network: Network, clips: LabelledClips, targets: Tensor, place: torch.device) -> tuple[float, float]:
-    """(share of clips told right, mean log-likelihood)."""
+    """(share of clips whose class is right, mean log-likelihood of the right class)."""
     network.eval()
     right, likelihood = 0, 0.0
     for start in range(0, len(clips), BATCH):

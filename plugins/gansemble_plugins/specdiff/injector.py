@@ -44,7 +44,7 @@ class SpectralDiffusion:
         batch_size: clips in one step over all processes, supplied by the toolkit.
         seed: of the pool, supplied by the toolkit.
 
-    Shape: real and fake [B, 1, T], ``batch.mel`` [B, mels, T / hop].
+    Shape: real and fake [B, 1, T], ``batch.signals["mel"]`` [B, mels, T / hop].
 
     Raises:
         ValueError: if a number is out of range.
@@ -141,15 +141,16 @@ class SpectralDiffusion:
 
     def _mel(self, batch: Batch, samples: int) -> Tensor:
         """The batch's mel spectrogram, checked to be that of the audio."""
-        if batch.mel is None:
-            raise ValueError("spectral_diffusion must be given batch.mel, got none: the generator reads no mel")
-        bands, frames = batch.mel.shape[1:]
+        mel = batch.signals.get("mel")
+        if mel is None:
+            raise ValueError("spectral_diffusion must be given a mel spectrogram, got none: the generator reads no mel")
+        bands, frames = mel.shape[1:]
         if bands != self.audio.mels:
-            raise ValueError(f"batch.mel must have audio.mels = {self.audio.mels} bands, got {bands}")
+            raise ValueError(f"the mel spectrogram must have audio.mels = {self.audio.mels} bands, got {bands}")
         if frames * self.audio.hop != samples:
             covered = f"{frames} frames of {self.audio.hop} = {frames * self.audio.hop} samples"
-            raise ValueError(f"batch.mel must cover the audio's {samples} samples exactly, got {covered}")
-        return batch.mel
+            raise ValueError(f"the mel spectrogram must cover the audio's {samples} samples exactly, got {covered}")
+        return mel
 
     def statistic(self, step: Step) -> Tensor:
         """sign(mean score - threshold) of each real item as the discriminators saw it [B]."""

@@ -241,10 +241,10 @@ def _lowest(sample_rate: int) -> float:
 
 
 def _signal(condition: Condition) -> Tensor:
-    if condition.signal is None or condition.signal.dim() != 3 or condition.signal.shape[1] != 1:
-        got = None if condition.signal is None else list(condition.signal.shape)
-        raise ValueError(f"condition.signal must be a degraded recording [B, 1, T], got {got}")
-    return condition.signal
+    signal = condition.signal("degraded")
+    if signal.dim() != 3 or signal.shape[1] != 1:
+        raise ValueError(f"the signal 'degraded' must be a recording [B, 1, T], got {list(signal.shape)}")
+    return signal
 
 
 def _wide(x: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ class InceptionUNet(nn.Module):
         additive_skip: whether x is added; without it the last convolution starts at random.
         output_activation: behind the sum. With tanh, which is published, a fresh network is no identity.
 
-    Shape: condition.signal [B, C, T] -> [B, C, T]; each channel by itself.
+    Shape: signal "degraded" [B, C, T] -> [B, C, T]; each channel by itself.
     """
 
     def __init__(
@@ -68,10 +68,9 @@ class InceptionUNet(nn.Module):
             nn.init.zeros_(self.out.bias)  # type: ignore[arg-type]
 
     def forward(self, condition: Condition) -> Tensor:
-        signal = condition.signal
-        if signal is None or signal.dim() != 3:
-            got = None if signal is None else tuple(signal.shape)
-            raise ValueError(f"inception_unet reads condition.signal, a waveform [B, C, T], got {got}")
+        signal = condition.signal("degraded")
+        if signal.dim() != 3:
+            raise ValueError(f"inception_unet restores a waveform [B, C, T], got {tuple(signal.shape)}")
         length = signal.shape[-1]
         whole = max(1, -(-length // self.alignment)) * self.alignment
         x = F.pad(signal.reshape(-1, 1, length), (0, whole - length))

@@ -39,7 +39,7 @@ class Vocos(nn.Module):
         kernel: of the depth-wise convolutions [frames].
         largest: magnitudes are clipped here.
 
-    Shape: condition.signal [B, mels, L] -> [B, 1, L * hop] ("same" padding: no sample more or less).
+    Shape: signal "mel" [B, mels, L] -> [B, 1, L * hop] ("same" padding: no sample more or less).
     """
 
     def __init__(
@@ -62,9 +62,7 @@ class Vocos(nn.Module):
         self.apply(_initialise)
 
     def forward(self, condition: Condition) -> Tensor:
-        if condition.signal is None:
-            raise ValueError("vocos reads condition.signal, a log-mel spectrogram [B, mels, L], got None")
-        x = self.norm(self.embed(condition.signal).transpose(1, 2)).transpose(1, 2)
+        x = self.norm(self.embed(condition.signal("mel")).transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             x = block(x)
         x = self.head(self.final_norm(x.transpose(1, 2))).transpose(1, 2)  # [B, n_fft + 2, L]

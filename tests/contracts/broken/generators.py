@@ -29,7 +29,7 @@ class Sound(nn.Module):
         return F.leaky_relu(self.body(signal / 5), 0.1)
 
     def forward(self, condition: Condition) -> Tensor:
-        return self.samples(self.hidden(condition.signal))
+        return self.samples(self.hidden(condition.signal("mel")))
 
     def samples(self, hidden: Tensor) -> Tensor:
         """[B, WIDTH, L] -> [B, 1, L * hop]."""
@@ -81,7 +81,7 @@ class PlainList(Sound):
         del self.body, self.head
 
     def forward(self, condition: Condition) -> Tensor:
-        hidden = F.leaky_relu(self.layers[0](condition.signal / 5), 0.1)
+        hidden = F.leaky_relu(self.layers[0](condition.signal("mel") / 5), 0.1)
         return torch.tanh(self.layers[1](hidden)).transpose(1, 2).flatten(1)[:, None]
 
 
@@ -286,7 +286,7 @@ class Shortsighted(nn.Module):
         return GeneratorContract(reads=frozenset({"degraded"}), domain="waveform")
 
     def forward(self, condition: Condition) -> Tensor:
-        return condition.signal + self.layer(condition.signal)
+        return condition.signal("degraded") + self.layer(condition.signal("degraded"))
 
 
 class ByPairs(nn.Module):
@@ -303,9 +303,9 @@ class ByPairs(nn.Module):
         return GeneratorContract(reads=frozenset({"degraded"}), domain="waveform")
 
     def forward(self, condition: Condition) -> Tensor:
-        length = condition.signal.shape[-1]
-        coarse = self.layer(torch.nn.functional.pad(condition.signal, (0, length % 2)))
-        return condition.signal + coarse.repeat_interleave(2, -1)[..., :length]
+        length = condition.signal("degraded").shape[-1]
+        coarse = self.layer(torch.nn.functional.pad(condition.signal("degraded"), (0, length % 2)))
+        return condition.signal("degraded") + coarse.repeat_interleave(2, -1)[..., :length]
 
 
 class LearnsAfterAll(nn.Module):
@@ -318,7 +318,7 @@ class LearnsAfterAll(nn.Module):
         self.gain = nn.Parameter(torch.ones(1))
 
     def forward(self, condition: Condition) -> Tensor:
-        return condition.signal * self.gain
+        return condition.signal("mel") * self.gain
 
 
 class Growing(Sound):

@@ -73,7 +73,7 @@ def test_the_mel_spectrogram(key: str, spec: AudioSpec) -> None:
 @versions
 def test_a_generator_of_the_same_weights_makes_the_same_samples(version: str) -> None:
     network = fill(HifiGan(audio=SPEC, **NARROW[version]), 3)
-    found = network(Condition(signal=tensor(2, 1, 80, 3)))[0, 0].detach().numpy()
+    found = network(Condition(signals={"mel": tensor(2, 1, 80, 3)}))[0, 0].detach().numpy()
     expected = released()[f"generator/{version}"]
     assert expected.std() > 0.02
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
@@ -108,7 +108,7 @@ def test_first_weights_have_the_deviations_measured_in_the_released_code(version
 def test_first_outputs_are_as_loud_as_the_released_codes(version: str) -> None:
     """RMS of what untrained generators make: the means of 12 seeds there and 4 here differ by less than their scatter."""
     expected = released()[f"first/{version}/levels"]
-    condition = Condition(signal=tensor(4, 1, 80, 8).float() - 5)
+    condition = Condition(signals={"mel": tensor(4, 1, 80, 8).float() - 5})
     levels = {}
     for initialisation in ("torch", "normal"):
         found = []

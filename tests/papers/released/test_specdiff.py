@@ -96,7 +96,7 @@ def test_injection_and_its_gradient(monkeypatch: pytest.MonkeyPatch) -> None:
     part = SpectralDiffusion(audio=SPEC, compat="official")
     monkeypatch.setattr(part.process, "times", lambda draws: torch.tensor([TIMES, TIMES]))
     real, fake = clips(1)[:, None], clips(3)[:, None].requires_grad_()
-    seen = part(real, fake, Batch(real, tuple("abcd"), Draws.plain(0, 4), log_mel(real, SPEC)))
+    seen = part(real, fake, Batch(real, tuple("abcd"), Draws.plain(0, 4), signals={"mel": log_mel(real, SPEC)}))
     for name, found in zip(("real", "fake"), seen, strict=True):
         assert relative(found[:, 0], released()[f"injected/{name}"]) < 1e-5
         assert relative(found[:1, 0], released()[f"injected/{name}"][:1]) < 1e-5, (

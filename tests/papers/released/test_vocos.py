@@ -48,7 +48,7 @@ def test_a_generator_of_the_same_weights_makes_the_same_samples() -> None:
     head, network.head = network.head, nn.Identity()
     fill(network, 1, trunk_name)
     network.head = fill(nn.ModuleDict({"out": head}), 2)["out"]
-    found = network(Condition(signal=torch.from_numpy(noise(3, 2, 20, 9))))[:, 0]
+    found = network(Condition(signals={"mel": torch.from_numpy(noise(3, 2, 20, 9))}))[:, 0]
     assert released()["generator"].std() > 0.1
     np.testing.assert_allclose(found.detach(), released()["generator"], rtol=0, atol=1e-12)
 

@@ -1,8 +1,8 @@
-"""What a part can do besides what its kind demands: one small Protocol for each ability.
+"""Abilities: what a part can do besides what every part of its kind must do, as one small Protocol for each ability.
 
-The toolkit asks ``isinstance`` of a part, and :func:`has_ability` of a class that is not built yet; a Protocol check says
-nothing about signatures, so the conformance kit calls each part that has one. Imports no torch, so that a recipe can be
-checked without.
+The toolkit asks ``isinstance(part, Protocol)`` of an object, and :func:`gansemble.plugins.signatures.has_ability` of a
+class that is not built yet. Such a check sees only whether methods and attributes of these names are there, so the
+conformance kit calls them. Imports no torch, so that a recipe can be checked quickly.
 """
 
 from gansemble.abilities.corpora import DescribedCorpus, ProgressiveCorpus

@@ -1,4 +1,4 @@
-"""What metrics can do besides scoring a pair of clips: score sets, learn first, give intervals. Imports no torch."""
+"""Abilities of metrics, such as to score sets of clips or to give confidence intervals. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,10 +14,17 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class SetMetric(Protocol):
-    """Scores a set of clips against another, for generators whose clips imitate none in particular.
+    """A metric of a whole set of generated clips against a set of real ones, not of pairs of clips.
 
-    ``estimates`` and ``references`` are float arrays [T] at ``sample_rate`` [Hz]; ``labels`` are those the estimates were
-    made with, None where there are none. ``keys`` are those of the scores, the one that ranks checkpoints first.
+    Attributes:
+        keys: of the scores; the first one ranks checkpoints.
+        definition: the exact variant that is computed, in words.
+        better: which way is better, ``"higher"`` or ``"lower"``.
+
+    Methods:
+        score_set(estimates, references, sample_rate, labels): a score for each of ``keys``, NaN with a reason where it
+            cannot be computed. Clips are float arrays [T] at ``sample_rate`` [Hz]; ``labels`` are the class or pitch
+            indices that the estimates were generated with, None for those without.
     """
 
     keys: tuple[str, ...]
@@ -35,8 +42,16 @@ class SetMetric(Protocol):
 
 @runtime_checkable
 class ClasswiseMetric(Protocol):
-    """A metric of sets that scores class by class: it may say ``wants_reference_labels = True`` and takes
-    ``reference_labels``, the labels of the references, as a keyword; None where it is called without."""
+    """A metric of sets that scores class by class, and therefore needs the labels of the references as well.
+
+    Attributes:
+        wants_reference_labels: whether it needs them.
+
+    Methods:
+        score_set(estimates, references, sample_rate, labels, reference_labels): as :class:`SetMetric` has it;
+            ``reference_labels`` are the labels of the references, None for those without. Not given at all, it cannot
+            score.
+    """
 
     wants_reference_labels: bool
 
@@ -53,19 +68,26 @@ class ClasswiseMetric(Protocol):
 
 @runtime_checkable
 class DetailedMetric(Protocol):
-    """A metric of sets that has more to tell than its keys: ``details``, what JSON can hold, by key, of the sets that it
-    scored last."""
+    """A metric of sets that has more to report than its scores, such as the score of each class.
+
+    Attributes:
+        details: of the sets that it scored last, by key: anything that JSON can hold.
+    """
 
     details: Mapping[str, object]
 
 
 @runtime_checkable
 class IntervalMetric(Protocol):
-    """A metric of sets that says how far its scores would move with other clips of the same sources.
+    """A metric of sets that gives confidence intervals: how far scores would move with other clips of the same sources.
 
-    ``intervals`` is called like ``score_set``, and with the probability that an interval shall hold its score's mean; it
-    gives (low, high) by key, of the keys that have one. ``interval`` says how they are made, for the results. One that
-    wants the references' labels is given them here, too.
+    Attributes:
+        interval: how the intervals are computed, in words, for the tables of results.
+
+    Methods:
+        intervals(estimates, references, sample_rate, labels, confidence): (low, high) by key, for those keys that have
+            an interval. Called as ``score_set`` is, and with the probability that an interval shall contain the mean
+            score, such as 0.95.
     """
 
     interval: str
@@ -83,7 +105,11 @@ class IntervalMetric(Protocol):
 
 @runtime_checkable
 class ClasswiseIntervals(Protocol):
-    """The two together: intervals of a metric that scores class by class."""
+    """A metric of sets that scores class by class and gives confidence intervals.
+
+    It has the attributes of :class:`ClasswiseMetric` and :class:`IntervalMetric`, and is given the labels of the
+    references for its intervals, too.
+    """
 
     wants_reference_labels: bool
     interval: str
@@ -101,37 +127,42 @@ class ClasswiseIntervals(Protocol):
 
 
 class LabelledAudio(Protocol):
-    """A split of a corpus as labelled clips of one length; indices count them from 0, and one past the last raises
-    IndexError."""
+    """A split of a corpus as a sequence of labelled clips of one length.
+
+    ``clips[index]`` is (audio float32 [T], label or None). Indices count from 0; one past the last raises IndexError,
+    so that a ``for`` loop over the clips ends.
+    """
 
     @property
     def length(self) -> int:
-        """Of every clip [samples]."""
+        """Length of every clip [samples]."""
 
     @property
     def sample_rate(self) -> int:
-        """[Hz]."""
+        """Sample rate of every clip [Hz]."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: int) -> tuple[np.ndarray, int | None]: ...
 
     def audio(self, index: int) -> np.ndarray:
-        """float32 [length]."""
+        """Samples of a clip, float32 [T]."""
 
     def label(self, index: int) -> int | None:
-        """Of a class or pitch; None for a clip without one."""
+        """Index of the clip's class or pitch; None for a clip without one."""
 
     def name(self, index: int) -> str:
-        """Of the clip, for messages."""
+        """Name of the clip, for messages."""
 
 
 @runtime_checkable
 class FittedMetric(Protocol):
-    """A metric that learns from the corpus before it scores, such as by a classifier.
+    """A metric that learns from the corpus before it scores, such as by training a classifier.
 
-    ``fit`` is given the clips by split (``train``, ``validation``, ``test``; those that there are), and a folder shared
-    by all metrics of a corpus: it loads what it finds there, named after all that decides it, or learns and writes it.
+    Methods:
+        fit(clips, folder, say): ``clips`` are the splits that there are, by name (``train``, ``validation``, ``test``).
+            ``folder`` is shared by all metrics of a corpus: what was learnt is kept there under a name made from all
+            that decides it, and loaded the next time. ``say`` takes a line for the user.
     """
 
     def fit(self, clips: Mapping[str, LabelledAudio], folder: Path, say: Callable[[str], None]) -> None: ...

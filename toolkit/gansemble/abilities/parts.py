@@ -1,4 +1,4 @@
-"""What a part of any kind can do. Imports no torch."""
+"""Abilities of parts of any kind. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class Contracted(Protocol):
-    """A class that states what its parts need and give: ``contract`` is a static method, called with the constructor's
-    arguments by name."""
+    """A class that declares what its parts need and give, see :mod:`gansemble.contract`.
+
+    Methods:
+        contract(parameters): a static method; takes the constructor's arguments by name, defaults filled in, and
+            returns the contract of its kind. It may raise ValueError for arguments that cannot be.
+    """
 
     @staticmethod
     def contract(parameters: dict[str, object]) -> Contract: ...
@@ -20,8 +24,12 @@ class Contracted(Protocol):
 
 @runtime_checkable
 class Stateful(Protocol):
-    """A part that remembers something: ``state_dict`` gives it as plain containers and tensors, ``load_state_dict`` takes
-    it back. Checkpoints hold it."""
+    """A part with a state that checkpoints must hold.
+
+    Methods:
+        state_dict(): the state, of tensors, numbers, texts, lists and dicts only.
+        load_state_dict(state): restores it.
+    """
 
     def state_dict(self) -> Mapping[str, object]: ...
 

@@ -1,4 +1,4 @@
-"""What representations can do besides encoding and decoding. Imports no torch."""
+"""Abilities of representations. Imports no torch."""
 
 from __future__ import annotations
 
@@ -12,22 +12,32 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class HasDomain(Protocol):
-    """What states the domain it works on, such as ``"waveform"``."""
+    """A part that declares the domain it works on.
+
+    Attributes:
+        domain: such as ``"waveform"``.
+    """
 
     domain: str
 
 
 def works_on_waveforms(representation: object) -> bool:
-    """Whether a representation leaves audio as samples; one that does not say is taken for one that changes it."""
+    """Whether a representation leaves audio as samples. One that declares no domain is assumed to change it."""
     return isinstance(representation, HasDomain) and representation.domain == "waveform"
 
 
 @runtime_checkable
 class Fitted(Protocol):
-    """A representation with statistics of the training split, measured in stage 2 and kept in checkpoints.
+    """A representation with statistics of the training split, such as a mean and a scale, kept in checkpoints.
 
-    ``fit`` is given every training segment once, as batches [B, 1, T]. ``fitted`` says whether that has happened or a
-    state was loaded; encode and decode may raise RuntimeError before.
+    They are measured in stage 2 and are its state, see :class:`gansemble.abilities.Stateful`. Before that, ``encode``
+    and ``decode`` may raise RuntimeError.
+
+    Attributes:
+        fitted: whether ``fit`` was called or a state was loaded.
+
+    Methods:
+        fit(audio): takes every training segment once, as batches [B, 1, T].
     """
 
     fitted: bool
@@ -41,12 +51,18 @@ class Fitted(Protocol):
 
 @runtime_checkable
 class PhasedRepresentation(Protocol):
-    """A representation that has lost the phase, and can take it from a recording or leave it to a vocoder.
+    """A representation that discards the phase, and can take one from a recording, or leave the waveform to a vocoder.
 
-    ``decode_with_phase(x [B, ...], audio [B, 1, T])`` takes the phase of ``audio``, which must be as long as what x is of;
-    ``log_mel(x, spec)`` gives the natural-log mel spectrogram [B, mels, L] that a vocoder of
-    that audio section reads; ``spec`` is a :class:`gansemble.audio.spec.AudioSpec`.
-    ``phase`` says in a few words where the phase comes from in ``decode``.
+    Attributes:
+        phase: where ``decode`` takes the phase from, in a few words.
+
+    Methods:
+        encode(audio): audio [B, 1, T] as items [B, ...].
+        decode(x): items as audio, with a phase of the representation's own making.
+        decode_with_phase(x, audio): items as audio [B, 1, T] with the phase of ``audio`` [B, 1, T], which must be as
+            long as the clips that the items stand for.
+        log_mel(x, spec): items as the natural-log mel spectrogram [B, M, L], M mel bands and L frames, that a vocoder
+            with the :class:`gansemble.audio.spec.AudioSpec` ``spec`` reads.
     """
 
     phase: str
@@ -62,8 +78,14 @@ class PhasedRepresentation(Protocol):
 
 @runtime_checkable
 class PictureRepresentation(Protocol):
-    """A representation whose clips can be looked at: ``picture(audio [T])`` gives uint8 [H, W, 3]. Where the clips are
-    pictures and make no sound, it says ``soundless = True``, and pages show pictures instead of players."""
+    """A representation whose clips can be looked at.
+
+    Attributes:
+        soundless: True where clips are pictures and make no sound; reports then show pictures instead of players.
+
+    Methods:
+        picture(audio): the samples [T] of a clip as a picture, uint8 [H, W, 3], H rows and W columns.
+    """
 
     soundless: bool
 

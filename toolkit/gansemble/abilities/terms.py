@@ -1,4 +1,4 @@
-"""What objectives, losses, regularisers, noise injectors and monitors can do besides what their kind demands. Imports no torch."""
+"""Abilities of objectives, losses, regularisers, noise injectors and monitors. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,26 +13,36 @@ if TYPE_CHECKING:
 
 @runtime_checkable
 class ReadsRealOutput(Protocol):
-    """An objective, a term or an injector that may say ``needs_real_output = True``: it is given the discriminators' output
-    on real items in the generator's turn, too."""
+    """A part that may read the discriminators' output on real items in the generator's turn.
+
+    Attributes:
+        needs_real_output: whether it does. Only then is that forward pass made, without gradients. Objectives, losses,
+            regularisers and noise injectors may ask for it.
+    """
 
     needs_real_output: bool
 
 
 def needs_real_output(part: object) -> bool:
-    """Whether a part wants the discriminators' output on real items in the generator's turn."""
+    """Whether a part reads the discriminators' output on real items in the generator's turn."""
     return isinstance(part, ReadsRealOutput) and part.needs_real_output
 
 
 def wants_real_scores(objective: object) -> TypeGuard[PairedObjective]:
-    """Whether an objective's loss for the generator looks at real scores, too."""
+    """Whether an objective's loss for the generator compares fake scores with real ones."""
     return needs_real_output(objective)
 
 
 @runtime_checkable
 class PairedObjective(Protocol):
-    """An objective whose generator's loss looks at real scores too: it says ``needs_real_output = True`` and takes them
-    as the second argument. They have no gradient: the generator cannot change them."""
+    """An objective whose generator's loss compares fake scores with real ones.
+
+    The real scores have no gradient, as the generator cannot change them.
+
+    Methods:
+        discriminator(real_score, fake_score): a scalar, of two tensors of scores [B, N].
+        generator(fake_score, real_score): a scalar, of two tensors of scores [B, N].
+    """
 
     needs_real_output: bool
 
@@ -43,12 +53,15 @@ class PairedObjective(Protocol):
 
 @runtime_checkable
 class PooledTerm(Protocol):
-    """A term that is no mean over items but a function of all items together, such as a distance between means.
+    """A term that is not a mean over items but a function of all items together, such as a distance between two means.
 
-    ``item_values`` gives what it needs of each item [B, ...]; ``pool`` makes the scalar of those of the whole batch
-    [N, ...], over all micro-batches and processes, so that accumulation and several processes equal the large batch.
-    ``pool`` must not depend on the order of items, nor on how many copies of the batch there are. Called as any term,
-    it is the pool of its own items.
+    Called as any term, it is the pool of its own micro-batch.
+
+    Methods:
+        item_values(step, turn): what it needs of each item of a micro-batch [B, ...].
+        pool(values, step, turn): a scalar, of the values [N, ...] of all N items of the mini-batch, joined over
+            micro-batches and processes, so that the result is that of one large batch. It must not depend on the order
+            of the items, nor change when all of them are repeated.
     """
 
     def item_values(self, step: Step, turn: Turn) -> Tensor: ...
@@ -58,19 +71,33 @@ class PooledTerm(Protocol):
 
 @runtime_checkable
 class Constraint(Protocol):
-    """A regulariser that moves weights by itself: ``constrain`` is called with the bare network after each optimiser step
-    of the sides in its ``turns``, without gradients. Called as a term it is worth zero; its weight says whether it is on."""
+    """A regulariser that changes weights directly, such as weight clipping, rather than by a gradient.
+
+    Called as a term it gives zero; a weight of zero in the recipe turns it off.
+
+    Methods:
+        constrain(network, turn): called after each optimiser step of the sides in its ``turns``, without gradients,
+            with that side's network, not wrapped for several processes.
+    """
 
     def constrain(self, network: nn.Module, turn: Turn) -> None: ...
 
 
 @runtime_checkable
 class Adaptive(Protocol):
-    """A part whose state follows a statistic of training, reduced over processes and checkpointed.
+    """A part whose state follows a statistic of training, such as an augmentation with an adaptive probability.
 
-    ``statistic(step)`` is called in ``statistic_turn`` of every step and returns one number per item [B], or several
-    [B, K]; ``adapt`` is called every ``adapt_every`` steps with the mean (a tuple of K means) over the interval
-    (``statistic_window = "interval"``) or over the last step only (``"last"``).
+    The statistic is averaged over all items of all processes. The part is :class:`gansemble.abilities.Stateful`, too.
+
+    Attributes:
+        adapt_every: number of steps between updates.
+        statistic_turn: in which turn the statistic is measured.
+        statistic_window: ``"interval"`` for the mean over all steps since the last update, ``"last"`` for the last
+            step.
+
+    Methods:
+        statistic(step): one number for each item [B], or K of them [B, K].
+        adapt(value): takes the mean, or a tuple of K means, every ``adapt_every`` steps.
     """
 
     adapt_every: int
@@ -88,10 +115,17 @@ class Adaptive(Protocol):
 
 @runtime_checkable
 class FittedItems(Protocol):
-    """A term or monitor with statistics of real items, measured on the training split before the first step and kept.
+    """A term or monitor with statistics of real items, measured on the training split before the first step.
 
-    ``fit_items`` is given (items [B, ...] in the representation's domain, labels [B] or None) of every training segment
-    once. What is measured is kept under a name made of all that decides it, and in checkpoints.
+    They are its state (:class:`gansemble.abilities.Stateful`), kept in checkpoints and in a file named after all that
+    decides them.
+
+    Attributes:
+        fitted: whether ``fit_items`` was called or a state was loaded.
+
+    Methods:
+        fit_items(items): takes every training segment once, as batches (items [B, ...] in the representation's domain,
+            labels [B] or None).
     """
 
     fitted: bool
@@ -105,20 +139,32 @@ class FittedItems(Protocol):
 
 @runtime_checkable
 class NetworkMonitor(Protocol):
-    """A monitor that looks into networks: ``attach`` hands it the generator and the discriminators before the first step."""
+    """A monitor that looks into the networks themselves, such as at their weights.
+
+    Methods:
+        attach(generator, discriminators): called once before the first step; raises ValueError if it cannot use them.
+    """
 
     def attach(self, generator: nn.Module, discriminators: nn.Module) -> None: ...
 
 
 @runtime_checkable
 class SuspiciousMonitor(Protocol):
-    """A monitor that suspects something before it is sure: ``healthy_until`` is the last number of steps before that."""
+    """A monitor that may suspect a collapse before it is sure enough to raise an alarm.
+
+    Attributes:
+        healthy_until: the last number of steps before it began to suspect one.
+    """
 
     healthy_until: int
 
 
 @runtime_checkable
 class Monitored(Protocol):
-    """A part with numbers of its own to show: ``monitors`` gives them by name, and they become curves ``<part>/<name>``."""
+    """A part with numbers to log, such as the present strength of a noise injector.
+
+    Methods:
+        monitors(): numbers by name, logged as curves ``<part>/<name>``.
+    """
 
     def monitors(self) -> Mapping[str, float]: ...

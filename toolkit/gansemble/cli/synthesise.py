@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,15 @@ FORMATS = click.Choice(["pcm16", "pcm24", "float"])
     help="Length made at a time; memory grows with it.",
 )
 @click.option("--resample", is_flag=True, help="Resample inputs of another rate instead of refusing them.")
+@click.option("--label", help="Class (name or number) or pitch of --input's waveforms, for a generator that reads one.")
+@click.option(
+    "--signal",
+    "signals",
+    multiple=True,
+    metavar="NAME=FILE",
+    help="A signal that the generator reads, .npy [channels, frames], instead of what is computed of --input; or a folder "
+    "of them, named like the inputs.",
+)
 def synthesise(
     recipe: Path | None,
     overrides: tuple[str, ...],
@@ -75,6 +85,8 @@ def synthesise(
     checkpoint: str,
     chunk_seconds: float,
     resample: bool,
+    label: str | None,
+    signals: tuple[str, ...],
 ) -> None:
     """Generate waveforms.
 
@@ -84,8 +96,11 @@ def synthesise(
     if inputs:
         if exp is None or output is None:
             raise click.UsageError("--input needs --exp and --output")
-        _files(exp, inputs, output, sample_format, checkpoint, chunk_seconds, resample)
+        given = _Signals.read(signals)
+        _files(exp, inputs, output, sample_format, checkpoint, chunk_seconds, resample, label, given)
         return
+    if label is not None or signals:
+        raise click.UsageError("--label and --signal go with --input; stage 4 takes what the held-out clips have")
     if recipe is None:
         raise click.UsageError("expected RECIPE (stage 4), or --exp, --input and --output")
     project = Project.of(recipe, overrides, exp, data, dump)
@@ -107,6 +122,8 @@ def _files(
     which: str,
     chunk: float,
     resample: bool,
+    label: str | None,
+    signals: _Signals,
 ) -> None:
     from gansemble.audio import files
     from gansemble.inference import loading, vocoding
@@ -131,6 +148,7 @@ def _files(
     output_folder(output, exp)
     loaded = loading.load(exp, which, warn=lambda text: click.echo(f"warning: {text}", err=True))
     loaded.recipe.demand_task(Task.VOCODING, exp)
+    chosen = None if label is None else loaded.label(label)
     say(f"generator of step {loaded.step}, {loaded.source}")
     failed = []
     for source, name in sources:
@@ -138,7 +156,9 @@ def _files(
         if target.resolve() == source.resolve():
             raise GansembleError(f"{target}: the output would overwrite its input; give another --output")
         try:
-            facts = vocoding.synthesise_file(loaded, source, target, sample_format, chunk, resample)
+            facts = vocoding.synthesise_file(
+                loaded, source, target, sample_format, chunk, resample, chosen, signals.of(name)
+            )
         except DataError as error:
             failed.append(str(error))
             click.echo(f"error: {error}", err=True)
@@ -150,6 +170,40 @@ def _files(
     )
     if failed:
         raise GansembleError(f"{len(failed)} of {len(sources)} inputs could not be used; the others are in {output}")
+
+
+@dataclass(frozen=True)
+class _Signals:
+    """The files of ``--signal``.
+
+    Args:
+        places: a file for all inputs, or a folder of files that are named like them, by the signal's name.
+    """
+
+    places: Mapping[str, Path]
+
+    @classmethod
+    def read(cls, given: Sequence[str]) -> _Signals:
+        """Reads NAME=FILE options.
+
+        Raises:
+            click.UsageError: if one is not of this form, names a signal twice, or a place that is not there.
+        """
+        places: dict[str, Path] = {}
+        for text in given:
+            name, equals, path = text.partition("=")
+            if not name or not equals or not path:
+                raise click.UsageError(f"--signal {text}: expected NAME=FILE, such as f0=pitch.npy")
+            if name in places:
+                raise click.UsageError(f"--signal {text}: {name} was given before")
+            if not Path(path).exists():
+                raise click.UsageError(f"--signal {text}: no such file or folder")
+            places[name] = Path(path)
+        return cls(places)
+
+    def of(self, name: str) -> dict[str, Path]:
+        """The files for an input of this name, by the signal's name."""
+        return {key: place / f"{name}.npy" if place.is_dir() else place for key, place in self.places.items()}
 
 
 def expand(path: Path, listed: Callable[[Path], list[Path]], kind: str = "audio") -> list[tuple[Path, str]]:

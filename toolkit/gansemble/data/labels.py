@@ -10,7 +10,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gansemble.contract import NetworkContract
-from gansemble.data.manifest import ManifestEntry
+from gansemble.data.manifest import Manifest, ManifestEntry
+from gansemble.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,27 +27,61 @@ class Labels:
 
     Args:
         lowest: for networks conditioned on pitch, the pitch that has index 0 [MIDI note number]; None for networks
-            conditioned on classes, whose labels in the manifest are indices already.
+            conditioned on classes.
+        key: of the label that stands for the class, such as ``speaker``.
+        names: of the classes, in the order of their indices; None where labels in the manifest are indices already.
     """
 
     lowest: int | None = None
+    key: str = "label"
+    names: tuple[str, ...] | None = None
 
     @classmethod
-    def of(cls, recipe: Recipe) -> Labels:
-        """Reads pitches if a network of the recipe declares the range of pitches that it is built for, else classes."""
+    def of(cls, recipe: Recipe, manifest: Manifest | None = None) -> Labels:
+        """Reads pitches if a network of the recipe declares the range of pitches that it is built for, else classes.
+
+        Args:
+            recipe: says which label.
+            manifest: of the packed data, whose names are counted over all splits; without it names are not known.
+
+        Raises:
+            DataError: if the label is a name of some clips and a number of others.
+        """
         from gansemble.recipe.contract import contract_of
 
         contracts = [contract_of(part, recipe.supplied()) for part in recipe.parts()]
         ranges = [each.pitches for each in contracts if isinstance(each, NetworkContract) and each.pitches]
-        return cls(ranges[0][0] if ranges else None)
+        if ranges or manifest is None:
+            return cls(ranges[0][0] if ranges else None, recipe.data.label)
+        return cls(None, recipe.data.label, _names(recipe.data.label, manifest))
 
     def __call__(self, entry: ManifestEntry) -> int | None:
         """The label index of a clip; None where the clip has no such label."""
         if self.lowest is None:
-            found = entry.labels.get("label")
+            found = entry.labels.get(self.key)
+            if isinstance(found, str):
+                return self.names.index(found) if self.names is not None and found in self.names else None
             return found if isinstance(found, int) else None
         pitch = entry.labels.get("pitch")
         return pitch - self.lowest if isinstance(pitch, int) else None
+
+    def shown(self, index: int) -> str:
+        """An index as people call it: the class' name where it has one, or the pitch."""
+        if self.names is not None:
+            return self.names[index]
+        return str(index + (self.lowest or 0))
+
+
+def _names(key: str, manifest: Manifest) -> tuple[str, ...] | None:
+    found = {entry.labels[key] for entry in manifest.entries if key in entry.labels}
+    names = {label for label in found if isinstance(label, str)}
+    if names and names != found:
+        number = next(label for label in found if not isinstance(label, str))
+        raise DataError(
+            f"data.label: {key} is a name of some clips, such as {min(names)!r}, and a number of others, such as {number}; "
+            "let the corpus give all clips one or the other"
+        )
+    return tuple(sorted(names)) or None
 
 
 @dataclass(frozen=True)
@@ -90,7 +125,7 @@ class LabelledClips:
         """
         return cls(
             packed if variants else packed.originals(),
-            Labels.of(recipe),
+            Labels.of(recipe, packed.manifest),
             recipe.plan.segment,
             recipe.audio.sample_rate,
             recipe.plan.crop,

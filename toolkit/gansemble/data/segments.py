@@ -24,14 +24,14 @@ class Segment(TypedDict):
 
     Attributes:
         audio: float32 [1, T]: one channel, T samples.
-        extra: further tensors of the crop by name, such as its degraded version [1, T].
+        signals: conditioning signals of the crop by name, such as its degraded version [1, T].
         id: the clip's id in the manifest.
         item: (epoch, index of the clip in its split), which also keys every random draw for this crop.
         label: class or pitch index of the clip; None where it has none.
     """
 
     audio: Tensor
-    extra: dict[str, Tensor]
+    signals: dict[str, Tensor]
     id: str
     item: tuple[int, int]
     label: int | None
@@ -42,14 +42,14 @@ class Collated(TypedDict):
 
     Attributes:
         audio: float32 [B, 1, T]: T samples of one channel each.
-        extra: further tensors [B, ...] by name.
+        signals: conditioning signals [B, C, L] by name.
         ids: the clips' ids.
         items: (epoch, clip index) of each crop.
         label: int64 [B]; None where at least one clip has no label.
     """
 
     audio: Tensor
-    extra: dict[str, Tensor]
+    signals: dict[str, Tensor]
     ids: tuple[str, ...]
     items: list[tuple[int, int]]
     label: Tensor | None
@@ -71,7 +71,7 @@ class Segments(torch.utils.data.Dataset):
         crop: ``random`` begins a crop anywhere in its clip, ``start`` always at the clip's first sample.
 
     Shape:
-        - output: ``audio`` [1, T] and ``extra["degraded"]`` [1, T], with T = ``segment`` samples
+        - output: ``audio`` [1, T] and ``signals["degraded"]`` [1, T], with T = ``segment`` samples
     """
 
     def __init__(
@@ -100,13 +100,13 @@ class Segments(torch.utils.data.Dataset):
         room = max(0, entry.frames - self.segment) if self.crop == "random" else 0
         start = random.key(self.seed, epoch, index, "crop") % (room + 1)
         audio = torch.from_numpy(self.packed.read(index, start, self.segment))
-        extra = {}
+        signals = {}
         if self.degrader is not None:
             degraded = self.degrader.crop(self.packed, index, start, self.segment, epoch)
-            extra[DEGRADED] = torch.from_numpy(degraded).unsqueeze(0)
+            signals[DEGRADED] = torch.from_numpy(degraded).unsqueeze(0)
         return {
             "audio": audio.unsqueeze(0),
-            "extra": extra,
+            "signals": signals,
             "id": entry.id,
             "item": (epoch, index),
             "label": self.labels(entry),
@@ -117,7 +117,7 @@ def collate(items: Sequence[Segment]) -> Collated:
     """Stacks crops into one mini-batch; a ``collate_fn`` for a ``DataLoader``.
 
     Args:
-        items: crops of one length, all with the same names in ``extra``; at least one.
+        items: crops of one length, all with the same names in ``signals``; at least one.
 
     Returns:
         The batch. Its labels are None unless every crop has one.
@@ -130,7 +130,7 @@ def collate(items: Sequence[Segment]) -> Collated:
     audio: Tensor = torch.stack([item["audio"] for item in items])
     return {
         "audio": audio,
-        "extra": {name: torch.stack([item["extra"][name] for item in items]) for name in items[0]["extra"]},
+        "signals": {name: torch.stack([item["signals"][name] for item in items]) for name in items[0]["signals"]},
         "ids": tuple(item["id"] for item in items),
         "items": [item["item"] for item in items],
         "label": torch.tensor(labels) if all(isinstance(label, int) for label in labels) else None,

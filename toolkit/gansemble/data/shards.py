@@ -153,6 +153,8 @@ def _made_from(recipe: Recipe, files: Mapping[str, corpus_files.CorpusFile]) -> 
 
     filled = fill(recipe)
     fingerprint = corpus_files.fingerprint(files)
-    facts = [filled["corpus"], filled["data"], recipe.audio.sample_rate, recipe.plan.segment, fingerprint]
+    policies = dataclasses.asdict(recipe.data)
+    del policies["label"]  # applied when clips are read
+    facts = [filled["corpus"], policies, recipe.audio.sample_rate, recipe.plan.segment, fingerprint]
     facts += [filled["augmentations"]] if filled["augmentations"] else []
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from gansemble.data.degraded import Degrader
+from gansemble.data.labels import Labels
 from gansemble.data.packed import Packed
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip
@@ -64,15 +65,14 @@ def clips(work: Work) -> Iterator[Generated]:
     core = int(recipe.synthesis.chunk_seconds * spec.sample_rate)
     systems = {"": work.trained.generator}
     systems |= {name: construct(part, recipe).eval() for name, part in recipe.many["baselines"].items()}
-    streams = {
-        name: enhancement_stream(network, work.trained.representation, core) for name, network in systems.items()
-    }
-    hashes = {entry.id: entry.sha256 for entry in packed.entries}
+    by_id, labels = {entry.id: entry for entry in packed.entries}, Labels.of(recipe, packed.manifest)
     for item in degraded_clips(recipe, packed, work.count(packed)):
-        for name, stream in streams.items():
+        label = labels(by_id[item.clip])
+        for name, network in systems.items():
+            stream = enhancement_stream(network, work.trained.representation, core, label)
             begun = time.monotonic()
             made = stream.whole(torch.from_numpy(item.audio)[None])
             took = time.monotonic() - begun
             seconds = len(item.audio) / spec.sample_rate
-            facts = GeneratedClip(item.id, seconds, took, 0, item.clip, hashes[item.clip], item.condition)
+            facts = GeneratedClip(item.id, seconds, took, 0, item.clip, by_id[item.clip].sha256, item.condition)
             yield Generated(facts, made.numpy(), name)

@@ -41,8 +41,9 @@ def clips(work: Work) -> Iterator[Generated]:
     """
     recipe, spec = work.recipe, work.recipe.audio
     sampler = work.trained.sampler(recipe.plan.seed)
-    labels = Labels.of(recipe)
-    sampler.condition_builder.prior = prior(Packed(work.project.dump, "train"), labels)
+    training = Packed(work.project.dump, "train")
+    labels = Labels.of(recipe, training.manifest)
+    sampler.condition_builder.prior = prior(training, labels)
     for index in range(recipe.synthesis.clips or COUNT):
         begun = time.monotonic()
         sample = sampler.one(index)

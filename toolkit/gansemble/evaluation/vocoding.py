@@ -1,4 +1,4 @@
-"""The synthesise stage of vocoding: waveforms from the mel spectrograms of held-out clips (copy synthesis)."""
+"""The synthesise stage of vocoding: waveforms from the conditioning signals of held-out clips (copy synthesis)."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from collections.abc import Iterator
 
 import torch
 
-from gansemble.audio.features import log_mel
+from gansemble.data.labels import Labels
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip
-from gansemble.inference.streaming import vocoder_stream
+from gansemble.inference.streaming import stack, vocoder_stream
+from gansemble.parts.conditioning import ConditionBuilder
 
 #: Smallest number of frames in a chunk.
 SHORTEST = 16
 
 
 def clips(work: Work) -> Iterator[Generated]:
-    """Generates each held-out clip again from its own mel spectrogram.
+    """Generates each held-out clip again from its own mel spectrogram, and what else the generator reads.
 
     A clip is cut to a whole number of frames first. The time of a clip is that of the generator, without the
-    computation of the mel spectrogram.
+    computation of what it reads.
 
     Shape:
         - audio of each clip: [L * hop], L frames of ``hop`` samples
@@ -29,13 +30,16 @@ def clips(work: Work) -> Iterator[Generated]:
     packed = work.references()
     # Frames of the generator's input in a chunk: seconds * frames per second, where frames per second = rate / hop.
     core = max(SHORTEST, int(work.recipe.synthesis.chunk_seconds * spec.sample_rate / spec.hop))
-    stream = vocoder_stream(trained.generator, trained.representation, core)
+    conditions, labels = ConditionBuilder(work.recipe), Labels.of(work.recipe, packed.manifest)
     for number in range(work.count(packed)):
         entry = packed.entries[number]
         usable = entry.frames // spec.hop * spec.hop
-        mel = log_mel(torch.from_numpy(packed.read(number, 0, usable))[None].to(trained.device), spec)[0]
+        audio = torch.from_numpy(packed.read(number, 0, usable))[None, None].to(trained.device)
+        signals = {name: signal[0] for name, signal in conditions.computed(audio).items()}
+        channels = {name: len(signal) for name, signal in signals.items()}
+        stream = vocoder_stream(trained.generator, trained.representation, core, channels, labels(entry))
         begun = time.monotonic()
-        made = stream.whole(mel)
+        made = stream.whole(stack(signals))
         took = time.monotonic() - begun
         facts = GeneratedClip(entry.id, usable / spec.sample_rate, took, 0, clip=entry.id, sha256=entry.sha256)
         yield Generated(facts, made[0].numpy())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from gansemble.contract import DEGRADED
 from gansemble.inference.streaming import bounds
 from gansemble.interfaces import Condition, Representation
 from gansemble.parts.device import device_of
@@ -56,6 +57,6 @@ class KeepBelow(nn.Module):
         self.context_frames = None if context is None else context + -(-(taps // 2) // unit) * unit
 
     def forward(self, condition: Condition) -> Tensor:
-        assert condition.signal is not None
-        made = self.decode(self.generator(condition).float())[..., : condition.signal.shape[-1]]
-        return made + nn.functional.conv1d(condition.signal - made, self.low, padding=self.low.shape[-1] // 2)
+        degraded = condition.signal(DEGRADED)
+        made = self.decode(self.generator(condition).float())[..., : degraded.shape[-1]]
+        return made + nn.functional.conv1d(degraded - made, self.low, padding=self.low.shape[-1] // 2)

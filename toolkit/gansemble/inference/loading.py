@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,8 +12,9 @@ from torch.nn.utils import parametrize
 
 from gansemble.abilities import Fitted, Growable
 from gansemble.audio.spec import AudioSpec
+from gansemble.contract import DEGRADED
 from gansemble.data.trained_on import History
-from gansemble.errors import CheckpointError, GansembleError
+from gansemble.errors import CheckpointError, GansembleError, near
 from gansemble.interfaces import Condition, Representation
 from gansemble.parts.build import Waveform, generator
 from gansemble.parts.conditioning import ConditionBuilder
@@ -22,7 +23,7 @@ from gansemble.parts.sampling import LatentSampler
 from gansemble.recipe import check
 from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
-from gansemble.recipe.task import Task
+from gansemble.recipe.task import Task, listed
 from gansemble.training import checkpoint
 from gansemble.training.schedule import TrainingSchedule
 
@@ -44,6 +45,7 @@ class TrainedGenerator:
         source: the checkpoint's folder.
         history: the data it was trained on, as :mod:`gansemble.data.trained_on` keeps them.
         grown: whether a growing network had its full size at that step.
+        names: of the classes that its labels stand for; empty where labels are numbers.
 
     Example::
 
@@ -58,6 +60,7 @@ class TrainedGenerator:
     source: Path
     history: History = field(default=())
     grown: bool = True
+    names: Sequence[str] = ()
 
     @property
     def spec(self) -> AudioSpec:
@@ -75,35 +78,106 @@ class TrainedGenerator:
         return device_of(self.generator)
 
     @torch.no_grad()
-    def __call__(self, signal: Tensor) -> Tensor:
+    def __call__(self, signal: Tensor, *, label: int | str | Tensor | None = None, **signals: Tensor) -> Tensor:
         """Makes the waveform of a mel spectrogram, or restores a degraded waveform.
 
         Args:
             signal: log-mel spectrograms for vocoding, waveforms for enhancement; on any device.
+            label: for a generator that reads one: the name, number or pitch of all items, or their indices.
+            signals: what the generator reads besides, by name, such as ``f0=…``.
 
         Shape:
             - log-mel spectrograms: [B, M, L] or [M, L], M mel bands and L frames
             - waveforms: [B, C, T] or [C, T], C channels of T samples, each restored by itself
+            - label: [B]
+            - other signals: [B, C, L] or [C, L], with the frames of the mel spectrogram
             - output: [B, 1, L * hop] or [B, C, T], without B where the input has none; on the generator's device
 
         Raises:
-            GansembleError: if the generator makes clips of its own, or the signal has not the shape that it reads.
+            GansembleError: if the generator makes clips of its own, the signal has not the shape that it reads, or a signal
+                or label is missing or is none that it reads.
         """
         if self.task is Task.GENERATION:
             raise GansembleError(f"{self.source}: the generator reads no signal; make clips with sample(count)")
         if signal.dim() not in (2, 3) or (self.task is Task.VOCODING and signal.shape[-2] != self.spec.mels):
             wanted = f"[B, {self.spec.mels}, L]" if self.task is Task.VOCODING else "[B, C, T]"
             raise GansembleError(f"{self.source}: expected a signal {wanted}, got shape {list(signal.shape)}")
-        batch = signal if signal.dim() == 3 else signal[None]
-        made = self._made(batch.to(self.device))
+        main = "mel" if self.task is Task.VOCODING else DEGRADED
+        self.demand_read({main, *signals}, label is not None)
+        given = {
+            name: (x if x.dim() == 3 else x[None]).to(self.device) for name, x in {main: signal, **signals}.items()
+        }
+        odd = [
+            name for name, x in given.items() if x.shape[0] != len(given[main]) or x.shape[-1] != given[main].shape[-1]
+        ]
+        if odd:
+            raise GansembleError(
+                f"{self.source}: {odd[0]} must have the items and frames of {main}, {list(given[main].shape)}, got "
+                f"{list(given[odd[0]].shape)}"
+            )
+        index = label if label is None or isinstance(label, Tensor) else self.label(label)
+        labels = None if index is None else torch.as_tensor(index, device=self.device).expand(len(given[main]))
+        made = self._made(given, labels)
         return made if signal.dim() == 3 else made[0]
 
-    def _made(self, batch: Tensor) -> Tensor:
+    def demand_read(self, signals: Set[str], labelled: bool) -> None:
+        """Holds what a caller has for the generator against what it reads.
+
+        Args:
+            signals: names of the signals that there are.
+            labelled: whether there is a label.
+
+        Raises:
+            GansembleError: if something is missing, or there is something that it does not read.
+        """
+        reads = set(self.recipe.generator_contract.reads or ()) - {"latent"}
+        there = set(signals) | ({"label"} if labelled else set())
+        use = self.recipe.single["generator"].use
+        if reads - there:
+            raise GansembleError(
+                f"{self.source}: generator {use} reads {listed(reads)}; {listed(reads - there)} is missing"
+            )
+        if there - reads:
+            raise GansembleError(
+                f"{self.source}: generator {use} reads {listed(reads)}, and no {listed(there - reads)}"
+            )
+
+    def _made(self, given: dict[str, Tensor], labels: Tensor | None) -> Tensor:
         if self.task is Task.VOCODING:
-            return self.decode(self.generator(Condition(signal=batch)).float())
+            return self.decode(self.generator(Condition(None, labels, given)).float())
+        batch = given[DEGRADED]
         channels = batch.reshape(-1, 1, batch.shape[-1])  # each by itself, as in training
-        made = self.decode(self.generator(Condition(signal=channels)).float())
+        labels = None if labels is None else labels.repeat_interleave(batch.shape[1])
+        made = self.decode(self.generator(Condition(None, labels, {DEGRADED: channels})).float())
         return made[..., : batch.shape[-1]].reshape(batch.shape)
+
+    def label(self, given: int | str) -> int:
+        """The index of a class by its name, the index itself, or that of a pitch [MIDI number] where the generator is built
+        for a range of them.
+
+        Raises:
+            GansembleError: if the generator reads no label, or it is none that it was built for.
+        """
+        contract, use = self.recipe.generator_contract, self.recipe.single["generator"].use
+        if "label" not in (contract.reads or ()):
+            raise GansembleError(f"{self.source}: generator {use} reads no label; leave it out")
+        if isinstance(given, str):
+            if given in self.names:
+                return self.names.index(given)
+            if not given.isdecimal():
+                known = (
+                    f"classes: {', '.join(self.names)}" if self.names else "its classes have no names; give a number"
+                )
+                raise GansembleError(f"{self.source}: no class {given!r}{near(given, self.names)}; {known}")
+            given = int(given)
+        low, high = contract.pitches or (0, (contract.classes or 0) - 1)
+        if not low <= given and (contract.pitches is None and contract.classes is None):
+            raise GansembleError(f"{self.source}: label {given}: must be at least 0")
+        if high >= low and not low <= given <= high:
+            raise GansembleError(
+                f"{self.source}: label {given}: must be within {low}..{high}, what generator {use} was built for"
+            )
+        return given - low
 
     def decode(self, x: Tensor) -> Tensor:
         """Decodes the generator's output [B, ...] to audio [B, C, T]."""
@@ -176,7 +250,8 @@ def load(
     if not grown and warn is not None:
         warn(f"{saved.folder}: the networks were not grown yet at step {saved.step}, so resolutions are missing")
     history = saved.manifest.get("data") or ()
-    return TrainedGenerator(ready, representation, recipe, saved.step, saved.folder, history, grown)
+    names = saved.manifest.get("classes") or ()
+    return TrainedGenerator(ready, representation, recipe, saved.step, saved.folder, history, grown, names)
 
 
 def _saved(exp: Path, which: str, warn: Warn | None) -> checkpoint.Saved:

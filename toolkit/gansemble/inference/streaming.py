@@ -5,13 +5,15 @@ Memory is bounded if the generator's context is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
 
 from gansemble.abilities import alignment, context_frames
+from gansemble.contract import DEGRADED
 from gansemble.interfaces import Condition, Representation
+from gansemble.parts.conditioning import label_of
 from gansemble.parts.device import device_of
 
 
@@ -85,33 +87,51 @@ class ChunkedStream:
         return torch.cat(list(self.pieces(iter([signal]))), 1)
 
 
-def vocoder_stream(generator: nn.Module, representation: Representation, core: int) -> ChunkedStream:
-    """A stream that makes audio from log-mel spectrograms.
+def stack(signals: Mapping[str, Tensor]) -> Tensor:
+    """Conditioning signals [C, L] of equally many frames as one [sum of C, L], in the order of their names."""
+    return torch.cat([signals[name] for name in sorted(signals)])
+
+
+def vocoder_stream(
+    generator: nn.Module,
+    representation: Representation,
+    core: int,
+    channels: Mapping[str, int],
+    label: int | None = None,
+) -> ChunkedStream:
+    """A stream that makes audio from conditioning signals, such as log-mel spectrograms.
 
     Args:
-        generator: in eval mode; reads mel spectrograms.
+        generator: in eval mode.
         representation: decodes the generator's output to audio.
         core: frames made at a time.
+        channels: of each signal that the generator reads, by name, such as ``{"mel": 80}``.
+        label: class or pitch index, for a generator that reads one.
 
     Shape:
-        - signal: [M, L], M mel bands and L frames
+        - signal: [C, L], the signals stacked by :func:`stack`, with C rows in all and L frames
         - output: [1, L * hop]
     """
-    device = device_of(generator)
+    device, names = device_of(generator), sorted(channels)
 
-    def make(mel: Tensor) -> Tensor:
-        return representation.decode(generator(Condition(signal=mel[None].to(device))).float())[0]
+    def make(stacked: Tensor) -> Tensor:
+        parts = stacked[None].to(device).split([channels[name] for name in names], 1)
+        condition = Condition(None, label_of(label, device), dict(zip(names, parts, strict=True)))
+        return representation.decode(generator(condition).float())[0]
 
     return ChunkedStream(make, core, *bounds(generator))
 
 
-def enhancement_stream(generator: nn.Module, representation: Representation, core: int) -> ChunkedStream:
+def enhancement_stream(
+    generator: nn.Module, representation: Representation, core: int, label: int | None = None
+) -> ChunkedStream:
     """A stream that makes clean audio from degraded audio, each channel by itself.
 
     Args:
         generator: in eval mode; reads degraded waveforms.
         representation: decodes the generator's output to audio.
         core: samples made at a time.
+        label: class or pitch index, for a generator that reads one.
 
     Shape:
         - signal: [C, T], C channels of T samples
@@ -120,7 +140,10 @@ def enhancement_stream(generator: nn.Module, representation: Representation, cor
     device = device_of(generator)
 
     def make(audio: Tensor) -> Tensor:
-        made = representation.decode(generator(Condition(signal=audio[:, None].to(device))).float())
+        one = label_of(label, device)
+        told = None if one is None else one.expand(len(audio))
+        condition = Condition(None, told, {DEGRADED: audio[:, None].to(device)})
+        made = representation.decode(generator(condition).float())
         return made[:, 0, : audio.shape[1]]
 
     return ChunkedStream(make, core, *bounds(generator))

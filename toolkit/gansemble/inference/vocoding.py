@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import soundfile
@@ -12,28 +14,33 @@ import torch
 from torch import Tensor
 
 from gansemble.audio import files
-from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
-from gansemble.errors import DataError
+from gansemble.errors import DataError, GansembleError
 from gansemble.inference.loading import TrainedGenerator
-from gansemble.inference.streaming import vocoder_stream
+from gansemble.inference.streaming import stack, vocoder_stream
+from gansemble.parts.conditioning import ConditionBuilder
 
 
-def mel_blocks(path: Path, spec: AudioSpec, block: int, resample: bool = False) -> Iterator[Tensor]:
-    """Yields the log-mel spectrogram of a mono audio file in blocks, equal to that of the whole file.
+def signal_blocks(
+    path: Path, builder: ConditionBuilder, block: int, resample: bool = False, device: torch.device | None = None
+) -> Iterator[dict[str, Tensor]]:
+    """Yields the signals of a mono audio file that a generator reads, in blocks: its log-mel spectrogram, equal to that of
+    the whole file, and features, each computed with a second of audio around the block.
 
     Args:
         path: of the audio file.
-        spec: of the spectrogram.
+        builder: computes the signals.
         block: frames at a time.
         resample: convert a file of another sample rate, instead of refusing it.
+        device: to compute on; None is the CPU.
 
     Yields:
-        Blocks [M, L'] of M = ``spec.mels`` bands and L' frames, at most ``block``.
+        Blocks [C, L'] by name, of C channels (M = ``spec.mels`` bands) and L' frames, at most ``block``.
 
     Raises:
         DataError: for another sample rate (unless ``resample``), several channels, or a file too short for one frame.
     """
+    spec = builder.spec
     header = files.info(path)
     if header.channels != 1:
         raise DataError(f"{path}: expected mono, got {header.channels} channels; mix it down first")
@@ -51,11 +58,15 @@ def mel_blocks(path: Path, spec: AudioSpec, block: int, resample: bool = False) 
     # Blocks are framed with whole hops of real audio around them, so that only the file's own ends are reflected.
     # A window reaches margin = (n_fft - hop) / 2 samples beyond its hop on each side; twice that and a hop is safe.
     extra = -(-2 * margin // spec.hop) + 1
+    if builder.features:
+        extra = max(extra, spec.sample_rate // spec.hop)
     for first in range(0, frames, block):
         last = min(frames, first + block)
         begin, end = max(0, first - extra), last + extra
         piece = torch.from_numpy(np.ascontiguousarray(read(begin * spec.hop, min(total, end * spec.hop))))
-        yield log_mel(piece[None], spec)[0][:, first - begin : last - begin]
+        whole = len(piece) // spec.hop * spec.hop if builder.features else len(piece)
+        computed = builder.computed(piece[None, None, :whole].to(device or "cpu"))
+        yield {name: signal[0][:, first - begin : last - begin] for name, signal in computed.items()}
 
 
 def synthesise_file(
@@ -65,35 +76,48 @@ def synthesise_file(
     sample_format: files.SampleFormat,
     chunk_seconds: float,
     resample: bool = False,
+    label: int | None = None,
+    signals: Mapping[str, Path] = MappingProxyType({}),
 ) -> dict[str, float]:
     """Writes the waveform that a vocoder makes from an audio file or a mel spectrogram.
 
     Args:
         loaded: a trained vocoder.
-        source: an audio file, whose mel spectrogram is computed, or a ``.npy`` file with a log-mel spectrogram [M, L].
+        source: an audio file, whose signals are computed, or a ``.npy`` file with a log-mel spectrogram [M, L].
         target: WAV file to write; it appears under its name only when it is complete.
         sample_format: of the WAV file.
         chunk_seconds: length of audio that is made at a time [s].
         resample: convert an audio file of another sample rate, instead of refusing it.
+        label: class or pitch index, for a generator that reads one.
+        signals: ``.npy`` files [C, L] or [L] of other signals, by name, in place of what is computed of audio.
 
     Returns:
         By name: the ``seconds`` of audio made, the time it ``took`` [s], and how many samples were ``clipped``.
 
     Raises:
-        DataError: if the input is not what the experiment's audio section describes.
+        DataError: if an input is not what the experiment's audio section describes, or a signal is missing.
     """
     spec = loaded.spec
     block = max(16, int(chunk_seconds * spec.sample_rate / spec.hop))
     begun, clipped, length = time.monotonic(), 0, 0
-    blocks = _npy_blocks(source, spec, block) if source.suffix == ".npy" else mel_blocks(source, spec, block, resample)
-    stream = vocoder_stream(loaded.generator, loaded.representation, block)
+    builder = ConditionBuilder(loaded.recipe)
+    if source.suffix == ".npy":
+        blocks: Iterator[dict[str, Tensor]] = ({"mel": mel} for mel in _npy_blocks(source, spec, block))
+        there = {"mel"}
+    else:
+        blocks, there = signal_blocks(source, builder, block, resample), set(builder.signals)
+    given = {name: _signal(name, path) for name, path in signals.items()}
+    try:
+        loaded.demand_read(there | given.keys(), label is not None)
+    except GansembleError as error:
+        raise DataError(f"{source}: {error}") from error
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.part")
     try:
         with soundfile.SoundFile(
             str(temporary), "w", spec.sample_rate, 1, files.SUBTYPES[sample_format], format="WAV"
         ) as out:
-            for piece in stream.pieces(blocks):
+            for piece in _pieces(loaded, _with(blocks, given, source), block, label):
                 audio = piece.numpy().T
                 clipped += int((np.abs(audio) > 1).sum())
                 length += len(audio)
@@ -103,6 +127,63 @@ def synthesise_file(
         temporary.unlink(missing_ok=True)
         raise
     return {"seconds": length / spec.sample_rate, "took": time.monotonic() - begun, "clipped": clipped}
+
+
+def _pieces(
+    loaded: TrainedGenerator, blocks: Iterator[dict[str, Tensor]], core: int, label: int | None
+) -> Iterator[Tensor]:
+    """Pieces [1, T'] of the waveform of blocks of signals."""
+    first = next(blocks, None)
+    if first is None:
+        return
+    channels = {name: len(signal) for name, signal in first.items()}
+    stream = vocoder_stream(loaded.generator, loaded.representation, core, channels, label)
+    yield from stream.pieces(stack(signals) for signals in itertools.chain([first], blocks))
+
+
+def _with(
+    blocks: Iterator[dict[str, Tensor]], given: Mapping[str, Tensor], source: Path
+) -> Iterator[dict[str, Tensor]]:
+    """Blocks of signals with those of files [C, L] beside them, frame by frame.
+
+    Raises:
+        DataError: if a file has not as many frames as the rest.
+    """
+    place = 0
+    for block in blocks:
+        frames = next(iter(block.values())).shape[1]
+        for name, signal in given.items():
+            if signal.shape[1] < place + frames:
+                raise DataError(
+                    f"{source}: has {place + frames} frames or more, but the signal {name} {signal.shape[1]}; they must go "
+                    "together"
+                )
+            block[name] = signal[:, place : place + frames]
+        place += frames
+        yield block
+    for name, signal in given.items():
+        if signal.shape[1] != place:
+            raise DataError(
+                f"{source}: has {place} frames, but the signal {name} {signal.shape[1]}; they must go together"
+            )
+
+
+def _signal(name: str, path: Path) -> Tensor:
+    """A signal of a ``.npy`` file, float32 [C, L].
+
+    Raises:
+        DataError: if there is none, or it is none.
+    """
+    try:
+        found = np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as the signal {name} ({error})") from error
+    if not isinstance(found, np.ndarray) or found.ndim not in (1, 2) or found.dtype.kind not in "fiu":
+        shown = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else type(found).__name__
+        raise DataError(f"{path}: the signal {name} must be numbers [C, L] or [L], got {shown}")
+    if not np.isfinite(found).all():
+        raise DataError(f"{path}: the signal {name} holds NaN or infinity")
+    return torch.from_numpy(np.atleast_2d(found).astype(np.float32))
 
 
 def _npy_blocks(path: Path, spec: AudioSpec, block: int) -> Iterator[Tensor]:

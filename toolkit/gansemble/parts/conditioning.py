@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gansemble.audio.features import log_mel
-from gansemble.interfaces import Batch, Condition
+from gansemble.errors import TrainingError
+from gansemble.interfaces import Batch, Condition, Feature
 from gansemble.recipe import contract as recipe_contract
+from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
+from gansemble.recipe.task import NO_SIGNALS
+
+
+def label_of(index: int | None, device: torch.device) -> Tensor | None:
+    """A label index as a batch of one, int64 [1]; None for None."""
+    return None if index is None else torch.tensor([index], device=device)
 
 
 class ConditionBuilder:
@@ -18,10 +26,11 @@ class ConditionBuilder:
     of its own; their labels are drawn from the labels of the training split, independently of the real batch.
 
     Args:
-        recipe: whose generator's contract says what is read: ``mel`` (the log-mel spectrogram of the clean audio),
-            ``latent``, ``label``, or the name of an extra tensor of the batch.
+        recipe: whose generator's contract says what is read: ``latent``, ``label``, and signals: ``mel``, the log-mel
+            spectrogram of the clean audio; ``degraded``, the degraded version of the item; and the recipe's features.
 
     Attributes:
+        signals: names of the signals that the generator reads.
         latent: size Z of the latent vector.
         latent_law: what latent vectors are drawn from: ``normal`` is standard normal, else uniform in ±1.
         prior: label of each clip of the training split [N], from which those of fakes are drawn; while it is None,
@@ -30,25 +39,59 @@ class ConditionBuilder:
     Shape:
         - latent vectors: [B, Z], B items
         - labels: [B]
-        - conditioning signal: [B, M, L], such as M mel bands and L frames, or [B, C, T] for a waveform
+        - signals: [B, C, L], such as C mel bands and L frames, or a waveform [B, 1, T]
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        contract = recipe.generator_contract
+        contract, supplied = recipe.generator_contract, recipe.supplied()
         self.reads = contract.reads or frozenset()
-        needs = [recipe_contract.contract_of(part, recipe.supplied()).needs for part in recipe.parts()]
-        self.mel = "mel" in self.reads or any("mel" in each for each in needs)
+        self.signals = sorted(self.reads - NO_SIGNALS)
+        needs = [recipe_contract.contract_of(part, supplied).needs for part in recipe.parts()]
+        asked = self.reads.union(*needs)
+        self.mel = "mel" in asked
+        features = recipe.many["features"]
+        self.features: dict[str, Feature] = {
+            name: construct(part, recipe) for name, part in features.items() if name in asked
+        }
         self.latent, self.latent_law = contract.latent, contract.latent_law
         self.task = recipe.task
         self.spec = recipe.audio
         self.prior: Tensor | None = None
 
+    @torch.no_grad()
     def prepare(self, batch: Batch) -> Batch:
-        """Adds the log-mel spectrogram [B, M, L] of the clean audio to the batch, if some part reads it."""
-        if self.mel and batch.mel is None:
-            with torch.no_grad():
-                batch.mel = log_mel(batch.audio, self.spec)
+        """Adds those signals to the batch that some part reads and that are computed of the clean audio: the log-mel
+        spectrogram, and features."""
+        if self.mel and "mel" not in batch.signals:
+            batch.signals["mel"] = log_mel(batch.audio, self.spec)
+        for name, feature in self.features.items():
+            if name not in batch.signals:
+                batch.signals[name] = self.of(name, feature, batch.audio)
         return batch
+
+    @torch.no_grad()
+    def computed(self, audio: Tensor) -> dict[str, Tensor]:
+        """The signals [B, C, L] that the generator reads, of clean audio [B, 1, L * hop], by name."""
+        found = {"mel": log_mel(audio, self.spec)} if "mel" in self.reads else {}
+        read = {name: feature for name, feature in self.features.items() if name in self.reads}
+        return found | {name: self.of(name, feature, audio) for name, feature in read.items()}
+
+    def of(self, name: str, feature: Feature, audio: Tensor) -> Tensor:
+        """A feature [B, C, L] of audio [B, 1, L * hop].
+
+        Raises:
+            TrainingError: if the feature makes another number of frames.
+        """
+        if isinstance(feature, nn.Module):
+            feature.to(audio.device)
+        made = feature(audio)
+        frames = audio.shape[-1] // self.spec.hop
+        if made.dim() != 3 or made.shape[0] != len(audio) or made.shape[-1] != frames:
+            raise TrainingError(
+                f"features.{name}: expected [{len(audio)}, C, {frames}] of {audio.shape[-1]} samples, a frame for each "
+                f"audio.hop of {self.spec.hop}, got {list(made.shape)}"
+            )
+        return made
 
     def __call__(self, batch: Batch, turn: str) -> tuple[Condition, Condition]:
         """Builds the conditions of a batch.
@@ -60,10 +103,9 @@ class ConditionBuilder:
         Returns:
             (condition of the real items, condition of the fakes).
         """
-        names = [name for name in self.reads if name not in ("mel", "latent", "label")]
-        signal = batch.mel if "mel" in self.reads else batch.extra[names[0]] if names else None
+        signals = {name: batch.signals[name] for name in self.signals}
         real, fake = (batch.label, self._labels(batch, turn)) if "label" in self.reads else (None, None)
-        return Condition(label=real, signal=signal), Condition(self.latents(batch, turn), fake, signal)
+        return Condition(None, real, signals), Condition(self.latents(batch, turn), fake, signals)
 
     def latents(self, batch: Batch, turn: str) -> Tensor | None:
         """Draws the latent vectors [B, Z] of a batch's items; None for a generator that reads none.

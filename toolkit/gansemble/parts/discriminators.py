@@ -56,13 +56,12 @@ def _joined(pairs: Sequence[tuple[Tensor, Condition]]) -> tuple[Tensor, Conditio
     """
     if len(pairs) < 2 or len({x.shape[1:] for x, _ in pairs}) > 1:
         return None
-    fields = {}
-    for name in ("latent", "label", "signal"):
-        values = [getattr(condition, name) for _, condition in pairs]
-        if any(value is None for value in values) and any(value is not None for value in values):
-            return None
-        fields[name] = None if values[0] is None else torch.cat(values)
-    return torch.cat([x for x, _ in pairs]), Condition(**fields)
+    conditions = [condition for _, condition in pairs]
+    if len({(c.latent is None, c.label is None, *sorted(c.signals)) for c in conditions}) > 1:
+        return None
+    others = [iter(condition.tensors()) for condition in conditions[1:]]
+    joined = conditions[0].map(lambda value: torch.cat([value, *(next(other) for other in others)]))
+    return torch.cat([x for x, _ in pairs]), joined
 
 
 def _split(output: DiscriminatorOutput, sizes: list[int]) -> list[DiscriminatorOutput]:

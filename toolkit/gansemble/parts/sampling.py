@@ -138,7 +138,7 @@ class LatentSampler:
         labels = (
             self._labels(batch, condition, "sample") if label is None else torch.as_tensor(label, device=device)[None]
         )
-        made = self.generator(Condition(z, labels, None)).float()
+        made = self.generator(Condition(z, labels)).float()
         try:
             audio = (decode or self.representation.decode)(made)[0].mean(0).cpu().numpy()
         except ValueError as error:
@@ -176,7 +176,7 @@ class LatentSampler:
             z = condition.latent
             if z is not None and truncation is not None:
                 z = truncation(z, self.condition_builder.latent_law)
-            yield Condition(z, self._labels(batch, condition, "standing"), None)
+            yield Condition(z, self._labels(batch, condition, "standing"))
 
     def _labels(self, batch: Batch, condition: Condition, name: str) -> Tensor | None:
         """Labels of a batch [B]; None where the generator reads none."""

@@ -29,11 +29,12 @@ KINDS = (
     "degradation",
     "monitor",
     "augmentation",
+    "feature",
 )
 _PLURALS = {"corpus": "corpora", "loss": "losses"}
 #: kind -> the entry-point group that takes single parts of this kind, without a plugin around them.
 GROUPS = {kind: f"gansemble.{_PLURALS.get(kind, kind + 's')}" for kind in KINDS}
-#: kind -> its Protocol in interfaces.py, for messages.
+#: kind -> its Protocol in gansemble.interfaces, for messages.
 _PROTOCOLS = {kind: "".join(word.title() for word in kind.split("_")) for kind in KINDS} | {
     "loss": "Term",
     "regulariser": "Term",
@@ -102,7 +103,7 @@ def _checked(entry: Entry, target: object) -> Callable[..., object]:
             raise PluginError(f"{who}: parameter {parameter.name!r} is reserved by the recipe; rename it")
     wrong = signatures.fault(entry.kind, target)
     if wrong:
-        raise PluginError(f"{who}: {wrong}; see interfaces.py, {_PROTOCOLS[entry.kind]}")
+        raise PluginError(f"{who}: {wrong}; see gansemble.interfaces.{_PROTOCOLS[entry.kind]}")
     return target
 
 

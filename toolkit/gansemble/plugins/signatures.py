@@ -25,6 +25,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "degradation": {"()": ("audio", "rng")},
     "monitor": {"item_values": ("step",), "summarise": ("values",), "judge": ("steps", "values")},
     "augmentation": {"variants": ("audio", "sample_rate")},
+    "feature": {"()": ("audio",)},
 }
 #: A metric that compares sets of clips, rather than pairs, has this method instead.
 SET_METRIC: dict[str, tuple[str, ...]] = {"score_set": ("estimates", "references", "sample_rate", "labels")}

@@ -1,4 +1,4 @@
-"""What a part of a recipe declares, of its filled arguments."""
+"""Computes the contract of a part of a recipe from its constructor's arguments."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from gansemble.recipe.sections import Part
 
 
 def stand_ins() -> dict[str, object]:
-    """What the toolkit supplies to parts, for looking at one outside a recipe."""
+    """Values for what the toolkit supplies to parts, to look at a part outside a recipe."""
     return {"audio": AudioSpec(), "batch_size": 16, "seed": 0, "segment": 8192}
 
 
 def filled(part: Part, supplied: Mapping[str, object]) -> dict[str, object]:
     """All arguments of a part: its constructor's defaults, what the toolkit supplies, and the recipe's own.
 
+    Of those for one parameter the last in this order counts.
+
     Args:
         part: of a recipe.
-        supplied: what the toolkit fills into parameters of these names, ``recipe.supplied()``.
+        supplied: what the toolkit fills into parameters of these names, see
+            :meth:`gansemble.recipe.schema.Recipe.supplied`.
     """
     names = types.signature(part.target)
     given = {name: parameter.default for name, parameter in names.items() if parameter.default is not parameter.empty}
@@ -29,14 +32,15 @@ def filled(part: Part, supplied: Mapping[str, object]) -> dict[str, object]:
 
 
 def contract_of(part: Part, supplied: Mapping[str, object]) -> Contract:
-    """What a part of a recipe declares: the contract of its kind, without any statement where the part has none.
+    """The contract of a part of a recipe; an empty contract of its kind if its class has no ``contract``.
 
     Args:
         part: of a recipe.
         supplied: as in :func:`filled`.
 
     Raises:
-        TypeError: if the part returns something else, such as the contract of another kind.
+        TypeError: if the part's ``contract`` returns something else, such as the contract of another kind.
+        ValueError: if the part's ``contract`` refuses the arguments.
     """
     if not isinstance(part.target, Contracted):
         return OF_KIND.get(part.kind, Contract)()
@@ -44,10 +48,10 @@ def contract_of(part: Part, supplied: Mapping[str, object]) -> Contract:
 
 
 def of_its_kind(contract: object, kind: str) -> Contract:
-    """The contract itself, where it is the one that parts of this kind have.
+    """The contract itself, after checking that it is the contract class of this kind.
 
     Raises:
-        TypeError: if it is not; the message names the class that was expected.
+        TypeError: if it is another; the message names the class that was expected.
     """
     wanted = OF_KIND.get(kind, Contract)
     if not isinstance(contract, Contract) or type(contract) is not wanted:

@@ -1,4 +1,4 @@
-"""What a recipe holds: the sections of parts by kind, and :class:`Recipe`."""
+"""The sections of a recipe with the kind of part in each, and :class:`Recipe`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ MANY = {
     "augmentations": "augmentation",
     "baselines": "generator",
     "monitors": "monitor",
+    "features": "feature",
 }
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
 RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")
@@ -51,7 +52,20 @@ SUPPLIED = ("audio", "batch_size", "seed", "segment")
 
 @dataclass
 class Recipe:
-    """A recipe whose every value has been checked against its constructor's types."""
+    """A recipe of which every value has been checked against its type.
+
+    Args:
+        path: the YAML file.
+        document: the composed document, in which every value has its place in a file.
+        audio: the audio specification.
+        plan, validation, data, synthesis, evaluation: the recipe's own sections.
+        name: of the recipe.
+        single: the parts of sections that hold one part, by section.
+        many: the parts of sections that hold several, by section and name.
+        plugins: versions of plugins that the recipe demands, by plugin.
+        registry: of the parts that may be named.
+        notes: advice that is no fault.
+    """
 
     path: Path
     document: Document
@@ -69,30 +83,30 @@ class Recipe:
     notes: list[Problem] = field(default_factory=list)
 
     def parts(self) -> list[Part]:
-        """Every part, single sections first, in the order of the recipe."""
+        """All parts, those of single sections first."""
         return [
             *self.single.values(),
             *(part for section in MANY for part in self.many.get(section, {}).values()),
         ]
 
     def supplied(self) -> dict[str, object]:
-        """What the toolkit fills into constructor parameters of these names."""
+        """What the toolkit fills into constructor parameters of these names, where the recipe does not."""
         plan = self.plan
         return {"audio": self.audio, "batch_size": plan.batch_size, "seed": plan.seed, "segment": plan.segment}
 
     @cached_property
     def generator_contract(self) -> GeneratorContract:
-        """What the generator declares: what it reads, how much it makes of it."""
+        """The generator's contract."""
         contract = contract_of(self.single["generator"], self.supplied())
         assert isinstance(contract, GeneratorContract)
         return contract
 
     @cached_property
     def task(self) -> Task:
-        """Vocoding, generation or enhancement, by what the generator reads.
+        """Vocoding, generation or enhancement, from what the generator reads.
 
         Raises:
-            GansembleError: if its contract leaves that open; such a recipe does not pass the check.
+            GansembleError: if the generator's contract does not say; such a recipe does not pass the check.
         """
         task = task_of(self.generator_contract)
         if task is None:
@@ -100,11 +114,11 @@ class Recipe:
         return task
 
     def demand_task(self, wanted: Task, exp: object) -> None:
-        """Refuses an experiment of another task, naming the command for it.
+        """Raises an error that names the right command, if the recipe is of another task.
 
         Args:
-            wanted: what the caller can work with.
-            exp: where the experiment is.
+            wanted: the task that the caller can work with.
+            exp: folder of the experiment.
 
         Raises:
             GansembleError: if the recipe is of another task.

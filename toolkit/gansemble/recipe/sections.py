@@ -51,8 +51,8 @@ class Phase:
     Args:
         steps: its length [steps].
         batch_size: clips in one optimiser step; null is the plan's.
-        progress: how far networks that grow have grown at its beginning and at its end, as fractions of the whole;
-            linear in between. Null leaves growth out.
+        progress: how far networks that grow have grown at its beginning and at its end, in resolutions: from 0, the
+            smallest, to the ``grows_to`` of their contract; linear in between. Null leaves growth out.
         fresh_optimisers: begin it with optimisers that have lost their state, such as running means of gradients.
     """
 
@@ -162,6 +162,8 @@ class Data:
         channels: what to do about files of several channels: refuse them, mix them down, or take the first channel.
         short: what to do about clips shorter than a training crop: refuse, pad or drop them.
         broken: what to do about files that are unreadable, truncated, empty or not finite: refuse or drop them.
+        label: which of the corpus' labels networks are conditioned on, such as ``speaker``. Names count from 0 in
+            alphabetical order, over all splits.
     """
 
     normalise: float | None = 0.95
@@ -169,6 +171,7 @@ class Data:
     channels: Literal["error", "mix", "first"] = "error"
     short: Literal["error", "pad", "drop"] = "error"
     broken: Literal["error", "drop"] = "error"
+    label: str = "label"
 
 
 @dataclass(frozen=True)

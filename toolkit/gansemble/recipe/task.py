@@ -1,4 +1,4 @@
-"""The task of a recipe: what its generator makes, of what. Computed once, as :attr:`Recipe.task`."""
+"""The task of a recipe, vocoding, generation or enhancement, computed from what its generator reads."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ NO_SIGNALS = frozenset({"latent", "label"})
 
 
 class Task(StrEnum):
-    """What a generator makes, of what.
+    """What a generator makes, and from what.
 
-    Validation, stages 4 to 6 and the commands differ by task, and by nothing else that a generator reads.
+    Validation, stages 4 to 6 and the commands differ by task alone, not by anything else that a generator reads.
     """
 
     #: The waveform of a conditioning signal, such as a mel spectrogram.
@@ -31,7 +31,7 @@ class Task(StrEnum):
 
     @property
     def source(self) -> str:
-        """What it is made of, in words."""
+        """What generated audio is made from, in words."""
         return {
             Task.VOCODING: "a mel spectrogram",
             Task.GENERATION: "a latent vector alone",
@@ -39,7 +39,11 @@ class Task(StrEnum):
         }[self]
 
     def command(self, exp: object) -> str:
-        """How files are made with a trained generator of this task."""
+        """The command that makes files with a trained generator of this task.
+
+        Args:
+            exp: folder of the experiment.
+        """
         return {
             Task.VOCODING: f"gansemble synthesise --exp {exp} --input FILES",
             Task.GENERATION: f"gansemble sample --exp {exp}",
@@ -48,7 +52,7 @@ class Task(StrEnum):
 
 
 def task_of(contract: GeneratorContract) -> Task | None:
-    """The task of a generator with this contract; None where it leaves open what it reads."""
+    """The task of a generator with this contract; None if it does not declare what it reads."""
     if contract.reads is None:
         return None
     if DEGRADED in contract.reads:
@@ -57,7 +61,11 @@ def task_of(contract: GeneratorContract) -> Task | None:
 
 
 def open_task(use: str) -> str:
-    """Why a generator that leaves its task open is refused."""
+    """The message for a generator that does not declare what it reads, so that its task is unknown.
+
+    Args:
+        use: the generator, as messages name it.
+    """
     return (
         f"{use} does not say what it reads, so it is open whether it makes the waveform of a mel spectrogram, clips of its "
         "own or the clean version of a degraded recording; let its contract say so, such as "

@@ -327,7 +327,8 @@ def content_mark(values: Mapping[str, object], data: Path, root: Path) -> str:
     """
     audio, given = values.get("audio"), values.get("data")
     policies = dict(given) if isinstance(given, dict) else {}
-    policies.pop("normalise", None)  # applied when clips are read
+    for key in ("normalise", "label"):  # applied when clips are read
+        policies.pop(key, None)
     plan, augmentations = values.get("plan"), values.get("augmentations")
     chosen = {name: part for name, part in augmentations.items() if part} if isinstance(augmentations, dict) else {}
     decides = {

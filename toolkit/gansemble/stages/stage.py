@@ -44,7 +44,7 @@ STAGES = (
         "examine and pack the audio",
         2,
         ("corpus", "audio.sample_rate", "data", "augmentations"),
-        quiet=("data.normalise",),  # applied when clips are read
+        quiet=("data.normalise", "data.label"),  # applied when clips are read
         shared=True,
     ),
     Stage(
@@ -73,6 +73,7 @@ STAGES = (
             "regularisers",
             "plan",
             "optimisers",
+            "features",
             "data",
         ),
         quiet=(

@@ -13,9 +13,12 @@ from collections.abc import Callable
 
 
 def for_plugin(name: str) -> Callable[..., None]:
-    """A pytest function that holds every part of an installed plugin to its kind's promises, one test for each.
+    """A pytest function with one test for every part of an installed plugin and every promise of its kind.
 
-    Where the plugin is not installed or cannot be loaded, it is one test that fails and says why.
+    If the plugin is not installed or cannot be loaded, it is one test that fails and says why.
+
+    Args:
+        name: of the plugin, as its entry point names it; ``plugin/part`` tests one part only.
     """
     from gansemble.testing.conformance import test_function
 

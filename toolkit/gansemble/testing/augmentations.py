@@ -1,4 +1,4 @@
-"""What every augmentation must do."""
+"""The promises of augmentations."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _level(audio: np.ndarray) -> float:
 
 
 def variants_have_names(subject: Subject) -> None:
-    """Of letters, digits, ``.``, ``_`` and ``-``, as they become part of a clip's id; no two of a clip are equal."""
+    """Names are of letters, digits, ``.``, ``_`` and ``-``, as clip ids need them, and differ within a clip."""
     names = [name for name, _ in _variants(subject, subject.make(), _audio(subject))]
     odd = [name for name in names if not isinstance(name, str) or not NAME.fullmatch(name)]
     demand(
@@ -39,7 +39,7 @@ def variants_have_names(subject: Subject) -> None:
 
 
 def variants_keep_length(subject: Subject) -> None:
-    """float32 [T] of the clip's length, finite, of long clips and of one sample."""
+    """Variants are finite float32 arrays [T] of the clip's length, for long clips and for one of a single sample."""
     part = subject.make()
     for length in (subject.segment, 1001, 17, 1):
         for name, made in _variants(subject, part, _audio(subject, 0, length)):
@@ -50,7 +50,7 @@ def variants_keep_length(subject: Subject) -> None:
 
 
 def makes_other_clips(subject: Subject) -> None:
-    """Of some of the kit's clips there are variants; each differs from its clip and from the others, and can be heard."""
+    """It makes variants of at least one of three clips, audible and different from the clip and each other."""
     part, there = subject.make(), False
     for item, length in ((0, subject.segment), (1, subject.segment), (0, 4 * subject.segment)):
         audio = _audio(subject, item, length)
@@ -67,7 +67,7 @@ def makes_other_clips(subject: Subject) -> None:
 
 
 def variants_are_the_clips_alone(subject: Subject) -> None:
-    """Equal clips give equal variants, whatever torch's, numpy's or Python's generator and earlier clips did."""
+    """Equal clips have equal variants, whatever was drawn from random generators and whichever clips came before."""
     part, audio = subject.make(), _audio(subject)
     torch.manual_seed(1)
     np.random.seed(1)
@@ -83,7 +83,7 @@ def variants_are_the_clips_alone(subject: Subject) -> None:
 
 
 def augmentation_leaves_its_input_alone(subject: Subject) -> None:
-    """What it is given is not written to, nor by later variants into earlier ones."""
+    """It does not write into the clip that it is given, nor into variants that it made before."""
     part, audio = subject.make(), _audio(subject)
     kept = audio.copy()
     made = [(sound, sound.copy()) for _, sound in part.variants(audio, subject.spec.sample_rate)]
@@ -94,7 +94,7 @@ def augmentation_leaves_its_input_alone(subject: Subject) -> None:
 
 
 def augmentation_takes_silence(subject: Subject) -> None:
-    """Silence stays silence, and full scale is finite."""
+    """Variants of silence are silent, and variants of a full-scale clip are finite."""
     part = subject.make()
     for name, made in _variants(subject, part, np.zeros(subject.segment, np.float32)):
         demand(bool(np.isfinite(made).all()), f"{name}: of silence it makes what is not finite")
@@ -104,7 +104,7 @@ def augmentation_takes_silence(subject: Subject) -> None:
 
 
 def takes_nothing_of_the_plan(subject: Subject) -> None:
-    """Variants are packed once: no parameter is one that the toolkit supplies, which may change without packing anew."""
+    """Its constructor takes nothing that the toolkit supplies, which may change without the data being packed anew."""
     asked = [name for name in SUPPLIED if name in subject.signature]
     demand(not asked, f"it takes {', '.join(asked)} of the toolkit; variants are packed once, whatever the plan")
 

@@ -1,4 +1,8 @@
-"""Which promises each kind makes, and running them over a plugin's parts."""
+"""Which promises each kind of part makes, and running them over the parts of a plugin.
+
+A promise is a function that takes a :class:`gansemble.testing.subject.Subject` and raises a
+:class:`gansemble.testing.subject.Fault` if the part breaks it; its docstring is what users read of it.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ from gansemble.testing import (
     data,
     degradations,
     discriminators,
+    features,
     injectors,
     monitors,
     networks,
@@ -32,7 +37,10 @@ Check = Callable[[Subject], None]
 
 
 def constructor_can_be_checked(subject: Subject) -> None:
-    """Every constructor parameter is annotated, given by keyword, and documented in the class' Args."""
+    """Every constructor parameter is annotated, keyword-only, and documented under Args in the class docstring.
+
+    What the toolkit supplies (``audio``, ``batch_size``, ``seed``, ``segment``) need not be documented.
+    """
     bare = [name for name in subject.signature if name not in subject.hints]
     demand(not bare, f"annotate {', '.join(bare)}, so that recipes can be checked")
     positional = [
@@ -52,7 +60,7 @@ def constructor_can_be_checked(subject: Subject) -> None:
 
 
 def contract_is_sound(subject: Subject) -> None:
-    """Its contract holds for defaults and for the example, and ``because`` names fields and parameters."""
+    """Its contract can be computed, and ``because`` names only fields of it and parameters of the constructor."""
     fields = set(subject.contract.__dataclass_fields__)
     for field, parameter in subject.contract.because.items():
         demand(field in fields, f"its contract's because names {field!r}, which is no field of a contract")
@@ -60,7 +68,7 @@ def contract_is_sound(subject: Subject) -> None:
 
 
 def is_built_the_same_from_one_seed(subject: Subject) -> None:
-    """Built twice from one seed it is the same: initial weights come from torch's generator, which it does not seed."""
+    """Built twice from one seed, it has the same initial weights, drawn from torch's generator without seeding it."""
     if subject.entry.kind == "optimiser":
         return
     ours, theirs = subject.make(3), subject.make(3)
@@ -79,7 +87,7 @@ def _tensors(state: Mapping[str, object]) -> dict[str, torch.Tensor]:
 
 
 def two_processes_agree(subject: Subject) -> None:
-    """Two processes with half a batch each end with the same gradients and running statistics."""
+    """Two processes with half a batch each end up with equal gradients and running statistics."""
     if not networks.learns(subject):
         return
     fault = _together(_key(subject.entry)).get(f"{subject.entry.kind} {subject.entry.plugin}/{subject.entry.name}")
@@ -90,7 +98,7 @@ _siblings: dict[str, Sequence[Entry]] = {}
 
 
 def _key(entry: Entry) -> str:
-    """All networks of a plugin run in one pair of processes."""
+    """Key of the networks that share a pair of processes: all of a plugin, or one alone that was not noted."""
     key = f"{entry.plugin}"
     known = _siblings.get(key)
     if known is None or entry not in known:
@@ -122,12 +130,19 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "degradation": (*EVERY, *degradations.DEGRADATION),
     "monitor": (*EVERY, *monitors.MONITOR),
     "augmentation": (*EVERY, *augmentations.AUGMENTATION),
+    "feature": (*EVERY, *features.FEATURE),
 }
 
 
 @dataclass(frozen=True)
 class Result:
-    """What one check said of one part; ``fault`` is None when the promise is kept."""
+    """The outcome of one check of one part.
+
+    Args:
+        entry: the registered part.
+        check: the promise.
+        fault: how it is broken; None if it is kept.
+    """
 
     entry: Entry
     check: Check
@@ -140,10 +155,15 @@ class Result:
 
 
 def hold(entry: Entry, check: Check) -> None:
-    """Runs one check.
+    """Runs one check of one part.
+
+    Args:
+        entry: the registered part.
+        check: the promise.
 
     Raises:
-        Fault: if the promise is not kept; another error of the part is a fault too, with its place.
+        Fault: if the promise is broken. Any other error of the part counts as a fault, too; its message then ends with
+            the line of the part that it came from.
     """
     try:
         with warnings.catch_warnings():
@@ -156,7 +176,7 @@ def hold(entry: Entry, check: Check) -> None:
 
 
 def _place(error: BaseException, entry: Entry) -> str:
-    """The last line of the part's own package that the error came through."""
+    """The last line of the part's own package in the error's traceback, as `` (file:line)``; empty if there is none."""
     import traceback
 
     package = entry.target.partition(":")[0].partition(".")[0]
@@ -165,7 +185,7 @@ def _place(error: BaseException, entry: Entry) -> str:
 
 
 def examine(entries: Sequence[Entry]) -> Iterator[Result]:
-    """Runs every check of every part, one after the other."""
+    """Runs every check of every part, one after the other, and yields the results."""
     note(entries)
     for entry in entries:
         for check in CHECKS[entry.kind]:
@@ -178,14 +198,18 @@ def examine(entries: Sequence[Entry]) -> Iterator[Result]:
 
 
 def note(entries: Sequence[Entry]) -> None:
-    """Lets the networks of each plugin share one pair of processes."""
+    """Remembers which entries belong to a plugin, so that its networks are run in one pair of processes."""
     for plugin in {entry.plugin for entry in entries}:
         _siblings[plugin] = [entry for entry in entries if entry.plugin == plugin]
     _together.cache_clear()
 
 
 def find(name: str, registry: Registry) -> list[Entry]:
-    """The parts of a plugin, or those called ``plugin/part`` or ``part``.
+    """The parts of a plugin, or the parts of a name.
+
+    Args:
+        name: ``plugin``, ``plugin/part`` or ``part``.
+        registry: where they are looked up.
 
     Raises:
         PluginError: if there is none, or the plugin could not be loaded.
@@ -205,7 +229,7 @@ def find(name: str, registry: Registry) -> list[Entry]:
 
 
 def test_function(name: str) -> Callable[..., None]:
-    """See :func:`gansemble.testing.for_plugin`."""
+    """Makes the pytest function of :func:`gansemble.testing.for_plugin`."""
     import pytest
 
     from gansemble.plugins import loading

@@ -1,4 +1,4 @@
-"""What every corpus must do."""
+"""The promises of corpora."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def _mini(subject: Subject) -> Iterator[tuple[Corpus, Path]]:
 
 
 def _listed(corpus: Corpus, root: Path) -> list[Clip]:
-    """What it lists; :func:`lists_sound_clips` holds that they are clips."""
+    """The clips that a corpus lists; :func:`lists_sound_clips` tests that they are clips."""
     return [cast(Clip, clip) for clip in corpus.scan(root)]
 
 
 @contextmanager
 def _offline() -> Iterator[list[object]]:
-    """Refuses connections, and lists those that were tried."""
+    """Refuses network connections, and yields the list of addresses that were tried."""
     asked: list[object] = []
 
     def refuse(*arguments: object, **_: object) -> object:
@@ -48,7 +48,7 @@ def _offline() -> Iterator[list[object]]:
 
 
 def makes_its_mini_corpus_beside_others_files(subject: Subject) -> None:
-    """Where something lies that is not its own, it is left there."""
+    """Writing the mini corpus into a folder with other files leaves these as they are."""
     with tempfile.TemporaryDirectory() as folder:
         notes = Path(folder) / "notes.txt"
         notes.write_text("mine")
@@ -61,7 +61,10 @@ def makes_its_mini_corpus_beside_others_files(subject: Subject) -> None:
 
 
 def lists_sound_clips(subject: Subject) -> None:
-    """The mini corpus' clips have unique plain ids, files that exist, and train and validation splits."""
+    """Clips of the mini corpus have unique ids without separators, existing files, and the splits that are needed.
+
+    Splits are ``train``, ``validation`` and ``test``; the first two must have clips.
+    """
     with _mini(subject) as (corpus, root):
         found = list(corpus.scan(root))
         demand(len(found) > 0, "scan finds nothing in its own mini corpus")
@@ -86,7 +89,7 @@ def lists_sound_clips(subject: Subject) -> None:
 
 
 def scans_without_opening_audio(subject: Subject) -> None:
-    """Listing reads names and lists, not audio; twice, it lists the same in the same order."""
+    """Listing clips does not open their audio, and gives the same clips in the same order every time."""
     with _mini(subject) as (corpus, root):
         first = _listed(corpus, root)
         demand(first == _listed(corpus, root), "two scans of one folder differ; sort what is listed, and draw nothing")
@@ -100,7 +103,7 @@ def scans_without_opening_audio(subject: Subject) -> None:
 
 
 def makes_the_same_mini_corpus_twice(subject: Subject) -> None:
-    """Offline, readable, at a rate its contract allows, and the same bytes each time."""
+    """The mini corpus is made offline, readable, at a rate of the contract, and of the same bytes every time."""
     marks = []
     for _ in range(2):
         with _mini(subject) as (corpus, root):
@@ -119,7 +122,7 @@ def makes_the_same_mini_corpus_twice(subject: Subject) -> None:
 
 
 def gives_the_labels_its_contract_says(subject: Subject) -> None:
-    """Labels of 0 to classes - 1 and pitches within range, on every clip, where the contract gives them."""
+    """If the contract gives labels or pitches, every clip has one within the range that the contract declares."""
     contract = subject.stated(CorpusContract)
     with _mini(subject) as (corpus, root):
         for clip in _listed(corpus, root):
@@ -140,7 +143,7 @@ def gives_the_labels_its_contract_says(subject: Subject) -> None:
 
 
 def refuses_a_folder_that_is_not_its_own(subject: Subject) -> None:
-    """A missing or foreign folder is a DataError that names it, not another exception and not an empty list."""
+    """Scanning a missing folder, or one of other files, raises a DataError that names the folder."""
     with tempfile.TemporaryDirectory() as folder:
         foreign = Path(folder) / "foreign"
         foreign.mkdir()

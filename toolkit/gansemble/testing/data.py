@@ -1,4 +1,4 @@
-"""What every representation, metric and optimiser must do."""
+"""The promises of representations, metrics and optimisers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_o
 
 
 def fitted(subject: Subject) -> Representation:
-    """The representation, its statistics measured on a few tones where it has any."""
+    """The representation; one with statistics of the training split is fitted to a few tones.
+
+    Raises:
+        Fault: if it cannot be fitted as the toolkit would.
+    """
     part = subject.make()
     missing = lacking(part, Fitted)
     demand(
@@ -32,7 +36,7 @@ def fitted(subject: Subject) -> Representation:
 
 
 def representation_keeps_its_state(subject: Subject) -> None:
-    """What it measured, saved and loaded into another, encodes the same."""
+    """Another object that loads its saved state encodes the same."""
     part, audio = fitted(subject), subject.audio()
     remembers = state_of(part)
     if remembers is None:
@@ -44,7 +48,7 @@ def representation_keeps_its_state(subject: Subject) -> None:
 
 
 def encodes_what_its_contract_says(subject: Subject) -> None:
-    """A domain, the contract's own, and the contract's shape, finite and float32."""
+    """It declares its domain, and encodes audio as finite float32 [B, ...] of the contract's domain and shape."""
     part = fitted(subject)
     domain = part.domain if isinstance(part, HasDomain) else None
     demand(isinstance(domain, str), 'it has no domain; say domain = "…", the name of what encode gives')
@@ -62,7 +66,7 @@ def encodes_what_its_contract_says(subject: Subject) -> None:
 
 
 def representation_grows_as_it_says(subject: Subject) -> None:
-    """One that grows says at which progress it is grown, and encodes there as newly made."""
+    """If it grows, its contract says by ``grows_to`` where, and there it encodes as a newly built one does."""
     most = demand_growth(subject)
     if most is None:
         return
@@ -77,7 +81,7 @@ def representation_grows_as_it_says(subject: Subject) -> None:
 
 
 def decodes_to_audio(subject: Subject) -> None:
-    """Audio of the shape it was, whose spectrum is nearer to the original's than silence is."""
+    """Encoded and decoded, audio keeps its shape, is finite, and is nearer in spectrum to the original than silence."""
     part, audio = fitted(subject), subject.audio()
     made = part.decode(part.encode(audio))
     demand(made.shape == audio.shape, f"decode of encode should give {list(audio.shape)}, got {list(made.shape)}")
@@ -88,13 +92,14 @@ def decodes_to_audio(subject: Subject) -> None:
 
 
 def decodes_in_time(subject: Subject) -> None:
-    """What is decoded lies where it lay: the middle of a burst moves by less than half a hop."""
+    """Encoded and decoded, sound stays in time: the centre of a burst's energy moves by less than half a hop."""
     part, audio = fitted(subject), subject.audio()
     places = torch.arange(audio.shape[-1], dtype=torch.float64)
     burst = torch.where((places - subject.segment / 2).abs() < subject.segment / 8, audio, 0.0)
     made = part.decode(part.encode(burst))
     demand(made.shape == burst.shape, f"decode of encode should give {list(burst.shape)}, got {list(made.shape)}")
     demand(bool(torch.isfinite(made).all()), "decoded, a burst with silence around it is not finite")
+    # The centre of energy [samples]: the mean of the places, weighted by the squared samples.
     middles = [float((places * x[0, 0].double() ** 2).sum() / (x[0, 0].double() ** 2).sum()) for x in (burst, made)]
     late = middles[1] - middles[0]
     demand(
@@ -109,7 +114,7 @@ def _magnitudes(audio: Tensor) -> Tensor:
 
 
 def representation_takes_silence(subject: Subject) -> None:
-    """Silence and full scale are encoded and decoded to something finite."""
+    """Silence and full-scale audio are encoded and decoded to finite values."""
     part = fitted(subject)
     for name, audio in (
         ("silence", torch.zeros(2, 1, subject.segment)),
@@ -121,7 +126,7 @@ def representation_takes_silence(subject: Subject) -> None:
 
 
 def representation_keeps_items_apart(subject: Subject) -> None:
-    """An item is encoded the same alone as in a batch, and the same twice; so it is decoded, whatever came between."""
+    """An item is encoded and decoded the same alone as in a batch, and whatever was encoded in between."""
     part, audio = fitted(subject), subject.audio()
     both = part.encode(audio)
     demand(torch.equal(both, part.encode(audio)), "two calls of encode differ")
@@ -142,19 +147,19 @@ def representation_keeps_items_apart(subject: Subject) -> None:
 
 
 def _decode(part: Representation, x: Tensor) -> Tensor:
-    """Decoded under one seed: phases may start at random."""
+    """The decoded items under a fixed seed, as phases may start at random."""
     torch.manual_seed(0)
     return part.decode(x.clone())
 
 
 def representation_works_on_other_devices(subject: Subject) -> None:
-    """What it makes by itself is made where the audio is."""
+    """Tensors that it creates are on the device of the audio."""
     part, audio = on_meta(fitted(subject)), subject.audio().to("meta")
     demand_no_device_of_its_own(lambda: part.decode(part.encode(audio)))
 
 
 def representation_leaves_its_inputs_alone(subject: Subject) -> None:
-    """Neither encode nor decode writes into what it is given."""
+    """Neither ``encode`` nor ``decode`` writes into the tensor that it is given."""
     part, audio = fitted(subject), subject.audio()
     before = audio.clone()
     x = part.encode(audio)
@@ -184,7 +189,7 @@ def _score(subject: Subject, metric: Metric, estimate: np.ndarray, reference: np
 
 @of_pairs
 def scores_better_what_is_better(subject: Subject) -> None:
-    """It says its definition and which way is better, and a perfect estimate scores no worse than a noisy one."""
+    """It has a definition and a direction, and a perfect estimate scores no worse than a noisy one."""
     metric, reference = subject.make(), _tone(subject)
     definition, better = said(metric)
     demand(isinstance(definition, str) and len(definition) > 0, "it has no definition: the exact variant, as text")
@@ -205,7 +210,10 @@ def scores_better_what_is_better(subject: Subject) -> None:
 
 @of_pairs
 def gives_a_reason_for_no_score(subject: Subject) -> None:
-    """Silence, nothing at all, and audio that is not finite give a number or NaN with a reason, never an error."""
+    """For silent, empty, short or non-finite audio it gives a number or NaN with a reason, and never raises.
+
+    It gives the same keys every time, and NaN for an estimate that is not finite.
+    """
     metric, tone = subject.make(), _tone(subject)
     empty, silence = np.zeros(0, np.float32), np.zeros_like(tone)
     broken = tone.copy()
@@ -228,7 +236,7 @@ def gives_a_reason_for_no_score(subject: Subject) -> None:
 
 @of_pairs
 def metric_repeats_itself(subject: Subject) -> None:
-    """The same files get the same score, whatever was scored between them, and are not written to."""
+    """The same clips always get the same score, whatever was scored in between, and are not written to."""
     metric, reference = subject.make(), _tone(subject)
     estimate = (reference * 0.8).astype(np.float32)
     estimate[1000] = 1.5  # beyond full scale, for who limits in place
@@ -262,7 +270,7 @@ def _optimiser(subject: Subject, weights: list[torch.nn.Parameter], **other: obj
 
 
 def takes_parameters(subject: Subject) -> None:
-    """Its first parameter is ``parameters``, and it has a learning rate to schedule."""
+    """Its first argument is ``parameters``, and its parameter groups have an ``lr`` that follows the argument ``lr``."""
     demand(next(iter(subject.signature), "") == "parameters", "its first parameter must be called parameters")
     groups = _optimiser(subject, _weights()).param_groups
     demand(all(isinstance(group.get("lr"), float) for group in groups), "its parameter groups have no lr to schedule")
@@ -277,7 +285,7 @@ def takes_parameters(subject: Subject) -> None:
 
 
 def goes_downhill(subject: Subject) -> None:
-    """Twenty steps lower the sum of squares, and every parameter moves."""
+    """Twenty steps lower a quadratic loss, and every parameter moves."""
     weights = _weights()
     before = [weight.detach().clone() for weight in weights]
     _learn(_optimiser(subject, weights), weights, 20)
@@ -288,7 +296,7 @@ def goes_downhill(subject: Subject) -> None:
 
 
 def goes_on_exactly(subject: Subject) -> None:
-    """Three steps, a saved and restored state, and two more steps are five steps, bit for bit."""
+    """Three steps, a saved and restored state, and two more steps equal five steps bit for bit."""
     straight, halted = _weights(), _weights()
     _learn(_optimiser(subject, straight), straight, 5)
     first = _optimiser(subject, halted)
@@ -302,7 +310,7 @@ def goes_on_exactly(subject: Subject) -> None:
 
 
 def survives_a_zero_gradient(subject: Subject) -> None:
-    """A gradient of zero, and none at all, leave the weights finite."""
+    """The weights stay finite when a gradient is zero, and when a parameter has none."""
     weights = _weights()
     optimiser = _optimiser(subject, weights)
     weights[0].grad = torch.zeros_like(weights[0])
@@ -314,7 +322,7 @@ def survives_a_zero_gradient(subject: Subject) -> None:
 
 
 def follows_its_rate(subject: Subject) -> None:
-    """A learning rate set from outside is the one it uses: at zero nothing moves."""
+    """It reads the learning rate from its parameter groups at every step: at a rate of zero no weight moves."""
     weights = _weights()
     optimiser = _optimiser(subject, weights)
     for group in optimiser.param_groups:

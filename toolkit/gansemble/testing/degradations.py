@@ -1,4 +1,4 @@
-"""What every degradation must do."""
+"""The promises of degradations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _rng(seed: int = 0) -> np.random.Generator:
 
 
 def degradation_keeps_length(subject: Subject) -> None:
-    """float32 [T] of the length given, finite, of long clips and of one sample."""
+    """It returns a finite float32 array [T] as long as its input, for long clips and for a single sample."""
     part = subject.make()
     for length in (subject.segment, 1001, 17, 1):
         made = part(_audio(subject, 0, length), _rng())
@@ -31,7 +31,7 @@ def degradation_keeps_length(subject: Subject) -> None:
 
 
 def degrades_something(subject: Subject) -> None:
-    """Of sixteen draws at least one changes noise, and none makes it louder than twice its level."""
+    """Of sixteen random draws at least one changes white noise, and none makes it more than twice as loud."""
     noise = (0.1 * _rng(9).standard_normal(subject.segment)).astype(np.float32)
     part, changed = subject.make(), False
     for seed in range(16):
@@ -44,7 +44,7 @@ def degrades_something(subject: Subject) -> None:
 
 
 def degradation_draws_only_from_rng(subject: Subject) -> None:
-    """Equal generators give equal results, whatever torch's, numpy's or Python's generator and earlier clips did."""
+    """Equal ``rng`` give equal results, whatever was drawn from other generators and whichever clips came before."""
     part, audio = subject.make(), _audio(subject)
     torch.manual_seed(1)
     np.random.seed(1)
@@ -60,7 +60,7 @@ def degradation_draws_only_from_rng(subject: Subject) -> None:
 
 
 def degradation_leaves_its_input_alone(subject: Subject) -> None:
-    """What it is given is not written to."""
+    """It does not write into the audio that it is given."""
     part, audio = subject.make(), _audio(subject)
     for seed in range(4):
         kept = audio.copy()
@@ -69,7 +69,7 @@ def degradation_leaves_its_input_alone(subject: Subject) -> None:
 
 
 def degradation_takes_silence(subject: Subject) -> None:
-    """Silence stays silence, and full scale is finite."""
+    """Degraded silence is silent, and a degraded full-scale clip is finite."""
     part = subject.make()
     for seed in range(4):
         made = part(np.zeros(subject.segment, np.float32), _rng(seed))
@@ -79,7 +79,7 @@ def degradation_takes_silence(subject: Subject) -> None:
 
 
 def degradation_stays_in_time(subject: Subject) -> None:
-    """What it makes lies in time where it lay: the best match with low noise is without a shift."""
+    """It does not move the sound in time: its output correlates best with its input at a shift of 0."""
     part = subject.make()
     length = max(4096, subject.segment)
     noise = np.cumsum(_rng(3).standard_normal(length))  # most of its energy is low, where little is taken away
@@ -87,6 +87,8 @@ def degradation_stays_in_time(subject: Subject) -> None:
     audio = np.diff(audio, prepend=audio[:1]) * 0.5 + 0.05 * audio
     for seed in range(4):
         made = part(audio.astype(np.float32), _rng(seed))
+        # Their cross-correlation, from spectra of twice the length so that it does not wrap round; negative shifts are
+        # in its second half.
         spectrum = np.fft.rfft(made, 2 * length) * np.conj(np.fft.rfft(audio, 2 * length))
         match = np.fft.irfft(spectrum)
         shift = int(np.argmax(match))
@@ -95,7 +97,7 @@ def degradation_stays_in_time(subject: Subject) -> None:
 
 
 def crops_are_those_of_the_whole(subject: Subject) -> None:
-    """With ``margin`` samples on both sides, a crop is what it would be of the whole recording, to -60 dB."""
+    """With ``margin`` samples on both sides, a crop is degraded as within the whole recording, to -60 dB."""
     part = subject.make()
     margin = part.margin if not lacking(part, Degradation) else None
     demand(isinstance(margin, int) and margin >= 0, f"margin must be a whole number of samples, got {margin!r}")
@@ -115,12 +117,12 @@ def crops_are_those_of_the_whole(subject: Subject) -> None:
 
 
 def says_that_it_degrades(subject: Subject) -> None:
-    """Its contract gives ``degraded``, which is what generators read."""
+    """Its contract gives ``degraded``, by which the recipe knows that generators can read degraded recordings."""
     demand("degraded" in subject.contract.gives, 'its contract must give "degraded"')
 
 
 def degradation_can_be_sent(subject: Subject) -> None:
-    """Loading processes get it by pickle, and it works there as here."""
+    """It can be pickled, as data-loading processes receive it, and its copy gives the same results."""
     import pickle
 
     part = subject.make()

@@ -1,4 +1,4 @@
-"""What every discriminator must do besides what every network must."""
+"""The promises of discriminators, besides those of all networks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ LONGEST = 400_000
 
 
 def answers_with_outputs(subject: Subject) -> None:
-    """DiscriminatorOutputs of scores [B, N], with the features and logits its contract promises."""
+    """It returns DiscriminatorOutputs of scores [B, N], with features [B, ...] if and only if its contract gives them.
+
+    Class logits, if there are any, are [B, K] of the K classes that its contract declares.
+    """
     answer = subject.make()(subject.x(), subject.judged_condition())
     if not isinstance(answer, DiscriminatorOutput | list | tuple):
         raise Fault(f"expected a DiscriminatorOutput, or one for each sub-discriminator, got {type(answer).__name__}")
@@ -44,7 +47,7 @@ def answers_with_outputs(subject: Subject) -> None:
 
 
 def passes_gradients_to_what_it_hears(subject: Subject) -> None:
-    """The generator learns through it: a finite gradient that is not zero reaches its input, from features too."""
+    """A finite, non-zero gradient of its scores reaches its input, and its feature maps have a gradient, too."""
     heard = subject.x().requires_grad_()
     outputs = as_outputs(subject.make()(heard, subject.judged_condition()))
     idle = [place for output in outputs for place, each in enumerate(output.features) if not each.requires_grad]
@@ -57,7 +60,7 @@ def passes_gradients_to_what_it_hears(subject: Subject) -> None:
 
 
 def keeps_items_in_order(subject: Subject) -> None:
-    """Turning the batch round turns its outputs round, and nothing else."""
+    """With the items of the batch in reverse order, it gives the same scores in reverse order."""
     network, heard, condition = subject.make().eval(), subject.x(), subject.judged_condition()
     with torch.no_grad():
         answers = [as_outputs(network(heard, condition)), as_outputs(network(heard.flip(0), pick(condition, [1, 0])))]
@@ -69,7 +72,7 @@ def keeps_items_in_order(subject: Subject) -> None:
 
 
 def keeps_its_word_on_items_apart(subject: Subject) -> None:
-    """``items_apart = True`` promises that an item's output does not depend on the batch's other items."""
+    """If it says ``items_apart = True``, real and fake items get the same output in one batch as in two."""
     network = subject.make().eval()
     if not items_apart(network):
         return
@@ -89,13 +92,17 @@ def keeps_its_word_on_items_apart(subject: Subject) -> None:
 
 
 def sees_as_much_as_it_says(subject: Subject) -> None:
-    """The declared receptive field covers the measured one, and is not more than half as large again."""
+    """The receptive field of its contract is at least the measured one, and at most 1.5 times that plus 64 samples.
+
+    It is measured by the gradient of up to 24 scores of each sub-discriminator to the input.
+    """
     declared = subject.stated(DiscriminatorContract).receptive_field
     if declared is None or not subject.waveform or declared > LONGEST:
         return
     network = subject.make().eval()
     for parameter in network.parameters():
         parameter.requires_grad_(False)
+    # Three receptive fields, rounded up to whole hops, so that scores in the middle see no padding.
     length = -(-3 * declared // subject.spec.hop) * subject.spec.hop
     heard = subject.x(1, length).requires_grad_()
     seen = 0
@@ -107,11 +114,12 @@ def sees_as_much_as_it_says(subject: Subject) -> None:
             if len(touched):
                 seen = max(seen, int(touched[-1] - touched[0]) + 1)
     demand(seen <= declared, f"its contract says a score sees {declared} samples, measured {seen}")
+    # Measured at a few places, and where an activation is at zero no gradient passes: it may be too small.
     demand(declared <= 1.5 * seen + 64, f"its contract says a score sees {declared} samples, measured only {seen}")
 
 
 def works_at_its_shortest(subject: Subject) -> None:
-    """It works at the shortest segment its contract allows."""
+    """It works on a segment of the shortest length that its contract allows."""
     shortest = subject.items.shortest
     if shortest is None or not subject.waveform:
         return
@@ -125,7 +133,7 @@ def works_at_its_shortest(subject: Subject) -> None:
 
 
 def says_that_it_has_batch_norm(subject: Subject) -> None:
-    """Batch norm in a discriminator is stated in its contract: gradient penalties do not go with it."""
+    """If it has batch norm, its contract gives ``batch_norm``, because gradient penalties exclude that."""
     norms = [name for name, module in subject.make().named_modules() if isinstance(module, _BatchNorm)]
     stated = "batch_norm" in subject.contract.gives
     demand(

@@ -1,4 +1,4 @@
-"""pytest fixtures for plugins' tests; a pytest plugin, so nothing needs importing."""
+"""pytest fixtures for the tests of plugins; registered as a pytest plugin, so nothing needs to be imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def empty_plugins() -> Iterator[object]:
-    """A plugin manager that discovers nothing: ``empty_plugins.add_module(name, module)`` what a test needs."""
+    """A plugin manager without any plugin; ``empty_plugins.add_module(name, module)`` adds what a test needs."""
     from gansemble.plugins.loading import Plugins
 
     yield Plugins(discover=False)

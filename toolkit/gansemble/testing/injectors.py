@@ -1,4 +1,4 @@
-"""What every noise injector must do."""
+"""The promises of noise injectors."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _inject(
 
 
 def injector_keeps_shapes(subject: Subject) -> None:
-    """Two signals of the shapes given, float32 and finite."""
+    """It returns two tensors of the shapes that it is given, float32 and finite."""
     seen = _inject(subject)
     demand(isinstance(seen, tuple) and len(seen) == 2, "expected (seen_real, seen_fake)")
     for each in seen:
@@ -40,7 +40,10 @@ def injector_keeps_shapes(subject: Subject) -> None:
 
 
 def injects_something(subject: Subject) -> None:
-    """Of sixteen items at least one is changed, of the real ones and of the fakes."""
+    """Of sixteen items it changes at least one real item and at least one fake.
+
+    Noise on one side only is what the discriminators would learn to find.
+    """
     real, seen = subject.x(16), _inject(subject, 16)
     changed = [not torch.equal(each, given) for each, given in zip(seen, (real, real * 0.5), strict=True)]
     demand(any(changed), "it changes none of sixteen items")
@@ -51,7 +54,7 @@ def injects_something(subject: Subject) -> None:
 
 
 def injector_draws_only_from_the_batch(subject: Subject) -> None:
-    """Equal draws give equal noise whatever other generators do, adapted or not; other draws give other noise."""
+    """Its noise depends on ``batch.draws`` and no other random generator, before and after it has adapted."""
     made, adapted = [], []
     for seed in (1, 2):
         part = subject.make()
@@ -71,7 +74,7 @@ def injector_draws_only_from_the_batch(subject: Subject) -> None:
 
 
 def two_halves_are_the_whole(subject: Subject) -> None:
-    """Two processes with half a batch each see what one process sees: every item's noise is its own."""
+    """Two processes with half a batch each get the noise of one with the whole: each item has its own."""
     whole = _inject(subject, 4)
     halves = [_inject(subject, 2, first) for first in (0, 2)]
     for index, name in enumerate(("real", "fake")):
@@ -83,7 +86,7 @@ def two_halves_are_the_whole(subject: Subject) -> None:
 
 
 def injector_leaves_its_inputs_alone(subject: Subject) -> None:
-    """Real and fake are not written to."""
+    """It does not write into the real and fake items that it is given."""
     injector, batch = subject.make(), subject.batch(16)
     real, fake = subject.x(16), subject.x(16) * 0.5
     before = real.clone(), fake.clone()
@@ -93,7 +96,7 @@ def injector_leaves_its_inputs_alone(subject: Subject) -> None:
 
 
 def injector_passes_gradients(subject: Subject) -> None:
-    """The generator learns through the noise: a finite gradient reaches the fake."""
+    """A finite, non-zero gradient reaches the fake items through the noise, so that the generator can learn."""
     fake = (subject.x(16) * 0.5).requires_grad_()
     _, seen = subject.make()(subject.x(16), fake, subject.batch(16))
     demand(seen.requires_grad, "no gradient reaches the fake")
@@ -105,7 +108,7 @@ def injector_passes_gradients(subject: Subject) -> None:
 
 
 def injector_takes_silence(subject: Subject) -> None:
-    """Silence is finite."""
+    """Of silence it gives finite values."""
     silence = torch.zeros_like(subject.x(4))
     sound = silence if subject.waveform else None
     for each in subject.make()(silence, silence, subject.batch(4, audio=sound)):
@@ -113,7 +116,7 @@ def injector_takes_silence(subject: Subject) -> None:
 
 
 def injector_keeps_its_state(subject: Subject) -> None:
-    """An adaptive injector adapts, and restored from its state dict does the same."""
+    """If it adapts, it does so without error, and restored from its state dict it gives the same noise."""
     injector = subject.make()
     adapts(subject, injector)
     remembers = state_of(injector)
@@ -127,13 +130,13 @@ def injector_keeps_its_state(subject: Subject) -> None:
 
 
 def injector_works_on_other_devices(subject: Subject) -> None:
-    """What it makes by itself is made where the signals are."""
+    """Tensors that it creates are on the device of its inputs."""
     injector, x = on_meta(subject.make()), subject.x().to("meta")
     demand_no_device_of_its_own(lambda: injector(x, x * 0.5, subject.batch(device="meta")))
 
 
 def injector_keeps_precision_under_autocast(subject: Subject) -> None:
-    """Noise levels of a thousandth do not survive bfloat16: under autocast it injects what it injects without."""
+    """Under bfloat16 autocast it gives the same noise as without, as small noise levels would be rounded away."""
     plain = _inject(subject, 4)
     try:
         with half_precision():

@@ -1,4 +1,4 @@
-"""What every monitor must do."""
+"""The promises of monitors."""
 
 from __future__ import annotations
 
@@ -20,7 +20,13 @@ LATE = 1_000_000
 
 
 def ready(subject: Subject, step: Step | None = None, seed: int = 0) -> Monitor:
-    """The monitor as training has it: fitted to a few items, and shown the networks, where it asks for that."""
+    """The monitor as training has it: fitted to a few items and attached to the networks, where it asks for that.
+
+    Args:
+        subject: the part under test.
+        step: gives the networks; None attaches none.
+        seed: the monitor is built from.
+    """
     monitor = subject.make(seed)
     missing = lacking(monitor, FittedItems)
     demand(
@@ -44,7 +50,7 @@ def _looked(subject: Subject) -> Mapping[str, Tensor]:
 
 
 def _summary(monitor: Monitor, values: Mapping[str, Tensor]) -> dict[str, float]:
-    """Its numbers by name, as training logs them."""
+    """The numbers that the monitor logs, by name, of item values that are joined as training joins them."""
     # Whole batches come from all processes: on the CPU and in float32, whatever they were.
     numbers = monitor.summarise({name: value.detach().float().cpu() for name, value in values.items()})
     demand(isinstance(numbers, Mapping), f"summarise must give numbers by name, got {type(numbers).__name__}")
@@ -56,14 +62,14 @@ def _summary(monitor: Monitor, values: Mapping[str, Tensor]) -> dict[str, float]
 
 
 def looks_every_few_steps(subject: Subject) -> None:
-    """``every`` is a number of steps, at least 1."""
+    """Its attribute ``every`` is a whole number of steps, at least 1."""
     monitor = subject.make()
     every = None if "every" in lacking(monitor, Monitor) else monitor.every
     demand(isinstance(every, int) and every >= 1, f"every must be a number of steps, at least 1, got {every!r}")
 
 
 def gives_values_of_each_item(subject: Subject) -> None:
-    """Tensors by name with the batch first and without a gradient, the same names for every batch."""
+    """``item_values`` gives tensors by name, batch first and without gradients, with the same names for every batch."""
     names = set()
     for size in (ITEMS, 2):
         step = subject.step("discriminator", size)
@@ -80,7 +86,7 @@ def gives_values_of_each_item(subject: Subject) -> None:
 
 
 def measures_items_apart(subject: Subject) -> None:
-    """What is measured of an item is the same whatever the batch: two processes' halves, joined, are the whole."""
+    """What it measures of an item does not depend on the batch: two processes' halves, joined, equal the whole."""
     whole = _looked(subject)
     halves = []
     for first in (0, ITEMS // 2):
@@ -95,7 +101,7 @@ def measures_items_apart(subject: Subject) -> None:
 
 
 def monitor_leaves_the_step_alone(subject: Subject) -> None:
-    """Nothing of the step is written to: signals, outputs, weights, gradients and modes stay as they were."""
+    """It changes nothing of the step: neither tensors nor weights, gradients, or train and eval modes."""
     step = subject.step("discriminator", ITEMS)
     monitor = ready(subject, step)
     tensors, modes = _tensors(step), _modes(step)
@@ -111,7 +117,7 @@ def monitor_leaves_the_step_alone(subject: Subject) -> None:
 
 
 def draws_nothing(subject: Subject) -> None:
-    """Looking changes no random number of the run, and does not depend on any."""
+    """It draws nothing from torch's global generator, and its numbers do not depend on any random generator."""
     seen = []
     for seed in (1, 2):
         step = subject.step("discriminator", ITEMS)
@@ -127,7 +133,7 @@ def draws_nothing(subject: Subject) -> None:
 
 
 def summarises_in_finite_numbers(subject: Subject) -> None:
-    """Finite numbers by name: of a batch, of two items, of silence, of a perfect fake, and of values that are not finite."""
+    """Its numbers are finite for ordinary items, silence, fakes equal to real items, NaN, and a single item."""
     x = subject.x(ITEMS)
     silence = torch.zeros_like(x)
     cases: dict[str, tuple[Tensor | None, Tensor | None]] = {
@@ -152,7 +158,7 @@ def summarises_in_finite_numbers(subject: Subject) -> None:
 
 
 def does_not_mind_the_order_of_items(subject: Subject) -> None:
-    """The same numbers with the items in another order: processes are joined in any."""
+    """Its numbers do not depend on the order of the items, because processes are joined in any order."""
     values = _looked(subject)
     order = torch.arange(ITEMS).flip(0).roll(3)
     ours = _summary(ready(subject), values)
@@ -162,7 +168,7 @@ def does_not_mind_the_order_of_items(subject: Subject) -> None:
 
 
 def judges(subject: Subject) -> None:
-    """``judge`` gives None or an Alarm with a reason and an onset that is not in the future; a sound first look is none."""
+    """``judge`` gives None or an Alarm with a reason and an onset not in the future; at first it gives None."""
     step = subject.step("discriminator", ITEMS)
     monitor = ready(subject, step)
     numbers = _summary(monitor, monitor.item_values(step))
@@ -187,7 +193,7 @@ def judges(subject: Subject) -> None:
 
 
 def judges_what_it_can(subject: Subject) -> None:
-    """Numbers that a look has none of, as before the discriminators start, are no error."""
+    """``judge`` raises no error without any numbers, such as before the discriminators have started."""
     monitor = ready(subject)
     try:
         monitor.judge(LATE, {})
@@ -196,7 +202,7 @@ def judges_what_it_can(subject: Subject) -> None:
 
 
 def monitor_keeps_its_state(subject: Subject) -> None:
-    """Restored from its state dict in the middle of a run, it summarises and judges as the uninterrupted one does."""
+    """Restored from its state dict in the middle of a run, it gives the numbers and alarms of an uninterrupted run."""
     missing = lacking(subject.make(), Stateful)
     demand(not missing, f"it has no {', '.join(missing)}, so a resumed run would judge without its past")
     for turning in (4, 9):
@@ -224,7 +230,7 @@ def monitor_keeps_its_state(subject: Subject) -> None:
 
 
 def _look(subject: Subject, monitor: Monitor, look: int) -> tuple[dict[str, float], Alarm | None]:
-    """What it says of the ``look``-th of a run that is well and then is not."""
+    """Numbers and alarm of the ``look``-th look at a run whose fakes are silent from the ninth look on."""
     x = subject.x(3 + look)[look:]
     fake = 0.7 * x.flip(-1) if look < 8 else torch.zeros_like(x)
     numbers = _summary(monitor, monitor.item_values(subject.step("discriminator", 3, real=x, fake=fake)))
@@ -232,7 +238,7 @@ def _look(subject: Subject, monitor: Monitor, look: int) -> tuple[dict[str, floa
 
 
 def monitor_works_on_other_devices(subject: Subject) -> None:
-    """What it makes by itself is made where the step's signals are."""
+    """Tensors that it creates are on the device of the step's tensors."""
     monitor, step = on_meta(ready(subject)), subject.step("discriminator", ITEMS, device="meta")
     demand_no_device_of_its_own(lambda: monitor.item_values(step))
 

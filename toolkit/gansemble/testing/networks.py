@@ -1,4 +1,4 @@
-"""What every network must do, and every generator."""
+"""The promises of all networks, and those of generators."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Call = Callable[[nn.Module], tuple[Tensor, ...]]
 
 
 def generates(subject: Subject, condition: Condition | None = None) -> Call:
-    """Calls a generator."""
+    """A function that calls a generator with ``condition``, or else one that fits its contract."""
     condition = condition or subject.condition()
     return lambda network: (network(condition),)
 
 
 def judges(subject: Subject, x: Tensor | None = None) -> Call:
-    """Calls a discriminator: its scores, then its features and logits."""
+    """A function that calls a discriminator with ``x``, and gives its scores, features and logits in this order."""
     heard = subject.x() if x is None else x
     condition = subject.judged_condition(heard.shape[0])
 
@@ -41,22 +41,22 @@ def judges(subject: Subject, x: Tensor | None = None) -> Call:
 
 
 def call_of(subject: Subject) -> Call:
-    """The call of the part's kind."""
+    """A function that calls a network as its kind is called, with inputs that fit its contract."""
     return generates(subject) if subject.entry.kind == "generator" else judges(subject)
 
 
 def total(tensors: Sequence[Tensor]) -> Tensor:
-    """A scalar that depends on all of them."""
+    """A scalar that depends on all of the tensors: the sum of their mean squares."""
     return torch.stack([tensor.float().square().mean() for tensor in tensors]).sum()
 
 
 def learns(subject: Subject) -> bool:
-    """Whether a network has something to learn; a baseline says ``learns = False``."""
+    """Whether a network has weights to learn; a baseline says ``learns = False``."""
     return abilities.learns(subject.target)
 
 
 def is_a_network(subject: Subject) -> None:
-    """It is a torch module with something to learn, or says ``learns = False`` and has nothing."""
+    """It is a torch module with parameters, or says ``learns = False`` and has none."""
     network = subject.make()
     demand(isinstance(network, nn.Module), f"expected a torch.nn.Module, got {type(network).__name__}")
     some = any(True for _ in network.parameters())
@@ -67,7 +67,7 @@ def is_a_network(subject: Subject) -> None:
 
 
 def keeps_dtype_device_and_finiteness(subject: Subject) -> None:
-    """float32 in, float32 out, on the same device, all finite; one item alone too."""
+    """For float32 inputs its outputs are float32, finite and on the same device, also for a batch of one item."""
     network = subject.make()
     for made in call_of(subject)(network):
         demand(made.dtype == torch.float32, f"expected float32 of float32 inputs, got {made.dtype}")
@@ -80,7 +80,7 @@ def keeps_dtype_device_and_finiteness(subject: Subject) -> None:
 
 
 def teaches_every_parameter(subject: Subject) -> None:
-    """Every parameter gets a finite gradient; one that gets none stops training on several processes."""
+    """Every parameter gets a finite gradient, as one without stops training on several processes."""
     if not learns(subject):
         return
     network = subject.make().train()
@@ -97,11 +97,11 @@ def _demand_gradients(network: nn.Module) -> None:
 
 
 def leaves_its_inputs_alone(subject: Subject) -> None:
-    """What it is given is not written to."""
+    """It does not write into the tensors that it is given."""
     network = subject.make()
     if subject.entry.kind == "generator":
         condition = subject.condition()
-        given = [value for value in (condition.latent, condition.label, condition.signal) if value is not None]
+        given = condition.tensors()
         call = generates(subject, condition)
     else:
         heard = subject.x()
@@ -113,7 +113,7 @@ def leaves_its_inputs_alone(subject: Subject) -> None:
 
 
 def repeats_itself(subject: Subject) -> None:
-    """The same inputs give the same output: in eval always, in training under the same seed."""
+    """The same inputs give the same output: always in eval mode, and under the same seed in train mode."""
     network, call = subject.make().eval(), call_of(subject)
     with torch.no_grad():
         same = _equal(call(network), call(network))
@@ -132,7 +132,7 @@ def _equal(ours: Sequence[Tensor], theirs: Sequence[Tensor]) -> bool:
 
 
 def keeps_its_state(subject: Subject) -> None:
-    """A state dict, loaded into another network, gives the same outputs; so does a deep copy, which averages need."""
+    """Another network that loads its state dict gives the same outputs, and so does a deep copy of it."""
     call = call_of(subject)
     network, other = subject.make(0), subject.make(1)
     _twin(network)  # the average of weights copies a network that has not been called
@@ -156,7 +156,7 @@ def _twin(network: nn.Module) -> nn.Module:
 
 
 def knows_training_from_eval(subject: Subject) -> None:
-    """Calling it leaves its mode alone, and in eval its running statistics too."""
+    """Calling it does not switch between train and eval mode, and in eval mode changes no running statistics."""
     network, call = subject.make(), call_of(subject)
     for mode in (True, False):
         network.train(mode)
@@ -170,7 +170,7 @@ def knows_training_from_eval(subject: Subject) -> None:
 
 
 def survives_autocast(subject: Subject) -> None:
-    """Under bfloat16 autocast its outputs and gradients are finite."""
+    """Its outputs and gradients are finite under bfloat16 autocast."""
     network = subject.make().train()
     try:
         with half_precision():
@@ -185,7 +185,7 @@ def survives_autocast(subject: Subject) -> None:
 
 
 def makes_what_its_contract_says(subject: Subject) -> None:
-    """The shape of what it makes: a hop of samples of each frame, or the contract's own shape."""
+    """Its output has the contract's shape; waveforms have a hop of samples for each frame."""
     contract, made = subject.items, subject.make()(subject.condition())
     demand(isinstance(made, Tensor), f"expected a Tensor, got {type(made).__name__}")
     wanted: tuple[int | None, ...] = contract.shape or ((1, None) if subject.waveform else ())
@@ -201,14 +201,13 @@ def makes_what_its_contract_says(subject: Subject) -> None:
 
 
 def makes_any_length(subject: Subject) -> None:
-    """A generator that reads a spectrogram makes its upsampling of any number of frames."""
+    """If it reads a mel spectrogram, it makes ``upsampling`` samples for each frame, for any number of frames."""
     if "mel" not in (subject.stated(GeneratorContract).reads or ()):
         return
     network, up = subject.make().eval(), subject.stated(GeneratorContract).upsampling or subject.spec.hop
     for frames in (7, 33, 1, 2):  # not the shortest first: what is made for one frame fits any number
-        signal = torch.randn(1, subject.spec.mels, frames, generator=torch.Generator().manual_seed(0)) - 5
         with torch.no_grad():
-            made = network(Condition(signal=signal))
+            made = network(subject.of_frames(frames))
         demand(
             made.shape == (1, 1, frames * up),
             f"{frames} frames at {up} samples each should make [1, 1, {frames * up}], got {list(made.shape)}",
@@ -216,7 +215,7 @@ def makes_any_length(subject: Subject) -> None:
 
 
 def makes_items_apart(subject: Subject) -> None:
-    """In eval a generator makes of an item what it makes of it alone, whatever else is in the batch."""
+    """In eval mode a generator makes the same of an item alone as in a batch."""
     network, condition = subject.make().eval(), subject.condition()
     with torch.no_grad():
         together = network(condition)
@@ -228,18 +227,15 @@ def makes_items_apart(subject: Subject) -> None:
 
 
 def pick(condition: Condition, items: slice | list[int]) -> Condition:
-    """The condition of some items."""
-    values = [getattr(condition, name) for name in ("latent", "label", "signal")]
-    return Condition(*(None if value is None else value[items] for value in values))
+    """The condition of some items of the batch."""
+    return condition.map(lambda value: value[items])
 
 
 def works_on_other_devices(subject: Subject) -> None:
-    """What it makes by itself is made where its inputs are."""
+    """Tensors that it creates are on the device of its inputs."""
     network = subject.make().to("meta")
     condition = subject.condition() if subject.entry.kind == "generator" else subject.judged_condition()
-    moved = Condition(
-        *(None if v is None else v.to("meta") for v in (condition.latent, condition.label, condition.signal))
-    )
+    moved = condition.map(lambda value: value.to("meta"))
     if subject.entry.kind == "generator":
         demand_no_device_of_its_own(lambda: network(moved))
     else:
@@ -247,7 +243,7 @@ def works_on_other_devices(subject: Subject) -> None:
 
 
 def reaches_as_far_as_it_says(subject: Subject) -> None:
-    """``context_frames`` is the one-sided receptive field, so that long files can be made in chunks."""
+    """If it reads a mel spectrogram, its output depends on at most ``context_frames`` frames to each side."""
     if "mel" not in (subject.stated(GeneratorContract).reads or ()):
         return
     network = subject.make().eval()
@@ -260,13 +256,14 @@ def reaches_as_far_as_it_says(subject: Subject) -> None:
         return
     demand(isinstance(context, int) and context >= 0, f"context_frames must be a whole number or None, got {context!r}")
     frames = 2 * context + 40
-    signal = torch.randn(1, subject.spec.mels, frames, generator=torch.Generator().manual_seed(0)) - 5
-    other = signal.clone()
+    condition, other = subject.of_frames(frames), subject.of_frames(frames)
     middle = frames // 2
-    other[:, :, middle] += 3.0
+    for signal in other.signals.values():
+        signal[:, :, middle] += 3.0
     with torch.no_grad():
-        whole = network(Condition(signal=signal))
-        changed = (whole - network(Condition(signal=other))).abs().amax(dim=(0, 1))
+        whole = network(condition)
+        changed = (whole - network(other)).abs().amax(dim=(0, 1))
+    # Output samples of a frame: of a sample that changed, it gives the frame that it belongs to.
     hop = whole.shape[-1] // frames
     moved = (changed > 1e-6 * changed.max()).nonzero().flatten()
     demand(len(moved) > 0, "a change of a frame changes nothing")
@@ -275,13 +272,16 @@ def reaches_as_far_as_it_says(subject: Subject) -> None:
 
 
 def says_what_it_reads(subject: Subject) -> None:
-    """Its contract has ``reads``, by which a recipe's task is known: vocoding, generation or enhancement."""
+    """Its contract declares ``reads``, which decides a recipe's task: vocoding, generation or enhancement."""
     demand(task_of(subject.stated(GeneratorContract)) is not None, open_task("the generator"))
 
 
 def restores_in_chunks(subject: Subject) -> None:
-    """A generator that reads a degraded recording restores it in chunks as it does whole, as ``context_frames`` and
-    ``alignment`` promise; its weights are made large for that, since a fresh one may do nothing."""
+    """If it reads degraded recordings, it restores them in chunks as it does whole.
+
+    Chunks are made with its ``context_frames`` and ``alignment``. Its weights are made large for that, since a new
+    network may do nothing.
+    """
     if DEGRADED not in (subject.stated(GeneratorContract).reads or ()):
         return
     network = subject.make().eval()
@@ -295,12 +295,13 @@ def restores_in_chunks(subject: Subject) -> None:
     for parameter in network.parameters():
         if parameter.dim() > 1:
             fan = parameter[0].numel()
+            # Just below the variance 2 / fan-in under which layers with ReLU keep the level of their input.
             parameter.data = torch.randn(parameter.shape, generator=drawn) * (1.9 / fan) ** 0.5
     unit = abilities.alignment(network)
     length = 3 * (2 * context + 16 * unit) + 5
     audio = 0.1 * torch.randn(1, length, generator=drawn)
     with torch.no_grad():
-        whole = network(Condition(signal=audio[None]))[0]
+        whole = network(Condition(signals={DEGRADED: audio[None]}))[0]
     made = enhancement_stream(network, Waveform(), context + 4 * unit).whole(audio)
     demand(made.shape == whole.shape, f"in chunks it makes {list(made.shape)}, of the whole {list(whole.shape)}")
     error = float((made - whole).abs().max() / whole.abs().max().clamp_min(1e-6))
@@ -341,7 +342,11 @@ def takes_silence_and_full_scale(subject: Subject) -> None:
 
 
 def demand_growth(subject: Subject) -> float | None:
-    """The progress at which a part is grown, None where it does not grow; its contract and it must agree whether it does."""
+    """The progress at which a part has its full size; None if it does not grow.
+
+    Raises:
+        Fault: if it grows and its contract has no ``grows_to``, or the other way round.
+    """
     grows = signatures.has_ability(subject.target, abilities.Growable)
     most = subject.stated(NetworkContract).grows_to or subject.stated(RepresentationContract).grows_to
     demand(not grows or most is not None, "it has set_progress; its contract must say where it is grown: grows_to")
@@ -350,7 +355,7 @@ def demand_growth(subject: Subject) -> float | None:
 
 
 def grows_as_it_says(subject: Subject) -> None:
-    """A network that grows says at which progress it is grown, and is there what it is when newly built."""
+    """If it grows, its contract says by ``grows_to`` where, and there it gives the output of a newly built network."""
     most = demand_growth(subject)
     if most is None:
         return

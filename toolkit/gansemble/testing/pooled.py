@@ -1,4 +1,4 @@
-"""What a term over a whole batch must do instead of being a mean over items."""
+"""What a pooled term, a function of all items of a batch, must do instead of being a mean over items."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gansemble.testing.subject import Subject, demand
 
 
 def is_of_all_items(subject: Subject, term: PooledTerm, turns: Sequence[Turn]) -> None:
-    """Values of each item by itself, and one number of all of them, in whatever order and however often."""
+    """Item values depend on their own item only, and their pool neither on the order nor on repetition of the items."""
     for turn in turns:
         step = subject.step(turn, 4)
         values = term.item_values(step, turn)

@@ -1,4 +1,7 @@
-"""Two real processes with half a batch each: gradients, weights and running statistics agree afterwards."""
+"""Runs networks in two real processes with half a batch each, and compares their gradients and running statistics.
+
+As a program (``python -m gansemble.testing.processes FOLDER RANK``) it is one of the two processes.
+"""
 
 from __future__ import annotations
 
@@ -19,9 +22,9 @@ WAIT = 180
 
 
 def agree(entries: Sequence[Entry]) -> dict[str, str]:
-    """What is wrong with each entry on two processes, by ``kind plugin/name``; sound ones are left out.
+    """What differs between two processes, by ``kind plugin/name`` of the network; empty without any fault.
 
-    Starts two processes, each of which runs all entries.
+    Starts two processes, each of which runs all networks.
     """
     with tempfile.TemporaryDirectory() as folder:
         described = [dataclasses.asdict(entry) for entry in entries]
@@ -88,19 +91,16 @@ def _worker(folder: Path, rank: int) -> None:
 
 
 def _disagreement(subject: Subject, rank: int) -> str:
-    """What differs between the ranks after a step on different halves of a batch."""
+    """What differs between the two processes after two passes over different halves of a batch; empty if nothing."""
     import torch
     from torch import distributed, nn
 
-    from gansemble.interfaces import Condition
     from gansemble.testing.networks import generates, judges, total
 
     network = subject.make().train()
     half = slice(2 * rank, 2 * rank + 2)
     if subject.entry.kind == "generator":
-        condition = subject.condition(4)
-        fields = {name: getattr(condition, name) for name in ("latent", "label", "signal")}
-        call = generates(subject, Condition(**{n: None if v is None else v[half] for n, v in fields.items()}))
+        call = generates(subject, subject.condition(4).map(lambda value: value[half]))
     else:
         call = judges(subject, subject.x(4)[half])
     # What the wrapper would wait for is asked before it: a parameter that one process reaches and the other does not.

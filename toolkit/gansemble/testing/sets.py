@@ -1,4 +1,4 @@
-"""What every metric of whole sets must do."""
+"""The promises of metrics of whole sets of clips."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ Clips = list[np.ndarray]
 
 
 def of_sets(check: Callable[[Subject], None]) -> Callable[[Subject], None]:
-    """A check that concerns metrics of whole sets only."""
+    """Decorator for a check of set metrics: it passes for any other metric."""
 
     @functools.wraps(check)
     def run(subject: Subject) -> None:
@@ -41,7 +41,7 @@ def of_sets(check: Callable[[Subject], None]) -> Callable[[Subject], None]:
 
 
 def of_pairs(check: Callable[[Subject], None]) -> Callable[[Subject], None]:
-    """A check that concerns metrics of one clip and its reference only."""
+    """Decorator for a check of metrics of one clip and its reference: it passes for set metrics."""
 
     @functools.wraps(check)
     def run(subject: Subject) -> None:
@@ -52,13 +52,18 @@ def of_pairs(check: Callable[[Subject], None]) -> Callable[[Subject], None]:
 
 
 def said(metric: Metric | SetMetric) -> tuple[object, object]:
-    """(definition, better) of a metric, ("", None) where it does not say."""
+    """(``definition``, ``better``) of a metric; "" and None where it does not have them."""
     missing = lacking(metric, SetMetric)
     return ("" if "definition" in missing else metric.definition), (None if "better" in missing else metric.better)
 
 
 class InMemory:
-    """Clips of a split as packed ones are read: tones of four pitches, a little noise, no two alike."""
+    """The clips of a split in memory, with the interface of packed clips; see :func:`tones`.
+
+    Args:
+        subject: gives sample rate and length.
+        split: ``train``, ``validation`` or ``test``.
+    """
 
     normalise = None
 
@@ -87,29 +92,45 @@ class InMemory:
         return len(self.entries)
 
     def read(self, index: int, start: int = 0, length: int | None = None) -> np.ndarray:
-        """float32 [length], zero-padded at its end if the clip is too short."""
+        """Samples of a clip, float32 [length], padded with zeros at the end if the clip is too short.
+
+        Args:
+            index: of the clip in the split.
+            start: first sample.
+            length: number of samples; None reads to the end of the clip.
+        """
         found = self.audio[index][start:][:length]
         return np.pad(found, (0, max(0, (length or 0) - len(found))))
 
 
 def tones(subject: Subject, count: int, seed: int) -> Clips:
-    """Tones three semitones apart, class after class, each of its own level and phase, with a little noise."""
+    """Tones of four pitches, three semitones apart, in turn, each with its own level and phase and a little noise.
+
+    Args:
+        subject: gives sample rate and length.
+        count: number of tones.
+        seed: of levels, phases and noise.
+
+    Returns:
+        float32 [T] each.
+    """
     draws, time = np.random.default_rng(seed), np.arange(subject.segment) / subject.spec.sample_rate
     made = []
     for label in labels(count):
         phase, level = draws.uniform(0, 2 * np.pi), draws.uniform(0.1, 0.3)
+        # A quarter of an octave from class to class is three semitones.
         tone = sum(np.sin(2 * np.pi * 220 * 2 ** (label / 4) * k * time + k * phase) / k for k in range(1, 5))
         made.append((level * tone + 0.003 * draws.standard_normal(len(time))).astype(np.float32))
     return made
 
 
 def labels(count: int) -> list[int]:
-    """Of as many tones."""
+    """The class of each of ``count`` tones, counting through the four pitches."""
     return [index % CLASSES for index in range(count)]
 
 
 def corpus(subject: Subject) -> dict[str, LabelledClips]:
-    """Clips by split, as a metric's fit is given them."""
+    """Labelled clips by split, as ``fit`` of a metric is given them."""
     rate, length = subject.spec.sample_rate, subject.segment
     packed = {split: InMemory(subject, split) for split in SPLITS}
     # In place of packed clips on a disk: all that LabelledClips asks of them.
@@ -118,14 +139,14 @@ def corpus(subject: Subject) -> dict[str, LabelledClips]:
 
 @functools.lru_cache(maxsize=1)
 def _folder() -> Path:
-    """One folder for all metrics, so that what several learn alike is learnt once."""
+    """One temporary folder for all metrics, so that metrics with the same classifier train it once."""
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)
     return Path(folder.name)
 
 
 def ready(subject: Subject) -> SetMetric:
-    """The metric, fitted where it learns."""
+    """The metric, fitted to :func:`corpus` if it learns."""
     metric = subject.make()
     if isinstance(metric, FittedMetric):
         metric.fit(corpus(subject), _folder(), lambda line: None)
@@ -161,10 +182,9 @@ def _score(
 
 @of_sets
 def scores_sets_better_what_is_better(subject: Subject) -> None:
-    """It says its keys, its definition and which way is better; by the key that ranks, a set against itself scores no
-    worse than noise or silence against it.
+    """It has keys, a definition and a direction; a set against itself ranks no worse than noise or silence against it.
 
-    A metric that does not look at the references judges by a taste of its own, which noise may please.
+    By the first key, which ranks checkpoints. Not asked of a metric that does not look at the references.
     """
     metric = ready(subject)
     keys: object = () if "keys" in lacking(metric, SetMetric) else metric.keys
@@ -197,8 +217,10 @@ def _silence(clips: Clips) -> Clips:
 
 @of_sets
 def gives_a_reason_for_no_set_score(subject: Subject) -> None:
-    """Few, short and silent clips give a number or NaN with a reason, never an error; none, and clips that are not
-    finite, give NaN with a reason; so does a metric that learns and has not learnt yet."""
+    """For few, short, silent, absent or non-finite clips it gives a number or NaN with a reason, and never raises.
+
+    It gives NaN if there are no clips, if clips are not finite, or if it learns and was not fitted.
+    """
     metric, real = ready(subject), tones(subject, SET, 5)
     broken = [clip.copy() for clip in real]
     broken[3][100] = np.nan
@@ -226,7 +248,7 @@ def gives_a_reason_for_no_set_score(subject: Subject) -> None:
 
 @of_sets
 def does_not_mind_the_order_of_clips(subject: Subject) -> None:
-    """Estimates with their labels, and references, in another order get the same score."""
+    """Scores do not depend on the order of estimates, with their labels, and of references."""
     metric, real, made = ready(subject), tones(subject, SET, 5), tones(subject, SET, 8)
     order = [int(index) for index in np.random.default_rng(9).permutation(SET)]
     told = labels(SET)
@@ -243,8 +265,7 @@ def does_not_mind_the_order_of_clips(subject: Subject) -> None:
 
 @of_sets
 def set_metric_repeats_itself(subject: Subject) -> None:
-    """The same sets get the same score, whatever was scored between them, from another of its kind too, and are not
-    written to."""
+    """The same sets always get the same scores, also by another object, and clips are not written to."""
     metric, real, made = ready(subject), tones(subject, SET, 5), tones(subject, SET, 8)
     made[2][1000:] = 1.5  # beyond full scale, for who limits in place
     kept = [clip.copy() for clip in (*made, *real)]
@@ -261,8 +282,10 @@ def set_metric_repeats_itself(subject: Subject) -> None:
 
 @of_sets
 def learns_once(subject: Subject) -> None:
-    """What it learnt is loaded and not learnt again, and learning leaves torch's generator as it was: metrics are
-    fitted while networks are trained."""
+    """What it learnt is loaded and not learnt again, and learning does not draw from torch's global generator.
+
+    Metrics are fitted while networks are trained, whose random numbers must not change.
+    """
     metric = subject.make()
     if not isinstance(metric, FittedMetric):
         return
@@ -280,7 +303,7 @@ def learns_once(subject: Subject) -> None:
 
 
 def _files(folder: Path) -> dict[str, int]:
-    """When each file was written [ns]."""
+    """When each file of a folder was written [ns], by path."""
     return {str(path): path.stat().st_mtime_ns for path in sorted(folder.rglob("*")) if path.is_file()}
 
 

@@ -1,4 +1,7 @@
-"""The part under test: built from its registered example, with inputs that fit its contract."""
+"""The part under test: built from its registered example, with inputs that fit its contract.
+
+All inputs are deterministic: two calls give equal tensors, and an item is the same in any batch.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,15 @@ from torch import Tensor, nn
 from gansemble.abilities import Contracted, FittedItems, Stateful
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import OF_KIND, Contract, GeneratorContract, ItemContract, NetworkContract, TermContract
+from gansemble.contract import (
+    DEGRADED,
+    OF_KIND,
+    Contract,
+    GeneratorContract,
+    ItemContract,
+    NetworkContract,
+    TermContract,
+)
 from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step, Turn
 from gansemble.parts.build import Waveform
 from gansemble.parts.discriminators import Discriminators
@@ -24,6 +35,7 @@ from gansemble.plugins.signatures import lacking
 from gansemble.random import Draws
 from gansemble.recipe import types
 from gansemble.recipe.contract import of_its_kind
+from gansemble.recipe.task import NO_SIGNALS
 
 SEGMENT = 8192
 T = TypeVar("T")
@@ -31,7 +43,7 @@ C = TypeVar("C", bound=Contract)
 
 
 class Fault(AssertionError):
-    """A promise that a part does not keep: what was expected, what came, and what to look at."""
+    """A broken promise; the message says what was expected, what came instead, and what to look at."""
 
 
 def demand(condition: bool, message: str) -> None:
@@ -41,7 +53,7 @@ def demand(condition: bool, message: str) -> None:
 
 
 def saved(state: Mapping[str, object]) -> dict[str, object]:
-    """A state dict as a checkpoint gives it back.
+    """A state dict as it comes back from a checkpoint, saved with torch.save and loaded with ``weights_only=True``.
 
     Raises:
         Fault: if a checkpoint cannot hold it.
@@ -60,9 +72,10 @@ def saved(state: Mapping[str, object]) -> dict[str, object]:
 
 
 def demand_no_device_of_its_own(call: Callable[[], object]) -> None:
-    """Raises a Fault if ``call``, with inputs on torch's meta device in a GPU's place, meets a tensor on the CPU.
+    """Raises a Fault if ``call`` mixes its inputs with a tensor on another device.
 
-    Other errors are the meta device's, which holds no numbers and cannot do everything.
+    Its inputs are on torch's meta device, which stands in for a GPU. Other errors are ignored, because the meta device
+    holds no numbers and so cannot run everything.
     """
     try:
         call()
@@ -76,22 +89,25 @@ def demand_no_device_of_its_own(call: Callable[[], object]) -> None:
 
 @contextlib.contextmanager
 def half_precision(enabled: bool = True) -> Iterator[None]:
-    """bfloat16 autocast on the CPU, by torch's own kernels, backward passes too.
+    """Context manager for bfloat16 autocast on the CPU by torch's own kernels, not oneDNN's; backward passes, too.
 
-    oneDNN's bfloat16 convolutions of narrow maps give NaN of finite numbers now and then on CPUs with AMX (torch 2.13: of
-    maps [2, 4, 257, 2] under a 3 x 9 kernel about every other time); that says nothing of a part.
+    oneDNN's bfloat16 convolutions of narrow maps give NaN of finite numbers now and then on CPUs with AMX (torch 2.13:
+    of maps [2, 4, 257, 2] under a 3 x 9 kernel about every other time); that says nothing about a part.
+
+    Args:
+        enabled: False changes nothing, for a comparison.
     """
     with torch.backends.mkldnn.flags(enabled=not enabled), torch.autocast("cpu", torch.bfloat16, enabled=enabled):
         yield
 
 
 def on_meta(part: T) -> T:
-    """A part that training would move to its device, on torch's meta device."""
+    """The part on torch's meta device if it is a module, as training moves modules to the GPU; else as it is."""
     return part.to("meta") if isinstance(part, nn.Module) else part
 
 
 def state_of(part: object) -> Stateful | None:
-    """The part as one that remembers something; None where it has no ``state_dict``.
+    """The part if it has a state to save; None where it has no ``state_dict``.
 
     Raises:
         Fault: if its state cannot be loaded again.
@@ -102,16 +118,22 @@ def state_of(part: object) -> Stateful | None:
 
 
 class Subject:
-    """A registered part with everything needed to call it.
+    """A registered part with everything that is needed to call it.
 
-    The example may set the scene with ``audio`` (an audio section) and ``segment``; its other keys are constructor
-    arguments, read as a recipe's are.
+    A part's example consists of constructor arguments, read as those of a recipe are. It may also have ``audio``, the
+    fields of an :class:`gansemble.audio.spec.AudioSpec`, and ``segment`` [samples].
 
     Args:
         entry: the registered part.
 
+    Attributes:
+        spec: the audio specification that it is tested with.
+        segment: length of its inputs [samples]: the example's, else 8192 or the least length that its contract allows,
+            rounded up to a multiple of the hop and of its granularity.
+        contract: what it declares.
+
     Raises:
-        Fault: if the part cannot be built from its example.
+        Fault: if the example, or the contract computed from it, is wrong.
     """
 
     def __init__(self, entry: Entry) -> None:
@@ -134,15 +156,16 @@ class Subject:
         self.contract = self._contract()
         if "segment" not in entry.example:
             unit = math.lcm(self.spec.hop, self.items.granularity or 1)
+            # The least length is rounded up: -(-a // b) is a / b rounded up.
             self.segment = -(-max(segment, self.items.shortest or 0) // unit) * unit
 
     def arguments(self) -> dict[str, object]:
-        """Constructor arguments: the example, and what the toolkit supplies."""
+        """The constructor's arguments: the example's, and what the toolkit supplies."""
         supplied = {"audio": self.spec, "batch_size": 2, "seed": 0, "segment": self.segment}
         return {name: value for name, value in supplied.items() if name in self.signature} | self.example
 
     def make(self, seed: int = 0) -> Any:
-        """The part, its weights drawn from ``seed``, with statistics of some items where it wants them."""
+        """A new part, its weights drawn from ``seed``; one with statistics of real items is fitted to eight items."""
         torch.manual_seed(seed)
         made = self.target(**self.arguments())
         if isinstance(made, FittedItems) and not made.fitted:
@@ -159,42 +182,53 @@ class Subject:
             raise Fault(str(error)) from error
 
     def stated(self, family: type[C]) -> C:
-        """The part's contract as one of a family, such as :class:`ItemContract`; without a statement for other kinds."""
+        """The contract as one of a family, such as ItemContract; an empty one if it is not of that family."""
         return self.contract if isinstance(self.contract, family) else family()
 
     @property
     def items(self) -> ItemContract:
-        """What the part asks of items."""
+        """What the part declares about items."""
         return self.stated(ItemContract)
 
     @property
     def classes(self) -> int | None:
-        """How many classes the part has or is built for."""
+        """Number of classes that the part has or is built for."""
         return self.stated(NetworkContract).classes or self.stated(TermContract).classes
 
     @property
     def latent(self) -> int:
-        """Size of the latent vector that the part reads or judges; 8 where it does not say."""
+        """Size Z of the latent vector that the part reads or judges; 8 if it declares none."""
         return self.stated(NetworkContract).latent or self.stated(TermContract).latent or 8
 
     @property
     def waveform(self) -> bool:
-        """Whether the part works on samples: it says so, or says nothing that speaks against it."""
+        """Whether the part works on waveforms: it declares so, or no domain and fewer than three axes."""
         axes = len(self.items.shape or ())
         return self.items.domain == "waveform" or (self.items.domain is None and axes < 3)
 
     def audio(self, batch: int = 2, length: int | None = None) -> Tensor:
-        """Harmonic tones with a little noise [B, 1, T], within ±1, no two items of one pitch or loudness."""
+        """Harmonic tones with a little noise [B, 1, T], within ±1; items differ in pitch and loudness.
+
+        Args:
+            batch: number of items B.
+            length: T [samples]; None is the segment.
+        """
         length = length or self.segment
         time = torch.arange(length) / self.spec.sample_rate
         pitches = [110.0 * 1.31**index for index in range(batch)]
         tones = torch.stack([sum(torch.sin(2 * torch.pi * f * k * time) / k for k in range(1, 9)) for f in pitches])  # type: ignore[arg-type,misc]
         noise = torch.randn(batch, length, generator=torch.Generator().manual_seed(1))
+        # Eight harmonics of amplitude 1 / k add up to at most 2.8, so that 0.1 of them stays far below full scale.
         loudness = torch.tensor([0.1 * 0.8 ** (index % 8) for index in range(batch)])
         return (loudness[:, None] * tones + 0.003 * noise)[:, None]
 
     def x(self, batch: int = 2, length: int | None = None) -> Tensor:
-        """A signal in the part's domain [B, ...]."""
+        """A signal in the part's domain [B, ...]: tones for waveforms, else noise within ±1 of the contract's shape.
+
+        Args:
+            batch: number of items B.
+            length: of waveforms [samples]; None is the segment.
+        """
         if self.waveform:
             sound = self.audio(batch, length)
             channels = (self.items.shape or (1,))[0] or 1
@@ -212,32 +246,61 @@ class Subject:
         return torch.arange(batch) % count
 
     def condition(self, batch: int = 2, audio: Tensor | None = None, latent: float | None = None) -> Condition:
-        """What the part reads, by its contract."""
-        names = set(self.stated(GeneratorContract).reads or ())
+        """What the part reads, by its contract's ``reads``.
+
+        Args:
+            batch: number of items B.
+            audio: waveforms [B, 1, T] that the conditioning signals are made from; None takes tones.
+            latent: fills the latent vector with this number, instead of random ones within ±1.
+        """
+        contract = self.stated(GeneratorContract)
+        names = set(contract.reads or ())
         sound = self.audio(batch) if audio is None else audio
         z = None
         if "latent" in names:
             z = torch.rand(batch, self.latent, generator=torch.Generator().manual_seed(3)) * 2 - 1
             z = z if latent is None else torch.full_like(z, latent)
-        extra = names - {"mel", "latent", "label"}
-        signal = log_mel(sound, self.spec) if "mel" in names else sound if extra else None
-        return Condition(z, self.labels(batch) if "label" in names else None, signal)
+        known = {"mel": log_mel(sound, self.spec), DEGRADED: sound}
+        signals = {name: known[name] for name in sorted(names & known.keys())}
+        for name in sorted(names - known.keys() - NO_SIGNALS):
+            drawn = torch.randn(64, contract.channels.get(name, 1), 4096, generator=torch.Generator().manual_seed(6))
+            signals[name] = drawn[: len(sound), :, : sound.shape[-1] // self.spec.hop]
+        return Condition(z, self.labels(batch) if "label" in names else None, signals)
+
+    def of_frames(self, frames: int) -> Condition:
+        """What a generator of mel spectrograms reads, of one item and so many frames."""
+        condition, drawn = self.condition(1), torch.Generator().manual_seed(0)
+        signals = {
+            name: torch.randn(1, signal.shape[1], frames, generator=drawn) - (5 if name == "mel" else 0)
+            for name, signal in condition.signals.items()
+        }
+        return Condition(condition.latent, condition.label, signals)
 
     def judged_condition(self, batch: int = 2) -> Condition:
-        """The condition a discriminator reads: labels where it asks for them, and a mel spectrogram of waveforms."""
-        signal = log_mel(self.audio(batch), self.spec) if self.waveform else None
+        """The condition of a discriminator: labels where it asks for them, and the mel spectrogram of waveforms."""
+        signals = {"mel": log_mel(self.audio(batch), self.spec)} if self.waveform else {}
         asks = self.classes or self.stated(NetworkContract).pitches or self.contract.needs & {"labels", "pitch"}
-        return Condition(label=self.labels(batch) if asks else None, signal=signal)
+        return Condition(label=self.labels(batch) if asks else None, signals=signals)
 
     def batch(
         self, size: int = 2, seed: int = 3, audio: Tensor | None = None, first: int = 0, device: str = "cpu"
     ) -> Batch:
-        """A batch whose items are numbered from ``first``; equal numbers get equal draws."""
+        """A micro-batch of tones.
+
+        Args:
+            size: number of items B.
+            seed: of its random draws.
+            audio: waveforms [B, 1, T] instead of the tones.
+            first: number of the first item; items of equal numbers have equal audio and draws, so that two halves of a
+                batch can be compared with the whole.
+            device: where the tensors are put.
+        """
         sound = self.audio(first + size)[first:] if audio is None else audio
         items = [(0, index) for index in range(first, first + size)]
         names = tuple(f"clip-{index}" for index in range(first, first + size))
         mel, label = log_mel(sound, self.spec), self.labels(first + size)[first:]
-        return Batch(sound.to(device), names, Draws(seed, items, device), mel.to(device), label.to(device))
+        signals = {"mel": mel.to(device)}
+        return Batch(sound.to(device), names, Draws(seed, items, device), label.to(device), signals)
 
     def step(
         self,
@@ -249,10 +312,17 @@ class Subject:
         device: str = "cpu",
         unasked: bool = True,
     ) -> Step:
-        """A step with a stand-in generator and discriminator, whose outputs have features and logits.
+        """A step with small stand-in networks, whose discriminator gives features and logits.
 
-        Items are numbered from ``first``; equal numbers are equal items. Without ``unasked`` the generator's turn has
-        no output on real signals, as training has none for parts that do not say ``needs_real_output``.
+        Args:
+            turn: whose outputs it has.
+            size: number of items B.
+            real: real items [B, ...]; None takes :meth:`x`.
+            fake: generated items [B, ...]; None takes quieter items, reversed along their last axis.
+            first: number of the first item, as in :meth:`batch`.
+            device: where the tensors are put.
+            unasked: whether the generator's turn has an output on real items even for parts that do not ask for it by
+                ``needs_real_output``; False is as in training.
         """
         real = (self.x(first + size)[first:] if real is None else real).to(device)
         made = (self.x(first + size).flip(-1)[first:] * 0.7 if fake is None else fake).to(device)
@@ -274,12 +344,12 @@ class Subject:
 
 
 def a_matrix() -> nn.Parameter:
-    """A weight that nothing is computed with, for regularisers of weights."""
+    """A weight matrix that takes no part in any computation, for regularisers of weights to read."""
     return nn.Parameter(torch.randn(3, 4, generator=torch.Generator().manual_seed(7)))
 
 
 class StandInGenerator(nn.Module):
-    """made * weight + bias: something that learns and makes any shape."""
+    """Gives made * weight + bias: a generator that learns, for items of any shape."""
 
     def __init__(self, made: Tensor) -> None:
         super().__init__()
@@ -293,7 +363,7 @@ class StandInGenerator(nn.Module):
 
 
 class StandInCritic(nn.Module):
-    """Two feature maps, a score at every place, and class logits, for any shape."""
+    """Two feature maps, a score for every number of an item, and class logits; for items of any shape."""
 
     items_apart = True
 

@@ -1,4 +1,4 @@
-"""What every objective, loss and regulariser must do."""
+"""The promises of objectives, losses and regularisers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WINDOWS = ("interval", "last")
 
 
 def teaches_both_sides(subject: Subject) -> None:
-    """The discriminators want real scores up and fake ones down, the generator wants fake ones up."""
+    """Higher real and lower fake scores lower the discriminators' loss, higher fake scores the generator's."""
     objective = subject.make()
     real = torch.full((2, 3), 0.4, requires_grad=True)
     fake = torch.full((2, 3), 0.3, requires_grad=True)
@@ -47,14 +47,14 @@ def _objective_values(objective: Objective, real: Tensor, fake: Tensor) -> list[
 
 
 def _of_generator(objective: Objective, real: Tensor, fake: Tensor) -> Tensor:
-    """Its generator's side; the real scores, which have no gradient in that turn, go to those that ask for them."""
+    """The objective's loss for the generator, with real scores, without gradients, where it asks for them."""
     if wants_real_scores(objective):
         return objective.generator(fake, real.detach())
     return objective.generator(fake)
 
 
 def gives_scalars_of_any_score(subject: Subject) -> None:
-    """Scalars, finite for scores up to ±10,000 and float32 for bfloat16 ones too."""
+    """Both losses are finite scalars for scores up to ±10,000, and float32 for bfloat16 scores."""
     objective = subject.make()
     for size in (0.0, 1.0, 1e4, -1e4):
         for value in _objective_values(objective, torch.full((2, 3), size), torch.full((2, 3), -size)):
@@ -69,7 +69,7 @@ def gives_scalars_of_any_score(subject: Subject) -> None:
 
 
 def is_a_mean_over_items_and_opinions(subject: Subject) -> None:
-    """A batch twice over, or every opinion twice over, is worth the same."""
+    """Both losses stay the same when every item, or every score of the items, is repeated."""
     objective = subject.make()
     real, fake = (torch.randn(4, 5, generator=torch.Generator().manual_seed(s)) for s in (0, 1))
     once = _objective_values(objective, real, fake)
@@ -85,7 +85,7 @@ def is_a_mean_over_items_and_opinions(subject: Subject) -> None:
 
 
 def objective_leaves_scores_alone(subject: Subject) -> None:
-    """Scores are not written to, and the same scores give the same value."""
+    """It does not write into the scores, and the same scores give the same losses."""
     objective = subject.make()
     real, fake = torch.randn(2, 3), torch.randn(2, 3)
     before = real.clone(), fake.clone()
@@ -96,7 +96,7 @@ def objective_leaves_scores_alone(subject: Subject) -> None:
 
 
 def objective_works_on_other_devices(subject: Subject) -> None:
-    """What it makes by itself is made where the scores are."""
+    """Tensors that it creates are on the device of the scores."""
     objective, score = on_meta(subject.make()), torch.empty(2, 3, device="meta")
     demand_no_device_of_its_own(lambda: _objective_values(objective, score, score))
 
@@ -113,7 +113,7 @@ def _turns(term: Term) -> list[Turn]:
 
 
 def has_turns_and_gives_scalars(subject: Subject) -> None:
-    """A finite float32 scalar in each of its turns."""
+    """It declares its turns, and in each of them gives a finite float32 scalar."""
     term = subject.make()
     for turn in _turns(term):
         value = term(subject.step(turn), turn)
@@ -124,7 +124,7 @@ def has_turns_and_gives_scalars(subject: Subject) -> None:
 
 
 def asks_for_what_it_reads(subject: Subject) -> None:
-    """In the generator's turn there is no output on real signals, unless a term says ``needs_real_output``."""
+    """In the generator's turn it reads no output on real items, unless it says ``needs_real_output = True``."""
     term = subject.make()
     if "generator" not in _turns(term) or needs_real_output(term):
         return
@@ -140,7 +140,7 @@ def asks_for_what_it_reads(subject: Subject) -> None:
 
 
 def teaches_the_side_whose_turn_it_is(subject: Subject) -> None:
-    """A finite gradient reaches the generator in its turn, the discriminators in theirs; a constraint moves weights itself."""
+    """In each of its turns a finite gradient reaches the network whose turn it is, unless it is a constraint."""
     term = subject.make()
     if isinstance(term, Constraint):
         return
@@ -156,8 +156,11 @@ def teaches_the_side_whose_turn_it_is(subject: Subject) -> None:
 
 
 def is_a_mean_over_items(subject: Subject) -> None:
-    """Two halves' mean is the whole: what makes several processes and accumulation equal to one large batch. What is no
-    such mean says so as a pooled term, and gives one number of all items in whatever order."""
+    """Its value for a batch is the mean of its values for the two halves, unless it is a pooled term.
+
+    This makes several processes and gradient accumulation equal to one large batch. A pooled term gives one number of
+    all items, which depends neither on their order nor on repetition.
+    """
     term = subject.make()
     turns = _turns(term)
     if isinstance(term, PooledTerm):
@@ -175,7 +178,7 @@ def is_a_mean_over_items(subject: Subject) -> None:
 
 
 def draws_only_from_the_batch(subject: Subject) -> None:
-    """Equal steps give equal values whatever other generators do, and torch's is not seeded."""
+    """Its value depends on ``step.batch.draws`` and no other random generator, and it does not seed torch's."""
     for turn in _turns(subject.make()):
         values = []
         for seed in (1, 2):
@@ -190,7 +193,7 @@ def draws_only_from_the_batch(subject: Subject) -> None:
 
 
 def leaves_the_step_alone(subject: Subject) -> None:
-    """Nothing of the step is written to: signals, outputs, weights, gradients and modes stay as they were."""
+    """It changes nothing of the step: neither tensors nor weights, gradients, or train and eval modes."""
     term = subject.make()
     for turn in _turns(term):
         step = subject.step(turn)
@@ -217,8 +220,7 @@ def leaves_the_step_alone(subject: Subject) -> None:
 def _tensors(step: Step) -> dict[str, Tensor]:
     names = ("real", "fake", "seen_real", "seen_fake")
     found = {name: getattr(step, name) for name in names} | {"batch.audio": step.batch.audio}
-    if step.batch.mel is not None:
-        found["batch.mel"] = step.batch.mel
+    found |= {f"batch.signals[{name!r}]": value for name, value in step.batch.signals.items()}
     for side in ("real_output", "fake_output"):
         for name, outputs in getattr(step, side).items():
             for place, output in enumerate(outputs):
@@ -234,7 +236,7 @@ def _modes(step: Step) -> list[bool]:
 
 
 def term_works_on_other_devices(subject: Subject) -> None:
-    """What it makes by itself is made where the step's signals are."""
+    """Tensors that it creates are on the device of the step's tensors."""
     term = on_meta(subject.make())
     for turn in _turns(term):
         step = subject.step(turn, device="meta")
@@ -242,7 +244,7 @@ def term_works_on_other_devices(subject: Subject) -> None:
 
 
 def takes_silence_full_scale_and_equality(subject: Subject) -> None:
-    """Silence, full scale, and a fake that is the real signal give finite values and gradients."""
+    """Its values and gradients are finite for silence, full scale, and fakes that equal the real items."""
     shape = subject.x().shape
     silence, loud = torch.zeros(shape), torch.ones(shape)
     cases = {
@@ -268,9 +270,9 @@ def takes_silence_full_scale_and_equality(subject: Subject) -> None:
 
 
 def keeps_precision_under_autocast(subject: Subject) -> None:
-    """Under bfloat16 autocast its value stays within 2 % of the float32 one and its gradient within 10 %.
+    """Under bfloat16 autocast its value changes by at most 2 % and its gradient by at most 10 %.
 
-    Also for a fake near the real signal, where training ends and a difference of rounded numbers has no digits left.
+    Also for fakes near the real items, where training ends and a difference of rounded numbers has no digits left.
     """
     if subject.contract.precisions is not None and "bf16" not in subject.contract.precisions:
         return
@@ -293,7 +295,7 @@ def keeps_precision_under_autocast(subject: Subject) -> None:
 
 
 def _value_and_slope(subject: Subject, turn: Turn, fake: Tensor | None, half: bool) -> tuple[Tensor, Tensor]:
-    """A new term's value, and its gradient to all it teaches as one vector; with autocast on or off."""
+    """A new term's value, and its gradient to all that it teaches, as one vector; with autocast if ``half``."""
     term, step = subject.make(), subject.step(turn, fake=fake)
     network = step.generator if turn == "generator" else step.discriminators
     taught = [*network.parameters(), *([step.fake] if turn == "generator" else [])]
@@ -306,7 +308,7 @@ def _value_and_slope(subject: Subject, turn: Turn, fake: Tensor | None, half: bo
 
 
 def term_keeps_its_state(subject: Subject) -> None:
-    """A term with a state gives, restored from it, the same value; one without gives the same value each time."""
+    """Restored from its state dict it gives the same value; without one, its value depends on no step before."""
     term = subject.make()
     turns = _turns(term)
     adapts(subject, term)
@@ -329,7 +331,11 @@ def term_keeps_its_state(subject: Subject) -> None:
 
 
 def adapts(subject: Subject, part: object) -> None:
-    """Adapts a part that says how; one that lacks something of it would never be adapted."""
+    """Adapts a part that has ``adapt``; does nothing for any other.
+
+    Raises:
+        Fault: if the part lacks something of an adaptive part, and so would never be adapted.
+    """
     missing = lacking(part, Adaptive)
     if "adapt" in missing:
         return
@@ -351,7 +357,7 @@ def adapts(subject: Subject, part: object) -> None:
 
 
 def is_no_network_by_accident(subject: Subject) -> None:
-    """Parameters of a term or an injector would not be learnt: no optimiser holds them."""
+    """It has no parameters to learn, because no optimiser would hold them."""
     part = subject.make()
     learning = [n for n, p in part.named_parameters() if p.requires_grad] if isinstance(part, nn.Module) else []
     demand(not learning, f"it has parameters that no optimiser would learn: {', '.join(learning[:3])}")

@@ -45,9 +45,9 @@ def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) 
     for raw in loader:
         label = raw["label"].to(device) if raw["label"] is not None else None
         audio = raw["audio"].to(device, non_blocking=True)
-        extra = {name: value.to(device, non_blocking=True) for name, value in raw["extra"].items()}
+        signals = {name: value.to(device, non_blocking=True) for name, value in raw["signals"].items()}
         draws = Draws(plan.seed, raw["items"], device)
-        window.append(Batch(audio, raw["ids"], draws, label=label, extra=extra))
+        window.append(Batch(audio, raw["ids"], draws, label=label, signals=signals))
         if len(window) == plan.accumulate:
             yield window
             window = []

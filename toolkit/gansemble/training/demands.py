@@ -9,10 +9,16 @@ import time
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from gansemble.contract import NetworkContract, TermContract
 from gansemble.data import trained_on
+from gansemble.data.labels import Labels
 from gansemble.data.manifest import Manifest
+from gansemble.data.packed import Packed
 from gansemble.data.verification import Background
 from gansemble.errors import DataError, TrainingError
+from gansemble.recipe.contract import contract_of
+from gansemble.recipe.document import dotted
+from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Plan
 from gansemble.stages.locks import FolderLock
 from gansemble.training.processes import Processes
@@ -64,6 +70,38 @@ def steps_left(exp: Path, steps: int, done: int, changes: bool) -> None:
             f"{exp}: all {steps:,} steps are done already, so nothing would be trained under what changed; raise "
             "plan.steps, begin again with --force (the old run is set aside), or give another --exp"
         )
+
+
+def labels(recipe: Recipe, clips: Packed, labels: Labels) -> None:
+    """Holds the labels of the training clips against the networks that are conditioned on them.
+
+    Raises:
+        TrainingError: if the generator reads a label and a clip has none, or a network or term is built for fewer classes
+            or pitches than there are.
+    """
+    if "label" not in (recipe.generator_contract.reads or ()):
+        return
+    found = [labels(entry) for entry in clips.entries]
+    what = "pitch" if labels.lowest is not None else labels.key
+    if None in found:
+        entry = clips.entries[found.index(None)]
+        there = ", ".join(sorted(entry.labels)) or "none"
+        raise TrainingError(
+            f"generator ({recipe.single['generator'].use}) reads a label, but {found.count(None)} of {len(found)} training "
+            f"clips have no {what}, such as {entry.id}; its labels: {there}. Choose another with data.label, or another corpus"
+        )
+    highest = max(index for index in found if index is not None)
+    for part in recipe.parts():
+        contract = contract_of(part, recipe.supplied())
+        built = contract.classes if isinstance(contract, NetworkContract | TermContract) else None
+        if built is not None and highest >= built and labels.lowest is None:
+            count = len(labels.names) if labels.names is not None else highest + 1
+            key = contract.because.get("classes", "classes")
+            named = f": {', '.join(labels.names)}" if labels.names is not None and count <= 20 else ""
+            raise TrainingError(
+                f"{dotted(part.path)} ({part.use}) is built for {built} classes, but the label {what} of the packed clips has "
+                f"{count}{named}; set {dotted(part.path)}.{key}={count}, or another data.label"
+            )
 
 
 def batches(plan: Plan, clips: int, world: int) -> None:

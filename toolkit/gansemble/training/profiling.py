@@ -118,8 +118,8 @@ def batch_of(recipe: Recipe, size: int, seconds: float | None = None) -> Batch:
     labelled = gives & {"labels", "pitch"}
     label = torch.zeros(size, dtype=torch.long) if labelled else None
     names = tuple(f"noise-{index}" for index in range(size))
-    extra = {DEGRADED: audio * 0.5} if recipe.task is Task.ENHANCEMENT else {}
-    return Batch(audio, names, Draws.plain(0, size), label=label, extra=extra)
+    signals = {DEGRADED: audio * 0.5} if recipe.task is Task.ENHANCEMENT else {}
+    return Batch(audio, names, Draws.plain(0, size), label=label, signals=signals)
 
 
 @torch.no_grad()
@@ -321,8 +321,8 @@ def speed(recipe: Recipe, parts: Parts, device: torch.device, steps: int = 3) ->
 def _placed(batch: Batch, device: torch.device) -> Batch:
     label = None if batch.label is None else batch.label.to(device)
     draws = Draws(batch.draws.seed, batch.draws.items, device)
-    extra = {name: value.to(device) for name, value in batch.extra.items()}
-    return Batch(batch.audio.to(device), batch.ids, draws, label=label, extra=extra)
+    signals = {name: value.to(device) for name, value in batch.signals.items()}
+    return Batch(batch.audio.to(device), batch.ids, draws, label=label, signals=signals)
 
 
 def parts_of(recipe: Recipe, device: torch.device | None = None) -> Parts:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -72,6 +72,7 @@ class Saver:
         store: where checkpoints are.
         processes: of the run.
         parts, networks, ema, adaptation: what a checkpoint holds besides counters and random states.
+        names: of the classes that labels stand for, noted beside them; None where labels are numbers.
     """
 
     def __init__(
@@ -83,10 +84,11 @@ class Saver:
         networks: Mapping[str, NetworkOptimiser],
         ema: Ema | None,
         adaptation: Adaptation,
+        names: Sequence[str] | None = None,
     ) -> None:
         self.recipe, self.store, self.processes = recipe, store, processes
         self.parts, self.networks, self.ema, self.adaptation = parts, networks, ema, adaptation
-        self.filled = fill.fill(recipe)
+        self.filled, self.names = fill.fill(recipe), names
         self.history: list[trained_on.TrainedData] = []
         self._failed = 0
 
@@ -216,7 +218,7 @@ class Saver:
             "best": counters.best,
             "name": self.recipe.name,
             "data": self.history,
-        }
+        } | ({} if self.names is None else {"classes": list(self.names)})
         kept = {*counters.best, *([counters.healthy] if counters.healthy else [])}
         self.store.commit(folder, counters.step, facts, kept)
 

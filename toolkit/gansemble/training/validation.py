@@ -16,11 +16,12 @@ import torch
 from torch import nn
 
 from gansemble.contract import DEGRADED
-from gansemble.data.labels import LabelledClips
+from gansemble.data.labels import LabelledClips, Labels
 from gansemble.data.manifest import Manifest
 from gansemble.data.packed import Packed
 from gansemble.interfaces import Batch
 from gansemble.parts.build import Parts
+from gansemble.parts.conditioning import label_of
 from gansemble.parts.sampling import LatentSampler
 from gansemble.random import Draws
 from gansemble.recipe.construct import construct
@@ -80,7 +81,7 @@ class Validator:
         self.imitates = recipe.task.imitates
         level = None if self.imitates else recipe.data.normalise
         self.packed = Packed(folder, "validation", level, manifest)
-        self.held_out = LabelledClips.of(recipe, self.packed)
+        self.held_out, self.labels = LabelledClips.of(recipe, self.packed), Labels.of(recipe, self.packed.manifest)
         chosen = {name: recipe.many["metrics"][name] for name in self.settings.metrics}
         self.metrics = [(part, construct(part, recipe)) for part in chosen.values()]
         count = len(self.packed) if self.settings.clips is None else min(self.settings.clips, len(self.packed))
@@ -138,10 +139,13 @@ class Validator:
     def _imitation(self, generator: nn.Module, index: int, reference: np.ndarray, device: torch.device) -> np.ndarray:
         """The audio [T] that the generator makes from the condition of a clip [T]."""
         clip = torch.from_numpy(reference)[None, None].to(device)
-        batch = Batch(clip, (self.packed.entries[index].id,), Draws(self.seed, [(0, index)], device))
+        entry = self.packed.entries[index]
+        batch = Batch(
+            clip, (entry.id,), Draws(self.seed, [(0, index)], device), label=label_of(self.labels(entry), device)
+        )
         if self.parts.degrader is not None:
             degraded = self.parts.degrader.crop(self.packed, index, 0, len(reference), 0)
-            batch.extra[DEGRADED] = torch.from_numpy(degraded)[None, None].to(device)
+            batch.signals[DEGRADED] = torch.from_numpy(degraded)[None, None].to(device)
         _, condition = self.parts.condition_builder(self.parts.condition_builder.prepare(batch), "validation")
         made = self.parts.representation.decode(generator(condition).float())
         return made.clamp(-1, 1)[0, 0].cpu().numpy()

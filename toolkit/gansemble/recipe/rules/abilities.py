@@ -1,10 +1,10 @@
-"""What one part needs and another gives, and what does not go together."""
+"""Rules about what one part needs and another gives, and about parts that exclude each other."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gansemble.contract import DiscriminatorContract, GeneratorContract, NetworkContract
+from gansemble.contract import DEGRADED, DiscriminatorContract, GeneratorContract, NetworkContract
 from gansemble.recipe.document import KeyPath
 from gansemble.recipe.rules.finding import Finding, first_part
 from gansemble.recipe.rules.view import CORPUS, GENERATOR, Changes, RecipeView
@@ -25,7 +25,7 @@ APART = ("test_degradations", "baselines")
 
 
 def abilities(view: RecipeView) -> Iterator[Finding]:
-    """Needs that no part gives."""
+    """A part needs something that no part of the recipe gives, such as feature maps or labels."""
     given = {a for path, contract in view.contracts.items() if path[0] not in APART for a in contract.gives}
     if view.imitates:  # the mel spectrogram of the clean audio, which says nothing of clips of a generator's own
         given |= {"mel", "pairs"}
@@ -33,11 +33,12 @@ def abilities(view: RecipeView) -> Iterator[Finding]:
         given.add("labels")  # a note's label is its pitch
     if view.recipe.many["discriminators"]:
         given.add("outputs")
+    given |= set(view.recipe.many["features"])
     for part, contract in view.contracts.items():
         needs = set(contract.needs) | ({"pairs"} if part in view.compares else set())
         if isinstance(contract, GeneratorContract):  # the recipe's own, and baselines
-            theirs = contract.reads or frozenset()
-            needs |= {"labels" if name == "label" else name for name in theirs - {"mel", "latent"}}
+            theirs = (contract.reads or frozenset()) & {"label", DEGRADED}  # other signals: see features
+            needs |= {"labels" if name == "label" else name for name in theirs}
         for need in sorted(needs - given):
             giver = _giver(need)
             yield Finding(
@@ -50,7 +51,7 @@ def abilities(view: RecipeView) -> Iterator[Finding]:
 
 
 def clashes(view: RecipeView) -> Iterator[Finding]:
-    """Two parts that exclude each other."""
+    """A part gives something that another part excludes, such as batch norm beside a gradient penalty."""
     for part, contract in view.contracts.items():
         for other, theirs in view.contracts.items():
             for thing in sorted(contract.clashes & theirs.gives):
@@ -64,14 +65,14 @@ def clashes(view: RecipeView) -> Iterator[Finding]:
 
 
 def _giver(need: str) -> KeyPath:
-    """The section that would give an ability."""
+    """Path of the section whose part would give what is needed."""
     known = dict.fromkeys(("features", "logits", "outputs"), "discriminators")
     known |= {"mel": "generator", "pairs": "generator", "degraded": "degradation"}
     return (known.get(need, "corpus"),)
 
 
 def _without(view: RecipeView, section: KeyPath, need: str) -> str:
-    """Who of a section fails to give something."""
+    """Says that the parts of a section do not give what is needed, or that it has no part."""
     names = [view.use(path) for path in view.contracts if path[0] == section[0]]
     if not names:
         return f"{section[0]} has no part"
@@ -91,7 +92,10 @@ def _givers(view: RecipeView, section: KeyPath, need: str) -> Changes:
 
 
 def classes(view: RecipeView) -> Iterator[Finding]:
-    """Networks built for another number of classes, or another range of pitches, than the corpus has."""
+    """A network or term is built for other classes, or a network for a narrower range of pitches, than the corpus has.
+
+    Also, a discriminator judges classes although the generator reads no label.
+    """
     corpus, reads = view.corpus, view.generator.reads
     for part, contract in view.of_classes():
         judges = isinstance(contract, DiscriminatorContract)
@@ -103,7 +107,8 @@ def classes(view: RecipeView) -> Iterator[Finding]:
                 f"{view.use(('generator',))} reads no label",
                 (*view.set(part, "classes", "null"), *view.set(GENERATOR, "classes", contract.classes)),
             )
-        if None not in (contract.classes, corpus.classes) and contract.classes != corpus.classes:
+        known = view.recipe.data.label == "label"  # of another label the corpus does not say how many classes it has
+        if known and None not in (contract.classes, corpus.classes) and contract.classes != corpus.classes:
             yield Finding(
                 view.decided_by(part, "classes"),
                 f"{view.use(part)} is built for {contract.classes} classes, but {view.use(('corpus',))} has "
@@ -131,10 +136,10 @@ def classes(view: RecipeView) -> Iterator[Finding]:
 
 
 def taught(view: RecipeView) -> Iterator[Finding]:
-    """Warns of a generator that reads labels where no discriminator and no term does: it cannot learn what they mean."""
+    """Advice: the generator reads a label that nothing else reads, so it cannot learn what labels mean."""
     generator = view.use(GENERATOR)
-    if "label" not in (view.generator.reads or ()):
-        return
+    if "label" not in (view.generator.reads or ()) or view.imitates:
+        return  # what imitates a clip of a label learns by the clip what it means
     sections = ("discriminators", "losses", "regularisers")
     others = [theirs for path, theirs in view.of_classes() if path[0] in sections]
     # A discriminator without a contract may judge labels without saying so.

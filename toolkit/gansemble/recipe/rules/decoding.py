@@ -1,4 +1,4 @@
-"""Whether what is generated can be heard."""
+"""The rule that generated items can be decoded to audio."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gansemble.recipe.rules.view import REPRESENTATION, RecipeView
 
 
 def decodable(view: RecipeView) -> Iterator[Finding]:
-    """A representation that makes no sound: validation, stage 4 and every metric listen to what is generated."""
+    """The representation cannot be decoded to audio, which validation, stage 4 and every metric work on."""
     if "no_sound" in view.representation.gives:
         yield Finding(
             view.decided_by(REPRESENTATION, "gives"),

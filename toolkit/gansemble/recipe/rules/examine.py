@@ -1,4 +1,4 @@
-"""Holding the parts of a recipe against each other before anything is built."""
+"""Checks the parts of a recipe against each other before anything is built."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from gansemble.recipe.contract import contract_of, filled
 from gansemble.recipe.document import KeyPath
 from gansemble.recipe.rules.abilities import abilities, clashes, classes, taught
 from gansemble.recipe.rules.decoding import decodable
+from gansemble.recipe.rules.features import features
 from gansemble.recipe.rules.finding import Finding
 from gansemble.recipe.rules.fit import domain, hop, latent, precision, rates, receptive_field, segment, shape
 from gansemble.recipe.rules.growth import growth
@@ -23,13 +24,18 @@ LIGHT = frozenset({"corpus", "regulariser", "monitor", "augmentation", "objectiv
 
 
 def _at_fault(part: Part, message: str) -> KeyPath:
-    """The key that a message begins with, where it is one of the part's parameters; else the part."""
+    """The key of the parameter that an error message begins with; the part itself if it begins with none."""
     name = types.parameter_at_fault(message, types.signature(part.target))
     return part.path if name is None else (*part.path, name)
 
 
 def examine(recipe: Recipe) -> list[Finding]:
-    """Every violated contract and every number out of range, advice included."""
+    """All findings of a recipe: violated contracts, numbers out of range, and advice.
+
+    If a contract cannot be computed, or a part cannot be built, only that and the limits of sections are reported,
+    because rules between parts need all contracts. Of parts without networks, an object is built to see whether the
+    numbers are accepted.
+    """
     findings = []
     contracts: dict[KeyPath, Contract] = {}
     supplied = recipe.supplied()
@@ -67,6 +73,7 @@ RULES = (
     clashes,
     classes,
     taught,
+    features,
     latent,
     rates,
     precision,

@@ -1,4 +1,4 @@
-"""One thing that does not fit, and how it is shown."""
+"""The result of a rule: one thing that does not fit, and how it is reported."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ class Finding:
     """One thing that does not fit.
 
     Args:
-        path: the value at fault.
-        message: both sides with their values.
-        against: the value it does not agree with.
+        path: of the value at fault.
+        message: what is wrong, with both sides and their values.
+        against: path of the value that it does not agree with.
         stands: that value, as a sentence.
-        changes: ``--set`` values that may fix it, the likeliest first; tried before one is named.
-        advice: worth saying, but no error.
+        changes: changes that may fix it, likeliest first, each a tuple of values for ``--set``; each is tried before
+            one is suggested.
+        advice: whether it is worth telling but no error.
     """
 
     path: KeyPath
@@ -30,7 +31,13 @@ class Finding:
 
 
 def problem(finding: Finding, document: Document, fix: str = "") -> Problem:
-    """A finding with its places in the recipe's files."""
+    """A finding as a problem with its places in the recipe's files.
+
+    Args:
+        finding: of a rule.
+        document: gives the places.
+        fix: options that fix it; empty if none were found.
+    """
     other_mark = _exact(document, finding.against) if finding.against else None
     default = finding.against is not None and other_mark is None and "by default" not in finding.stands
     stands = f"{finding.stands} (its default)" if default else finding.stands
@@ -45,11 +52,11 @@ def problem(finding: Finding, document: Document, fix: str = "") -> Problem:
 
 
 def _exact(document: Document, path: KeyPath) -> Mark | None:
-    """The mark of a value that is written out; a section counts by its key."""
+    """The mark of a value that is written in a file; for a section, the mark of its key."""
     return document.marks.get(path) if len(path) > 1 else document.keys.get(path)
 
 
 def first_part(recipe: Recipe, kind: str) -> str:
-    """The name of a registered part of a kind, for suggestions."""
+    """The name of some registered part of a kind, to suggest; ``…`` if there is none."""
     entries = recipe.registry.entries(kind) if recipe.registry is not None else []
     return entries[0].name if entries else "…"

@@ -1,7 +1,7 @@
-"""Parts against each other: what one needs and another gives, what one makes and another reads.
+"""Rules about sizes, lengths, rates and domains: what one part makes and another reads.
 
-Each rule names both parts and both values, and proposes changes; :mod:`gansemble.recipe.rules.fixes` tries them before one is
-shown.
+Each finding names both parts and both values, and proposes changes, which :mod:`gansemble.recipe.rules.fixes` tries
+before one is shown.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from gansemble.recipe.rules.view import GENERATOR, REPRESENTATION, Changes, Reci
 
 
 def hop(view: RecipeView) -> Iterator[Finding]:
-    """Samples made of a frame, and samples between frames."""
+    """The generator makes another number of samples for each frame of its condition than ``audio.hop``."""
     path, hop = GENERATOR, view.recipe.audio.hop
     made = view.generator.upsampling
     if made is not None and made != hop:
@@ -31,7 +31,7 @@ def hop(view: RecipeView) -> Iterator[Finding]:
 
 
 def segment(view: RecipeView) -> Iterator[Finding]:
-    """The segment's length against frames and against parts that need a multiple or a least length."""
+    """``plan.segment`` is no multiple of ``audio.hop``, or no multiple or too short for what a part declares."""
     length, path = view.recipe.plan.segment, ("plan", "segment")
     hop_length = view.recipe.audio.hop
     if length >= 1 and length % hop_length:
@@ -63,7 +63,7 @@ def segment(view: RecipeView) -> Iterator[Finding]:
 
 
 def receptive_field(view: RecipeView) -> Iterator[Finding]:
-    """A score that sees padding at every place; an error where that is most of what it sees.
+    """A discriminator's score sees more samples than a segment has: an error beyond four segments, else advice.
 
     Published discriminators see up to three times their segment, so the error begins at four.
     """
@@ -85,7 +85,7 @@ def receptive_field(view: RecipeView) -> Iterator[Finding]:
 
 
 def domain(view: RecipeView) -> Iterator[Finding]:
-    """Parts of one domain and a representation of another."""
+    """A part works on another domain than the representation gives."""
     for part, contract in view.works_on():
         if contract.domain not in (None, view.domain):
             yield Finding(
@@ -109,7 +109,7 @@ def _representations(view: RecipeView, domain: str) -> Changes:
 
 
 def shape(view: RecipeView) -> Iterator[Finding]:
-    """Maps of another size than the representation gives."""
+    """A part works on items of another shape than the representation gives for a segment, or on square ones only."""
     given = view.shape
     for part, contract in view.works_on():
         if contract.domain not in (None, view.domain) or given is None:
@@ -132,6 +132,7 @@ def shape(view: RecipeView) -> Iterator[Finding]:
             )
         if contract.square and (len(given) < 3 or given[-1] != given[-2]):
             sizes = given[-2:] if len(given) > 2 else (None, None)
+            # The last axis is taken for time: a segment so many times as long gives a square map.
             factor = sizes[0] / sizes[1] if sizes[0] and sizes[1] else 1.0
             yield Finding(
                 view.decided_by(part, "square"),
@@ -154,7 +155,7 @@ def _shown(shape: tuple[int | None, ...]) -> str:
 
 
 def latent(view: RecipeView) -> Iterator[Finding]:
-    """Latent vectors of two sizes, or none at all."""
+    """A discriminator or term works on a latent vector of another size than the generator reads, or it reads none."""
     path = GENERATOR
     size = view.generator.latent if "latent" in (view.generator.reads or ()) else None
     for part, contract in view.of_classes():
@@ -176,7 +177,7 @@ def latent(view: RecipeView) -> Iterator[Finding]:
 
 
 def rates(view: RecipeView) -> Iterator[Finding]:
-    """Parts that work at other sample rates."""
+    """A part does not work at ``audio.sample_rate``, or the corpus has another rate and is not resampled."""
     rate = view.recipe.audio.sample_rate
     for part, contract in view.contracts.items():
         if contract.sample_rates is None or rate in contract.sample_rates:
@@ -211,7 +212,7 @@ def rates(view: RecipeView) -> Iterator[Finding]:
 
 
 def precision(view: RecipeView) -> Iterator[Finding]:
-    """Parts that do not work under the plan's autocast."""
+    """A part does not work under ``plan.precision``."""
     chosen = view.recipe.plan.precision
     for part, contract in view.contracts.items():
         if contract.precisions is None or chosen in contract.precisions:

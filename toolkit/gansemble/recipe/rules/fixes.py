@@ -1,4 +1,4 @@
-"""A change that fixes what was found, tried before it is shown."""
+"""Finds a change of the recipe that fixes a finding, by trying it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,13 @@ Try = Callable[[Sequence[str]], list[Finding]]
 
 
 def find_fix(finding: Finding, found: Sequence[Finding], attempt: Try) -> str:
-    """The first of a finding's changes under which it is gone and nothing new is wrong, as ``--set`` options.
+    """The first of a finding's changes that fixes it and causes no new one, as ``--set`` options; or empty.
 
-    ``attempt(changes)`` gives the findings of the changed recipe, and raises RecipeError when it cannot be read at all.
+    Args:
+        finding: to be fixed.
+        found: all findings of the recipe as it is.
+        attempt: called with a change, the values of ``--set``; gives the findings of the changed recipe, and raises
+            RecipeError if that cannot be read.
     """
     before = {_identity(each) for each in found}
     for change in finding.changes[:TRIES]:

@@ -1,4 +1,4 @@
-"""Growth by phases: that the schedule is one, that something grows, and that it is grown at the end."""
+"""The rule about networks that grow in resolution during training, by the progress that ``plan.phases`` states."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ PHASES: KeyPath = ("plan", "phases")
 
 
 def growth(view: RecipeView) -> Iterator[Finding]:
-    """Growth that nothing follows, that falls, leaps or leads beyond what there is, or that ends before all is grown."""
+    """Progress of phases falls, skips a resolution, exceeds the parts' full size, or is stated where nothing grows.
+
+    Advice: it ends before a part has its full size, or no phase states progress although a part grows.
+    """
     growing = [part.path for part in view.recipe.parts() if has_ability(part.target, Growable)]
     sizes = {
         path: contract.grows_to
@@ -48,6 +51,7 @@ def growth(view: RecipeView) -> Iterator[Finding]:
                 )
                 return
     for (_, _, before), (number, after, _) in pairwise(stated):
+        # Each whole number of progress is a resolution: a step beyond 1 would leave one untrained.
         if not before <= after <= before + 1:
             what = "falls" if after < before else "leaves out a resolution: it leaps"
             yield Finding(PHASES, f"phase {number}: progress {what} from {before:g} to {after:g}")

@@ -1,4 +1,4 @@
-"""What a recipe's own sections must keep to, part by part or not: counts, ranges, optimisers, validation."""
+"""Limits of the values in a recipe's own sections, such as ``plan`` and ``validation``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ POSITIVE = (("synthesis", "chunk_seconds"), ("validation", "seconds"), ("evaluat
 
 
 def numbers(recipe: Recipe) -> Iterator[Finding]:
-    """Numbers out of range."""
+    """A number is out of its range."""
     plan = recipe.plan
     for name in COUNTS:
         if getattr(plan, name) < 1:
@@ -57,7 +57,7 @@ def numbers(recipe: Recipe) -> Iterator[Finding]:
 
 
 def windows(recipe: Recipe) -> Iterator[Finding]:
-    """Micro-batches and phases that do not add up."""
+    """``plan.accumulate`` does not divide a batch size, or the phases' steps do not add up to ``plan.steps``."""
     plan = recipe.plan
     if plan.accumulate >= 1 and plan.batch_size % plan.accumulate:
         divisors = [n for n in range(1, plan.batch_size + 1) if plan.batch_size % n == 0]
@@ -94,7 +94,7 @@ def windows(recipe: Recipe) -> Iterator[Finding]:
 
 
 def learning(recipe: Recipe) -> Iterator[Finding]:
-    """Something that learns without a teacher or an optimiser."""
+    """Discriminators have no objective, a side has no optimiser, or nothing would teach the generator."""
     discriminators, optimisers = recipe.many["discriminators"], recipe.many["optimisers"]
     if discriminators and "objective" not in recipe.single:
         objective = first_part(recipe, "objective")
@@ -121,7 +121,7 @@ def learning(recipe: Recipe) -> Iterator[Finding]:
 
 
 def validation(recipe: Recipe) -> Iterator[Finding]:
-    """Names that lead to no metric."""
+    """``validation`` names a metric that the recipe does not have, or ranks checkpoints by one that is not computed."""
     metrics, settings = list(recipe.many["metrics"]), recipe.validation
     for index, name in enumerate(settings.metrics):
         if name not in metrics:

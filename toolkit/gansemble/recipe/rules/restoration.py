@@ -1,4 +1,4 @@
-"""Recipes that restore recordings: where degraded clips come from, and what baselines may be."""
+"""Rules of enhancement: where degraded recordings come from, and what baselines may be."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from gansemble.recipe.task import Task
 
 
 def degraded(view: RecipeView) -> Iterator[Finding]:
-    """Degradations that nothing reads, or that stand beside a corpus of degraded recordings; and augmentations there."""
+    """A degradation or augmentation stands beside a corpus with degraded recordings of its own.
+
+    Advice: degradations and baselines have nothing to do, because the generator does not read degraded recordings.
+    """
     yield from _augmented_pairs(view)
     path, generator, corpus = ("degradation",), ("generator",), ("corpus",)
     given = [each for each in view.contracts if each[0] in ("degradation", "test_degradations")]
@@ -38,7 +41,7 @@ def degraded(view: RecipeView) -> Iterator[Finding]:
 
 
 def _augmented_pairs(view: RecipeView) -> Iterator[Finding]:
-    """Augmentations beside a corpus of degraded recordings, which a variant of the clean clip would not go with."""
+    """Augmentations beside a corpus of degraded recordings: there would be none for a variant of a clean clip."""
     corpus = ("corpus",)
     if "degraded" not in view.corpus.gives:
         return
@@ -54,7 +57,7 @@ def _augmented_pairs(view: RecipeView) -> Iterator[Finding]:
 
 
 def baselines(view: RecipeView) -> Iterator[Finding]:
-    """Baselines that would have to be trained, or that read something else than degraded clips."""
+    """A baseline has weights to learn, or reads something else than degraded recordings."""
     for path, contract in view.contracts.items():
         if path[0] != "baselines" or not isinstance(contract, GeneratorContract):
             continue

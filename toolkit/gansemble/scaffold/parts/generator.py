@@ -19,7 +19,7 @@ class AcmeGenerator(nn.Module):
         dilations: of the residual convolutions [frames].
 
     Shape:
-        - condition.signal: log-mel spectrogram [B, M, L] of B clips, with M mel bands and L frames
+        - condition.signal("mel"): log-mel spectrogram [B, M, L] of B clips, with M mel bands and L frames
         - output: waveform [B, 1, L * hop] within ±1
     """
 
@@ -35,9 +35,7 @@ class AcmeGenerator(nn.Module):
         self.last = nn.Conv1d(channels, audio.hop, 1)
 
     def forward(self, condition: Condition) -> Tensor:
-        if condition.signal is None:
-            raise ValueError("acme reads condition.signal, a log-mel spectrogram [B, mels, L], got None")
-        x = self.first(condition.signal)
+        x = self.first(condition.signal("mel"))
         for block in self.blocks:
             x = x + block(F.leaky_relu(x, 0.1))
         frames = self.last(F.leaky_relu(x, 0.1))  # [B, hop, L]

@@ -1,0 +1,81 @@
+"""Signals that a generator reads by name, and the features of the recipe that make them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gansemble.contract import DEGRADED, FeatureContract, GeneratorContract
+from gansemble.recipe.document import KeyPath, dotted
+from gansemble.recipe.rules.finding import Finding
+from gansemble.recipe.rules.view import GENERATOR, RecipeView
+from gansemble.recipe.task import NO_SIGNALS, Task
+
+#: Names of signals that the toolkit itself supplies, which no feature may have.
+SUPPLIED = frozenset({"mel", DEGRADED}) | NO_SIGNALS
+
+
+def features(view: RecipeView) -> Iterator[Finding]:
+    """Signals that are read and that nothing makes, of other channels, or made and read by nobody."""
+    made = {path: contract for path, contract in view.contracts.items() if isinstance(contract, FeatureContract)}
+    yield from _reserved(made)
+    if view.recipe.task is Task.ENHANCEMENT:
+        yield from _unknown_when_restoring(view)
+        return
+    readers = [(path, each) for path, each in view.contracts.items() if isinstance(each, GeneratorContract)]
+    for path, contract in readers:
+        for name in sorted((contract.reads or frozenset()) - SUPPLIED):
+            yield from _made(view, path, contract, name, made.get(("features", name)))
+    asked = frozenset().union(*(each.reads or () for _, each in readers), *(c.needs for c in view.contracts.values()))
+    for path in made:
+        if path[-1] not in asked:
+            yield Finding(
+                (*path, "use"),
+                f"{view.use(path)} has nothing to do: {view.use(GENERATOR)} reads no signal called {path[-1]!r}",
+                changes=((f"{dotted(path)}=null",),),
+                advice=True,
+            )
+
+
+def _unknown_when_restoring(view: RecipeView) -> Iterator[Finding]:
+    """What is computed of the clean audio is not there when a degraded recording is restored."""
+    for name in sorted((view.generator.reads or frozenset()) - {DEGRADED} - NO_SIGNALS):
+        yield Finding(
+            view.decided_by(GENERATOR, "reads"),
+            f"{view.use(GENERATOR)} restores degraded clips and reads {name!r} of the clean ones, which are not there when "
+            "it is used; let it compute what it needs of the degraded clip",
+            changes=view.swap(GENERATOR),
+        )
+
+
+def _reserved(made: dict[KeyPath, FeatureContract]) -> Iterator[Finding]:
+    for path in made:
+        if path[-1] in SUPPLIED:
+            yield Finding(
+                path, f"{path[-1]!r} is the name of what the toolkit supplies itself; give the feature another name"
+            )
+
+
+def _made(
+    view: RecipeView, path: KeyPath, reader: GeneratorContract, name: str, feature: FeatureContract | None
+) -> Iterator[Finding]:
+    """Whether there is a feature of this name, and of the channels that the generator is built for."""
+    if feature is None:
+        known = view.recipe.registry.entries("feature") if view.recipe.registry else []
+        known = sorted(known, key=lambda entry: entry.name != name)  # the one that is called like the signal first
+        yield Finding(
+            view.decided_by(path, "reads"),
+            f"{view.use(path)} reads a signal {name!r}, but no feature of this recipe is called so",
+            ("features",),
+            f"features: {', '.join(view.recipe.many['features']) or 'none'}",
+            (*((f"features.{name}={{use: {entry.name}}}",) for entry in known), *view.swap(path)),
+        )
+        return
+    wanted, place = reader.channels.get(name), ("features", name)
+    if None not in (wanted, feature.channels) and wanted != feature.channels:
+        yield Finding(
+            view.decided_by(path, "channels"),
+            f"{view.use(path)} is built for {wanted} channels of {name!r}, but {view.use(place)} gives {feature.channels}",
+            view.decided_by(place, "channels"),
+            f"{view.use(place)} gives {feature.channels} channels",
+            view.set(path, "channels", feature.channels),
+        )
