@@ -274,9 +274,9 @@ def test_an_output_that_is_a_file_is_told(sample, tmp_path):
 )
 def test_stage_4_notes_the_label_and_the_pitch_of_each_clip(monkeypatch, label, lowest, pitch):
     """Of 64 clips, where the recipe does not say."""
-    monkeypatch.setattr(generation, "Packed", lambda *of: None)
+    monkeypatch.setattr(generation, "Packed", lambda *of: SimpleNamespace(manifest=None))
     monkeypatch.setattr(generation, "prior", lambda *of: None)
-    monkeypatch.setattr(generation.Labels, "of", lambda recipe: Labels(lowest))
+    monkeypatch.setattr(generation.Labels, "of", lambda *of: Labels(lowest))
     made = Sample(np.zeros(800), np.zeros(4), label)
     sampler = SimpleNamespace(condition_builder=SimpleNamespace(), one=lambda index: made)
     recipe = SimpleNamespace(
