@@ -16,6 +16,16 @@ def test_speech_is_the_same_every_time_and_sounds():
     assert all(1 < len(audio) / 22050 < 3 and 0.1 < np.abs(audio).max() <= 1 for audio in one)
 
 
+def test_a_sentence_is_spoken_alone_and_by_its_voice():
+    """Each of them, whatever was spoken before; voices come in turn."""
+    pytest.importorskip("espeakng_loader")
+    slow, fast = Voice("gmw/en-US", words_per_minute=120), Voice("gmw/en-US", words_per_minute=240)
+    lengths = [len(audio) for audio in speech([SENTENCES[0]] * 5, voices=[slow, fast])]
+    assert lengths[0::2] == pytest.approx([lengths[0]] * 3, rel=0.05)
+    assert lengths[1::2] == pytest.approx([lengths[1]] * 2, rel=0.05)
+    assert lengths[0] > 1.4 * lengths[1]
+
+
 def test_speech_is_resampled_and_follows_its_voice():
     pytest.importorskip("espeakng_loader")
     voices = [Voice("gmw/en-US", words_per_minute=120), Voice("gmw/en-US", words_per_minute=240)]
