@@ -1,5 +1,6 @@
 """Downloads resume and are checked; archives are unpacked whole and never outside their folder."""
 
+import errno
 import hashlib
 import io
 import random
@@ -95,6 +96,24 @@ def test_broken_connections_are_taken_up_again_while_bytes_keep_coming(server, t
     path = download(server.url, tmp_path / "corpus.bin", sha256=SHA256, attempts=2)
     assert path.read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=50000-", "bytes=110000-", "bytes=180000-"]
+
+
+def test_attempts_are_counted_from_the_last_one_that_brought_bytes(server, tmp_path):
+    server.stop_after = [50_000, 0, 0]
+    with pytest.raises(DataError, match="50000 bytes so far; run again to go on from there"):
+        download(server.url, tmp_path / "corpus.bin", sha256=SHA256, attempts=2)
+    assert len(server.ranges) == 2
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_told_at_once(server, tmp_path, monkeypatch, number):
+    def full(*of):
+        raise OSError(number, "full")
+
+    monkeypatch.setattr(module, "_copy", full)
+    with pytest.raises(DataError, match=r"corpus\.bin\.part: no space left; free some"):
+        download(server.url, tmp_path / "corpus.bin", sha256=SHA256)
+    assert len(server.ranges) == 1
 
 
 def test_server_without_ranges_sends_all_again(server, tmp_path):

@@ -296,6 +296,15 @@ def test_the_quantile_is_students_with_one_degree_of_freedom_at_least():
     assert jackknife.quantile(1, 0.95) == jackknife.quantile(2, 0.95) == pytest.approx(12.7062, abs=1e-4)
 
 
+def test_a_group_of_three_clips_has_a_variance_and_one_of_two_has_none():
+    """Leaving out one of two leaves a single clip, whose score is 1 whatever it is."""
+    logits = normal(6, 4, 0)
+    assert jackknife.inception_variance(logits, 2) > 0 and jackknife.inception_variance(logits[:3], 1) > 0
+    assert math.isnan(jackknife.inception_variance(logits, 3)) and math.isnan(
+        jackknife.inception_variance(logits[:5], 2)
+    )
+
+
 def test_where_nothing_varies_there_is_no_interval():
     assert jackknife.bounds(1.0, 0.0, 9, 0.95) is None
     assert jackknife.bounds(math.nan, 1.0, 9, 0.95) is None and jackknife.bounds(1.0, math.nan, 9, 0.95) is None
