@@ -158,6 +158,33 @@ def test_phases_set_batch_size_growth_and_position():
     assert sizes == [2, 2, 4, 4]
 
 
+def test_networks_are_grown_at_the_last_stated_size_and_at_the_end_of_the_plan():
+    """Or where their phase does not say, or none does."""
+    plan = Plan(
+        steps=20, phases=(Phase(4, None, (0.0, 1.0)), Phase(4, None, (1.0, 2.0)), Phase(4), Phase(8, None, (2.0, 2.0)))
+    )
+    grown = [TrainingSchedule(plan, 100).grown(step) for step in range(20)]
+    assert grown == [False] * 8 + [True] * 12
+    rising = Plan(steps=4, phases=(Phase(4, None, (0.0, 2.0)),))
+    assert [TrainingSchedule(rising, 100).grown(step) for step in range(6)] == [False, False, False, True, True, True]
+    assert TrainingSchedule(Plan(), 100).grown(0)
+
+
+def test_optimisers_are_fresh_at_the_first_step_of_a_phase_that_says_so():
+    schedule = TrainingSchedule(Plan(steps=8, phases=(Phase(2), Phase(4, fresh_optimisers=True), Phase(2))), 100)
+    assert [step for step in range(9) if schedule.freshens(step)] == [2]
+    assert not TrainingSchedule(Plan(), 100).freshens(0)
+
+
+@pytest.mark.parametrize("origin", [9, 10, 11, 14, 15, 16])
+def test_after_going_back_positions_are_counted_from_where_the_stream_goes_on(origin):
+    """Whatever phase that is in."""
+    plan = Plan(batch_size=4, phases=(Phase(10, 2), Phase(5, 3)))
+    plain, back = TrainingSchedule(plan, 100), TrainingSchedule(plan, 100, (origin, 50))
+    for step in range(origin, 20):
+        assert back.position(step) - 50 == plain.position(step) - plain.position(origin)
+
+
 def test_last_phase_governs_steps_beyond_it():
     """The position advances by the batch size that the steps after the last phase really use."""
     schedule = TrainingSchedule(Plan(batch_size=4, phases=(Phase(2, 8),)), 1000)
