@@ -260,12 +260,16 @@ def optimisers(recipe: Recipe, parts: Parts) -> dict[str, torch.optim.Optimizer]
 
     Returns:
         By ``generator`` and ``discriminators``; a network without parameters, or without an optimiser in the recipe, is
-            left out.
+            left out. Parameters that do not learn (``requires_grad`` is off) are given to none.
     """
     chosen = recipe.many["optimisers"]
     networks = {"generator": parts.generator, "discriminators": parts.discriminators}
-    return {
-        side: construct(chosen[side], recipe, parameters=list(network.parameters()))
+    learning = {
+        side: [parameter for parameter in network.parameters() if parameter.requires_grad]
         for side, network in networks.items()
-        if side in chosen and any(True for _ in network.parameters())
+    }
+    return {
+        side: construct(chosen[side], recipe, parameters=parameters)
+        for side, parameters in learning.items()
+        if side in chosen and parameters
     }

@@ -15,6 +15,7 @@ from gansemble.recipe.document import Document, Problem
 from gansemble.recipe.sections import (
     Data,
     Evaluation,
+    Init,
     Part,
     Plan,
     Synthesis,
@@ -58,7 +59,7 @@ class Recipe:
         path: the YAML file.
         document: the composed document, in which every value has its place in a file.
         audio: the audio specification.
-        plan, validation, data, synthesis, evaluation: the recipe's own sections.
+        plan, init, validation, data, synthesis, evaluation: the recipe's own sections.
         name: of the recipe.
         single: the parts of sections that hold one part, by section.
         many: the parts of sections that hold several, by section and name.
@@ -71,6 +72,7 @@ class Recipe:
     document: Document
     audio: AudioSpec
     plan: Plan = field(default_factory=Plan)
+    init: Init = field(default_factory=Init)
     validation: Validation = field(default_factory=Validation)
     data: Data = field(default_factory=Data)
     synthesis: Synthesis = field(default_factory=Synthesis)
