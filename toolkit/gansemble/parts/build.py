@@ -15,7 +15,7 @@ from gansemble.abilities import Adaptive, FittedItems, Growable, Stateful, needs
 from gansemble.contract import RepresentationContract
 from gansemble.data.degraded import Degrader
 from gansemble.errors import TrainingError
-from gansemble.interfaces import Batch, Monitor, NoiseInjector, Objective, Representation, Term
+from gansemble.interfaces import Batch, Monitor, NoiseInjector, Objective, Observer, Representation, Term
 from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.parts.discriminators import Discriminators
 from gansemble.plugins.signatures import has_ability
@@ -253,6 +253,12 @@ class Waveform:
     def contract(parameters: Mapping[str, object]) -> RepresentationContract:
         """Waveform domain."""
         return RepresentationContract(domain="waveform")
+
+
+def observers(recipe: Recipe) -> dict[str, Observer]:
+    """The recipe's observers, by their names for messages."""
+    found = recipe.many["observers"]
+    return {f"observers.{name} ({part.use})": construct(part, recipe) for name, part in found.items()}
 
 
 def optimisers(recipe: Recipe, parts: Parts) -> dict[str, torch.optim.Optimizer]:

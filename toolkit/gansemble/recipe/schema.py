@@ -44,6 +44,7 @@ MANY = {
     "baselines": "generator",
     "monitors": "monitor",
     "features": "feature",
+    "observers": "observer",
 }
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
 RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")

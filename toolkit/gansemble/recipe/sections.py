@@ -306,6 +306,7 @@ BENIGN = frozenset(
         "plan.on_nan",
         "plan.on_collapse",
         "monitors",
+        "observers",
     }
 )
 
