@@ -14,7 +14,7 @@ from gansemble.interfaces import Observer
 from gansemble.testing.subject import Subject, demand
 
 LOGS = {"generator/total": 31.5, "discriminator/total": 0.25, "rate/generator": 2e-4, "epoch": 3.0}
-SCORES = {"mel_distance": 0.7, "pesq": 1.4}
+SCORES = {"closeness": 0.7, "quality": 1.4}
 RECIPE = {"name": "kit", "plan": {"steps": 10, "batch_size": 4}, "generator": {"use": "one", "rates": [8, 8]}}
 
 
@@ -60,7 +60,7 @@ def takes_what_is_not_finite(subject: Subject) -> None:
         observer = subject.make()
         _begun(observer, Path(folder))
         observer.step(1, LOGS | {"generator/total": math.inf})
-        observer.validation(1, {"mel_distance": math.nan})
+        observer.validation(1, {"closeness": math.nan})
         observer.end(None)
 
 
