@@ -7,7 +7,8 @@ import pytest
 import soundfile
 
 from gansemble.audio import files
-from gansemble.data.doctor import BLOCK, examine, examine_file
+from gansemble.data.doctor import BLOCK, bandwidth, examine, examine_file, judge
+from gansemble.data.facts import Facts
 from gansemble.data.findings import AudioFinding, report_lines
 from gansemble.data.manifest import Clip
 
@@ -106,6 +107,88 @@ def test_clipping_silence_and_dc_are_warnings(tmp_path):
     assert all(finding.severity == "warning" for finding in findings.values())
 
 
+GOOD = {"sample_rate": RATE, "frames": 9000, "channels": 1, "peak": 0.5, "bandwidth_hz": RATE / 2}
+
+
+@pytest.mark.parametrize(
+    ("code", "within", "beyond"),
+    [
+        ("wrong_rate", {"sample_rate": RATE}, {"sample_rate": RATE + 1, "bandwidth_hz": RATE}),
+        ("channels", {"channels": 1}, {"channels": 2}),
+        ("clipping", {"clipped": 0}, {"clipped": 1}),
+        ("clipping", {"peak": 1 + 2**-15}, {"peak": 1.0001}),
+        ("silence", {"peak": 1e-3}, {"peak": 0.99e-3}),
+        ("silence", {"silent_share": 0.49}, {"silent_share": 0.5}),
+        ("dc", {"dc": 0.01}, {"dc": 0.0101}),
+        ("dc", {"dc": -0.01}, {"dc": -0.0101}),
+        ("bandwidth", {"bandwidth_hz": 0.8 * RATE / 2}, {"bandwidth_hz": 0.79 * RATE / 2}),
+        ("bandwidth", {"bandwidth_hz": 0.0, "peak": 0.0}, {"bandwidth_hz": 0.0, "peak": 1e-3}),
+        ("short", {"frames": 8192}, {"frames": 8191}),
+    ],
+)
+def test_a_fault_begins_where_it_says(code, within, beyond):
+    clips = [Clip("a", "a.wav", "train")]
+    for change, expected in ((within, False), (beyond, True)):
+        findings = judge([Facts("a", **GOOD | change)], clips, sample_rate=RATE, segment=8192)
+        assert (code in [finding.code for finding in findings]) == expected
+    assert judge([Facts("a", **GOOD | {"frames": 1})], clips, sample_rate=RATE, segment=None) == []
+
+
+@pytest.mark.parametrize(
+    ("samples", "clipped"),
+    [
+        ([0.0, 1.0, 1.0, 1.0, 0.0], 1),
+        ([0.0, -1.0, -1.0, -1.0, -1.0, 0.0], 2),
+        ([0.0, 1.0, 1.0, 0.0, 1.0, 1.0], 0),
+        ([0.0, 1.0, 0.9995, 1.0, 0.0], 0),
+        ([0.999, 0.999, 0.999], 1),
+        ([0.998, 0.998, 0.998], 0),
+        ([1.0, 1.0], 0),
+    ],
+)
+def test_a_sample_between_two_like_it_at_full_scale_is_clipped(tmp_path, samples, clipped):
+    soundfile.write(tmp_path / "a.wav", np.array(samples, np.float64), RATE, subtype="DOUBLE")
+    assert examine_file(tmp_path / "a.wav", "a").clipped == clipped
+
+
+def spectrum(cut: int, floor: float, edge: float = 0.0) -> np.ndarray:
+    """A power spectrum of 64 bands of 8 bins: 0 dB, from half way to the cut at ``edge`` dB, and at ``floor`` dB above."""
+    levels = np.full(64, float(floor))
+    levels[:cut] = edge
+    levels[: cut // 2] = 0.0
+    return np.concatenate([[0.0], np.repeat(10 ** (levels / 10), 8)])
+
+
+@pytest.mark.parametrize(
+    ("power", "band"),
+    [
+        (spectrum(32, -80), 32),
+        (spectrum(9, -80), 9),
+        (spectrum(8, -80), 64),
+        (spectrum(51, -80), 51),
+        (spectrum(57, -80), 57),
+        (spectrum(58, -80), 64),
+        (spectrum(32, -58.1), 32),
+        (spectrum(32, -57.9), 64),
+        (spectrum(32, -70, -43.9), 32),
+        (spectrum(32, -70, -44.1), 64),
+        (np.zeros(513), 64),
+    ],
+)
+def test_a_cut_is_a_fall_by_26_db_to_58_below_the_loudest_band(power, band):
+    """From 0.15 to 0.8 of half the sample rate, and none elsewhere; found where the fall begins, a tenth before its end."""
+    found = bandwidth(power, 16000) / 8000 * 64
+    assert found == band == 64 or band / 1.12 < found <= min(band, 51)
+
+
+def test_a_whine_above_the_cut_and_a_hum_at_0_hz_hide_no_cut():
+    power = spectrum(32, -80)
+    power[0], power[400] = 1e6, 1.0
+    assert bandwidth(power, 16000) == bandwidth(spectrum(32, -80), 16000) < 8000
+    power[401:406] = 1.0
+    assert bandwidth(power, 16000) == 8000
+
+
 def test_a_warnings_message_names_the_worst_clip_and_its_value(tmp_path):
     """Of several clips, whichever comes first: the largest mean, the most flat samples, the lowest cut."""
     samples = {1: noise(1), 2: noise(2)}
@@ -179,6 +262,7 @@ def test_report_counts_and_names_the_first_clips():
     lines = report_lines([finding], ids=2)
     assert lines[1].split() == ["warning", "short", "9"]
     assert "    clips: c0, c1 and 7 more" in lines and "    to do: pad them" in lines
+    assert f"    clips: {', '.join(finding.ids)}" in report_lines([finding], ids=9)
 
 
 def real_ljspeech() -> Path:

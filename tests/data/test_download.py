@@ -162,6 +162,16 @@ def test_what_may_pass_is_tried_again(server, tmp_path, status, asked):
     assert len(server.ranges) == asked
 
 
+def test_pauses_between_attempts_double_up_to_half_a_minute(server, tmp_path, monkeypatch):
+    pauses = []
+    monkeypatch.setattr(module, "PAUSE_S", 4.0)
+    monkeypatch.setattr(module.time, "sleep", pauses.append)
+    server.status = 503
+    with pytest.raises(DataError, match="HTTP 503"):
+        download(server.url, tmp_path / "corpus.bin", sha256=SHA256, attempts=6)
+    assert pauses == [4.0, 8.0, 16.0, 30.0, 30.0]
+
+
 @pytest.mark.parametrize("content_type", ["text/html; charset=utf-8", "application/octet-stream"])
 def test_web_page_is_told_by_type_or_content(server, tmp_path, content_type):
     server.body, server.content_type = b"\n<!DOCTYPE html><html>moved</html>", content_type

@@ -1,17 +1,23 @@
-"""The pieces of the report page: tables of sets of clips, numbers, and what is drawn."""
+"""The pieces of the report page: tables of sets of clips, numbers, what is drawn, and galleries of clips."""
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.image import imread
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.evaluation import page
+from gansemble.evaluation import page, walls
+from gansemble.evaluation.index import GeneratedClip
 from gansemble.evaluation.page import System
 
 
@@ -50,7 +56,7 @@ def test_scores_of_sets_stand_beside_those_of_real_clips():
         ["recall ↓", "–", "0.500\n9 clips", "–", "–"],
     ]
     assert '<th title="&lt;d&gt;; interval: of &lt;folds&gt;">fid' in table and '<th title="&lt;d&gt;">recall' in table
-    assert "real clips are scored in the same way" in table
+    assert "real clips are scored in the same way" in table and table.endswith("exact definition.</p>")
     assert "real" not in page.set_table([two])
 
 
@@ -126,3 +132,81 @@ def test_curves_of_all_systems_share_the_panel_of_their_score(drawn, tmp_path):
     assert total.lines[0].get_marker() == "None"
     np.testing.assert_array_equal(total.lines[0].get_xydata(), [[1, 2.0], [3, 1.0]])
     np.testing.assert_array_equal(snr.lines[0].get_xydata(), [[0, 3.0], [3, 4.0]])
+
+
+# galleries --------------------------------------------------------------
+
+
+class Seen:
+    """A representation whose clips can be looked at."""
+
+    def __init__(self, soundless: bool) -> None:
+        self.soundless = soundless
+
+    def picture(self, audio: np.ndarray) -> np.ndarray:
+        return np.repeat(np.uint8(255 * audio[:12]).reshape(3, 4, 1), 3, 2)
+
+
+class Heard:
+    """A representation of sound, which says nothing of pictures."""
+
+
+@pytest.mark.parametrize(("made", "looked_at"), [(Seen(True), True), (Seen(False), False), (Heard(), False)])
+def test_clips_are_looked_at_where_they_make_no_sound(monkeypatch, made, looked_at):
+    monkeypatch.setattr("gansemble.recipe.construct.construct", lambda part, recipe: made)
+    look = walls.look_of(SimpleNamespace(single={"representation": None}))
+    assert (look is not None) == looked_at
+    assert walls.look_of(SimpleNamespace(single={})) is None
+
+
+def test_a_page_of_clips_plays_them_or_shows_them():
+    clips = [("<a>", np.linspace(0, 0.9, 250)), ("b", np.linspace(0, 0.5, 500))]
+    heard = walls.wall("<t>", "<n>", clips, SPEC)
+    assert heard.count("<audio") == 2 == heard.count('<img alt="spectrogram of ') and "<h2>Listen</h2>" in heard
+    assert "<h1>&lt;t&gt;</h1><p>&lt;n&gt;</p>" in heard and ">&lt;a&gt;<small>0.25 s</small>" in heard
+    seen = walls.wall("t", "n", clips, SPEC, Seen(True).picture)
+    assert "<audio" not in seen and seen.count('<img alt="picture ') == 2 and "<h2>Look</h2>" in seen
+    shown = re.findall(r'src="data:image/png;base64,([^"]*)"', seen)
+    assert len(set(shown)) == 2 and imread(io.BytesIO(base64.b64decode(shown[0]))).shape[:2] == (129, 172)
+
+
+@pytest.mark.parametrize(
+    ("shape", "times"), [((10, 20), 13), ((64, 200), 2), ((127, 300), 2), ((128, 300), 1), ((200, 129), 1)]
+)
+def test_a_small_picture_is_enlarged_until_its_shorter_side_has_128_pixels(shape, times):
+    picture = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    shown = np.uint8(np.round(255 * imread(io.BytesIO(walls.png(picture)))[..., :3]))
+    np.testing.assert_array_equal(shown, picture.repeat(times, 0).repeat(times, 1))
+
+
+@pytest.mark.parametrize(
+    ("there", "count", "chosen"),
+    [(10, 4, [0, 2, 4, 6]), (10, 3, [0, 3, 6]), (10, 10, list(range(10))), (3, 9, [0, 1, 2]), (5, 1, [0]), (5, 0, [])],
+)
+def test_real_clips_are_taken_at_equal_distances(there, count, chosen):
+    class Clips(list):
+        entries = [SimpleNamespace(id=f"clip{index}") for index in range(there)]
+
+        def originals(self) -> Clips:
+            return self
+
+        def read(self, index: int, start: int, length: int) -> np.ndarray:
+            assert (start, length) == (0, 100)
+            return np.full(length, 0.1)
+
+    text = walls.real(Clips(range(there)), count, 100, SPEC, Seen(True).picture)
+    assert re.findall(r"<figcaption title='(.*?)'>", text) == [f"clip{index}" for index in chosen]
+    assert text.startswith("<section><h3>real clips</h3>")
+
+
+def test_a_gallery_captions_clips_with_their_label_or_pitch(monkeypatch):
+    monkeypatch.setattr(walls.files, "read_mono", lambda path, rate: np.full(100, 0.1))
+    made = [
+        GeneratedClip(f"s{i}", 0.1, 0.1, 0, label=label, pitch=pitch)
+        for i, (label, pitch) in enumerate([(None, None), (0, None), (3, 63)])
+    ]
+    one = replace(system("<one>"), index=SimpleNamespace(clips=made, split="validation"))
+    captions = re.findall(r"<figcaption title='(.*?)'>", walls.gallery(one, 9, SPEC, Seen(True).picture))
+    assert captions == ["s0", "s1 · label 0", "s2 · pitch 63"]
+    text = walls.gallery(one, 2, SPEC, Seen(True).picture)
+    assert text.count("<figure>") == 2 and "</i>&lt;one&gt;: generated</h3>" in text

@@ -15,7 +15,9 @@ import pytest
 import soundfile
 import torch
 
+import gansemble
 from gansemble.audio import files, levels
+from gansemble.audio.features import log_mel
 from gansemble.data import manifest
 from gansemble.data.manifest import ManifestEntry
 from gansemble.data.packed import Packed
@@ -166,6 +168,17 @@ def test_every_clip_of_the_split_is_copied_to_a_whole_number_of_hops(copy):
     assert index["real_time_factor"] == pytest.approx(
         sum(row["took"] for row in index["clips"]) / sum(row["seconds"] for row in index["clips"])
     )
+
+
+def test_a_copy_is_made_from_the_mel_spectrogram_of_its_own_clip(copy):
+    """Whole hops of it, from its first sample on."""
+    project = copy()
+    vocoder, packed = gansemble.load(project.exp, device="cpu"), Packed(project.dump, "validation")
+    for number, entry in enumerate(packed.entries):
+        audio = torch.from_numpy(packed.read(number, 0, entry.frames // 64 * 64))
+        made = vocoder(log_mel(audio[None], vocoder.spec))[0, 0].clamp(-1, 1)
+        found = files.read(project.exp / f"samples/validation/{entry.id}.wav")[0][0]
+        np.testing.assert_allclose(found, made.numpy(), atol=1e-4)
 
 
 def test_a_checkpoint_of_another_audio_section_is_refused_with_both_values(copy):

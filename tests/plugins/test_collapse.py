@@ -505,6 +505,7 @@ def test_a_panel_for_each_number_and_a_line_at_each_onset(tmp_path: Path) -> Non
     shown = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title() for axes in shown] == ["collapse: diversity", "collapse: score gap"]
     assert [axes.get_yscale() for axes in shown] == ["linear", "symlog"]
+    assert shown[1].yaxis.get_transform().linthresh == 1e7, "the power of ten above the median"
     for axes in shown:
         curves = [line for line in axes.lines if line.get_linestyle() == "-"]
         marks = [line for line in axes.lines if line.get_linestyle() == "--"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from gansemble_plugins.set_metrics import jackknife, scores
 from gansemble_plugins.set_metrics.manifolds import Balls, Overlap
@@ -270,6 +271,29 @@ def test_a_share_of_0_or_1_has_an_interval_all_the_same():
     assert low == 0 and 0.1 < high < 0.2
     wide, narrow = (jackknife.share_bounds(0.5, variance, 30, 30, 0.95) or (0, 0) for variance in (0.02, 0.005))
     assert wide[0] < narrow[0] < 0.5 < narrow[1] < wide[1]
+
+
+@pytest.mark.parametrize(("share", "variance", "hits", "count"), [(0.3, 0.3 * 0.7 / 40, 12, 40), (1.0, 0.0, 30, 30)])
+def test_the_interval_of_a_share_is_wilsons_for_as_many_independent_clips(share, variance, hits, count):
+    """With so many clips that Student's t is the normal law."""
+    wanted = scipy.stats.binomtest(hits, count).proportion_ci(0.9, "wilson")
+    assert jackknife.share_bounds(share, variance, count, 10**9, 0.9) == pytest.approx(
+        (wanted.low, wanted.high), abs=1e-6
+    )
+
+
+def test_a_share_is_at_least_of_one_independent_clip():
+    """However much it varies."""
+    z = scipy.stats.norm.ppf(0.95)
+    half = z / 2 / math.sqrt(1 + z**2)
+    for variance in (0.25, 0.5, 2.0):
+        found = jackknife.share_bounds(0.5, variance, 30, 10**9, 0.9)
+        assert found == pytest.approx((0.5 - half, 0.5 + half), abs=1e-6)
+
+
+def test_the_quantile_is_students_with_one_degree_of_freedom_at_least():
+    assert jackknife.quantile(10, 0.95) == pytest.approx(2.262157, abs=1e-6)
+    assert jackknife.quantile(1, 0.95) == jackknife.quantile(2, 0.95) == pytest.approx(12.7062, abs=1e-4)
 
 
 def test_where_nothing_varies_there_is_no_interval():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gansemble.inference.streaming import enhancement_stream, vocoder_stream
+from gansemble.inference.streaming import ChunkedStream, enhancement_stream, vocoder_stream
 from gansemble.interfaces import Condition
 from gansemble.parts.build import Waveform
 
@@ -69,3 +69,18 @@ def test_pieces_joined_are_the_whole_with_its_context_and_not_with_a_frame_less(
     for way, made in exact.items():
         torch.testing.assert_close(made, exact["whole"], atol=1e-6, rtol=0, msg=way)
         assert way == "whole" or float((short[way] - exact["whole"]).abs().max()) > 0.1, "the test would see it"
+
+
+@pytest.mark.parametrize(
+    ("core", "alignment", "made"), [(5, 1, 5), (1, 1, 1), (0, 1, 1), (5, 3, 6), (4, 3, 3), (1, 3, 3), (0, 3, 3)]
+)
+def test_a_chunk_is_a_whole_number_of_alignments(core, alignment, made):
+    """The nearest one, and one at least."""
+    assert ChunkedStream(lambda signal: signal, core, 3, alignment).core == made
+
+
+def test_any_core_and_context_do_where_nothing_is_aligned():
+    stream = ChunkedStream(lambda signal: signal, 5, 3)
+    assert (stream.core, stream.context) == (5, 3)
+    with pytest.raises(ValueError, match="must be a multiple of alignment 2, got 3"):
+        ChunkedStream(lambda signal: signal, 5, 3, 2)

@@ -15,8 +15,10 @@ from click.testing import CliRunner
 
 import gansemble
 from gansemble.contract import GeneratorContract
+from gansemble.data.labels import Labels
 from gansemble.errors import GansembleError
-from gansemble.evaluation import samples
+from gansemble.evaluation import generation, samples
+from gansemble.parts.sampling import Sample
 
 CONF = """
 name: dreamer
@@ -265,6 +267,27 @@ def test_an_output_that_is_a_file_is_told(sample, tmp_path):
     (tmp_path / "out").write_text("")
     status, said = sample(tmp_path / "out", "--count", 1)
     assert status == 1 and "must be a folder that can be written" in said
+
+
+@pytest.mark.parametrize(
+    ("label", "lowest", "pitch"), [(None, None, None), (3, None, None), (3, 24, 27), (0, 0, 0), (None, 24, None)]
+)
+def test_stage_4_notes_the_label_and_the_pitch_of_each_clip(monkeypatch, label, lowest, pitch):
+    """Of 64 clips, where the recipe does not say."""
+    monkeypatch.setattr(generation, "Packed", lambda *of: SimpleNamespace(manifest=None))
+    monkeypatch.setattr(generation, "prior", lambda *of: None)
+    monkeypatch.setattr(generation.Labels, "of", lambda *of: Labels(lowest))
+    made = Sample(np.zeros(800), np.zeros(4), label)
+    sampler = SimpleNamespace(condition_builder=SimpleNamespace(), one=lambda index: made)
+    recipe = SimpleNamespace(
+        audio=SimpleNamespace(sample_rate=8000), plan=SimpleNamespace(seed=0), synthesis=SimpleNamespace(clips=None)
+    )
+    work = SimpleNamespace(
+        recipe=recipe, trained=SimpleNamespace(sampler=lambda seed: sampler), project=SimpleNamespace(dump=None)
+    )
+    found = [each.clip for each in generation.clips(work)]
+    assert [clip.id for clip in found] == [f"sample-{index:05d}" for index in range(64)]
+    assert {(clip.label, clip.pitch, clip.seconds, clip.clipped) for clip in found} == {(label, pitch, 0.1, 0)}
 
 
 def test_a_set_is_scored_beside_real_ones(done):

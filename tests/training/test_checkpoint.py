@@ -21,6 +21,7 @@ import torch
 from gansemble.errors import CheckpointError, FolderInUse, TrainingError
 from gansemble.stages.locks import FolderLock
 from gansemble.training.checkpoint import Store, verify
+from gansemble.training.saving import Counters
 from gansemble.training.trainer import Trainer
 
 KEEP = ("plan.keep=3",)
@@ -171,6 +172,41 @@ def test_lock_of_a_dead_process_is_taken_over(tmp_path):
     with FolderLock(tmp_path):
         assert json.loads((tmp_path / ".lock" / "owner.json").read_text())["pid"] == os.getpid()
     assert not (tmp_path / ".lock").exists()
+
+
+def test_a_checkpoint_of_the_same_step_is_replaced(tmp_path):
+    store = Store(tmp_path)
+    for text in ("first", "second"):
+        folder = store.begin(4)
+        (folder / f"{text}.txt").write_text(text)
+        store.commit(folder, 4, {"said": text}, set())
+    (saved,) = store.sound()
+    assert saved.manifest["said"] == "second" and saved.has("second.txt") and not saved.has("first.txt")
+    assert sorted(path.name for path in saved.folder.iterdir()) == ["manifest.json", "second.txt"]
+
+
+@pytest.mark.parametrize(("keep", "left"), [(1, [4]), (0, [4]), (2, [3, 4]), (9, [1, 2, 3, 4])])
+def test_the_newest_are_kept_and_what_is_protected(tmp_path, keep, left):
+    """One at least; and two, where nobody says."""
+    for folder, protected in ((tmp_path / "a", set()), (tmp_path / "b", {"step-00000002"})):
+        for step in (1, 2, 3, 4):
+            store = Store(folder, keep)
+            store.commit(store.begin(step), step, {}, protected)
+        found = [int(path.name[-8:]) for path in store.folders()]
+        assert found == sorted({*left, *([2] if protected else [])})
+    assert Store(tmp_path).keep == 2
+
+
+@pytest.mark.parametrize(
+    ("keep", "higher", "best"), [(1, True, [3]), (0, True, [3]), (2, True, [3, 1]), (2, False, [2, 4])]
+)
+def test_the_best_are_ranked_by_their_scores(keep, higher, best):
+    """One at least; of equal ones the earlier."""
+    counters = Counters()
+    for step, score in ((1, 5.0), (2, 1.0), (3, 7.0), (4, 1.0), (5, 5.0)):
+        counters.step = step
+        counters.rank(score, higher, keep)
+    assert [int(name[-8:]) for name in counters.best] == best
 
 
 def test_only_what_dead_processes_of_this_machine_began_is_deleted(tmp_path):

@@ -31,6 +31,8 @@ def test_without_a_start_it_is_an_average_from_the_first_step_on():
     average = Ema(network, 0.9)
     average.update(at(network, 1.0), 1)
     assert torch.allclose(average.shadow.weight, torch.full((1, 2), 0.1))
+    average.update(network)  # steps are counted for the start only
+    assert torch.allclose(average.shadow.weight, torch.full((1, 2), 0.19))
 
 
 def test_the_average_stands_still_while_the_generator_does(workshop, tmp_path, tools):

@@ -7,8 +7,9 @@ import torch
 
 import gansemble
 from gansemble.audio.features import log_mel
-from gansemble.errors import GansembleError
+from gansemble.errors import GansembleError, TrainingError
 from gansemble.interfaces import Condition
+from gansemble.training import demands
 
 
 class Curves:
@@ -55,6 +56,24 @@ def test_an_observer_that_fails_is_told_once_and_costs_the_run_nothing(workshop,
     plain.train()
     ours, theirs = watched.generator.state_dict(), plain.generator.state_dict()
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+@pytest.mark.parametrize(
+    ("done", "changes", "told"),
+    [
+        (9, True, None),
+        (10, False, None),
+        (10, True, "all 10 steps are done already, so nothing would be trained under what changed"),
+        (11, False, "plan.steps is 10, but the run there is at step 11; a run is not made shorter. Give plan.steps=11"),
+    ],
+)
+def test_a_run_is_not_made_shorter_and_nothing_changes_once_it_is_done(tmp_path, done, changes, told):
+    """That all steps are done is no error."""
+    if told is None:
+        demands.steps_left(tmp_path, 10, done, changes)
+    else:
+        with pytest.raises(TrainingError, match=told):
+            demands.steps_left(tmp_path, 10, done, changes)
 
 
 def test_a_session_goes_on_from_the_checkpoint(workshop, tmp_path):

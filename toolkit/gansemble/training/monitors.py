@@ -110,7 +110,7 @@ def memory(device: torch.device) -> dict[str, float]:
     import resource
 
     # Linux gives kibibytes.
-    return {"memory/peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}
+    return {"memory/peak_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9}
 
 
 class Collapse:
