@@ -29,10 +29,11 @@ test: $(STAMP)  ## the tests, a process for each processor
 quick: $(STAMP)  ## the quick tests, in about a minute on two processors
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not (kill or processes or end_to_end or slow or gpu)"
 
-# SEED=… repeats a sample, ROOMS="training data" narrows it.
+# SEED=… repeats a sample, ROOMS="training data" narrows it, JOBS=2 takes two at a time.
 COUNT ?= 10
+JOBS ?= 1
 mutate: $(STAMP)  ## a few small mistakes, each made in a copy of the code: do the tests notice?
-	$(BIN)/python tools/mutate.py --count $(COUNT) $(if $(SEED),--seed $(SEED)) $(if $(ROOMS),--rooms $(ROOMS))
+	$(BIN)/python tools/mutate.py --count $(COUNT) --jobs $(JOBS) $(if $(SEED),--seed $(SEED)) $(if $(ROOMS),--rooms $(ROOMS))
 
 check: $(STAMP)  ## ruff, mypy, recipes, the documentation's links, and shellcheck where it is installed
 	$(BIN)/ruff check toolkit plugins tests tools benchmarks docs examples

@@ -9,7 +9,9 @@ The places are drawn from a seed, which is printed and repeats them. The working
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
+import json
 import os
 import queue
 import random
@@ -21,10 +23,12 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from mutants import Mutant, mutants_of
 from nearest_tests import ROOMS, TestMap
+from warm_pytest import END
 
 ROOT = Path(__file__).parents[1]
 #: Tests that start processes of their own or run whole recipes are left out: they take minutes.
@@ -47,6 +51,8 @@ class Copy:
     def __init__(self, folder: Path, stall: float, total: float) -> None:
         self.folder, self.stall, self.total = folder, stall, total
         self._sound: dict[str, bool] = {}
+        self._warm: subprocess.Popen[str] | None = None
+        self._lines: queue.Queue[str | None] = queue.Queue()
         listed = ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
         for name in subprocess.run(listed, check=True, capture_output=True, text=True).stdout.split("\0"):
             if name and (ROOT / name).is_file():
@@ -77,7 +83,7 @@ class Copy:
             path.write_bytes(whole)
         test = word.partition("killed by ")[2]
         if test and not self._passes(test):
-            raise SystemExit(f"{test} fails without any change: mend it first, or nothing can be said of mutants")
+            raise RuntimeError(f"{test} fails without any change: mend it first, or nothing can be said of mutants")
         return word
 
     def _passes(self, test: str) -> bool:
@@ -88,31 +94,53 @@ class Copy:
 
     def _run(self, arguments: list[str]) -> str:
         """Runs tests up to the first that fails, in a process group of their own, and says how they ended."""
+        if self._warm is None or self._warm.poll() is not None:
+            self._start()
+        assert self._warm is not None and self._warm.stdin is not None
         options = ["-o", "addopts=--strict-markers", "-x", "-v", "-rfE", "-p", "no:cacheprovider"]
-        command = [sys.executable, "-m", "pytest", *options, *arguments]
-        child = subprocess.Popen(
-            command, cwd=self.folder, env=self.environment, text=True, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        lines: queue.Queue[str | None] = queue.Queue()
-        reader = threading.Thread(target=_follow, args=(child, lines), daemon=True)
-        reader.start()
-        output, begun = [], time.monotonic()
+        self._warm.stdin.write(json.dumps([*options, *arguments]) + "\n")
+        self._warm.stdin.flush()
+        output, begun, group = [], time.monotonic(), None
         try:
-            while (line := lines.get(timeout=self.stall)) is not None:
+            while (line := self._lines.get(timeout=self.stall)) is not None:
+                if line.startswith(f"{END} begun "):
+                    group = int(line.split()[-1])
+                elif line.startswith(END):
+                    return _word(int(line.split()[-1]), "".join(output))
                 output.append(line)
                 if time.monotonic() - begun > self.total:
+                    self.close(group)
                     return "unfinished"
         except queue.Empty:
+            self.close(group)
             return f"timed out: no test ended for {self.stall:g} s"
-        finally:
-            _end(child)
-        if child.returncode in (0, 5):
-            return "survived" if child.returncode == 0 else "untested"
-        failed = FAILED.search("".join(output))
-        if failed is None:
-            return f"killed: pytest ended with {child.returncode}"
-        return f"killed by {failed[1]}"
+        self.close(group)
+        return "killed: pytest ended without a word"
+
+    def _start(self) -> None:
+        self._warm = subprocess.Popen(
+            [sys.executable, str(ROOT / "tools" / "warm_pytest.py")], cwd=self.folder, env=self.environment, text=True,
+            start_new_session=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        self._lines = queue.Queue()
+        threading.Thread(target=_follow, args=(self._warm, self._lines), daemon=True).start()
+
+    def close(self, group: int | None = None) -> None:
+        """Ends the process that tests run in, and those that a run of tests has started."""
+        if self._warm is None:
+            return
+        for each in (group, self._warm.pid):
+            with contextlib.suppress(ProcessLookupError, TypeError):
+                os.killpg(each, signal.SIGKILL)  # type: ignore[arg-type]
+        self._warm.wait()
+        self._warm = None
+
+
+def _word(code: int, output: str) -> str:
+    if code in (0, 5):
+        return "survived" if code == 0 else "untested"
+    failed = FAILED.search(output)
+    return f"killed: pytest ended with {code}" if failed is None else f"killed by {failed[1]}"
 
 
 def _follow(child: subprocess.Popen[str], lines: queue.Queue[str | None]) -> None:
@@ -121,15 +149,6 @@ def _follow(child: subprocess.Popen[str], lines: queue.Queue[str | None]) -> Non
     for line in child.stdout:
         lines.put(line)
     lines.put(None)
-
-
-def _end(child: subprocess.Popen[str]) -> None:
-    """Waits for a process that has closed its output; ends it, and all that it started, where it has not."""
-    try:
-        child.wait(timeout=5)
-    except subprocess.TimeoutExpired:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
 
 
 def drawn(rooms: list[str], count: int, seed: int) -> list[Mutant]:
@@ -166,6 +185,9 @@ def main() -> None:
     parser.add_argument(
         "--stall", type=float, default=300, help="a mutant is given up when no test ends for so long [s]"
     )
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="how many at a time, each in a copy and a process of its own"
+    )
     parser.add_argument("--total", type=float, default=900, help="a mutant is given up after so long [s]")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the tests under way are ended, too
@@ -176,11 +198,27 @@ def main() -> None:
         return
     words: dict[Mutant, str] = {}
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
-        copy = Copy(Path(folder), given.stall, given.total)
-        for mutant in chosen:
-            begun = time.monotonic()
-            words[mutant] = copy.judge(mutant, tests.nearest(mutant.path), tests.around(mutant.path))
-            print(f"{time.monotonic() - begun:6.1f} s  {mutant}: {words[mutant]}", flush=True)
+        copies = [Copy(Path(folder) / str(job), given.stall, given.total) for job in range(given.jobs)]
+        todo = iter(chosen)
+        taking = threading.Lock()
+
+        def work(copy: Copy) -> None:
+            while True:
+                with taking:
+                    mutant = next(todo, None)
+                if mutant is None:
+                    return
+                begun = time.monotonic()
+                words[mutant] = copy.judge(mutant, tests.nearest(mutant.path), tests.around(mutant.path))
+                print(f"{time.monotonic() - begun:6.1f} s  {mutant}: {words[mutant]}", flush=True)
+
+        try:
+            with ThreadPoolExecutor(given.jobs) as pool:
+                for each in [pool.submit(work, copy) for copy in copies]:
+                    each.result()
+        finally:
+            for copy in copies:
+                copy.close()
     left = [mutant for mutant, word in words.items() if not word.startswith("killed")]
     for mutant in left:
         print(f"\n{words[mutant]}: {mutant}\n{difference(mutant)}")

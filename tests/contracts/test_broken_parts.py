@@ -284,6 +284,16 @@ LISTING = {
         ("AddsHiss", "augmentation_takes_silence", "of silence it makes sound"),
         ("BySeed", "takes_nothing_of_the_plan", "it takes seed of the toolkit"),
     ],
+    "observer": [
+        ("Rounds", "changes_nothing", "it changes what it is told; copy it first"),
+        ("TakesOut", "changes_nothing", "it changes what it is told"),
+        ("PicksByChance", "changes_nothing", "it draws from torch's or NumPy's generator"),
+        ("PicksInNumpy", "changes_nothing", "it draws from torch's or NumPy's generator"),
+        ("Counts", "takes_what_is_not_finite", "cannot convert float NaN to integer"),
+        ("BeginsOnce", "follows_a_run_that_goes_on", "File exists"),
+        ("SaysWell", "follows_a_run", "the disk is full"),
+        ("NamesFiles", "follows_a_run", "b/c.npy"),
+    ],
     "feature": [
         ("OneFrameMore", "gives_a_frame_for_each_hop", "expected [2, 1, 32], got [2, 1, 33]"),
         ("NoChannels", "gives_a_frame_for_each_hop", "expected [2, 1, 32], got [2, 32]"),

@@ -190,13 +190,36 @@ def contract(**changes):
         "upsample_kernels": (16, 16, 4, 4),
         "kernels": (3, 7, 11),
         "dilations": ((1, 3, 5),) * 3,
+        "classes": None,
     }
     return HifiGan.contract(defaults | changes)
 
 
 def test_the_contract_states_the_hop():
     assert contract().upsampling == 256
-    assert contract().reads == {"mel"}
+    assert contract().reads == {"mel"} and contract().classes is None
+
+
+def test_a_vocoder_of_several_classes_reads_their_label_and_starts_as_one_of_none():
+    """Its vectors come last of what is drawn, so that all other weights begin as without them."""
+    assert contract(classes=6).reads == {"mel", "label"} and contract(classes=6).classes == 6
+    with pytest.raises(ValueError, match="classes must be at least 1, or null, got 0"):
+        contract(classes=0)
+    networks = []
+    for classes in (None, 6):
+        torch.manual_seed(0)
+        networks.append(HifiGan(audio=SPEC, **TINY["v1"], classes=classes))
+    plain, spoken = (network.state_dict() for network in networks)
+    assert set(spoken) - set(plain) == {"embed.weight"} and all(
+        torch.equal(plain[name], spoken[name]) for name in plain
+    )
+    spectrum = mel(6)
+    first, again, other = (
+        networks[1](Condition(label=torch.tensor([label]), signals={"mel": spectrum})) for label in (2, 2, 3)
+    )
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    with pytest.raises(ValueError, match=r"hifigan with 6 classes reads a label \[B\], got none"):
+        networks[1](Condition(signals={"mel": spectrum}))
 
 
 @pytest.mark.parametrize(

@@ -243,13 +243,12 @@ def test_every_critic_step_has_a_batch_and_latent_vectors_of_its_own(ramps, tmp_
     trainer = Trainer(Components.build(check.load(SC09, (*SIZES, "plan.steps=10")), tmp_path, ramps))
     seen: list[SimpleNamespace] = []
     stray: list[str] = []
-    observe, learn = trainer._observe, NetworkOptimiser.learn
+    learn = NetworkOptimiser.learn
 
     def note(step: Step, turn: str) -> None:
         latent = step.fake_condition.latent
         seen.append(SimpleNamespace(turn=turn, index=step.index, items=step.batch.draws.items, latent=latent,
                                     real=step.real, attached=step.fake.requires_grad))  # fmt: skip
-        observe(step, turn)
 
     def check_then_learn(side: NetworkOptimiser, measure: bool) -> Tensor | None:
         other = trainer.components.networks[
@@ -258,7 +257,7 @@ def test_every_critic_step_has_a_batch_and_latent_vectors_of_its_own(ramps, tmp_
         stray.extend(name for name, weight in other.network.named_parameters() if weight.grad is not None)
         return learn(side, measure)
 
-    monkeypatch.setattr(trainer, "_observe", note)
+    monkeypatch.setattr(trainer, "observers", (note, *trainer.observers))
     monkeypatch.setattr(NetworkOptimiser, "learn", check_then_learn)
     assert trainer.run() == 10 and stray == []
     turns = [(each.turn[0], each.index) for each in seen]

@@ -221,6 +221,8 @@ GROUPS = {
     "gansemble.degradations": "degradation",
     "gansemble.monitors": "monitor",
     "gansemble.augmentations": "augmentation",
+    "gansemble.features": "feature",
+    "gansemble.observers": "observer",
 }
 
 

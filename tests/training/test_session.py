@@ -50,7 +50,7 @@ def test_an_observer_that_fails_is_told_once_and_costs_the_run_nothing(workshop,
     watched = session(workshop, tmp_path / "one", "plan.steps=3", "plan.log_every=1")
     assert watched.train(seen) == 3 and seen.steps == [1]
     assert [record.message for record in caplog.records if "observer" in record.message] == [
-        "the observer failed and is left out from here on: KeyError: 'no such curve'"
+        "the caller's observer failed and is left out from here on: KeyError: 'no such curve'"
     ]
     plain = session(workshop, tmp_path / "two", "plan.steps=3", "plan.log_every=1")
     plain.train()

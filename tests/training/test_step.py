@@ -81,6 +81,19 @@ def bench(workshop):
     return make
 
 
+def test_an_injector_is_told_the_step(bench):
+    """So that noise may be annealed without a statistic or a state of its own."""
+    made, seen = bench("plan.accumulate=2"), []
+
+    def note(real: Tensor, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        seen.append(batch.step)
+        return real, fake
+
+    made.parts.injector = note
+    made.run(3)
+    assert sorted(set(seen)) == [0, 1, 2] and seen == sorted(seen)
+
+
 def gradients(made: Bench, side: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Tensor | None]:
     """Both networks' gradients when a side is about to learn, in the first step."""
     caught: dict[str, Tensor | None] = {}

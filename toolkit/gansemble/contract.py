@@ -12,7 +12,7 @@ representation                                          :class:`RepresentationCo
 corpus                                                  :class:`CorpusContract`
 feature                                                 :class:`FeatureContract`
 loss, regulariser, noise_injector, monitor              :class:`TermContract`
-metric, objective, optimiser, degradation, augmentation :class:`Contract`
+any other                                               :class:`Contract`
 ======================================================= ==============================
 """
 

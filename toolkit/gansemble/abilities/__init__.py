@@ -39,8 +39,10 @@ from gansemble.abilities.representations import (
 )
 from gansemble.abilities.terms import (
     Adaptive,
+    BeginsWithRun,
     Constraint,
     FittedItems,
+    HearsClips,
     Monitored,
     NetworkMonitor,
     PairedObjective,
@@ -55,6 +57,7 @@ __all__ = [
     "Adaptive",
     "Aligned",
     "Baseline",
+    "BeginsWithRun",
     "ClasswiseIntervals",
     "ClasswiseMetric",
     "Constraint",
@@ -67,6 +70,7 @@ __all__ = [
     "Growable",
     "HasContext",
     "HasDomain",
+    "HearsClips",
     "IntervalMetric",
     "JudgesItemsApart",
     "LabelledAudio",

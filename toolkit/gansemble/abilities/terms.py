@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeGuard, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor, nn
 
     from gansemble.interfaces import Step, Turn
@@ -157,6 +159,30 @@ class SuspiciousMonitor(Protocol):
     """
 
     healthy_until: int
+
+
+@runtime_checkable
+class BeginsWithRun(Protocol):
+    """An observer that is told about the run before its first step.
+
+    Methods:
+        begin(exp, recipe, done): the experiment's folder, where it may keep files of its own in ``logs``, the recipe with
+            every default, and the number of steps that were done before, above 0 for a run that goes on.
+    """
+
+    def begin(self, exp: Path, recipe: Mapping[str, object], done: int) -> None: ...
+
+
+@runtime_checkable
+class HearsClips(Protocol):
+    """An observer that is given sounds after each validation.
+
+    Methods:
+        clips(done, sounds, sample_rate): the number of steps done, (real, generated) float32 [T] each by clip id, and
+            their rate [Hz].
+    """
+
+    def clips(self, done: int, sounds: Mapping[str, tuple[np.ndarray, np.ndarray]], sample_rate: int) -> None: ...
 
 
 @runtime_checkable

@@ -88,6 +88,7 @@ class Batch:
         label: class or pitch indices [B]; None if the corpus has no labels.
         signals: conditioning signals by name: ``mel`` [B, F, L] when a part reads it, ``degraded`` [B, C, T] when there
             is a degradation, and the recipe's features [B, C, L].
+        step: of training, from 0, that the batch is of; 0 outside training.
     """
 
     audio: Tensor
@@ -95,6 +96,7 @@ class Batch:
     draws: Draws
     label: Tensor | None = None
     signals: dict[str, Tensor] = field(default_factory=dict)
+    step: int = 0
 
 
 @dataclass

@@ -15,7 +15,7 @@ from gansemble.abilities import Adaptive, FittedItems, Growable, Stateful, needs
 from gansemble.contract import RepresentationContract
 from gansemble.data.degraded import Degrader
 from gansemble.errors import TrainingError
-from gansemble.interfaces import Batch, Monitor, NoiseInjector, Objective, Representation, Term
+from gansemble.interfaces import Batch, Monitor, NoiseInjector, Objective, Observer, Representation, Term
 from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.parts.discriminators import Discriminators
 from gansemble.plugins.signatures import has_ability
@@ -255,17 +255,27 @@ class Waveform:
         return RepresentationContract(domain="waveform")
 
 
+def observers(recipe: Recipe) -> dict[str, Observer]:
+    """The recipe's observers, by their names for messages."""
+    found = recipe.many["observers"]
+    return {f"observers.{name} ({part.use})": construct(part, recipe) for name, part in found.items()}
+
+
 def optimisers(recipe: Recipe, parts: Parts) -> dict[str, torch.optim.Optimizer]:
     """Builds one optimiser for the generator and one for all discriminators together.
 
     Returns:
         By ``generator`` and ``discriminators``; a network without parameters, or without an optimiser in the recipe, is
-            left out.
+            left out. Parameters that do not learn (``requires_grad`` is off) are given to none.
     """
     chosen = recipe.many["optimisers"]
     networks = {"generator": parts.generator, "discriminators": parts.discriminators}
-    return {
-        side: construct(chosen[side], recipe, parameters=list(network.parameters()))
+    learning = {
+        side: [parameter for parameter in network.parameters() if parameter.requires_grad]
         for side, network in networks.items()
-        if side in chosen and any(True for _ in network.parameters())
+    }
+    return {
+        side: construct(chosen[side], recipe, parameters=parameters)
+        for side, parameters in learning.items()
+        if side in chosen and parameters
     }

@@ -30,6 +30,7 @@ KINDS = (
     "monitor",
     "augmentation",
     "feature",
+    "observer",
 )
 _PLURALS = {"corpus": "corpora", "loss": "losses"}
 #: kind -> the entry-point group that takes single parts of this kind, without a plugin around them.

@@ -26,6 +26,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "monitor": {"item_values": ("step",), "summarise": ("values",), "judge": ("steps", "values")},
     "augmentation": {"variants": ("audio", "sample_rate")},
     "feature": {"()": ("audio",)},
+    "observer": {"step": ("done", "logs"), "validation": ("done", "scores"), "end": ("error",)},
 }
 #: A metric that compares sets of clips, rather than pairs, has this method instead.
 SET_METRIC: dict[str, tuple[str, ...]] = {"score_set": ("estimates", "references", "sample_rate", "labels")}

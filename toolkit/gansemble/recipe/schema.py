@@ -15,6 +15,7 @@ from gansemble.recipe.document import Document, Problem
 from gansemble.recipe.sections import (
     Data,
     Evaluation,
+    Init,
     Part,
     Plan,
     Synthesis,
@@ -43,6 +44,7 @@ MANY = {
     "baselines": "generator",
     "monitors": "monitor",
     "features": "feature",
+    "observers": "observer",
 }
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
 RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")
@@ -58,7 +60,7 @@ class Recipe:
         path: the YAML file.
         document: the composed document, in which every value has its place in a file.
         audio: the audio specification.
-        plan, validation, data, synthesis, evaluation: the recipe's own sections.
+        plan, init, validation, data, synthesis, evaluation: the recipe's own sections.
         name: of the recipe.
         single: the parts of sections that hold one part, by section.
         many: the parts of sections that hold several, by section and name.
@@ -71,6 +73,7 @@ class Recipe:
     document: Document
     audio: AudioSpec
     plan: Plan = field(default_factory=Plan)
+    init: Init = field(default_factory=Init)
     validation: Validation = field(default_factory=Validation)
     data: Data = field(default_factory=Data)
     synthesis: Synthesis = field(default_factory=Synthesis)

@@ -152,6 +152,27 @@ class Validation:
 
 
 @dataclass(frozen=True)
+class Init:
+    """What a run begins with instead of random weights, as for fine-tuning. It looks at this once, before its first step.
+
+    Args:
+        exp: an experiment's folder, one that ``gansemble import`` made as well; it is only read. Relative to where the
+            command is, which for a ``run.sh`` is the recipe's folder. Null begins with random weights.
+        checkpoint: of that experiment: the last one, or the best by its validation.
+        networks: whose weights are taken. The generator's are those of its moving average where this recipe keeps none.
+        optimisers: take the state of their optimisers, too; learning rates are this recipe's.
+        freeze: parameters that do not learn, by the beginning of their names, such as ``generator.ups`` or
+            ``discriminators.mpd``; running statistics of batch norm are not parameters.
+    """
+
+    exp: str | None = None
+    checkpoint: Literal["last", "best"] = "last"
+    networks: tuple[Literal["generator", "discriminators"], ...] = ("generator", "discriminators")
+    optimisers: bool = False
+    freeze: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Data:
     """How a corpus becomes packed audio.
 
@@ -244,8 +265,9 @@ class LearningRate:
         return factor
 
 
-SECTIONS: dict[str, type[Plan | Validation | Data | Synthesis | Evaluation]] = {
+SECTIONS: dict[str, type[Plan | Init | Validation | Data | Synthesis | Evaluation]] = {
     "plan": Plan,
+    "init": Init,
     "validation": Validation,
     "data": Data,
     "synthesis": Synthesis,
@@ -284,6 +306,7 @@ BENIGN = frozenset(
         "plan.on_nan",
         "plan.on_collapse",
         "monitors",
+        "observers",
     }
 )
 

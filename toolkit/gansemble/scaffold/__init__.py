@@ -32,6 +32,7 @@ KIND_LINES = {
     "degradation": ("degradation: {use: acme}", "a zero-phase low-pass with a drawn cut-off"),
     "augmentation": ("augmentations: {acme: {use: acme}}", "an echo at each of several delays"),
     "optimiser": ("optimisers: {generator: {use: acme}}", "Adam with Nesterov momentum"),
+    "observer": ("observers: {acme: {use: acme}}", "a line in a text file for each validation"),
     "feature": ("features: {acme: {use: acme}}", "level of each frame [dB]"),
     "monitor": ("monitors: {acme: {use: acme}}", "fakes whose levels no longer differ"),
 }

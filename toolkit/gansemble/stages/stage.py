@@ -72,6 +72,7 @@ STAGES = (
             "losses",
             "regularisers",
             "plan",
+            "init",
             "optimisers",
             "features",
             "data",

@@ -29,6 +29,7 @@ from gansemble.testing import (
     injectors,
     monitors,
     networks,
+    observers,
     terms,
 )
 from gansemble.testing.subject import Fault, Subject, demand
@@ -131,6 +132,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "monitor": (*EVERY, *monitors.MONITOR),
     "augmentation": (*EVERY, *augmentations.AUGMENTATION),
     "feature": (*EVERY, *features.FEATURE),
+    "observer": (*EVERY, *observers.OBSERVER),
 }
 
 

@@ -330,8 +330,9 @@ class Subject:
         generator = StandInGenerator(made).to(device)
         critics = Discriminators({"one": StandInCritic(self.classes or 3)}).to(device)
         latent = torch.rand(first + size, self.latent, generator=torch.Generator().manual_seed(4))[first:]
-        condition = Condition(label=self.labels(first + size)[first:].to(device))
-        made_with = Condition(latent.to(device), condition.label)
+        heard = {"mel": log_mel(self.audio(first + size)[first:], self.spec).to(device)} if self.waveform else {}
+        condition = Condition(label=self.labels(first + size)[first:].to(device), signals=heard)
+        made_with = Condition(latent.to(device), condition.label, heard)
         fake = generator(made_with)
         batch = self.batch(size, first=first, device=device)
         sides = (real, fake, condition, made_with, real, fake, generator, critics)

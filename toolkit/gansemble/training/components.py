@@ -15,7 +15,7 @@ from gansemble.parts.build import Parts, build, compared, optimisers
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Plan
 from gansemble.scoring.fitting import fit, fit_items
-from gansemble.training import checkpoint, demands
+from gansemble.training import checkpoint, demands, initialisation
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
 from gansemble.training.processes import Processes
@@ -60,6 +60,7 @@ class Components:
         adaptation: feeds the parts that follow a statistic of training.
         validator: scores the generator on the validation split.
         store: the experiment's checkpoints.
+        origin: where the first weights are from; None for random ones, and for a run that goes on.
     """
 
     recipe: Recipe
@@ -75,6 +76,7 @@ class Components:
     adaptation: Adaptation
     validator: Validator
     store: checkpoint.Store = field(repr=False)
+    origin: initialisation.Origin | None = None
 
     @classmethod
     def build(cls, recipe: Recipe, exp: Path, data: Path, options: Options | None = None) -> Components:
@@ -104,20 +106,38 @@ class Components:
         demands.labels(recipe, clips, labels)
         parts = build(recipe, processes.device)
         parts.condition_builder.prior = prior(clips, labels)
-        fit(parts.representation, recipe, data)
+        store = checkpoint.Store(exp / "checkpoints", plan.keep)
+        source = None if store.folders() else initialisation.source(recipe, exp)
+        origin = initialisation.load_networks(recipe, source, parts)
+        initialisation.freeze(recipe, parts)
+        if origin is None or "state.pt" not in origin["files"]:
+            fit(parts.representation, recipe, data)
         found = fit_items(compared(recipe, parts), parts.representation, recipe, data)
         parts.marks |= {path: place.name for path, place in found.items()}
         networks = _networks(recipe, parts, processes)
         ema = Ema(parts.generator, plan.ema, plan.ema_from) if plan.ema is not None else None
+        initialisation.load_training(recipe, source, networks, ema)
         step = TrainingStep(
             parts, networks["generator"], networks["discriminators"], plan, processes.device, processes, len(clips)
         )
         adaptation = Adaptation(parts.adaptive(), processes.total)
         validator = Validator(recipe, parts, data, processes.rank, processes.world, clips.manifest)
         validator.fit_metrics()
-        store = checkpoint.Store(exp / "checkpoints", plan.keep)
         return cls(
-            recipe, exp, options, processes, clips, labels, parts, networks, ema, step, adaptation, validator, store
+            recipe,
+            exp,
+            options,
+            processes,
+            clips,
+            labels,
+            parts,
+            networks,
+            ema,
+            step,
+            adaptation,
+            validator,
+            store,
+            origin,
         )
 
     @property

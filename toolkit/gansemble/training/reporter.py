@@ -1,4 +1,4 @@
-"""Reports a run: curves on disk, the display, and the caller's observer."""
+"""Reports a run: curves on disk, the display, and observers."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from gansemble.abilities import Monitored
+from gansemble.abilities import BeginsWithRun, HearsClips, Monitored
+from gansemble.errors import TrainingError
 from gansemble.interfaces import Observer, Step
+from gansemble.parts.build import observers
+from gansemble.recipe import fill
 from gansemble.scoring.curves import Curves
 from gansemble.training import monitors
 from gansemble.training.components import Components
@@ -24,13 +27,15 @@ class Reporter:
 
     Args:
         run: the components whose numbers are reported.
-        observer: called with each report and validation. If it raises, the error is logged once and it is not called
-            again.
+        observer: the caller's, told of each report and validation beside those of the recipe. One that raises is named
+            in the log once, and not called again.
     """
 
     def __init__(self, run: Components, observer: Observer | None = None) -> None:
-        self.run, self.observer = run, observer
-        self.main = run.processes.main
+        self.run, self.main = run, run.processes.main
+        self.observers: dict[str, Observer] = {} if observer is None else {"the caller's observer": observer}
+        if self.main:
+            self.observers |= observers(run.recipe)
         self.speed, self.winning = monitors.Speed(), monitors.Collapse()
         self.display: Display | None = None
         self._balance: dict[str, Tensor] | None = None
@@ -49,6 +54,19 @@ class Reporter:
         own = [name for name, part in run.parts.stateful().items() if isinstance(part, Monitored)]
         self.display = Display(run.exp, run.recipe, done, run.processes.world, run.device, sizes, resumed, own)
         self.open_curves(done)
+        self._begin(done)
+
+    def _begin(self, done: int) -> None:
+        filled = fill.fill(self.run.recipe)
+
+        def begin(observer: Observer) -> None:
+            try:
+                if isinstance(observer, BeginsWithRun):
+                    observer.begin(self.run.exp, filled, done)
+            except ImportError as error:  # what was asked for in the recipe and cannot be had at all
+                raise TrainingError(f"an observer of this recipe: {error}; or leave it out of observers") from error
+
+        self._show(begin)
 
     def open_curves(self, done: int) -> None:
         """Opens the files of curves; rows of steps after ``done``, which will be done again, are dropped."""
@@ -125,10 +143,12 @@ class Reporter:
             self.valid_curves.write(done, outcome.means)
             self.display.validated(done, outcome)
             self._show(lambda observer: observer.validation(done, outcome.means))
+            rate = self.run.recipe.audio.sample_rate
+            self._show(lambda each: each.clips(done, outcome.audio, rate) if isinstance(each, HearsClips) else None)
         self.speed.reset()
 
     def close(self, error: BaseException | None) -> None:
-        """Closes the display and tells the observer that the run has ended.
+        """Closes the display and tells observers that the run has ended.
 
         Args:
             error: that ended it, or None.
@@ -138,11 +158,12 @@ class Reporter:
             self._show(lambda observer: observer.end(error))
 
     def _show(self, call: Callable[[Observer], None]) -> None:
-        """Calls the observer; an error that it raises is logged, and it is not called again."""
-        if self.observer is None:
-            return
-        try:
-            call(self.observer)
-        except Exception as error:
-            log.warning("the observer failed and is left out from here on: %s: %s", type(error).__name__, error)
-            self.observer = None
+        """Calls each observer; one that raises is named in the log, and not called again."""
+        for name, observer in list(self.observers.items()):
+            try:
+                call(observer)
+            except TrainingError:
+                raise
+            except Exception as error:
+                log.warning("%s failed and is left out from here on: %s: %s", name, type(error).__name__, error)
+                del self.observers[name]

@@ -22,6 +22,7 @@ from gansemble.recipe.sections import BENIGN, SECTIONS, ends_with_the_plan
 from gansemble.training import checkpoint, state
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
+from gansemble.training.initialisation import Origin
 from gansemble.training.processes import Processes
 from gansemble.training.step import NetworkOptimiser
 
@@ -73,6 +74,7 @@ class Saver:
         processes: of the run.
         parts, networks, ema, adaptation: what a checkpoint holds besides counters and random states.
         names: of the classes that labels stand for, noted beside them; None where labels are numbers.
+        origin: where the first weights are from, noted as well; of a run that goes on, what its checkpoint notes.
     """
 
     def __init__(
@@ -85,10 +87,11 @@ class Saver:
         ema: Ema | None,
         adaptation: Adaptation,
         names: Sequence[str] | None = None,
+        origin: Origin | None = None,
     ) -> None:
         self.recipe, self.store, self.processes = recipe, store, processes
         self.parts, self.networks, self.ema, self.adaptation = parts, networks, ema, adaptation
-        self.filled, self.names = fill.fill(recipe), names
+        self.filled, self.names, self.origin = fill.fill(recipe), names, origin
         self.history: list[trained_on.TrainedData] = []
         self._failed = 0
 
@@ -114,6 +117,7 @@ class Saver:
             The counters, which are not restored here.
         """
         counters, adaptation = state.read(saved, self.parts, self.networks, self.ema)
+        self.origin = saved.manifest.get("init")
         self.adaptation.load_state_dict(adaptation, self.processes.main)
         if saved.has(f"rng-{self.processes.rank}.pt"):
             state.restore_rng(saved.state(f"rng-{self.processes.rank}"))
@@ -211,14 +215,16 @@ class Saver:
     def _commit(self, folder: Path, counters: Counters, adaptation: Mapping[str, object]) -> None:
         state.write(folder, self.parts, self.networks, self.ema, vars(counters), adaptation)
         (folder / "recipe.yaml").write_text(fill.dump(self.filled))
-        facts = {
+        facts: dict[str, object] = {
             "audio": self.recipe.audio.as_dict(),
             "audio_digest": self.recipe.audio.digest(),
             "world": self.processes.world,
             "best": counters.best,
             "name": self.recipe.name,
             "data": self.history,
-        } | ({} if self.names is None else {"classes": list(self.names)})
+        }
+        facts |= {} if self.names is None else {"classes": list(self.names)}
+        facts |= {} if self.origin is None else {"init": dict(self.origin)}
         kept = {*counters.best, *([counters.healthy] if counters.healthy else [])}
         self.store.commit(folder, counters.step, facts, kept)
 

@@ -109,17 +109,8 @@ def read(
     if ema is not None:
         ema.load_state_dict(saved.network("ema" if saved.has("ema.safetensors") else "generator"))
     for name, each in networks.items():
-        if each.optimiser is not None and saved.has(f"optimiser-{name}.pt"):
-            state = saved.state(f"optimiser-{name}")
-            settings = [
-                {key: value for key, value in group.items() if key != "params"} for group in each.optimiser.param_groups
-            ]
-            each.optimiser.load_state_dict(state["optimiser"])
-            for group, own in zip(
-                each.optimiser.param_groups, settings, strict=True
-            ):  # the recipe's, which --allow-change may change
-                group.update(own)
-            each.scaler.load_state_dict(state["scaler"])
+        if saved.has(f"optimiser-{name}.pt"):
+            read_optimiser(saved, name, each)
     state = saved.state("state")
     marks = state.get("marks", {})
     for name, part in parts.stateful().items():
@@ -130,3 +121,24 @@ def read(
             continue
         part.load_state_dict(state["parts"][name])
     return state["counters"], state["adaptation"]
+
+
+def read_optimiser(saved: Saved, name: str, network: NetworkOptimiser) -> None:
+    """Restores a network's optimiser and gradient scaler; its settings, such as the learning rate, stay the recipe's.
+
+    Args:
+        saved: a checkpoint that has them.
+        name: of the side, ``generator`` or ``discriminators``.
+        network: whose optimiser it is; one without is left alone.
+
+    Raises:
+        ValueError: if the optimiser is of other parameters.
+    """
+    if network.optimiser is None:
+        return
+    state, groups = saved.state(f"optimiser-{name}"), network.optimiser.param_groups
+    settings = [{key: value for key, value in group.items() if key != "params"} for group in groups]
+    network.optimiser.load_state_dict(state["optimiser"])
+    for group, own in zip(network.optimiser.param_groups, settings, strict=True):
+        group.update(own)  # the recipe's, which --allow-change may change
+    network.scaler.load_state_dict(state["scaler"])

@@ -193,6 +193,8 @@ class TrainingStep:
         # With one micro-batch the fake of the discriminators' turn, made with its graph, serves the generator's turn.
         keep_graph = window == 1 and learn_g and not self.plan.fresh_fake
         batches = [self.parts.condition_builder.prepare(batch) for batch in batches]
+        for batch in batches:
+            batch.step = index
         steps: list[Step] = []
         if adversarial:
             pool = self._pool(index, batches, "discriminator", adversarial)

@@ -44,9 +44,8 @@ class Trainer:
         self.components = run
         self.recipe, self.exp, self.plan, self.processes = run.recipe, run.exp, run.plan, run.processes
         self.counters = Counters()
-        self.saver = Saver(
-            run.recipe, run.store, run.processes, run.parts, run.networks, run.ema, run.adaptation, run.labels.names
-        )
+        built = (run.parts, run.networks, run.ema, run.adaptation)
+        self.saver = Saver(run.recipe, run.store, run.processes, *built, run.labels.names, run.origin)
         self.reporter = Reporter(run, observer)
         self.watchdog = Watchdog(run, self.saver, self.reporter.say)
         self.observers = (run.adaptation.observe, self.watchdog.observe, self.reporter.observe)

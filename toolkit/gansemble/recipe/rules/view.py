@@ -37,6 +37,7 @@ OPTIONAL = (
     "metrics",
     "monitors",
     "features",
+    "observers",
     "discriminators",
 )
 GENERATOR: KeyPath = ("generator",)

@@ -1,0 +1,164 @@
+"""What a run begins with: weights of another experiment, and parameters that do not learn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypedDict
+
+from torch import nn
+
+from gansemble.audio.spec import AudioSpec
+from gansemble.errors import CheckpointError, TrainingError, near
+from gansemble.parts.build import Parts
+from gansemble.recipe.schema import Recipe
+from gansemble.training.checkpoint import Saved, Store, verify
+from gansemble.training.ema import Ema
+from gansemble.training.state import read_optimiser
+from gansemble.training.step import NetworkOptimiser
+
+
+class Origin(TypedDict):
+    """Where a run's first weights are from, as its checkpoints note it.
+
+    Attributes:
+        exp: the experiment's folder.
+        checkpoint: the name of its checkpoint.
+        files: SHA-256 of each file that was read, by its name.
+    """
+
+    exp: str
+    checkpoint: str
+    files: dict[str, str]
+
+
+def source(recipe: Recipe, exp: Path) -> Saved | None:
+    """The checkpoint that a new run begins with; None where it begins with random weights.
+
+    Args:
+        recipe: the run's.
+        exp: the run's own folder.
+
+    Raises:
+        CheckpointError: if ``init.exp`` is no experiment, is the run's own, has no sound checkpoint, or is of another audio
+            specification.
+    """
+    if recipe.init.exp is None:
+        return None
+    place = Path(recipe.init.exp).resolve()
+    if place == exp.resolve():
+        raise CheckpointError(
+            f"init.exp: {place} is this run's own folder; it goes on from there without, or give another --exp"
+        )
+    store = Store(place / "checkpoints")
+    saved = store.newest() if place.is_dir() else None
+    if saved is None:
+        raise CheckpointError(f"init.exp: {place}: expected an experiment with checkpoints, found none")
+    if recipe.init.checkpoint == "best":
+        for name in saved.manifest.get("best", {}):
+            if (store.folder / name).is_dir():
+                saved = verify(store.folder / name)
+                break
+    theirs = AudioSpec(**saved.manifest["audio"])
+    if theirs.digest() != recipe.audio.digest():
+        changed = "\n  ".join(theirs.differences(recipe.audio))
+        raise CheckpointError(
+            f"init.exp: {saved.folder}: made with another audio specification:\n  {changed}\nuse that one, or another init.exp"
+        )
+    return saved
+
+
+def load_networks(recipe: Recipe, saved: Saved | None, parts: Parts) -> Origin | None:
+    """Gives the networks, and the representation, what they had in a checkpoint; without one they keep what they have.
+
+    Statistics of a representation are taken with the networks, as these work on what it makes.
+
+    Raises:
+        CheckpointError: if a network is not in the checkpoint, or of another shape.
+    """
+    if saved is None:
+        return None
+    read = []
+    for name in recipe.init.networks:
+        network: nn.Module = parts.generator if name == "generator" else parts.discriminators
+        file = "ema" if name == "generator" and recipe.plan.ema is None and saved.has("ema.safetensors") else name
+        if not saved.has(f"{file}.safetensors"):
+            others = [other for other in recipe.init.networks if other != name]
+            raise CheckpointError(f"init.exp: {saved.folder}: has no {name}; set init.networks=[{', '.join(others)}]")
+        try:
+            network.load_state_dict(saved.network(file))
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"init.exp: {saved.folder}: its {name} is not this recipe's ({error}); copy its part from "
+                f"{saved.folder / 'recipe.yaml'}, or leave {name} out of init.networks"
+            ) from error
+        read.append(f"{file}.safetensors")
+    if "generator" in recipe.init.networks and saved.has("state.pt"):
+        state = saved.state("state")["parts"].get("representation")
+        part = parts.stateful().get("representation")
+        if state is not None and part is not None:
+            part.load_state_dict(state)
+            read.append("state.pt")
+    files = {name: str(saved.manifest["files"][name]["sha256"]) for name in read}
+    return {"exp": str(saved.folder.parents[1]), "checkpoint": saved.folder.name, "files": files}
+
+
+def load_training(
+    recipe: Recipe, saved: Saved | None, networks: Mapping[str, NetworkOptimiser], ema: Ema | None
+) -> None:
+    """Gives the moving average and, with ``init.optimisers``, the optimisers what they had in a checkpoint, if any.
+
+    Raises:
+        CheckpointError: if an optimiser's state is not there, or is of other parameters.
+    """
+    if saved is None:
+        return
+    if ema is not None and "generator" in recipe.init.networks and saved.has("ema.safetensors"):
+        ema.load_state_dict(saved.network("ema"))
+    for name in recipe.init.networks if recipe.init.optimisers else ():
+        each = networks[name]
+        if each.optimiser is None:
+            continue
+        if not saved.has(f"optimiser-{name}.pt"):
+            raise CheckpointError(
+                f"init.exp: {saved.folder}: has no optimiser of the {name}; set init.optimisers=false"
+            )
+        try:
+            read_optimiser(saved, name, each)
+        except (ValueError, KeyError) as error:
+            raise CheckpointError(
+                f"init.exp: {saved.folder}: its optimiser of the {name} is not this recipe's ({error}): of another kind, or "
+                "of other parameters, as where some are frozen; set init.optimisers=false"
+            ) from error
+
+
+def freeze(recipe: Recipe, parts: Parts) -> None:
+    """Takes the parameters that ``init.freeze`` names out of learning.
+
+    Raises:
+        TrainingError: if a name is no parameter's beginning, or nothing is left to learn of a network with an optimiser.
+    """
+    networks = {"generator": parts.generator}
+    networks |= {f"discriminators.{name}": network for name, network in parts.discriminators.parts.items()}
+    named = {
+        f"{place}.{name}": parameter
+        for place, network in networks.items()
+        for name, parameter in network.named_parameters()
+    }
+    for start in recipe.init.freeze:
+        chosen = [
+            name
+            for name in named
+            if f"{name}.".startswith(f"{start}.") or (start == "discriminators" and name.startswith("discriminators."))
+        ]
+        if not chosen:
+            known = sorted({".".join(name.split(".")[:depth]) for name in named for depth in (1, 2, 3)})
+            raise TrainingError(
+                f"init.freeze: no parameter's name begins with {start!r}{near(start, known)}; such as {', '.join(known[:6])}"
+            )
+        for name in chosen:
+            named[name].requires_grad_(False)
+    for side in ("generator", "discriminators"):
+        own = [parameter for name, parameter in named.items() if name.split(".")[0] == side]
+        if own and side in recipe.many["optimisers"] and not any(parameter.requires_grad for parameter in own):
+            raise TrainingError(f"init.freeze: nothing of the {side} is left to learn; leave some out of init.freeze")
