@@ -356,3 +356,41 @@ def test_a_phase_may_begin_with_fresh_optimisers(workshop, tmp_path):
         for trainer in (kept, fresh)
     ]
     assert counts == [{12}, {6}]
+
+
+class Counting(nn.Module):
+    """Scores each item by its mean and its label, and counts how often it is called."""
+
+    def __init__(self, items_apart: bool) -> None:
+        super().__init__()
+        self.items_apart, self.calls = items_apart, 0
+
+    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
+        self.calls += 1
+        label = 0 if condition.label is None else condition.label[:, None]
+        return DiscriminatorOutput(x.flatten(1).mean(1, keepdim=True) + label, (x,))
+
+
+@pytest.mark.parametrize(
+    ("apart", "lengths", "labelled", "calls"),
+    [
+        (True, (8, 8), (True, True), 1),
+        (True, (8, 8), (False, False), 1),
+        (True, (8, 8), (True, False), 2),
+        (True, (8, 6), (True, True), 2),
+        (True, (8,), (True,), 1),
+        (False, (8, 8), (True, True), 2),
+    ],
+)
+def test_real_and_fake_items_are_judged_at_once_where_nothing_hinders(apart, lengths, labelled, calls):
+    """The outputs are the same: of a discriminator that judges items apart, and of pairs of one shape and kind."""
+    part = Counting(apart)
+    pairs = [
+        (torch.randn(2 + i, 1, length), Condition(label=torch.arange(2 + i) if known else None))
+        for i, (length, known) in enumerate(zip(lengths, labelled, strict=True))
+    ]
+    found = Discriminators({"critic": part})(*pairs)
+    assert part.calls == calls and len(found) == len(pairs)
+    for outputs, (x, condition) in zip(found, pairs, strict=True):
+        (output,), alone = outputs["critic"], part(x, condition)
+        assert torch.allclose(output.score, alone.score) and torch.equal(output.features[0], x)
