@@ -207,7 +207,7 @@ def test_keys_have_exact_marks():
 def test_the_mark_of_what_is_absent_is_that_of_what_contains_it():
     document = parse(TEXT, "r.yaml")
     assert document.mark(("losses", "mel", "nothing")) == document.mark(("losses", "mel"))
-    assert document.mark(("nowhere",)) == document.mark(())
+    assert document.mark(("nowhere",)) == document.mark(()) == Mark("r.yaml", 1, 1, "plan:", 5)
     assert Document().mark(("a",)) is None
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from torch import nn
@@ -172,8 +174,6 @@ class Follower:
 
 def test_adaptive_part_may_follow_several_numbers(workshop):
     """Means over the interval, kept over an interruption in the middle of it; without an output on real items too."""
-    from types import SimpleNamespace
-
     first, again = Follower(), Follower()
     straight = Adaptation({"part": first}, lambda total: total)
     step = lambda index: SimpleNamespace(index=index, real_output={})  # noqa: E731
@@ -189,8 +189,6 @@ def test_adaptive_part_may_follow_several_numbers(workshop):
 
 def test_every_process_joins_the_reduction_whatever_it_has_measured(workshop):
     """Else the main process, which alone has the counts of before a resumption, would wait without end."""
-    from types import SimpleNamespace
-
     before = Adaptation({"part": Follower()}, lambda total: total)
     before.observe(SimpleNamespace(index=0, real_output={}), "generator")
     before.end_step()
@@ -206,3 +204,18 @@ def test_every_process_joins_the_reduction_whatever_it_has_measured(workshop):
         resumed.end_step()  # the interval's last step, in which the generator has no turn
     assert joined == [(0, (3,)), (1, (3,))]
     assert parts[0].given == parts[1].given == [(2.0, 20.0)]
+
+
+@pytest.mark.parametrize(("window", "mean"), [("last", (7.0, 70.0)), ("interval", (5.5, 55.0))])
+def test_an_adaptive_part_follows_the_last_step_of_an_interval_or_all_of_them(window, mean):
+    """All micro-batches of it; and no other turn's, nor a turn's without outputs on real items."""
+    part = Follower()
+    part.statistic_window, part.statistic_turn = window, "discriminator"
+    adaptation = Adaptation({"part": part}, lambda total: total)
+    for indices in ((0, 2), (1, 4)):
+        for index in indices:
+            adaptation.observe(SimpleNamespace(index=index, real_output={"critic": ()}), "discriminator")
+            adaptation.observe(SimpleNamespace(index=99, real_output={}), "discriminator")
+            adaptation.observe(SimpleNamespace(index=99, real_output={"critic": ()}), "generator")
+        adaptation.end_step()
+    assert part.given == [mean]
