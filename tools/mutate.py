@@ -212,13 +212,14 @@ def main() -> None:
                 words[mutant] = copy.judge(mutant, tests.nearest(mutant.path), tests.around(mutant.path))
                 print(f"{time.monotonic() - begun:6.1f} s  {mutant}: {words[mutant]}", flush=True)
 
-        try:
-            with ThreadPoolExecutor(given.jobs) as pool:
+        with ThreadPoolExecutor(given.jobs) as pool:
+            try:
                 for each in [pool.submit(work, copy) for copy in copies]:
                     each.result()
-        finally:
-            for copy in copies:
-                copy.close()
+            finally:  # also when told to end: the tests under way are ended, and no other mutant is begun
+                todo = iter(())
+                for copy in copies:
+                    copy.close()
     left = [mutant for mutant, word in words.items() if not word.startswith("killed")]
     for mutant in left:
         print(f"\n{words[mutant]}: {mutant}\n{difference(mutant)}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -237,6 +238,30 @@ def test_labels_that_clips_lack_or_networks_are_not_built_for_are_refused_before
     assert "set generator.classes=2, or another data.label" in text
     if kind == "of speakers":
         assert "is built for 2 classes, but corpus (fsdd) has 10" in refused("data.label=label")
+
+
+def test_a_class_that_would_stand_for_another_is_refused(kind, done, tmp_path):
+    """A new speaker between two others moves an index: going on, and beginning with these networks, would be silent nonsense."""
+    if kind != "of speakers":
+        return
+    from gansemble.cli import group
+
+    names = gansemble.load(done / "exp", device="cpu").names
+    shutil.copytree(done, tmp_path / "copy")
+    for path in sorted((tmp_path / "copy/data/recordings").glob(f"*_{names[1]}_*.wav")):
+        shutil.copy(path, path.with_name(path.name.replace(names[1], names[0] + "a")))
+    base = [str(done / "r.yaml"), "--data", str(tmp_path / "copy/data"), "--dump", str(tmp_path / "copy/dump")]
+    base += ["--set", "generator.classes=3"]
+    for stage in ("fetch", "prepare"):
+        assert CliRunner().invoke(group, [stage, *base, "--exp", str(tmp_path / "new")]).exit_code == 0
+    for words in (
+        ["--exp", str(tmp_path / "copy/exp"), "--allow-change"],
+        ["--exp", str(tmp_path / "new"), "--set", f"init.exp={done / 'exp'}"],
+    ):
+        found = CliRunner().invoke(group, ["train", *base, "--set", "plan.steps=3", *words])
+        said = str(found.exception)
+        assert f"learnt the classes {', '.join(names)}, in this order" in said, found.output
+        assert f"those of the packed data are {names[0]}, {names[0]}a, {names[1]}" in said
 
 
 # the check --------------------------------------------------------------

@@ -274,16 +274,17 @@ def test_an_output_that_is_a_file_is_told(sample, tmp_path):
 )
 def test_stage_4_notes_the_label_and_the_pitch_of_each_clip(monkeypatch, label, lowest, pitch):
     """Of 64 clips, where the recipe does not say."""
-    monkeypatch.setattr(generation, "Packed", lambda *of: SimpleNamespace(manifest=None))
+    monkeypatch.setattr(generation, "Packed", lambda *of: None)
     monkeypatch.setattr(generation, "prior", lambda *of: None)
-    monkeypatch.setattr(generation.Labels, "of", lambda *of: Labels(lowest))
     made = Sample(np.zeros(800), np.zeros(4), label)
     sampler = SimpleNamespace(condition_builder=SimpleNamespace(), one=lambda index: made)
     recipe = SimpleNamespace(
         audio=SimpleNamespace(sample_rate=8000), plan=SimpleNamespace(seed=0), synthesis=SimpleNamespace(clips=None)
     )
     work = SimpleNamespace(
-        recipe=recipe, trained=SimpleNamespace(sampler=lambda seed: sampler), project=SimpleNamespace(dump=None)
+        recipe=recipe,
+        trained=SimpleNamespace(sampler=lambda seed: sampler, labels=Labels(lowest)),
+        project=SimpleNamespace(dump=None),
     )
     found = [each.clip for each in generation.clips(work)]
     assert [clip.id for clip in found] == [f"sample-{index:05d}" for index in range(64)]

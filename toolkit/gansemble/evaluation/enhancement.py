@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from gansemble.data.degraded import Degrader
-from gansemble.data.labels import Labels
 from gansemble.data.packed import Packed
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip
@@ -65,7 +64,7 @@ def clips(work: Work) -> Iterator[Generated]:
     core = int(recipe.synthesis.chunk_seconds * spec.sample_rate)
     systems = {"": work.trained.generator}
     systems |= {name: construct(part, recipe).eval() for name, part in recipe.many["baselines"].items()}
-    by_id, labels = {entry.id: entry for entry in packed.entries}, Labels.of(recipe, packed.manifest)
+    by_id, labels = {entry.id: entry for entry in packed.entries}, work.trained.labels
     for item in degraded_clips(recipe, packed, work.count(packed)):
         label = labels(by_id[item.clip])
         for name, network in systems.items():

@@ -12,7 +12,7 @@ import torch
 
 from gansemble.abilities import IntervalMetric, PhasedRepresentation, SetMetric
 from gansemble.audio import files
-from gansemble.data.labels import LabelledClips, Labels, prior
+from gansemble.data.labels import LabelledClips, prior
 from gansemble.data.packed import Packed
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip, Index
@@ -42,7 +42,7 @@ def clips(work: Work) -> Iterator[Generated]:
     recipe, spec = work.recipe, work.recipe.audio
     sampler = work.trained.sampler(recipe.plan.seed)
     training = Packed(work.project.dump, "train")
-    labels = Labels.of(recipe, training.manifest)
+    labels = work.trained.labels
     sampler.condition_builder.prior = prior(training, labels)
     for index in range(recipe.synthesis.clips or COUNT):
         begun = time.monotonic()

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gansemble.abilities import SetMetric
-from gansemble.data.labels import LabelledClips, Labels, prior
+from gansemble.data.labels import LabelledClips, prior
 from gansemble.data.packed import Packed
 from gansemble.evaluation.references import references
 from gansemble.files import write_atomically
@@ -59,7 +59,7 @@ def sweep(
     loaded = loading.load(project.exp, recipe.synthesis.checkpoint, warn=say)
     sampler = loaded.sampler(recipe.plan.seed)
     training = Packed(project.dump, "train", recipe.data.normalise)
-    sampler.condition_builder.prior = prior(training, Labels.of(recipe, training.manifest))
+    sampler.condition_builder.prior = prior(training, loaded.labels)
     packed = references(project, loaded.history, recipe.synthesis.split, say, recipe.data.normalise)
     held_out = LabelledClips.of(recipe, packed)
     metrics = [(part, construct(part, recipe)) for part in recipe.many["metrics"].values() if _of_sets(part)]

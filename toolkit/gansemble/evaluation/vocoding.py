@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import torch
 
-from gansemble.data.labels import Labels
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip
 from gansemble.inference.streaming import stack, vocoder_stream
@@ -30,7 +29,7 @@ def clips(work: Work) -> Iterator[Generated]:
     packed = work.references()
     # Frames of the generator's input in a chunk: seconds * frames per second, where frames per second = rate / hop.
     core = max(SHORTEST, int(work.recipe.synthesis.chunk_seconds * spec.sample_rate / spec.hop))
-    conditions, labels = ConditionBuilder(work.recipe), Labels.of(work.recipe, packed.manifest)
+    conditions, labels = ConditionBuilder(work.recipe), trained.labels
     for number in range(work.count(packed)):
         entry = packed.entries[number]
         usable = entry.frames // spec.hop * spec.hop

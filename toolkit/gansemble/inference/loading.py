@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 from gansemble.abilities import Fitted, Growable
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import DEGRADED
+from gansemble.data.labels import Labels
 from gansemble.data.trained_on import History
 from gansemble.errors import CheckpointError, GansembleError, near
 from gansemble.interfaces import Condition, Representation
@@ -151,6 +152,11 @@ class TrainedGenerator:
         made = self.decode(self.generator(Condition(None, labels, {DEGRADED: channels})).float())
         return made[..., : batch.shape[-1]].reshape(batch.shape)
 
+    @property
+    def labels(self) -> Labels:
+        """Reads the label index of a clip, as the generator learnt what indices mean, whatever other data are there now."""
+        return replace(Labels.of(self.recipe), names=tuple(self.names) or None)
+
     def label(self, given: int | str) -> int:
         """The index of a class by its name, the index itself, or that of a pitch [MIDI number] where the generator is built
         for a range of them.
@@ -171,12 +177,10 @@ class TrainedGenerator:
                 raise GansembleError(f"{self.source}: no class {given!r}{near(given, self.names)}; {known}")
             given = int(given)
         low, high = contract.pitches or (0, (contract.classes or 0) - 1)
-        if not low <= given and (contract.pitches is None and contract.classes is None):
-            raise GansembleError(f"{self.source}: label {given}: must be at least 0")
-        if high >= low and not low <= given <= high:
-            raise GansembleError(
-                f"{self.source}: label {given}: must be within {low}..{high}, what generator {use} was built for"
-            )
+        unbounded = contract.pitches is None and contract.classes is None
+        if given < low or (given > high and not unbounded):
+            built = "at least 0" if unbounded else f"within {low}..{high}, what generator {use} was built for"
+            raise GansembleError(f"{self.source}: label {given}: must be {built}")
         return given - low
 
     def decode(self, x: Tensor) -> Tensor:

@@ -176,8 +176,12 @@ def _signal(name: str, path: Path) -> Tensor:
     """
     try:
         found = np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as the signal {name} ({error})") from error
+    except (
+        OSError,
+        ValueError,
+    ) as error:  # of a file of another kind NumPy advises to unpickle it, which nobody should
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no .npy file of numbers"
+        raise DataError(f"{path}: cannot be read as the signal {name} ({reason})") from error
     if not isinstance(found, np.ndarray) or found.ndim not in (1, 2) or found.dtype.kind not in "fiu":
         shown = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else type(found).__name__
         raise DataError(f"{path}: the signal {name} must be numbers [C, L] or [L], got {shown}")

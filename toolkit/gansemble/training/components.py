@@ -107,7 +107,7 @@ class Components:
         parts = build(recipe, processes.device)
         parts.condition_builder.prior = prior(clips, labels)
         store = checkpoint.Store(exp / "checkpoints", plan.keep)
-        source = None if store.folders() else initialisation.source(recipe, exp)
+        source = None if store.folders() else initialisation.source(recipe, exp, labels.names)
         origin = initialisation.load_networks(recipe, source, parts)
         initialisation.freeze(recipe, parts)
         if origin is None or "state.pt" not in origin["files"]:

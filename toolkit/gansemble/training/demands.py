@@ -6,7 +6,7 @@ All processes of a run come to the same result, so that none waits for one that 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from gansemble.contract import NetworkContract, TermContract
@@ -15,12 +15,13 @@ from gansemble.data.labels import Labels
 from gansemble.data.manifest import Manifest
 from gansemble.data.packed import Packed
 from gansemble.data.verification import Background
-from gansemble.errors import DataError, TrainingError
+from gansemble.errors import CheckpointError, DataError, TrainingError
 from gansemble.recipe.contract import contract_of
 from gansemble.recipe.document import dotted
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Plan
 from gansemble.stages.locks import FolderLock
+from gansemble.training.checkpoint import Saved
 from gansemble.training.processes import Processes
 from gansemble.training.schedule import check_batches, check_share
 
@@ -102,6 +103,26 @@ def labels(recipe: Recipe, clips: Packed, labels: Labels) -> None:
                 f"{dotted(part.path)} ({part.use}) is built for {built} classes, but the label {what} of the packed clips has "
                 f"{count}{named}; set {dotted(part.path)}.{key}={count}, or another data.label"
             )
+
+
+def same_classes(recipe: Recipe, saved: Saved, now: Sequence[str] | None) -> None:
+    """Refuses networks that learnt other classes of the same indices: a new name in between moves all behind it.
+
+    Args:
+        recipe: whose generator may read labels; one that reads none is trained with any.
+        saved: the checkpoint.
+        now: names of the present data's classes, by index; None where they have none.
+
+    Raises:
+        CheckpointError: unless the names that the checkpoint notes are the first of those now.
+    """
+    known, names = saved.manifest.get("classes"), list(now or ())
+    if "label" in (recipe.generator_contract.reads or ()) and known is not None and known != names[: len(known)]:
+        raise CheckpointError(
+            f"{saved.folder}: its networks learnt the classes {', '.join(known)}, in this order; those of the packed data are "
+            f"{', '.join(names) or 'without names'}, so that a label would stand for another class. Train anew (--force, or "
+            "another --exp), or prepare data of the same classes"
+        )
 
 
 def batches(plan: Plan, clips: int, world: int) -> None:

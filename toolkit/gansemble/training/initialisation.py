@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -12,6 +12,7 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.errors import CheckpointError, TrainingError, near
 from gansemble.parts.build import Parts
 from gansemble.recipe.schema import Recipe
+from gansemble.training import demands
 from gansemble.training.checkpoint import Saved, Store, verify
 from gansemble.training.ema import Ema
 from gansemble.training.state import read_optimiser
@@ -32,16 +33,17 @@ class Origin(TypedDict):
     files: dict[str, str]
 
 
-def source(recipe: Recipe, exp: Path) -> Saved | None:
+def source(recipe: Recipe, exp: Path, names: Sequence[str] | None = None) -> Saved | None:
     """The checkpoint that a new run begins with; None where it begins with random weights.
 
     Args:
         recipe: the run's.
         exp: the run's own folder.
+        names: of the classes of the run's data, by index.
 
     Raises:
         CheckpointError: if ``init.exp`` is no experiment, is the run's own, has no sound checkpoint, or is of another audio
-            specification.
+            specification or other classes.
     """
     if recipe.init.exp is None:
         return None
@@ -59,6 +61,7 @@ def source(recipe: Recipe, exp: Path) -> Saved | None:
             if (store.folder / name).is_dir():
                 saved = verify(store.folder / name)
                 break
+    demands.same_classes(recipe, saved, names)
     theirs = AudioSpec(**saved.manifest["audio"])
     if theirs.digest() != recipe.audio.digest():
         changed = "\n  ".join(theirs.differences(recipe.audio))

@@ -19,7 +19,7 @@ from gansemble.recipe import fill
 from gansemble.recipe.document import read
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import BENIGN, SECTIONS, ends_with_the_plan
-from gansemble.training import checkpoint, state
+from gansemble.training import checkpoint, demands, state
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
 from gansemble.training.initialisation import Origin
@@ -185,6 +185,7 @@ class Saver:
             raise CheckpointError(
                 f"{saved.folder}: made with another audio specification:\n  {changed}\ntrain in another --exp"
             )
+        demands.same_classes(self.recipe, saved, self.names)
         old = fill.flatten(read(saved.folder / "recipe.yaml").value)
         blocking = blocking_differences(old, fill.flatten(self.filled))
         listed = [f"{key}: {before} -> {after}" for key, before, after in blocking]
