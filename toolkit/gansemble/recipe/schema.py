@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from gansemble import inputs
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.errors import GansembleError
 from gansemble.plugins.registry import Registry
+from gansemble.recipe import types
 from gansemble.recipe.contract import contract_of
 from gansemble.recipe.document import Document, Problem
 from gansemble.recipe.sections import (
@@ -91,6 +93,14 @@ class Recipe:
             *self.single.values(),
             *(part for section in MANY for part in self.many.get(section, {}).values()),
         ]
+
+    def files(self) -> dict[str, str]:
+        """The files and folders that parts read, each with the digest of its content, by dotted key."""
+        found = {}
+        for part in self.parts():
+            for place, given in inputs.held(types.with_defaults(part.target, part.arguments)):
+                found[".".join(map(str, (*part.path, *place)))] = inputs.identity(given)
+        return found
 
     def supplied(self) -> dict[str, object]:
         """What the toolkit fills into constructor parameters of these names, where the recipe does not."""

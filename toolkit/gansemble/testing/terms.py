@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gansemble.abilities import Adaptive, Constraint, PooledTerm, needs_real_output, wants_real_scores
 from gansemble.interfaces import Objective, Step, Term, Turn
 from gansemble.plugins.signatures import lacking
+from gansemble.testing.frozen import saves_no_weights_that_never_learn
 from gansemble.testing.pooled import is_of_all_items
 from gansemble.testing.subject import (
     Fault,
@@ -383,4 +384,5 @@ TERM = (
     keeps_precision_under_autocast,
     term_keeps_its_state,
     is_no_network_by_accident,
+    saves_no_weights_that_never_learn,
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from gansemble import inputs
 from gansemble.audio.spec import AudioSpec
 from gansemble.data import trained_on
 from gansemble.data.manifest import Manifest
@@ -243,7 +244,7 @@ def blocking_differences(old: Mapping[str, object], new: Mapping[str, object]) -
     """The differences between two recipes that change what a run computes, and so keep it from being resumed.
 
     The number of steps is one only where a learning rate depends on it. A key that the old recipe lacks, because the
-    toolkit did not have it yet, counts as its default.
+    toolkit did not have it yet, counts as its default. Of files and folders the content counts, not the place.
 
     Args:
         old, new: recipes with all keys filled in, flattened to dotted keys.
@@ -263,4 +264,4 @@ def blocking_differences(old: Mapping[str, object], new: Mapping[str, object]) -
     old, new = ({key: value for key, value in each.items() if value not in (None, {})} for each in (old, new))
     keys = dict.fromkeys([*new, *old])
     pairs = [(key, old.get(key, "(absent)"), new.get(key, "(absent)")) for key in keys if not benign(key)]
-    return [(key, before, after) for key, before, after in pairs if before != after]
+    return [(key, before, after) for key, before, after in pairs if inputs.content(before) != inputs.content(after)]
