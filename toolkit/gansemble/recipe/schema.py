@@ -21,6 +21,7 @@ from gansemble.recipe.sections import (
     Part,
     Plan,
     Synthesis,
+    Teacher,
     Validation,
 )
 from gansemble.recipe.task import Task, listed, open_task, task_of
@@ -62,7 +63,7 @@ class Recipe:
         path: the YAML file.
         document: the composed document, in which every value has its place in a file.
         audio: the audio specification.
-        plan, init, validation, data, synthesis, evaluation: the recipe's own sections.
+        plan, init, teacher, validation, data, synthesis, evaluation: the recipe's own sections.
         name: of the recipe.
         single: the parts of sections that hold one part, by section.
         many: the parts of sections that hold several, by section and name.
@@ -76,6 +77,7 @@ class Recipe:
     audio: AudioSpec
     plan: Plan = field(default_factory=Plan)
     init: Init = field(default_factory=Init)
+    teacher: Teacher = field(default_factory=Teacher)
     validation: Validation = field(default_factory=Validation)
     data: Data = field(default_factory=Data)
     synthesis: Synthesis = field(default_factory=Synthesis)

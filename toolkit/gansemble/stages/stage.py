@@ -73,6 +73,7 @@ STAGES = (
             "regularisers",
             "plan",
             "init",
+            "teacher",
             "optimisers",
             "features",
             "data",

@@ -222,6 +222,7 @@ def _tensors(step: Step) -> dict[str, Tensor]:
     names = ("real", "fake", "seen_real", "seen_fake")
     found = {name: getattr(step, name) for name in names} | {"batch.audio": step.batch.audio}
     found |= {f"batch.signals[{name!r}]": value for name, value in step.batch.signals.items()}
+    found |= {} if step.teacher is None else {"teacher()": step.teacher()}
     for side in ("real_output", "fake_output"):
         for name, outputs in getattr(step, side).items():
             for place, output in enumerate(outputs):

@@ -20,7 +20,7 @@ from gansemble.recipe import fill
 from gansemble.recipe.document import read
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import BENIGN, SECTIONS, ends_with_the_plan
-from gansemble.training import checkpoint, demands, state
+from gansemble.training import checkpoint, demands, state, teacher
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
 from gansemble.training.initialisation import Origin
@@ -76,6 +76,7 @@ class Saver:
         parts, networks, ema, adaptation: what a checkpoint holds besides counters and random states.
         names: of the classes that labels stand for, noted beside them; None where labels are numbers.
         origin: where the first weights are from, noted as well; of a run that goes on, what its checkpoint notes.
+        taught: what is noted of the run's teacher; None without one.
     """
 
     def __init__(
@@ -89,7 +90,9 @@ class Saver:
         adaptation: Adaptation,
         names: Sequence[str] | None = None,
         origin: Origin | None = None,
+        taught: teacher.Note | None = None,
     ) -> None:
+        self.taught = taught
         self.recipe, self.store, self.processes = recipe, store, processes
         self.parts, self.networks, self.ema, self.adaptation = parts, networks, ema, adaptation
         self.filled, self.names, self.origin = fill.fill(recipe), names, origin
@@ -190,6 +193,8 @@ class Saver:
         old = fill.flatten(read(saved.folder / "recipe.yaml").value)
         blocking = blocking_differences(old, fill.flatten(self.filled))
         listed = [f"{key}: {before} -> {after}" for key, before, after in blocking]
+        other = teacher.difference(saved.manifest.get("teacher"), self.taught)
+        listed += [other] if other is not None else []
         under = "under a recipe that differs" if listed else ""
         history = saved.manifest.get("data") or []
         if history and history[-1]["key"] != trained_on.key(manifest.identity):
@@ -227,6 +232,7 @@ class Saver:
         }
         facts |= {} if self.names is None else {"classes": list(self.names)}
         facts |= {} if self.origin is None else {"init": dict(self.origin)}
+        facts |= {} if self.taught is None else {"teacher": dict(self.taught)}
         kept = {*counters.best, *([counters.healthy] if counters.healthy else [])}
         self.store.commit(folder, counters.step, facts, kept)
 

@@ -45,7 +45,8 @@ class Trainer:
         self.recipe, self.exp, self.plan, self.processes = run.recipe, run.exp, run.plan, run.processes
         self.counters = Counters()
         built = (run.parts, run.networks, run.ema, run.adaptation)
-        self.saver = Saver(run.recipe, run.store, run.processes, *built, run.labels.names, run.origin)
+        taught = run.teacher.note if run.teacher is not None else None
+        self.saver = Saver(run.recipe, run.store, run.processes, *built, run.labels.names, run.origin, taught)
         self.reporter = Reporter(run, observer)
         self.watchdog = Watchdog(run, self.saver, self.reporter.say)
         self.observers = (run.adaptation.observe, self.watchdog.observe, self.reporter.observe)
@@ -91,6 +92,7 @@ class Trainer:
         """Checks data and recipe, restores the newest sound checkpoint, and opens the logs."""
         manifest = self.components.clips.manifest
         demands.one_data(self.processes, self.components.clips.folder, manifest)
+        demands.one_content(self.processes, self.recipe.files() | (self.saver.taught or {"files": {}})["files"])
         saved = self.saver.newest()
         if saved is not None:
             changes = self.saver.check_same(saved, self.exp, manifest, self.components.options.allow_change)
@@ -100,6 +102,8 @@ class Trainer:
         self.processes.wait()
         if self.processes.main:
             self.exp.mkdir(parents=True, exist_ok=True)
+            if self.components.teacher is not None:
+                self.components.teacher.keep(self.exp)
             trained_on.note(self.exp, manifest)
             watching.cut(self.exp, self.counters.step)
         self.reporter.open(self.counters.step, saved is not None)

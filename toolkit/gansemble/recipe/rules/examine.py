@@ -15,6 +15,7 @@ from gansemble.recipe.rules.fit import domain, hop, latent, precision, rates, re
 from gansemble.recipe.rules.growth import growth
 from gansemble.recipe.rules.ranges import LIMITS
 from gansemble.recipe.rules.restoration import baselines, degraded
+from gansemble.recipe.rules.teacher import teacher
 from gansemble.recipe.rules.view import RecipeView
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Part
@@ -80,4 +81,5 @@ RULES = (
     precision,
     growth,
     decodable,
+    teacher,
 )
