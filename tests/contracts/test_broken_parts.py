@@ -189,6 +189,7 @@ LISTING = {
         ("UnaskedOutput", "asks_for_what_it_reads", "says needs_real_output = True"),
         ("ClampsInPlace", "leaves_the_step_alone", "it writes into step.fake, step.seen_fake"),
         ("WindowOnCpu", "term_works_on_other_devices", "it makes a tensor on the CPU"),
+        ("AsksNobody", "has_turns_and_gives_scalars", "'NoneType' object is not callable"),
         ("SavesItsNetwork", "saves_no_weights_that_never_learn", "512 bytes of weights that never learn (net.weight)"),
         ("SavesWhatItHolds", "saves_no_weights_that_never_learn", "self.net = gansemble.Frozen(net)"),
     ],

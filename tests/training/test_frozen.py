@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import shutil
+import types
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ from torch import nn
 
 import gansemble
 from gansemble.cli.status import status
-from gansemble.errors import CheckpointError
+from gansemble.errors import CheckpointError, TrainingError
 from gansemble.files import sha256
 from gansemble.inference.loading import load
 from gansemble.parts.frozen import Frozen
 from gansemble.plugins import loading
+from gansemble.training import demands
 from gansemble.training.checkpoint import Store
 
 SNIPPET = Path(__file__).parents[2] / "docs" / "snippets" / "perceptual.py"
@@ -135,3 +137,25 @@ def test_the_stage_is_stale_once_the_file_has_changed_and_trains_anew(workshop, 
     assert again.exit_code == 0, again.output
     assert list((exp / "previous").iterdir())
     assert "up to date" in workshop.stage("train", exp, *sets).output
+
+
+def test_processes_that_read_different_files_are_refused_together():
+    """Such as weights that were copied to one machine only; where they lie there says nothing."""
+
+    def processes(theirs):
+        def gather(own):
+            demands.one_content(types.SimpleNamespace(gather=lambda told: other.extend(told) or told), theirs)
+            return [*own, *other]
+
+        other = []
+        return types.SimpleNamespace(gather=gather)
+
+    mine = {"losses.p.weights": "/a/w.pt#sha256=12", "ema.safetensors": "34"}
+    demands.one_content(processes(mine | {"losses.p.weights": "/b/v.pt#sha256=12"}), mine)
+    with pytest.raises(
+        TrainingError, match=r"^losses\.p\.weights: the processes read different contents; copy the files"
+    ):
+        demands.one_content(processes(mine | {"losses.p.weights": "/a/w.pt#sha256=13"}), mine)
+    with pytest.raises(TrainingError, match=r"^ema\.safetensors: the processes"):
+        demands.one_content(processes(mine | {"ema.safetensors": "35"}), mine)
+    demands.one_content(types.SimpleNamespace(), {})

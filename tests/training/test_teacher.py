@@ -390,16 +390,18 @@ def test_a_teacher_is_given_what_it_reads_and_held_to_the_shape_of_the_fakes():
         Teaching(network, {"mel"}).lazily(told, torch.zeros(2, 1, 9), nullcontext)()
 
 
-def test_the_check_demands_a_teacher_where_one_is_read_and_a_reader_where_there_is_one(workshop):
+def test_the_check_demands_a_teacher_where_one_is_read_and_a_reader_where_there_is_one(workshop, source):
     with pytest.raises(
         RecipeError, match=r"losses.taught \(distillation\) needs teacher, but this recipe has none, such as"
     ):
         workshop.load(LOSS)
-    recipe = workshop.load("teacher.exp=exp/wide")
+    recipe = workshop.load(f"teacher.exp={source}")
     assert [n.message for n in recipe.notes] == [
-        "the teacher exp/wide has nothing to do: no term of this recipe needs it"
+        f"the teacher {source} has nothing to do: no term of this recipe needs it"
     ]
-    assert workshop.load("teacher.exp=exp/wide", LOSS).notes == []
+    assert workshop.load(f"teacher.exp={source}", LOSS).notes == []
+    (gone,) = workshop.load("teacher.exp=exp/wide", LOSS).notes
+    assert "no trained experiment is at /" in gone.message and "only a run that goes on does without" in gone.message
     feature = "features.teacher={use: energy}"
     with pytest.raises(RecipeError, match="'teacher' is the name of what the toolkit supplies itself"):
         workshop.load(feature, LOSS)

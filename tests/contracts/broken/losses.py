@@ -216,3 +216,10 @@ class SavesWhatItHolds:
 
     def load_state_dict(self, state: dict[str, object]) -> None:
         self.inner.load_state_dict(state["network"][0])  # type: ignore[index]
+
+
+class AsksNobody(Sound):
+    """Compares with a teacher and does not say that it needs one: most recipes have none."""
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        return (step.teacher() - step.fake).abs().mean()  # type: ignore[misc]

@@ -131,7 +131,7 @@ class StageRun:
         self._plugins = needed
         if self.stage.name != "train":
             self._remember()
-        self._beginning = self.ledger.beginning(self.stage.name, self.project.checked().files())
+        self._beginning = self.ledger.beginning(self.stage.name, self.project.checked().files(self.stage.keys))
         # What the packed data's stages make appears whole at their end; training looks at its checkpoints first.
         if not self.stage.shared and self.stage.name != "train":
             self.begun()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -96,10 +97,14 @@ class Recipe:
             *(part for section in MANY for part in self.many.get(section, {}).values()),
         ]
 
-    def files(self) -> dict[str, str]:
-        """The files and folders that parts read, each with the digest of its content, by dotted key."""
+    def files(self, sections: Container[str] = (*SINGLE, *MANY)) -> dict[str, str]:
+        """The files and folders that parts read, each with the digest of its content, by dotted key.
+
+        Args:
+            sections: whose parts are looked at.
+        """
         found = {}
-        for part in self.parts():
+        for part in (part for part in self.parts() if part.path[0] in sections):
             for place, given in inputs.held(types.with_defaults(part.target, part.arguments)):
                 found[".".join(map(str, (*part.path, *place)))] = inputs.identity(given)
         return found

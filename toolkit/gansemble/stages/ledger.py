@@ -120,11 +120,10 @@ class Ledger:
 
         Args:
             name: the stage's name.
-            files: those that the recipe's parts read, with the digests of their content, by recipe key.
+            files: those that its parts read, with the digests of their content, by recipe key.
         """
         stage = BY_NAME[name]
-        read = {key: text for key, text in (files or {}).items() if _within(key, stage.keys)}
-        return Beginning(self.keys(stage), self.inputs(stage), self.upstream(stage), time.time(), read)
+        return Beginning(self.keys(stage), self.inputs(stage), self.upstream(stage), time.time(), dict(files or {}))
 
     def begun(self, name: str) -> None:
         """Records that a stage has begun anew: until it finishes, the result of its earlier run counts as stale."""

@@ -96,11 +96,18 @@ class Teacher:
             exp: the run's folder.
 
         Raises:
-            CheckpointError: if a file is no longer what was read from it.
+            CheckpointError: if a file is no longer what was read from it, or cannot be copied.
         """
-        place, fresh = exp / TEACHER, exp / f".{TEACHER}.new"
-        if self.saved.folder == place:
+        if self.saved.folder == exp / TEACHER:
             return
+        try:
+            self._copy(exp / TEACHER, exp / f".{TEACHER}.new")
+        except OSError as error:
+            raise CheckpointError(
+                f"{exp / TEACHER}: the teacher could not be copied there ({error}); free space and run the same command"
+            ) from error
+
+    def _copy(self, place: Path, fresh: Path) -> None:
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(parents=True)
         for name, digest in self.note["files"].items():
@@ -116,7 +123,7 @@ class Teacher:
         sync(fresh)
         shutil.rmtree(place, ignore_errors=True)
         fresh.rename(place)
-        sync(exp)
+        sync(place.parent)
 
 
 def load(

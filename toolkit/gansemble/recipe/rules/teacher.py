@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from gansemble.recipe.rules.finding import Finding
 from gansemble.recipe.rules.view import RecipeView
 
 
 def teacher(view: RecipeView) -> Iterator[Finding]:
-    """A teacher beside networks that grow, or one that no term reads."""
+    """A teacher beside networks that grow; advice about one that no term reads, or that is not there."""
     recipe = view.recipe
     if recipe.teacher.exp is None:
         return
@@ -26,5 +27,12 @@ def teacher(view: RecipeView) -> Iterator[Finding]:
             ("teacher",),
             f"the teacher {recipe.teacher.exp} has nothing to do: no term of this recipe needs it",
             changes=(("teacher.exp=null",),),
+            advice=True,
+        )
+    if not (Path(recipe.teacher.exp) / "checkpoints").is_dir():
+        yield Finding(
+            ("teacher", "exp"),
+            f"no trained experiment is at {Path(recipe.teacher.exp).absolute()}; only a run that goes on does without, as it "
+            "has a copy",
             advice=True,
         )
