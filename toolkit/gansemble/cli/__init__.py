@@ -27,6 +27,7 @@ COMMANDS = {
     "matrix": ("matrix:matrix", "Combine parts in every way that fits, run each combination and compare them."),
     "diff": ("diff:diff", "Show what differs between two experiments: recipes, scores, versions."),
     "plugins": ("plugins:plugins", "List plugins and parts, and say what is wrong with them."),
+    "recipes": ("recipes:recipes", "List the installed recipes, copy one, or begin one that builds on another."),
     "doctor": ("doctor:doctor", "Show versions and the state of this installation."),
     "mini": ("data:mini", "Write a recipe's small offline corpus."),
     "fetch": ("data:fetch", "Stage 0: find or download the corpus."),

@@ -15,7 +15,7 @@ from typing import cast
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import PluginError, near
 from gansemble.plugins.registry import Registry
-from gansemble.recipe import types
+from gansemble.recipe import packages, types
 from gansemble.recipe.compose import compose
 from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError
 from gansemble.recipe.required import Required
@@ -34,7 +34,7 @@ def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = 
     """Reads and composes a recipe, and checks its types and whether its parts fit together.
 
     Args:
-        path: the YAML file.
+        path: the YAML file, or the address of one (see :mod:`gansemble.recipe.packages`).
         overrides: ``KEY=VALUE`` of the ``--set`` options.
         registry: of the parts that may be named; None is that of this process' plugins, which then check the recipe,
             too.
@@ -121,6 +121,7 @@ def _asked(recipe: Recipe) -> list[Problem]:
 
 
 def _read(path: Path, overrides: Sequence[str], registry: Registry) -> tuple[Recipe | None, Document, list[Problem]]:
+    path = packages.file_of(path)
     document = compose(path, overrides)
     checker = _Checker(document, registry)
     return checker.recipe(path), document, checker.problems
