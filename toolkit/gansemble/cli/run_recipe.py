@@ -158,8 +158,8 @@ def usage(program: Program) -> str:
         ""
         if program.name == "run.sh"
         else (
-            "\nRECIPE is a recipe file, a recipe's folder, egs/<corpus>/<method>, or the address of an installed one"
-            "\n(gansemble recipes list), which works in the folder you are in\n"
+            "\nRECIPE is a recipe file, a recipe's folder, egs/<corpus>/<method>, or the address of an"
+            "\ninstalled one (gansemble recipes list), which works in the folder you are in\n"
         )
     )
     stages = "\n".join(f"  {stage.number} {stage.name:11} {stage.listed or stage.title}" for stage in STAGES)
