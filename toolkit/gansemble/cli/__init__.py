@@ -40,6 +40,7 @@ COMMANDS = {
         "truncation:truncation",
         "Score a generator over thresholds of the truncation of its latent vectors.",
     ),
+    "mels": ("mels:mels", "Write log-mel spectrograms of audio, as a vocoder reads them, for text-to-speech systems."),
     "enhance": ("enhance:enhance", "Restore audio files, with a generator that reads degraded recordings."),
     "evaluate": ("evaluate:evaluate", "Stage 5: score what was generated."),
     "report": ("evaluate:report", "Stage 6: write the listening page."),

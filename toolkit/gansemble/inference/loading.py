@@ -14,6 +14,7 @@ from gansemble.abilities import Fitted, Growable
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import DEGRADED
 from gansemble.data.labels import Labels
+from gansemble.data.mel_scale import MelStatistics
 from gansemble.data.trained_on import History
 from gansemble.errors import CheckpointError, GansembleError, near
 from gansemble.interfaces import Condition, Representation
@@ -47,6 +48,7 @@ class TrainedGenerator:
         history: the data it was trained on, as :mod:`gansemble.data.trained_on` keeps them.
         grown: whether a growing network had its full size at that step.
         names: of the classes that its labels stand for; empty where labels are numbers.
+        mel: statistics of the mel spectrograms that it learnt from; None where they are not known.
 
     Example::
 
@@ -62,6 +64,7 @@ class TrainedGenerator:
     history: History = field(default=())
     grown: bool = True
     names: Sequence[str] = ()
+    mel: MelStatistics | None = None
 
     @property
     def spec(self) -> AudioSpec:
@@ -255,7 +258,9 @@ def load(
         warn(f"{saved.folder}: the networks were not grown yet at step {saved.step}, so resolutions are missing")
     history = saved.manifest.get("data") or ()
     names = saved.manifest.get("classes") or ()
-    return TrainedGenerator(ready, representation, recipe, saved.step, saved.folder, history, grown, names)
+    return TrainedGenerator(
+        ready, representation, recipe, saved.step, saved.folder, history, grown, names, saved.manifest.get("mel")
+    )
 
 
 def _saved(exp: Path, which: str, warn: Warn | None) -> checkpoint.Saved:

@@ -89,6 +89,8 @@ class Batch:
         signals: conditioning signals by name: ``mel`` [B, F, L] when a part reads it, ``degraded`` [B, C, T] when there
             is a degradation, and the recipe's features [B, C, L].
         step: of training, from 0, that the batch is of; 0 outside training.
+        given: signals by name that the corpus has in files, which networks are conditioned on instead of what would be
+            computed of the clean audio; ``signals["mel"]`` is that of the clean audio all the same.
     """
 
     audio: Tensor
@@ -97,6 +99,7 @@ class Batch:
     label: Tensor | None = None
     signals: dict[str, Tensor] = field(default_factory=dict)
     step: int = 0
+    given: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass

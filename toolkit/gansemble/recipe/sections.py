@@ -185,6 +185,11 @@ class Data:
         broken: what to do about files that are unreadable, truncated, empty or not finite: refuse or drop them.
         label: which of the corpus' labels networks are conditioned on, such as ``speaker``. Names count from 0 in
             alphabetical order, over all splits.
+        signals: conditioning signals in files, by name, such as ``{mel: mels}``: the folder, absolute or below the corpus, of
+            a ``.npy`` file [C, L] for each clip, called as the clip's id or as its audio file. L is a frame for each
+            ``audio.hop``, up to two more or fewer.
+        embeddings: likewise signals that hold for a whole clip [C], such as a speaker embedding; a file may also be called as
+            the clip's ``label``.
     """
 
     normalise: float | None = 0.95
@@ -193,6 +198,8 @@ class Data:
     short: Literal["error", "pad", "drop"] = "error"
     broken: Literal["error", "drop"] = "error"
     label: str = "label"
+    signals: dict[str, str] = field(default_factory=dict)
+    embeddings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from gansemble.data.given import GivenSignals
 from gansemble.data.labels import Labels, prior
 from gansemble.data.packed import Packed
 from gansemble.errors import TrainingError
@@ -100,7 +101,7 @@ class Components:
         plan, processes = recipe.plan, Processes(options.processes)
         _torch_settings(plan.deterministic)
         clips = Packed(data, "train", recipe.data.normalise)
-        _demand_rate(clips, recipe)
+        _demand_packed(clips, recipe)
         demands.batches(plan, len(clips), processes.world)
         labels = Labels.of(recipe, clips.manifest)
         demands.labels(recipe, clips, labels)
@@ -170,7 +171,9 @@ def _networks(recipe: Recipe, parts: Parts, processes: Processes) -> dict[str, N
     }
 
 
-def _demand_rate(clips: Packed, recipe: Recipe) -> None:
+def _demand_packed(clips: Packed, recipe: Recipe) -> None:
+    """Refuses packed data of another sample rate, or without the signals that files are to give."""
+    demands.given(recipe, clips, GivenSignals.of_recipe(recipe).names)
     rate = clips.entries[0].sample_rate
     if rate != recipe.audio.sample_rate:
         raise TrainingError(

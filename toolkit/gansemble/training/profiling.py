@@ -119,7 +119,10 @@ def batch_of(recipe: Recipe, size: int, seconds: float | None = None) -> Batch:
     label = torch.zeros(size, dtype=torch.long) if labelled else None
     names = tuple(f"noise-{index}" for index in range(size))
     signals = {DEGRADED: audio * 0.5} if recipe.task is Task.ENHANCEMENT else {}
-    return Batch(audio, names, Draws.plain(0, size), label=label, signals=signals)
+    channels = {"mel": spec.mels, **recipe.generator_contract.channels}
+    read = recipe.given() & recipe.asked()
+    given = {name: torch.zeros(size, channels.get(name) or 1, length // spec.hop) for name in sorted(read)}
+    return Batch(audio, names, Draws.plain(0, size), label=label, signals=signals, given=given)
 
 
 @torch.no_grad()
@@ -322,7 +325,8 @@ def _placed(batch: Batch, device: torch.device) -> Batch:
     label = None if batch.label is None else batch.label.to(device)
     draws = Draws(batch.draws.seed, batch.draws.items, device)
     signals = {name: value.to(device) for name, value in batch.signals.items()}
-    return Batch(batch.audio.to(device), batch.ids, draws, label=label, signals=signals)
+    given = {name: value.to(device) for name, value in batch.given.items()}
+    return Batch(batch.audio.to(device), batch.ids, draws, label=label, signals=signals, given=given)
 
 
 def parts_of(recipe: Recipe, device: torch.device | None = None) -> Parts:

@@ -13,6 +13,7 @@ import torch
 from gansemble.audio.spec import AudioSpec
 from gansemble.data import trained_on
 from gansemble.data.manifest import Manifest
+from gansemble.data.mel_scale import MelStatistics
 from gansemble.errors import CheckpointError, TrainingError
 from gansemble.parts.build import Parts
 from gansemble.recipe import fill
@@ -75,6 +76,7 @@ class Saver:
         parts, networks, ema, adaptation: what a checkpoint holds besides counters and random states.
         names: of the classes that labels stand for, noted beside them; None where labels are numbers.
         origin: where the first weights are from, noted as well; of a run that goes on, what its checkpoint notes.
+        mel: statistics of the mel spectrograms that the generator learns from, noted as well.
     """
 
     def __init__(
@@ -88,10 +90,11 @@ class Saver:
         adaptation: Adaptation,
         names: Sequence[str] | None = None,
         origin: Origin | None = None,
+        mel: MelStatistics | None = None,
     ) -> None:
         self.recipe, self.store, self.processes = recipe, store, processes
         self.parts, self.networks, self.ema, self.adaptation = parts, networks, ema, adaptation
-        self.filled, self.names, self.origin = fill.fill(recipe), names, origin
+        self.filled, self.names, self.origin, self.mel = fill.fill(recipe), names, origin, mel
         self.history: list[trained_on.TrainedData] = []
         self._failed = 0
 
@@ -225,6 +228,7 @@ class Saver:
             "data": self.history,
         }
         facts |= {} if self.names is None else {"classes": list(self.names)}
+        facts |= {} if self.mel is None else {"mel": self.mel}
         facts |= {} if self.origin is None else {"init": dict(self.origin)}
         kept = {*counters.best, *([counters.healthy] if counters.healthy else [])}
         self.store.commit(folder, counters.step, facts, kept)

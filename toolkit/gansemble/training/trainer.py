@@ -8,13 +8,13 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from gansemble.data import trained_on
+from gansemble.data import manifest, trained_on
 from gansemble.data.readers import Reading
 from gansemble.errors import Interrupted
 from gansemble.interfaces import Batch, Observer
 from gansemble.stages.locks import FolderLock
 from gansemble.training import demands, watching
-from gansemble.training.batches import batches
+from gansemble.training.batches import batches, mel_statistics
 from gansemble.training.components import Components
 from gansemble.training.demands import DataVerification
 from gansemble.training.reporter import Reporter
@@ -45,7 +45,8 @@ class Trainer:
         self.recipe, self.exp, self.plan, self.processes = run.recipe, run.exp, run.plan, run.processes
         self.counters = Counters()
         built = (run.parts, run.networks, run.ema, run.adaptation)
-        self.saver = Saver(run.recipe, run.store, run.processes, *built, run.labels.names, run.origin)
+        noted = (run.labels.names, run.origin, mel_statistics(run))
+        self.saver = Saver(run.recipe, run.store, run.processes, *built, *noted)
         self.reporter = Reporter(run, observer)
         self.watchdog = Watchdog(run, self.saver, self.reporter.say)
         self.observers = (run.adaptation.observe, self.watchdog.observe, self.reporter.observe)
@@ -66,7 +67,7 @@ class Trainer:
         run, main = self.components, self.processes.main
         self.lock = FolderLock(self.exp, run.options.force_unlock) if main else None
         lock: AbstractContextManager[object] = self.lock or contextlib.nullcontext()
-        packs = {entry.pack for entry in (*run.clips.entries, *run.validator.packed.entries)}
+        packs = manifest.packs((*run.clips.entries, *run.validator.packed.entries))
         reading: AbstractContextManager[object] = Reading(run.clips.folder, packs) if main else contextlib.nullcontext()
         hooks = _hooks() if main else None
         error: BaseException | None = None
