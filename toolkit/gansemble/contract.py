@@ -148,13 +148,15 @@ class GeneratorContract(NetworkContract):
         reads: what its condition must hold: ``"latent"``, ``"label"``, and the names of signals: ``"mel"``,
             ``"degraded"``, or what the recipe's ``features`` are called. This decides the recipe's task: vocoding,
             generation or enhancement.
-        channels: of the features that it reads, by name; must be what they give.
+        channels: of the features and signals that it reads, by name; must be what they give.
+        codes: of signals that hold whole numbers, such as codec tokens, by name: how many there are, from 0 on.
         upsampling: output samples for each frame of the condition; must equal ``audio.hop``.
         latent_law: distribution that latent vectors are drawn from: uniform in ±1, or standard normal.
     """
 
     reads: frozenset[str] | None = None
     channels: Mapping[str, int] = field(default_factory=dict)
+    codes: Mapping[str, int] = field(default_factory=dict)
     upsampling: int | None = None
     latent_law: Literal["uniform", "normal"] = "uniform"
 

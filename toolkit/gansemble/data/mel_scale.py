@@ -83,7 +83,9 @@ def fault(theirs: np.ndarray, ours: np.ndarray) -> str | None:
     if abs(found.mean) < 0.5 and 0.5 < found.deviation < 1.6 and abs(found.offset) > MOST_OFFSET:
         return f"they are normalised (mean {found.mean:.2f}, standard deviation {found.deviation:.2f}): undo it"
     for slope, said in SLOPES:
-        if slope / NEAR < found.slope < slope * NEAR and not LEAST_SLOPE < found.slope < MOST_SLOPE:
+        level = found.mean - slope * (found.mean - found.offset)  # 0 for our means in that scale
+        near = slope / NEAR < found.slope < slope * NEAR and abs(level) < slope * MOST_OFFSET
+        if near and not LEAST_SLOPE < found.slope < MOST_SLOPE:
             return f"they are {said}"
     if not LEAST_SLOPE < found.slope < MOST_SLOPE or abs(found.offset) > MOST_OFFSET:
         return (

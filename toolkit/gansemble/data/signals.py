@@ -119,7 +119,7 @@ def pack(
     if not any(paths(clip) for clip in clips):
         return packed
     by_id = {entry.id: entry for entry in packed.entries}
-    writer = _Writer(target / f".signals.{os.getpid()}.part", folder, recipe.audio)
+    writer = _Writer(target / f".signals.{os.getpid()}.part", folder, recipe)
     try:
         places = {clip.id: writer.add(clip, by_id[clip.id]) for clip in clips if clip.id in by_id}
         name = writer.finish()
@@ -141,8 +141,9 @@ def pack(
 class _Writer:
     """Writes signals behind each other, time after channel, so that a stretch of one is one piece of the file."""
 
-    def __init__(self, part: Path, folder: Path, spec: AudioSpec) -> None:
-        self.part, self.folder, self.spec = part, folder, spec
+    def __init__(self, part: Path, folder: Path, recipe: Recipe) -> None:
+        self.part, self.folder, self.spec = part, folder, recipe.audio
+        self._codes = recipe.generator_contract.codes
         self.hashes: dict[str, str] = {}
         self._digest, self._offset = hashlib.sha256(), 0
         self._channels: dict[str, tuple[int, str]] = {}
@@ -178,6 +179,12 @@ class _Writer:
             raise DataError(
                 f"{place}: expected a mel spectrogram of audio.mels={self.spec.mels} bands [mels, frames], got "
                 f"{list(signal.shape)}{turned}"
+            )
+        codes = self._codes.get(name)
+        if codes is not None and (signal.min() < 0 or signal.max() >= codes or (signal % 1).any()):
+            raise DataError(
+                f"{place}: the signal {name} holds {'fractions' if (signal % 1).any() else 'numbers'} from {signal.min():g} to "
+                f"{signal.max():g}; the recipe's generator reads whole numbers from 0 to {codes - 1}"
             )
         if len(signal) != expected:
             raise DataError(f"{place}: the signal {name} has {len(signal)} channels, but {expected} in {first}")
