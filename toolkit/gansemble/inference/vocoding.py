@@ -109,7 +109,8 @@ def synthesise_file(
 
     Args:
         loaded: a trained vocoder.
-        source: an audio file, whose signals are computed, or a ``.npy`` file with a log-mel spectrogram [M, L].
+        source: an audio file, whose signals are computed, or a ``.npy`` file with a log-mel spectrogram [M, L], or with what
+            the generator reads instead of one, such as codes [C, L].
         target: WAV file to write; it appears under its name only when it is complete.
         sample_format: of the WAV file.
         chunk_seconds: length of audio that is made at a time [s].
@@ -126,12 +127,7 @@ def synthesise_file(
     spec = loaded.spec
     block = max(16, int(chunk_seconds * spec.sample_rate / spec.hop))
     begun, clipped, length = time.monotonic(), 0, 0
-    builder = ConditionBuilder(loaded.recipe)
-    if source.suffix == ".npy":
-        blocks: Iterator[dict[str, Tensor]] = ({"mel": mel} for mel in _npy_blocks(source, spec, block, loaded.mel))
-        there = {"mel"}
-    else:
-        blocks, there = signal_blocks(source, builder, block, resample), builder.computable
+    blocks, there = _source(loaded, source, block, resample)
     given = {name: _given(name, path, loaded.recipe) for name, path in signals.items()}
     constant = {name: given.pop(name) for name in loaded.recipe.data.embeddings.keys() & given.keys()}
     try:
@@ -166,6 +162,26 @@ def _pieces(
     channels = {name: len(signal) for name, signal in first.items()}
     stream = vocoder_stream(loaded.generator, loaded.representation, core, channels, label)
     yield from stream.pieces(stack(signals) for signals in itertools.chain([first], blocks))
+
+
+def _source(
+    loaded: TrainedGenerator, source: Path, block: int, resample: bool
+) -> tuple[Iterator[dict[str, Tensor]], set[str]]:
+    """(blocks of the signals that an input gives, by name; their names).
+
+    Raises:
+        DataError: if it is audio, and the generator reads nothing that is computed of audio.
+    """
+    builder, main = ConditionBuilder(loaded.recipe), loaded.main_signal
+    if source.suffix == ".npy":
+        pieces = _npy_blocks(source, loaded.spec, block, loaded.mel) if main == "mel" else _blocks(main, source, block)
+        return ({main: piece} for piece in pieces), {main}
+    if builder.computable:
+        return signal_blocks(source, builder, block, resample), builder.computable
+    raise DataError(
+        f"{source}: generator {loaded.recipe.single['generator'].use} reads {', '.join(builder.signals)}, of which nothing is "
+        f"computed of audio; give a .npy file of {main} as input, and the others with --signal"
+    )
 
 
 def _given(name: str, path: Path, recipe: Recipe) -> Tensor:
@@ -206,6 +222,12 @@ def _with(
             raise DataError(
                 f"{source}: has {place} frames, but the signal {name} {signal.shape[1]}; they must go together"
             )
+
+
+def _blocks(name: str, path: Path, block: int) -> Iterator[Tensor]:
+    """A signal of a file in blocks [C, L']."""
+    signal = torch.from_numpy(signal_files.read(name, path))
+    yield from signal.split(block, 1)
 
 
 def _npy_blocks(path: Path, spec: AudioSpec, block: int, learnt: MelStatistics | None) -> Iterator[Tensor]:
