@@ -1,14 +1,18 @@
 """``describe RECIPE``: what it costs and who set what, for people and for programs."""
 
+import inspect
 import json
 from pathlib import Path
 
 import pytest
 import torch
 
+from gansemble.cli import describe_kind
 from gansemble.parts import build
 from gansemble.plugins import loading
+from gansemble.plugins.registry import KINDS
 from gansemble.recipe import check
+from gansemble.testing.conformance import CHECKS
 from gansemble.training import profiling
 
 
@@ -150,11 +154,18 @@ def test_a_recipe_that_is_absent_is_named(gansemble):
     )
 
 
-def test_a_kind_alone_lists_its_names(gansemble):
-    status, out, err = gansemble("describe", "generator")
-    assert (status, out) == (1, "")
-    names = ", ".join(entry.name for entry in loading.registry().entries("generator"))
-    assert err == f"error: describe generator NAME: expected a name; there are: {names}\n" and "vocos" in names
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_alone_is_described_whole(gansemble, kind):
+    """Its Protocol, how it is called, each promise, the file of the smallest example, and the names of its parts."""
+    status, out, err = gansemble("describe", kind)
+    assert (status, err) == (0, "") and out.startswith(f"{kind}, in a recipe: ")
+    found = describe_kind.protocol(kind)
+    assert (found is None) == (kind == "optimiser")
+    assert found is None or (inspect.getdoc(found) or "?") in out
+    for name in (*(check.__name__.replace("_", " ") for check in CHECKS[kind]), *describe_kind.contract_keys(kind)):
+        assert f"  {name}:" in out
+    assert describe_kind.example(kind) in out and all(line in out for line in describe_kind.calls(kind))
+    assert all(f"  {entry.name}:" in out for entry in loading.registry().entries(kind))
 
 
 def test_more_words_than_two_are_a_usage_error(gansemble):

@@ -22,7 +22,7 @@ COMMANDS = {
     "fill": ("check:fill", "Print a recipe with every default written out."),
     "describe": (
         "describe:describe",
-        "Show a part (parameters, contract, paper, file and line, size) or a recipe (cost, memory, who set what).",
+        "Show a kind, a part (parameters, contract, paper, size) or a recipe (cost, memory, who set what).",
     ),
     "matrix": ("matrix:matrix", "Combine parts in every way that fits, run each combination and compare them."),
     "diff": ("diff:diff", "Show what differs between two experiments: recipes, scores, versions."),
