@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import gc
 import importlib
 import logging
 import os
@@ -127,6 +129,8 @@ def main(arguments: list[str] | None = None) -> object:
     Args:
         arguments: the words after ``gansemble``; None is those that this process was started with.
     """
+    # At its end, Python would search all that was imported for unreachable cycles: with torch, 0.4 s for nothing.
+    atexit.register(gc.freeze)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
     try:
         return group.main(args=arguments, prog_name="gansemble")

@@ -286,6 +286,8 @@ def _saved(exp: Path, which: str, warn: Warn | None) -> checkpoint.Saved:
         )
     if which == "best":
         for name in saved.manifest.get("best", {}):
+            if name == saved.folder.name:  # whose files have just been read and hashed
+                return saved
             if (store.folder / name).is_dir():
                 return checkpoint.verify(store.folder / name)
     return saved

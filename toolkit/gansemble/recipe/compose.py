@@ -111,6 +111,8 @@ def _copy_marks(base: Document, over: Document, path: KeyPath) -> None:
 def _with_includes(path: Path, chain: tuple[Path, ...]) -> Document:
     resolved = path.resolve()
     own = read(path)
+    if own.value and "include" not in own.value:  # nothing to merge it into
+        return own
     includes = own.value.pop("include", [])
     mark = own.marks.get(("include",))
     if isinstance(includes, str):
