@@ -71,7 +71,16 @@ def calls(kind: str) -> str:
         f"part({', '.join(arguments)})" if method == "()" else f"part.{method}({', '.join(arguments)})"
         for method, arguments in CALLS[kind].items()
     ]
-    return fence("python", "\n".join(shown or ["part(parameters, lr=…)  # any keyword parameters of its own"]))
+    return fence(
+        "python",
+        "\n".join(
+            shown
+            or [
+                "part(parameters, lr=…)  # any keyword parameters of its own",
+                "part(named_parameters, lr=…)  # pairs of name and parameter",
+            ]
+        ),
+    )
 
 
 def line(kind: str) -> str:

@@ -45,9 +45,9 @@ MANY = {
     "monitors": "monitor",
     "features": "feature",
     "observers": "observer",
+    "schedules": "schedule",
 }
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
-RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")
 #: Constructor parameters the toolkit fills in when a recipe does not.
 SUPPLIED = ("audio", "batch_size", "seed", "segment")
 
