@@ -15,7 +15,7 @@ from gansemble.abilities import alignment, context_frames
 from gansemble.contract import DEGRADED, DiscriminatorContract
 from gansemble.interfaces import Batch
 from gansemble.parts.build import Parts, build
-from gansemble.parts.optimisers import optimisers
+from gansemble.parts.optimisers import named, optimisers, shares
 from gansemble.random import Draws
 from gansemble.recipe import contract as recipe_contract
 from gansemble.recipe.parameter_names import chosen

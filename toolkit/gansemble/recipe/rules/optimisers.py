@@ -87,7 +87,8 @@ def _beginning(recipe: Recipe, pattern: str) -> str | None:
     if not known:
         return f"this recipe has no discriminators, got {pattern!r}"
     if others and "*" not in others[0] and others[0] not in known:
-        return f"no discriminator {others[0]!r}{near(others[0], known)}; discriminators: {', '.join(known)}"
+        hint = near(others[0], known) or f"; discriminators: {', '.join(known)}"
+        return f"this recipe has no discriminator {others[0]!r}{hint}"
     return None
 
 
@@ -180,8 +181,8 @@ def schedules(recipe: Recipe) -> Iterator[Finding]:
         if name not in known:
             yield Finding(
                 path,
-                f"a schedule has the name of its optimiser, and there is none called {name!r}{near(name, known)}; "
-                f"optimisers: {', '.join(known) or 'none'}",
+                f"a schedule has the name of its optimiser, and there is none called {name!r}"
+                + (near(name, known) or f"; optimisers: {', '.join(known) or 'none'}"),
                 changes=((f"schedules.{name}=null",),),
             )
             continue
