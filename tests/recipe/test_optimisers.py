@@ -136,6 +136,22 @@ def test_a_filled_recipe_reads_back_the_same(base, write):
     assert again.many["optimisers"]["generator"].groups == recipe.many["optimisers"]["generator"].groups
 
 
+def test_what_differs_between_two_recipes_is_told_key_by_key(base):
+    """As `gansemble diff` shows it, and a resumed run that is refused."""
+    plain, other = (
+        fill.fill(check.load(base, sets)) for sets in ([MSD], [MSD, MPD, SLOW, "schedules.mpd={use: one_cycle}"])
+    )
+    told = {key: (a, b) for key, a, b in fill.differences(plain, other)}
+    assert told["optimisers.mpd.parameters"] == ("(absent)", ["discriminators.mpd"])
+    assert told["optimisers.generator.groups.slow.lr"] == ("(absent)", 1e-5)
+    assert told["schedules.mpd.use"] == ("(absent)", "one_cycle")
+    blocking = {key for key, _, _ in blocking_differences(fill.flatten(plain), fill.flatten(other))}
+    assert {"optimisers.mpd.parameters", "optimisers.generator.groups.slow.lr", "schedules.mpd.use"} <= blocking
+    without = {key: value for key, value in plain.items() if key != "schedules"}  # as before there were any
+    assert fill.differences(without, plain) == []
+    assert blocking_differences(fill.flatten(without), fill.flatten(plain)) == []
+
+
 def test_one_without_patterns_or_groups_is_filled_as_before(base):
     """So that runs begun before these keys were there go on."""
     filled = fill.fill(check.load(base))["optimisers"]["generator"]

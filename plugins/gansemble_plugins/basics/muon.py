@@ -144,7 +144,7 @@ def muon(
     shared = {"weight_decay": weight_decay}
     muons = {"lr": lr, "momentum": momentum, "nesterov": nesterov, "iterations": iterations, "scale": scale}
     adams = {"lr": adamw_lr, "betas": betas, "eps": eps}
-    groups = [
+    groups: list[dict[str, Any]] = [
         {"params": matrices, "matrices": True, **muons, **shared},
         {"params": others, "matrices": False, **adams, **shared},
     ]
