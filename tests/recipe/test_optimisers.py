@@ -159,6 +159,22 @@ def test_one_without_patterns_or_groups_is_filled_as_before(base):
 
 
 @pytest.mark.parametrize(
+    ("factor", "message"),
+    [
+        (lambda step, steps: 1 - 2 * step / steps, "one_cycle gives a factor of -0.8 at step 9 of 10"),
+        (lambda step, steps: 1 / step, "one_cycle fails at step 0 of 10: division by zero"),
+        (lambda step, steps: float("inf") if step == 5 else 1.0, "one_cycle gives a factor of inf at step 5 of 10"),
+        (lambda step, steps: None, "one_cycle fails at step 0 of 10: "),
+    ],
+)
+def test_a_schedule_is_tried_at_the_first_the_middle_and_the_last_step(base, monkeypatch, factor, message):
+    from gansemble_plugins.basics.schedules import OneCycle
+
+    monkeypatch.setattr(OneCycle, "__call__", lambda self, step, epoch, steps: factor(step, steps))
+    assert f"schedules.generator.use: {message}" in said(base, "schedules.generator={use: one_cycle}")
+
+
+@pytest.mark.parametrize(
     ("sets", "ends"),
     [
         ([], False),

@@ -323,10 +323,11 @@ def goes_on_exactly(subject: Subject) -> None:
 
 
 def survives_a_zero_gradient(subject: Subject) -> None:
-    """The weights stay finite when a gradient is zero, and when a parameter has none."""
+    """The weights stay finite when gradients are zero, and when a parameter has none."""
     weights = _weights()
     optimiser = _optimiser(subject, weights)
-    weights[0].grad = torch.zeros_like(weights[0])
+    for weight in (weights[0], *weights[2:]):
+        weight.grad = torch.zeros_like(weight)
     optimiser.step()
     demand(
         all(bool(torch.isfinite(weight).all()) for weight in weights),

@@ -194,7 +194,7 @@ def schedules(recipe: Recipe) -> Iterator[Finding]:
         for step in sorted({0, steps // 2, steps - 1}):
             try:
                 factor = float(schedule(step, 0, steps))
-            except (ValueError, ArithmeticError) as error:
+            except (ValueError, TypeError, ArithmeticError) as error:
                 yield Finding((*path, "use"), f"{part.use} fails at step {step} of {steps}: {error}")
                 break
             if not (math.isfinite(factor) and factor >= 0):
