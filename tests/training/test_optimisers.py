@@ -216,6 +216,21 @@ def test_names_that_an_optimiser_looks_for_are_those_of_the_side(workshop, tmp_p
     assert any(each is embed for each in others["params"])
 
 
+def test_names_that_torch_keeps_beside_parameters_are_set_apart_with_them(workshop, tmp_path, monkeypatch):
+    """A part may hand the pairs that it is given to torch, which then keeps names in its groups."""
+    from gansemble_plugins.basics import optimisers as place
+
+    monkeypatch.setattr(place, "sgd", lambda named_parameters, *, lr=0.1: torch.optim.SGD(named_parameters, lr=lr))
+    group = "{slow: {parameters: [generator.embed], lr: 1e-5}}"
+    run = workshop.trainer(tmp_path, f"optimisers.generator={{use: sgd, groups: {group}}}")
+    rest, slow = run.components.networks["generator"].optimisers["generator"].param_groups
+    everything = named(run.components.parts)["generator"]
+    for each in (rest, slow):
+        assert [id(everything[name]) for name in each["param_names"]] == [id(own) for own in each["params"]]
+    assert slow["param_names"] == ["generator.embed.weight", "generator.embed.bias"]
+    assert sorted([*rest["param_names"], *slow["param_names"]]) == sorted(everything)
+
+
 def test_what_an_optimiser_leaves_out_is_named(workshop, tmp_path, monkeypatch):
     """It would not learn, and nothing would say so."""
     from gansemble_plugins.basics import optimisers as place
