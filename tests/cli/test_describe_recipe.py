@@ -101,6 +101,29 @@ def test_costs_are_those_that_are_measured(gansemble, recipe):
     assert "\n  generator " not in out  # the networks have a table of their own
 
 
+@pytest.mark.slow
+def test_optimisers_are_shown_with_what_they_move(gansemble, recipe):
+    """Counted of the networks, without what is frozen."""
+    group = "optimisers.generator.groups={slow: {parameters: ['generator.*.bias'], lr: 1e-5}}"
+    sets = (group, "optimisers.one={use: sgd, parameters: [discriminators.mpd.discriminators.0]}")
+    sets += ("init.freeze=[generator.embed]",)
+    status, out, _ = gansemble("describe", recipe, *(word for each in sets for word in ("--set", each)))
+    loaded = check.load(Path(recipe))
+    parts = build.build(loaded, torch.device("cpu"))
+    held = {"generator": [each for name, each in parts.generator.named_parameters() if not name.startswith("embed.")]}
+    slow = [each for name, each in parts.generator.named_parameters() if name.endswith(".bias") and "embed" not in name]
+    first, *others = parts.discriminators.parts["mpd"].discriminators
+    held |= {"one": list(first.parameters()), "discriminators": [p for other in others for p in other.parameters()]}
+    uses = {"generator": "adamw", "one": "sgd", "discriminators": "adamw"}
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith("optimisers.")}
+    assert status == 0 and out.count("\noptimiser ") == 1
+    for name, moved in held.items():
+        count, groups = sum(each.numel() for each in moved), ["-"]
+        if name == "generator":
+            groups = ["slow", f"{sum(each.numel() for each in slow):,}"]
+        assert rows[f"optimisers.{name}"] == [f"({uses[name]})", f"{count:,}", str(len(moved)), *groups]
+
+
 def test_for_programs_it_is_json_of_the_same(gansemble, recipe):
     status, out, _ = gansemble("describe", recipe, "--json", "--set", "plan.batch_size=4")
     facts = json.loads(out)
@@ -162,7 +185,7 @@ def test_a_kind_alone_is_described_whole(gansemble, kind):
     found = describe_kind.protocol(kind)
     assert (found is None) == (kind == "optimiser")
     assert found is None or (inspect.getdoc(found) or "?") in out
-    for name in (*(check.__name__.replace("_", " ") for check in CHECKS[kind]), *describe_kind.contract_keys(kind)):
+    for name in (*(promise.__name__.replace("_", " ") for promise in CHECKS[kind]), *describe_kind.contract_keys(kind)):
         assert f"  {name}:" in out
     assert describe_kind.example(kind) in out and all(line in out for line in describe_kind.calls(kind))
     assert all(f"  {entry.name}:" in out for entry in loading.registry().entries(kind))

@@ -11,6 +11,7 @@ discriminator                                           :class:`DiscriminatorCon
 representation                                          :class:`RepresentationContract`
 corpus                                                  :class:`CorpusContract`
 feature                                                 :class:`FeatureContract`
+schedule                                                :class:`ScheduleContract`
 loss, regulariser, noise_injector, monitor              :class:`TermContract`
 any other                                               :class:`Contract`
 ======================================================= ==============================
@@ -99,6 +100,18 @@ class FeatureContract(Contract):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScheduleContract(Contract):
+    """What a schedule of a learning rate depends on.
+
+    Args:
+        ends_with_the_plan: whether its factors depend on how many steps are planned. Training for another number of steps
+            is then another training from its first step on, and a run is not made longer. True unless it says otherwise.
+    """
+
+    ends_with_the_plan: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class RepresentationContract(ItemContract):
     """What a representation gives: ``domain`` and ``shape`` are those of what ``encode`` returns.
 
@@ -181,6 +194,7 @@ OF_KIND: Mapping[str, type[Contract]] = MappingProxyType(
         "representation": RepresentationContract,
         "corpus": CorpusContract,
         "feature": FeatureContract,
+        "schedule": ScheduleContract,
         "loss": TermContract,
         "regulariser": TermContract,
         "noise_injector": TermContract,

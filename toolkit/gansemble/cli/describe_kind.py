@@ -15,7 +15,7 @@ from gansemble.plugins.registry import GROUPS, Registry
 from gansemble.plugins.signatures import CALLS
 
 #: Kinds whose parts share the Protocol of another name than theirs.
-SHARED = {"loss": "Term", "regulariser": "Term"}
+SHARED = {"loss": "Term", "regulariser": "Term", "schedule": "LearningRateSchedule"}
 
 
 def protocol(kind: str) -> type | None:
@@ -31,7 +31,10 @@ def calls(kind: str) -> list[str]:
         f"part({', '.join(arguments)})" if method == "()" else f"part.{method}({', '.join(arguments)})"
         for method, arguments in CALLS[kind].items()
     ]
-    return shown or ["part(parameters, lr=…)  # any keyword parameters of its own"]
+    return shown or [
+        "part(parameters, lr=…)  # any keyword parameters of its own",
+        "part(named_parameters, lr=…)  # pairs of name and parameter",
+    ]
 
 
 def contract_keys(kind: str) -> dict[str, str]:

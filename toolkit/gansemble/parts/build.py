@@ -262,23 +262,3 @@ def observers(recipe: Recipe) -> dict[str, Observer]:
     """The recipe's observers, by their names for messages."""
     found = recipe.many["observers"]
     return {f"observers.{name} ({part.use})": construct(part, recipe) for name, part in found.items()}
-
-
-def optimisers(recipe: Recipe, parts: Parts) -> dict[str, torch.optim.Optimizer]:
-    """Builds one optimiser for the generator and one for all discriminators together.
-
-    Returns:
-        By ``generator`` and ``discriminators``; a network without parameters, or without an optimiser in the recipe, is
-            left out. Parameters that do not learn (``requires_grad`` is off) are given to none.
-    """
-    chosen = recipe.many["optimisers"]
-    networks = {"generator": parts.generator, "discriminators": parts.discriminators}
-    learning = {
-        side: [parameter for parameter in network.parameters() if parameter.requires_grad]
-        for side, network in networks.items()
-    }
-    return {
-        side: construct(chosen[side], recipe, parameters=parameters)
-        for side, parameters in learning.items()
-        if side in chosen and parameters
-    }

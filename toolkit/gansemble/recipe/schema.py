@@ -45,9 +45,9 @@ MANY = {
     "monitors": "monitor",
     "features": "feature",
     "observers": "observer",
+    "schedules": "schedule",
 }
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
-RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")
 #: What a corpus may give that is no conditioning signal in a file.
 NO_SIGNALS_OF_CORPORA = frozenset({"labels", "pitch", DEGRADED})
 #: Constructor parameters the toolkit fills in when a recipe does not.

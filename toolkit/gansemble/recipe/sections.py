@@ -5,7 +5,7 @@ Their fields are the keys of the section, and the defaults of the fields are the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -162,7 +162,7 @@ class Init:
         networks: whose weights are taken. The generator's are those of its moving average where this recipe keeps none.
         optimisers: take the state of their optimisers, too; learning rates are this recipe's.
         freeze: parameters that do not learn, by the beginning of their names, such as ``generator.ups`` or
-            ``discriminators.mpd``; running statistics of batch norm are not parameters.
+            ``discriminators.mpd``, where ``*`` stands for any text; running statistics of batch norm are not parameters.
     """
 
     exp: str | None = None
@@ -272,6 +272,19 @@ class LearningRate:
         return factor
 
 
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters of an optimiser with settings of their own.
+
+    Args:
+        parameters: beginnings of names, see :mod:`gansemble.recipe.parameter_names`.
+        settings: values by the name of the optimiser's parameter, such as ``lr``.
+    """
+
+    parameters: tuple[str, ...]
+    settings: dict[str, object]
+
+
 SECTIONS: dict[str, type[Plan | Init | Validation | Data | Synthesis | Evaluation]] = {
     "plan": Plan,
     "init": Init,
@@ -280,17 +293,6 @@ SECTIONS: dict[str, type[Plan | Init | Validation | Data | Synthesis | Evaluatio
     "synthesis": Synthesis,
     "evaluation": Evaluation,
 }
-
-
-def ends_with_the_plan(leaves: Mapping[str, object]) -> bool:
-    """Whether the learning rate of an optimiser depends on how many steps are planned (``cosine``).
-
-    Training for another number of steps is then another training from its first step on.
-
-    Args:
-        leaves: of the recipe, from :func:`gansemble.recipe.fill.flatten`.
-    """
-    return any(key.startswith("optimisers.") and key.endswith(".cosine") and leaves[key] is True for key in leaves)
 
 
 #: Keys that do not change what training computes, but how long it goes on and what is recorded: a resumed run may
@@ -331,6 +333,8 @@ class Part:
         arguments: of the constructor, as far as the recipe gives them.
         weight: of parts that are weighted.
         learning_rate: of optimisers.
+        parameters: of optimisers, the beginnings of the names of what they take; empty takes the rest of its side.
+        groups: of optimisers, parameters with settings of their own, by name.
     """
 
     kind: str
@@ -341,3 +345,5 @@ class Part:
     arguments: dict[str, object] = field(default_factory=dict)
     weight: Schedule = field(default_factory=lambda: Schedule.of(1.0))
     learning_rate: LearningRate = field(default_factory=LearningRate)
+    parameters: tuple[str, ...] = ()
+    groups: dict[str, ParameterGroup] = field(default_factory=dict)

@@ -34,6 +34,7 @@ KIND_LINES = {
     "augmentation": ("augmentations: {acme: {use: acme}}", "an echo at each of several delays"),
     "optimiser": ("optimisers: {generator: {use: acme}}", "Adam with Nesterov momentum"),
     "observer": ("observers: {acme: {use: acme}}", "a line in a text file for each validation"),
+    "schedule": ("schedules: {generator: {use: acme}}", "a triangle that comes back every few steps"),
     "feature": ("features: {acme: {use: acme}}", "level of each frame [dB]"),
     "monitor": ("monitors: {acme: {use: acme}}", "fakes whose levels no longer differ"),
 }

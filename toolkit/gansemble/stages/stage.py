@@ -74,6 +74,7 @@ STAGES = (
             "plan",
             "init",
             "optimisers",
+            "schedules",
             "features",
             "data",
         ),

@@ -12,15 +12,17 @@ from gansemble.data.given import GivenSignals
 from gansemble.data.labels import Labels, prior
 from gansemble.data.packed import Packed
 from gansemble.errors import TrainingError
-from gansemble.parts.build import Parts, build, compared, optimisers
+from gansemble.parts.build import Parts, build, compared
+from gansemble.parts.optimisers import optimisers
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Plan
 from gansemble.scoring.fitting import fit, fit_items
 from gansemble.training import checkpoint, demands, initialisation
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
+from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.processes import Processes
-from gansemble.training.step import NetworkOptimiser, TrainingStep
+from gansemble.training.step import TrainingStep
 from gansemble.training.validation import Validator
 
 
@@ -55,7 +57,7 @@ class Components:
         clips: the packed clips of the training split.
         labels: reads a clip's label.
         parts: the recipe's parts, on the device.
-        networks: ``generator`` and ``discriminators``, each with its optimiser.
+        networks: ``generator`` and ``discriminators``, each with its optimisers.
         ema: moving average of the generator's weights, where the recipe has one.
         step: takes one training step over both networks.
         adaptation: feeds the parts that follow a statistic of training.
@@ -166,7 +168,7 @@ def _networks(recipe: Recipe, parts: Parts, processes: Processes) -> dict[str, N
     chosen = optimisers(recipe, parts)
     bare = {"generator": parts.generator, "discriminators": parts.discriminators}
     return {
-        name: NetworkOptimiser(network, processes.wrap(network), chosen.get(name), recipe.plan)
+        name: NetworkOptimiser(network, processes.wrap(network), chosen[name], recipe.plan)
         for name, network in bare.items()
     }
 

@@ -18,14 +18,15 @@ from gansemble.errors import CheckpointError, TrainingError
 from gansemble.parts.build import Parts
 from gansemble.recipe import fill
 from gansemble.recipe.document import read
+from gansemble.recipe.ending import ends_with_the_plan
 from gansemble.recipe.schema import Recipe
-from gansemble.recipe.sections import BENIGN, SECTIONS, ends_with_the_plan
+from gansemble.recipe.sections import BENIGN, SECTIONS
 from gansemble.training import checkpoint, demands, state
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
 from gansemble.training.initialisation import Origin
+from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.processes import Processes
-from gansemble.training.step import NetworkOptimiser
 
 log = logging.getLogger(__name__)
 #: A run stops when so many saves in a row have failed.

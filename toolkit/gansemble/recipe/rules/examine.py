@@ -20,7 +20,7 @@ from gansemble.recipe.sections import Part
 from gansemble.recipe.task import open_task, task_of
 
 #: Kinds whose parts hold numbers and no networks, and are built to see whether the numbers can be.
-LIGHT = frozenset({"corpus", "regulariser", "monitor", "augmentation", "objective"})
+LIGHT = frozenset({"corpus", "regulariser", "monitor", "augmentation", "objective", "schedule"})
 
 
 def _at_fault(part: Part, message: str) -> KeyPath:
