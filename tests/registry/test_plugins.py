@@ -223,6 +223,7 @@ GROUPS = {
     "gansemble.augmentations": "augmentation",
     "gansemble.features": "feature",
     "gansemble.observers": "observer",
+    "gansemble.schedules": "schedule",
 }
 
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from gansemble import random
 from gansemble.contract import DEGRADED
 from gansemble.data.degraded import Degrader
+from gansemble.data.given import GivenSignals
 from gansemble.data.labels import Labels
 from gansemble.data.packed import Packed
 
@@ -25,6 +26,7 @@ class Segment(TypedDict):
     Attributes:
         audio: float32 [1, T]: one channel, T samples.
         signals: conditioning signals of the crop by name, such as its degraded version [1, T].
+        given: conditioning signals that were packed with the clip [C, L], by name.
         id: the clip's id in the manifest.
         item: (epoch, index of the clip in its split), which also keys every random draw for this crop.
         label: class or pitch index of the clip; None where it has none.
@@ -32,6 +34,7 @@ class Segment(TypedDict):
 
     audio: Tensor
     signals: dict[str, Tensor]
+    given: dict[str, Tensor]
     id: str
     item: tuple[int, int]
     label: int | None
@@ -43,6 +46,7 @@ class Collated(TypedDict):
     Attributes:
         audio: float32 [B, 1, T]: T samples of one channel each.
         signals: conditioning signals [B, C, L] by name.
+        given: packed conditioning signals [B, C, L] by name.
         ids: the clips' ids.
         items: (epoch, clip index) of each crop.
         label: int64 [B]; None where at least one clip has no label.
@@ -50,6 +54,7 @@ class Collated(TypedDict):
 
     audio: Tensor
     signals: dict[str, Tensor]
+    given: dict[str, Tensor]
     ids: tuple[str, ...]
     items: list[tuple[int, int]]
     label: Tensor | None
@@ -69,6 +74,7 @@ class Segments(torch.utils.data.Dataset):
         labels: reads the label of a clip from its manifest entry.
         degrader: makes the degraded version of each crop; None where the generator does not read one.
         crop: ``random`` begins a crop anywhere in its clip, ``start`` always at the clip's first sample.
+        given: which packed signals are read; a crop then begins at a frame.
 
     Shape:
         - output: ``audio`` [1, T] and ``signals["degraded"]`` [1, T], with T = ``segment`` samples
@@ -82,7 +88,9 @@ class Segments(torch.utils.data.Dataset):
         labels: Labels = Labels(),  # noqa: B008
         degrader: Degrader | None = None,
         crop: str = "random",
+        given: GivenSignals = GivenSignals(),  # noqa: B008
     ) -> None:
+        self.given = given
         self.packed = packed
         self.crop = crop
         self.degrader = degrader
@@ -99,6 +107,7 @@ class Segments(torch.utils.data.Dataset):
         # The last start that leaves the crop inside the clip; every start from 0 to it is allowed, hence the + 1 below.
         room = max(0, entry.frames - self.segment) if self.crop == "random" else 0
         start = random.key(self.seed, epoch, index, "crop") % (room + 1)
+        start -= start % self.given.hop if self.given.names else 0
         audio = torch.from_numpy(self.packed.read(index, start, self.segment))
         signals = {}
         if self.degrader is not None:
@@ -107,6 +116,7 @@ class Segments(torch.utils.data.Dataset):
         return {
             "audio": audio.unsqueeze(0),
             "signals": signals,
+            "given": self.given.of(self.packed, index, start, self.segment),
             "id": entry.id,
             "item": (epoch, index),
             "label": self.labels(entry),
@@ -131,6 +141,7 @@ def collate(items: Sequence[Segment]) -> Collated:
     return {
         "audio": audio,
         "signals": {name: torch.stack([item["signals"][name] for item in items]) for name in items[0]["signals"]},
+        "given": {name: torch.stack([item["given"][name] for item in items]) for name in items[0]["given"]},
         "ids": tuple(item["id"] for item in items),
         "items": [item["item"] for item in items],
         "label": torch.tensor(labels) if all(isinstance(label, int) for label in labels) else None,

@@ -75,6 +75,7 @@ STAGES = (
             "init",
             "teacher",
             "optimisers",
+            "schedules",
             "features",
             "data",
         ),

@@ -14,18 +14,20 @@ from gansemble import inputs
 from gansemble.audio.spec import AudioSpec
 from gansemble.data import trained_on
 from gansemble.data.manifest import Manifest
+from gansemble.data.mel_scale import MelStatistics
 from gansemble.errors import CheckpointError, TrainingError
 from gansemble.parts.build import Parts
 from gansemble.recipe import fill
 from gansemble.recipe.document import read
+from gansemble.recipe.ending import ends_with_the_plan
 from gansemble.recipe.schema import Recipe
-from gansemble.recipe.sections import BENIGN, SECTIONS, ends_with_the_plan
+from gansemble.recipe.sections import BENIGN, SECTIONS
 from gansemble.training import checkpoint, demands, state, teacher
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
 from gansemble.training.initialisation import Origin
+from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.processes import Processes
-from gansemble.training.step import NetworkOptimiser
 
 log = logging.getLogger(__name__)
 #: A run stops when so many saves in a row have failed.
@@ -76,6 +78,7 @@ class Saver:
         parts, networks, ema, adaptation: what a checkpoint holds besides counters and random states.
         names: of the classes that labels stand for, noted beside them; None where labels are numbers.
         origin: where the first weights are from, noted as well; of a run that goes on, what its checkpoint notes.
+        mel: statistics of the mel spectrograms that the generator learns from, noted as well.
         taught: what is noted of the run's teacher; None without one.
     """
 
@@ -90,12 +93,13 @@ class Saver:
         adaptation: Adaptation,
         names: Sequence[str] | None = None,
         origin: Origin | None = None,
+        mel: MelStatistics | None = None,
         taught: teacher.Note | None = None,
     ) -> None:
         self.taught = taught
         self.recipe, self.store, self.processes = recipe, store, processes
         self.parts, self.networks, self.ema, self.adaptation = parts, networks, ema, adaptation
-        self.filled, self.names, self.origin = fill.fill(recipe), names, origin
+        self.filled, self.names, self.origin, self.mel = fill.fill(recipe), names, origin, mel
         self.history: list[trained_on.TrainedData] = []
         self._failed = 0
 
@@ -231,6 +235,7 @@ class Saver:
             "data": self.history,
         }
         facts |= {} if self.names is None else {"classes": list(self.names)}
+        facts |= {} if self.mel is None else {"mel": self.mel}
         facts |= {} if self.origin is None else {"init": dict(self.origin)}
         facts |= {} if self.taught is None else {"teacher": dict(self.taught)}
         kept = {*counters.best, *([counters.healthy] if counters.healthy else [])}

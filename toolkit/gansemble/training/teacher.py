@@ -190,7 +190,7 @@ def _source(recipe: Recipe, exp: Path) -> Saved:
             f"teacher.exp: {place}: {owner} is training it; wait until it has ended, or give a copy of the folder without "
             f".lock (if that run is dead, remove {place / '.lock'})"
         )
-    return initialisation.chosen(place, recipe.teacher.checkpoint, "teacher.exp")
+    return initialisation.checkpoint_of(place, recipe.teacher.checkpoint, "teacher.exp")
 
 
 def _kept(recipe: Recipe, exp: Path) -> Saved | None:

@@ -38,6 +38,7 @@ OPTIONAL = (
     "monitors",
     "features",
     "observers",
+    "schedules",
     "discriminators",
 )
 GENERATOR: KeyPath = ("generator",)
