@@ -79,20 +79,30 @@ def test_each_channel_has_windows_of_its_own(tmp_path):
     assert measured(tmp_path, samples).silent_share == 0.75
 
 
-def banded(level: float, *, seconds: float = 4.0) -> np.ndarray:
-    """Noise whose spectrum falls to a level [dB] at a half of half the sample rate, window by window of 1024 samples."""
-    windows = round(seconds * RATE / WINDOW)
-    amplitudes = np.where(np.arange(513) < 256, 1.0, 10 ** (level / 20))
-    phases = np.random.default_rng(0).uniform(0, 2 * np.pi, (windows, 513))
-    noise = np.fft.irfft(amplitudes * np.exp(1j * phases)).ravel()
+def banded(level: float, windows: int = 60, turned: bool = False) -> np.ndarray:
+    """Noise whose spectrum falls to a level [dB] at a half of half the sample rate, window by window of 1024 samples.
+
+    It is real up to there and imaginary above, or ``turned``.
+    """
+    low = np.arange(513) < 256
+    phases = np.where(low == turned, 1j, 1.0)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (windows, 513))
+    noise = np.fft.irfft(np.where(low, 1.0, 10 ** (level / 20)) * phases * signs).ravel()
     return 0.5 * noise / np.abs(noise).max()
 
 
+@pytest.mark.parametrize("turned", [False, True])
 @pytest.mark.parametrize(("level", "cut"), [(-56, False), (-60, True)])
-def test_the_spectrum_is_averaged_power(tmp_path, level, cut):
+def test_the_spectrum_is_averaged_power(tmp_path, level, cut, turned):
     """A cut is told from a slope at 58 dB below the loudest band, which takes levels that are right within 2 dB."""
-    edge = measured(tmp_path, banded(level)).bandwidth_hz
+    edge = measured(tmp_path, banded(level, turned=turned)).bandwidth_hz
     assert 3600 < edge <= 4000 if cut else edge == 8000
+
+
+def test_a_window_is_enough_and_a_mean_hides_no_cut(tmp_path):
+    """The mean of each window is taken off, or it would leak into all bands."""
+    for samples in (banded(-90, 1), banded(-90), 1e-3 * banded(-90) + 0.9):
+        assert 3600 < measured(tmp_path, samples).bandwidth_hz <= 4000
 
 
 def spectrum(levels: dict[int, float]) -> np.ndarray:
