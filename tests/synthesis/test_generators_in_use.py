@@ -610,6 +610,17 @@ def test_features_have_a_second_of_audio_around_them_in_whole_frames(tmp_path):
     assert builder.given == [(0, 225 * 64), (0, 325 * 64), (75 * 64, 325 * 64), (175 * 64, 225 * 64)]
 
 
+def test_a_file_of_another_rate_is_read_at_the_wanted_one(tmp_path):
+    """In the same blocks as one that has it: 961 samples at 16 kHz are 481 at 8 kHz."""
+    soundfile.write(tmp_path / "c.wav", np.zeros(961, np.int16), 2 * RATE, subtype="PCM_16")
+    builder = Builder(SPEC)
+    blocks = list(vocoding.signal_blocks(tmp_path / "c.wav", builder, 2, resample=True))  # type: ignore[arg-type]
+    assert [each["first"].shape[1] for each in blocks] == [2, 2, 2, 1]
+    assert [length for _, length in builder.given] == [6 * 64, 481, 481, 481 - 2 * 64]
+    with pytest.raises(DataError, match=r"expected 8000 Hz, got 16000 Hz"):
+        next(vocoding.signal_blocks(tmp_path / "c.wav", builder, 2))  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(("hop", "n_fft", "least"), [(64, 256, 97), (64, 320, 129), (200, 256, 201), (64, 64, 65)])
 def test_a_file_needs_more_than_a_hop_and_a_margin(tmp_path, hop, n_fft, least):
     spec = AudioSpec(sample_rate=RATE, n_fft=n_fft, hop=hop, window=min(n_fft, 256), mels=20, fmax=None)
