@@ -502,7 +502,7 @@ def plain_untrained(number: int, strides: tuple[int, ...], kernel: int, dim: int
 
 
 @pytest.mark.parametrize(
-    ("strides", "kernel", "dim"), [((4, 2), 7, 3), ((3, 5, 2), 4, 2), ((2,), 9, 1), ((5, 2), 3, 2)]
+    ("strides", "kernel", "dim"), [((4, 2), 7, 3), ((3, 5, 2), 4, 2), ((2,), 9, 1), ((5, 2), 3, 2), ((3, 3), 3, 2)]
 )
 def test_untrained_generators_are_sums_of_shifted_kernels(strides, kernel, dim):
     for seed in (0, 4):
