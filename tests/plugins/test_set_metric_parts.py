@@ -84,7 +84,7 @@ def test_a_clip_is_cut_or_padded_at_its_end():
 
 def test_equal_clips_are_ordered_by_label_with_none_and_0_before_1():
     clip = np.array([0.5, -0.5], np.float32)
-    found = sets.clip_set("clips", [clip] * 4, [3, None, 1, 0])
+    found = sets.clip_set("clips", [clip] * 4, [3, 0, None, 1])
     assert found.labels == (None, 0, 1, 3)
     assert sets.clip_set("clips", [clip] * 2).labels == (None, None)
     assert found.mark == hashlib.sha256((hashlib.sha256(clip.tobytes()).hexdigest() * 4).encode()).hexdigest()
