@@ -14,6 +14,8 @@ import pytest
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import Contract
 from gansemble.errors import PluginError
+from gansemble.plugins.loading import Plugins
+from gansemble_plugins import metrics
 from gansemble_plugins.metrics import inputs, workers
 from gansemble_plugins.metrics.bands import FlatnessDistance, LsdHigh, LsdLow, LsdSsrEval
 from gansemble_plugins.metrics.inputs import UnscorableFile, aligned, scored
@@ -52,6 +54,13 @@ def plain_power(signal: Array, n_fft: int, hop: int, window: int, padding: str =
     padded = np.pad(signal, n_fft // 2, mode=padding)  # type: ignore[call-overload]
     starts = range(0, len(padded) - n_fft + 1, hop)
     return np.stack([np.abs(np.fft.rfft(shape * padded[s : s + n_fft])) ** 2 for s in starts], axis=1)
+
+
+def test_examples_of_the_bands_cut_off_at_2_khz():
+    plugins = Plugins(discover=False)
+    plugins.add_module("metrics", metrics)
+    examples = {entry.name: entry.example for entry in plugins.registry.entries("metric") if entry.example}
+    assert examples == {"lsd_hf": {"cutoff": 2000.0}, "lsd_lf": {"cutoff": 2000.0}}
 
 
 # inputs -----------------------------------------------------------------

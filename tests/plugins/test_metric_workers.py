@@ -68,8 +68,8 @@ def test_a_worker_whose_answer_nobody_awaits_is_gone(monkeypatch):
 def test_a_call_is_given_up_at_its_timeout_which_is_two_minutes_unless_told_otherwise():
     pid, begun = workers.call(os.getpid), time.monotonic()
     with pytest.raises(workers.CallFailed, match=r"took longer than 0\.2 s"):
-        workers.call(time.sleep, 4, timeout=0.2)
-    assert time.monotonic() - begun < 3.5 and not alive(pid)
+        workers.call(time.sleep, 30, timeout=0.2)
+    assert time.monotonic() - begun < 20 and not alive(pid)
     assert inspect.signature(workers.call).parameters["timeout"].default == 120
 
 
@@ -77,7 +77,9 @@ def test_an_answer_that_comes_too_late_is_none(monkeypatch):
     workers.call(os.getpid)
 
     def late(stream: Any) -> Any:
-        time.sleep(0.4)
+        for thread in threading.enumerate():
+            if isinstance(thread, threading.Timer):
+                thread.join()
         return True, "late"
 
     with monkeypatch.context() as patch, pytest.raises(workers.CallFailed, match=r"took longer than 0\.1 s"):

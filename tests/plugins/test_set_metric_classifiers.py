@@ -402,10 +402,22 @@ def test_what_was_learnt_is_kept_with_what_decided_it_and_its_hash(tmp_path):
     assert len(calls) == 3 and len(list(tmp_path.iterdir())) == 3
 
 
-def test_a_place_that_cannot_be_written_is_an_error_and_not_read(tmp_path):
-    (tmp_path / "folder").write_text("a file")
-    with pytest.raises((DataError, OSError)):
-        store.kept(tmp_path / "folder", "thing", {"what": 1}, lambda: ({"x": torch.ones(1)}, {}))
+def test_a_place_that_cannot_be_written_is_an_error_unless_another_process_filled_it(tmp_path, monkeypatch):
+    def full(place: Any) -> Any:
+        raise DataError("no room")
+
+    monkeypatch.setattr(store, "staged", full)
+    with pytest.raises(DataError, match="no room"):
+        store.kept(tmp_path, "thing", {"what": 1}, lambda: ({"x": torch.ones(1)}, {}))
+
+
+def test_facts_are_written_as_indented_json_and_weights_are_on_the_disk_before_they_count(tmp_path, monkeypatch):
+    synced: list[str] = []
+    monkeypatch.setattr(store.files, "sync", lambda path: synced.append(path.name))
+    _, facts = store.kept(tmp_path, "thing", {"what": 1}, lambda: ({"x": torch.ones(1)}, {"n": 3}))
+    (place,) = tmp_path.glob("thing-*")
+    assert (place / "facts.json").read_text() == json.dumps(facts, indent=1) + "\n"
+    assert "weights.safetensors" in synced
 
 
 # answers ----------------------------------------------------------------
