@@ -308,6 +308,24 @@ def test_policies_are_told_of_shards_too(place):
     assert "put 2 shards together" in said and "nothing: the recipe has data.short=pad" in said
 
 
+@pytest.mark.parametrize("lists", [slice(1, None), slice(None, -1)])
+def test_shards_of_clips_that_the_corpus_lists_no_longer_are_not_put_together(place, monkeypatch, lists):
+    """The same files and recipe, but another version of the corpus, which leaves a clip out."""
+    shard_all(place)
+    scanned = prepare._scanned
+    monkeypatch.setattr(prepare, "_scanned", lambda *arguments: scanned(*arguments)[lists])
+    assert "put 2 shards together" not in place.prepare()
+    assert place.ids() == list("cbafed")[lists]
+
+
+def test_shards_without_a_clip_that_the_corpus_lists_now_are_not_put_together(place, monkeypatch):
+    scanned = prepare._scanned
+    monkeypatch.setattr(prepare, "_scanned", lambda *arguments: scanned(*arguments)[1:])
+    shard_all(place)
+    monkeypatch.undo()
+    assert "put 2 shards together" not in place.prepare() and place.ids() == list("cbafed")
+
+
 @pytest.mark.parametrize("lacks", ["made-from", "sources.jsonl"])
 def test_a_shard_that_is_not_complete_is_not_put_together(place, lacks):
     shard_all(place)
