@@ -322,7 +322,7 @@ def test_shards_without_a_clip_that_the_corpus_lists_now_are_not_put_together(pl
     scanned = prepare._scanned
     monkeypatch.setattr(prepare, "_scanned", lambda *arguments: scanned(*arguments)[1:])
     shard_all(place)
-    monkeypatch.undo()
+    monkeypatch.setattr(prepare, "_scanned", scanned)
     assert "put 2 shards together" not in place.prepare() and place.ids() == list("cbafed")
 
 
