@@ -28,7 +28,7 @@ structure = _load()
 FILES = structure.modules()
 ARROWS = structure.arrows(FILES)
 #: Names of parts that are ordinary words of this program, or of packages that it depends on, too.
-ORDINARY = {"identity", "waveform", "phase", "pairs", "folder", "pesq"}
+ORDINARY = {"identity", "waveform", "phase", "pairs", "folder", "pesq", "pitch"}
 
 
 def test_no_import_points_up():

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gansemble.abilities import Adaptive, FittedItems, Growable, Stateful, needs_real_output
 from gansemble.contract import RepresentationContract
 from gansemble.data.degraded import Degrader
+from gansemble.data.perturbed import Chance, Perturber
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Batch, Monitor, NoiseInjector, Objective, Observer, Representation, Term
 from gansemble.parts.conditioning import ConditionBuilder
@@ -57,6 +58,7 @@ class Parts:
         objective_weight: schedule of its weight in the generator's turn.
         injector: adds noise to what the discriminators see.
         degrader: makes the degraded recordings that an enhancement generator reads; None for other tasks.
+        perturber: changes the training crops; None where the recipe has no perturbations.
         terms: losses and regularisers, each with its weight.
         monitors: by name.
         marks: by recipe path, what a part's statistics were measured on and with; see the field's comment.
@@ -71,6 +73,7 @@ class Parts:
     objective_weight: Schedule = field(default_factory=lambda: Schedule.of(1.0))
     injector: NoiseInjector | None = None
     degrader: Degrader | None = None
+    perturber: Perturber | None = None
     terms: list[Weighted] = field(default_factory=list)
     monitors: dict[str, Monitor] = field(default_factory=dict)
     #: By recipe path: identifies what a part's state was measured on and with. A checkpoint's state with another mark
@@ -127,6 +130,13 @@ def degrader(recipe: Recipe, part: Part | None = None) -> Degrader | None:
     return Degrader(construct(chosen, recipe) if chosen else None, recipe.plan.seed)
 
 
+def perturber(recipe: Recipe) -> Perturber | None:
+    """What changes the training crops of a recipe; None where it has no perturbations."""
+    found = recipe.many.get("perturbations", {})
+    chosen = {name: Chance(construct(part, recipe), part.probability) for name, part in found.items()}
+    return Perturber(chosen, recipe.plan.seed) if chosen else None
+
+
 def generator(recipe: Recipe) -> nn.Module:
     """Builds the recipe's generator alone, on the CPU."""
     return construct(recipe.single["generator"], recipe)
@@ -164,6 +174,7 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
     if "noise_injector" in recipe.single:
         parts.injector = _placed(construct(recipe.single["noise_injector"], recipe), device)
     parts.degrader = degrader(recipe)
+    parts.perturber = perturber(recipe)
     for section in ("losses", "regularisers"):
         for name, part in recipe.many[section].items():
             parts.terms.append(Weighted(f"{section}.{name}", _placed(construct(part, recipe), device), part.weight))

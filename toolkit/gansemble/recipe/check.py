@@ -20,7 +20,7 @@ from gansemble.recipe.compose import compose
 from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError
 from gansemble.recipe.required import Required
 from gansemble.recipe.rules.finding import Finding
-from gansemble.recipe.schema import MANY, RATE_KEYS, SINGLE, SUPPLIED, WEIGHTED, Recipe
+from gansemble.recipe.schema import CHANCED, MANY, RATE_KEYS, SINGLE, SUPPLIED, WEIGHTED, Recipe
 from gansemble.recipe.sections import (
     SECTIONS,
     LearningRate,
@@ -266,6 +266,7 @@ class _Checker:
         extra = (
             "use",
             *(("weight",) if kind in WEIGHTED else ()),
+            *(("probability",) if kind in CHANCED else ()),
             *(RATE_KEYS if kind == "optimiser" else ()),
         )
         arguments = types.check_arguments(
@@ -281,12 +282,23 @@ class _Checker:
         part = Part(kind, path, name, entry, target, arguments)
         if kind in WEIGHTED:
             part.weight = self.weight(path, given.get("weight", 1.0))
+        if kind in CHANCED:
+            part.probability = self.probability(path, given.get("probability", 1.0))
         if kind == "optimiser":
             rates = {key: given[key] for key in RATE_KEYS if key in given}
             checked = types.check_arguments(LearningRate, rates, path, self.document, self.problems, what=name)
             if len(self.problems) == before:
                 part.learning_rate = LearningRate(**checked)
         return part if len(self.problems) == before else None
+
+    def probability(self, path: KeyPath, value: object) -> float:
+        here = (*path, "probability")
+        found = types.convert(value, float)
+        if types.misfit(found, float) is not None or not 0 <= cast("float", found) <= 1:
+            message = f"expected a number from 0, never, to 1, always, got {value!r}"
+            self.problems.append(Problem(here, message, self.document.mark(here)))
+            return 1.0
+        return cast("float", found)
 
     def weight(self, path: KeyPath, value: object) -> Schedule:
         here = (*path, "weight")

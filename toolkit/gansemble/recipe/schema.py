@@ -41,11 +41,16 @@ MANY = {
     "optimisers": "optimiser",
     "test_degradations": "degradation",
     "augmentations": "augmentation",
+    "perturbations": "perturbation",
     "baselines": "generator",
     "monitors": "monitor",
     "features": "feature",
     "observers": "observer",
 }
+#: Sections whose parts are applied one after the other, in the order in which the recipe names them.
+ORDERED = frozenset({"perturbations"})
+#: Kinds whose parts have a key ``probability``, with which each is applied or left out.
+CHANCED = frozenset({"perturbation"})
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
 RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")
 #: Constructor parameters the toolkit fills in when a recipe does not.

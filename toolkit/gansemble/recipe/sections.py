@@ -324,6 +324,7 @@ class Part:
         arguments: of the constructor, as far as the recipe gives them.
         weight: of parts that are weighted.
         learning_rate: of optimisers.
+        probability: of parts that are applied or left out by chance.
     """
 
     kind: str
@@ -334,3 +335,4 @@ class Part:
     arguments: dict[str, object] = field(default_factory=dict)
     weight: Schedule = field(default_factory=lambda: Schedule.of(1.0))
     learning_rate: LearningRate = field(default_factory=LearningRate)
+    probability: float = 1.0

@@ -30,6 +30,7 @@ from gansemble.testing import (
     monitors,
     networks,
     observers,
+    perturbations,
     terms,
 )
 from gansemble.testing.subject import Fault, Subject, demand
@@ -131,6 +132,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "degradation": (*EVERY, *degradations.DEGRADATION),
     "monitor": (*EVERY, *monitors.MONITOR),
     "augmentation": (*EVERY, *augmentations.AUGMENTATION),
+    "perturbation": (*EVERY, *perturbations.PERTURBATION),
     "feature": (*EVERY, *features.FEATURE),
     "observer": (*EVERY, *observers.OBSERVER),
 }

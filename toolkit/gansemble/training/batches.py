@@ -33,7 +33,7 @@ def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) 
     """
     plan, device, processes = run.plan, run.device, run.processes
     loader = torch.utils.data.DataLoader(
-        Segments(run.clips, plan.segment, plan.seed, run.labels, run.parts.degrader, plan.crop),
+        Segments(run.clips, plan.segment, plan.seed, run.labels, run.parts.degrader, plan.crop, run.parts.perturber),
         batch_sampler=StepSampler(schedule, first, stop, processes.rank, processes.world),
         collate_fn=collate,  # type: ignore[arg-type]
         num_workers=plan.workers,
