@@ -149,6 +149,13 @@ def test_each_goes_with_its_own_probability(clips, tmp_path):
     assert all(names in (["two"], ["one", "two"]) for names in chosen)
 
 
+def test_the_chances_of_two_are_drawn_apart(clips):
+    made = perturb(Reads(), Reads(), probability=0.5)
+    changes = [made.change(clips, 0, epoch) for epoch in range(400)]
+    counts = [sum((len(change.parts) if change else 0) == count for change in changes) for count in (0, 1, 2)]
+    assert 65 <= counts[0] <= 135 and 160 <= counts[1] <= 240 and 65 <= counts[2] <= 135
+
+
 def test_draws_are_keyed_by_seed_epoch_clip_and_name(clips):
     part = Adds()
     for seed, epoch, index in ((7, 0, 2), (7, 0, 2), (8, 0, 2), (7, 1, 2), (7, 0, 3)):
@@ -173,6 +180,18 @@ def test_they_are_applied_in_order_each_with_its_margin_and_what_it_reads(clips)
     assert np.array_equal(inner.given[0], clips.read(index, start - 85, 770))
     wide = made.crop(start, length, around=7)
     assert len(wide) == 114 and np.array_equal(wide[7:107], crop)
+
+
+def test_what_the_first_one_reads_is_for_what_the_second_one_reads(clips):
+    late = Reads()
+    late.reads = lambda length, rng: length + 100  # type: ignore[attr-defined]
+    assert perturb(late, Every(2)).change(clips, 2, 0).reads(1000) == 2100
+    assert perturb(Every(2), late).change(clips, 2, 0).reads(1000) == 2200
+
+
+def test_a_clip_without_a_degraded_recording_is_told(clips):
+    with pytest.raises(DataError, match="was packed without a degraded recording; prepare again"):
+        perturb(Reads()).change(clips, 2, 0).crop(0, 10, degraded=True)
 
 
 @pytest.mark.parametrize("index", [0, 1])

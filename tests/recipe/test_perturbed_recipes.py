@@ -10,6 +10,7 @@ from gansemble.recipe import check
 from gansemble.recipe.compose import compose
 from gansemble.recipe.document import RecipeError, parse
 from gansemble.recipe.fill import dump, fill, flatten
+from gansemble.recipe.rules import perturbed
 from gansemble.recipe.schema import Recipe
 from gansemble.stages import Ledger, Project
 from gansemble.stages.project import content_mark
@@ -72,6 +73,13 @@ def test_a_resumed_run_is_held_to_its_perturbations_and_their_order(tmp_path, th
     assert [key for key, *_ in blocking_differences(before, leaves(tmp_path, CONF + now))] == keys
 
 
+def test_only_perturbations_that_there_are_have_an_order():
+    """In a recipe that was composed and not filled in, null stands for one that was taken out."""
+    two = flatten({"perturbations": {"b": {"use": "x"}, "no": None, "a": {"use": "y"}}, "losses": {"d": {}, "c": {}}})
+    assert two["perturbations"] == ["b", "a"] and "losses" not in two
+    assert "perturbations" not in flatten({"perturbations": {"b": {"use": "x"}, "no": None}})
+
+
 def test_a_checkpoint_from_before_there_were_perturbations_goes_on(tmp_path):
     now = leaves(tmp_path, CONF)
     assert blocking_differences({key: value for key, value in now.items() if key != "perturbations"}, now) == []
@@ -117,6 +125,15 @@ def test_a_degraded_recording_of_the_corpus_excludes_what_would_part_it_from_its
         problem
     )
     assert "fix: --set perturbations.tape=null" in str(problem)
+
+
+def test_any_other_signal_that_is_read_from_files_excludes_all(tmp_path, monkeypatch):
+    """Also those that would leave a pair a pair: a spectrogram that was saved does not get louder."""
+    monkeypatch.setattr(perturbed, "recorded", lambda view: {"mel": ("corpus",)})
+    with pytest.raises(
+        RecipeError, match="has the signal 'mel' of each clip as it was recorded, which would no longer match"
+    ):
+        load(tmp_path, CONF + "perturbations: {level: {use: random_gain}}\n")
 
 
 def test_a_degradation_goes_with_all_of_them(tmp_path):

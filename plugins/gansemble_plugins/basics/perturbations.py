@@ -76,9 +76,9 @@ class RandomPolarity:
 class Speed:
     """As on a tape that runs faster or slower: f times the speed and every frequency times f, f uniform within ``factors``.
 
-    Speed perturbation of speech (Ko et al. 2015, who take 0.9, 1 and 1.1), by band-limited resampling (soxr, HQ). Of f
-    below 1 nothing is left between f times half the sample rate and half the sample rate; of f above 1, what would lie above it is
-    taken away. Labels that are pitches would be wrong, so corpora of notes are refused.
+    Speed perturbation of speech (Ko et al. 2015), there with the factors 0.9, 1 and 1.1, by band-limited resampling (soxr,
+    HQ). With f below 1 nothing is left between f times half the sample rate and half the sample rate; with f above 1, what
+    would lie above half the sample rate is taken away. Labels that are pitches would be wrong, so corpora of notes are refused.
 
     Args:
         factors: lowest and highest speed; 2 is twice as fast and an octave up.
