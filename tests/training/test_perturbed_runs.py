@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from gansemble.errors import CheckpointError, TrainingError
+from gansemble.errors import CheckpointError, DataError, TrainingError
 from gansemble.inference.loading import load
 
 SETS = (
@@ -61,3 +63,17 @@ def test_validation_reads_clips_as_they_are_recorded(workshop, tmp_path):
         run = trainer.components
         scores.append(run.validator.local(run.generator, run.device)[0])
     assert scores[0] == scores[1] and scores[0]
+
+
+TOO_LOUD = ", ".join(f"p{number}: {{use: random_gain, gain: [120, 120]}}" for number in range(7))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_a_perturbation_that_fails_stops_the_run_in_the_same_words(workshop, tmp_path, workers):
+    """And leaves no loading process behind, for which Python would wait for ever."""
+    with pytest.raises(DataError) as caught:
+        workshop.train(tmp_path, f"plan.workers={workers}", f"perturbations={{{TOO_LOUD}}}")
+    told = r"perturbations\.p6 \(RandomGain\), at clip clip\d in epoch 0, makes NaN or Inf; change its parameters, or take it out"
+    assert re.fullmatch(told, str(caught.value))
+    assert multiprocessing.active_children() == []

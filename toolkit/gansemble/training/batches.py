@@ -6,7 +6,8 @@ from collections.abc import Generator
 
 import torch
 
-from gansemble.data.segments import Segments, collate
+from gansemble.data.segments import Collated, Segments, collate
+from gansemble.errors import GansembleError
 from gansemble.interfaces import Batch
 from gansemble.random import Draws
 from gansemble.training.components import Components
@@ -42,7 +43,7 @@ def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) 
         generator=torch.Generator(),  # else each start of the loader would draw from torch's own, which is resumed
     )
     window: list[Batch] = []
-    for raw in loader:
+    for raw in _read(loader):
         label = raw["label"].to(device) if raw["label"] is not None else None
         audio = raw["audio"].to(device, non_blocking=True)
         signals = {name: value.to(device, non_blocking=True) for name, value in raw["signals"].items()}
@@ -51,3 +52,27 @@ def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) 
         if len(window) == plan.accumulate:
             yield window
             window = []
+
+
+def _read(loader: torch.utils.data.DataLoader[Collated]) -> Generator[Collated, None, None]:
+    """Yields what a loader reads; the error of a loading process comes as it would without loading processes.
+
+    Such an error is raised again without the frames of the loader in its traceback. While these are held, so is the
+    loader, its processes are not told to end, and as they ignore a first SIGTERM, Python would wait for them for ever.
+    """
+    failed: Exception | None = None
+    try:
+        yield from loader
+    except Exception as error:
+        if loader.num_workers == 0:
+            raise
+        failed = _plain(error.with_traceback(None))
+    if failed is not None:
+        raise failed
+
+
+def _plain(error: Exception) -> Exception:
+    """An error for the user with its own message, which torch puts behind the traceback of the loading process."""
+    kind = type(error)
+    before, _, message = str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")
+    return kind(message.rstrip("\n")) if before and isinstance(error, GansembleError) else error
