@@ -9,7 +9,8 @@ import torch
 from benchmarks.timing import alternate, line
 from benchmarks.training_step import DEVICE
 from gansemble.interfaces import Batch
-from gansemble.parts.build import build, optimisers
+from gansemble.parts.build import build
+from gansemble.parts.optimisers import optimisers
 from gansemble.random import Draws
 from gansemble.recipe import check
 from gansemble.training.step import NetworkOptimiser, TrainingStep

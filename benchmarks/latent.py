@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from benchmarks.timing import alternate, line
 from gansemble.interfaces import Batch, Condition
-from gansemble.parts.build import Parts, build, optimisers
+from gansemble.parts.build import Parts, build
+from gansemble.parts.optimisers import optimisers
 from gansemble.random import Draws
 from gansemble.recipe import check
 from gansemble.training.step import NetworkOptimiser, TrainingStep

@@ -13,7 +13,8 @@ import torch
 
 from benchmarks.timing import alternate, line
 from gansemble.interfaces import Batch
-from gansemble.parts.build import Parts, build, optimisers
+from gansemble.parts.build import Parts, build
+from gansemble.parts.optimisers import optimisers
 from gansemble.random import Draws
 from gansemble.recipe import check
 from gansemble.training.step import NetworkOptimiser, TrainingStep
@@ -69,11 +70,12 @@ class Published:
 def _make(precision: str) -> tuple[Parts, dict[str, Any], TrainingStep, Any]:
     recipe = check.load(RECIPE, (f"plan.precision={precision}",))
     parts = build(recipe, DEVICE)
-    chosen = optimisers(recipe, parts)
+    made = optimisers(recipe, parts)
+    chosen = {side: made[side][side] for side in made}
     sides = {
-        "generator": NetworkOptimiser(parts.generator, parts.generator, chosen["generator"], recipe.plan),
+        "generator": NetworkOptimiser(parts.generator, parts.generator, made["generator"], recipe.plan),
         "discriminators": NetworkOptimiser(
-            parts.discriminators, parts.discriminators, chosen["discriminators"], recipe.plan
+            parts.discriminators, parts.discriminators, made["discriminators"], recipe.plan
         ),
     }
     return parts, chosen, TrainingStep(parts, sides["generator"], sides["discriminators"], recipe.plan, DEVICE), recipe

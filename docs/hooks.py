@@ -20,6 +20,8 @@ from typing import Any, cast
 
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTIVE = re.compile(r"^<!-- generate: (\w+) ?(.*?) -->$", re.MULTILINE)
+#: What ``tools/whole_pages.py`` writes below directives for readers of the repository; the site makes its own of them.
+WHOLE = re.compile(r"\n\n<!-- for readers of the repository -->\n.*?\n<!-- end -->(?=\n|\Z)", re.DOTALL)
 #: Columns of the help texts, so that the terminal's width changes nothing.
 WIDTH = 100
 
@@ -40,6 +42,8 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
     Raises:
         ValueError: if a directive is unknown.
     """
+
+    markdown = WHOLE.sub("", markdown)
 
     def replaced(match: re.Match[str]) -> str:
         name, arguments = match[1], match[2].split()
@@ -65,13 +69,9 @@ def kinds() -> str:
 
 def calls(kind: str) -> str:
     """How the toolkit calls a part of the kind."""
-    from gansemble.plugins.signatures import CALLS
+    from gansemble.cli import describe_kind
 
-    shown = [
-        f"part({', '.join(arguments)})" if method == "()" else f"part.{method}({', '.join(arguments)})"
-        for method, arguments in CALLS[kind].items()
-    ]
-    return fence("python", "\n".join(shown or ["part(parameters, lr=…)  # any keyword parameters of its own"]))
+    return fence("python", "\n".join(describe_kind.calls(kind)))
 
 
 def line(kind: str) -> str:
@@ -83,20 +83,19 @@ def line(kind: str) -> str:
 
 def contract(kind: str) -> str:
     """The class of contract that parts of a kind have, and its keys with their meaning, from docstrings."""
+    from gansemble.cli import describe_kind
     from gansemble.contract import OF_KIND, Contract
 
-    family = OF_KIND.get(kind, Contract)
-    known = {key: text for cls in family.__mro__[:-1] for key, text in arguments_of(cls).items()}
+    family, known = OF_KIND.get(kind, Contract), describe_kind.contract_keys(kind)
     told = f"Its [contract](../contracts.md) is a [{family.__name__}][gansemble.contract.{family.__name__}]:"
     return f"{told}\n\n" + table(("key", "meaning"), [(f"`{key}`", text) for key, text in known.items()])
 
 
 def promises(kind: str) -> str:
     """What the conformance kit holds a part of the kind to."""
-    from gansemble.testing.conformance import CHECKS
+    from gansemble.cli import describe_kind
 
-    rows = [(check.__name__.replace("_", " "), summary(check)) for check in CHECKS[kind]]
-    return table(("promise", "what is demanded"), rows)
+    return table(("promise", "what is demanded"), list(describe_kind.promises(kind).items()))
 
 
 def parts(kind: str) -> str:
@@ -345,13 +344,6 @@ def plain(text: str) -> str:
 def summary(function: Any) -> str:
     """A docstring in one line."""
     return " ".join((inspect.getdoc(function) or "").split())
-
-
-def arguments_of(cls: type) -> dict[str, str]:
-    """The entries of a docstring's ``Args:``."""
-    block = (inspect.getdoc(cls) or "").partition("Args:\n")[2].split("\n\n")[0]
-    found = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", block, re.MULTILINE)
-    return {name: " ".join(text.split()) for name, text in found}
 
 
 GENERATORS: dict[str, Callable[..., str]] = {

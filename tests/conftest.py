@@ -15,30 +15,79 @@ os.environ.pop("GANSEMBLE_STRICT", None)
 MARKED = {
     "cli/test_commands.py::test_every_part_can_be_described[discriminator-biggan": "slow",
     "cli/test_commands.py::test_every_part_can_be_described[generator-biggan": "slow",
+    "cli/test_commands.py::test_every_part_can_be_described[generator-gansynth": "slow",
+    "cli/test_commands.py::test_every_part_can_be_described[generator-hnsf": "slow",
+    "cli/test_run_stages.py::test_a_wrong_recipe_is_refused_in_the_first_stage": "processes",
+    "cli/test_run_stages.py::test_an_error_names_its_stage_and_stops_what_follows": "processes",
     "contracts/": "slow",
+    "evaluation/test_report.py::test_experiments_are_compared_side_by_side": "slow",
+    "evaluation/test_restored.py": "end_to_end",
+    "matrix/test_expand.py::test_a_shipped_matrix_expands[common_voice": "slow",
+    "matrix/test_expand.py::test_a_shipped_matrix_expands[esc50": "slow",
+    "matrix/test_expand.py::test_a_shipped_matrix_expands[urbansound8k": "slow",
     "papers/": "slow",
+    "papers/test_biggan_processes.py": "processes",
+    "plugins/test_band_metrics.py::test_the_ssr_eval_variant_is_its_formula_with_librosas_frames": "slow",
+    "plugins/test_basics.py::test_clipped_weights_stay_within_their_bound": "slow",
     "plugins/test_collapse.py": "slow",
+    "plugins/test_corpora.py::test_whole_ljspeech_is_split_as_hifi_gan_published": "slow",
+    "plugins/test_corpora_labelled.py::test_mini_corpora_are_small_healthy_split_and_labelled[nsynth": "slow",
+    "plugins/test_corpora_labelled.py::test_the_kit_finds_every_promise_kept_with_labels[drums": "slow",
+    "plugins/test_corpora_labelled.py::test_the_kit_finds_every_promise_kept_with_labels[nsynth": "slow",
     "plugins/test_corpus_classifier.py": "slow",
     "plugins/test_intra_fid_and_pictures.py": "slow",
+    "plugins/test_metrics.py::test_a_long_file_of_many_bursts_is_scored_in_segments": "slow",
+    "plugins/test_metrics.py::test_the_crash_of_pesq_on_eighty_bursts_at_once_costs_one_value": "slow",
+    "plugins/test_pitch_shift.py::test_a_tone_goes_to_its_frequency_times_the_ratio[8000": "slow",
+    "plugins/test_set_metrics.py::test_intervals_of_coverage_and_density_hold_what_they_are_for": "slow",
     "recipes/test_continue_with.py": "end_to_end",
+    "recipes/test_run_sh.py::test_a_configuration_is_found_by_its_bare_name": "processes",
+    "recipes/test_run_sh.py::test_a_failing_stage_shows_how_to_go_on": "processes",
+    "recipes/test_run_sh.py::test_help_lists_every_stage_every_option_and_every_configuration": "processes",
+    "recipes/test_run_sh.py::test_refused_in_one_line_before_anything_runs": "processes",
+    "recipes/test_run_sh.py::test_stages_are_chosen_by_number_or_name": "processes",
+    "recipes/test_run_sh.py::test_what_is_given_is_never_executed": "processes",
     "recipes/test_stages_end_to_end.py": "end_to_end",
-    "papers/test_biggan_processes.py": "processes",
     "stages/test_up_to_date.py": "slow",
     "stages/test_up_to_date.py::test_sigterm_leaves_no_lock_and_no_half_made_pack": "kill",
+    "synthesis/test_enhance.py::test_a_minute_is_written_to_vorbis_in_pieces": "slow",
+    "test_mutants.py::test_every_module_of_a_room_has_tests": "slow",
+    "test_mutants.py::test_the_tests_of_a_module_are_those_of_its_room": "slow",
+    "training/test_checkpoint.py::test_disk_that_stays_full_stops_the_run": "slow",
+    "training/test_checkpoint.py::test_full_disk_does_not_end_the_run_through_its_curves": "slow",
+    "training/test_checkpoint.py::test_full_disk_where_not_even_a_folder_fits": "slow",
+    "training/test_checkpoint.py::test_spoiled_checkpoints_do_not_push_sound_ones_out": "slow",
+    "training/test_growth_resume.py::test_a_run_resumed_wrongly_is_seen_to_differ": "slow",
+    "training/test_growth_resume.py::test_no_checkpoint_is_the_best_before_the_networks_are_grown": "slow",
+    "training/test_nan.py::test_a_second_rollback_goes_behind_the_clips_of_both": "slow",
+    "training/test_nan.py::test_loss_that_stays_nan_stops_after_some_rollbacks": "slow",
+    "training/test_nan.py::test_scaled_gradients_that_are_never_finite_stop_the_run": "slow",
+    "training/test_observers.py::test_one_that_fails_is_named_once_and_the_others_are_told[begin": "slow",
+    "training/test_observers.py::test_one_that_fails_is_named_once_and_the_others_are_told[clips": "slow",
+    "training/test_observers.py::test_one_that_fails_is_named_once_and_the_others_are_told[end": "slow",
+    "training/test_pictures_together.py::test_real_statistics_are_those_of_what_a_resumed_run": "slow",
+    "training/test_step.py::test_learning_rates_decay_by_the_epoch_a_step_starts_in": "slow",
+    "training/test_step.py::test_pretraining_with_a_critic_ratio_reports_and_goes_on": "slow",
+    "training/test_watching.py::test_alarm_stops_the_run_and_names_the_checkpoint_from_before": "slow",
 }
+#: Fixtures that run whole stages, by the file that has them: whatever needs one is end to end.
+WHOLE_STAGES = {"synthesis/test_conditions.py": "done", "synthesis/test_sample.py": "done"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks tests by where they are."""
-    here = Path(__file__).parent
+    here = f"{Path(__file__).parent.as_posix()}/"
     for item in items:
-        if not item.path.is_relative_to(here):
+        file = item.path.as_posix()
+        if not file.startswith(here):
             continue
-        name = f"{item.path.relative_to(here).as_posix()}::{item.name}"
+        file = file.removeprefix(here)
+        name = f"{file}::{item.name}"
         for beginning, marker in MARKED.items():
             if name.startswith(beginning):
                 item.add_marker(marker)
-        if item.get_closest_marker("recipe") is not None:
+        whole = file in WHOLE_STAGES and WHOLE_STAGES[file] in getattr(item, "fixturenames", ())
+        if whole or item.get_closest_marker("recipe") is not None:
             item.add_marker("end_to_end")
 
 

@@ -1,14 +1,18 @@
 """``describe RECIPE``: what it costs and who set what, for people and for programs."""
 
+import inspect
 import json
 from pathlib import Path
 
 import pytest
 import torch
 
+from gansemble.cli import describe_kind
 from gansemble.parts import build
 from gansemble.plugins import loading
+from gansemble.plugins.registry import KINDS
 from gansemble.recipe import check
+from gansemble.testing.conformance import CHECKS
 from gansemble.training import profiling
 
 
@@ -97,6 +101,29 @@ def test_costs_are_those_that_are_measured(gansemble, recipe):
     assert "\n  generator " not in out  # the networks have a table of their own
 
 
+@pytest.mark.slow
+def test_optimisers_are_shown_with_what_they_move(gansemble, recipe):
+    """Counted of the networks, without what is frozen."""
+    group = "optimisers.generator.groups={slow: {parameters: ['generator.*.bias'], lr: 1e-5}}"
+    sets = (group, "optimisers.one={use: sgd, parameters: [discriminators.mpd.discriminators.0]}")
+    sets += ("init.freeze=[generator.embed]",)
+    status, out, _ = gansemble("describe", recipe, *(word for each in sets for word in ("--set", each)))
+    loaded = check.load(Path(recipe))
+    parts = build.build(loaded, torch.device("cpu"))
+    held = {"generator": [each for name, each in parts.generator.named_parameters() if not name.startswith("embed.")]}
+    slow = [each for name, each in parts.generator.named_parameters() if name.endswith(".bias") and "embed" not in name]
+    first, *others = parts.discriminators.parts["mpd"].discriminators
+    held |= {"one": list(first.parameters()), "discriminators": [p for other in others for p in other.parameters()]}
+    uses = {"generator": "adamw", "one": "sgd", "discriminators": "adamw"}
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line.startswith("optimisers.")}
+    assert status == 0 and out.count("\noptimiser ") == 1
+    for name, moved in held.items():
+        count, groups = sum(each.numel() for each in moved), ["-"]
+        if name == "generator":
+            groups = ["slow", f"{sum(each.numel() for each in slow):,}"]
+        assert rows[f"optimisers.{name}"] == [f"({uses[name]})", f"{count:,}", str(len(moved)), *groups]
+
+
 def test_for_programs_it_is_json_of_the_same(gansemble, recipe):
     status, out, _ = gansemble("describe", recipe, "--json", "--set", "plan.batch_size=4")
     facts = json.loads(out)
@@ -150,11 +177,18 @@ def test_a_recipe_that_is_absent_is_named(gansemble):
     )
 
 
-def test_a_kind_alone_lists_its_names(gansemble):
-    status, out, err = gansemble("describe", "generator")
-    assert (status, out) == (1, "")
-    names = ", ".join(entry.name for entry in loading.registry().entries("generator"))
-    assert err == f"error: describe generator NAME: expected a name; there are: {names}\n" and "vocos" in names
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_alone_is_described_whole(gansemble, kind):
+    """Its Protocol, how it is called, each promise, the file of the smallest example, and the names of its parts."""
+    status, out, err = gansemble("describe", kind)
+    assert (status, err) == (0, "") and out.startswith(f"{kind}, in a recipe: ")
+    found = describe_kind.protocol(kind)
+    assert (found is None) == (kind == "optimiser")
+    assert found is None or (inspect.getdoc(found) or "?") in out
+    for name in (*(promise.__name__.replace("_", " ") for promise in CHECKS[kind]), *describe_kind.contract_keys(kind)):
+        assert f"  {name}:" in out
+    assert describe_kind.example(kind) in out and all(line in out for line in describe_kind.calls(kind))
+    assert all(f"  {entry.name}:" in out for entry in loading.registry().entries(kind))
 
 
 def test_more_words_than_two_are_a_usage_error(gansemble):

@@ -163,21 +163,24 @@ def test_a_folder_stands_for_the_configuration_that_its_run_sh_names(gansemble, 
     assert gansemble("run", SPECDIFF, "--config", "v2", *places)[0] == 0
 
 
-def test_a_folder_without_a_run_sh_lists_its_configurations(gansemble, tmp_path):
+def test_a_folder_without_a_run_sh_lists_its_configurations_where_there_are_several(gansemble, tmp_path):
     (tmp_path / "mine" / "conf").mkdir(parents=True)
-    (tmp_path / "mine" / "conf" / "one.yaml").touch()
+    for name in ("one", "two", "mini"):
+        (tmp_path / "mine" / "conf" / f"{name}.yaml").touch()
     status, _, err = gansemble("run", "mine")
-    assert status == 2 and "has no run.sh that names a configuration; choose with --config: one.yaml" in err
+    assert status == 2
+    assert "has no run.sh that names a configuration; choose with --config: mini.yaml one.yaml two.yaml" in err
 
 
 def test_a_recipe_that_is_not_there_is_named(gansemble):
     status, _, err = gansemble("run", "nowhere.yaml")
     assert (status, err) == (
         2,
-        "gansemble run: nowhere.yaml: no such recipe; give a recipe file or a recipe's folder\n",
+        "gansemble run: nowhere.yaml: no such recipe; give a recipe file, a recipe's folder, or an address that "
+        "gansemble recipes list shows\n",
     )
     status, _, err = gansemble("run")
-    assert status == 2 and err.startswith("gansemble run: give a recipe file or a recipe's folder")
+    assert status == 2 and err.startswith("gansemble run: give a recipe file, a recipe's folder, or the address")
 
 
 def test_the_help_of_a_folder_begins_with_what_its_run_sh_says_of_itself(gansemble):

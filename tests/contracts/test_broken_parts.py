@@ -22,6 +22,7 @@ CONTROLS = {kind: ("Sound",) for kind in KINDS} | {
     "metric": ("Sound", "SoundSet"),
     "representation": ("Sound", "Levelled"),
     "perturbation": ("Sound", "SoundStretch", "SoundFixed"),
+    "optimiser": ("Sound", "TwoRates", "ByName"),
 }
 #: kind -> (the broken part, the check that must catch it, what its message must say).
 LISTING = {
@@ -235,12 +236,12 @@ LISTING = {
         ("IgnoresTheSchedule", "follows_its_rate", "read lr from param_groups at each step"),
         ("DecaysWithoutRate", "follows_its_rate", "at a learning rate of zero weights move"),
         ("NoRate", "takes_parameters", "its parameter groups have no lr to schedule"),
-        ("OtherFirstName", "takes_parameters", "its first parameter must be called parameters"),
+        ("OtherFirstName", "takes_parameters", "must be called parameters, or named_parameters"),
         ("Averages", "takes_parameters", "expected a torch.optim.Optimizer, got Averages"),
         ("NormalisesByNothing", "survives_a_zero_gradient", "a gradient of zero makes weights that are not finite"),
         ("ExpectsAGradient", "survives_a_zero_gradient", "'NoneType' object has no attribute"),
         ("Uphill", "goes_downhill", "twenty steps raise the loss"),
-        ("ReturnsEarly", "goes_downhill", "parameters [1] do not move"),
+        ("ReturnsEarly", "goes_downhill", "parameters [1, 2, 3] do not move"),
         ("IgnoresItsRate", "takes_parameters", "built with lr 0.125 and with 0.25"),
         (
             "KeepsADeque",
@@ -316,6 +317,18 @@ LISTING = {
         ("BeginsOnce", "follows_a_run_that_goes_on", "File exists"),
         ("SaysWell", "follows_a_run", "the disk is full"),
         ("NamesFiles", "follows_a_run", "b/c.npy"),
+    ],
+    "schedule": [
+        ("GivesTensor", "gives_a_factor", "step 0 of 1, epoch 0: expected a float, got Tensor; say float(x)"),
+        ("GivesNumpy", "gives_a_factor", "expected a float, got float64"),
+        ("RunsPastItsEnd", "gives_a_factor", "and a negative rate unlearns"),
+        ("DividesByTheLastStep", "gives_a_factor", "division by zero"),
+        ("LogOfTheStep", "gives_a_factor", "its factor is inf"),
+        ("NeverLearns", "lets_something_be_learnt", "nothing would be learnt"),
+        ("CountsItsCalls", "is_the_same_in_any_order", "compute it of step, epoch and steps alone"),
+        ("Jitters", "is_the_same_in_any_order", "asked again"),
+        ("DrawsAndThrowsAway", "draws_no_numbers", "it draws from torch's or NumPy's generator"),
+        ("SaysItGoesOn", "says_whether_it_ends_with_the_plan", "a run that is made longer would be another"),
     ],
     "feature": [
         ("OneFrameMore", "gives_a_frame_for_each_hop", "expected [2, 1, 32], got [2, 1, 33]"),

@@ -456,8 +456,9 @@ def test_an_interrupted_cell_ends_where_an_uninterrupted_one_does(workshop, brok
         assert ours.keys() == theirs.keys() and all(torch.equal(ours[key], theirs[key]) for key in ours), name
     for side in ("generator", "discriminators"):
         ours, theirs = (torch.load(folder / f"optimiser-{side}.pt", weights_only=True) for folder in folders)
-        for key, held in ours["optimiser"]["state"].items():
-            assert all(torch.equal(held[name], theirs["optimiser"]["state"][key][name]) for name in held)
+        ours, theirs = (each["optimisers"][side]["state"] for each in (ours, theirs))
+        for key, held in ours.items():
+            assert all(torch.equal(held[name], theirs[key][name]) for name in held)
 
 
 @pytest.mark.kill

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gansemble import hookimpl
 from gansemble.contract import DiscriminatorContract, GeneratorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
-from gansemble.parts.build import optimisers
+from gansemble.parts.optimisers import optimisers
 from gansemble.plugins.loading import Plugins
 from gansemble.recipe import check
 from gansemble.recipe.schema import Recipe
@@ -281,7 +281,7 @@ def activations(recipe: Recipe, index: int) -> int:
     parts = parts_of(recipe)
     chosen = optimisers(recipe, parts)
     sides = [
-        NetworkOptimiser(network, network, chosen.get(name), recipe.plan)
+        NetworkOptimiser(network, network, chosen[name], recipe.plan)
         for name, network in (("generator", parts.generator), ("discriminators", parts.discriminators))
     ]
     training_step = TrainingStep(parts, *sides, recipe.plan, CPU)

@@ -19,7 +19,8 @@ from gansemble.data import prepare
 from gansemble.data.packed import Packed
 from gansemble.data.segments import Segments
 from gansemble.interfaces import Batch, Condition, Step
-from gansemble.parts.build import build, optimisers
+from gansemble.parts.build import build
+from gansemble.parts.optimisers import optimisers
 from gansemble.random import Draws
 from gansemble.recipe import check
 from gansemble.training.components import Components
@@ -263,7 +264,7 @@ def test_every_critic_step_has_a_batch_and_latent_vectors_of_its_own(ramps, tmp_
     turns = [(each.turn[0], each.index) for each in seen]
     assert turns == [*[("d", n) for n in range(5)], ("g", 4), *[("d", n) for n in range(5, 10)], ("g", 9)]
     counts = {
-        name: {int(s["step"]) for s in side.optimiser.state.values()}
+        name: {int(s["step"]) for each in side.optimisers.values() for s in each.state.values()}
         for name, side in trainer.components.networks.items()
     }
     assert counts == {"generator": {2}, "discriminators": {10}}

@@ -268,8 +268,9 @@ CONTRACTS = {
     "objective=null": "discriminators: a recipe with discriminators needs an objective, such as objective: {use: hinge}",
     "optimisers.discriminators=null": "optimisers: a recipe needs optimisers.discriminators, such as "
     "discriminators: {use: adam, lr: 2e-4}",
-    "optimisers.generators={use: adamw}": "optimisers.generators: there are two optimisers, generator and "
-    "discriminators, got 'generators'; did you mean 'generator'?",
+    "optimisers.generators={use: adamw}": "optimisers.generators: generator and discriminators take the rest of their "
+    "side; an optimiser of another name must say what it takes, such as parameters: [discriminators.mpd], got 'generators'; "
+    "did you mean 'generator'?",
     "metrics.pesq={use: pesq, resample: false}": "metrics.pesq.resample: metrics.pesq (pesq) works at 16000 Hz, but audio.sample_rate is 22050",
     "metrics.pesq={use: pesq, resample: false, mode: nb}": "metrics.pesq.resample: metrics.pesq (pesq) works at 8000 or 16000 Hz, but audio.sample_rate is 22050",
     "losses.s={use: multi_scale_mel, windows: [16384], mels: [80]}": "plan.segment: losses.s (multi_scale_mel) "

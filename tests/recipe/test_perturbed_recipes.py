@@ -10,7 +10,6 @@ from gansemble.recipe import check
 from gansemble.recipe.compose import compose
 from gansemble.recipe.document import RecipeError, parse
 from gansemble.recipe.fill import dump, fill, flatten
-from gansemble.recipe.rules import perturbed
 from gansemble.recipe.schema import Recipe
 from gansemble.stages import Ledger, Project
 from gansemble.stages.project import content_mark
@@ -121,19 +120,26 @@ def test_a_degraded_recording_of_the_corpus_excludes_what_would_part_it_from_its
         load(tmp_path, PAIRS + "perturbations: {tape: {use: speed}, level: {use: random_gain}}\n")
     (problem,) = caught.value.problems
     assert problem.path == ("perturbations", "tape", "use")
-    assert "perturbations.tape (speed) changes the training crops, but corpus (pairs) has the signal 'degraded'" in str(
-        problem
-    )
+    assert "perturbations.tape (speed) changes the training crops, but the signal 'degraded' is in files" in str(problem)
+    assert "corpus (pairs) gives degraded" in str(problem)
     assert "fix: --set perturbations.tape=null" in str(problem)
 
 
-def test_any_other_signal_that_is_read_from_files_excludes_all(tmp_path, monkeypatch):
+@pytest.mark.parametrize("kept", ["data: {signals: {mel: mels}, normalise: null}", "corpus: {use: teacher_forced}"])
+def test_any_other_signal_that_is_read_from_files_excludes_all(tmp_path, kept):
     """Also those that would leave a pair a pair: a spectrogram that was saved does not get louder."""
-    monkeypatch.setattr(perturbed, "recorded", lambda view: {"mel": ("corpus",)})
+    text = "\n".join(line for line in CONF.splitlines() if not line.startswith(kept.partition(":")[0] + ":"))
+    text += f"\n{kept}\nperturbations: {{level: {{use: random_gain}}}}\n"
     with pytest.raises(
-        RecipeError, match="has the signal 'mel' of each clip as it was recorded, which would no longer match"
-    ):
-        load(tmp_path, CONF + "perturbations: {level: {use: random_gain}}\n")
+        RecipeError, match="the signal 'mel' is in files that go with each clip as it was recorded"
+    ) as caught:
+        load(tmp_path, text, "data.normalise=null")
+    (problem,) = caught.value.problems
+    assert problem.path == ("perturbations", "level", "use") and "perturbations.level=null" in problem.fix
+
+
+def test_files_that_nobody_reads_exclude_nothing(tmp_path):
+    load(tmp_path, CONF + "data: {embeddings: {voice: voices}}\nperturbations: {level: {use: random_gain}}\n")
 
 
 def test_a_degradation_goes_with_all_of_them(tmp_path):

@@ -320,3 +320,27 @@ def test_check_of_a_broken_plugin_shows_why(gansemble, monkeypatch):
     status, out, err = gansemble("plugins", "check", "torn")
     assert (status, out) == (1, "")
     assert err == "error: plugin 'torn' could not be loaded:\nTraceback …\nImportError: no module x\n"
+
+
+def test_a_new_plugin_may_have_a_recipe_that_builds_on_an_installed_one(gansemble, tmp_path, monkeypatch):
+    status, out, _ = gansemble(
+        "plugins", "new", "written_housed", "--kind", "loss", "--kind", "metric", "--recipe", "hifigan:ljspeech/v2"
+    )
+    root = tmp_path / "gansemble-written-housed"
+    assert status == 0 and "gansemble run written_housed:ljspeech --mini" in out
+    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
+    assert project["entry-points"]["gansemble.recipes"] == {"written_housed": "written_housed.recipes"}
+    conf = root / "written_housed" / "recipes" / "ljspeech" / "conf"
+    assert sorted(path.name for path in conf.iterdir()) == ["mini.yaml", "v2.yaml"]
+    plugins = Plugins()
+    monkeypatch.syspath_prepend(root)
+    plugins.add_module("written_housed", importlib.import_module("written_housed"))
+    for name in ("v2", "mini"):
+        ours = check.load(conf / f"{name}.yaml", (), plugins.registry)
+        base = check.load(Path(f"hifigan:ljspeech/{name}"))
+        assert set(ours.many["losses"]) - set(base.many["losses"]) == {"written_housed"}
+        assert ours.plan == base.plan
+    status, _, err = gansemble("plugins", "new", "written_lost", "--recipe", "hifigan:nowhere")
+    assert (
+        status == 1 and "hifigan has no recipe 'nowhere'" in err and not (tmp_path / "gansemble-written-lost").exists()
+    )

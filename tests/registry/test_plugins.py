@@ -224,6 +224,7 @@ GROUPS = {
     "gansemble.perturbations": "perturbation",
     "gansemble.features": "feature",
     "gansemble.observers": "observer",
+    "gansemble.schedules": "schedule",
 }
 
 

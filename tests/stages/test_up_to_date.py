@@ -222,6 +222,8 @@ def test_packing_deletes_nothing_that_it_did_not_make(place, done, tmp_path):
 # steps and schedules ----------------------------------------------------
 
 COSINE = ("--set", "optimisers.generator.cosine=true")
+SCHEDULE = ("--set", "schedules.generator={use: warmup_cosine}")
+ENDLESS = ("--set", "schedules.generator={use: inverse_square_root, warmup: 2}")
 
 
 def test_a_plan_of_fewer_steps_than_are_done_is_refused(place, done, run, words_of):
@@ -247,14 +249,29 @@ def test_a_longer_plan_goes_on(place, done):
     assert place.steps()[-1] == 6 and not place.previous()
 
 
-def test_a_longer_plan_is_another_training_where_the_rate_ends_with_the_plan(place, done, run):
+def test_a_longer_plan_goes_on_under_a_schedule_that_does_not_ask_for_its_end(place, done):
+    done("fetch", "prepare")
+    done("train", words=ENDLESS)
+    done("train", words=(*ENDLESS, "--set", "plan.steps=6"))
+    assert place.steps()[-1] == 6 and not place.previous()
+
+
+def test_another_schedule_is_another_training(place, done, run):
+    done("fetch", "prepare")
+    assert run("train", "--stop-after", 2)[0] == 75
+    status, said = run("train", *ENDLESS)
+    assert status == 1 and "schedules.generator.use: (absent) -> inverse_square_root" in said
+
+
+@pytest.mark.parametrize("rate", [COSINE, SCHEDULE], ids=["key", "schedule"])
+def test_a_longer_plan_is_another_training_where_the_rate_ends_with_the_plan(place, done, run, rate):
     """Half way down a cosine is not where a longer one would be: refused while it runs, trained anew when finished."""
     done("fetch", "prepare")
-    assert run("train", "--stop-after", 2, *COSINE)[0] == 75
-    status, said = run("train", *COSINE, "--set", "plan.steps=6")
+    assert run("train", "--stop-after", 2, *rate)[0] == 75
+    status, said = run("train", *rate, "--set", "plan.steps=6")
     assert status == 1 and "plan.steps: 4 -> 6" in said and "--allow-change" in said
-    done("train", words=COSINE)
-    done("train", words=(*COSINE, "--set", "plan.steps=6"))
+    done("train", words=rate)
+    done("train", words=(*rate, "--set", "plan.steps=6"))
     assert len(place.previous()) == 1 and place.steps()[-1] == 6
     rates = [json.loads(line) for line in (place.experiment / "logs" / "train.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rates] == list(range(1, 7)), "from the first step on"

@@ -26,18 +26,23 @@ def _load():
 
 structure = _load()
 FILES = structure.modules()
-ARROWS = structure.arrows(FILES)
 #: Names of parts that are ordinary words of this program, or of packages that it depends on, too.
-ORDINARY = {"identity", "waveform", "phase", "pairs", "folder", "pesq", "pitch"}
+ORDINARY = {"identity", "waveform", "phase", "pairs", "folder", "pesq", "pitch", "step"}
 
 
-def test_no_import_points_up():
-    assert [f"{one} imports {other}" for one, other in structure.upwards(ARROWS, FILES)] == []
+@pytest.fixture(scope="module")
+def arrows():
+    """Of the core; a fixture, for every process that only collects the tests would compute them, too."""
+    return structure.arrows(FILES)
 
 
-def test_neither_files_nor_rooms_go_in_circles():
-    assert structure.circles(ARROWS) == []
-    assert structure.circles(structure.between_rooms(ARROWS, FILES)) == []
+def test_no_import_points_up(arrows):
+    assert [f"{one} imports {other}" for one, other in structure.upwards(arrows, FILES)] == []
+
+
+def test_neither_files_nor_rooms_go_in_circles(arrows):
+    assert structure.circles(arrows) == []
+    assert structure.circles(structure.between_rooms(arrows, FILES)) == []
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from gansemble.parts.build import Waveform
 from gansemble.parts.build import generator as built
 from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.recipe import check, fill
+from gansemble.recipe.sections import Data
 from gansemble.recipe.task import Task
 from gansemble.training import checkpoint
 from gansemble_plugins.hifigan.generator import HifiGan
@@ -88,6 +89,8 @@ def loaded(network: nn.Module) -> TrainedGenerator:
         many={"features": {}},
         parts=list,
         supplied=dict,
+        data=Data(),
+        given=frozenset,
     )
     return TrainedGenerator(network, Waveform(), recipe, 0, Path())
 
@@ -291,7 +294,7 @@ def test_arrays_that_are_no_log_mels_are_refused(tmp_path, array, message):
 
 def test_a_log_mel_with_a_leading_batch_of_one_and_float64_is_taken(tmp_path):
     network = vocos()
-    mel = np.random.default_rng(0).standard_normal((1, 20, 40))
+    mel = np.random.default_rng(0).standard_normal((1, 20, 40)) - 3
     np.save(tmp_path / "a.npy", mel)
     synthesise_file(loaded(network), tmp_path / "a.npy", tmp_path / "a.wav", "float", 0.0)
     made = torch.from_numpy(files.read(tmp_path / "a.wav")[0])
@@ -380,7 +383,7 @@ def test_the_command_makes_a_waveform_of_each_input(experiment, tmp_path):
     (folder / "sub").mkdir(parents=True)
     wav(folder / "a.wav", 6400)
     wav(folder / "sub/b.wav", 3201)
-    np.save(folder / "c.npy", np.zeros((20, 30), np.float32))
+    np.save(folder / "c.npy", np.full((20, 30), -5, np.float32))
     done = command("--exp", experiment, "--input", folder, "--output", tmp_path / "out", "--format", "float")
     assert done.exit_code == 0, done.output
     lengths = {str(p.relative_to(tmp_path / "out")): files.info(p).frames for p in (tmp_path / "out").rglob("*.wav")}

@@ -140,7 +140,7 @@ def test_allowed_changes_take_effect(workshop, exp):
     """Weights go on; the optimisers' rates and other settings are those of the new recipe."""
     changes = ("optimisers.generator.lr=0.5", "optimisers.generator.betas=[0.1, 0.2]", "optimisers.generator.decay=1")
     trainer = workshop.train(exp, "plan.steps=13", *changes, allow_change=True)
-    group = trainer.components.networks["generator"].optimiser.param_groups[0]
+    group = trainer.components.networks["generator"].optimisers["generator"].param_groups[0]
     assert trainer.counters.step == 13 and group["lr"] == 0.5
     assert tuple(group["betas"]) == (0.1, 0.2)
 

@@ -10,7 +10,8 @@ import torch
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
 from gansemble.interfaces import Batch
-from gansemble.parts.build import build, optimisers
+from gansemble.parts.build import build
+from gansemble.parts.optimisers import optimisers
 from gansemble.random import Draws
 from gansemble.recipe import check
 from gansemble.training.step import NetworkOptimiser, TrainingStep
@@ -48,7 +49,7 @@ def gradients(recipe: Path, device: torch.device, *sets: str) -> dict[str, torch
     batch.signals["degraded"] = audio.to(device) * 0.5
     chosen = optimisers(loaded, parts)
     sides = {
-        name: NetworkOptimiser(part, part, chosen.get(name), loaded.plan)
+        name: NetworkOptimiser(part, part, chosen[name], loaded.plan)
         for name, part in (("generator", parts.generator), ("discriminators", parts.discriminators))
     }
     for side in sides.values():

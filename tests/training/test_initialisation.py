@@ -43,9 +43,9 @@ def test_a_run_begins_with_the_networks_averages_and_optimisers_of_another(works
     for name, network in (("generator", parts.generator), ("discriminators", parts.discriminators)):
         assert all(torch.equal(value, weights(network)[key]) for key, value in saved.network(name).items())
     assert all(torch.equal(value, run.components.ema.state_dict()[key]) for key, value in saved.network("ema").items())
-    theirs = saved.state("optimiser-generator")["optimiser"]["state"][0]["exp_avg"]
-    assert torch.equal(networks["generator"].optimiser.state_dict()["state"][0]["exp_avg"], theirs)
-    assert networks["generator"].optimiser.param_groups[0]["lr"] == 1e-4, "the rate is this recipe's"
+    theirs = saved.state("optimiser-generator")["optimisers"]["generator"]["state"][0]["exp_avg"]
+    assert torch.equal(networks["generator"].optimisers["generator"].state_dict()["state"][0]["exp_avg"], theirs)
+    assert networks["generator"].optimisers["generator"].param_groups[0]["lr"] == 1e-4, "the rate is this recipe's"
     run.run()
     assert files(source) == before
     noted = newest(tmp_path).manifest["init"]

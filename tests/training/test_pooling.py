@@ -12,7 +12,8 @@ from gansemble.abilities import Constraint, PairedObjective, PooledTerm
 from gansemble.data.packed import Packed
 from gansemble.data.segments import Segments, collate
 from gansemble.interfaces import Batch
-from gansemble.parts.build import Weighted, build, optimisers
+from gansemble.parts.build import Weighted, build
+from gansemble.parts.optimisers import optimisers
 from gansemble.random import Draws
 from gansemble.recipe.sections import Schedule
 from gansemble.training.adaptation import Adaptation
@@ -62,7 +63,7 @@ def run(workshop, term, *sets: str, steps: int = 3):
     parts.terms.append(Weighted("regularisers.spread", term, Schedule.of(1.0)))
     chosen = optimisers(recipe, parts)
     sides = [
-        NetworkOptimiser(net, net, chosen.get(n), recipe.plan)
+        NetworkOptimiser(net, net, chosen[n], recipe.plan)
         for n, net in (("generator", parts.generator), ("discriminators", parts.discriminators))
     ]
     step = TrainingStep(parts, *sides, recipe.plan, torch.device("cpu"))

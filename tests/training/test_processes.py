@@ -66,7 +66,7 @@ def test_2_by_8_equals_1_by_16(workshop, tools, tmp_path, accumulate):
     assert tools.differences(tools.flatten(ours["parts"]), tools.flatten(theirs["parts"])) == []
     assert tools.flatten(ours["adaptation"]) == pytest.approx(tools.flatten(theirs["adaptation"]))
     for side in ("generator", "discriminators"):
-        rates = [saved.state(f"optimiser-{side}")["optimiser"]["param_groups"][0]["lr"] for saved in (one, two)]
+        rates = [saved.state(f"optimiser-{side}")["optimisers"][side]["param_groups"][0]["lr"] for saved in (one, two)]
         assert rates[0] == rates[1] < 1e-3
 
 

@@ -17,8 +17,9 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.data.packed import Packed
 from gansemble.data.segments import Segments, collate
 from gansemble.interfaces import Batch, Condition, DiscriminatorOutput
-from gansemble.parts.build import Parts, Waveform, Weighted, build, optimisers
+from gansemble.parts.build import Parts, Waveform, Weighted, build
 from gansemble.parts.discriminators import Discriminators
+from gansemble.parts.optimisers import optimisers
 from gansemble.random import Draws
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Plan, Schedule
@@ -52,7 +53,7 @@ class Bench:
         chosen = optimisers(self.recipe, self.parts)
         networks = {"generator": self.parts.generator, "discriminators": self.parts.discriminators}
         self.sides = {
-            name: NetworkOptimiser(network, network, chosen.get(name), self.recipe.plan)
+            name: NetworkOptimiser(network, network, chosen[name], self.recipe.plan)
             for name, network in networks.items()
         }
         self.step = TrainingStep(self.parts, *self.sides.values(), self.recipe.plan, CPU)
@@ -181,7 +182,8 @@ def test_critic_ratio(bench):
     made = bench("plan.generator_every=5", "plan.accumulate=1")
     logs = made.run(10)
     learned = {
-        name: {int(state["step"]) for state in side.optimiser.state.values()} for name, side in made.sides.items()
+        name: {int(state["step"]) for each in side.optimisers.values() for state in each.state.values()}
+        for name, side in made.sides.items()
     }
     assert learned == {"generator": {2}, "discriminators": {10}}
     assert [index for index, row in enumerate(logs) if "generator/total" in row] == [4, 9]
@@ -267,7 +269,7 @@ def one_step(real: Tensor, fake: Tensor, score: Any, objective: Any, terms: list
     critics = Discriminators({"mpd": Judge(5, score), "mrd": Judge(3, score)})
     one, plan = Schedule.of(1.0), Plan()
     parts = Parts(Echo(), critics, {"mpd": one, "mrd": one}, Told(fake), Waveform(), objective, terms=terms)
-    sides = [NetworkOptimiser(network, network, None, plan) for network in (parts.generator, critics)]
+    sides = [NetworkOptimiser(network, network, {}, plan) for network in (parts.generator, critics)]
     training_step = TrainingStep(parts, *sides, plan, CPU)
     batch = Batch(real, tuple("ab"), Draws.plain(0, len(real)))
     return {name: float(value) for name, value in training_step(0, [batch]).items()}
@@ -352,7 +354,10 @@ def test_a_phase_may_begin_with_fresh_optimisers(workshop, tmp_path):
     kept = workshop.train(tmp_path / "kept", phases % "false")
     fresh = workshop.train(tmp_path / "fresh", phases % "true")
     counts = [
-        {int(state["step"]) for state in trainer.components.networks["generator"].optimiser.state.values()}
+        {
+            int(state["step"])
+            for state in trainer.components.networks["generator"].optimisers["generator"].state.values()
+        }
         for trainer in (kept, fresh)
     ]
     assert counts == [{12}, {6}]

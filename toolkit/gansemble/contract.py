@@ -11,6 +11,7 @@ discriminator                                           :class:`DiscriminatorCon
 representation                                          :class:`RepresentationContract`
 corpus                                                  :class:`CorpusContract`
 feature                                                 :class:`FeatureContract`
+schedule                                                :class:`ScheduleContract`
 loss, regulariser, noise_injector, monitor              :class:`TermContract`
 any other                                               :class:`Contract`
 ======================================================= ==============================
@@ -99,6 +100,18 @@ class FeatureContract(Contract):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ScheduleContract(Contract):
+    """What a schedule of a learning rate depends on.
+
+    Args:
+        ends_with_the_plan: whether its factors depend on how many steps are planned. Training for another number of steps
+            is then another training from its first step on, and a run is not made longer. True unless it says otherwise.
+    """
+
+    ends_with_the_plan: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
 class RepresentationContract(ItemContract):
     """What a representation gives: ``domain`` and ``shape`` are those of what ``encode`` returns.
 
@@ -148,13 +161,15 @@ class GeneratorContract(NetworkContract):
         reads: what its condition must hold: ``"latent"``, ``"label"``, and the names of signals: ``"mel"``,
             ``"degraded"``, or what the recipe's ``features`` are called. This decides the recipe's task: vocoding,
             generation or enhancement.
-        channels: of the features that it reads, by name; must be what they give.
+        channels: of the features and signals that it reads, by name; must be what they give.
+        codes: of signals that hold whole numbers, such as codec tokens, by name: how many there are, from 0 on.
         upsampling: output samples for each frame of the condition; must equal ``audio.hop``.
         latent_law: distribution that latent vectors are drawn from: uniform in ±1, or standard normal.
     """
 
     reads: frozenset[str] | None = None
     channels: Mapping[str, int] = field(default_factory=dict)
+    codes: Mapping[str, int] = field(default_factory=dict)
     upsampling: int | None = None
     latent_law: Literal["uniform", "normal"] = "uniform"
 
@@ -179,6 +194,7 @@ OF_KIND: Mapping[str, type[Contract]] = MappingProxyType(
         "representation": RepresentationContract,
         "corpus": CorpusContract,
         "feature": FeatureContract,
+        "schedule": ScheduleContract,
         "loss": TermContract,
         "regulariser": TermContract,
         "noise_injector": TermContract,

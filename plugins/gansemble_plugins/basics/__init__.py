@@ -1,4 +1,4 @@
-"""Objectives, losses, features, regularisers, injectors, optimisers, augmentations and perturbations that every paper uses, and a monitor of collapse."""
+"""Objectives, losses, features, regularisers, injectors, optimisers, schedules, augmentations, perturbations and a monitor of collapse for every paper."""
 
 from gansemble import hookimpl
 
@@ -112,6 +112,28 @@ def gansemble_register(register):
     register("optimiser", "adam", f"{here}.optimisers:adam", "Adam")
     register("optimiser", "rmsprop", f"{here}.optimisers:rmsprop", "RMSprop")
     register("optimiser", "sgd", f"{here}.optimisers:sgd", "stochastic gradient descent")
+    register(
+        "optimiser",
+        "muon",
+        f"{here}.muon:muon",
+        "orthogonalised momentum of matrices, AdamW for the rest (Jordan et al. 2024)",
+    )
+    register("schedule", "warmup_cosine", f"{here}.schedules:WarmupCosine", "a linear rise, then a cosine to a floor")
+    register("schedule", "one_cycle", f"{here}.schedules:OneCycle", "one rise and one fall (Smith and Topin 2018)")
+    register(
+        "schedule",
+        "step",
+        f"{here}.schedules:Milestones",
+        "lower by a factor at each of a few steps or epochs",
+        example={"milestones": [2, 5]},
+    )
+    register("schedule", "exponential", f"{here}.schedules:Exponential", "a factor after every few epochs or steps")
+    register(
+        "schedule",
+        "inverse_square_root",
+        f"{here}.schedules:InverseSquareRoot",
+        "a linear rise, then one over the root of the step (Vaswani et al. 2017)",
+    )
     register(
         "monitor",
         "collapse",

@@ -15,6 +15,7 @@ CORPORA = {
     "musdb18": ("musdb18:MUSDB18", "MUSDB18-HQ: 150 tracks of music and their stems, 44.1 kHz stereo"),
     "vctk48": ("vctk48:VCTK48", "VCTK 0.92: 108 speakers, NU-Wave 2's split, 48 kHz"),
     "pairs": ("pairs:Pairs", "two folders of files with equal names: clean and degraded"),
+    "teacher_forced": ("teacher_forced:TeacherForced", "recordings, and mels that a TTS system predicts of them"),
     "esc50": ("esc50:ESC50", "ESC-50 and ESC-10: environmental sounds of 5 s, labelled, five folds, 44.1 kHz"),
     "urbansound8k": ("urbansound8k:UrbanSound8K", "UrbanSound8K: city sounds of up to 4 s, ten classes, ten folds"),
     "common_voice": ("common_voice:CommonVoice", "Common Voice: sentences by volunteers, labelled on request"),

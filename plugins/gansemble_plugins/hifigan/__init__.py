@@ -23,6 +23,13 @@ def gansemble_register(register):
         example=_SMALL,
     )
     register(
+        "generator",
+        "unit_hifigan",
+        f"{here}.units:UnitHifiGan",
+        "the same, from codec tokens or other discrete units",
+        example=_SMALL | {"codebooks": 2, "size": 16, "dim": 8},
+    )
+    register(
         "discriminator",
         "multi_period",
         f"{here}.discriminators:MultiPeriod",

@@ -111,8 +111,12 @@ class HifiGan(nn.Module):
         self.conv_post = _normed(nn.Conv1d(channels, 1, 7, padding=3), initialisation)
         self.embed = None if classes is None else nn.Embedding(classes, width)
 
+    def features(self, condition: Condition) -> Tensor:
+        """What the first convolution reads, [B, C, L]."""
+        return condition.signal("mel")
+
     def forward(self, condition: Condition) -> Tensor:
-        x = self.conv_pre(condition.signal("mel"))
+        x = self.conv_pre(self.features(condition))
         if self.embed is not None:
             if condition.label is None:
                 raise ValueError(f"hifigan with {self.embed.num_embeddings} classes reads a label [B], got none")

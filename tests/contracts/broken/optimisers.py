@@ -38,6 +38,31 @@ class Sound(torch.optim.Optimizer):
         weight -= group["lr"] / (1 - MOMENTUM ** state["step"]) * state["velocity"]
 
 
+def TwoRates(parameters: Iterable[nn.Parameter], *, lr: float = 0.05, vector_lr: float = 0.01) -> torch.optim.Optimizer:
+    """Matrices, which it must be given, at one rate, and everything else at another. Sound.
+
+    Args:
+        lr: of matrices and the weights of convolutions.
+        vector_lr: of everything else.
+    """
+    given = list(parameters)
+    made = Sound([each for each in given if each.dim() > 1], lr=lr)
+    made.add_param_group({"params": [each for each in given if each.dim() < 2], "lr": vector_lr})
+    return made
+
+
+def ByName(named_parameters: Iterable[tuple[str, nn.Parameter]], *, lr: float = 0.05) -> torch.optim.Optimizer:
+    """Biases at twice the rate, by their names. Sound.
+
+    Args:
+        lr: of everything else.
+    """
+    given = list(named_parameters)
+    made = Sound([each for name, each in given if not name.endswith("bias")], lr=lr)
+    made.add_param_group({"params": [each for name, each in given if name.endswith("bias")], "lr": 2 * lr})
+    return made
+
+
 class ForgetsItsSteps(Sound):
     """Counts its steps in an attribute: after a resume it corrects for a start that is long past.
 

@@ -16,7 +16,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.audio.torchaudio import functional
 
 
 @contextmanager
@@ -45,6 +44,9 @@ def mel_basis(spec: AudioSpec, device: torch.device, dtype: torch.dtype) -> Tens
 
     Slaney's mel scale and area normalisation, equal to librosa's filters within 1e-5.
     """
+    # Here, not above: every network that works on spectra imports this module, to be checked or described, too.
+    from gansemble.audio.torchaudio import functional
+
     filters = functional.melscale_fbanks(
         n_freqs=spec.n_fft // 2 + 1,
         f_min=float(spec.fmin),

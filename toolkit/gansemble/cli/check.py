@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from gansemble.cli.garbage import uncollected
 from gansemble.cli.options import PATH, recipe_argument, set_option
 from gansemble.cli.terminal import say
 from gansemble.errors import GansembleError
@@ -14,6 +15,7 @@ from gansemble.errors import GansembleError
 @click.command()
 @click.argument("recipes", nargs=-1, required=True, type=PATH)
 @set_option
+@uncollected()
 def check(recipes: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
     """Check each recipe and report all its problems with file, line and column."""
     from gansemble.recipe import check as checking
@@ -38,6 +40,7 @@ def check(recipes: tuple[Path, ...], overrides: tuple[str, ...]) -> None:
 @click.command()
 @recipe_argument
 @set_option
+@uncollected()
 def fill(recipe: Path, overrides: tuple[str, ...]) -> None:
     """Print RECIPE with includes merged and every default written out."""
     from gansemble.recipe import check as checking

@@ -88,7 +88,7 @@ def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shar
         path = prepare.prepare(project.checked(), project.data, project.dump, default_jobs(jobs), say, shard)
         if shard is None:
             found = manifest.load(path)
-            packs = sorted({path.parent / entry.pack for entry in found.entries})
+            packs = sorted(path.parent / name for name in manifest.packs(found.entries))
             identity = {split: each.record() for split, each in found.identity.items()}
             run.done([path, *packs, project.dump / SOURCES], digest(identity), identity)
 

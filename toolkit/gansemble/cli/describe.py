@@ -46,7 +46,7 @@ class ParameterRow(TypedDict):
 
 
 @click.command()
-@click.argument("words", nargs=-1, required=True, metavar="RECIPE | KIND NAME")
+@click.argument("words", nargs=-1, required=True, metavar="RECIPE | KIND [NAME]")
 @set_option
 @click.option("--defaults", is_flag=True, help="Of a recipe, list the values that are defaults, too.")
 @click.option("--fast", is_flag=True, help="Of a recipe, leave out what has to be measured on built networks.")
@@ -54,7 +54,8 @@ class ParameterRow(TypedDict):
 def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool, fast: bool, as_json: bool) -> None:
     """Show what a part or a recipe is.
 
-    KIND NAME: a part's parameters with types, defaults and documentation, its contract, where it is written, how large
+    KIND: what parts of this kind are, how they are called, what is demanded of them, the smallest example, and which there
+    are. KIND NAME: a part's parameters with types, defaults and documentation, its contract, where it is written, how large
     it is; the name alone will do where one kind has it. RECIPE: its parts with parameters, multiplications for a second
     of audio, receptive fields, delay, memory of a training step, and where each value was set.
     """
@@ -64,8 +65,10 @@ def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool,
         from gansemble.cli.describe_recipe import show
 
         if words[0] in KINDS:
-            known = ", ".join(entry.name for entry in loading.registry().entries(words[0]))
-            raise PluginError(f"describe {words[0]} NAME: expected a name; there are: {known}")
+            from gansemble.cli import describe_kind
+
+            describe_kind.show(words[0], loading.registry())
+            return
         kinds = [entry.kind for entry in loading.registry().entries() if entry.name == words[0]]
         if not kinds or Path(words[0]).exists():
             show(Path(words[0]), overrides, defaults, fast, as_json)

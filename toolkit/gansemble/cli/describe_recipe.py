@@ -87,6 +87,7 @@ def _facts(recipe: Recipe, fast: bool) -> dict[str, Any]:
     built = profiling.parts_of(recipe)
     facts["task"] = str(recipe.task)
     facts["networks"] = [dataclasses.asdict(network) for network in profiling.networks(recipe, built)]
+    facts["optimisers"] = [dataclasses.asdict(each) for each in profiling.learning(recipe, built)]
     facts["delay_seconds"] = profiling.delay(recipe, built.generator)
     facts["real_time_factor"] = profiling.real_time_factor(recipe, built)
     facts["threads"] = torch.get_num_threads()
@@ -105,6 +106,7 @@ def _text(facts: dict[str, Any]) -> list[str]:
         for label, row in zip(labels, facts["networks"], strict=True):
             macs = "-" if row["macs"] is None else f"{row['macs'] / 1e9:.3f} G"
             lines.append(f"{label:{wide}} {row['parameters']:>12,} {macs:>16}  {_sees(row, rate, hop, facts['task'])}")
+        lines += _optimisers(facts["optimisers"])
     networks = {row["path"] for row in facts.get("networks", ())}
     others = [part for part in facts["parts"] if part["path"] not in networks]
     lines.append("\n" + click.style("parts", bold=True))
@@ -127,6 +129,17 @@ def _text(facts: dict[str, Any]) -> list[str]:
         )
         step = f"{plan['batch_size']} x {plan['segment']} samples"
         lines.append(f"memory   about {_bytes(memory['total'])} for a training step of {step}: {pieces}")
+    return lines
+
+
+def _optimisers(rows: list[dict[str, Any]]) -> list[str]:
+    """A table of what each optimiser moves."""
+    labels = [f"{row['path']} ({row['use']})" for row in rows]
+    wide = max(map(len, [*labels, "optimiser"]))
+    lines = [f"\n{'optimiser':{wide}} {'parameters':>12} {'tensors':>8}  groups"]
+    for label, row in zip(labels, rows, strict=True):
+        groups = ", ".join(f"{name} {count:,}" for name, count in row["groups"].items()) or "-"
+        lines.append(f"{label:{wide}} {row['parameters']:>12,} {row['tensors']:>8}  {groups}")
     return lines
 
 

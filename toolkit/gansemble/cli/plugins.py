@@ -55,14 +55,23 @@ def list_(kind: str | None, as_json: bool) -> None:
 )
 @click.option("--all", "every", is_flag=True, help="One part of every kind.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder to write it in (default: here).")
-def new(name: str, kinds: tuple[str, ...], every: bool, out: Path) -> None:
+@click.option(
+    "--recipe", "base", metavar="ADDRESS", help="Give it a recipe that builds on this one (gansemble recipes list)."
+)
+def new(name: str, kinds: tuple[str, ...], every: bool, out: Path, base: str | None) -> None:
     """Write a new plugin NAME: a distribution of its own with working parts, their tests and a README."""
     from gansemble import scaffold
+    from gansemble.recipe import packages
 
-    root = scaffold.create(name, KINDS if every else kinds or ("generator",), out)
+    found = packages.find(base) if base is not None else None
+    root = scaffold.create(name, KINDS if every else kinds or ("generator",), out, found)
     click.echo(f"{root}: written\n")
     click.echo(f"  pip install -e {root}        its parts are then known in every recipe")
     click.echo(f"  gansemble plugins check {name}  the conformance kit, also run by pytest in {root}")
+    if found is not None:
+        click.echo(
+            f"  gansemble run {name}:{found.recipe.name} --mini  its recipe, on a small corpus, in the folder you are in"
+        )
     click.echo(f"  {root}/README.md             how to use it in a recipe, and a checklist for porting a paper")
 
 

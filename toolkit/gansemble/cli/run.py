@@ -23,6 +23,7 @@ from gansemble.stages import Ledger, Project, Stage, StageState, corpus_files, l
 from gansemble.stages.children import Children
 from gansemble.stages.last_words import continuation, ending, keeps_force, training_state
 from gansemble.stages.ledger import SOURCES
+from gansemble.stages.recipe_place import RecipePlace
 
 #: First word of a run.sh's command line, followed by its folder and the configuration that it runs by default.
 HANDED_OVER = "--of-run-sh"
@@ -56,18 +57,18 @@ def run(context: click.Context, words: tuple[str, ...]) -> None:
     if options.help:
         click.echo(usage(program), nl=False)
         return
-    folder, recipe = choose(program, options)
-    options.exp = options.exp or folder / "exp" / recipe.stem
+    place = choose(program, options)
+    options.exp = options.exp or place.exp
     if options.mini:
-        options.data = options.data or folder / "data" / "mini"
+        options.data = options.data or place.mini_corpus
     _add_plugins(options)
-    with chdir(folder):
+    with chdir(place.root):
         if options.dry_run:
-            _dry_run(recipe, options)
+            _dry_run(place.word, options)
         elif here:
-            _in_this_process(recipe, options)
+            _in_this_process(place.word, options)
         else:
-            _Runner(program, given, folder, recipe, options).run()
+            _Runner(program, given, place, options).run()
 
 
 def _called(words: Sequence[str], plugin_files: Sequence[Path]) -> tuple[Program, list[str]]:
@@ -91,8 +92,8 @@ def _add_plugins(options: RunOptions) -> None:
         loading.add_files(options.plugins)
 
 
-def _project(recipe: Path, options: RunOptions) -> Project:
-    return Project.of(recipe, tuple(options.overrides), options.exp, options.data, options.dump)
+def _project(recipe: str, options: RunOptions) -> Project:
+    return Project.of(Path(recipe), tuple(options.overrides), options.exp, options.data, options.dump)
 
 
 def _forced(stage: Stage, options: RunOptions) -> bool:
@@ -100,7 +101,7 @@ def _forced(stage: Stage, options: RunOptions) -> bool:
     return options.force or (stage.name == "report" and bool(options.compare))
 
 
-def _dry_run(recipe: Path, options: RunOptions) -> None:
+def _dry_run(recipe: str, options: RunOptions) -> None:
     """Says what would be done; the recipe is read and checked only once."""
     project = None
     for stage in options.stages:
@@ -112,7 +113,7 @@ def _dry_run(recipe: Path, options: RunOptions) -> None:
             raise GansembleError(f"stage {stage.number} {stage.name}: {error}") from error
 
 
-def _in_this_process(recipe: Path, options: RunOptions) -> None:
+def _in_this_process(recipe: str, options: RunOptions) -> None:
     """Runs the stages one after the other in this process, which loads torch once."""
     from gansemble.cli import Lazy
 
@@ -128,10 +129,10 @@ def _in_this_process(recipe: Path, options: RunOptions) -> None:
             raise GansembleError(f"stage {stage.number} {stage.name}: {error}") from error
 
 
-def _words(stage: Stage, recipe: Path, options: RunOptions) -> list[str]:
+def _words(stage: Stage, recipe: str, options: RunOptions) -> list[str]:
     """The arguments and options of a stage's command."""
     places = {"--exp": options.exp, "--data": options.data, "--dump": options.dump}
-    words = [str(recipe)]
+    words = [recipe]
     words += [word for name, path in places.items() if path is not None for word in (name, str(path))]
     words += ["--force"] * options.force
     words += [word for change in options.overrides for word in ("--set", change)]
@@ -154,8 +155,7 @@ class _Runner:
     Args:
         program: how the run was called.
         given: the words of the user.
-        folder: the recipe's folder, which is the working directory of the stages.
-        recipe: the YAML file.
+        place: the recipe, and the folder that is the working directory of the stages.
         options: what was asked for.
     """
 
@@ -163,12 +163,11 @@ class _Runner:
         self,
         program: Program,
         given: Sequence[str],
-        folder: Path,
-        recipe: Path,
+        place: RecipePlace,
         options: RunOptions,
     ) -> None:
-        self.program, self.given, self.folder = program, given, folder
-        self.recipe, self.options = recipe, options
+        self.program, self.given, self.folder = program, given, place.root
+        self.recipe, self.options = place.word, options
         assert options.exp is not None
         self.exp = options.exp
         # Threads that spin while they wait are many times slower as soon as anything else runs; mini tensors need none.
@@ -197,7 +196,7 @@ class _Runner:
         if not self.options.mini or data is None or data.is_dir():
             return
         start, environment = launch.command("mini")
-        status = self._child([*start, str(self.recipe), "--output", str(data)], environment)
+        status = self._child([*start, self.recipe, "--output", str(data)], environment)
         if status and self.children.stopped:
             sys.exit(status)
         if status:

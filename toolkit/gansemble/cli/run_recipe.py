@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gansemble.cli.run_options import OPTIONS, Misuse, RunOptions
+from gansemble.recipe import packages
+from gansemble.recipe.packages import AddressError, Found
+from gansemble.stages.recipe_place import RecipePlace
 from gansemble.stages.stage import STAGES
 
 WIDTH = 100
@@ -22,27 +24,39 @@ class Program:
         command: the words that call it again, before those of the user.
         folder: the recipe's folder; None if a word of the command line names the recipe.
         default: the configuration that is run if none is asked for, relative to that folder.
+        found: the recipe of an installed distribution that a word of the command line names; None of any other.
     """
 
     name: str
     command: tuple[str, ...]
     folder: Path | None = None
     default: str | None = None
+    found: Found | None = None
 
     def named(self, recipe: str) -> Program:
         """The same program for a recipe that was named; of a folder, its configurations are known from now on.
 
         Args:
-            recipe: a recipe file, or a recipe's folder.
+            recipe: a recipe file, a recipe's folder, or the address of either in an installed distribution.
 
         Raises:
-            Misuse: if there is no such file or folder.
+            Misuse: if there is no such recipe.
         """
         path = Path(recipe)
         if path.is_dir():
-            return Program(self.name, self.command, path.resolve(), _default_of(path / "run.sh"))
+            return replace(self, folder=path.resolve(), default=packages.default_of(path))
+        if packages.is_address(recipe):
+            try:
+                found = packages.find(recipe)
+            except AddressError as error:
+                raise Misuse(f"{self.name}: {error}") from error
+            folder = found.recipe.folder
+            return replace(self, folder=folder, default=packages.default_of(folder), found=found)
         if not path.is_file():
-            raise Misuse(f"{self.name}: {recipe}: no such recipe; give a recipe file or a recipe's folder")
+            raise Misuse(
+                f"{self.name}: {recipe}: no such recipe; give a recipe file, a recipe's folder, or an address that "
+                "gansemble recipes list shows"
+            )
         return self
 
     def header(self) -> str:
@@ -62,7 +76,7 @@ class Program:
         return sorted(path.name for path in self.folder.glob("conf/*.yaml")) if self.folder is not None else []
 
 
-def choose(program: Program, options: RunOptions) -> tuple[Path, Path]:
+def choose(program: Program, options: RunOptions) -> RecipePlace:
     """Finds the recipe that a command line asks for.
 
     Args:
@@ -70,24 +84,26 @@ def choose(program: Program, options: RunOptions) -> tuple[Path, Path]:
         options: those of the command line.
 
     Returns:
-        (the recipe's folder, the recipe file).
+        Where the recipe is, and the folder that it works in.
 
     Raises:
         Misuse: if there is no such recipe, or the options do not name one.
     """
+    if program.found is not None:
+        return RecipePlace.of(f"{program.found.recipe.address}/{_packaged(program, program.found, options)}")
     if program.folder is None:
         return _file(program, options)
     folder = program.folder
     if options.mini:
         if not (folder / "conf" / "mini.yaml").is_file():
             raise Misuse(f"{program.name}: --mini: there is no conf/mini.yaml in {folder}")
-        return folder, folder / "conf" / "mini.yaml"
+        return RecipePlace.of(folder / "conf" / "mini.yaml")
     there = " ".join(program.configurations())
     if options.config is not None:
         name = options.config
         for path in (Path(name), folder / name, folder / "conf" / f"{name.removesuffix('.yaml')}.yaml"):
             if name and path.is_file():
-                return folder, path.resolve()
+                return RecipePlace(path.resolve(), folder, path.stem)
         raise Misuse(f"{program.name}: --config {name}: no such file here or in {folder}/conf; there are: {there}")
     if program.default is None:
         raise Misuse(
@@ -95,34 +111,57 @@ def choose(program: Program, options: RunOptions) -> tuple[Path, Path]:
         )
     if not (folder / program.default).is_file():
         raise Misuse(f"{program.name}: {folder / program.default}: no such recipe; choose with --config: {there}")
-    return folder, folder / program.default
+    return RecipePlace.of(folder / program.default)
 
 
-def _file(program: Program, options: RunOptions) -> tuple[Path, Path]:
+def _packaged(program: Program, found: Found, options: RunOptions) -> str:
+    """The configuration of a recipe of an installed distribution that a command line asks for."""
+    there = found.recipe.configurations()
+    if found.configuration is not None and (options.mini or options.config is not None):
+        option = "--mini" if options.mini else "--config"
+        raise Misuse(
+            f"{program.name}: {option} chooses a configuration, and {options.words[0]} names one; give "
+            f"{found.recipe.address} instead"
+        )
+    default = program.default.removeprefix("conf/") if program.default is not None else None
+    chosen = found.configuration or (packages.MINI if options.mini else options.config or default)
+    if chosen is None:
+        raise Misuse(f"{program.name}: {found.recipe.address} has no default; choose with --config: {' '.join(there)}")
+    chosen = chosen.removesuffix(".yaml")
+    if chosen not in there:
+        asked = "--mini" if options.mini else f"--config {chosen}"
+        raise Misuse(
+            f"{program.name}: {asked}: {found.recipe.address} has no such configuration; it has {' '.join(there)}"
+        )
+    return chosen
+
+
+def _file(program: Program, options: RunOptions) -> RecipePlace:
     if not options.words:
-        raise Misuse(f"{program.name}: give a recipe file or a recipe's folder; see {program.name} --help")
-    recipe = Path(options.words[0]).resolve()
-    folder = next((each.parent for each in recipe.parents if each.name == "conf"), recipe.parent)
+        raise Misuse(
+            f"{program.name}: give a recipe file, a recipe's folder, or the address of an installed recipe; "
+            f"see {program.name} --help"
+        )
+    place = RecipePlace.of(Path(options.words[0]).resolve())
     if options.mini or options.config is not None:
         option = "--mini" if options.mini else "--config"
         raise Misuse(
-            f"{program.name}: {option} chooses a recipe of a folder, and {recipe} is a file; give {folder} instead"
+            f"{program.name}: {option} chooses a recipe of a folder, and {place.file} is a file; give {place.root} instead"
         )
-    return folder, recipe
-
-
-def _default_of(script: Path) -> str | None:
-    """The configuration in the line ``config=…`` of a run.sh; None if there is none."""
-    if not script.is_file():
-        return None
-    found = re.search(r"^config=(\S+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
-    return found.group(1) if found else None
+    return place
 
 
 def usage(program: Program) -> str:
     """The text of ``--help``."""
     words = "[options]" if program.name == "run.sh" else "RECIPE [options]"
-    of = "" if program.name == "run.sh" else "\nRECIPE is a recipe file, or a recipe's folder, egs/<corpus>/<method>\n"
+    of = (
+        ""
+        if program.name == "run.sh"
+        else (
+            "\nRECIPE is a recipe file, a recipe's folder, egs/<corpus>/<method>, or the address of an"
+            "\ninstalled one (gansemble recipes list), which works in the folder you are in\n"
+        )
+    )
     stages = "\n".join(f"  {stage.number} {stage.name:11} {stage.listed or stage.title}" for stage in STAGES)
     rows = []
     for option in OPTIONS:

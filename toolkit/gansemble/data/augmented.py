@@ -143,8 +143,8 @@ def demand_fit(augmentations: Augmentations, clips: Sequence[Clip]) -> None:
     """Raises an error if the clips of a corpus cannot have variants; does nothing without augmentations.
 
     Raises:
-        DataError: if clips come with degraded recordings, which would not match a variant of the clean clip, or if
-            clips have a label ``original``, which marks variants.
+        DataError: if clips come with degraded recordings or with signals, which would not match a variant of the clean
+            clip, or if clips have a label ``original``, which marks variants.
     """
     if not augmentations:
         return
@@ -154,6 +154,12 @@ def demand_fit(augmentations: Augmentations, clips: Sequence[Clip]) -> None:
         raise DataError(
             f"{names}: {len(paired)} clips have degraded recordings of their own, such as {paired[0]}, and a variant of the clean "
             "clip would not go with its degraded one; take the augmentations out, or use a corpus of clean clips and a degradation"
+        )
+    told = [clip.id for clip in clips if clip.signals]
+    if told:
+        raise DataError(
+            f"{names}: {len(told)} clips have conditioning signals in files, such as {told[0]}, which would not go with a variant "
+            "of the clip; take the augmentations out, or let a feature compute the signals"
         )
     marked = [clip.id for clip in clips if ORIGINAL in clip.labels]
     if marked:

@@ -45,6 +45,9 @@ class Clip:
         labels: integers or names by label kind, such as ``{"speaker": "p225", "pitch": 60}``. Clips with the same
             ``recording`` are cut from one recording and must all be in one split.
         partner: audio file of a degraded recording of the same clip, relative to the corpus folder.
+        signals: ``.npy`` files [C, L] of conditioning signals by name, relative to the corpus folder: a frame for each
+            ``audio.hop``, up to two more or fewer.
+        embeddings: ``.npy`` files [C] of signals that hold for the whole clip, such as a speaker embedding.
     """
 
     id: str
@@ -52,6 +55,28 @@ class Clip:
     split: str
     labels: Mapping[str, int | str] = field(default_factory=dict)
     partner: str | None = None
+    signals: Mapping[str, str] = field(default_factory=dict)
+    embeddings: Mapping[str, str] = field(default_factory=dict)
+
+
+class SignalPlace(TypedDict):
+    """Where a conditioning signal of a clip is packed, as float32, frame after frame.
+
+    Attributes:
+        pack: name of the file, relative to the manifest's folder.
+        offset: of its first value, counted in values.
+        channels: number of channels C.
+        frames: number of frames L; 1 of a constant one.
+        constant: whether it is one vector for the whole clip.
+        sha256: of its bytes in the file.
+    """
+
+    pack: str
+    offset: int
+    channels: int
+    frames: int
+    constant: bool
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -70,6 +95,7 @@ class ManifestEntry:
         pack: name of the pack file, relative to the manifest's folder.
         partner: where the degraded recording of the clip starts in the pack [samples]; it is as long as the clip.
         partner_sha256: of the packed samples of the degraded recording.
+        signals: where its conditioning signals are packed, by name.
     """
 
     id: str
@@ -86,6 +112,7 @@ class ManifestEntry:
     pack: str = "audio.i16"
     partner: int | None = None
     partner_sha256: str | None = None
+    signals: Mapping[str, SignalPlace] = field(default_factory=dict)
 
     @property
     def seconds(self) -> float:
@@ -127,7 +154,15 @@ def identity(entries: Iterable[ManifestEntry]) -> dict[str, SplitIdentity]:
     digests = {split: hashlib.sha256() for split in SPLITS}
     counts = dict.fromkeys(SPLITS, 0)
     for entry in entries:
-        facts = [entry.id, entry.sample_rate, entry.frames, entry.peak, entry.sha256, entry.partner_sha256]
+        facts: list[object] = [
+            entry.id,
+            entry.sample_rate,
+            entry.frames,
+            entry.peak,
+            entry.sha256,
+            entry.partner_sha256,
+        ]
+        facts += [[name, place["sha256"]] for name, place in sorted(entry.signals.items())]
         digests[entry.split].update(json.dumps([*facts, sorted(entry.labels.items())], default=str).encode() + b"\n")
         counts[entry.split] += 1
     return {split: SplitIdentity(counts[split], digests[split].hexdigest()[:16]) for split in SPLITS if counts[split]}
@@ -151,7 +186,7 @@ class Manifest:
 def write(path: Path, entries: Iterable[ManifestEntry]) -> None:
     """Writes a manifest: the header and one line of JSON for each entry. The file is replaced in one atomic step."""
     entries = list(entries)
-    lines = [json.dumps(dataclasses.asdict(entry), sort_keys=True, ensure_ascii=False) + "\n" for entry in entries]
+    lines = [json.dumps(_row(entry), sort_keys=True, ensure_ascii=False) + "\n" for entry in entries]
     body = "".join(lines).encode()
     header = {
         "manifest": VERSION,
@@ -161,6 +196,20 @@ def write(path: Path, entries: Iterable[ManifestEntry]) -> None:
         "sha256": hashlib.sha256(body).hexdigest(),
     }
     write_atomically(path, json.dumps(header).encode() + b"\n" + body)
+
+
+def _row(entry: ManifestEntry) -> dict[str, object]:
+    """An entry for JSON; without signals, where it has none."""
+    row = dataclasses.asdict(entry)
+    return row if entry.signals else {key: value for key, value in row.items() if key != "signals"}
+
+
+def packs(entries: Iterable[ManifestEntry]) -> set[str]:
+    """Names of the files that clips, and their signals, are packed in."""
+    found: set[str] = set()
+    for entry in entries:
+        found |= {entry.pack, *(place["pack"] for place in entry.signals.values())}
+    return found
 
 
 def read(path: Path) -> list[ManifestEntry]:

@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from gansemble.audio.levels import from_int16
-from gansemble.data import manifest
+from gansemble.data import manifest, signal_files
 from gansemble.data.manifest import Manifest, ManifestEntry
 from gansemble.errors import DataError
+
+#: numpy dtype of the values of a packed signal, on every machine.
+SIGNALS = "<f4"
 
 
 class Packed:
@@ -73,6 +76,34 @@ class Packed:
             samples *= self.normalise / entry.peak
         return samples if have == wanted else np.pad(samples, (0, wanted - have))
 
+    def signal(self, index: int, name: str, start: int, frames: int) -> np.ndarray:
+        """Reads a stretch of a conditioning signal that was packed with a clip.
+
+        Args:
+            index: position of the clip in ``entries``.
+            name: of the signal.
+            start: first frame.
+            frames: how many; those behind the signal's end repeat its last one.
+
+        Returns:
+            float32 [C, frames]; a constant signal is repeated for each frame.
+
+        Raises:
+            DataError: if the clip has no such signal.
+        """
+        entry = self.entries[index]
+        place = entry.signals.get(name)
+        if place is None:
+            there = ", ".join(sorted(entry.signals)) or "none"
+            raise DataError(
+                f"{self.folder}: {entry.id} was packed without the signal {name}, with {there}; prepare again"
+            )
+        channels, length = place["channels"], place["frames"]
+        first = 0 if place["constant"] else min(start, length - 1)
+        last = max(first + 1, min(first + frames, length))
+        values = self._packs[place["pack"]][place["offset"] + first * channels : place["offset"] + last * channels]
+        return signal_files.aligned(np.array(values, np.float32).reshape(last - first, channels).T, 0, frames)
+
     def originals(self) -> Packed:
         """The same split without the variants that augmentations made: only clips that the corpus itself lists."""
         variants = {entry.id for entry in self.entries if entry.original is not None}
@@ -92,7 +123,7 @@ class Packed:
 
     def _open(self, name: str) -> np.memmap:
         try:
-            return np.memmap(self.folder / name, manifest.SAMPLES, "r")
+            return np.memmap(self.folder / name, SIGNALS if name in self._signal_packs() else manifest.SAMPLES, "r")
         except FileNotFoundError as error:
             raise DataError(
                 f"{self.folder / name}: the packed audio is gone; was the corpus packed anew meanwhile? Run the stage again"
@@ -104,6 +135,9 @@ class Packed:
             # Two bytes a sample. The degraded recording is as long as its clip, so the later of the two ends the entry.
             end = 2 * (max(entry.offset, entry.partner or 0) + entry.frames)
             needed[entry.pack] = max(end, needed.get(entry.pack, 0))
+            for place in entry.signals.values():
+                end = 4 * (place["offset"] + place["channels"] * place["frames"])
+                needed[place["pack"]] = max(end, needed.get(place["pack"], 0))
         for name, size in needed.items():
             path = self.folder / name
             found = path.stat().st_size if path.is_file() else 0
@@ -120,4 +154,7 @@ class Packed:
         self._packs = self._open_all()
 
     def _open_all(self) -> dict[str, np.memmap]:
-        return {name: self._open(name) for name in {entry.pack for entry in self.entries}}
+        return {name: self._open(name) for name in manifest.packs(self.entries)}
+
+    def _signal_packs(self) -> set[str]:
+        return {place["pack"] for entry in self.entries for place in entry.signals.values()}

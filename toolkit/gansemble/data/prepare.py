@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from gansemble.abilities import DescribedCorpus, ProgressiveCorpus
-from gansemble.data import augmented, doctor, manifest, pack, partners, shards
+from gansemble.data import augmented, doctor, manifest, pack, partners, shards, signals
 from gansemble.data import facts as data_facts
 from gansemble.data.augmented import Augmentations
 from gansemble.data.findings import AudioFinding, report_lines
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gansemble.interfaces import Corpus
 
 #: Names of packs that this module writes; when old packs are deleted, files of other names are left alone.
-PACK = re.compile(r"audio-[0-9a-f]{16}\.i16")
+PACK = re.compile(r"(audio-[0-9a-f]{16}\.i16|signals-[0-9a-f]{16}\.f32)")
 #: Codes of findings that stop the preparation, each with the key of the ``data`` section that decides about it.
 POLICIES = {
     "missing": "broken",
@@ -103,11 +103,7 @@ def prepare(
     corpus = corpus_of(recipe)
     files = corpus_files.survey(folder)  # before anything is read: what changes from now on counts as changed
     augmentations = Augmentations.of(recipe)
-    clips = _scanned(recipe, corpus, folder)
-    if not clips:
-        raise DataError(f"{folder}: the corpus {recipe.single['corpus'].use} found no clip here; check --data")
-    _demand_splits(recipe, clips)
-    augmented.demand_fit(augmentations, clips)
+    clips = _chosen(recipe, corpus, folder, augmentations, say)
     files |= _elsewhere(folder, clips, files)
     if isinstance(corpus, DescribedCorpus):
         say(corpus.describe(folder))
@@ -132,12 +128,26 @@ def prepare(
     _clear(target)
     sources = pack.plan(kept, facts, folder, recipe.audio.sample_rate, shortest=0)
     packed = pack.pack(sources, target, recipe.audio.sample_rate, recipe.data, jobs, augmentations)
+    packed = signals.pack(packed, kept, folder, target, recipe, say)
     findings += augmented.told(packed.entries, packed.tally, augmentations, say)
     _write_examination(target, findings, examined.facts)
     say(summary(packed.entries))
     if shard is not None:
         return shards.finish(recipe, folder, target, files, packed)
     return _finish(recipe, folder, dump, files, packed, say)
+
+
+def _chosen(
+    recipe: Recipe, corpus: Corpus, folder: Path, augmentations: Augmentations, say: Callable[[str], None]
+) -> list[Clip]:
+    """The clips that a corpus lists, with the files of their signals; a DataError if they cannot be packed."""
+    clips = _scanned(recipe, corpus, folder)
+    if not clips:
+        raise DataError(f"{folder}: the corpus {recipe.single['corpus'].use} found no clip here; check --data")
+    _demand_splits(recipe, clips)
+    clips = signals.found(recipe, folder, clips, say)
+    augmented.demand_fit(augmentations, clips)
+    return clips
 
 
 def _finish(
@@ -159,13 +169,13 @@ def _finish(
 
 def _elsewhere(folder: Path, clips: Sequence[Clip], known: Mapping[str, CorpusFile]) -> dict[str, CorpusFile]:
     """The files of clips that were not found in the corpus' folder itself, such as those behind links."""
-    listed = [path for clip in clips for path in (clip.path, clip.partner) if path is not None]
+    listed = [path for clip in clips for path in (clip.path, clip.partner, *signals.paths(clip)) if path is not None]
     return corpus_files.survey(folder, [path for path in listed if path not in known], whole=False)
 
 
 def _clear(target: Path) -> None:
     """Deletes what interrupted runs left, which the lock makes safe; a shard counts as incomplete until packed."""
-    for left in (*target.glob(".audio.*.part"), target / shards.MADE_FROM):
+    for left in (*target.glob(".audio.*.part"), *target.glob(".signals.*.part"), target / shards.MADE_FROM):
         left.unlink(missing_ok=True)
 
 
@@ -210,7 +220,7 @@ def _publish(dump: Path, entries: Sequence[ManifestEntry], say: Callable[[str], 
     """Replaces the manifest in one atomic step, then deletes packs that it does not name and that nobody is reading."""
     path = dump / MANIFEST
     manifest.write(path, entries)
-    named = {entry.pack for entry in entries}
+    named = manifest.packs(entries)
     readers = in_use(dump)
     ours = [path for path in (*dump.glob("*"), *dump.glob("shards/*/*")) if PACK.fullmatch(path.name)]
     for pack_file in ours:

@@ -16,6 +16,7 @@ from torch import Tensor
 from gansemble import random
 from gansemble.contract import DEGRADED
 from gansemble.data.degraded import Degrader
+from gansemble.data.given import GivenSignals
 from gansemble.data.labels import Labels
 from gansemble.data.packed import Packed
 from gansemble.data.perturbed import Change, Perturber
@@ -27,6 +28,7 @@ class Segment(TypedDict):
     Attributes:
         audio: float32 [1, T]: one channel, T samples.
         signals: conditioning signals of the crop by name, such as its degraded version [1, T].
+        given: conditioning signals that were packed with the clip [C, L], by name.
         id: the clip's id in the manifest.
         item: (epoch, index of the clip in its split), which also keys every random draw for this crop.
         label: class or pitch index of the clip; None where it has none.
@@ -34,6 +36,7 @@ class Segment(TypedDict):
 
     audio: Tensor
     signals: dict[str, Tensor]
+    given: dict[str, Tensor]
     id: str
     item: tuple[int, int]
     label: int | None
@@ -45,6 +48,7 @@ class Collated(TypedDict):
     Attributes:
         audio: float32 [B, 1, T]: T samples of one channel each.
         signals: conditioning signals [B, C, L] by name.
+        given: packed conditioning signals [B, C, L] by name.
         ids: the clips' ids.
         items: (epoch, clip index) of each crop.
         label: int64 [B]; None where at least one clip has no label.
@@ -52,6 +56,7 @@ class Collated(TypedDict):
 
     audio: Tensor
     signals: dict[str, Tensor]
+    given: dict[str, Tensor]
     ids: tuple[str, ...]
     items: list[tuple[int, int]]
     label: Tensor | None
@@ -71,6 +76,7 @@ class Segments(torch.utils.data.Dataset):
         labels: reads the label of a clip from its manifest entry.
         degrader: makes the degraded version of each crop; None where the generator does not read one.
         crop: ``random`` begins a crop anywhere in its clip, ``start`` always at the clip's first sample.
+        given: which packed signals are read; a crop then begins at a frame.
         perturber: changes the crops; None leaves them as they are recorded.
 
     Shape:
@@ -85,8 +91,10 @@ class Segments(torch.utils.data.Dataset):
         labels: Labels = Labels(),  # noqa: B008
         degrader: Degrader | None = None,
         crop: str = "random",
+        given: GivenSignals = GivenSignals(),  # noqa: B008
         perturber: Perturber | None = None,
     ) -> None:
+        self.given = given
         self.packed = packed
         self.crop = crop
         self.degrader = degrader
@@ -106,10 +114,12 @@ class Segments(torch.utils.data.Dataset):
         # The last start that leaves the crop inside the clip; every start from 0 to it is allowed, hence the + 1 below.
         room = max(0, entry.frames - reach) if self.crop == "random" else 0
         start = random.key(self.seed, epoch, index, "crop") % (room + 1)
+        start -= start % self.given.hop if self.given.names else 0
         audio, degraded = self._changed(change, start) if change else self._recorded(index, epoch, start)
         return {
             "audio": torch.from_numpy(audio).unsqueeze(0),
             "signals": {} if degraded is None else {DEGRADED: torch.from_numpy(degraded).unsqueeze(0)},
+            "given": self.given.of(self.packed, index, start, self.segment),
             "id": entry.id,
             "item": (epoch, index),
             "label": self.labels(entry),
@@ -156,6 +166,7 @@ def collate(items: Sequence[Segment]) -> Collated:
     return {
         "audio": audio,
         "signals": {name: torch.stack([item["signals"][name] for item in items]) for name in items[0]["signals"]},
+        "given": {name: torch.stack([item["given"][name] for item in items]) for name in items[0]["given"]},
         "ids": tuple(item["id"] for item in items),
         "items": [item["item"] for item in items],
         "label": torch.tensor(labels) if all(isinstance(label, int) for label in labels) else None,

@@ -13,7 +13,7 @@ from pathlib import Path
 from gansemble.data import augmented, doctor, manifest
 from gansemble.data import facts as data_facts
 from gansemble.data.findings import AudioFinding
-from gansemble.data.manifest import MANIFEST, Clip, ManifestEntry
+from gansemble.data.manifest import MANIFEST, Clip, ManifestEntry, SignalPlace
 from gansemble.data.pack import PackedCorpus
 from gansemble.data.verification import wrong_clips
 from gansemble.errors import DataError, FolderInUse
@@ -80,9 +80,7 @@ def merged(
         if any(path not in files or not corpus_files.same(was, files[path], folder) for path, was in sources.items()):
             continue  # it is another file, though its size and time are as they were
         entries = [
-            dataclasses.replace(entry, pack=f"shards/{shard.name}/{entry.pack}")
-            for shard in found
-            for entry in manifest.read(shard / MANIFEST)
+            _placed(entry, f"shards/{shard.name}") for shard in found for entry in manifest.read(shard / MANIFEST)
         ]
         wrong = wrong_clips(dump, entries)
         if wrong:
@@ -104,6 +102,14 @@ def merged(
             "files or another recipe than now; everything is packed here instead"
         )
     return None
+
+
+def _placed(entry: ManifestEntry, folder: str) -> ManifestEntry:
+    """An entry of a shard with its packs' names relative to the folder of all packed data."""
+    signals: dict[str, SignalPlace] = {
+        name: {**place, "pack": f"{folder}/{place['pack']}"} for name, place in entry.signals.items()
+    }
+    return dataclasses.replace(entry, pack=f"{folder}/{entry.pack}", signals=signals)
 
 
 def _sources_of(folders: Sequence[Path]) -> dict[str, corpus_files.CorpusFile] | None:

@@ -16,6 +16,8 @@ from gansemble.errors import DataError
 SHOWN = 3
 #: Bytes of a sample: the 2 in ``<i2``.
 _BYTES = int(SAMPLES[-1])
+#: Bytes of a value of a signal, which is float32.
+_SIGNAL_BYTES = 4
 
 
 def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | None = None) -> None:
@@ -36,7 +38,7 @@ def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | Non
     read = 0
     for split in splits:
         entries = [entry for entry in found.entries if entry.split == split]
-        stamps = tuple(sorted((name, *_stamp(folder / name)) for name in {entry.pack for entry in entries}))
+        stamps = tuple(sorted((name, *_stamp(folder / name)) for name in manifest.packs(entries)))
         known = (str(folder), found.sha256, split, stamps)
         if known in _SOUND:
             continue
@@ -61,7 +63,8 @@ _SOUND: set[tuple[str, str, str, tuple[tuple[str, int, int, int], ...]]] = set()
 
 
 def wrong_clips(folder: Path, entries: Sequence[ManifestEntry]) -> list[ManifestEntry]:
-    """The clips of which the packed samples, or those of the degraded recording, do not have the hash in the manifest.
+    """The clips of which the packed samples, those of the degraded recording, or signals do not have their hashes in the
+    manifest.
 
     Raises:
         DataError: if a pack cannot be read.
@@ -69,34 +72,46 @@ def wrong_clips(folder: Path, entries: Sequence[ManifestEntry]) -> list[Manifest
     by_pack: dict[str, list[ManifestEntry]] = defaultdict(list)
     for entry in entries:
         by_pack[entry.pack].append(entry)
-    wrong = []
+        for pack in {place["pack"] for place in entry.signals.values()}:
+            by_pack[pack].append(entry)
+    wrong: dict[str, ManifestEntry] = {}
     for name, chosen in by_pack.items():
         try:
             # Read, not mapped: a page of a mapped file that cannot be read kills the process.
             descriptor = os.open(folder / name, os.O_RDONLY)
         except OSError as error:
             raise DataError(
-                f"{folder / name}: the packed audio cannot be read ({error.strerror}); prepare again"
+                f"{folder / name}: the packed data cannot be read ({error.strerror}); prepare again"
             ) from error
         try:
-            wrong += [entry for entry in chosen if not _sound(descriptor, entry)]
+            wrong |= {entry.id: entry for entry in chosen if not _sound(descriptor, name, entry)}
         except OSError as error:
             raise DataError(
-                f"{folder / name}: the packed audio cannot be read ({error.strerror}); prepare again"
+                f"{folder / name}: the packed data cannot be read ({error.strerror}); prepare again"
             ) from error
         finally:
             os.close(descriptor)
-    return wrong
+    return list(wrong.values())
 
 
-def _sound(descriptor: int, entry: ManifestEntry) -> bool:
-    if _hash(descriptor, entry.offset, entry.frames) != entry.sha256:
+def _sound(descriptor: int, pack: str, entry: ManifestEntry) -> bool:
+    """Whether what a pack holds of a clip has the hashes in the manifest."""
+    for place in entry.signals.values():
+        size = place["channels"] * place["frames"] * _SIGNAL_BYTES
+        if place["pack"] == pack and _hash(descriptor, place["offset"] * _SIGNAL_BYTES, size) != place["sha256"]:
+            return False
+    if entry.pack != pack:
+        return True
+    if _hash(descriptor, entry.offset * _BYTES, entry.frames * _BYTES) != entry.sha256:
         return False
-    return entry.partner is None or _hash(descriptor, entry.partner, entry.frames) == entry.partner_sha256
+    if entry.partner is None:
+        return True
+    return _hash(descriptor, entry.partner * _BYTES, entry.frames * _BYTES) == entry.partner_sha256
 
 
-def _hash(descriptor: int, offset: int, frames: int) -> str:
-    digest, position, left = hashlib.sha256(), offset * _BYTES, frames * _BYTES
+def _hash(descriptor: int, position: int, left: int) -> str:
+    """SHA-256 of so many bytes of a file from a position on."""
+    digest = hashlib.sha256()
     while left:
         block = os.pread(descriptor, min(left, 1 << 22), position)
         if not block:

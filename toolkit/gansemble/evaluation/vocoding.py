@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import torch
 
+from gansemble.data.given import GivenSignals
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip
 from gansemble.inference.streaming import stack, vocoder_stream
@@ -17,7 +18,8 @@ SHORTEST = 16
 
 
 def clips(work: Work) -> Iterator[Generated]:
-    """Generates each held-out clip again from its own mel spectrogram, and what else the generator reads.
+    """Generates each held-out clip again from its own mel spectrogram, or that of its file, and what else the generator
+    reads.
 
     A clip is cut to a whole number of frames first. The time of a clip is that of the generator, without the
     computation of what it reads.
@@ -30,11 +32,15 @@ def clips(work: Work) -> Iterator[Generated]:
     # Frames of the generator's input in a chunk: seconds * frames per second, where frames per second = rate / hop.
     core = max(SHORTEST, int(work.recipe.synthesis.chunk_seconds * spec.sample_rate / spec.hop))
     conditions, labels = ConditionBuilder(work.recipe), trained.labels
+    given, reads = GivenSignals.of_recipe(work.recipe), set(conditions.signals)
     for number in range(work.count(packed)):
         entry = packed.entries[number]
         usable = entry.frames // spec.hop * spec.hop
         audio = torch.from_numpy(packed.read(number, 0, usable))[None, None].to(trained.device)
         signals = {name: signal[0] for name, signal in conditions.computed(audio).items()}
+        signals |= {
+            name: x.to(trained.device) for name, x in given.of(packed, number, 0, usable).items() if name in reads
+        }
         channels = {name: len(signal) for name, signal in signals.items()}
         stream = vocoder_stream(trained.generator, trained.representation, core, channels, labels(entry))
         begun = time.monotonic()

@@ -14,6 +14,7 @@ from gansemble.abilities import Fitted, Growable
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import DEGRADED
 from gansemble.data.labels import Labels
+from gansemble.data.mel_scale import MelStatistics
 from gansemble.data.trained_on import History
 from gansemble.errors import CheckpointError, GansembleError, near
 from gansemble.interfaces import Condition, Representation
@@ -24,7 +25,7 @@ from gansemble.parts.sampling import LatentSampler
 from gansemble.recipe import check
 from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
-from gansemble.recipe.task import Task, listed
+from gansemble.recipe.task import NO_SIGNALS, Task, listed
 from gansemble.training import checkpoint
 from gansemble.training.schedule import TrainingSchedule
 
@@ -47,6 +48,7 @@ class TrainedGenerator:
         history: the data it was trained on, as :mod:`gansemble.data.trained_on` keeps them.
         grown: whether a growing network had its full size at that step.
         names: of the classes that its labels stand for; empty where labels are numbers.
+        mel: statistics of the mel spectrograms that it learnt from; None where they are not known.
 
     Example::
 
@@ -62,6 +64,7 @@ class TrainedGenerator:
     history: History = field(default=())
     grown: bool = True
     names: Sequence[str] = ()
+    mel: MelStatistics | None = None
 
     @property
     def spec(self) -> AudioSpec:
@@ -83,7 +86,7 @@ class TrainedGenerator:
         """Makes the waveform of a mel spectrogram, or restores a degraded waveform.
 
         Args:
-            signal: log-mel spectrograms for vocoding, waveforms for enhancement; on any device.
+            signal: :attr:`main_signal`: log-mel spectrograms, or codes, for vocoding, waveforms for enhancement; on any device.
             label: for a generator that reads one: the name, number or pitch of all items, or their indices.
             signals: what the generator reads besides, by name, such as ``f0=…``.
 
@@ -91,7 +94,7 @@ class TrainedGenerator:
             - log-mel spectrograms: [B, M, L] or [M, L], M mel bands and L frames
             - waveforms: [B, C, T] or [C, T], C channels of T samples, each restored by itself
             - label: [B]
-            - other signals: [B, C, L] or [C, L], with the frames of the mel spectrogram
+            - other signals: [B, C, L] or [C, L], with the frames of the mel spectrogram; [B, C, 1] or [C, 1] of embeddings
             - output: [B, 1, L * hop] or [B, C, T], without B where the input has none; on the generator's device
 
         Raises:
@@ -100,14 +103,18 @@ class TrainedGenerator:
         """
         if self.task is Task.GENERATION:
             raise GansembleError(f"{self.source}: the generator reads no signal; make clips with sample(count)")
-        if signal.dim() not in (2, 3) or (self.task is Task.VOCODING and signal.shape[-2] != self.spec.mels):
-            wanted = f"[B, {self.spec.mels}, L]" if self.task is Task.VOCODING else "[B, C, T]"
+        main = self.main_signal
+        channels = self.spec.mels if main == "mel" else self.recipe.generator_contract.channels.get(main)
+        if signal.dim() not in (2, 3) or (self.task is Task.VOCODING and channels not in (None, signal.shape[-2])):
+            wanted = f"[B, {channels or 'C'}, L]" if self.task is Task.VOCODING else "[B, C, T]"
             raise GansembleError(f"{self.source}: expected a signal {wanted}, got shape {list(signal.shape)}")
-        main = "mel" if self.task is Task.VOCODING else DEGRADED
         self.demand_read({main, *signals}, label is not None)
         given = {
             name: (x if x.dim() == 3 else x[None]).to(self.device) for name, x in {main: signal, **signals}.items()
         }
+        for name in self.recipe.data.embeddings.keys() & given.keys():
+            if given[name].shape[-1] == 1:  # one vector for the whole item
+                given[name] = given[name].expand(-1, -1, signal.shape[-1])
         odd = [
             name for name, x in given.items() if x.shape[0] != len(given[main]) or x.shape[-1] != given[main].shape[-1]
         ]
@@ -120,6 +127,16 @@ class TrainedGenerator:
         labels = None if index is None else torch.as_tensor(index, device=self.device).expand(len(given[main]))
         made = self._made(given, labels)
         return made if signal.dim() == 3 else made[0]
+
+    @property
+    def main_signal(self) -> str:
+        """Name of the signal that is called with first: the mel spectrogram or the degraded waveform, where it is read; else
+        the first by name of those with a value for each frame, such as codes."""
+        if self.task is Task.ENHANCEMENT:
+            return DEGRADED
+        reads = set(self.recipe.generator_contract.reads or ()) - NO_SIGNALS
+        framed = sorted(reads - self.recipe.data.embeddings.keys())
+        return "mel" if "mel" in reads or not framed else framed[0]
 
     def demand_read(self, signals: Set[str], labelled: bool) -> None:
         """Holds what a caller has for the generator against what it reads.
@@ -255,7 +272,9 @@ def load(
         warn(f"{saved.folder}: the networks were not grown yet at step {saved.step}, so resolutions are missing")
     history = saved.manifest.get("data") or ()
     names = saved.manifest.get("classes") or ()
-    return TrainedGenerator(ready, representation, recipe, saved.step, saved.folder, history, grown, names)
+    return TrainedGenerator(
+        ready, representation, recipe, saved.step, saved.folder, history, grown, names, saved.manifest.get("mel")
+    )
 
 
 def _saved(exp: Path, which: str, warn: Warn | None) -> checkpoint.Saved:
@@ -267,6 +286,8 @@ def _saved(exp: Path, which: str, warn: Warn | None) -> checkpoint.Saved:
         )
     if which == "best":
         for name in saved.manifest.get("best", {}):
+            if name == saved.folder.name:  # whose files have just been read and hashed
+                return saved
             if (store.folder / name).is_dir():
                 return checkpoint.verify(store.folder / name)
     return saved

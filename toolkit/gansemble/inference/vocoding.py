@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import time
 from collections.abc import Iterator, Mapping
@@ -14,11 +15,36 @@ import torch
 from torch import Tensor
 
 from gansemble.audio import files
+from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
+from gansemble.data import mel_scale, signal_files
+from gansemble.data.mel_scale import MelStatistics
 from gansemble.errors import DataError, GansembleError
 from gansemble.inference.loading import TrainedGenerator
 from gansemble.inference.streaming import stack, vocoder_stream
 from gansemble.parts.conditioning import ConditionBuilder
+from gansemble.recipe.schema import Recipe
+
+
+def mel_file(path: Path, spec: AudioSpec, resample: bool = False) -> tuple[bytes, int]:
+    """The log-mel spectrogram of a mono audio file, as the bytes of a ``.npy`` file, and its number of frames.
+
+    Args:
+        path: of the audio file.
+        spec: how it is computed.
+        resample: convert a file of another sample rate, instead of refusing it.
+
+    Raises:
+        DataError: for another sample rate (unless ``resample``), several channels, or a file too short for one frame.
+    """
+    audio = files.read_mono(path, spec.sample_rate, resample)
+    shortest = max((spec.n_fft - spec.hop) // 2, spec.hop) + 1
+    if len(audio) < shortest:
+        raise DataError(f"{path}: {len(audio)} samples are too few; at least {shortest} are needed")
+    mel = log_mel(torch.from_numpy(audio)[None, None], spec)[0].numpy()
+    stream = io.BytesIO()
+    np.save(stream, mel.astype(np.float32), allow_pickle=False)
+    return stream.getvalue(), mel.shape[1]
 
 
 def signal_blocks(
@@ -83,7 +109,8 @@ def synthesise_file(
 
     Args:
         loaded: a trained vocoder.
-        source: an audio file, whose signals are computed, or a ``.npy`` file with a log-mel spectrogram [M, L].
+        source: an audio file, whose signals are computed, or a ``.npy`` file with a log-mel spectrogram [M, L], or with what
+            the generator reads instead of one, such as codes [C, L].
         target: WAV file to write; it appears under its name only when it is complete.
         sample_format: of the WAV file.
         chunk_seconds: length of audio that is made at a time [s].
@@ -100,15 +127,11 @@ def synthesise_file(
     spec = loaded.spec
     block = max(16, int(chunk_seconds * spec.sample_rate / spec.hop))
     begun, clipped, length = time.monotonic(), 0, 0
-    builder = ConditionBuilder(loaded.recipe)
-    if source.suffix == ".npy":
-        blocks: Iterator[dict[str, Tensor]] = ({"mel": mel} for mel in _npy_blocks(source, spec, block))
-        there = {"mel"}
-    else:
-        blocks, there = signal_blocks(source, builder, block, resample), set(builder.signals)
-    given = {name: _signal(name, path) for name, path in signals.items()}
+    blocks, there = _source(loaded, source, block, resample)
+    given = {name: _given(name, path, loaded.recipe) for name, path in signals.items()}
+    constant = {name: given.pop(name) for name in loaded.recipe.data.embeddings.keys() & given.keys()}
     try:
-        loaded.demand_read(there | given.keys(), label is not None)
+        loaded.demand_read(there | given.keys() | constant.keys(), label is not None)
     except GansembleError as error:
         raise DataError(f"{source}: {error}") from error
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -117,7 +140,7 @@ def synthesise_file(
         with soundfile.SoundFile(
             str(temporary), "w", spec.sample_rate, 1, files.SUBTYPES[sample_format], format="WAV"
         ) as out:
-            for piece in _pieces(loaded, _with(blocks, given, source), block, label):
+            for piece in _pieces(loaded, _with(blocks, given, constant, source), block, label):
                 audio = piece.numpy().T
                 clipped += int((np.abs(audio) > 1).sum())
                 length += len(audio)
@@ -141,10 +164,42 @@ def _pieces(
     yield from stream.pieces(stack(signals) for signals in itertools.chain([first], blocks))
 
 
+def _source(
+    loaded: TrainedGenerator, source: Path, block: int, resample: bool
+) -> tuple[Iterator[dict[str, Tensor]], set[str]]:
+    """(blocks of the signals that an input gives, by name; their names).
+
+    Raises:
+        DataError: if it is audio, and the generator reads nothing that is computed of audio.
+    """
+    builder, main = ConditionBuilder(loaded.recipe), loaded.main_signal
+    if source.suffix == ".npy":
+        pieces = _npy_blocks(source, loaded.spec, block, loaded.mel) if main == "mel" else _blocks(main, source, block)
+        return ({main: piece} for piece in pieces), {main}
+    if builder.computable:
+        return signal_blocks(source, builder, block, resample), builder.computable
+    raise DataError(
+        f"{source}: generator {loaded.recipe.single['generator'].use} reads {', '.join(builder.signals)}, of which nothing is "
+        f"computed of audio; give a .npy file of {main} as input, and the others with --signal"
+    )
+
+
+def _given(name: str, path: Path, recipe: Recipe) -> Tensor:
+    """A signal [C, L] of a file; [C, 1] if it holds for a whole clip."""
+    read = signal_files.embedding if name in recipe.data.embeddings else signal_files.read
+    return torch.from_numpy(read(name, path))
+
+
 def _with(
-    blocks: Iterator[dict[str, Tensor]], given: Mapping[str, Tensor], source: Path
+    blocks: Iterator[dict[str, Tensor]], given: Mapping[str, Tensor], constant: Mapping[str, Tensor], source: Path
 ) -> Iterator[dict[str, Tensor]]:
     """Blocks of signals with those of files [C, L] beside them, frame by frame.
+
+    Args:
+        blocks: [C, L] by name.
+        given: the signals of files, [C, L] of the whole input.
+        constant: likewise [C, 1], which hold for the whole input.
+        source: of the blocks, for messages.
 
     Raises:
         DataError: if a file has not as many frames as the rest.
@@ -152,6 +207,7 @@ def _with(
     place = 0
     for block in blocks:
         frames = next(iter(block.values())).shape[1]
+        block |= {name: vector.expand(-1, frames) for name, vector in constant.items()}
         for name, signal in given.items():
             if signal.shape[1] < place + frames:
                 raise DataError(
@@ -168,29 +224,13 @@ def _with(
             )
 
 
-def _signal(name: str, path: Path) -> Tensor:
-    """A signal of a ``.npy`` file, float32 [C, L].
-
-    Raises:
-        DataError: if there is none, or it is none.
-    """
-    try:
-        found = np.load(path, allow_pickle=False)
-    except (
-        OSError,
-        ValueError,
-    ) as error:  # of a file of another kind NumPy advises to unpickle it, which nobody should
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else "it is no .npy file of numbers"
-        raise DataError(f"{path}: cannot be read as the signal {name} ({reason})") from error
-    if not isinstance(found, np.ndarray) or found.ndim not in (1, 2) or found.dtype.kind not in "fiu":
-        shown = f"{found.dtype} {list(found.shape)}" if isinstance(found, np.ndarray) else type(found).__name__
-        raise DataError(f"{path}: the signal {name} must be numbers [C, L] or [L], got {shown}")
-    if not np.isfinite(found).all():
-        raise DataError(f"{path}: the signal {name} holds NaN or infinity")
-    return torch.from_numpy(np.atleast_2d(found).astype(np.float32))
+def _blocks(name: str, path: Path, block: int) -> Iterator[Tensor]:
+    """A signal of a file in blocks [C, L']."""
+    signal = torch.from_numpy(signal_files.read(name, path))
+    yield from signal.split(block, 1)
 
 
-def _npy_blocks(path: Path, spec: AudioSpec, block: int) -> Iterator[Tensor]:
+def _npy_blocks(path: Path, spec: AudioSpec, block: int, learnt: MelStatistics | None) -> Iterator[Tensor]:
     try:
         mel = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
@@ -200,19 +240,16 @@ def _npy_blocks(path: Path, spec: AudioSpec, block: int) -> Iterator[Tensor]:
     if mel.ndim == 3 and mel.shape[0] == 1:
         mel = mel[0]
     if mel.ndim != 2 or mel.shape[0] != spec.mels:
+        turned = "; it is transposed" if mel.ndim == 2 and mel.shape[1] == spec.mels else ""
         raise DataError(
-            f"{path}: expected a log-mel spectrogram [mels, frames] with {spec.mels} mels, got shape {tuple(mel.shape)}"
+            f"{path}: expected a log-mel spectrogram [mels, frames] with {spec.mels} mels, got shape {tuple(mel.shape)}{turned}"
         )
     if not mel.shape[1]:
         raise DataError(f"{path}: holds no frames")
     if not np.isfinite(mel).all():
         raise DataError(f"{path}: holds NaN or Inf")
-    # Bounds for natural-log magnitudes of audio in ±1; decibels or normalised features mostly lie outside.
-    floor = float(np.log(spec.log_floor))
-    if mel.min() < floor - 1 or mel.max() > 10:
-        raise DataError(
-            f"{path}: values from {mel.min():.1f} to {mel.max():.1f} are not natural-log magnitudes, whose floor here is {floor:.3f}; "
-            "check the log base and normalisation of what made it"
-        )
+    fault = mel_scale.foreign(mel, spec, learnt)
+    if fault is not None:
+        raise DataError(f"{path}: {fault}")
     for first in range(0, mel.shape[1], block):
         yield torch.from_numpy(np.array(mel[:, first : first + block], dtype=np.float32))

@@ -1,4 +1,4 @@
-"""Networks, terms, injectors, monitors and observers, and what is passed between them in a training step."""
+"""Networks, terms, injectors, monitors, observers and schedules, and what is passed between them in a training step."""
 
 from __future__ import annotations
 
@@ -89,6 +89,8 @@ class Batch:
         signals: conditioning signals by name: ``mel`` [B, F, L] when a part reads it, ``degraded`` [B, C, T] when there
             is a degradation, and the recipe's features [B, C, L].
         step: of training, from 0, that the batch is of; 0 outside training.
+        given: signals by name that the corpus has in files, which networks are conditioned on instead of what would be
+            computed of the clean audio; ``signals["mel"]`` is that of the clean audio all the same.
     """
 
     audio: Tensor
@@ -97,6 +99,7 @@ class Batch:
     label: Tensor | None = None
     signals: dict[str, Tensor] = field(default_factory=dict)
     step: int = 0
+    given: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass
@@ -293,6 +296,19 @@ class Observer(Protocol):
     def validation(self, done: int, scores: Mapping[str, float]) -> None: ...
 
     def end(self, error: BaseException | None) -> None: ...
+
+
+class LearningRateSchedule(Protocol):
+    """How a learning rate changes: ``schedule(step, epoch, steps)`` gives what the base rate is multiplied by.
+
+    It is a pure function: a finite float of at least 0, the same for the same arguments, whatever was asked before, and on
+    every process. A resumed run needs no state of it then. What another number of planned steps does to it is said by its
+    :class:`gansemble.contract.ScheduleContract`.
+
+    ``step`` is the number of training steps done before, from 0; ``epoch`` the number of epochs done; ``steps`` the plan's.
+    """
+
+    def __call__(self, step: int, epoch: int, steps: int) -> float: ...
 
 
 def as_outputs(answer: DiscriminatorOutput | Sequence[DiscriminatorOutput]) -> tuple[DiscriminatorOutput, ...]:

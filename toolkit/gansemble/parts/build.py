@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from gansemble.abilities import Adaptive, FittedItems, Growable, Stateful, needs_real_output
 from gansemble.contract import RepresentationContract
 from gansemble.data.degraded import Degrader
+from gansemble.data.given import GivenSignals
 from gansemble.data.perturbed import Chance, Perturber
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Batch, Monitor, NoiseInjector, Objective, Observer, Representation, Term
@@ -59,6 +60,7 @@ class Parts:
         injector: adds noise to what the discriminators see.
         degrader: makes the degraded recordings that an enhancement generator reads; None for other tasks.
         perturber: changes the training crops; None where the recipe has no perturbations.
+        given: which conditioning signals are read of the packed data.
         terms: losses and regularisers, each with its weight.
         monitors: by name.
         marks: by recipe path, what a part's statistics were measured on and with; see the field's comment.
@@ -74,6 +76,7 @@ class Parts:
     injector: NoiseInjector | None = None
     degrader: Degrader | None = None
     perturber: Perturber | None = None
+    given: GivenSignals = field(default_factory=GivenSignals)
     terms: list[Weighted] = field(default_factory=list)
     monitors: dict[str, Monitor] = field(default_factory=dict)
     #: By recipe path: identifies what a part's state was measured on and with. A checkpoint's state with another mark
@@ -173,7 +176,7 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
         parts.objective_weight = recipe.single["objective"].weight
     if "noise_injector" in recipe.single:
         parts.injector = _placed(construct(recipe.single["noise_injector"], recipe), device)
-    parts.degrader = degrader(recipe)
+    parts.degrader, parts.given = degrader(recipe), GivenSignals.of_recipe(recipe)
     parts.perturber = perturber(recipe)
     for section in ("losses", "regularisers"):
         for name, part in recipe.many[section].items():
@@ -270,23 +273,3 @@ def observers(recipe: Recipe) -> dict[str, Observer]:
     """The recipe's observers, by their names for messages."""
     found = recipe.many["observers"]
     return {f"observers.{name} ({part.use})": construct(part, recipe) for name, part in found.items()}
-
-
-def optimisers(recipe: Recipe, parts: Parts) -> dict[str, torch.optim.Optimizer]:
-    """Builds one optimiser for the generator and one for all discriminators together.
-
-    Returns:
-        By ``generator`` and ``discriminators``; a network without parameters, or without an optimiser in the recipe, is
-            left out. Parameters that do not learn (``requires_grad`` is off) are given to none.
-    """
-    chosen = recipe.many["optimisers"]
-    networks = {"generator": parts.generator, "discriminators": parts.discriminators}
-    learning = {
-        side: [parameter for parameter in network.parameters() if parameter.requires_grad]
-        for side, network in networks.items()
-    }
-    return {
-        side: construct(chosen[side], recipe, parameters=parameters)
-        for side, parameters in learning.items()
-        if side in chosen and parameters
-    }

@@ -46,12 +46,12 @@ class ConditionBuilder:
         contract, supplied = recipe.generator_contract, recipe.supplied()
         self.reads = contract.reads or frozenset()
         self.signals = sorted(self.reads - NO_SIGNALS)
-        needs = [recipe_contract.contract_of(part, supplied).needs for part in recipe.parts()]
-        asked = self.reads.union(*needs)
-        self.mel = "mel" in asked
+        needs = frozenset().union(*(recipe_contract.contract_of(part, supplied).needs for part in recipe.parts()))
+        asked, given = self.reads | needs, recipe.given()
+        self.mel = "mel" in needs or "mel" in self.reads - given
         features = recipe.many["features"]
         self.features: dict[str, Feature] = {
-            name: construct(part, recipe) for name, part in features.items() if name in asked
+            name: construct(part, recipe) for name, part in features.items() if name in asked - given
         }
         self.latent, self.latent_law = contract.latent, contract.latent_law
         self.task = recipe.task
@@ -60,13 +60,15 @@ class ConditionBuilder:
 
     @torch.no_grad()
     def prepare(self, batch: Batch) -> Batch:
-        """Adds those signals to the batch that some part reads and that are computed of the clean audio: the log-mel
-        spectrogram, and features."""
+        """Adds those signals to the batch that some part reads: what is computed of the clean audio, which is the log-mel
+        spectrogram and features, and what files give, but for their mel spectrograms: that of the batch is the audio's."""
         if self.mel and "mel" not in batch.signals:
             batch.signals["mel"] = log_mel(batch.audio, self.spec)
         for name, feature in self.features.items():
             if name not in batch.signals:
                 batch.signals[name] = self.of(name, feature, batch.audio)
+        for name in batch.given.keys() - {"mel"}:
+            batch.signals[name] = batch.given[name]
         return batch
 
     @torch.no_grad()
@@ -75,6 +77,11 @@ class ConditionBuilder:
         found = {"mel": log_mel(audio, self.spec)} if "mel" in self.reads else {}
         read = {name: feature for name, feature in self.features.items() if name in self.reads}
         return found | {name: self.of(name, feature, audio) for name, feature in read.items()}
+
+    @property
+    def computable(self) -> set[str]:
+        """Names of the signals that the generator reads and that can be computed of clean audio."""
+        return set(self.signals) & {"mel", *self.features}
 
     def of(self, name: str, feature: Feature, audio: Tensor) -> Tensor:
         """A feature [B, C, L] of audio [B, 1, L * hop].
@@ -103,7 +110,7 @@ class ConditionBuilder:
         Returns:
             (condition of the real items, condition of the fakes).
         """
-        signals = {name: batch.signals[name] for name in self.signals}
+        signals = {name: batch.given[name] if name in batch.given else batch.signals[name] for name in self.signals}
         real, fake = (batch.label, self._labels(batch, turn)) if "label" in self.reads else (None, None)
         return Condition(None, real, signals), Condition(self.latents(batch, turn), fake, signals)
 

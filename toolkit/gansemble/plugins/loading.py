@@ -46,6 +46,7 @@ class Plugins:
         self.manager = pluggy.PluginManager("gansemble")
         self.manager.add_hookspecs(hookspecs)
         self.registry = Registry()
+        self._origins = _Origins()
         if discover:
             self._discover()
         for path in files:
@@ -99,25 +100,27 @@ class Plugins:
         self.registry.sources[path.stem] = PluginSource(file=str(path))
 
     def _add_point(self, point: importlib.metadata.EntryPoint) -> None:
-        _check_core(point)
+        source = self._origins.source(point)
+        _check_core(point, source)
         if self.manager.has_plugin(point.name):
-            first, second = (each.distribution for each in (self.registry.sources[point.name], _source(point)))
+            first, second = (each.distribution for each in (self.registry.sources[point.name], source))
             raise PluginError(
                 f"two plugins are called {point.name!r}, one of {first} and one of {second}, which is left out; "
                 "rename the entry point of one"
             )
         self.add_module(point.name, point.load())
-        self.registry.sources[point.name] = _source(point)
+        self.registry.sources[point.name] = source
 
     def _add_part(self, entry: Entry, point: importlib.metadata.EntryPoint) -> None:
-        _check_core(point)
+        source = self._origins.source(point)
+        _check_core(point, source)
         self.registry.add(entry)
-        self.registry.sources[entry.plugin] = _source(point)
+        self.registry.sources[entry.plugin] = source
 
     def _discover(self) -> None:
         wanted, refused = _names("GANSEMBLE_PLUGINS"), _names("GANSEMBLE_DISABLE") or set()
         installed = importlib.metadata.entry_points()  # once: every call reads the metadata of all that is installed
-        for point in _once(installed.select(group=GROUP)):
+        for point in self._origins.once(installed.select(group=GROUP)):
             if wanted is not None and point.name not in wanted:
                 self.registry.disabled[point.name] = "GANSEMBLE_PLUGINS"
             elif point.name in refused:
@@ -125,8 +128,8 @@ class Plugins:
             else:
                 self._guard(point.name, partial(self._add_point, point))
         for kind in KINDS:
-            for point in _once(installed.select(group=GROUPS[kind])):
-                plugin = point.dist.name if point.dist else "unnamed"
+            for point in self._origins.once(installed.select(group=GROUPS[kind])):
+                plugin = self._origins.source(point).distribution or "unnamed"
                 if (wanted is not None and plugin not in wanted) or plugin in refused:
                     self.registry.disabled[plugin] = "GANSEMBLE_PLUGINS or GANSEMBLE_DISABLE"
                     continue
@@ -184,28 +187,40 @@ def _names(variable: str) -> set[str] | None:
     return None if value is None else {name.strip() for name in value.split(",") if name.strip()}
 
 
-def _once(points: Iterable[importlib.metadata.EntryPoint]) -> list[importlib.metadata.EntryPoint]:
-    """The entry points of a group, each once: editable installs and stale metadata can list one twice.
+class _Origins:
+    """The distributions of entry points.
 
-    The toolkit's own come first, so that another plugin of the same name cannot take their place.
+    Python parses all of a distribution's metadata, its README included, whenever it is asked for the name or the
+    version, so each distribution is asked once.
     """
-    seen: dict[tuple[str, str], importlib.metadata.EntryPoint] = {}
-    for point in points:
-        seen.setdefault((point.name, point.value), point)
-    return sorted(seen.values(), key=lambda point: (not _ours(point), point.name, point.value))
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[importlib.metadata.Distribution, PluginSource]] = {}
+
+    def source(self, point: importlib.metadata.EntryPoint) -> PluginSource:
+        """Where an entry point came from; an empty one if Python found it without a distribution."""
+        if point.dist is None:
+            return PluginSource()
+        if id(point.dist) not in self._known:  # by identity, and kept, so that no other can get the same one
+            self._known[id(point.dist)] = point.dist, PluginSource(point.dist.name, point.dist.version)
+        return self._known[id(point.dist)][1]
+
+    def once(self, points: Iterable[importlib.metadata.EntryPoint]) -> list[importlib.metadata.EntryPoint]:
+        """The entry points of a group, each once: editable installs and stale metadata can list one twice.
+
+        The toolkit's own come first, so that another plugin of the same name cannot take their place.
+        """
+        seen: dict[tuple[str, str], importlib.metadata.EntryPoint] = {}
+        for point in points:
+            seen.setdefault((point.name, point.value), point)
+        return sorted(
+            seen.values(), key=lambda point: (self.source(point).distribution != "gansemble", point.name, point.value)
+        )
 
 
-def _ours(point: importlib.metadata.EntryPoint) -> bool:
-    return point.dist is not None and point.dist.name == "gansemble"
-
-
-def _source(point: importlib.metadata.EntryPoint) -> PluginSource:
-    return PluginSource(point.dist.name, point.dist.version) if point.dist else PluginSource()
-
-
-def _check_core(point: importlib.metadata.EntryPoint) -> None:
+def _check_core(point: importlib.metadata.EntryPoint, source: PluginSource) -> None:
     """Refuses a plugin whose distribution requires another version of the toolkit."""
-    if point.dist is None or _ours(point):
+    if point.dist is None or source.distribution == "gansemble":
         return
     from packaging.requirements import Requirement
 
@@ -215,8 +230,8 @@ def _check_core(point: importlib.metadata.EntryPoint) -> None:
         wanted = Requirement(line)
         if wanted.name.lower() == "gansemble" and not wanted.specifier.contains(__version__, prereleases=True):
             raise PluginError(
-                f"{point.dist.name} {point.dist.version} needs gansemble{wanted.specifier}, this is {__version__}; "
-                f"upgrade gansemble, or install another version of {point.dist.name}"
+                f"{source.distribution} {source.version} needs gansemble{wanted.specifier}, this is {__version__}; "
+                f"upgrade gansemble, or install another version of {source.distribution}"
             )
 
 

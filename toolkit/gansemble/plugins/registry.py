@@ -32,6 +32,7 @@ KINDS = (
     "perturbation",
     "feature",
     "observer",
+    "schedule",
 )
 _PLURALS = {"corpus": "corpora", "loss": "losses"}
 #: kind -> the entry-point group that takes single parts of this kind, without a plugin around them.
@@ -43,8 +44,7 @@ _PROTOCOLS = {kind: "".join(word.title() for word in kind.split("_")) for kind i
 }
 #: Names that mean something to the recipe around a part, so no part may take them as a parameter.
 RESERVED = frozenset({"use", "weight"})
-#: The same for parts of one kind alone.
-RESERVED_OF = {"perturbation": frozenset({"probability"})}
+_RESERVED_OF = {"optimiser": frozenset({"groups"}), "perturbation": frozenset({"probability"})}
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ def _checked(entry: Entry, target: object) -> Callable[..., object]:
     for parameter in parameters:
         if parameter.kind is parameter.VAR_KEYWORD and not inherited:
             raise PluginError(f"{who}: takes **{parameter.name}, which hides misspelt keys; name every parameter")
-        if parameter.name in RESERVED | RESERVED_OF.get(entry.kind, frozenset()):
+        if parameter.name in RESERVED | _RESERVED_OF.get(entry.kind, frozenset()):
             raise PluginError(f"{who}: parameter {parameter.name!r} is reserved by the recipe; rename it")
     wrong = signatures.fault(entry.kind, target)
     if wrong:

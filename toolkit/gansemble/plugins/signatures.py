@@ -28,6 +28,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "perturbation": {"()": ("audio", "rng")},
     "feature": {"()": ("audio",)},
     "observer": {"step": ("done", "logs"), "validation": ("done", "scores"), "end": ("error",)},
+    "schedule": {"()": ("step", "epoch", "steps")},
 }
 #: A metric that compares sets of clips, rather than pairs, has this method instead.
 SET_METRIC: dict[str, tuple[str, ...]] = {"score_set": ("estimates", "references", "sample_rate", "labels")}

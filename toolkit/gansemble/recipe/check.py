@@ -15,26 +15,20 @@ from typing import cast
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import PluginError, near
 from gansemble.plugins.registry import Registry
-from gansemble.recipe import types
+from gansemble.recipe import claims, packages, types
 from gansemble.recipe.compose import compose
 from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError
 from gansemble.recipe.required import Required
 from gansemble.recipe.rules.finding import Finding
-from gansemble.recipe.schema import CHANCED, MANY, RATE_KEYS, SINGLE, SUPPLIED, WEIGHTED, Recipe
-from gansemble.recipe.sections import (
-    SECTIONS,
-    LearningRate,
-    Part,
-    Schedule,
-    Validation,
-)
+from gansemble.recipe.schema import CHANCED, MANY, SINGLE, SUPPLIED, WEIGHTED, Recipe
+from gansemble.recipe.sections import SECTIONS, Part, Schedule, Validation
 
 
 def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
     """Reads and composes a recipe, and checks its types and whether its parts fit together.
 
     Args:
-        path: the YAML file.
+        path: the YAML file, or the address of one (see :mod:`gansemble.recipe.packages`).
         overrides: ``KEY=VALUE`` of the ``--set`` options.
         registry: of the parts that may be named; None is that of this process' plugins, which then check the recipe,
             too.
@@ -121,6 +115,7 @@ def _asked(recipe: Recipe) -> list[Problem]:
 
 
 def _read(path: Path, overrides: Sequence[str], registry: Registry) -> tuple[Recipe | None, Document, list[Problem]]:
+    path = packages.file_of(path)
     document = compose(path, overrides)
     checker = _Checker(document, registry)
     return checker.recipe(path), document, checker.problems
@@ -267,7 +262,7 @@ class _Checker:
             "use",
             *(("weight",) if kind in WEIGHTED else ()),
             *(("probability",) if kind in CHANCED else ()),
-            *(RATE_KEYS if kind == "optimiser" else ()),
+            *((*claims.RATE_KEYS, *claims.CLAIM_KEYS) if kind == "optimiser" else ()),
         )
         arguments = types.check_arguments(
             target,
@@ -277,7 +272,7 @@ class _Checker:
             self.problems,
             what=name,
             skip=extra,
-            supplied=[*SUPPLIED, *(("parameters",) if kind == "optimiser" else ())],
+            supplied=[*SUPPLIED, *(claims.TAKEN if kind == "optimiser" else ())],
         )
         part = Part(kind, path, name, entry, target, arguments)
         if kind in WEIGHTED:
@@ -285,10 +280,7 @@ class _Checker:
         if kind in CHANCED:
             part.probability = self.probability(path, given.get("probability", 1.0))
         if kind == "optimiser":
-            rates = {key: given[key] for key in RATE_KEYS if key in given}
-            checked = types.check_arguments(LearningRate, rates, path, self.document, self.problems, what=name)
-            if len(self.problems) == before:
-                part.learning_rate = LearningRate(**checked)
+            claims.read(part, given, self.document, self.problems)
         return part if len(self.problems) == before else None
 
     def probability(self, path: KeyPath, value: object) -> float:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gansemble.errors import near
+from gansemble.recipe import packages
 from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError, dotted, parse, read
 
 REFERENCE = re.compile(r"\$\{([^{}]*)\}")
@@ -17,7 +18,7 @@ def compose(path: Path, overrides: Sequence[str] = ()) -> Document:
     """Reads a recipe file, merges its includes and then each override into it, and follows its references.
 
     Args:
-        path: the YAML file.
+        path: the YAML file, or the address of one in an installed distribution (see :mod:`gansemble.recipe.packages`).
         overrides: ``key.path=value``, merged in their order.
 
     Returns:
@@ -35,12 +36,14 @@ def gather(path: Path, overrides: Sequence[str] = ()) -> Document:
     """Does the same as :func:`compose`, but leaves ``${key.path}`` references as they are written.
 
     Args:
-        path: the YAML file.
+        path: the YAML file, or the address of one.
         overrides: ``key.path=value``, merged in their order.
 
     Raises:
+        AddressError: if the path is an address that leads nowhere.
         RecipeError: if a file or an override cannot be read, or includes form a circle.
     """
+    path = packages.file_of(path)
     shown = Path(os.path.relpath(path)) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path
     document = _with_includes(shown, ())
     for override in overrides:
@@ -108,16 +111,24 @@ def _copy_marks(base: Document, over: Document, path: KeyPath) -> None:
 def _with_includes(path: Path, chain: tuple[Path, ...]) -> Document:
     resolved = path.resolve()
     own = read(path)
+    if own.value and "include" not in own.value:  # nothing to merge it into
+        return own
     includes = own.value.pop("include", [])
     mark = own.marks.get(("include",))
     if isinstance(includes, str):
         includes = [includes]
     if not isinstance(includes, list) or not all(isinstance(item, str) for item in includes):
-        raise RecipeError([Problem(("include",), "expected a list of recipe files, relative to this one", mark)])
+        said = "expected a list of recipe files, relative to this one, or addresses such as acme:ljspeech/v1"
+        raise RecipeError([Problem(("include",), said, mark)])
     result = Document()
     for index, item in enumerate(includes):
-        target = Path(os.path.normpath(path.parent / item))
         where = own.marks.get(("include", index), mark)
+        target = Path(os.path.normpath(path.parent / item))
+        if not target.exists() and packages.is_address(item):
+            try:
+                target = packages.find(item).file()
+            except packages.AddressError as error:
+                raise RecipeError([Problem(("include", index), str(error), where)]) from error
         if target.resolve() in (*chain, resolved):
             raise RecipeError([Problem(("include", index), f"{item} includes itself", where)])
         if not target.is_file():

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 
 import yaml
 
-from gansemble.recipe import types
+from gansemble.recipe import claims, types
 from gansemble.recipe.document import _Loader
-from gansemble.recipe.schema import CHANCED, MANY, ORDERED, RATE_KEYS, SINGLE, SUPPLIED, WEIGHTED, Recipe
+from gansemble.recipe.schema import CHANCED, MANY, ORDERED, SINGLE, SUPPLIED, WEIGHTED, Recipe
 from gansemble.recipe.sections import SECTIONS, Part
 
 
@@ -65,8 +65,18 @@ def part(value: Part) -> dict[str, object]:
         elif name not in SUPPLIED and parameter.default is not parameter.empty:
             result[name] = plain(types.convert(parameter.default, hints.get(name, types.ANYTHING)))
     if value.kind == "optimiser":
-        result |= {key: getattr(value.learning_rate, key) for key in RATE_KEYS}
+        result |= {key: getattr(value.learning_rate, key) for key in claims.RATE_KEYS} | _claimed(value)
     return result
+
+
+def _claimed(value: Part) -> dict[str, object]:
+    """What an optimiser takes; nothing where it takes the rest of its side, and all alike."""
+    found: dict[str, object] = {"parameters": list(value.parameters)} if value.parameters else {}
+    groups = {
+        name: {"parameters": list(group.parameters), **{key: plain(each) for key, each in group.settings.items()}}
+        for name, group in value.groups.items()
+    }
+    return found | ({"groups": groups} if groups else {})
 
 
 def plain(value: object) -> object:

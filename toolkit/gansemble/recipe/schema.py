@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.contract import GeneratorContract
+from gansemble.contract import DEGRADED, GeneratorContract
 from gansemble.errors import GansembleError
 from gansemble.plugins.registry import Registry
 from gansemble.recipe.contract import contract_of
@@ -46,13 +46,15 @@ MANY = {
     "monitors": "monitor",
     "features": "feature",
     "observers": "observer",
+    "schedules": "schedule",
 }
 #: Sections whose parts are applied one after the other, in the order in which the recipe names them.
 ORDERED = frozenset({"perturbations"})
 #: Kinds whose parts have a key ``probability``, with which each is applied or left out.
 CHANCED = frozenset({"perturbation"})
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
-RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")
+#: What a corpus may give that is no conditioning signal in a file.
+NO_SIGNALS_OF_CORPORA = frozenset({"labels", "pitch", DEGRADED})
 #: Constructor parameters the toolkit fills in when a recipe does not.
 SUPPLIED = ("audio", "batch_size", "seed", "segment")
 
@@ -101,6 +103,17 @@ class Recipe:
         """What the toolkit fills into constructor parameters of these names, where the recipe does not."""
         plan = self.plan
         return {"audio": self.audio, "batch_size": plan.batch_size, "seed": plan.seed, "segment": plan.segment}
+
+    def given(self) -> frozenset[str]:
+        """Names of the conditioning signals that files give: those of the corpus, and of the ``data`` section."""
+        corpus = self.single.get("corpus")
+        gives = contract_of(corpus, self.supplied()).gives if corpus is not None else frozenset()
+        return (gives - NO_SIGNALS_OF_CORPORA) | self.data.signals.keys() | self.data.embeddings.keys()
+
+    def asked(self) -> frozenset[str]:
+        """Names of everything that some part reads or needs: conditioning signals, labels, latents and outputs."""
+        needs = [contract_of(part, self.supplied()).needs for part in self.parts()]
+        return (self.generator_contract.reads or frozenset()).union(*needs)
 
     @cached_property
     def generator_contract(self) -> GeneratorContract:

@@ -5,7 +5,7 @@ Their fields are the keys of the section, and the defaults of the fields are the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -162,7 +162,7 @@ class Init:
         networks: whose weights are taken. The generator's are those of its moving average where this recipe keeps none.
         optimisers: take the state of their optimisers, too; learning rates are this recipe's.
         freeze: parameters that do not learn, by the beginning of their names, such as ``generator.ups`` or
-            ``discriminators.mpd``; running statistics of batch norm are not parameters.
+            ``discriminators.mpd``, where ``*`` stands for any text; running statistics of batch norm are not parameters.
     """
 
     exp: str | None = None
@@ -185,6 +185,11 @@ class Data:
         broken: what to do about files that are unreadable, truncated, empty or not finite: refuse or drop them.
         label: which of the corpus' labels networks are conditioned on, such as ``speaker``. Names count from 0 in
             alphabetical order, over all splits.
+        signals: conditioning signals in files, by name, such as ``{mel: mels}``: the folder, absolute or below the corpus, of
+            a ``.npy`` file [C, L] for each clip, called as the clip's id or as its audio file. L is a frame for each
+            ``audio.hop``, up to two more or fewer.
+        embeddings: likewise signals that hold for a whole clip [C], such as a speaker embedding; a file may also be called as
+            the clip's ``label``.
     """
 
     normalise: float | None = 0.95
@@ -193,6 +198,8 @@ class Data:
     short: Literal["error", "pad", "drop"] = "error"
     broken: Literal["error", "drop"] = "error"
     label: str = "label"
+    signals: dict[str, str] = field(default_factory=dict)
+    embeddings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -265,6 +272,19 @@ class LearningRate:
         return factor
 
 
+@dataclass(frozen=True)
+class ParameterGroup:
+    """Parameters of an optimiser with settings of their own.
+
+    Args:
+        parameters: beginnings of names, see :mod:`gansemble.recipe.parameter_names`.
+        settings: values by the name of the optimiser's parameter, such as ``lr``.
+    """
+
+    parameters: tuple[str, ...]
+    settings: dict[str, object]
+
+
 SECTIONS: dict[str, type[Plan | Init | Validation | Data | Synthesis | Evaluation]] = {
     "plan": Plan,
     "init": Init,
@@ -273,17 +293,6 @@ SECTIONS: dict[str, type[Plan | Init | Validation | Data | Synthesis | Evaluatio
     "synthesis": Synthesis,
     "evaluation": Evaluation,
 }
-
-
-def ends_with_the_plan(leaves: Mapping[str, object]) -> bool:
-    """Whether the learning rate of an optimiser depends on how many steps are planned (``cosine``).
-
-    Training for another number of steps is then another training from its first step on.
-
-    Args:
-        leaves: of the recipe, from :func:`gansemble.recipe.fill.flatten`.
-    """
-    return any(key.startswith("optimisers.") and key.endswith(".cosine") and leaves[key] is True for key in leaves)
 
 
 #: Keys that do not change what training computes, but how long it goes on and what is recorded: a resumed run may
@@ -325,6 +334,8 @@ class Part:
         weight: of parts that are weighted.
         learning_rate: of optimisers.
         probability: of parts that are applied or left out by chance.
+        parameters: of optimisers, the beginnings of the names of what they take; empty takes the rest of its side.
+        groups: of optimisers, parameters with settings of their own, by name.
     """
 
     kind: str
@@ -336,3 +347,5 @@ class Part:
     weight: Schedule = field(default_factory=lambda: Schedule.of(1.0))
     learning_rate: LearningRate = field(default_factory=LearningRate)
     probability: float = 1.0
+    parameters: tuple[str, ...] = ()
+    groups: dict[str, ParameterGroup] = field(default_factory=dict)

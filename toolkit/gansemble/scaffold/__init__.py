@@ -16,6 +16,7 @@ from gansemble import __version__
 from gansemble.errors import PluginError
 from gansemble.files import write_atomically
 from gansemble.plugins.registry import KINDS
+from gansemble.recipe.packages import MINI, Found
 
 HERE = Path(__file__).parent
 #: What each kind's line in a recipe looks like, and its one-line summary.
@@ -34,18 +35,20 @@ KIND_LINES = {
     "perturbation": ("perturbations: {acme: {use: acme}}", "an echo behind each crop, its delay drawn"),
     "optimiser": ("optimisers: {generator: {use: acme}}", "Adam with Nesterov momentum"),
     "observer": ("observers: {acme: {use: acme}}", "a line in a text file for each validation"),
+    "schedule": ("schedules: {generator: {use: acme}}", "a triangle that comes back every few steps"),
     "feature": ("features: {acme: {use: acme}}", "level of each frame [dB]"),
     "monitor": ("monitors: {acme: {use: acme}}", "fakes whose levels no longer differ"),
 }
 
 
-def create(name: str, kinds: Sequence[str], folder: Path) -> Path:
+def create(name: str, kinds: Sequence[str], folder: Path, base: Found | None = None) -> Path:
     """Writes a new plugin to ``folder/gansemble-<name>`` and returns that path.
 
     Args:
         name: of the plugin, its package and its parts, such as ``my_plugin``.
         kinds: which parts it gets, of :data:`gansemble.plugins.registry.KINDS`.
         folder: where its folder is made.
+        base: a recipe; the plugin then has one of its own that builds on it and uses the plugin's parts.
 
     Raises:
         PluginError: if the name is no lower_snake identifier or is taken, or the plugin's folder is not empty.
@@ -57,8 +60,10 @@ def create(name: str, kinds: Sequence[str], folder: Path) -> Path:
         raise PluginError(f"{root}: expected no such folder, or an empty one; choose another name or another --out")
     chosen = [kind for kind in KINDS if kind in kinds]
     for source, target in (("pyproject.toml.in", "pyproject.toml"), ("README.md.in", "README.md")):
-        write_atomically(root / target, _named(_filled((HERE / source).read_text(), chosen), name))
+        write_atomically(root / target, _named(_filled((HERE / source).read_text(), chosen, base), name))
     write_atomically(root / name / "__init__.py", _named(_filled((HERE / "init.py.in").read_text(), chosen), name))
+    if base is not None:
+        _write_recipe(root / name / "recipes", name, chosen, base)
     for kind in chosen:
         write_atomically(root / name / f"{kind}.py", _named((HERE / "parts" / f"{kind}.py").read_text(), name))
     write_atomically(
@@ -66,6 +71,21 @@ def create(name: str, kinds: Sequence[str], folder: Path) -> Path:
     )
     write_atomically(root / ".gitignore", "__pycache__/\n*.egg-info/\ndist/\n")
     return root
+
+
+def _write_recipe(folder: Path, name: str, kinds: Sequence[str], base: Found) -> None:
+    """Writes a package of recipes with one that includes ``base`` and uses the plugin's parts, and its small version."""
+    write_atomically(
+        folder / "__init__.py", f'"""Recipes of {name}: gansemble run {name}:{base.recipe.name} --mini."""\n'
+    )
+    conf = folder / base.recipe.name / "conf"
+    lines = "".join(f"{KIND_LINES[kind][0]}\n" for kind in kinds)
+    addresses = {Path(base.address).name: base.address}
+    if base.recipe.file(MINI).is_file():
+        addresses[MINI] = f"{base.recipe.address}/{MINI}"
+    for configuration, address in addresses.items():
+        text = f"# {base.recipe.name} with the parts of acme.\ninclude: [{address}]\n{lines}"
+        write_atomically(conf / f"{configuration}.yaml", _named(text, name))
 
 
 def _check_name(name: str) -> None:
@@ -93,7 +113,7 @@ def _check_taken(name: str, kinds: Sequence[str]) -> None:
             raise PluginError(f"plugin {entry.plugin!r} gives the {entry.kind} {name!r} already; choose another name")
 
 
-def _filled(text: str, kinds: Sequence[str]) -> str:
+def _filled(text: str, kinds: Sequence[str], base: Found | None = None) -> str:
     """Replaces the placeholders in a template that depend on the kinds, and the toolkit's version."""
     registrations = "\n".join(_registration(kind) for kind in kinds)
     recipe = "\n".join(KIND_LINES[kind][0] for kind in kinds)
@@ -104,6 +124,7 @@ def _filled(text: str, kinds: Sequence[str]) -> str:
         ("@PARTS@", parts),
         ("@VERSION@", __version__),
         ("@FIRST@", kinds[0]),
+        ("@RECIPES@", "" if base is None else '\n[project.entry-points."gansemble.recipes"]\nacme = "acme.recipes"\n'),
     ):
         text = text.replace(key, value)
     return text

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 from gansemble.errors import GansembleError
 from gansemble.files import write_atomically
 from gansemble.recipe.compose import compose
+from gansemble.stages.recipe_place import RecipePlace
 from gansemble.stages.stage import BY_NAME
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Project:
             and not written to, because another experiment may use them by now.
         recalled: the project was found by its experiment folder, without overrides: each stage is compared under the
             overrides that it was last run with.
+        address: of a recipe of an installed distribution; empty for a file.
+        root: the folder in which folders that were not given are made.
     """
 
     recipe: Path
@@ -65,6 +68,8 @@ class Project:
     recalled: bool = False
     data_given: bool = True
     borrowed: bool = False
+    address: str = ""
+    root: Path = field(default_factory=Path)
     _checked: Recipe | None = field(default=None, init=False, repr=False, compare=False)
 
     @classmethod
@@ -75,27 +80,31 @@ class Project:
         exp: Path | None = None,
         data: Path | None = None,
         dump: Path | None = None,
+        root: Path | None = None,
     ) -> Project:
         """The project of a recipe; folders that are not given are filled in.
 
-        They lie beside ``conf/``: ``exp/<recipe's file name>``, ``data/<corpus>`` and ``dump/<set>``. If the experiment
-        was made with a corpus or packed data elsewhere, these are used again.
+        They lie beside ``conf/``: ``exp/<recipe's file name>``, ``data/<corpus>`` and ``dump/<set>``; those of a recipe
+        of an installed distribution lie where the user stands. If the experiment was made with a corpus or packed data
+        elsewhere, these are used again.
 
         Args:
-            recipe: the YAML file.
+            recipe: the YAML file, or the address of one.
             overrides: ``KEY=VALUE`` of the ``--set`` options.
             exp: experiment folder.
             data: corpus folder.
             dump: folder of the packed data.
+            root: the folder that a recipe of an installed distribution works in; None is the working directory.
 
         Raises:
+            AddressError: if the address leads to no recipe.
             RecipeError: if the recipe cannot be composed.
         """
-        values = compose(recipe, overrides).value
-        folders = recipe.resolve().parents
-        root = next((folder.parent for folder in folders if folder.name == "conf"), folders[0])
+        place = RecipePlace.of(recipe, root)
+        root = place.root
+        values = compose(recipe if not place.address else place.file, overrides).value
         corpus = _text(values, "corpus", "use", "corpus")
-        exp = (exp or root / "exp" / recipe.stem).resolve()
+        exp = (exp or place.exp).resolve()
         known = _Record.read(exp, corpus)
         data_given, dump_given = data is not None, dump is not None
         if data is None and known is not None and known.given("data"):
@@ -106,7 +115,7 @@ class Project:
             dump, dump_given, borrowed = known.place("dump"), True, not known.beside("dump")
         dump = (dump or root / "dump" / _dump_name(values, corpus, data, root)).resolve()
         return cls(
-            recipe.resolve(),
+            place.file,
             overrides,
             exp,
             data,
@@ -115,6 +124,8 @@ class Project:
             dump_given,
             data_given=data_given,
             borrowed=borrowed,
+            address=place.address,
+            root=root,
         )
 
     def checked(self) -> Recipe:
@@ -144,6 +155,8 @@ class Project:
             "dump": both(self.dump, self.exp),
             "given": [name for name, given in (("data", self.data_given), ("dump", self.dump_given)) if given],
         }
+        if self.address:
+            facts |= {"address": self.address, "root": both(self.root, self.exp)}
         write_atomically(self.exp / RECORD, json.dumps(facts, indent=1))
 
     @property
@@ -175,6 +188,9 @@ class Project:
                 f"{exp / RECORD}: damaged; run the recipe's run.sh with --exp {exp} once more, which writes it anew"
             )
         overrides = tuple(str(each) for each in known.facts.get("overrides") or ())
+        if "address" in known.facts:
+            recipe, root = Path(known.facts["address"]), known.place("root")
+            return replace(cls.of(recipe, overrides, exp, root=root), recalled=True)
         return replace(cls.of(known.place("recipe"), overrides, exp), recalled=True)
 
     def demand_apart(self) -> None:
@@ -238,7 +254,7 @@ def corpus_folder(exp: Path) -> Path | None:
     return known.place("data") if known is not None else None
 
 
-_Thing = Literal["recipe", "data", "dump"]
+_Thing = Literal["recipe", "data", "dump", "root"]
 
 
 class _Facts(TypedDict):
@@ -251,6 +267,8 @@ class _Facts(TypedDict):
     overrides: NotRequired[list[str]]
     corpus: NotRequired[str]
     given: NotRequired[list[str]]
+    address: NotRequired[str]
+    root: NotRequired[Place]
 
 
 class _Record:

@@ -75,6 +75,7 @@ STAGES = (
             "plan",
             "init",
             "optimisers",
+            "schedules",
             "features",
             "data",
         ),

@@ -18,6 +18,7 @@ from gansemble.abilities import Stateful, learns
 from gansemble.errors import PluginError, near
 from gansemble.plugins.docstrings import documented
 from gansemble.plugins.registry import Entry, Registry
+from gansemble.recipe.claims import TAKEN
 from gansemble.recipe.schema import SUPPLIED
 from gansemble.testing import (
     augmentations,
@@ -31,6 +32,7 @@ from gansemble.testing import (
     networks,
     observers,
     perturbations,
+    schedules,
     terms,
 )
 from gansemble.testing.subject import Fault, Subject, demand
@@ -56,7 +58,7 @@ def constructor_can_be_checked(subject: Subject) -> None:
     )
     text = inspect.getdoc(subject.target) or ""
     demand(bool(text), "write a docstring: what it computes, units, shapes, the paper and equation")
-    told = (*SUPPLIED, "parameters")
+    told = (*SUPPLIED, *TAKEN)
     silent = [name for name in subject.signature if name not in documented(text) and name not in told]
     demand(not silent, f"document {', '.join(silent)} in the docstring's Args: what it is, and its unit")
 
@@ -135,6 +137,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "perturbation": (*EVERY, *perturbations.PERTURBATION),
     "feature": (*EVERY, *features.FEATURE),
     "observer": (*EVERY, *observers.OBSERVER),
+    "schedule": (*EVERY, *schedules.SCHEDULE),
 }
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from gansemble.abilities import Fitted, Growable, HasDomain
 from gansemble.interfaces import Metric, Representation, Score
 from gansemble.plugins.signatures import lacking
+from gansemble.recipe.claims import TAKEN
 from gansemble.testing.networks import demand_growth
 from gansemble.testing.sets import SET_METRIC, of_pairs, said
 from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved, state_of
@@ -259,27 +260,39 @@ def _learn(optimiser: torch.optim.Optimizer, weights: Sequence[Tensor], steps: i
 
 
 def _weights() -> list[torch.nn.Parameter]:
-    return [torch.nn.Parameter(torch.linspace(0.5, 2.0, size)) for size in (3, 4)]
+    """Two vectors, a matrix and the weight of a convolution, as networks have them."""
+    shapes = ((3,), (4,), (3, 4), (4, 2, 3))
+    return [torch.nn.Parameter(torch.linspace(0.5, 2.0, math.prod(shape)).view(shape)) for shape in shapes]
 
 
 def _optimiser(subject: Subject, weights: list[torch.nn.Parameter], **other: object) -> torch.optim.Optimizer:
-    made = subject.target(parameters=weights, **(subject.example | other))
+    names = ("generator.bias", "generator.gain", "generator.linear.weight", "generator.conv.weight")
+    given = {"parameters": weights, "named_parameters": list(zip(names, weights, strict=True))}
+    taken = {name: value for name, value in given.items() if name in subject.signature}
+    made = subject.target(**(taken or {"parameters": weights}), **(subject.example | other))
     if not isinstance(made, torch.optim.Optimizer):
         raise Fault(f"expected a torch.optim.Optimizer, got {type(made).__name__}")
     return made
 
 
 def takes_parameters(subject: Subject) -> None:
-    """Its first argument is ``parameters``, and its parameter groups have an ``lr`` that follows the argument ``lr``."""
-    demand(next(iter(subject.signature), "") == "parameters", "its first parameter must be called parameters")
+    """Its first argument is ``parameters``, or ``named_parameters`` for (name, parameter) pairs.
+
+    Its parameter groups have an ``lr``, and that of one of them follows the argument ``lr``; others may have rates of their
+    own.
+    """
+    first = next(iter(subject.signature), "")
+    demand(first in TAKEN, "its first parameter must be called parameters, or named_parameters to be given names, too")
     groups = _optimiser(subject, _weights()).param_groups
     demand(all(isinstance(group.get("lr"), float) for group in groups), "its parameter groups have no lr to schedule")
     if "lr" in subject.signature:
         once, twice = (
             [group["lr"] for group in _optimiser(subject, _weights(), lr=rate).param_groups] for rate in (0.125, 0.25)
         )
+        pairs = list(zip(once, twice, strict=True))
         demand(
-            np.allclose(twice, [2 * rate for rate in once]) and max(once) > 0,
+            any(one > 0 and np.isclose(other, 2 * one) for one, other in pairs)
+            and all(np.isclose(other, 2 * one) or one == other for one, other in pairs),
             f"built with lr 0.125 and with 0.25, its parameter groups have {once} and {twice}; hand lr on",
         )
 
@@ -310,10 +323,11 @@ def goes_on_exactly(subject: Subject) -> None:
 
 
 def survives_a_zero_gradient(subject: Subject) -> None:
-    """The weights stay finite when a gradient is zero, and when a parameter has none."""
+    """The weights stay finite when gradients are zero, and when a parameter has none."""
     weights = _weights()
     optimiser = _optimiser(subject, weights)
-    weights[0].grad = torch.zeros_like(weights[0])
+    for weight in (weights[0], *weights[2:]):
+        weight.grad = torch.zeros_like(weight)
     optimiser.step()
     demand(
         all(bool(torch.isfinite(weight).all()) for weight in weights),

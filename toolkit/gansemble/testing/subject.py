@@ -263,7 +263,7 @@ class Subject:
         known = {"mel": log_mel(sound, self.spec), DEGRADED: sound}
         signals = {name: known[name] for name in sorted(names & known.keys())}
         for name in sorted(names - known.keys() - NO_SIGNALS):
-            drawn = torch.randn(64, contract.channels.get(name, 1), 4096, generator=torch.Generator().manual_seed(6))
+            drawn = self._signal(name, 64, contract.channels.get(name, 1), 4096, torch.Generator().manual_seed(6))
             signals[name] = drawn[: len(sound), :, : sound.shape[-1] // self.spec.hop]
         return Condition(z, self.labels(batch) if "label" in names else None, signals)
 
@@ -271,10 +271,17 @@ class Subject:
         """What a generator of mel spectrograms reads, of one item and so many frames."""
         condition, drawn = self.condition(1), torch.Generator().manual_seed(0)
         signals = {
-            name: torch.randn(1, signal.shape[1], frames, generator=drawn) - (5 if name == "mel" else 0)
+            name: self._signal(name, 1, signal.shape[1], frames, drawn) - (5 if name == "mel" else 0)
             for name, signal in condition.signals.items()
         }
         return Condition(condition.latent, condition.label, signals)
+
+    def _signal(self, name: str, items: int, channels: int, frames: int, drawn: torch.Generator) -> Tensor:
+        """A random signal [items, channels, frames]: codes, where the contract says that it holds such, else noise."""
+        codes = self.stated(GeneratorContract).codes.get(name)
+        if codes is not None:
+            return torch.randint(codes, (items, channels, frames), generator=drawn).float()
+        return torch.randn(items, channels, frames, generator=drawn)
 
     def judged_condition(self, batch: int = 2) -> Condition:
         """The condition of a discriminator: labels where it asks for them, and the mel spectrogram of waveforms."""

@@ -6,6 +6,8 @@ from collections.abc import Generator
 
 import torch
 
+from gansemble.audio.features import log_mel
+from gansemble.data.mel_scale import MelStatistics, statistics
 from gansemble.data.segments import Collated, Segments, collate
 from gansemble.errors import GansembleError
 from gansemble.interfaces import Batch
@@ -14,6 +16,24 @@ from gansemble.training.components import Components
 from gansemble.training.sampler import StepSampler
 from gansemble.training.schedule import TrainingSchedule
 from gansemble.training.signals import patient_worker
+
+#: Mel spectrograms of so many training clips, spread over the split, are measured, each of at most so long a stretch [s].
+MEASURED, STRETCH = 32, 4.0
+
+
+def mel_statistics(run: Components) -> MelStatistics | None:
+    """Statistics of the mel spectrograms that the generator learns from; None where it reads none."""
+    builder, clips, spec = run.parts.condition_builder, run.clips, run.recipe.audio
+    if "mel" not in builder.signals:
+        return None
+    found, longest = [], int(STRETCH * spec.sample_rate) // spec.hop * spec.hop
+    for index in range(0, len(clips), max(1, len(clips) // MEASURED)):
+        length = min(longest, clips.entries[index].frames // spec.hop * spec.hop)
+        given = run.parts.given.of(clips, index, 0, length)
+        if length > spec.n_fft and "mel" not in given:  # a shorter one cannot be framed
+            given = {"mel": log_mel(torch.from_numpy(clips.read(index, 0, length))[None, None], spec)[0]}
+        found += [given["mel"].numpy()] if "mel" in given else []
+    return statistics(found) if found else None
 
 
 def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) -> Generator[list[Batch], None, None]:
@@ -34,7 +54,16 @@ def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) 
     """
     plan, device, processes = run.plan, run.device, run.processes
     loader = torch.utils.data.DataLoader(
-        Segments(run.clips, plan.segment, plan.seed, run.labels, run.parts.degrader, plan.crop, run.parts.perturber),
+        Segments(
+            run.clips,
+            plan.segment,
+            plan.seed,
+            run.labels,
+            run.parts.degrader,
+            plan.crop,
+            run.parts.given,
+            run.parts.perturber,
+        ),
         batch_sampler=StepSampler(schedule, first, stop, processes.rank, processes.world),
         collate_fn=collate,  # type: ignore[arg-type]
         num_workers=plan.workers,
@@ -48,7 +77,8 @@ def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) 
         audio = raw["audio"].to(device, non_blocking=True)
         signals = {name: value.to(device, non_blocking=True) for name, value in raw["signals"].items()}
         draws = Draws(plan.seed, raw["items"], device)
-        window.append(Batch(audio, raw["ids"], draws, label=label, signals=signals))
+        given = {name: value.to(device, non_blocking=True) for name, value in raw["given"].items()}
+        window.append(Batch(audio, raw["ids"], draws, label=label, signals=signals, given=given))
         if len(window) == plan.accumulate:
             yield window
             window = []

@@ -8,18 +8,21 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from gansemble.data.given import GivenSignals
 from gansemble.data.labels import Labels, prior
 from gansemble.data.packed import Packed
 from gansemble.errors import TrainingError
-from gansemble.parts.build import Parts, build, compared, optimisers
+from gansemble.parts.build import Parts, build, compared
+from gansemble.parts.optimisers import optimisers
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Plan
 from gansemble.scoring.fitting import fit, fit_items
 from gansemble.training import checkpoint, demands, initialisation
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
+from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.processes import Processes
-from gansemble.training.step import NetworkOptimiser, TrainingStep
+from gansemble.training.step import TrainingStep
 from gansemble.training.validation import Validator
 
 
@@ -54,7 +57,7 @@ class Components:
         clips: the packed clips of the training split.
         labels: reads a clip's label.
         parts: the recipe's parts, on the device.
-        networks: ``generator`` and ``discriminators``, each with its optimiser.
+        networks: ``generator`` and ``discriminators``, each with its optimisers.
         ema: moving average of the generator's weights, where the recipe has one.
         step: takes one training step over both networks.
         adaptation: feeds the parts that follow a statistic of training.
@@ -100,7 +103,7 @@ class Components:
         plan, processes = recipe.plan, Processes(options.processes)
         _torch_settings(plan.deterministic)
         clips = Packed(data, "train", recipe.data.normalise)
-        _demand_rate(clips, recipe)
+        _demand_packed(clips, recipe)
         demands.batches(plan, len(clips), processes.world)
         labels = Labels.of(recipe, clips.manifest)
         demands.labels(recipe, clips, labels)
@@ -165,12 +168,14 @@ def _networks(recipe: Recipe, parts: Parts, processes: Processes) -> dict[str, N
     chosen = optimisers(recipe, parts)
     bare = {"generator": parts.generator, "discriminators": parts.discriminators}
     return {
-        name: NetworkOptimiser(network, processes.wrap(network), chosen.get(name), recipe.plan)
+        name: NetworkOptimiser(network, processes.wrap(network), chosen[name], recipe.plan)
         for name, network in bare.items()
     }
 
 
-def _demand_rate(clips: Packed, recipe: Recipe) -> None:
+def _demand_packed(clips: Packed, recipe: Recipe) -> None:
+    """Refuses packed data of another sample rate, or without the signals that files are to give."""
+    demands.given(recipe, clips, GivenSignals.of_recipe(recipe).names)
     rate = clips.entries[0].sample_rate
     if rate != recipe.audio.sample_rate:
         raise TrainingError(

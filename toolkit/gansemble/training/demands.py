@@ -14,6 +14,7 @@ from gansemble.data import trained_on
 from gansemble.data.labels import Labels
 from gansemble.data.manifest import Manifest
 from gansemble.data.packed import Packed
+from gansemble.data.signal_files import SLACK
 from gansemble.data.verification import Background
 from gansemble.errors import CheckpointError, DataError, TrainingError
 from gansemble.recipe.contract import contract_of
@@ -103,6 +104,35 @@ def labels(recipe: Recipe, clips: Packed, labels: Labels) -> None:
                 f"{dotted(part.path)} ({part.use}) is built for {built} classes, but the label {what} of the packed clips has "
                 f"{count}{named}; set {dotted(part.path)}.{key}={count}, or another data.label"
             )
+
+
+def given(recipe: Recipe, clips: Packed, asked: Sequence[str]) -> None:
+    """Holds the packed signals of clips against what the generator reads.
+
+    Raises:
+        TrainingError: if clips have no such signal, or one of other channels than the generator is built for, or of another
+            frame rate than ``audio.hop``, as where data were packed for another recipe.
+    """
+    channels = {"mel": recipe.audio.mels, **recipe.generator_contract.channels}
+    for name in asked:
+        lacking = [entry.id for entry in clips.entries if name not in entry.signals]
+        if lacking:
+            raise TrainingError(
+                f"{clips.folder}: {len(lacking)} clips, such as {lacking[0]}, were packed without the signal {name!r}; run the "
+                "prepare stage again with --force"
+            )
+        for entry in clips.entries:
+            place, frames = entry.signals[name], entry.frames // recipe.audio.hop
+            if channels.get(name) not in (None, place["channels"]):
+                raise TrainingError(
+                    f"generator ({recipe.single['generator'].use}) is built for {channels[name]} channels of {name!r}, but "
+                    f"{clips.folder} has {place['channels']}; change the generator, or the files"
+                )
+            if not place["constant"] and abs(place["frames"] - frames) > SLACK:
+                raise TrainingError(
+                    f"{clips.folder}: {entry.id} has {place['frames']} frames of {name!r}, and {frames} are expected, one for each "
+                    f"audio.hop of {recipe.audio.hop}; the data were packed for another hop: give another --dump"
+                )
 
 
 def same_classes(recipe: Recipe, saved: Saved, now: Sequence[str] | None) -> None:

@@ -9,14 +9,16 @@ from typing import TypedDict
 from torch import nn
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.errors import CheckpointError, TrainingError, near
+from gansemble.errors import CheckpointError, TrainingError
 from gansemble.parts.build import Parts
+from gansemble.parts.optimisers import named, shares
+from gansemble.recipe.parameter_names import chooses_nothing, chosen
 from gansemble.recipe.schema import Recipe
 from gansemble.training import demands
 from gansemble.training.checkpoint import Saved, Store, verify
 from gansemble.training.ema import Ema
-from gansemble.training.state import read_optimiser
-from gansemble.training.step import NetworkOptimiser
+from gansemble.training.network_optimiser import NetworkOptimiser
+from gansemble.training.state import read_optimisers
 
 
 class Origin(TypedDict):
@@ -120,14 +122,14 @@ def load_training(
         ema.load_state_dict(saved.network("ema"))
     for name in recipe.init.networks if recipe.init.optimisers else ():
         each = networks[name]
-        if each.optimiser is None:
+        if not each.optimisers:
             continue
         if not saved.has(f"optimiser-{name}.pt"):
             raise CheckpointError(
                 f"init.exp: {saved.folder}: has no optimiser of the {name}; set init.optimisers=false"
             )
         try:
-            read_optimiser(saved, name, each)
+            read_optimisers(saved, name, each)
         except (ValueError, KeyError) as error:
             raise CheckpointError(
                 f"init.exp: {saved.folder}: its optimiser of the {name} is not this recipe's ({error}): of another kind, or "
@@ -136,32 +138,21 @@ def load_training(
 
 
 def freeze(recipe: Recipe, parts: Parts) -> None:
-    """Takes the parameters that ``init.freeze`` names out of learning.
+    """Takes the parameters that ``init.freeze`` names out of learning; each of the others must have one optimiser.
 
     Raises:
-        TrainingError: if a name is no parameter's beginning, or nothing is left to learn of a network with an optimiser.
+        TrainingError: if a name is no parameter's beginning, nothing is left to learn of a network with an optimiser, or
+            what learns is not shared out among the optimisers.
     """
-    networks = {"generator": parts.generator}
-    networks |= {f"discriminators.{name}": network for name, network in parts.discriminators.parts.items()}
-    named = {
-        f"{place}.{name}": parameter
-        for place, network in networks.items()
-        for name, parameter in network.named_parameters()
-    }
-    for start in recipe.init.freeze:
-        chosen = [
-            name
-            for name in named
-            if f"{name}.".startswith(f"{start}.") or (start == "discriminators" and name.startswith("discriminators."))
-        ]
-        if not chosen:
-            known = sorted({".".join(name.split(".")[:depth]) for name in named for depth in (1, 2, 3)})
-            raise TrainingError(
-                f"init.freeze: no parameter's name begins with {start!r}{near(start, known)}; such as {', '.join(known[:6])}"
-            )
-        for name in chosen:
-            named[name].requires_grad_(False)
+    everything = {name: parameter for known in named(parts).values() for name, parameter in known.items()}
+    for pattern in recipe.init.freeze:
+        held = chosen([pattern], everything)
+        if not held:
+            raise TrainingError(f"init.freeze: {chooses_nothing(pattern, everything)}")
+        for name in held:
+            everything[name].requires_grad_(False)
     for side in ("generator", "discriminators"):
-        own = [parameter for name, parameter in named.items() if name.split(".")[0] == side]
+        own = [parameter for name, parameter in everything.items() if name.split(".")[0] == side]
         if own and side in recipe.many["optimisers"] and not any(parameter.requires_grad for parameter in own):
             raise TrainingError(f"init.freeze: nothing of the {side} is left to learn; leave some out of init.freeze")
+    shares(recipe, parts)  # told here, before statistics of the data are measured

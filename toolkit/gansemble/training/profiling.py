@@ -14,12 +14,16 @@ from torch.utils.flop_counter import FlopCounterMode
 from gansemble.abilities import alignment, context_frames
 from gansemble.contract import DEGRADED, DiscriminatorContract
 from gansemble.interfaces import Batch
-from gansemble.parts.build import Parts, build, optimisers
+from gansemble.parts.build import Parts, build
+from gansemble.parts.optimisers import named, optimisers, shares
 from gansemble.random import Draws
 from gansemble.recipe import contract as recipe_contract
+from gansemble.recipe.parameter_names import chosen
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import Task
-from gansemble.training.step import NetworkOptimiser, TrainingStep
+from gansemble.training.initialisation import freeze
+from gansemble.training.network_optimiser import NetworkOptimiser
+from gansemble.training.step import TrainingStep
 
 
 @dataclass(frozen=True)
@@ -43,13 +47,32 @@ class Network:
 
 
 @dataclass(frozen=True)
+class Learning:
+    """What one optimiser of a recipe moves.
+
+    Args:
+        path: in the recipe, such as ``optimisers.generator``.
+        use: the part's name.
+        parameters: number of parameters.
+        tensors: in how many tensors.
+        groups: number of parameters in each of its named groups.
+    """
+
+    path: str
+    use: str
+    parameters: int
+    tensors: int
+    groups: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Memory:
     """Estimated memory of a training step [bytes].
 
     Args:
         weights: of all networks and the generator's moving average.
-        gradients: of all networks.
-        optimisers: state of both optimisers.
+        gradients: of all parameters that learn.
+        optimisers: state of all optimisers.
         activations: what autograd keeps for the backward pass, at its peak.
     """
 
@@ -98,6 +121,23 @@ def networks(recipe: Recipe, parts: Parts) -> list[Network]:
     return made
 
 
+def learning(recipe: Recipe, parts: Parts) -> list[Learning]:
+    """Counts what each optimiser of a recipe moves.
+
+    Raises:
+        TrainingError: if the parameters cannot be shared out among the optimisers.
+    """
+    everything = {name: parameter for known in named(parts).values() for name, parameter in known.items()}
+    made = []
+    for given in shares(recipe, parts).values():
+        for name, names in given.items():
+            part = recipe.many["optimisers"][name]
+            count = {each: everything[each].numel() for each in names}
+            groups = {key: sum(count[n] for n in chosen(group.parameters, names)) for key, group in part.groups.items()}
+            made.append(Learning(f"optimisers.{name}", part.use, sum(count.values()), len(names), groups))
+    return made
+
+
 def batch_of(recipe: Recipe, size: int, seconds: float | None = None) -> Batch:
     """A batch of noise with the shape and contents of the recipe's training batches.
 
@@ -119,7 +159,10 @@ def batch_of(recipe: Recipe, size: int, seconds: float | None = None) -> Batch:
     label = torch.zeros(size, dtype=torch.long) if labelled else None
     names = tuple(f"noise-{index}" for index in range(size))
     signals = {DEGRADED: audio * 0.5} if recipe.task is Task.ENHANCEMENT else {}
-    return Batch(audio, names, Draws.plain(0, size), label=label, signals=signals)
+    channels = {"mel": spec.mels, **recipe.generator_contract.channels}
+    read = recipe.given() & recipe.asked()
+    given = {name: torch.zeros(size, channels.get(name) or 1, length // spec.hop) for name in sorted(read)}
+    return Batch(audio, names, Draws.plain(0, size), label=label, signals=signals, given=given)
 
 
 @torch.no_grad()
@@ -185,7 +228,7 @@ def real_time_factor(recipe: Recipe, parts: Parts, seconds: float = 1.0) -> floa
 def _training_step(recipe: Recipe, parts: Parts, device: torch.device) -> TrainingStep:
     chosen = optimisers(recipe, parts)
     sides = {
-        name: NetworkOptimiser(network, network, chosen.get(name), recipe.plan)
+        name: NetworkOptimiser(network, network, chosen[name], recipe.plan)
         for name, network in (("generator", parts.generator), ("discriminators", parts.discriminators))
     }
     return TrainingStep(parts, sides["generator"], sides["discriminators"], recipe.plan, device)
@@ -221,17 +264,18 @@ def memory(recipe: Recipe, parts: Parts) -> Memory:
     if recipe.plan.precision != "no":
         activations //= 2  # autocast keeps most of them in two bytes
     bytes_of = lambda tensors: sum(tensor.numel() * tensor.element_size() for tensor in tensors)  # noqa: E731
-    learning = [*parts.generator.parameters(), *parts.discriminators.parameters()]
+    weights = [*parts.generator.parameters(), *parts.discriminators.parameters()]
     state = [
         value
         for side in (training_step.generator, training_step.discriminators)
-        if side.optimiser is not None
-        for held in side.optimiser.state.values()
+        for optimiser in side.optimisers.values()
+        for held in optimiser.state.values()
         for value in held.values()
         if isinstance(value, Tensor)
     ]
     average = list(parts.generator.parameters()) if recipe.plan.ema is not None else []
-    return Memory(bytes_of([*learning, *average]), bytes_of(learning), bytes_of(state), int(activations))
+    moved = [parameter for parameter in weights if parameter.requires_grad]
+    return Memory(bytes_of([*weights, *average]), bytes_of(moved), bytes_of(state), int(activations))
 
 
 class _Meter:
@@ -322,9 +366,12 @@ def _placed(batch: Batch, device: torch.device) -> Batch:
     label = None if batch.label is None else batch.label.to(device)
     draws = Draws(batch.draws.seed, batch.draws.items, device)
     signals = {name: value.to(device) for name, value in batch.signals.items()}
-    return Batch(batch.audio.to(device), batch.ids, draws, label=label, signals=signals)
+    given = {name: value.to(device) for name, value in batch.given.items()}
+    return Batch(batch.audio.to(device), batch.ids, draws, label=label, signals=signals, given=given)
 
 
 def parts_of(recipe: Recipe, device: torch.device | None = None) -> Parts:
-    """Builds a recipe's parts to measure them, on the CPU unless a device is given."""
-    return build(recipe, device or torch.device("cpu"))
+    """Builds a recipe's parts to measure them, on the CPU unless a device is given; what ``init.freeze`` names is frozen."""
+    parts = build(recipe, device or torch.device("cpu"))
+    freeze(recipe, parts)
+    return parts

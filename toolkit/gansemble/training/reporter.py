@@ -115,8 +115,7 @@ class Reporter:
         row = self._averaged({**logs, **(self._balance or {})})
         row |= self.speed.report() | monitors.memory(self.run.device) | {"epoch": float(epoch)}
         for name, each in self.run.networks.items():
-            if each.optimiser is not None:
-                row[f"rate/{name}"] = each.optimiser.param_groups[0]["lr"]
+            row |= {f"rate/{own}": made.param_groups[0]["lr"] for own, made in each.optimisers.items()}
             if each.loss_scale is not None:
                 row[f"loss_scale/{name}"] = each.loss_scale
         for name, part in self.run.parts.stateful().items():

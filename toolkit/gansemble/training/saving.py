@@ -13,18 +13,20 @@ import torch
 from gansemble.audio.spec import AudioSpec
 from gansemble.data import trained_on
 from gansemble.data.manifest import Manifest
+from gansemble.data.mel_scale import MelStatistics
 from gansemble.errors import CheckpointError, TrainingError
 from gansemble.parts.build import Parts
 from gansemble.recipe import fill
 from gansemble.recipe.document import read
+from gansemble.recipe.ending import ends_with_the_plan
 from gansemble.recipe.schema import Recipe
-from gansemble.recipe.sections import BENIGN, SECTIONS, ends_with_the_plan
+from gansemble.recipe.sections import BENIGN, SECTIONS
 from gansemble.training import checkpoint, demands, state
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
 from gansemble.training.initialisation import Origin
+from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.processes import Processes
-from gansemble.training.step import NetworkOptimiser
 
 log = logging.getLogger(__name__)
 #: A run stops when so many saves in a row have failed.
@@ -75,6 +77,7 @@ class Saver:
         parts, networks, ema, adaptation: what a checkpoint holds besides counters and random states.
         names: of the classes that labels stand for, noted beside them; None where labels are numbers.
         origin: where the first weights are from, noted as well; of a run that goes on, what its checkpoint notes.
+        mel: statistics of the mel spectrograms that the generator learns from, noted as well.
     """
 
     def __init__(
@@ -88,10 +91,11 @@ class Saver:
         adaptation: Adaptation,
         names: Sequence[str] | None = None,
         origin: Origin | None = None,
+        mel: MelStatistics | None = None,
     ) -> None:
         self.recipe, self.store, self.processes = recipe, store, processes
         self.parts, self.networks, self.ema, self.adaptation = parts, networks, ema, adaptation
-        self.filled, self.names, self.origin = fill.fill(recipe), names, origin
+        self.filled, self.names, self.origin, self.mel = fill.fill(recipe), names, origin, mel
         self.history: list[trained_on.TrainedData] = []
         self._failed = 0
 
@@ -225,6 +229,7 @@ class Saver:
             "data": self.history,
         }
         facts |= {} if self.names is None else {"classes": list(self.names)}
+        facts |= {} if self.mel is None else {"mel": self.mel}
         facts |= {} if self.origin is None else {"init": dict(self.origin)}
         kept = {*counters.best, *([counters.healthy] if counters.healthy else [])}
         self.store.commit(folder, counters.step, facts, kept)

@@ -15,7 +15,7 @@ from gansemble.errors import CheckpointError
 from gansemble.parts.build import Parts
 from gansemble.training.checkpoint import Saved, save_network
 from gansemble.training.ema import Ema
-from gansemble.training.step import NetworkOptimiser
+from gansemble.training.network_optimiser import NetworkOptimiser
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +71,12 @@ def write(
     if ema is not None:
         save_network(folder / "ema.safetensors", ema.state_dict())
     for name, each in networks.items():
-        if each.optimiser is not None:
-            saved = {"optimiser": each.optimiser.state_dict(), "scaler": each.scaler.state_dict()}
+        if each.optimisers:
+            saved = {
+                "optimisers": {own: made.state_dict() for own, made in each.optimisers.items()},
+                "parameters": {own: _groups(each, own) for own in each.optimisers},
+                "scaler": each.scaler.state_dict(),
+            }
             torch.save(saved, folder / f"optimiser-{name}.pt")
     stateful = {name: part.state_dict() for name, part in parts.stateful().items()}
     kept = {"counters": dict(counters), "parts": stateful, "adaptation": dict(adaptation), "marks": dict(parts.marks)}
@@ -110,7 +114,13 @@ def read(
         ema.load_state_dict(saved.network("ema" if saved.has("ema.safetensors") else "generator"))
     for name, each in networks.items():
         if saved.has(f"optimiser-{name}.pt"):
-            read_optimiser(saved, name, each)
+            try:
+                read_optimisers(saved, name, each)
+            except (ValueError, KeyError) as error:
+                raise CheckpointError(
+                    f"{saved.folder}: its optimisers of the {name} are not this recipe's ({error}); put the recipe's optimisers "
+                    "back, or begin another --exp with init.exp and init.optimisers=false"
+                ) from error
     state = saved.state("state")
     marks = state.get("marks", {})
     for name, part in parts.stateful().items():
@@ -123,22 +133,39 @@ def read(
     return state["counters"], state["adaptation"]
 
 
-def read_optimiser(saved: Saved, name: str, network: NetworkOptimiser) -> None:
-    """Restores a network's optimiser and gradient scaler; its settings, such as the learning rate, stay the recipe's.
+def _groups(network: NetworkOptimiser, name: str) -> list[list[str]]:
+    """The names of the parameters in each group of an optimiser, as the network's file has them."""
+    names = {id(parameter): own for own, parameter in network.network.named_parameters()}
+    return [[names[id(each)] for each in group["params"]] for group in network.optimisers[name].param_groups]
+
+
+def read_optimisers(saved: Saved, side: str, network: NetworkOptimiser) -> None:
+    """Restores a side's optimisers and gradient scaler; their settings, such as the learning rate, stay the recipe's.
 
     Args:
         saved: a checkpoint that has them.
-        name: of the side, ``generator`` or ``discriminators``.
-        network: whose optimiser it is; one without is left alone.
+        side: ``generator`` or ``discriminators``.
+        network: whose optimisers they are; one without is left alone.
 
     Raises:
-        ValueError: if the optimiser is of other parameters.
+        ValueError: if the optimisers are others, or of other parameters.
     """
-    if network.optimiser is None:
+    if not network.optimisers:
         return
-    state, groups = saved.state(f"optimiser-{name}"), network.optimiser.param_groups
-    settings = [{key: value for key, value in group.items() if key != "params"} for group in groups]
-    network.optimiser.load_state_dict(state["optimiser"])
-    for group, own in zip(network.optimiser.param_groups, settings, strict=True):
-        group.update(own)  # the recipe's, which --allow-change may change
+    state = saved.state(f"optimiser-{side}")
+    # A side had one optimiser, of its name, before there could be several.
+    states, parameters = state.get("optimisers") or {side: state["optimiser"]}, state.get("parameters", {})
+    if states.keys() != network.optimisers.keys():
+        raise ValueError(f"it has {', '.join(states)}, this recipe {', '.join(network.optimisers)}")
+    for name in network.optimisers:
+        ours = _groups(network, name)
+        if parameters.get(name, ours) != ours:
+            before, now = ({own for group in groups for own in group} for groups in (parameters[name], ours))
+            which = ", ".join(sorted(before ^ now)[:3]) or "in other groups"
+            raise ValueError(f"{name} is of other parameters: {which}")
+    for name, optimiser in network.optimisers.items():
+        settings = [{key: value for key, value in group.items() if key != "params"} for group in optimiser.param_groups]
+        optimiser.load_state_dict(states[name])
+        for group, own in zip(optimiser.param_groups, settings, strict=True):
+            group.update(own)  # the recipe's, which --allow-change may change
     network.scaler.load_state_dict(state["scaler"])

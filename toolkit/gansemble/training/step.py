@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -24,13 +23,11 @@ from gansemble.interfaces import Batch, DiscriminatorOutput, Objective, Step, Tu
 from gansemble.parts.build import Parts, Weighted
 from gansemble.recipe.sections import Plan
 from gansemble.training.encoding import Encoder
+from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.pooling import Pool, leaving_no_trace
 from gansemble.training.processes import Processes
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
-#: Below this loss scale a run counts as stalled. A ``GradScaler`` begins at 65,536 and halves its scale at each step
-#: with a non-finite gradient, so this is about 30 such steps in a row: no smaller scale will make the gradients finite.
-LEAST_SCALE = 1e-4
 
 
 @contextmanager
@@ -50,87 +47,6 @@ def frozen(network: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-@runtime_checkable
-class _Synchronised(Protocol):
-    """A network wrapped for several processes: inside ``no_sync()`` its gradients are not averaged over processes."""
-
-    def no_sync(self) -> AbstractContextManager[object]: ...
-
-
-class NetworkOptimiser:
-    """One side of the adversarial training: a network with its optimiser, gradient scaler and gradient clipping.
-
-    Args:
-        network: the network itself.
-        wrapped: the same network as it was wrapped for several processes; itself in a run of one process.
-        optimiser: of its parameters; None if it has none to learn.
-        plan: gives the precision and the largest gradient norm.
-    """
-
-    def __init__(
-        self, network: nn.Module, wrapped: nn.Module, optimiser: torch.optim.Optimizer | None, plan: Plan
-    ) -> None:
-        self.network, self.wrapped, self.optimiser, self.clip = network, wrapped, optimiser, plan.clip
-        # One scaler for each side: a shared one is updated twice a step and unscales the other side's gradients.
-        self.scaler = torch.amp.GradScaler(enabled=plan.precision == "fp16" and torch.cuda.is_available())
-        self.base_rates = [group["lr"] for group in optimiser.param_groups] if optimiser else []
-
-    def backward(self, loss: Tensor) -> None:
-        """Backpropagates a loss, scaled where fp16 needs it; gradients add to those of earlier micro-batches."""
-        self.scaler.scale(loss).backward()
-
-    def learn(self, measure: bool) -> Tensor | None:
-        """Takes one optimiser step with the accumulated gradients, clipped as the plan says, and clears them.
-
-        Args:
-            measure: whether the gradient norm is wanted even where nothing is clipped.
-
-        Returns:
-            The L2 norm of all gradients before clipping, a scalar; None if it was not needed. Under fp16 a norm that is
-                not finite is given as 0, because the scaler leaves out that step.
-        """
-        if self.optimiser is None:
-            return None
-        norm = None
-        if self.clip is not None or measure:
-            self.scaler.unscale_(self.optimiser)
-            parameters = [parameter for parameter in self.network.parameters() if parameter.grad is not None]
-            norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
-            if self.clip is not None:
-                nn.utils.clip_grads_with_norm_(parameters, self.clip, norm)
-            if self.scaler.is_enabled():  # it finds its scale by steps whose gradients overflow, and leaves these out
-                norm = norm.nan_to_num(0.0, 0.0, 0.0)
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
-        self.optimiser.zero_grad(set_to_none=True)
-        return norm
-
-    @property
-    def loss_scale(self) -> float | None:
-        """The factor that keeps small gradients from underflowing in fp16; None in other precisions."""
-        return self.scaler.get_scale() if self.scaler.is_enabled() else None
-
-    @property
-    def stalled(self) -> bool:
-        """Whether gradients have been non-finite for so many steps, all left out, that no loss scale will help."""
-        scale = self.loss_scale
-        return scale is not None and scale < LEAST_SCALE
-
-    def set_rate(self, factor: float) -> None:
-        """Sets the learning rate of each parameter group to its base rate times ``factor``."""
-        if self.optimiser:
-            for group, base in zip(self.optimiser.param_groups, self.base_rates, strict=True):
-                group["lr"] = base * factor
-
-    def no_sync(self, off: bool) -> AbstractContextManager[object]:
-        """Context manager that, if ``off``, leaves gradients unaveraged between processes.
-
-        Used for all micro-batches of a window but the last, whose backward pass then averages the accumulated
-        gradients.
-        """
-        return self.wrapped.no_sync() if off and isinstance(self.wrapped, _Synchronised) else nullcontext()
-
-
 #: Called as ``observe(step, turn)`` after each micro-batch of a turn, once its outputs are there.
 Observe = Callable[[Step, Turn], None]
 
@@ -140,7 +56,7 @@ class TrainingStep:
 
     Args:
         parts: the recipe's parts.
-        generator, discriminators: the two sides, each a network with its optimiser.
+        generator, discriminators: the two sides, each a network with its optimisers.
         plan: when each side learns, and in which precision.
         device: where the networks are.
         processes: of the run; None where there is only this one.
@@ -215,13 +131,13 @@ class TrainingStep:
         return logs
 
     def _learn(self, index: int, turn: Turn, logs: dict[str, Tensor], measure: bool) -> None:
-        """Takes a side's optimiser step, then applies the constraints on its weights, such as weight clipping."""
+        """Takes a step of a side's optimisers, then applies the constraints on its weights, such as weight clipping."""
         name = "discriminators" if turn == "discriminator" else "generator"
         side: NetworkOptimiser = getattr(self, name)
         norm = side.learn(measure)
         if norm is not None:
             logs[f"gradient_norm/{name}"] = norm.detach()
-        for weighted in self.constraints if side.optimiser is not None else ():
+        for weighted in self.constraints if side.optimisers else ():
             term = weighted.term
             if isinstance(term, Constraint) and turn in weighted.term.turns and weighted.weight.at(index) != 0:
                 with torch.no_grad():

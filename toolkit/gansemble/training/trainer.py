@@ -8,15 +8,16 @@ from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
 from typing import Any
 
-from gansemble.data import trained_on
+from gansemble.data import manifest, trained_on
 from gansemble.data.readers import Reading
 from gansemble.errors import Interrupted
 from gansemble.interfaces import Batch, Observer
 from gansemble.stages.locks import FolderLock
 from gansemble.training import demands, watching
-from gansemble.training.batches import batches
+from gansemble.training.batches import batches, mel_statistics
 from gansemble.training.components import Components
 from gansemble.training.demands import DataVerification
+from gansemble.training.rates import Rates
 from gansemble.training.reporter import Reporter
 from gansemble.training.saving import Counters, Saver
 from gansemble.training.schedule import TrainingSchedule
@@ -43,9 +44,10 @@ class Trainer:
     def __init__(self, run: Components, observer: Observer | None = None) -> None:
         self.components = run
         self.recipe, self.exp, self.plan, self.processes = run.recipe, run.exp, run.plan, run.processes
-        self.counters = Counters()
+        self.counters, self.rates = Counters(), Rates(run.recipe)
         built = (run.parts, run.networks, run.ema, run.adaptation)
-        self.saver = Saver(run.recipe, run.store, run.processes, *built, run.labels.names, run.origin)
+        noted = (run.labels.names, run.origin, mel_statistics(run))
+        self.saver = Saver(run.recipe, run.store, run.processes, *built, *noted)
         self.reporter = Reporter(run, observer)
         self.watchdog = Watchdog(run, self.saver, self.reporter.say)
         self.observers = (run.adaptation.observe, self.watchdog.observe, self.reporter.observe)
@@ -66,7 +68,7 @@ class Trainer:
         run, main = self.components, self.processes.main
         self.lock = FolderLock(self.exp, run.options.force_unlock) if main else None
         lock: AbstractContextManager[object] = self.lock or contextlib.nullcontext()
-        packs = {entry.pack for entry in (*run.clips.entries, *run.validator.packed.entries)}
+        packs = manifest.packs((*run.clips.entries, *run.validator.packed.entries))
         reading: AbstractContextManager[object] = Reading(run.clips.folder, packs) if main else contextlib.nullcontext()
         hooks = _hooks() if main else None
         error: BaseException | None = None
@@ -143,12 +145,11 @@ class Trainer:
     def _step(self, window: list[Batch]) -> None:
         run, index, schedule = self.components, self.counters.step, self._schedule()
         epoch, progress = schedule.epoch(index), schedule.progress(index)
-        for name, network in run.networks.items():
-            if network.optimiser is not None:
-                rate = self.recipe.many["optimisers"][name].learning_rate
-                network.set_rate(rate.factor(index, epoch, self.plan.steps))
+        for network in run.networks.values():
+            for name, optimiser in network.optimisers.items():
+                network.set_rate(name, self.rates.factor(name, index, epoch))
                 if schedule.freshens(index):
-                    network.optimiser.state.clear()
+                    optimiser.state.clear()
         if progress is not None:
             for part in run.parts.growable():
                 part.set_progress(progress)

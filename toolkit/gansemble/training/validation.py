@@ -143,6 +143,8 @@ class Validator:
         batch = Batch(
             clip, (entry.id,), Draws(self.seed, [(0, index)], device), label=label_of(self.labels(entry), device)
         )
+        given = self.parts.given.of(self.packed, index, 0, len(reference))
+        batch.given = {name: signal[None].to(device) for name, signal in given.items()}
         if self.parts.degrader is not None:
             degraded = self.parts.degrader.crop(self.packed, index, 0, len(reference), 0)
             batch.signals[DEGRADED] = torch.from_numpy(degraded)[None, None].to(device)

@@ -8,7 +8,7 @@ from gansemble.recipe.contract import contract_of, filled
 from gansemble.recipe.document import KeyPath
 from gansemble.recipe.rules.abilities import abilities, clashes, classes, taught
 from gansemble.recipe.rules.decoding import decodable
-from gansemble.recipe.rules.features import features
+from gansemble.recipe.rules.features import features, given
 from gansemble.recipe.rules.finding import Finding
 from gansemble.recipe.rules.fit import domain, hop, latent, precision, rates, receptive_field, segment, shape
 from gansemble.recipe.rules.growth import growth
@@ -21,7 +21,7 @@ from gansemble.recipe.sections import Part
 from gansemble.recipe.task import open_task, task_of
 
 #: Kinds whose parts hold numbers and no networks, and are built to see whether the numbers can be.
-LIGHT = frozenset({"corpus", "regulariser", "monitor", "augmentation", "perturbation", "objective"})
+LIGHT = frozenset({"corpus", "regulariser", "monitor", "augmentation", "perturbation", "objective", "schedule"})
 
 
 def _at_fault(part: Part, message: str) -> KeyPath:
@@ -76,6 +76,7 @@ RULES = (
     classes,
     taught,
     features,
+    given,
     latent,
     rates,
     precision,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gansemble.contract import DEGRADED, FeatureContract, GeneratorContract
 from gansemble.recipe.document import KeyPath, dotted
 from gansemble.recipe.rules.finding import Finding
-from gansemble.recipe.rules.view import GENERATOR, RecipeView
+from gansemble.recipe.rules.view import CORPUS, GENERATOR, RecipeView
 from gansemble.recipe.task import NO_SIGNALS, Task
 
 #: Names of signals that the toolkit itself supplies, which no feature may have.
@@ -23,7 +23,7 @@ def features(view: RecipeView) -> Iterator[Finding]:
         return
     readers = [(path, each) for path, each in view.contracts.items() if isinstance(each, GeneratorContract)]
     for path, contract in readers:
-        for name in sorted((contract.reads or frozenset()) - SUPPLIED):
+        for name in sorted((contract.reads or frozenset()) - SUPPLIED - view.recipe.given()):
             yield from _made(view, path, contract, name, made.get(("features", name)))
     asked = frozenset().union(*(each.reads or () for _, each in readers), *(c.needs for c in view.contracts.values()))
     for path in made:
@@ -34,6 +34,45 @@ def features(view: RecipeView) -> Iterator[Finding]:
                 changes=((f"{dotted(path)}=null",),),
                 advice=True,
             )
+
+
+def given(view: RecipeView) -> Iterator[Finding]:
+    """Signals that files give: names of others, read by nobody, or whose clips are changed when they are read."""
+    recipe = view.recipe
+    asked = frozenset().union(view.generator.reads or (), *(contract.needs for contract in view.contracts.values()))
+    for name in sorted(recipe.given()):
+        path = given_by(view, name)
+        if name in SUPPLIED - {"mel"}:
+            yield Finding(
+                path, f"{name!r} is the name of what the toolkit supplies itself; give the signal another name"
+            )
+        elif name in recipe.many["features"]:
+            place = ("features", name)
+            yield Finding(
+                path,
+                f"the signal {name!r} is in files, and {view.use(place)} computes it, too; leave one of them out",
+                place,
+                f"{view.use(place)} computes {name!r}",
+                ((f"features.{name}=null",),),
+            )
+        elif name not in asked:
+            yield Finding(path, f"nothing reads the signal {name!r} of the files", advice=True)
+    if "mel" in recipe.given() & (view.generator.reads or frozenset()) and recipe.data.normalise is not None:
+        yield Finding(
+            ("data", "normalise"),
+            f"scales every clip to a peak of {recipe.data.normalise:g}, but mel spectrograms in files stay at the level of what "
+            "they were made of, so that the generator would learn to change levels",
+            given_by(view, "mel"),
+            "mel spectrograms are in files",
+            (("data.normalise=null",),),
+        )
+
+
+def given_by(view: RecipeView, name: str) -> KeyPath:
+    """Where a recipe says that files give a signal."""
+    data = view.recipe.data
+    section = "signals" if name in data.signals else "embeddings" if name in data.embeddings else None
+    return ("data", section, name) if section is not None else (*CORPUS, "use")
 
 
 def _unknown_when_restoring(view: RecipeView) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gansemble.errors import near
 from gansemble.recipe.rules.finding import Finding, first_part
+from gansemble.recipe.rules.optimisers import optimisers, schedules
 
 if TYPE_CHECKING:
     from gansemble.recipe.schema import Recipe
@@ -94,8 +95,8 @@ def windows(recipe: Recipe) -> Iterator[Finding]:
 
 
 def learning(recipe: Recipe) -> Iterator[Finding]:
-    """Discriminators have no objective, a side has no optimiser, or nothing would teach the generator."""
-    discriminators, optimisers = recipe.many["discriminators"], recipe.many["optimisers"]
+    """Discriminators have no objective, or nothing would teach the generator."""
+    discriminators = recipe.many["discriminators"]
     if discriminators and "objective" not in recipe.single:
         objective = first_part(recipe, "objective")
         yield Finding(
@@ -105,19 +106,6 @@ def learning(recipe: Recipe) -> Iterator[Finding]:
         )
     if not discriminators and not recipe.many["losses"]:
         yield Finding(("generator",), "nothing would teach the generator: add discriminators or losses")
-    optimiser = first_part(recipe, "optimiser")
-    for side in ("generator", *(("discriminators",) if discriminators else ())):
-        if side not in optimisers:
-            yield Finding(
-                ("optimisers",),
-                f"a recipe needs optimisers.{side}, such as {side}: {{use: {optimiser}, lr: 2e-4}}",
-                changes=((f"optimisers.{side}={{use: {optimiser}, lr: 2e-4}}",),),
-            )
-    for name in optimisers:
-        if name not in ("generator", "discriminators"):
-            hint = near(name, ["generator", "discriminators"])
-            text = f"there are two optimisers, generator and discriminators, got {name!r}{hint}"
-            yield Finding(("optimisers", name), text, changes=((f"optimisers.{name}=null",),))
 
 
 def validation(recipe: Recipe) -> Iterator[Finding]:
@@ -138,4 +126,4 @@ def validation(recipe: Recipe) -> Iterator[Finding]:
         )
 
 
-LIMITS = (numbers, windows, learning, validation)
+LIMITS = (numbers, windows, learning, optimisers, schedules, validation)

@@ -39,6 +39,7 @@ OPTIONAL = (
     "monitors",
     "features",
     "observers",
+    "schedules",
     "discriminators",
 )
 GENERATOR: KeyPath = ("generator",)

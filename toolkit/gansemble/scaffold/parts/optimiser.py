@@ -1,4 +1,4 @@
-"""An optimiser: a function of parameters; decay, warm-up and cosine are the recipe's own keys."""
+"""An optimiser: a function of parameters; how the rate changes is said by the recipe."""
 
 from collections.abc import Iterable
 
