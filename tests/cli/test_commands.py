@@ -139,6 +139,13 @@ def test_every_part_can_be_described(gansemble, kind, name):
     assert (status, err) == (0, "") and out.startswith(f"{kind} {name.partition('/')[2]} ")
 
 
+def test_a_part_whose_file_only_a_recipe_names_can_be_described(gansemble):
+    """It cannot be built for its size, nor its contract computed, but both are no reason to tell nothing."""
+    snippet = Path(__file__).parents[2] / "docs" / "snippets" / "perceptual.py"
+    status, out, err = gansemble("--plugin", snippet, "describe", "loss", "perceptual")
+    assert (status, err) == (0, "") and "weights: File\n      state dict of the network" in out and "sizes" not in out
+
+
 def test_describe_counts_a_networks_parameters(gansemble):
     facts = json.loads(gansemble("describe", "generator", "vocos", "--json")[1])
     assert 13e6 < facts["sizes"]["parameters"] < 14e6

@@ -19,6 +19,7 @@ PLURALS = {"corpus": "corpora", "loss": "losses"}
 #: Sound parts, which every check of their kind must let pass.
 CONTROLS = {kind: ("Sound",) for kind in KINDS} | {
     "discriminator": ("Sound", "Spectral"),
+    "loss": ("Sound", "FrozenFeatures"),
     "metric": ("Sound", "SoundSet"),
     "representation": ("Sound", "Levelled"),
     "perturbation": ("Sound", "SoundStretch", "SoundFixed"),
@@ -190,6 +191,9 @@ LISTING = {
         ("UnaskedOutput", "asks_for_what_it_reads", "says needs_real_output = True"),
         ("ClampsInPlace", "leaves_the_step_alone", "it writes into step.fake, step.seen_fake"),
         ("WindowOnCpu", "term_works_on_other_devices", "it makes a tensor on the CPU"),
+        ("AsksNobody", "has_turns_and_gives_scalars", "'NoneType' object is not callable"),
+        ("SavesItsNetwork", "saves_no_weights_that_never_learn", "512 bytes of weights that never learn (net.weight)"),
+        ("SavesWhatItHolds", "saves_no_weights_that_never_learn", "self.net = gansemble.Frozen(net)"),
     ],
     "representation": [
         ("StaysSmall", "representation_grows_as_it_says", "it encodes otherwise than newly made"),

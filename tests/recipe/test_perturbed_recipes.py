@@ -120,7 +120,9 @@ def test_a_degraded_recording_of_the_corpus_excludes_what_would_part_it_from_its
         load(tmp_path, PAIRS + "perturbations: {tape: {use: speed}, level: {use: random_gain}}\n")
     (problem,) = caught.value.problems
     assert problem.path == ("perturbations", "tape", "use")
-    assert "perturbations.tape (speed) changes the training crops, but the signal 'degraded' is in files" in str(problem)
+    assert "perturbations.tape (speed) changes the training crops, but the signal 'degraded' is in files" in str(
+        problem
+    )
     assert "corpus (pairs) gives degraded" in str(problem)
     assert "fix: --set perturbations.tape=null" in str(problem)
 

@@ -16,6 +16,8 @@ from typing import Any
 
 import pluggy
 
+from gansemble.inputs import File, Folder
+
 __version__ = "0.1.0"
 
 hookspec = pluggy.HookspecMarker("gansemble")
@@ -23,13 +25,17 @@ hookimpl = pluggy.HookimplMarker("gansemble")
 
 #: What is imported on first use, as ``module:name``. Targets are strings here as in plugins: whatever imports this module
 #: does not depend on them.
-_OFFERED = {"Session": "gansemble.training.session:Session", "load": "gansemble.inference.loading:load"}
+_OFFERED = {
+    "Frozen": "gansemble.parts.frozen:Frozen",
+    "Session": "gansemble.training.session:Session",
+    "load": "gansemble.inference.loading:load",
+}
 
-__all__ = ["Session", "__version__", "hookimpl", "hookspec", "load"]
+__all__ = ["File", "Folder", "Frozen", "Session", "__version__", "hookimpl", "hookspec", "load"]
 
 
 def __getattr__(name: str) -> Any:
-    """``gansemble.load`` and ``gansemble.Session``."""
+    """``gansemble.load``, ``gansemble.Session`` and ``gansemble.Frozen``."""
     if name not in _OFFERED:
         raise AttributeError(f"module 'gansemble' has no attribute {name!r}")
     module, _, attribute = _OFFERED[name].partition(":")

@@ -43,6 +43,12 @@ def gansemble_register(register):
     )
     register("loss", "waveform_l1", f"{here}.losses:WaveformL1", "mean absolute difference of samples")
     register("loss", "waveform_l2", f"{here}.losses:WaveformL2", "mean squared difference of samples")
+    register(
+        "loss",
+        "distillation",
+        f"{here}.distillation:Distillation",
+        "L1 between the fake and what a trained generator, the recipe's teacher, makes of the same condition",
+    )
     register("feature", "energy", f"{here}.features:Energy", "log energy of each frame (FastSpeech 2)")
     register(
         "feature",

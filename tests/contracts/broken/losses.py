@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gansemble.interfaces import Step, Turn
+from gansemble.parts.frozen import Frozen
 
 
 class Sound:
@@ -170,3 +171,55 @@ class WindowOnCpu(Sound):
         window = torch.hann_window(self.n_fft)
         made = torch.stft(audio[:, 0], self.n_fft, self.n_fft // 4, window=window, return_complex=True)
         return (made.real.square() + made.imag.square() + self.floor).sqrt()
+
+
+class FrozenFeatures(nn.Module):
+    """Sound: compares features of a network that never learns and is in no checkpoint."""
+
+    turns: ClassVar[frozenset[str]] = frozenset({"generator"})
+
+    def __init__(self) -> None:
+        super().__init__()
+        net = nn.Conv1d(1, 8, 16, bias=False)
+        nn.init.constant_(net.weight, 0.1)
+        self.net = self.held(net.requires_grad_(False))
+
+    def held(self, net: nn.Module) -> nn.Module:
+        return Frozen(net)
+
+    def forward(self, step: Step, turn: Turn) -> Tensor:
+        with torch.autocast(step.fake.device.type, enabled=False):
+            real, fake = (self.net(x.float()).square() for x in (step.real, step.fake))
+            return (real - fake).abs().mean()
+
+
+class SavesItsNetwork(FrozenFeatures):
+    """Keeps a network that never learns as any other module, so that every checkpoint holds it."""
+
+    def held(self, net: nn.Module) -> nn.Module:
+        return net
+
+
+class SavesWhatItHolds:
+    """Is no module, and gives the weights of its network as a state of its own."""
+
+    turns: ClassVar[frozenset[str]] = frozenset({"generator"})
+
+    def __init__(self) -> None:
+        self.inner = SavesItsNetwork()
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        return self.inner(step, turn)
+
+    def state_dict(self) -> dict[str, object]:
+        return {"network": [self.inner.state_dict()]}
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        self.inner.load_state_dict(state["network"][0])  # type: ignore[index]
+
+
+class AsksNobody(Sound):
+    """Compares with a teacher and does not say that it needs one: most recipes have none."""
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        return (step.teacher() - step.fake).abs().mean()  # type: ignore[misc]

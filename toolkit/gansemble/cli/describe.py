@@ -176,6 +176,8 @@ def _contract(
     given = {name: value for name, value in stand_ins().items() if name in parameters} | filled
     try:
         contract = of_its_kind(target.contract(given), entry.kind)
+    except KeyError:
+        return {}  # it follows from a parameter that only a recipe gives
     except TypeError as error:
         raise PluginError(f"{entry.kind} {entry.name} of plugin {entry.plugin}: {error}") from error
     stated = {k: v for k, v in dataclasses.asdict(contract).items() if v and k != "because"}
@@ -186,7 +188,7 @@ def _contract(
 
 
 def _size(target: Callable[..., object], parameters: Mapping[str, inspect.Parameter]) -> dict[str, int]:
-    """The number of parameters of a network built with its defaults; empty if the part is no network.
+    """The number of parameters of a network built with its defaults; empty if the part is no network, or they do not do.
 
     ``parameters`` counts them as they are trained, and ``folded`` with the weight norms folded into the weights.
     """
@@ -199,6 +201,8 @@ def _size(target: Callable[..., object], parameters: Mapping[str, inspect.Parame
     if not (inspect.isclass(target) and issubclass(target, nn.Module)):
         return {}
     given = {name: value for name, value in stand_ins().items() if name in parameters}
+    if any(p.default is p.empty and name not in given for name, p in parameters.items()):
+        return {}  # a file of weights, say, that only a recipe names
     try:
         with torch.device("meta"):  # sizes without weights: a large network takes no time and no memory
             network = target(**given)

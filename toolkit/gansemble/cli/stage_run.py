@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from gansemble.cli.terminal import say, say_up_to_date
 from gansemble.errors import GansembleError
 from gansemble.stages import BY_NAME, Ledger, Project, StageState
-from gansemble.stages.ledger import Beginning, SplitRecord
+from gansemble.stages.ledger import Beginning
 from gansemble.stages.locks import FolderLock
+from gansemble.stages.records import SplitRecord
 
 if TYPE_CHECKING:
     from gansemble.data.manifest import SplitIdentity
@@ -130,7 +131,7 @@ class StageRun:
         self._plugins = needed
         if self.stage.name != "train":
             self._remember()
-        self._beginning = self.ledger.beginning(self.stage.name)
+        self._beginning = self.ledger.beginning(self.stage.name, self.project.checked().files(self.stage.keys))
         # What the packed data's stages make appears whole at their end; training looks at its checkpoints first.
         if not self.stage.shared and self.stage.name != "train":
             self.begun()

@@ -6,6 +6,7 @@ import contextlib
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from gansemble.recipe.ending import ends_with_the_plan
 from gansemble.recipe.fill import flatten
 from gansemble.stages import Ledger, Project
 from gansemble.stages.locks import FolderLock
+from gansemble.stages.project import TEACHER
 
 if TYPE_CHECKING:
     from gansemble.training.components import Components
@@ -74,12 +76,15 @@ def _train(
     again = "run the same command to go on"
     if force:
         again = "run the same command without --force to go on (with it, the training would begin anew)"
-    options = Options(allow_change, force_unlock, int(processes) if processes else None, stop_after, again)
+    options = Options(allow_change, force_unlock, int(processes) if processes else None, stop_after, again, force)
     parts = Components.build(recipe, project.exp, project.dump, options)
     if run is not None:
         _demand_the_recipes_data(run, parts)
+    anew = force or (run is not None and _is_another(run, parts, allow_change))
+    if parts.processes.any(anew) and not force and (recipe.init.exp or recipe.teacher.exp):
+        parts = Components.build(recipe, project.exp, project.dump, replace(options, anew=True))  # from where it begins
     # Only now that all parts and the pack are there: a run is not moved away for one that cannot be built.
-    if run is not None and (force or _is_another(run, parts, allow_change)):
+    if run is not None and anew:
         verify(project.dump, parts.splits)  # nor for one whose audio is damaged
         with FolderLock(project.exp, force_unlock):  # not from under a run that is going on
             _set_aside(project, run)
@@ -145,8 +150,8 @@ def _difference(exp: Path, parts: Components) -> str:
 
 
 def _set_aside(project: Project, run: StageRun) -> None:
-    """Moves checkpoints and logs to ``previous/<time>``, because a run is never deleted."""
-    there = [project.exp / name for name in ("checkpoints", "logs") if (project.exp / name).exists()]
+    """Moves checkpoints, logs and the teacher to ``previous/<time>``, because a run is never deleted."""
+    there = [project.exp / name for name in ("checkpoints", "logs", TEACHER) if (project.exp / name).exists()]
     run.ledger.forget("train")
     if not there:
         return

@@ -18,7 +18,7 @@ from typing import TypedDict
 
 from gansemble.errors import DataError
 from gansemble.files import write_atomically
-from gansemble.stages.ledger import SplitRecord
+from gansemble.stages.records import SplitRecord
 
 SPLITS = ("train", "validation", "test")
 #: Name of the manifest within a folder of packed data.

@@ -79,6 +79,10 @@ def merged(
             continue
         if any(path not in files or not corpus_files.same(was, files[path], folder) for path, was in sources.items()):
             continue  # it is another file, though its size and time are as they were
+        # Each shard was examined by itself: copies and leakage between shards can be found only now.
+        known = [data_facts.Facts(**row) for shard in found for row in json.loads((shard / "facts.json").read_text())]
+        if {fact.id for fact in known} != {clip.id for clip in clips}:
+            continue  # the corpus lists other clips of the same files now
         entries = [
             _placed(entry, f"shards/{shard.name}") for shard in found for entry in manifest.read(shard / MANIFEST)
         ]
@@ -89,8 +93,6 @@ def merged(
                 f"{wrong[0].id} in {wrong[0].pack}; pack that shard again, or delete {dump}/shards"
             )
         say(f"put {total} shards together")
-        # Each shard was examined by itself: copies and leakage between shards can be found only now.
-        known = [data_facts.Facts(**row) for shard in found for row in json.loads((shard / "facts.json").read_text())]
         findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
         hashes = {path: found.sha256 for path, found in sources.items() if found.sha256 is not None}
         augmented.demand_distinct(entries)
@@ -99,7 +101,7 @@ def merged(
     if there:
         say(
             f"the shards in {dump / 'shards'} ({', '.join(there)}) are not all of one division, or were packed from other "
-            "files or another recipe than now; everything is packed here instead"
+            "files, clips or another recipe than now; everything is packed here instead"
         )
     return None
 

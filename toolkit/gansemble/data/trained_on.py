@@ -17,7 +17,7 @@ from gansemble.data.manifest import Manifest, SplitIdentity
 from gansemble.data.packed import Packed
 from gansemble.errors import DataError
 from gansemble.files import write_atomically
-from gansemble.stages.ledger import SplitRecord
+from gansemble.stages.records import SplitRecord
 
 FOLDER = "trained-on"
 #: The splits that determine the result of a training: one is trained on, the other selects the best checkpoint.

@@ -258,7 +258,7 @@ def load(
     if not Path(exp).is_dir():
         raise GansembleError(f"{exp}: no such folder; expected an experiment")
     saved = _saved(Path(exp), which, warn)
-    recipe = check.load(saved.folder / "recipe.yaml")
+    recipe = check.load(saved.folder / "recipe.yaml", files=False)  # those of losses may be elsewhere by now
     network = generator(recipe)
     network.load_state_dict(saved.network("ema" if saved.has("ema.safetensors") else "generator"))
     kept = saved.state("state")["parts"].get("representation") if saved.has("state.pt") else None

@@ -124,6 +124,8 @@ class Step:
             Empty in the generator's turn unless a part asks for it by ``needs_real_output = True``.
         fake_output: the same of ``seen_fake``; in the discriminators' turn without a gradient to the generator.
         representation: decodes items to audio.
+        teacher: gives the output [B, ...] of the recipe's teacher for ``fake_condition``, without gradients; computed at
+            the first call in a step, for all terms. None without a teacher: a term that reads it needs ``"teacher"``.
     """
 
     index: int
@@ -140,6 +142,7 @@ class Step:
     real_output: DiscriminatorOutputs = field(default_factory=dict)
     fake_output: DiscriminatorOutputs = field(default_factory=dict)
     representation: Representation | None = None
+    teacher: Callable[[], Tensor] | None = None
 
     def pairs(self) -> Iterator[tuple[str, DiscriminatorOutput, DiscriminatorOutput]]:
         """Yields (discriminator's name, its output on real items, its output on fakes) for every sub-discriminator."""

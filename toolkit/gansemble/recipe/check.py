@@ -24,7 +24,7 @@ from gansemble.recipe.schema import CHANCED, MANY, SINGLE, SUPPLIED, WEIGHTED, R
 from gansemble.recipe.sections import SECTIONS, Part, Schedule, Validation
 
 
-def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = None) -> Recipe:
+def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = None, *, files: bool = True) -> Recipe:
     """Reads and composes a recipe, and checks its types and whether its parts fit together.
 
     Args:
@@ -32,6 +32,8 @@ def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = 
         overrides: ``KEY=VALUE`` of the ``--set`` options.
         registry: of the parts that may be named; None is that of this process' plugins, which then check the recipe,
             too.
+        files: whether files and folders that parts name must be there. They need not for the recipe in a checkpoint, of
+            which not every part is built again; a part that is built demands its own.
 
     Returns:
         The recipe; what is worth saying of it but no error is in its ``notes``.
@@ -45,13 +47,13 @@ def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = 
     from gansemble.recipe.rules.fixes import find_fix
 
     known = registry or loading.registry()
-    recipe, document, problems = _read(path, overrides, known)
+    recipe, document, problems = _read(path, overrides, known, files)
     if recipe is not None:
         findings = examine.examine(recipe)
         faults = [finding for finding in findings if not finding.advice]
 
         def attempt(change: Sequence[str]) -> list[Finding]:
-            changed, _, wrong = _read(path, (*overrides, *change), known)
+            changed, _, wrong = _read(path, (*overrides, *change), known, files)
             if changed is None or wrong:
                 raise RecipeError(wrong)
             return [finding for finding in examine.examine(changed) if not finding.advice]
@@ -114,10 +116,12 @@ def _asked(recipe: Recipe) -> list[Problem]:
     return problems
 
 
-def _read(path: Path, overrides: Sequence[str], registry: Registry) -> tuple[Recipe | None, Document, list[Problem]]:
+def _read(
+    path: Path, overrides: Sequence[str], registry: Registry, files: bool
+) -> tuple[Recipe | None, Document, list[Problem]]:
     path = packages.file_of(path)
     document = compose(path, overrides)
-    checker = _Checker(document, registry)
+    checker = _Checker(document, registry, files)
     return checker.recipe(path), document, checker.problems
 
 
@@ -134,9 +138,10 @@ def _from_plugin(document: Document, key: str, message: str) -> Problem:
 
 
 class _Checker:
-    def __init__(self, document: Document, registry: Registry) -> None:
+    def __init__(self, document: Document, registry: Registry, files: bool = True) -> None:
         self.document = document
         self.registry = registry
+        self.files = files  # whether those that parts name must be there
         self.problems: list[Problem] = []
         self.broken = False  # whether a part could not be read
         self.required = Required(document, registry)
@@ -275,6 +280,8 @@ class _Checker:
             supplied=[*SUPPLIED, *(claims.TAKEN if kind == "optimiser" else ())],
         )
         part = Part(kind, path, name, entry, target, arguments)
+        if self.files:
+            self.problems += types.absent(path, types.with_defaults(target, arguments), self.document)
         if kind in WEIGHTED:
             part.weight = self.weight(path, given.get("weight", 1.0))
         if kind in CHANCED:

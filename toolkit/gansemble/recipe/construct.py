@@ -20,8 +20,12 @@ def construct(part: Part, recipe: Recipe, **extra: object) -> Any:
         extra: further values that are supplied in the same way, such as an optimiser's ``parameters``.
 
     Raises:
-        RecipeError: if the constructor raises a ValueError, which then is shown with the part's place in the recipe.
+        RecipeError: if a file or folder that the recipe names is not there or not what it demands, or the constructor
+            raises a ValueError; shown with its place in the recipe.
     """
+    problems = types.absent(part.path, part.arguments, recipe.document)
+    if problems:
+        raise RecipeError(problems)
     names = types.signature(part.target)
     supplied = {name: value for name, value in (recipe.supplied() | extra).items() if name in names}
     try:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 import yaml
 
+from gansemble import inputs
 from gansemble.recipe import claims, types
 from gansemble.recipe.document import _Loader
 from gansemble.recipe.schema import CHANCED, MANY, ORDERED, SINGLE, SUPPLIED, WEIGHTED, Recipe
@@ -80,7 +81,12 @@ def _claimed(value: Part) -> dict[str, object]:
 
 
 def plain(value: object) -> object:
-    """The same value with lists for tuples, and dicts for other mappings and for dataclasses, at any depth."""
+    """The same value with lists for tuples, and dicts for other mappings and for dataclasses, at any depth.
+
+    Files and folders become text, with the digest of their content.
+    """
+    if isinstance(value, inputs.INPUTS):
+        return inputs.identity(value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = dataclasses.asdict(value)
     if isinstance(value, Mapping):

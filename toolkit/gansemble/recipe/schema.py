@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
+from gansemble import inputs
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import DEGRADED, GeneratorContract
 from gansemble.errors import GansembleError
 from gansemble.plugins.registry import Registry
+from gansemble.recipe import types
 from gansemble.recipe.contract import contract_of
 from gansemble.recipe.document import Document, Problem
 from gansemble.recipe.sections import (
@@ -19,6 +22,7 @@ from gansemble.recipe.sections import (
     Part,
     Plan,
     Synthesis,
+    Teacher,
     Validation,
 )
 from gansemble.recipe.task import Task, listed, open_task, task_of
@@ -67,7 +71,7 @@ class Recipe:
         path: the YAML file.
         document: the composed document, in which every value has its place in a file.
         audio: the audio specification.
-        plan, init, validation, data, synthesis, evaluation: the recipe's own sections.
+        plan, init, teacher, validation, data, synthesis, evaluation: the recipe's own sections.
         name: of the recipe.
         single: the parts of sections that hold one part, by section.
         many: the parts of sections that hold several, by section and name.
@@ -81,6 +85,7 @@ class Recipe:
     audio: AudioSpec
     plan: Plan = field(default_factory=Plan)
     init: Init = field(default_factory=Init)
+    teacher: Teacher = field(default_factory=Teacher)
     validation: Validation = field(default_factory=Validation)
     data: Data = field(default_factory=Data)
     synthesis: Synthesis = field(default_factory=Synthesis)
@@ -98,6 +103,18 @@ class Recipe:
             *self.single.values(),
             *(part for section in MANY for part in self.many.get(section, {}).values()),
         ]
+
+    def files(self, sections: Container[str] = (*SINGLE, *MANY)) -> dict[str, str]:
+        """The files and folders that parts read, each with the digest of its content, by dotted key.
+
+        Args:
+            sections: whose parts are looked at.
+        """
+        found = {}
+        for part in (part for part in self.parts() if part.path[0] in sections):
+            for place, given in inputs.held(types.with_defaults(part.target, part.arguments)):
+                found[".".join(map(str, (*part.path, *place)))] = inputs.identity(given)
+        return found
 
     def supplied(self) -> dict[str, object]:
         """What the toolkit fills into constructor parameters of these names, where the recipe does not."""

@@ -173,6 +173,24 @@ class Init:
 
 
 @dataclass(frozen=True)
+class Teacher:
+    """A trained generator of another experiment, whose output terms compare fakes with.
+
+    It is given the conditions of the fakes, learns nothing, and is in no checkpoint: when the run begins, its recipe and
+    weights are copied to ``teacher/`` in the run's folder, from where a run that goes on reads them. Its moving average is
+    taken where it has one.
+
+    Args:
+        exp: the experiment's folder, one that ``gansemble import`` made as well; it is only read. Relative to where the
+            command is, which for a ``run.sh`` is the recipe's folder. Null is no teacher.
+        checkpoint: of that experiment: the last one, or the best by its validation.
+    """
+
+    exp: str | None = None
+    checkpoint: Literal["last", "best"] = "last"
+
+
+@dataclass(frozen=True)
 class Data:
     """How a corpus becomes packed audio.
 
@@ -285,9 +303,10 @@ class ParameterGroup:
     settings: dict[str, object]
 
 
-SECTIONS: dict[str, type[Plan | Init | Validation | Data | Synthesis | Evaluation]] = {
+SECTIONS: dict[str, type[Plan | Init | Teacher | Validation | Data | Synthesis | Evaluation]] = {
     "plan": Plan,
     "init": Init,
+    "teacher": Teacher,
     "validation": Validation,
     "data": Data,
     "synthesis": Synthesis,

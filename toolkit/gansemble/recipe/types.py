@@ -13,6 +13,7 @@ import typing
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
+from gansemble import inputs
 from gansemble.errors import near
 from gansemble.recipe.document import Document, KeyPath, Problem
 
@@ -187,8 +188,8 @@ def parameter_at_fault(message: str, parameters: Container[str]) -> str | None:
 def convert(value: object, hint: object) -> object:
     """Converts YAML's types to those of a hint, as far as they fit; what does not is returned as it is.
 
-    Lists become tuples, whole numbers become floats, and mappings become dataclasses if their keys are fields and no
-    field without a default is missing. Of a union, the first type that fits is taken.
+    Lists become tuples, whole numbers become floats, text becomes a file or folder, and mappings become dataclasses if
+    their keys are fields and no field without a default is missing. Of a union, the first type that fits is taken.
 
     Raises:
         ValueError: if a dataclass refuses its values.
@@ -199,6 +200,8 @@ def convert(value: object, hint: object) -> object:
         if not needed <= value.keys() <= parameters.keys():
             return value
         return hint(**{key: convert(item, inner_hints[key]) for key, item in value.items()})
+    if isinstance(hint, type) and issubclass(hint, inputs.INPUTS) and isinstance(value, str):
+        return inputs.read(hint, value)
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin in (typing.Union, types.UnionType):
         for arm in arguments:
@@ -263,6 +266,33 @@ def _bool_as_number(value: object, hint: object) -> bool:
             each = inner if len(inner) == len(value) and Ellipsis not in inner else inner[:1] * len(value)
             return any(_bool_as_number(item, own) for item, own in zip(value, each, strict=True))
     return False
+
+
+def with_defaults(target: Callable[..., object], given: Mapping[str, object]) -> dict[str, object]:
+    """The arguments of a call with the defaults of parameters that are not given, converted to their types as well."""
+    types_of = hints(target)
+    defaults = {
+        name: convert(parameter.default, types_of.get(name, ANYTHING))
+        for name, parameter in signature(target).items()
+        if parameter.default is not parameter.empty and name not in given
+    }
+    return defaults | dict(given)
+
+
+def absent(path: KeyPath, arguments: Mapping[str, object], document: Document) -> list[Problem]:
+    """Problems with the files and folders among a part's arguments: not there, or of another content than is demanded.
+
+    Args:
+        path: of the part.
+        arguments: of its constructor, converted to their types.
+        document: tells where values stand.
+    """
+    problems = []
+    for place, given in inputs.held(arguments):
+        wrong = inputs.fault(given)
+        if wrong is not None:
+            problems.append(Problem((*path, *place), wrong, document.mark((*path, *place))))
+    return problems
 
 
 def _item_hint(hint: object) -> object:

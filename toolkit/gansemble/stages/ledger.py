@@ -13,10 +13,11 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import cast
 
+from gansemble import inputs
 from gansemble.files import write_atomically
 from gansemble.recipe.compose import compose
 from gansemble.recipe.fill import flatten, plain
@@ -24,54 +25,12 @@ from gansemble.recipe.sections import SECTIONS
 from gansemble.stages import corpus_files
 from gansemble.stages.locks import FolderLock
 from gansemble.stages.project import Place, Project, both
+from gansemble.stages.records import Changes, Record, Result, SplitRecord, data_reasons, shown, sound
 from gansemble.stages.stage import BY_NAME, STAGES, Stage
 
 RECORD = "stage.json"
 SOURCES = "sources.jsonl"
 _ABSENT = "(absent)"
-
-
-class SplitRecord(TypedDict):
-    """The identity of one split of the packed data: its number of clips, and a hash over them."""
-
-    clips: int
-    sha256: str
-
-
-#: What a stage made, as the stages after it record it: a hash, or of packed data the identity of each split.
-Result = str | dict[str, SplitRecord] | None
-#: Recipe keys that changed, with (old value, new value).
-Changes = Mapping[str, tuple[object, object]]
-
-
-class Record(TypedDict):
-    """What is recorded of a stage that has finished.
-
-    Attributes:
-        version: of the stage's code.
-        keys: the recipe keys that the stage read, with their values.
-        inputs: what it read from outside: of the fetch stage, the corpus folder.
-        result: a hash of what it made.
-        upstream: the results that it was made from, by stage.
-        overrides: the ``--set`` options of the run.
-        outputs: size of each output file [bytes], by path.
-        finished: date and time.
-        seconds: duration [s].
-        begun_again: when it was begun anew; there only until that run finishes.
-        data: the identity of each split; of the prepare stage alone.
-    """
-
-    version: int
-    keys: dict[str, object]
-    inputs: dict[str, Place]
-    result: str
-    upstream: dict[str, Result]
-    overrides: list[str]
-    outputs: dict[str, int]
-    finished: str
-    seconds: float
-    begun_again: NotRequired[str]
-    data: NotRequired[dict[str, SplitRecord]]
 
 
 @dataclass(frozen=True)
@@ -98,7 +57,7 @@ class Beginning:
     """What a stage is made from, noted when it begins: a prepare stage that is run meanwhile must not enter its record.
 
     Args:
-        keys, inputs, upstream: as in :class:`Record`.
+        keys, inputs, upstream, files: as in :class:`Record`.
         time: when it began [s since the epoch].
     """
 
@@ -106,6 +65,7 @@ class Beginning:
     inputs: dict[str, Place]
     upstream: dict[str, Result]
     time: float
+    files: dict[str, str] = field(default_factory=dict)
 
 
 class Ledger:
@@ -119,7 +79,7 @@ class Ledger:
     def record(self, name: str) -> Record | None:
         """What was recorded when a stage last finished; None if it never did, or if the record is damaged."""
         found = self._read(self._folder(BY_NAME[name])).get(name)
-        return cast(Record, found) if isinstance(found, dict) and _sound(found) else None
+        return cast(Record, found) if isinstance(found, dict) and sound(found) else None
 
     def state(self, name: str, known: dict[str, StageState] | None = None) -> StageState:
         """Whether a stage is done, stale or missing.
@@ -155,10 +115,15 @@ class Ledger:
         reasons = tuple(self._reasons(stage, record, changed))
         return StageState(stage, "stale" if reasons else "done", reasons, record, tuple(changed))
 
-    def beginning(self, name: str) -> Beginning:
-        """What a stage would be made from if it began now."""
+    def beginning(self, name: str, files: Mapping[str, str] | None = None) -> Beginning:
+        """What a stage would be made from if it began now.
+
+        Args:
+            name: the stage's name.
+            files: those that its parts read, with the digests of their content, by recipe key.
+        """
         stage = BY_NAME[name]
-        return Beginning(self.keys(stage), self.inputs(stage), self.upstream(stage), time.time())
+        return Beginning(self.keys(stage), self.inputs(stage), self.upstream(stage), time.time(), dict(files or {}))
 
     def begun(self, name: str) -> None:
         """Records that a stage has begun anew: until it finishes, the result of its earlier run counts as stale."""
@@ -200,6 +165,8 @@ class Ledger:
         }
         if data is not None:
             record["data"] = dict(data)
+        if beginning.files:
+            record["files"] = dict(beginning.files)
         with self._records(stage) as records:
             records[name] = record
 
@@ -215,14 +182,10 @@ class Ledger:
         In a recalled project these are the values under the overrides that ``record`` names.
         """
         leaves = self._leaves_of(record)
-
-        def within(key: str, names: tuple[str, ...]) -> bool:
-            return any(key == name or key.startswith(name + ".") for name in names)
-
         read = stage.keys
         if stage.name == "prepare" and leaves.get("data.short") == "drop":
             read = (*read, "plan.segment")  # it decides which clips are dropped
-        chosen = {k: v for k, v in leaves.items() if within(k, read) and not within(k, stage.quiet)}
+        chosen = {k: v for k, v in leaves.items() if _within(k, read) and not _within(k, stage.quiet)}
         chosen = {k: v for k, v in chosen.items() if not _names_no_part(k, v)}
         return json.loads(json.dumps(chosen))  # as a record is read back: tuples are lists, keys are text
 
@@ -295,7 +258,7 @@ class Ledger:
         for key, value in given.items():
             if (key in before) != (key in now):
                 before, now = {key: value, **before}, {key: value, **now}
-        return {
+        return inputs.changed(record.get("files", {})) | {
             key: (before.get(key, _ABSENT), now.get(key, _ABSENT))
             for key in dict.fromkeys([*now, *before])
             if before.get(key, _ABSENT) != now.get(key, _ABSENT)
@@ -305,7 +268,7 @@ class Ledger:
         if record.get("version") != stage.version:
             yield f"the stage's code changed (version {record.get('version')} -> {stage.version})"
         for key, (old, new) in changed.items():
-            yield f"{key}: {_shown(old)} -> {_shown(new)}"
+            yield f"{key}: {shown(old)} -> {shown(new)}"
         if "begun_again" in record:
             yield f"it was begun again on {record['begun_again']} and did not finish"
         yield from self._corpus_reasons(stage, record)
@@ -313,7 +276,7 @@ class Ledger:
             before, now = record["upstream"].get(other), self.upstream(stage)[other]
             if before != now and self.record(other) is not None:
                 yield from (
-                    _data_reasons(before, now)
+                    data_reasons(before, now)
                     if isinstance(now, dict)
                     else [f"stage {BY_NAME[other].number} {other} was done again"]
                 )
@@ -343,6 +306,11 @@ class Ledger:
                 yield f"corpus files: {change} in {folder}" if folder.is_dir() else f"corpus files: {change}"
 
 
+def _within(key: str, names: tuple[str, ...]) -> bool:
+    """Whether a dotted key is one of some keys and sections, or lies in one."""
+    return any(key == name or key.startswith(name + ".") for name in names)
+
+
 def _names_no_part(key: str, value: object) -> bool:
     """Whether a recipe key says that there are no augmentations or perturbations, or not the one of this name.
 
@@ -350,48 +318,6 @@ def _names_no_part(key: str, value: object) -> bool:
     """
     section = key.partition(".")[0]
     return section in ("augmentations", "perturbations") and key.count(".") < 2 and value in (None, {})
-
-
-#: The fields of a record that are checked when it is read, with their types; only the prepare stage has ``data``.
-_FIELDS = {
-    "keys": dict,
-    "inputs": dict,
-    "upstream": dict,
-    "outputs": dict,
-    "overrides": list,
-    "result": str,
-    "data": dict,
-}
-
-
-def _sound(record: Mapping[str, object]) -> bool:
-    """Whether a record has the fields that are written, of the right types; a damaged one counts for nothing."""
-    known = {name: kind for name, kind in _FIELDS.items() if name != "data" or "data" in record}
-    data = record.get("data", {})
-    splits = [*data.values()] if isinstance(data, dict) else [None]
-    return all(isinstance(record.get(name), kind) for name, kind in known.items()) and all(
-        isinstance(split, dict) and isinstance(split.get("clips"), int) and isinstance(split.get("sha256"), str)
-        for split in splits
-    )
-
-
-def _data_reasons(before: Result, now: Mapping[str, SplitRecord]) -> Iterator[str]:
-    """Says how the splits that a stage was made from differ from those that are packed now."""
-    before = before if isinstance(before, dict) else {}
-    for split in dict.fromkeys([*now, *before]):
-        old, new = before.get(split), now.get(split)
-        if old == new:
-            continue
-        counts = [each["clips"] if each else 0 for each in (old, new)]
-        how = (
-            f"{counts[0]} -> {counts[1]} clips" if counts[0] != counts[1] else f"other content in its {counts[0]} clips"
-        )
-        yield f"the packed {split} split changed ({how})"
-
-
-def _shown(value: object) -> str:
-    text = json.dumps(value) if not isinstance(value, str) else value
-    return text if len(text) < 80 else text[:77] + "..."
 
 
 def digest(value: object) -> str:

@@ -142,6 +142,17 @@ class Owner:
         return f"run {self.facts.get('pid')} on {self.facts.get('host')}"
 
 
+def holder(folder: Path, name: str = ".lock") -> Owner | None:
+    """Who holds the lock of a folder; None if there is no lock, or its owner is certainly gone.
+
+    Args:
+        folder: that the lock is in.
+        name: of the lock.
+    """
+    owner = FolderLock(folder, name=name)._read()
+    return None if owner is None or owner.dead else owner
+
+
 def living(facts: OwnerIdentity) -> bool:
     """Whether a process still runs on this machine; another one that got its number later is told by its starting time.
 

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 RECORD = "project.json"
 #: The folders that stages make in an experiment, and move away or write anew.
-MADE = ("checkpoints", "logs", "previous", "report", "samples", "scores", "trained-on")
+MADE = ("checkpoints", "logs", "previous", "report", "samples", "scores", "teacher", "trained-on")
+#: Where an experiment keeps the generator that taught it.
+TEACHER = "teacher"
 
 
 class Place(TypedDict):

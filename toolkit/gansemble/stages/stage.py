@@ -74,6 +74,7 @@ STAGES = (
             "regularisers",
             "plan",
             "init",
+            "teacher",
             "optimisers",
             "schedules",
             "features",

@@ -8,6 +8,7 @@ from torch import Tensor
 from gansemble.abilities import Adaptive
 from gansemble.interfaces import NoiseInjector
 from gansemble.plugins.signatures import lacking
+from gansemble.testing.frozen import saves_no_weights_that_never_learn
 from gansemble.testing.subject import (
     Fault,
     Subject,
@@ -159,4 +160,5 @@ INJECTOR = (
     injector_works_on_other_devices,
     injector_keeps_precision_under_autocast,
     is_no_network_by_accident,
+    saves_no_weights_that_never_learn,
 )

@@ -11,6 +11,7 @@ from torch import Tensor
 from gansemble.abilities import FittedItems, NetworkMonitor, Stateful, SuspiciousMonitor
 from gansemble.interfaces import Alarm, Monitor, Step
 from gansemble.plugins.signatures import lacking
+from gansemble.testing.frozen import saves_no_weights_that_never_learn
 from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved
 from gansemble.testing.terms import _modes, _tensors, is_no_network_by_accident
 
@@ -264,4 +265,5 @@ MONITOR = (
     monitor_keeps_its_state,
     monitor_works_on_other_devices,
     is_no_network_by_accident,
+    saves_no_weights_that_never_learn,
 )

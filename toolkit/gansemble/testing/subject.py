@@ -344,6 +344,9 @@ class Subject:
         batch = self.batch(size, first=first, device=device)
         sides = (real, fake, condition, made_with, real, fake, generator, critics)
         step = Step(7, batch, *sides, weights={"one": 1.0}, representation=Waveform())
+        if "teacher" in self.contract.needs:  # as in training, where a recipe without a teacher is refused
+            taught = (0.9 * self.x(first + size).roll(3, -1)[first:]).to(device)
+            step.teacher = lambda: taught
         seen = fake.detach() if turn == "discriminator" else fake
         step.real_output, step.fake_output = critics((real, condition), (seen, made_with))
         if turn == "generator" and not unasked:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from gansemble.abilities import Adaptive, Constraint, PooledTerm, needs_real_output, wants_real_scores
 from gansemble.interfaces import Objective, Step, Term, Turn
 from gansemble.plugins.signatures import lacking
+from gansemble.testing.frozen import saves_no_weights_that_never_learn
 from gansemble.testing.pooled import is_of_all_items
 from gansemble.testing.subject import (
     Fault,
@@ -221,6 +222,7 @@ def _tensors(step: Step) -> dict[str, Tensor]:
     names = ("real", "fake", "seen_real", "seen_fake")
     found = {name: getattr(step, name) for name in names} | {"batch.audio": step.batch.audio}
     found |= {f"batch.signals[{name!r}]": value for name, value in step.batch.signals.items()}
+    found |= {} if step.teacher is None else {"teacher()": step.teacher()}
     for side in ("real_output", "fake_output"):
         for name, outputs in getattr(step, side).items():
             for place, output in enumerate(outputs):
@@ -383,4 +385,5 @@ TERM = (
     keeps_precision_under_autocast,
     term_keeps_its_state,
     is_no_network_by_accident,
+    saves_no_weights_that_never_learn,
 )

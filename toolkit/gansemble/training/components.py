@@ -17,12 +17,13 @@ from gansemble.parts.optimisers import optimisers
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Plan
 from gansemble.scoring.fitting import fit, fit_items
-from gansemble.training import checkpoint, demands, initialisation
+from gansemble.training import checkpoint, demands, initialisation, teacher
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
 from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.processes import Processes
 from gansemble.training.step import TrainingStep
+from gansemble.training.teacher import Teacher
 from gansemble.training.validation import Validator
 
 
@@ -36,6 +37,7 @@ class Options:
         processes: number of processes the launcher was told to start; a run with another number is refused.
         stop_after: stop, as if interrupted, after this many steps of this call.
         again: what the user is told to do to go on after an interruption.
+        anew: build a run that begins, though the folder has checkpoints: they are going to be set aside.
     """
 
     allow_change: bool = False
@@ -43,6 +45,7 @@ class Options:
     processes: int | None = None
     stop_after: int | None = None
     again: str = "run the same command to go on"
+    anew: bool = False
 
 
 @dataclass
@@ -64,6 +67,7 @@ class Components:
         validator: scores the generator on the validation split.
         store: the experiment's checkpoints.
         origin: where the first weights are from; None for random ones, and for a run that goes on.
+        teacher: the trained generator that terms compare fakes with; None without one.
     """
 
     recipe: Recipe
@@ -80,6 +84,7 @@ class Components:
     validator: Validator
     store: checkpoint.Store = field(repr=False)
     origin: initialisation.Origin | None = None
+    teacher: Teacher | None = None
 
     @classmethod
     def build(cls, recipe: Recipe, exp: Path, data: Path, options: Options | None = None) -> Components:
@@ -107,41 +112,30 @@ class Components:
         demands.batches(plan, len(clips), processes.world)
         labels = Labels.of(recipe, clips.manifest)
         demands.labels(recipe, clips, labels)
+        store = checkpoint.Store(exp / "checkpoints", plan.keep)
+        begins = options.anew or not store.folders()
+        source = initialisation.source(recipe, exp, labels.names) if begins else None
+        taught = teacher.load(recipe, exp, processes.device, labels.names, anew=begins)
         parts = build(recipe, processes.device)
         parts.condition_builder.prior = prior(clips, labels)
-        store = checkpoint.Store(exp / "checkpoints", plan.keep)
-        source = None if store.folders() else initialisation.source(recipe, exp, labels.names)
         origin = initialisation.load_networks(recipe, source, parts)
         initialisation.freeze(recipe, parts)
         if origin is None or "state.pt" not in origin["files"]:
             fit(parts.representation, recipe, data)
+        if taught is not None:
+            taught.demand_statistics(parts.representation)
         found = fit_items(compared(recipe, parts), parts.representation, recipe, data)
         parts.marks |= {path: place.name for path, place in found.items()}
         networks = _networks(recipe, parts, processes)
         ema = Ema(parts.generator, plan.ema, plan.ema_from) if plan.ema is not None else None
         initialisation.load_training(recipe, source, networks, ema)
-        step = TrainingStep(
-            parts, networks["generator"], networks["discriminators"], plan, processes.device, processes, len(clips)
-        )
+        sides, teaching = (networks["generator"], networks["discriminators"]), taught.teaching if taught else None
+        step = TrainingStep(parts, *sides, plan, processes.device, processes, len(clips), teaching)
         adaptation = Adaptation(parts.adaptive(), processes.total)
         validator = Validator(recipe, parts, data, processes.rank, processes.world, clips.manifest)
         validator.fit_metrics()
-        return cls(
-            recipe,
-            exp,
-            options,
-            processes,
-            clips,
-            labels,
-            parts,
-            networks,
-            ema,
-            step,
-            adaptation,
-            validator,
-            store,
-            origin,
-        )
+        made = (parts, networks, ema, step, adaptation, validator, store)
+        return cls(recipe, exp, options, processes, clips, labels, *made, origin, taught)
 
     @property
     def plan(self) -> Plan:

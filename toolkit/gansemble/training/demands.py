@@ -6,9 +6,10 @@ All processes of a run come to the same result, so that none waits for one that 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
+from gansemble import inputs
 from gansemble.contract import NetworkContract, TermContract
 from gansemble.data import trained_on
 from gansemble.data.labels import Labels
@@ -47,6 +48,24 @@ def one_data(processes: Processes, folder: Path, manifest: Manifest) -> None:
         raise TrainingError(
             f"{folder}: the processes read different packed data; prepare once, in a folder that all machines share, or copy "
             "it whole"
+        )
+
+
+def one_content(processes: Processes, files: Mapping[str, str]) -> None:
+    """Refuses a run whose processes read different files, such as weights that were copied to one machine only.
+
+    Args:
+        processes: of the run; each must call this.
+        files: what this process reads, with the digests of the content, by recipe key or name.
+
+    Raises:
+        TrainingError: on every process.
+    """
+    found = processes.gather([{key: inputs.content(text) for key, text in files.items()}]) if files else [{}]
+    other = sorted({key for each in found for key in each if each[key] != found[0].get(key)})
+    if other:
+        raise TrainingError(
+            f"{', '.join(other)}: the processes read different contents; copy the files to all machines, or use a shared folder"
         )
 
 

@@ -54,15 +54,7 @@ def source(recipe: Recipe, exp: Path, names: Sequence[str] | None = None) -> Sav
         raise CheckpointError(
             f"init.exp: {place} is this run's own folder; it goes on from there without, or give another --exp"
         )
-    store = Store(place / "checkpoints")
-    saved = store.newest() if place.is_dir() else None
-    if saved is None:
-        raise CheckpointError(f"init.exp: {place}: expected an experiment with checkpoints, found none")
-    if recipe.init.checkpoint == "best":
-        for name in saved.manifest.get("best", {}):
-            if (store.folder / name).is_dir():
-                saved = verify(store.folder / name)
-                break
+    saved = checkpoint_of(place, recipe.init.checkpoint, "init.exp")
     demands.same_classes(recipe, saved, names)
     theirs = AudioSpec(**saved.manifest["audio"])
     if theirs.digest() != recipe.audio.digest():
@@ -70,6 +62,27 @@ def source(recipe: Recipe, exp: Path, names: Sequence[str] | None = None) -> Sav
         raise CheckpointError(
             f"init.exp: {saved.folder}: made with another audio specification:\n  {changed}\nuse that one, or another init.exp"
         )
+    return saved
+
+
+def checkpoint_of(place: Path, which: str, key: str) -> Saved:
+    """A checkpoint of another experiment.
+
+    Args:
+        place: the experiment's folder.
+        which: ``last`` or ``best``, by its validation; the last one where none is known to be the best.
+        key: of the recipe, for messages.
+
+    Raises:
+        CheckpointError: if there is no sound one.
+    """
+    store = Store(place / "checkpoints")
+    saved = store.newest() if place.is_dir() else None
+    if saved is None:
+        raise CheckpointError(f"{key}: {place}: expected an experiment with checkpoints, found none")
+    for name in saved.manifest.get("best", {}) if which == "best" else ():
+        if (store.folder / name).is_dir():
+            return verify(store.folder / name)
     return saved
 
 

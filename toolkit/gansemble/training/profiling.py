@@ -24,6 +24,7 @@ from gansemble.recipe.task import Task
 from gansemble.training.initialisation import freeze
 from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.step import TrainingStep
+from gansemble.training.teaching import Teaching
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,10 @@ def _training_step(recipe: Recipe, parts: Parts, device: torch.device) -> Traini
         name: NetworkOptimiser(network, network, chosen[name], recipe.plan)
         for name, network in (("generator", parts.generator), ("discriminators", parts.discriminators))
     }
-    return TrainingStep(parts, sides["generator"], sides["discriminators"], recipe.plan, device)
+    # A teacher is measured as if it were the generator once more: it may be elsewhere, and is asked without gradients.
+    reads = recipe.generator_contract.reads or frozenset()
+    teacher = Teaching(parts.generator, reads) if recipe.teacher.exp is not None else None
+    return TrainingStep(parts, sides["generator"], sides["discriminators"], recipe.plan, device, teacher=teacher)
 
 
 def _learning_index(recipe: Recipe) -> int:

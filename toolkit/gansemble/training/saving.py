@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from gansemble import inputs
 from gansemble.audio.spec import AudioSpec
 from gansemble.data import trained_on
 from gansemble.data.manifest import Manifest
@@ -21,7 +22,7 @@ from gansemble.recipe.document import read
 from gansemble.recipe.ending import ends_with_the_plan
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import BENIGN, SECTIONS
-from gansemble.training import checkpoint, demands, state
+from gansemble.training import checkpoint, demands, state, teacher
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
 from gansemble.training.initialisation import Origin
@@ -78,6 +79,7 @@ class Saver:
         names: of the classes that labels stand for, noted beside them; None where labels are numbers.
         origin: where the first weights are from, noted as well; of a run that goes on, what its checkpoint notes.
         mel: statistics of the mel spectrograms that the generator learns from, noted as well.
+        taught: what is noted of the run's teacher; None without one.
     """
 
     def __init__(
@@ -92,7 +94,9 @@ class Saver:
         names: Sequence[str] | None = None,
         origin: Origin | None = None,
         mel: MelStatistics | None = None,
+        taught: teacher.Note | None = None,
     ) -> None:
+        self.taught = taught
         self.recipe, self.store, self.processes = recipe, store, processes
         self.parts, self.networks, self.ema, self.adaptation = parts, networks, ema, adaptation
         self.filled, self.names, self.origin, self.mel = fill.fill(recipe), names, origin, mel
@@ -193,6 +197,8 @@ class Saver:
         old = fill.flatten(read(saved.folder / "recipe.yaml").value)
         blocking = blocking_differences(old, fill.flatten(self.filled))
         listed = [f"{key}: {before} -> {after}" for key, before, after in blocking]
+        other = teacher.difference(saved.manifest.get("teacher"), self.taught)
+        listed += [other] if other is not None else []
         under = "under a recipe that differs" if listed else ""
         history = saved.manifest.get("data") or []
         if history and history[-1]["key"] != trained_on.key(manifest.identity):
@@ -231,6 +237,7 @@ class Saver:
         facts |= {} if self.names is None else {"classes": list(self.names)}
         facts |= {} if self.mel is None else {"mel": self.mel}
         facts |= {} if self.origin is None else {"init": dict(self.origin)}
+        facts |= {} if self.taught is None else {"teacher": dict(self.taught)}
         kept = {*counters.best, *([counters.healthy] if counters.healthy else [])}
         self.store.commit(folder, counters.step, facts, kept)
 
@@ -248,7 +255,7 @@ def blocking_differences(old: Mapping[str, object], new: Mapping[str, object]) -
     """The differences between two recipes that change what a run computes, and so keep it from being resumed.
 
     The number of steps is one only where a learning rate depends on it. A key that the old recipe lacks, because the
-    toolkit did not have it yet, counts as its default.
+    toolkit did not have it yet, counts as its default. Of files and folders the content counts, not the place.
 
     Args:
         old, new: recipes with all keys filled in, flattened to dotted keys.
@@ -268,4 +275,4 @@ def blocking_differences(old: Mapping[str, object], new: Mapping[str, object]) -
     old, new = ({key: value for key, value in each.items() if value not in (None, {})} for each in (old, new))
     keys = dict.fromkeys([*new, *old])
     pairs = [(key, old.get(key, "(absent)"), new.get(key, "(absent)")) for key in keys if not benign(key)]
-    return [(key, before, after) for key, before, after in pairs if before != after]
+    return [(key, before, after) for key, before, after in pairs if inputs.content(before) != inputs.content(after)]

@@ -26,6 +26,7 @@ from gansemble.training.encoding import Encoder
 from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.pooling import Pool, leaving_no_trace
 from gansemble.training.processes import Processes
+from gansemble.training.teaching import Teaching
 
 PRECISIONS = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -62,6 +63,7 @@ class TrainingStep:
         processes: of the run; None where there is only this one.
         clips: number of clips in the training split, by which encoded items may be kept in memory (see
             :class:`gansemble.training.encoding.Encoder`); None keeps none.
+        teacher: gives terms the output of the recipe's teacher; None without one.
 
     Shape:
         - audio of each micro-batch: [B, C, T], B items of C channels and T samples
@@ -77,7 +79,9 @@ class TrainingStep:
         device: torch.device,
         processes: Processes | None = None,
         clips: int | None = None,
+        teacher: Teaching | None = None,
     ) -> None:
+        self.teacher = teacher
         self.parts, self.plan, self.device, self.processes = parts, plan, device, processes
         self.generator, self.discriminators = generator, discriminators
         self.encode = Encoder(parts.representation, plan, clips) if clips is not None else parts.encode
@@ -206,6 +210,7 @@ class TrainingStep:
             parts.discriminators,
             weights,
             representation=parts.representation,
+            teacher=self.teacher.lazily(fake_condition, fake, self.autocast) if self.teacher else None,
         )
 
     def _turn(

@@ -46,7 +46,8 @@ class Trainer:
         self.recipe, self.exp, self.plan, self.processes = run.recipe, run.exp, run.plan, run.processes
         self.counters, self.rates = Counters(), Rates(run.recipe)
         built = (run.parts, run.networks, run.ema, run.adaptation)
-        noted = (run.labels.names, run.origin, mel_statistics(run))
+        taught = run.teacher.note if run.teacher is not None else None
+        noted = (run.labels.names, run.origin, mel_statistics(run), taught)
         self.saver = Saver(run.recipe, run.store, run.processes, *built, *noted)
         self.reporter = Reporter(run, observer)
         self.watchdog = Watchdog(run, self.saver, self.reporter.say)
@@ -93,6 +94,7 @@ class Trainer:
         """Checks data and recipe, restores the newest sound checkpoint, and opens the logs."""
         manifest = self.components.clips.manifest
         demands.one_data(self.processes, self.components.clips.folder, manifest)
+        demands.one_content(self.processes, self.recipe.files() | (self.saver.taught or {"files": {}})["files"])
         saved = self.saver.newest()
         if saved is not None:
             changes = self.saver.check_same(saved, self.exp, manifest, self.components.options.allow_change)
@@ -102,6 +104,8 @@ class Trainer:
         self.processes.wait()
         if self.processes.main:
             self.exp.mkdir(parents=True, exist_ok=True)
+            if self.components.teacher is not None:
+                self.components.teacher.keep(self.exp)
             trained_on.note(self.exp, manifest)
             watching.cut(self.exp, self.counters.step)
         self.reporter.open(self.counters.step, saved is not None)

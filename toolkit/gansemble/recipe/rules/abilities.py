@@ -19,6 +19,7 @@ ABILITIES = {
     "outputs": "this recipe has no discriminator",
     "pairs": "the generator of this recipe makes clips of its own, which imitate none in particular",
     "degraded": "this recipe has no degradation, and its corpus has no degraded recordings",
+    "teacher": "this recipe has none, such as teacher: {exp: EXP}, the experiment of a trained generator",
 }
 #: Sections whose parts give nothing to the others.
 APART = ("test_degradations", "baselines")
@@ -33,6 +34,8 @@ def abilities(view: RecipeView) -> Iterator[Finding]:
         given.add("labels")  # a note's label is its pitch
     if view.recipe.many["discriminators"]:
         given.add("outputs")
+    if view.recipe.teacher.exp is not None:
+        given.add("teacher")
     given |= set(view.recipe.many["features"])
     for part, contract in view.contracts.items():
         needs = set(contract.needs) | ({"pairs"} if part in view.compares else set())
@@ -67,12 +70,14 @@ def clashes(view: RecipeView) -> Iterator[Finding]:
 def _giver(need: str) -> KeyPath:
     """Path of the section whose part would give what is needed."""
     known = dict.fromkeys(("features", "logits", "outputs"), "discriminators")
-    known |= {"mel": "generator", "pairs": "generator", "degraded": "degradation"}
+    known |= {"mel": "generator", "pairs": "generator", "degraded": "degradation", "teacher": "teacher"}
     return (known.get(need, "corpus"),)
 
 
 def _without(view: RecipeView, section: KeyPath, need: str) -> str:
     """Says that the parts of a section do not give what is needed, or that it has no part."""
+    if section == ("teacher",):
+        return "teacher.exp is null"
     names = [view.use(path) for path in view.contracts if path[0] == section[0]]
     if not names:
         return f"{section[0]} has no part"

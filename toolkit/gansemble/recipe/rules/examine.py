@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gansemble import inputs
 from gansemble.contract import Contract
 from gansemble.recipe import types
 from gansemble.recipe.contract import contract_of, filled
@@ -15,6 +16,7 @@ from gansemble.recipe.rules.growth import growth
 from gansemble.recipe.rules.perturbed import perturbed
 from gansemble.recipe.rules.ranges import LIMITS
 from gansemble.recipe.rules.restoration import baselines, degraded
+from gansemble.recipe.rules.teacher import teacher
 from gansemble.recipe.rules.view import RecipeView
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Part
@@ -47,7 +49,7 @@ def examine(recipe: Recipe) -> list[Finding]:
             shown = f"its contract needs the parameter {error}" if isinstance(error, KeyError) else str(error)
             findings.append(Finding(_at_fault(part, shown), shown))
             continue
-        if part.kind in LIGHT:
+        if part.kind in LIGHT and not any(inputs.held(part.arguments)):  # what reads files is built when it is needed
             try:
                 part.target(**filled(part, supplied))
             except ValueError as error:
@@ -82,4 +84,5 @@ RULES = (
     precision,
     growth,
     decodable,
+    teacher,
 )

@@ -88,7 +88,7 @@ def _unknown_when_restoring(view: RecipeView) -> Iterator[Finding]:
 
 def _reserved(made: dict[KeyPath, FeatureContract]) -> Iterator[Finding]:
     for path in made:
-        if path[-1] in SUPPLIED:
+        if path[-1] in SUPPLIED | {"teacher"}:
             yield Finding(
                 path, f"{path[-1]!r} is the name of what the toolkit supplies itself; give the feature another name"
             )
