@@ -11,6 +11,7 @@ from gansemble.evaluation.environment import environment
 NAMES = (
     "startup",
     "data",
+    "perturbations",
     "identity",
     "synthesis",
     "metrics",

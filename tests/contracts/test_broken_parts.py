@@ -22,6 +22,7 @@ CONTROLS = {kind: ("Sound",) for kind in KINDS} | {
     "loss": ("Sound", "FrozenFeatures"),
     "metric": ("Sound", "SoundSet"),
     "representation": ("Sound", "Levelled"),
+    "perturbation": ("Sound", "SoundStretch", "SoundFixed"),
     "optimiser": ("Sound", "TwoRates", "ByName"),
 }
 #: kind -> (the broken part, the check that must catch it, what its message must say).
@@ -288,6 +289,28 @@ LISTING = {
         ("OneBuffer", "augmentation_leaves_its_input_alone", "changed when the next one is made"),
         ("AddsHiss", "augmentation_takes_silence", "of silence it makes sound"),
         ("BySeed", "takes_nothing_of_the_plan", "it takes seed of the toolkit"),
+    ],
+    "perturbation": [
+        ("HalfOfIt", "makes_as_many_samples_as_asked", "it must make at least 8192, got 4096"),
+        ("OtherDraw", "makes_as_many_samples_as_asked", "it must make at least 8192"),
+        ("ReadsHalves", "makes_as_many_samples_as_asked", "reads(8192) must be a whole number"),
+        ("InDouble", "makes_as_many_samples_as_asked", "expected float32, got float64"),
+        (
+            "InSeconds",
+            "makes_as_many_samples_as_asked",
+            "margin must be a whole number of samples, at least 0, got 0.1",
+        ),
+        ("WithItsMargins", "leaves_out_its_margins", "it moves the sound by about 20"),
+        ("DoesNothing", "perturbs_something", "it changes nothing in sixteen draws"),
+        ("SecretlyFixed", "perturbs_something", "draw from rng, or declare draws = False"),
+        ("SecretlyDraws", "perturbs_something", "it says draws = False"),
+        ("DrawsInNumpy", "perturbation_draws_only_from_rng", "draw from rng alone"),
+        ("DrawsByItself", "perturbation_draws_only_from_rng", "draw from rng alone"),
+        ("Remembers", "perturbation_draws_only_from_rng", "keep nothing from crop to crop"),
+        ("InPlace", "perturbation_leaves_its_input_alone", "it writes into its input"),
+        ("Normalises", "perturbation_takes_silence", "of silence it makes what is not finite"),
+        ("ClipsPairs", "suits_pairs_as_it_says", "it says suits_pairs"),
+        ("HoldsAFunction", "perturbation_can_be_sent", "it cannot be sent to a loading process"),
     ],
     "observer": [
         ("Rounds", "changes_nothing", "it changes what it is told; copy it first"),

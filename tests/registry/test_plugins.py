@@ -221,6 +221,7 @@ GROUPS = {
     "gansemble.degradations": "degradation",
     "gansemble.monitors": "monitor",
     "gansemble.augmentations": "augmentation",
+    "gansemble.perturbations": "perturbation",
     "gansemble.features": "feature",
     "gansemble.observers": "observer",
     "gansemble.schedules": "schedule",

@@ -27,7 +27,7 @@ def _load():
 structure = _load()
 FILES = structure.modules()
 #: Names of parts that are ordinary words of this program, or of packages that it depends on, too.
-ORDINARY = {"identity", "waveform", "phase", "pairs", "folder", "pesq", "step"}
+ORDINARY = {"identity", "waveform", "phase", "pairs", "folder", "pesq", "pitch", "step"}
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""Objectives, losses, features, regularisers, injectors, optimisers, schedules and augmentations that every paper uses, and a monitor of collapse."""
+"""Objectives, losses, features, regularisers, injectors, optimisers, schedules, augmentations, perturbations and a monitor of collapse for every paper."""
 
 from gansemble import hookimpl
 
@@ -105,6 +105,14 @@ def gansemble_register(register):
         f"{here}.pitch_shift:PitchShift",
         "short clips at other pitches, of the same duration",
         example={"ratios": [0.75, 1.5]},
+    )
+    register("perturbation", "random_gain", f"{here}.perturbations:RandomGain", "level of each crop drawn")
+    register("perturbation", "random_polarity", f"{here}.perturbations:RandomPolarity", "sign of half of the crops")
+    register("perturbation", "speed", f"{here}.perturbations:Speed", "speed and pitch together, as of a tape")
+    register("perturbation", "pitch", f"{here}.perturbations:Pitch", "pitch alone, by a phase vocoder")
+    register("perturbation", "random_filter", f"{here}.random_filter:RandomFilter", "shelf, peak or band-pass, drawn")
+    register(
+        "perturbation", "additive_noise", f"{here}.perturbations:AdditiveNoise", "white or pink noise at a drawn SNR"
     )
     register("optimiser", "adamw", f"{here}.optimisers:adamw", "Adam with decoupled weight decay")
     register("optimiser", "adam", f"{here}.optimisers:adam", "Adam")

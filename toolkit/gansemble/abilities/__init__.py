@@ -30,6 +30,7 @@ from gansemble.abilities.networks import (
     mixes_labels,
 )
 from gansemble.abilities.parts import Contracted, Stateful
+from gansemble.abilities.perturbations import FixedPerturbation, PairedPerturbation, Stretching, draws, suits_pairs
 from gansemble.abilities.representations import (
     Fitted,
     HasDomain,
@@ -67,6 +68,7 @@ __all__ = [
     "Fitted",
     "FittedItems",
     "FittedMetric",
+    "FixedPerturbation",
     "Growable",
     "HasContext",
     "HasDomain",
@@ -78,6 +80,7 @@ __all__ = [
     "Monitored",
     "NetworkMonitor",
     "PairedObjective",
+    "PairedPerturbation",
     "PhasedRepresentation",
     "PictureRepresentation",
     "PooledTerm",
@@ -86,13 +89,16 @@ __all__ = [
     "SetMetric",
     "Standing",
     "Stateful",
+    "Stretching",
     "SuspiciousMonitor",
     "alignment",
     "context_frames",
+    "draws",
     "items_apart",
     "learns",
     "mixes_labels",
     "needs_real_output",
+    "suits_pairs",
     "wants_real_scores",
     "works_on_waveforms",
 ]

@@ -49,17 +49,47 @@ class Degrader:
         """
         entry = packed.entries[index]
         if self.degradation is None:
-            if entry.partner is None:
-                raise DataError(f"{packed.folder}: {entry.id} was packed without a degraded recording; prepare again")
+            demand_partner(packed, index)
             return packed.read(index, start, length, degraded=True)
-        margin = int(self.degradation.margin)
-        first, last = max(0, start - margin), min(entry.frames, start + length + margin)
-        clip = packed.read(index, first, max(1, last - first))
-        # The key does not contain start: every stretch of a clip gets the same draws in one epoch.
+        first, last = max(0, start - self.margin), min(entry.frames, start + length + self.margin)
+        made = self.degraded(packed.read(index, first, max(1, last - first)), index, epoch)
+        # start - first samples at the front are margin: fewer than margin where the clip begins inside it.
+        made = made[start - first : start - first + length]
+        return made if len(made) == length else np.pad(made, (0, length - len(made)))
+
+    @property
+    def margin(self) -> int:
+        """How many samples to either side the degradation depends on; 0 where the corpus has degraded recordings."""
+        return 0 if self.degradation is None else int(self.degradation.margin)
+
+    def degraded(self, clip: np.ndarray, index: int, epoch: int) -> np.ndarray:
+        """What the degradation makes of some audio of a clip.
+
+        Args:
+            clip: the audio, such as a crop with ``margin`` samples to either side, float32 [T].
+            index: of the clip in the split.
+            epoch: selects the random numbers; every stretch of a clip gets the same draws in one epoch.
+
+        Returns:
+            float32 [T].
+
+        Raises:
+            ValueError: if the degradation changes the length.
+        """
+        assert self.degradation is not None
         rng = np.random.default_rng(random.key(self.seed, epoch, index, "degradation"))
         made = np.asarray(self.degradation(clip, rng), np.float32)
         if made.shape != clip.shape:
             raise ValueError(f"a degradation must keep the length: gave {list(made.shape)} of {list(clip.shape)}")
-        # start - first samples at the front are margin: fewer than margin where the clip begins inside it.
-        made = made[start - first : start - first + length]
-        return made if len(made) == length else np.pad(made, (0, length - len(made)))
+        return made
+
+
+def demand_partner(packed: Packed, index: int) -> None:
+    """Checks that a clip was packed with the degraded recording that the corpus has of it.
+
+    Raises:
+        DataError: if it was not.
+    """
+    entry = packed.entries[index]
+    if entry.partner is None:
+        raise DataError(f"{packed.folder}: {entry.id} was packed without a degraded recording; prepare again")

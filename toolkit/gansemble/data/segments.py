@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TypedDict
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +19,7 @@ from gansemble.data.degraded import Degrader
 from gansemble.data.given import GivenSignals
 from gansemble.data.labels import Labels
 from gansemble.data.packed import Packed
+from gansemble.data.perturbed import Change, Perturber
 
 
 class Segment(TypedDict):
@@ -75,6 +77,7 @@ class Segments(torch.utils.data.Dataset):
         degrader: makes the degraded version of each crop; None where the generator does not read one.
         crop: ``random`` begins a crop anywhere in its clip, ``start`` always at the clip's first sample.
         given: which packed signals are read; a crop then begins at a frame.
+        perturber: changes the crops; None leaves them as they are recorded.
 
     Shape:
         - output: ``audio`` [1, T] and ``signals["degraded"]`` [1, T], with T = ``segment`` samples
@@ -89,11 +92,13 @@ class Segments(torch.utils.data.Dataset):
         degrader: Degrader | None = None,
         crop: str = "random",
         given: GivenSignals = GivenSignals(),  # noqa: B008
+        perturber: Perturber | None = None,
     ) -> None:
         self.given = given
         self.packed = packed
         self.crop = crop
         self.degrader = degrader
+        self.perturber = perturber
         self.segment = segment
         self.seed = seed
         self.labels = labels
@@ -104,23 +109,43 @@ class Segments(torch.utils.data.Dataset):
     def __getitem__(self, item: tuple[int, int]) -> Segment:
         epoch, index = item
         entry = self.packed.entries[index]
+        change = None if self.perturber is None else self.perturber.change(self.packed, index, epoch)
+        reach = change.reads(self.segment) if change else self.segment
         # The last start that leaves the crop inside the clip; every start from 0 to it is allowed, hence the + 1 below.
-        room = max(0, entry.frames - self.segment) if self.crop == "random" else 0
+        room = max(0, entry.frames - reach) if self.crop == "random" else 0
         start = random.key(self.seed, epoch, index, "crop") % (room + 1)
         start -= start % self.given.hop if self.given.names else 0
-        audio = torch.from_numpy(self.packed.read(index, start, self.segment))
-        signals = {}
-        if self.degrader is not None:
-            degraded = self.degrader.crop(self.packed, index, start, self.segment, epoch)
-            signals[DEGRADED] = torch.from_numpy(degraded).unsqueeze(0)
+        audio, degraded = self._changed(change, start) if change else self._recorded(index, epoch, start)
         return {
-            "audio": audio.unsqueeze(0),
-            "signals": signals,
+            "audio": torch.from_numpy(audio).unsqueeze(0),
+            "signals": {} if degraded is None else {DEGRADED: torch.from_numpy(degraded).unsqueeze(0)},
             "given": self.given.of(self.packed, index, start, self.segment),
             "id": entry.id,
             "item": (epoch, index),
             "label": self.labels(entry),
         }
+
+    def _recorded(self, index: int, epoch: int, start: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """A crop as it is recorded, and its degraded version if the generator reads one; each float32 [segment]."""
+        audio = self.packed.read(index, start, self.segment)
+        if self.degrader is None:
+            return audio, None
+        return audio, self.degrader.crop(self.packed, index, start, self.segment, epoch)
+
+    def _changed(self, change: Change, start: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """A perturbed crop, and its degraded version if the generator reads one; each float32 [segment].
+
+        What is degraded is the perturbed crop, with the degradation's margin around it. A degraded recording of the
+        corpus goes through the same perturbations with the same draws.
+        """
+        if self.degrader is None:
+            return change.crop(start, self.segment), None
+        if self.degrader.degradation is None:
+            return change.crop(start, self.segment), change.crop(start, self.segment, degraded=True)
+        margin = self.degrader.margin
+        wide = change.crop(start, self.segment, margin)
+        middle = slice(margin, margin + self.segment)
+        return wide[middle], self.degrader.degraded(wide, change.index, change.epoch)[middle]
 
 
 def collate(items: Sequence[Segment]) -> Collated:

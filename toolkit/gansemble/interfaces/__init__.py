@@ -5,7 +5,7 @@ an item, K classes, Z numbers of a latent vector. A part need not inherit from i
 Protocol check says little about an ``nn.Module``, the conformance kit (:mod:`gansemble.testing`) calls every part.
 """
 
-from gansemble.interfaces.data import Augmentation, Corpus, Degradation, Feature, Metric, Score
+from gansemble.interfaces.data import Augmentation, Corpus, Degradation, Feature, Metric, Perturbation, Score
 from gansemble.interfaces.networks import (
     Alarm,
     Batch,
@@ -45,6 +45,7 @@ __all__ = [
     "NoiseInjector",
     "Objective",
     "Observer",
+    "Perturbation",
     "Representation",
     "LearningRateSchedule",
     "Score",

@@ -86,6 +86,24 @@ class Degradation(Protocol):
     def __call__(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
 
 
+class Perturbation(Protocol):
+    """Changes a training crop before anything is computed of it, such as its level or its pitch, otherwise in each epoch.
+
+    ``perturbation(audio, rng)`` takes float32 [margin + N + margin] at the recipe's sample rate, and returns the changed
+    version of the N samples in the middle, float32 [N]. Those around them are what stands there in the recording, zeros
+    beyond its ends, so that filters have something to begin with. Everything random comes from ``rng``, a numpy generator
+    that depends on (seed, epoch, clip, the perturbation's name) alone. One that makes another number of samples than it
+    reads has a method ``reads`` besides: see :class:`gansemble.abilities.Stretching`.
+
+    Attributes:
+        margin: how many samples to either side an output sample depends on [samples].
+    """
+
+    margin: int
+
+    def __call__(self, audio: np.ndarray, rng: np.random.Generator) -> np.ndarray: ...
+
+
 class Augmentation(Protocol):
     """Makes further training clips, such as the same word at another pitch, from each clip of the training split.
 

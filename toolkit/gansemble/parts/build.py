@@ -15,6 +15,7 @@ from gansemble.abilities import Adaptive, FittedItems, Growable, Stateful, needs
 from gansemble.contract import RepresentationContract
 from gansemble.data.degraded import Degrader
 from gansemble.data.given import GivenSignals
+from gansemble.data.perturbed import Chance, Perturber
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Batch, Monitor, NoiseInjector, Objective, Observer, Representation, Term
 from gansemble.parts.conditioning import ConditionBuilder
@@ -58,6 +59,7 @@ class Parts:
         objective_weight: schedule of its weight in the generator's turn.
         injector: adds noise to what the discriminators see.
         degrader: makes the degraded recordings that an enhancement generator reads; None for other tasks.
+        perturber: changes the training crops; None where the recipe has no perturbations.
         given: which conditioning signals are read of the packed data.
         terms: losses and regularisers, each with its weight.
         monitors: by name.
@@ -73,6 +75,7 @@ class Parts:
     objective_weight: Schedule = field(default_factory=lambda: Schedule.of(1.0))
     injector: NoiseInjector | None = None
     degrader: Degrader | None = None
+    perturber: Perturber | None = None
     given: GivenSignals = field(default_factory=GivenSignals)
     terms: list[Weighted] = field(default_factory=list)
     monitors: dict[str, Monitor] = field(default_factory=dict)
@@ -130,6 +133,13 @@ def degrader(recipe: Recipe, part: Part | None = None) -> Degrader | None:
     return Degrader(construct(chosen, recipe) if chosen else None, recipe.plan.seed)
 
 
+def perturber(recipe: Recipe) -> Perturber | None:
+    """What changes the training crops of a recipe; None where it has no perturbations."""
+    found = recipe.many.get("perturbations", {})
+    chosen = {name: Chance(construct(part, recipe), part.probability) for name, part in found.items()}
+    return Perturber(chosen, recipe.plan.seed) if chosen else None
+
+
 def generator(recipe: Recipe) -> nn.Module:
     """Builds the recipe's generator alone, on the CPU."""
     return construct(recipe.single["generator"], recipe)
@@ -167,6 +177,7 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
     if "noise_injector" in recipe.single:
         parts.injector = _placed(construct(recipe.single["noise_injector"], recipe), device)
     parts.degrader, parts.given = degrader(recipe), GivenSignals.of_recipe(recipe)
+    parts.perturber = perturber(recipe)
     for section in ("losses", "regularisers"):
         for name, part in recipe.many[section].items():
             parts.terms.append(Weighted(f"{section}.{name}", _placed(construct(part, recipe), device), part.weight))

@@ -29,6 +29,7 @@ KINDS = (
     "degradation",
     "monitor",
     "augmentation",
+    "perturbation",
     "feature",
     "observer",
     "schedule",
@@ -43,7 +44,7 @@ _PROTOCOLS = {kind: "".join(word.title() for word in kind.split("_")) for kind i
 }
 #: Names that mean something to the recipe around a part, so no part may take them as a parameter.
 RESERVED = frozenset({"use", "weight"})
-_RESERVED_OF = {"optimiser": frozenset({"groups"})}
+_RESERVED_OF = {"optimiser": frozenset({"groups"}), "perturbation": frozenset({"probability"})}
 
 
 @dataclass(frozen=True)

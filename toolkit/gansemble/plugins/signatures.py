@@ -25,6 +25,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "degradation": {"()": ("audio", "rng")},
     "monitor": {"item_values": ("step",), "summarise": ("values",), "judge": ("steps", "values")},
     "augmentation": {"variants": ("audio", "sample_rate")},
+    "perturbation": {"()": ("audio", "rng")},
     "feature": {"()": ("audio",)},
     "observer": {"step": ("done", "logs"), "validation": ("done", "scores"), "end": ("error",)},
     "schedule": {"()": ("step", "epoch", "steps")},

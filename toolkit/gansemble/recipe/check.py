@@ -20,7 +20,7 @@ from gansemble.recipe.compose import compose
 from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError
 from gansemble.recipe.required import Required
 from gansemble.recipe.rules.finding import Finding
-from gansemble.recipe.schema import MANY, SINGLE, SUPPLIED, WEIGHTED, Recipe
+from gansemble.recipe.schema import CHANCED, MANY, SINGLE, SUPPLIED, WEIGHTED, Recipe
 from gansemble.recipe.sections import SECTIONS, Part, Schedule, Validation
 
 
@@ -266,6 +266,7 @@ class _Checker:
         extra = (
             "use",
             *(("weight",) if kind in WEIGHTED else ()),
+            *(("probability",) if kind in CHANCED else ()),
             *((*claims.RATE_KEYS, *claims.CLAIM_KEYS) if kind == "optimiser" else ()),
         )
         arguments = types.check_arguments(
@@ -283,9 +284,20 @@ class _Checker:
             self.problems += types.absent(path, types.with_defaults(target, arguments), self.document)
         if kind in WEIGHTED:
             part.weight = self.weight(path, given.get("weight", 1.0))
+        if kind in CHANCED:
+            part.probability = self.probability(path, given.get("probability", 1.0))
         if kind == "optimiser":
             claims.read(part, given, self.document, self.problems)
         return part if len(self.problems) == before else None
+
+    def probability(self, path: KeyPath, value: object) -> float:
+        here = (*path, "probability")
+        found = types.convert(value, float)
+        if types.misfit(found, float) is not None or not 0 <= cast("float", found) <= 1:
+            message = f"expected a number from 0, never, to 1, always, got {value!r}"
+            self.problems.append(Problem(here, message, self.document.mark(here)))
+            return 1.0
+        return cast("float", found)
 
     def weight(self, path: KeyPath, value: object) -> Schedule:
         here = (*path, "weight")

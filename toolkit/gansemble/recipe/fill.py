@@ -13,7 +13,7 @@ import yaml
 from gansemble import inputs
 from gansemble.recipe import claims, types
 from gansemble.recipe.document import _Loader
-from gansemble.recipe.schema import MANY, SINGLE, SUPPLIED, WEIGHTED, Recipe
+from gansemble.recipe.schema import CHANCED, MANY, ORDERED, SINGLE, SUPPLIED, WEIGHTED, Recipe
 from gansemble.recipe.sections import SECTIONS, Part
 
 
@@ -58,6 +58,8 @@ def part(value: Part) -> dict[str, object]:
     result: dict[str, object] = {"use": value.use if "/" in value.use else value.entry.name}
     if value.kind in WEIGHTED:
         result["weight"] = value.weight.plain()
+    if value.kind in CHANCED:
+        result["probability"] = value.probability
     for name, parameter in types.signature(value.target).items():
         if name in value.arguments:
             result[name] = plain(value.arguments[name])
@@ -120,13 +122,17 @@ class _Dumper(yaml.SafeDumper):
 def flatten(value: object, prefix: str = "") -> dict[str, object]:
     """Nested mappings as one mapping with dotted keys, such as ``{"plan.steps": 10}``; its values are called leaves.
 
-    Lists and empty mappings are leaves, too.
+    Lists and empty mappings are leaves, too. A section whose parts are applied one after the other has, where it names
+    several, a leaf of its own: the list of their names, so that another order is another recipe.
     """
     if not isinstance(value, Mapping) or not value:
         return {prefix: value}
     result: dict[str, object] = {}
     for key, item in value.items():
         result |= flatten(item, f"{prefix}.{key}" if prefix else str(key))
+        if not prefix and key in ORDERED and isinstance(item, Mapping):
+            names = [str(name) for name, part in item.items() if part is not None]
+            result |= {str(key): names} if len(names) > 1 else {}
     return result
 
 

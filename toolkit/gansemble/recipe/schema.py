@@ -45,12 +45,17 @@ MANY = {
     "optimisers": "optimiser",
     "test_degradations": "degradation",
     "augmentations": "augmentation",
+    "perturbations": "perturbation",
     "baselines": "generator",
     "monitors": "monitor",
     "features": "feature",
     "observers": "observer",
     "schedules": "schedule",
 }
+#: Sections whose parts are applied one after the other, in the order in which the recipe names them.
+ORDERED = frozenset({"perturbations"})
+#: Kinds whose parts have a key ``probability``, with which each is applied or left out.
+CHANCED = frozenset({"perturbation"})
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
 #: What a corpus may give that is no conditioning signal in a file.
 NO_SIGNALS_OF_CORPORA = frozenset({"labels", "pitch", DEGRADED})

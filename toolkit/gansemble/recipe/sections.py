@@ -352,6 +352,7 @@ class Part:
         arguments: of the constructor, as far as the recipe gives them.
         weight: of parts that are weighted.
         learning_rate: of optimisers.
+        probability: of parts that are applied or left out by chance.
         parameters: of optimisers, the beginnings of the names of what they take; empty takes the rest of its side.
         groups: of optimisers, parameters with settings of their own, by name.
     """
@@ -364,5 +365,6 @@ class Part:
     arguments: dict[str, object] = field(default_factory=dict)
     weight: Schedule = field(default_factory=lambda: Schedule.of(1.0))
     learning_rate: LearningRate = field(default_factory=LearningRate)
+    probability: float = 1.0
     parameters: tuple[str, ...] = ()
     groups: dict[str, ParameterGroup] = field(default_factory=dict)

@@ -32,6 +32,7 @@ KIND_LINES = {
     "corpus": ("corpus: {use: acme}", "a folder wavs/ and a list of validation clips"),
     "degradation": ("degradation: {use: acme}", "a zero-phase low-pass with a drawn cut-off"),
     "augmentation": ("augmentations: {acme: {use: acme}}", "an echo at each of several delays"),
+    "perturbation": ("perturbations: {acme: {use: acme}}", "an echo behind each crop, its delay drawn"),
     "optimiser": ("optimisers: {generator: {use: acme}}", "Adam with Nesterov momentum"),
     "observer": ("observers: {acme: {use: acme}}", "a line in a text file for each validation"),
     "schedule": ("schedules: {generator: {use: acme}}", "a triangle that comes back every few steps"),

@@ -186,7 +186,7 @@ class Ledger:
         if stage.name == "prepare" and leaves.get("data.short") == "drop":
             read = (*read, "plan.segment")  # it decides which clips are dropped
         chosen = {k: v for k, v in leaves.items() if _within(k, read) and not _within(k, stage.quiet)}
-        chosen = {k: v for k, v in chosen.items() if not _no_augmentation(k, v)}
+        chosen = {k: v for k, v in chosen.items() if not _names_no_part(k, v)}
         return json.loads(json.dumps(chosen))  # as a record is read back: tuples are lists, keys are text
 
     def inputs(self, stage: Stage) -> dict[str, Place]:
@@ -311,12 +311,13 @@ def _within(key: str, names: tuple[str, ...]) -> bool:
     return any(key == name or key.startswith(name + ".") for name in names)
 
 
-def _no_augmentation(key: str, value: object) -> bool:
-    """Whether a recipe key says that there are no augmentations, or not the one of this name.
+def _names_no_part(key: str, value: object) -> bool:
+    """Whether a recipe key says that there are no augmentations or perturbations, or not the one of this name.
 
-    Such keys are not compared, so that data packed before the recipe had them are not stale.
+    Such keys are not compared, so that what was made before the recipe had them is not stale.
     """
-    return key.partition(".")[0] == "augmentations" and key.count(".") < 2 and value in (None, {})
+    section = key.partition(".")[0]
+    return section in ("augmentations", "perturbations") and key.count(".") < 2 and value in (None, {})
 
 
 def digest(value: object) -> str:

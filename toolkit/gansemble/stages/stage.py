@@ -69,6 +69,7 @@ STAGES = (
             "objective",
             "noise_injector",
             "degradation",
+            "perturbations",
             "losses",
             "regularisers",
             "plan",

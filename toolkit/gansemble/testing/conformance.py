@@ -31,6 +31,7 @@ from gansemble.testing import (
     monitors,
     networks,
     observers,
+    perturbations,
     schedules,
     terms,
 )
@@ -133,6 +134,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "degradation": (*EVERY, *degradations.DEGRADATION),
     "monitor": (*EVERY, *monitors.MONITOR),
     "augmentation": (*EVERY, *augmentations.AUGMENTATION),
+    "perturbation": (*EVERY, *perturbations.PERTURBATION),
     "feature": (*EVERY, *features.FEATURE),
     "observer": (*EVERY, *observers.OBSERVER),
     "schedule": (*EVERY, *schedules.SCHEDULE),

@@ -8,7 +8,8 @@ import torch
 
 from gansemble.audio.features import log_mel
 from gansemble.data.mel_scale import MelStatistics, statistics
-from gansemble.data.segments import Segments, collate
+from gansemble.data.segments import Collated, Segments, collate
+from gansemble.errors import GansembleError
 from gansemble.interfaces import Batch
 from gansemble.random import Draws
 from gansemble.training.components import Components
@@ -53,7 +54,16 @@ def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) 
     """
     plan, device, processes = run.plan, run.device, run.processes
     loader = torch.utils.data.DataLoader(
-        Segments(run.clips, plan.segment, plan.seed, run.labels, run.parts.degrader, plan.crop, run.parts.given),
+        Segments(
+            run.clips,
+            plan.segment,
+            plan.seed,
+            run.labels,
+            run.parts.degrader,
+            plan.crop,
+            run.parts.given,
+            run.parts.perturber,
+        ),
         batch_sampler=StepSampler(schedule, first, stop, processes.rank, processes.world),
         collate_fn=collate,  # type: ignore[arg-type]
         num_workers=plan.workers,
@@ -62,7 +72,7 @@ def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) 
         generator=torch.Generator(),  # else each start of the loader would draw from torch's own, which is resumed
     )
     window: list[Batch] = []
-    for raw in loader:
+    for raw in _read(loader):
         label = raw["label"].to(device) if raw["label"] is not None else None
         audio = raw["audio"].to(device, non_blocking=True)
         signals = {name: value.to(device, non_blocking=True) for name, value in raw["signals"].items()}
@@ -72,3 +82,27 @@ def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) 
         if len(window) == plan.accumulate:
             yield window
             window = []
+
+
+def _read(loader: torch.utils.data.DataLoader[Collated]) -> Generator[Collated, None, None]:
+    """Yields what a loader reads; the error of a loading process comes as it would without loading processes.
+
+    Such an error is raised again without the frames of the loader in its traceback. While these are held, so is the
+    loader, its processes are not told to end, and as they ignore a first SIGTERM, Python would wait for them for ever.
+    """
+    failed: Exception | None = None
+    try:
+        yield from loader
+    except Exception as error:
+        if loader.num_workers == 0:
+            raise
+        failed = _plain(error.with_traceback(None))
+    if failed is not None:
+        raise failed
+
+
+def _plain(error: Exception) -> Exception:
+    """An error for the user with its own message, which torch puts behind the traceback of the loading process."""
+    kind = type(error)
+    before, _, message = str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")
+    return kind(message.rstrip("\n")) if before and isinstance(error, GansembleError) else error

@@ -13,6 +13,7 @@ from gansemble.recipe.rules.features import features, given
 from gansemble.recipe.rules.finding import Finding
 from gansemble.recipe.rules.fit import domain, hop, latent, precision, rates, receptive_field, segment, shape
 from gansemble.recipe.rules.growth import growth
+from gansemble.recipe.rules.perturbed import perturbed
 from gansemble.recipe.rules.ranges import LIMITS
 from gansemble.recipe.rules.restoration import baselines, degraded
 from gansemble.recipe.rules.teacher import teacher
@@ -22,7 +23,7 @@ from gansemble.recipe.sections import Part
 from gansemble.recipe.task import open_task, task_of
 
 #: Kinds whose parts hold numbers and no networks, and are built to see whether the numbers can be.
-LIGHT = frozenset({"corpus", "regulariser", "monitor", "augmentation", "objective", "schedule"})
+LIGHT = frozenset({"corpus", "regulariser", "monitor", "augmentation", "perturbation", "objective", "schedule"})
 
 
 def _at_fault(part: Part, message: str) -> KeyPath:
@@ -72,6 +73,7 @@ RULES = (
     abilities,
     degraded,
     baselines,
+    perturbed,
     clashes,
     classes,
     taught,

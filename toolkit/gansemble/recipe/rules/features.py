@@ -41,7 +41,7 @@ def given(view: RecipeView) -> Iterator[Finding]:
     recipe = view.recipe
     asked = frozenset().union(view.generator.reads or (), *(contract.needs for contract in view.contracts.values()))
     for name in sorted(recipe.given()):
-        path = _given_by(view, name)
+        path = given_by(view, name)
         if name in SUPPLIED - {"mel"}:
             yield Finding(
                 path, f"{name!r} is the name of what the toolkit supplies itself; give the signal another name"
@@ -62,13 +62,13 @@ def given(view: RecipeView) -> Iterator[Finding]:
             ("data", "normalise"),
             f"scales every clip to a peak of {recipe.data.normalise:g}, but mel spectrograms in files stay at the level of what "
             "they were made of, so that the generator would learn to change levels",
-            _given_by(view, "mel"),
+            given_by(view, "mel"),
             "mel spectrograms are in files",
             (("data.normalise=null",),),
         )
 
 
-def _given_by(view: RecipeView, name: str) -> KeyPath:
+def given_by(view: RecipeView, name: str) -> KeyPath:
     """Where a recipe says that files give a signal."""
     data = view.recipe.data
     section = "signals" if name in data.signals else "embeddings" if name in data.embeddings else None

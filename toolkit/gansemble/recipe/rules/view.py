@@ -29,6 +29,7 @@ OPTIONAL = (
     "degradation",
     "test_degradations",
     "augmentations",
+    "perturbations",
     "baselines",
     "noise_injector",
     "representation",
@@ -45,7 +46,16 @@ GENERATOR: KeyPath = ("generator",)
 CORPUS: KeyPath = ("corpus",)
 REPRESENTATION: KeyPath = ("representation",)
 #: Sections whose parts do not see what the generator makes.
-ELSEWHERE = ("representation", "corpus", "metrics", "optimisers", "degradation", "test_degradations", "augmentations")
+ELSEWHERE = (
+    "representation",
+    "corpus",
+    "metrics",
+    "optimisers",
+    "degradation",
+    "test_degradations",
+    "augmentations",
+    "perturbations",
+)
 Changes = tuple[tuple[str, ...], ...]
 
 
