@@ -98,7 +98,7 @@ NEEDS = {
         "\ndiscriminators: {mrd: {use: multi_resolution, resolutions: [[256, 64, 256]], channels: 3}}",
     ),
     "Muon for matrices": Need(48, True, "optimisers: {generator: {use: muon, lr: 0.01}}"),
-    "another pitch in every epoch": Need(38, True, "perturbations: {pitch: {use: pitch, low: -2, high: 2}}"),
+    "another pitch in every epoch": Need(38, True, "perturbations: {pitch: {use: pitch, semitones: [-2, 2]}}"),
     "R3GAN's objective": Need(
         17, True, "objective: {use: relativistic}\nregularisers: {r1: {use: r1, gamma: 1}, r2: {use: r2, gamma: 1}}"
         "\ndiscriminators: {mpd: {use: multi_period, periods: [2], channels: [3, 4]}}",
