@@ -23,9 +23,10 @@ def test_alarms_are_appended_and_read_back(tmp_path: Path):
         watching.note(tmp_path / "logs", done, RAISED, "stop")
     path = tmp_path / "logs" / "onsets.jsonl"
     with path.open("a") as stream:
-        stream.write(json.dumps({"step": 1, "onset": 1}) + "\n")  # of no monitor
+        for old in ({"step": 1, "onset": 1}, {"step": 1, "onset": 1, "monitor": "old"}):  # the first is of no monitor
+            stream.write(json.dumps(old) + "\n")
     row = {"onset": 7, "monitor": "loud", "reason": "it is too loud", "action": "stop"}
-    assert watching.onsets(tmp_path) == [{"step": 9, **row}, {"step": 12, **row}]
+    assert watching.onsets(tmp_path) == [{"step": 9, **row}, {"step": 12, **row}, old]
 
 
 def test_an_alarm_that_cannot_be_written_is_told_as_lost(tmp_path: Path, caplog: pytest.LogCaptureFixture):
@@ -83,3 +84,13 @@ def test_the_most_suspicious_monitor_says_until_when_all_was_well():
     two = {"a": SimpleNamespace(healthy_until=5), "b": SimpleNamespace(healthy_until=3), "c": SimpleNamespace()}
     assert [watch_of(**two).healthy_until(done) for done in (2, 3, 4)] == [2, 3, 3]
     assert watch_of(c=SimpleNamespace()).healthy_until(4) == watch_of().healthy_until(4) == 4
+
+
+def test_a_monitor_looks_at_every_third_step_of_the_discriminators():
+    seen = []
+    monitor = SimpleNamespace(every=3, item_values=lambda step: seen.append(step.index) or {})
+    watch = watch_of(own=monitor)
+    for index in range(9):
+        for turn in ("discriminator", "generator"):
+            watch.observe(SimpleNamespace(index=index), turn)  # type: ignore[arg-type]
+    assert seen == [2, 5, 8]

@@ -122,6 +122,20 @@ def test_a_feature_makes_a_frame_for_each_hop_of_each_item(builder: Any, shape: 
         made.of("own", lambda audio: torch.zeros(shape), batch().audio)
 
 
+def test_a_feature_with_weights_is_put_where_the_audio_is(builder: Any):
+    class Learnt(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(1))
+
+        def forward(self, audio: Tensor) -> Tensor:
+            return self.weight * torch.zeros(2, 1, 10, device=audio.device)
+
+    feature = Learnt()
+    assert builder({"level"}).of("own", feature, batch().audio.to("meta")).device.type == "meta"
+    assert feature.weight.device.type == "meta"
+
+
 def test_part_of_a_hop_makes_no_frame(builder: Any):
     made = builder({"level"})
     assert made.of("own", lambda audio: torch.zeros(2, 1, 9), torch.zeros(2, 1, 639)).shape == (2, 1, 9)

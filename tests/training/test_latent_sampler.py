@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from gansemble.errors import GansembleError
 from gansemble.interfaces import Condition
 from gansemble.parts.device import default_device, device_of
 from gansemble.parts.sampling import STANDING_BATCH, LatentSampler, Truncation
@@ -103,6 +104,14 @@ def test_labels_are_given_or_the_builders_or_drawn():
     assert sampler(Builder({"latent", "label"})).one(0).label is None
 
 
+def test_what_cannot_be_decoded_is_an_error_in_words():
+    def refuse(made: Tensor) -> Tensor:
+        raise ValueError("too narrow")
+
+    with pytest.raises(GansembleError, match="too narrow"):
+        sampler(Builder({"latent"})).one(0, decode=refuse)
+
+
 def test_another_decoder_may_be_given():
     found = sampler(Builder({"latent"})).one(0, latent=torch.ones(4), decode=lambda x: x * 10)
     assert found.audio.tolist() == [20.0] * 4
@@ -115,6 +124,10 @@ def test_a_sampler_of_a_runs_parts_has_their_representation_and_conditions():
     assert made.generator is network and made.representation is parts.representation
     assert made.condition_builder is parts.condition_builder and (made.seed, made.classes) == (9, None)
     assert made.phase is None
+    phased: Any = SimpleNamespace(
+        phase="a guess", encode=len, decode=len, decode_with_phase=len, log_mel=len, domain="pictures"
+    )
+    assert LatentSampler(network, phased, parts.condition_builder, 9).phase == "a guess"
 
 
 class Standing(Echo):

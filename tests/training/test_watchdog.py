@@ -249,6 +249,14 @@ def test_healthy_is_at_most_what_is_done(dog: Any):
         assert counters.healthy == kept
 
 
+def test_monitors_are_given_the_networks(tmp_path: Path):
+    given: list[Any] = []
+    place: Any = Place(tmp_path, Plan(), True, "cpu", False, ())
+    place.parts.monitors["own"] = SimpleNamespace(attach=lambda *networks: given.append(networks))
+    Watchdog(place, place, print)
+    assert given == [tuple(each.network for each in place.networks.values())]
+
+
 def test_monitors_see_the_steps_and_give_numbers(dog: Any):
     found, place = dog()
     seen = []
