@@ -250,6 +250,17 @@ def test_a_save_waits_for_the_verification_and_starts_it_if_need_be(thread: Any)
     assert len(thread.slept) == 7 and len(thread.made) == 1
 
 
+def test_processes_do_not_ask_each_other_again_once_all_is_sound(thread: Any):
+    asked: list[bool] = []
+    of = processes()
+    of.any = lambda flag: asked.append(flag) or flag
+    verified = verification(of)
+    verified.wait()
+    before = len(asked)
+    verified.wait()
+    assert len(asked) == before > 0
+
+
 @pytest.mark.parametrize(("looks", "lines"), [(99, 0), (105, 1), (300, 1)])
 def test_a_user_who_waits_for_more_than_ten_seconds_is_told_once(thread: Any, looks: int, lines: int):
     thread.looks = looks

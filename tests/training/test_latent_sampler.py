@@ -155,6 +155,8 @@ def test_batch_statistics_are_of_clips_of_their_own():
         assert torch.equal(condition.latent, 0.5 * draws.normal("latent/standing", 4))
         assert torch.equal(condition.label, draws.integers("label/standing", 5))
     assert [turn for _, turn in builder.asked] == ["standing", "standing", "sample"]
+    batch = builder.asked[1][0]
+    assert batch.audio.shape == (64, 1, 1) and batch.ids[0] == "standing-64"
 
 
 def test_a_generator_of_no_passes_is_not_measured():
