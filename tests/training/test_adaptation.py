@@ -163,7 +163,9 @@ def test_the_main_process_goes_on_with_all_that_was_measured_and_the_others_with
         expected = torch.tensor(value) if main else torch.tensor(value) * 0
         assert torch.equal(torch.as_tensor(total), expected) and (items, steps) == (3 if main else 0, 2)
         assert isinstance(items, int) and isinstance(steps, int) and followed.sums.keys() == {"part"}
-        followed.observe(SimpleNamespace(values=expected.new_full((1, *expected.shape), 2.0), real_output={}), "generator")
+        followed.observe(
+            SimpleNamespace(values=expected.new_full((1, *expected.shape), 2.0), real_output={}), "generator"
+        )
         followed.end_step()
         assert part.told == []
         followed.end_step()

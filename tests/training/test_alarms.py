@@ -47,7 +47,9 @@ def test_alarms_behind_the_resumed_step_are_dropped_but_for_those_of_rollbacks(t
     assert (tmp_path / "logs" / "onsets.jsonl").read_text().count("\n") == 3
 
 
-@pytest.mark.parametrize(("kept", "told"), [(0, "step 0 is from before"), (4, "step 4 is from before"), (None, "no checkpoint")])
+@pytest.mark.parametrize(
+    ("kept", "told"), [(0, "step 0 is from before"), (4, "step 4 is from before"), (None, "no checkpoint")]
+)
 @pytest.mark.parametrize("again", [True, False])
 def test_the_error_says_what_is_kept_and_what_was_tried(kept: int | None, told: str, again: bool):
     said = str(watching.collapsed(9, RAISED, kept, again))

@@ -35,7 +35,9 @@ def test_all_processes_must_read_the_same_data(monkeypatch: pytest.MonkeyPatch):
 
 
 def recipe_of(reads: frozenset[str] | None, *parts: tuple[str, Any]) -> Any:
-    found = [SimpleNamespace(path=("networks", name), use=f"used {name}", contract=contract) for name, contract in parts]
+    found = [
+        SimpleNamespace(path=("networks", name), use=f"used {name}", contract=contract) for name, contract in parts
+    ]
     return SimpleNamespace(
         generator_contract=SimpleNamespace(reads=reads),
         single={"generator": SimpleNamespace(use="acgan")},
@@ -46,7 +48,9 @@ def recipe_of(reads: frozenset[str] | None, *parts: tuple[str, Any]) -> Any:
 
 def clips_of(*labels: Any) -> Any:
     entries = [
-        SimpleNamespace(id=f"clip{number}", labels={"z": 1, "a": 2} if label is None else {"label": label, "pitch": label})
+        SimpleNamespace(
+            id=f"clip{number}", labels={"z": 1, "a": 2} if label is None else {"label": label, "pitch": label}
+        )
         for number, label in enumerate(labels)
     ]
     return SimpleNamespace(entries=entries)
@@ -77,7 +81,7 @@ def test_every_clip_needs_the_label_that_is_read(demand: Any):
     assert "2 of 4" in message and "no label" in message and "clip1" in message and "a, z" in message
     with pytest.raises(TrainingError, match="no pitch"):
         demand(recipe_of(LABEL), clips_of(None), Labels(lowest=20))
-    with pytest.raises(TrainingError, match="no speaker.*labels: label, pitch"):
+    with pytest.raises(TrainingError, match=r"no speaker.*labels: label, pitch"):
         demand(recipe_of(LABEL), clips_of(1), Labels(key="speaker"))
     bare: Any = SimpleNamespace(entries=[SimpleNamespace(id="bare", labels={})])
     with pytest.raises(TrainingError, match="labels: none"):
@@ -108,7 +112,7 @@ def test_pitches_are_checked_elsewhere(demand: Any):
 
 def test_the_parameter_that_states_the_classes_is_named(demand: Any):
     contract = GeneratorContract(classes=1, because={"classes": "speakers"})
-    with pytest.raises(TrainingError, match="networks.g.speakers=2"):
+    with pytest.raises(TrainingError, match=r"networks\.g\.speakers=2"):
         demand(recipe_of(LABEL, ("g", contract)), clips_of(0, 1), Labels())
 
 
@@ -286,7 +290,8 @@ def test_altered_data_stop_every_process(thread: Any):
     assert caught.value is thread.found
     thread.found = None
     elsewhere = processes(other=False, world=2)
-    elsewhere.any = lambda flag, answers=iter([False, True]): next(answers)
+    answers = iter([False, True])
+    elsewhere.any = lambda flag: next(answers)
     with pytest.raises(DataError, match="another process"):
         verification(elsewhere).wait()
 

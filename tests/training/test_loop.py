@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from gansemble.errors import Interrupted
+from gansemble.errors import Interrupted, TrainingError
 from gansemble.recipe.sections import Phase, Plan
 from gansemble.training import trainer as module
 from gansemble.training.saving import Counters
@@ -27,7 +27,7 @@ class Run:
         self.recipe = SimpleNamespace(validation=SimpleNamespace(every=every, keep=2), many={"optimisers": {}})
         self.networks: dict[str, Any] = {}
         self.parts = SimpleNamespace(generator="learning", growable=lambda: [])
-        self.adaptation = SimpleNamespace(end_step=lambda: None)
+        self.adaptation = SimpleNamespace(end_step=lambda: self.done.append("adapt"))
         self.clips = range(20)
 
     def _local(self, generator: str, device: str) -> tuple[list[Any], dict[str, Any]]:
@@ -54,7 +54,7 @@ def trainer_of(monkeypatch: pytest.MonkeyPatch):
         made.processes = SimpleNamespace(any=lambda flag: flag, gather=lambda rows: rows)  # type: ignore[assignment]
         made.stop = SimpleNamespace(asked=False)  # type: ignore[assignment]
         made.verification = SimpleNamespace(  # type: ignore[assignment]
-            start=lambda: note("verify"), check=lambda: None, wait=lambda: note("wait")
+            start=lambda: note("verify"), check=lambda: note("check"), wait=lambda: note("wait")
         )
         made.watchdog = SimpleNamespace(  # type: ignore[assignment]
             end_step=lambda done, names, logs: note(("ended", done, names, logs["index"])) or {"n": done},
@@ -76,9 +76,13 @@ def trainer_of(monkeypatch: pytest.MonkeyPatch):
         )
 
         def batches(components: Any, schedule: Any, first: int, stop: int) -> Iterator[list[Any]]:
+            assert components is run and schedule.plan is plan
             note(("stream", first, stop))
-            for index in range(first, stop):
-                yield [SimpleNamespace(ids=(f"a{index}",)), SimpleNamespace(ids=(f"b{index}",))]
+            try:
+                for index in range(first, stop):
+                    yield [SimpleNamespace(ids=(f"a{index}",)), SimpleNamespace(ids=(f"b{index}",))]
+            finally:
+                note("closed")
 
         monkeypatch.setattr(module, "batches", batches)
         return made, run.done
@@ -94,10 +98,17 @@ def test_a_run_validates_first_and_saves_and_validates_at_intervals_and_at_the_e
     made, done = trainer_of(Plan(steps=11, batch_size=4, save_every=4), 5)
     made._loop()
     assert [each[1] for each in of(done, "validated")] == [0, 5, 10, 11]
-    assert of(done, "save") == [("save", 4, False), ("save", 5, False), ("save", 8, False), ("save", 10, False), ("save", 11, True)]
+    assert of(done, "save") == [
+        ("save", 4, False),
+        ("save", 5, False),
+        ("save", 8, False),
+        ("save", 10, False),
+        ("save", 11, True),
+    ]
     assert [each[1] for each in of(done, "look")] == [step in (4, 5, 8, 10, 11) for step in range(1, 12)]
     assert [each[1] for each in of(done, "step")] == list(range(11)) and of(done, "stream") == [("stream", 0, 11)]
-    assert [each[1] for each in of(done, "advance")] == list(range(1, 12)) and done.count("verify") == 11
+    assert [each[1] for each in of(done, "advance")] == list(range(1, 12))
+    assert done.count("verify") == done.count("check") == done.count("adapt") == 11 and done[-1] == "closed"
     place = done.index(("save", 5, False))
     assert done[place - 3][0] == "validated" and done[place - 2 : place] == ["wait", "healthy"]
 
@@ -112,9 +123,12 @@ def test_a_run_that_goes_on_is_not_validated_first(trainer_of: Any, validated: i
 
 
 @pytest.mark.parametrize(
-    ("begin", "after", "ends", "interrupted"), [(0, 3, 3, True), (2, 3, 5, True), (0, 6, 6, False), (4, 9, 6, False), (0, 0, 0, False)]
+    ("begin", "after", "ends", "interrupted"),
+    [(0, 3, 3, True), (2, 3, 5, True), (0, 6, 6, False), (4, 9, 6, False), (0, 0, 0, False)],
 )
-def test_a_run_may_stop_after_some_steps_of_a_call(trainer_of: Any, begin: int, after: int, ends: int, interrupted: bool):
+def test_a_run_may_stop_after_some_steps_of_a_call(
+    trainer_of: Any, begin: int, after: int, ends: int, interrupted: bool
+):
     made, done = trainer_of(Plan(steps=6, save_every=100), stop_after=after)
     made.counters = Counters(step=begin, validated=0)
     if interrupted:
@@ -153,6 +167,7 @@ def test_after_going_back_the_steps_are_done_again_without_a_save_of_the_bad_one
     assert of(done, "stream") == [("stream", 0, 6), ("stream", 2, 6)] and of(done, "curves") == [("curves", 2)]
     assert [each[1] for each in of(done, "save")] == [2, 4, 6] and [each[1] for each in of(done, "validated")] == [4, 6]
     assert made._schedule().origin == (2, 99)
+    assert done.index("closed") < done.index(("stream", 2, 6)) and done.count("closed") == 2
 
 
 def test_the_first_step_and_every_so_many_are_reported(trainer_of: Any):
@@ -206,7 +221,9 @@ def test_rates_follow_the_step_and_optimisers_are_freshened_where_a_phase_says_s
 
 
 @pytest.mark.parametrize(("best", "ranked", "said"), [(2.5, True, 0), (None, False, 0), (float("nan"), False, 1)])
-def test_checkpoints_are_ranked_by_a_score_that_is_a_number(trainer_of: Any, best: float | None, ranked: bool, said: int):
+def test_checkpoints_are_ranked_by_a_score_that_is_a_number(
+    trainer_of: Any, best: float | None, ranked: bool, said: int
+):
     """That of the untrained network is none's."""
     made, done = trainer_of(Plan(steps=2), 1, best=best)
     made._loop()
@@ -227,6 +244,121 @@ def test_networks_that_have_not_grown_are_not_ranked(trainer_of: Any):
 def test_a_lost_folder_is_found_before_a_save(trainer_of: Any, tmp_path: Path):
     made, done = trainer_of(Plan(steps=1))
     made.lock = SimpleNamespace(path=tmp_path / ".lock", held=lambda: False)
-    with pytest.raises(Exception, match="another run"):
+    with pytest.raises(TrainingError, match="another run"):
         made._loop()
     assert of(done, "save") == [] and done.count("wait") == 1
+
+
+# beginning and end --------------------------------------------------------
+
+
+@pytest.fixture
+def begun(trainer_of: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """``begun(main, saved, …)``: a trainer before its first step, and what it does."""
+
+    def make(main: bool, saved: Any = None, fails: BaseException | None = None) -> tuple[Trainer, list[Any]]:
+        made, done = trainer_of(Plan(steps=9))
+        note, exp = done.append, tmp_path / "deep" / "exp"
+        made.exp, made.processes = (
+            exp,
+            SimpleNamespace(  # type: ignore[assignment]
+                main=main, wait=lambda: note("all wait"), end=lambda: note("end")
+            ),
+        )
+        run: Any = made.components
+        run.clips = SimpleNamespace(manifest="manifest", folder="dump", entries=[SimpleNamespace(pack="a")] * 2)
+        run.validator.packed = SimpleNamespace(entries=[SimpleNamespace(pack="b")])
+        run.options.allow_change, run.options.force_unlock = "allowed", "forced"
+        made.saver = SimpleNamespace(  # type: ignore[assignment]
+            newest=lambda: saved,
+            check_same=lambda *given: note(("same", *given)) or "changes",
+            restore=lambda found: Counters(step=found.step),
+            note_data=lambda *given: note(("data", *given)),
+        )
+        for owner, name in (
+            (module.demands, "one_data"),
+            (module.demands, "steps_left"),
+            (module.trained_on, "note"),
+            (module.watching, "cut"),
+        ):
+            monkeypatch.setattr(owner, name, lambda *given, name=name: note((name, *given)))
+        made.reporter.open = lambda *given: note(("open", *given))  # type: ignore[method-assign]
+        made.reporter.close = lambda error: note(("close", error))  # type: ignore[method-assign]
+
+        class Held:
+            def __init__(self, *given: Any) -> None:
+                self.given = given
+
+            def __enter__(self) -> None:
+                note(("enter", *self.given))
+
+            def __exit__(self, *error: object) -> None:
+                note("exit")
+
+        made.stop = Held("stop")  # type: ignore[assignment]
+        monkeypatch.setattr(module, "FolderLock", Held)
+        monkeypatch.setattr(module, "Reading", Held)
+        hooks = SimpleNamespace(
+            gansemble_run_start=lambda run: note(("hook", run)),
+            gansemble_run_end=lambda run, error: note(("hook", run, error)),
+        )
+        monkeypatch.setattr(module, "_hooks", lambda: hooks)
+
+        def loop() -> None:
+            note("loop")
+            made.counters.step += 2
+            if fails is not None:
+                raise fails
+
+        monkeypatch.setattr(made, "_loop", loop)
+        return made, done
+
+    return make
+
+
+@pytest.mark.parametrize("main", [True, False])
+def test_a_run_begins_with_its_checks_and_ends_with_its_observers(begun: Any, main: bool):
+    made, done = begun(main)
+    assert made.run(lambda: done.append("begun")) == 2
+    exp = made.exp
+    writes = [("note", exp, "manifest"), ("cut", exp, 0)] if main else []
+    assert done == [
+        ("enter", "stop"),
+        *([("enter", exp, "forced"), ("enter", "dump", {"a", "b"})] if main else []),
+        ("one_data", made.processes, "dump", "manifest"),
+        ("data", None, "manifest"),
+        "all wait",
+        *writes,
+        ("open", 0, False),
+        "begun",
+        *([("hook", made)] if main else []),
+        "loop",
+        *([("hook", made, None)] if main else []),
+        ("close", None),
+        "end",
+        *["exit"] * (3 if main else 1),
+    ]
+    assert exp.is_dir() == main
+
+
+def test_a_run_that_goes_on_is_checked_against_its_checkpoint(begun: Any):
+    saved = SimpleNamespace(step=4)
+    made, done = begun(True, saved)
+    made.exp.mkdir(parents=True)
+    assert made.run() == 6
+    exp = made.exp
+    assert of(done, "same", "steps_left", "data", "cut", "open") == [
+        ("same", saved, exp, "manifest", "allowed"),
+        ("steps_left", exp, 9, 4, "changes"),
+        ("data", saved, "manifest"),
+        ("cut", exp, 4),
+        ("open", 4, True),
+    ]
+
+
+def test_what_ends_a_run_is_told_and_raised(begun: Any):
+    error = KeyboardInterrupt()
+    made, done = begun(True, None, error)
+    with pytest.raises(KeyboardInterrupt):
+        made.run()
+    assert done[-6:] == [("hook", made, error), ("close", error), "end", "exit", "exit", "exit"]

@@ -70,7 +70,9 @@ def reporter_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
         networks = {
             "generator": SimpleNamespace(
-                network=nn.Linear(2, 3), optimiser=SimpleNamespace(param_groups=[{"lr": 0.25}, {"lr": 9.0}]), loss_scale=8.0
+                network=nn.Linear(2, 3),
+                optimiser=SimpleNamespace(param_groups=[{"lr": 0.25}, {"lr": 9.0}]),
+                loss_scale=8.0,
             ),
             "discriminators": SimpleNamespace(network=nn.Linear(1, 1), optimiser=None, loss_scale=None),
         }

@@ -13,7 +13,12 @@ from gansemble.errors import TrainingError
 from gansemble.training import saving
 from gansemble.training.saving import FAILED_SAVES, Counters, Saver, blocking_differences
 
-OLD: dict[str, object] = {"plan.batch_size": 16, "plan.steps": 10, "generator.use": "a", "optimisers.generator.cosine": False}
+OLD: dict[str, object] = {
+    "plan.batch_size": 16,
+    "plan.steps": 10,
+    "generator.use": "a",
+    "optimisers.generator.cosine": False,
+}
 
 
 @pytest.mark.parametrize(

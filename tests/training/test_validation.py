@@ -52,7 +52,10 @@ class Peak:
     definition, better = "", "lower"
 
     def score(self, estimate: np.ndarray, reference: np.ndarray, rate: int) -> dict[str, Score]:
-        return {"peak": Score(float(np.abs(estimate).max())), "share": Score(float((estimate**2).sum() / (reference**2).sum()))}
+        return {
+            "peak": Score(float(np.abs(estimate).max())),
+            "share": Score(float((estimate**2).sum() / (reference**2).sum())),
+        }
 
 
 @pytest.fixture
@@ -74,7 +77,14 @@ def validator(workshop: Any):
 
 @pytest.mark.parametrize(
     ("clips", "rank", "world", "indices"),
-    [("null", 0, 1, [0, 1]), ("1", 0, 1, [0]), ("9", 0, 1, [0, 1]), ("null", 0, 2, [0]), ("null", 1, 2, [1]), ("1", 1, 2, [])],
+    [
+        ("null", 0, 1, [0, 1]),
+        ("1", 0, 1, [0]),
+        ("9", 0, 1, [0, 1]),
+        ("null", 0, 2, [0]),
+        ("null", 1, 2, [1]),
+        ("1", 1, 2, []),
+    ],
 )
 def test_processes_share_the_clips(validator: Any, clips: str, rank: int, world: int, indices: list[int]):
     made, _ = validator(f"validation.clips={clips}", rank=rank, world=world)
@@ -97,7 +107,10 @@ def test_clips_are_imitated_and_scored_without_learning(validator: Any):
     ((name, (reference, estimate)),) = audio.items()
     assert name == made.packed.entries[0].id and reference.dtype == estimate.dtype == np.float32
     np.testing.assert_allclose(estimate, np.clip(2 * reference, -1, 1))
-    assert scores == {"peak": float(np.abs(estimate).max()), "share": pytest.approx(float((estimate**2).sum() / (reference**2).sum()))}
+    assert scores == {
+        "peak": float(np.abs(estimate).max()),
+        "share": pytest.approx(float((estimate**2).sum() / (reference**2).sum())),
+    }
     batch, turn = conditions.asked[1]
     assert turn == "validation" and batch.ids == (made.packed.entries[1].id,) and batch.draws.items == [(0, 1)]
     assert batch.draws.seed == made.seed == 1234 and batch.audio.shape[:2] == (1, 1) and batch.signals == {}
@@ -130,7 +143,9 @@ def test_labels_and_degraded_recordings_belong_to_the_clip(validator: Any, monke
         assert float(batch.signals[DEGRADED].mean()) == index + 0.5
 
 
-@pytest.mark.parametrize(("seconds", "frames"), [("0.1", 34), ("0.002", 1), ("0.003", 1), ("0.006", 2), ("null", None), ("99", None)])
+@pytest.mark.parametrize(
+    ("seconds", "frames"), [("0.1", 34), ("0.002", 1), ("0.003", 1), ("0.006", 2), ("null", None), ("99", None)]
+)
 def test_clips_are_cut_to_whole_hops_at_least_one(validator: Any, seconds: str, frames: int | None):
     """22,050 Hz and a hop of 64."""
     made, _ = validator(f"validation.seconds={seconds}")
@@ -143,6 +158,17 @@ def test_clips_are_cut_to_whole_hops_at_least_one(validator: Any, seconds: str, 
 def test_imitated_clips_keep_their_level(workshop: Any):
     made = Validator(workshop.load("data.normalise=0.5"), SimpleNamespace(), workshop.dump)  # type: ignore[arg-type]
     assert made.packed.normalise is None and made.imitates and made.packed.split == "validation"
+
+
+def test_a_process_alone_has_all_clips(workshop: Any):
+    made = Validator(workshop.load(*ALL), SimpleNamespace(), workshop.dump)  # type: ignore[arg-type]
+    assert made.rank == 0 and made.indices == [0, 1]
+
+
+def test_of_several_scores_of_a_metric_the_first_ranks(workshop: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(validation.naming, "keys", lambda part, metric, rate: [f"{part.path[-1]} at {rate}", "second"])
+    made = Validator(workshop.load(*ALL), SimpleNamespace(), workshop.dump)  # type: ignore[arg-type]
+    assert made.best == "mel_distance at 22050"
 
 
 def test_the_best_checkpoint_is_by_the_first_score_of_the_chosen_metric(workshop: Any):
@@ -188,7 +214,7 @@ def test_sets_are_scored_against_all_held_out_clips(
     found.imitates, found.held_out = False, HeldOut()
     found.settings = SimpleNamespace(clips=clips, audio=shown)
     asked: list[Any] = []
-    sampler = SimpleNamespace(one=lambda index: SimpleNamespace(audio=np.full(4, 3.0 - index), label=index))
+    sampler = SimpleNamespace(one=lambda index: SimpleNamespace(audio=np.full(4, 3.0 - 2 * index), label=index))
 
     def of(parts: Any, generator: Any, seed: int) -> Any:
         asked.append((parts, seed, generator.training))
@@ -206,7 +232,7 @@ def test_sets_are_scored_against_all_held_out_clips(
     ((index, scores),) = rows
     assert index == 0 and scores["a"] == 1.5 and np.isnan(scores["b"]) and asked == [(found.parts, 1234, False)]
     ((estimates, references, rate, labels, theirs),) = given
-    assert [float(each[0]) for each in estimates] == [float(np.clip(3 - number, -1, 1)) for number in range(made)]
+    assert [float(each[0]) for each in estimates] == [float(np.clip(3 - 2 * number, -1, 1)) for number in range(made)]
     assert [float(each[0]) for each in references] == [0, 1, 2] and rate == 22050
     assert labels == list(range(made)) and theirs == [10, 11, 12]
     assert list(audio) == [f"real{number}" for number in range(heard)]

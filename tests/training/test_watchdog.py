@@ -33,7 +33,9 @@ class Place:
         self.networks = {
             name: SimpleNamespace(network=nn.Linear(1, 1), stalled=False) for name in ("generator", "discriminators")
         }
-        self.processes = SimpleNamespace(main=main, any=lambda flag: flag or other, wait=lambda: self.done.append("wait"))
+        self.processes = SimpleNamespace(
+            main=main, any=lambda flag: flag or other, wait=lambda: self.done.append("wait")
+        )
         self.steps, self.done, self.warned, self.said = steps, [], [], []
 
     def newest(self, warn: Any) -> Any:
@@ -141,8 +143,12 @@ def test_the_main_process_alone_warns_of_damaged_checkpoints(dog: Any, main: boo
     assert place.warned == [module.log.warning if main else None] * 3
 
 
-@pytest.mark.parametrize(("device", "must_know", "looks"), [("cpu", False, True), ("meta", False, False), ("meta", True, True)])
-def test_losses_on_an_accelerator_are_waited_for_only_before_a_save(dog: Any, device: str, must_know: bool, looks: bool):
+@pytest.mark.parametrize(
+    ("device", "must_know", "looks"), [("cpu", False, True), ("meta", False, False), ("meta", True, True)]
+)
+def test_losses_on_an_accelerator_are_waited_for_only_before_a_save(
+    dog: Any, device: str, must_know: bool, looks: bool
+):
     found, _ = dog(device=device)
     found.end_step(9, ["a"], BAD)
     if looks:
@@ -228,7 +234,14 @@ def test_alarms_are_those_of_the_step_that_ended(dog: Any):
 
 @pytest.mark.parametrize(
     ("policy", "healthy", "kept"),
-    [("rollback", 3, None), ("rollback", 4, 4), ("rollback", 7, 4), ("rollback", 8, 8), ("stop", 8, 0), ("go_on", 8, 0)],
+    [
+        ("rollback", 3, None),
+        ("rollback", 4, 4),
+        ("rollback", 7, 4),
+        ("rollback", 8, 8),
+        ("stop", 8, 0),
+        ("go_on", 8, 0),
+    ],
 )
 def test_the_newest_healthy_checkpoint_is_kept_where_a_run_may_go_back_to_it(
     dog: Any, policy: str, healthy: int, kept: int | None
@@ -268,7 +281,12 @@ def test_monitors_see_the_steps_and_give_numbers(dog: Any):
     )
     found.watch.monitors["own"] = monitor  # type: ignore[assignment]
     place.processes.joined = lambda values: torch.cat([values, values + 10])
-    for index, turn, values in ((0, "discriminator", 9.0), (1, "generator", 9.0), (1, "discriminator", 1.0), (1, "discriminator", 3.0)):
+    for index, turn, values in (
+        (0, "discriminator", 9.0),
+        (1, "generator", 9.0),
+        (1, "discriminator", 1.0),
+        (1, "discriminator", 3.0),
+    ):
         found.observe(SimpleNamespace(index=index, values=torch.tensor([values])), turn)  # type: ignore[arg-type]
     assert found.end_step(2, ["a"], {}) == {"monitors.own/mean": 7.0}
     assert seen[0]["x"].tolist() == [1.0, 3.0, 11.0, 13.0]
