@@ -35,6 +35,32 @@ def test_without_a_start_it_is_an_average_from_the_first_step_on():
     assert torch.allclose(average.shadow.weight, torch.full((1, 2), 0.19))
 
 
+def test_a_step_that_is_not_counted_is_before_any_start():
+    network = at(nn.Linear(2, 1), 0.0)
+    average = Ema(network, 0.9, start=1)
+    average.update(at(network, 1.0))
+    assert torch.equal(average.shadow.weight, torch.ones(1, 2))
+
+
+def test_buffers_are_those_of_the_network_and_nothing_of_the_average_learns():
+    network = nn.Sequential(nn.Linear(2, 3), nn.BatchNorm1d(3))
+    average = Ema(network, 0.9)
+    assert average.shadow is not network and not average.shadow.training and network.training
+    assert not any(parameter.requires_grad for parameter in average.shadow.parameters())
+    assert all(parameter.requires_grad for parameter in network.parameters())
+    network(torch.randn(4, 2) + 5)
+    average.update(network)
+    assert int(average.shadow[1].num_batches_tracked) == int(network[1].num_batches_tracked) == 1
+    assert torch.equal(average.shadow[1].running_mean, network[1].running_mean)
+    assert float(network[1].running_mean.abs().sum()) > 0
+
+
+def test_an_average_is_restored_from_its_state():
+    average, other = (Ema(at(nn.Linear(2, 1), value), 0.9) for value in (1.0, 2.0))
+    other.load_state_dict(average.state_dict())
+    assert torch.equal(other.shadow.weight, torch.ones(1, 2)) and set(average.state_dict()) == {"weight", "bias"}
+
+
 def test_the_average_stands_still_while_the_generator_does(workshop, tmp_path, tools):
     """With a critic ratio of 2 the generator learns in steps 2 and 4, and its average moves then and never else."""
     sets = ("plan.generator_every=2", "plan.ema=0.5", "plan.steps=4", "plan.save_every=1", "plan.keep=9")

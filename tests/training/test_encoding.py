@@ -60,3 +60,15 @@ def test_items_that_take_too_much_memory_are_not_kept(monkeypatch):
     assert encode(batch(1, 2))[:, 0, 0].tolist() == [1, 4]
     encode(batch(1, 2))
     assert representation.calls == [1, 2, 2]
+
+
+def test_items_are_kept_up_to_a_gibibyte_and_at_it(monkeypatch):
+    """Three items of four float32 numbers take 48 bytes."""
+    assert encoding.LIMIT == 1024**3
+    for limit, calls in ((47, [2, 2]), (48, [1, 1])):
+        monkeypatch.setattr(encoding, "LIMIT", limit)
+        representation = Squares()
+        encode = Encoder(representation, Plan(crop="start"), 3)
+        for _ in range(2):
+            assert encode(batch(1, 2))[:, 0, 0].tolist() == [1, 4]
+        assert representation.calls[-2:] == calls and encode.keeps == (limit == 48)

@@ -29,6 +29,14 @@ def test_the_balance_is_of_items_and_averaged_over_sub_discriminators():
     assert monitors.balance(SimpleNamespace(pairs=lambda: [])) == {}
 
 
+def test_an_items_score_is_its_mean_over_positions():
+    """Of three items with two positions each, one wins."""
+    real, fake = scores([0.0, 1.0], [0.0, 1.0], [9.0, 1.0]), scores([1.0, 1.0], [1.0, 2.0], [0.0, 0.0])
+    found = monitors.balance(SimpleNamespace(pairs=lambda: [(None, real, fake)]))
+    assert float(found["discriminator/win_rate"]) == pytest.approx(1 / 3)
+    assert float(found["discriminator/gap"]) == pytest.approx((-0.5 - 1.0 + 5.0) / 3)
+
+
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
 def test_the_first_step_with_a_loss_that_is_not_finite_is_named(bad):
     """Totals and the generator's gradient count; single losses do not, as they are part of a total."""
@@ -58,6 +66,12 @@ def test_weights_that_are_not_finite_are_of_the_last_step():
     assert finite.bad_weights(networks) == (7, ("a", "b"))
 
 
+def test_before_any_step_there_is_none_to_blame():
+    finite, network = monitors.Finite(), nn.Linear(1, 1)
+    network.weight.data.fill_(float("nan"))
+    assert finite.bad_weights([network]) == (0, ())
+
+
 def test_speed_is_that_since_the_last_report(monkeypatch):
     now = 100.0
     monkeypatch.setattr(monitors.time, "monotonic", lambda: now)
@@ -70,12 +84,29 @@ def test_speed_is_that_since_the_last_report(monkeypatch):
     now = 106.0
     assert speed.report() == {"speed/steps_per_second": 0.5, "speed/data_wait": 0.5}
     assert speed.report() == {"speed/steps_per_second": 0.0, "speed/data_wait": 0.0}, "in no time"
+    speed.step(0.0)
+    assert speed.report()["speed/steps_per_second"] == pytest.approx(1e9), "a nanosecond is the least"
 
 
 def test_memory_is_told_in_gigabytes():
     (found,) = monitors.memory(torch.device("cpu")).items()
     taken = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert found == ("memory/peak_gb", pytest.approx(taken / 1e9, rel=0.01))
+
+
+def test_memory_is_what_torch_took_of_a_gpu_or_the_system_of_the_cpu(monkeypatch):
+    """Linux counts in kibibytes."""
+    gpu = torch.device("cuda", 1)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 3_500_000_000 if device == gpu else 0)
+    monkeypatch.setattr(resource, "getrusage", lambda who: SimpleNamespace(ru_maxrss=2_000_000))
+    assert monitors.memory(gpu) == {"memory/peak_gb": 3.5}
+    assert monitors.memory(torch.device("cpu")) == {"memory/peak_gb": 2.048}
+
+
+def test_fifty_reports_in_a_row_are_many():
+    watch = monitors.Collapse()
+    told = [watch.note({"discriminator/win_rate": 1.0}) is not None for _ in range(60)]
+    assert told.index(True) == 49 and sum(told) == 1
 
 
 def test_discriminators_that_win_every_item_for_long_are_told_once():
