@@ -44,7 +44,7 @@ class Made:
         *,
         depth: float = 2.0,
         reach: Reach | None = None,
-        free: Free = Free(5, 6),  # noqa: B008
+        free: Free = Free(5, 6),
         stops: tuple[Reach, ...] = (),
         audio: int = 0,
         seed: int = 0,
