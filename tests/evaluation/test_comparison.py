@@ -250,7 +250,7 @@ def test_the_recordings_that_were_imitated_are_there_and_the_same():
     references.demand_same(project, packed(a="1", b="2", c="3"), [clip("a", "1"), clip("b")])
     with pytest.raises(DataError, match="dump: 2 generated clips have no reference there: a, b; synthesise again"):
         references.demand_same(project, packed(c="3"), [clip("a", "1"), clip("c", "3"), clip("b")])
-    with pytest.raises(DataError, match="the recordings of 1 generated clips .*: b; "):
+    with pytest.raises(DataError, match=r"the recordings of 1 generated clips .*: b; "):
         references.demand_same(project, packed(a="1", b="2"), [clip("a", "1"), clip("b", "x")])
 
 
@@ -258,7 +258,7 @@ def test_the_recordings_that_were_imitated_are_there_and_the_same():
 def test_of_many_recordings_that_are_not_there_five_are_named(other):
     clips = [clip(f"c{number}", "x") for number in range(6)]
     there = packed(**{f"c{number}": "1" for number in range(6)}) if other else packed()
-    with pytest.raises(DataError, match="6 generated clips .*c0, c1, c2, c3, c4; "):
+    with pytest.raises(DataError, match=r"6 generated clips .*c0, c1, c2, c3, c4; "):
         references.demand_same(SimpleNamespace(dump="dump"), there, clips)
 
 
