@@ -397,7 +397,7 @@ def test_of_another_experiment_clips_of_other_recordings_are_left_out():
     found = report._of_the_same_recordings(first, of("two", {"a": "1", "b": "x", "c": "y"}))
     assert list(found.rows) == ["a"] and [clip.id for clip in found.index.clips] == ["a"]
     assert found.name == "two (without 2 others)"
-    with pytest.raises(GansembleError, match="--compare two: all 2 of its clips, such as b, .* of one under"):
+    with pytest.raises(GansembleError, match=r"--compare two: all 2 of its clips, such as b, .* of one under"):
         report._of_the_same_recordings(first, of("two", {"c": "x", "b": "y"}))
 
 
