@@ -554,7 +554,7 @@ def test_the_clips_of_every_task_are_written_and_listed(monkeypatch, tmp_path, t
     assert line.startswith("1 clips, 4.0 s of audio in 1.0 s: 4.0 x real time on cpu (step 7)")
     assert line.endswith("; beside it low") == restored and ("beside" in line) == restored
     recipe.audio.digest = lambda: "other"
-    with pytest.raises(GansembleError, match="audio.hop: 1 -> 2"):
+    with pytest.raises(GansembleError, match=r"audio\.hop: 1 -> 2"):
         synthesis.synthesise(project, said.append)
 
 
