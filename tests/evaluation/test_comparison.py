@@ -179,7 +179,9 @@ def test_an_index_reads_back_as_it_was_written(tmp_path):
     )
     assert whole.files == {"test/a.wav": sha256(made)} and index.read(tmp_path) == whole
     assert (whole.baselines, whole.seed, whole.phase, whole.threads) == (["low"], 7, "guessed", 2)
-    facts = json.loads((tmp_path / "samples" / "index.json").read_text())
+    text = (tmp_path / "samples" / "index.json").read_text()
+    assert text.startswith('{\n "version"'), "a line for each field"
+    facts = json.loads(text)
     assert facts["clips"] == [
         {"id": "a", "seconds": 1.0, "took": 0.5, "clipped": 0, "clip": "a", "sha256": "1", "condition": "noisy"},
         {"id": "s", "seconds": 2.0, "took": 0.25, "clipped": 3, "label": 0, "pitch": 60},
@@ -345,7 +347,8 @@ def test_scores_are_written_and_those_beside_them_told(tmp_path):
     rows: Any = [{"id": "a", "scores": {}, "reasons": {}}, {"id": "b", "scores": {}, "reasons": {}}]
     project: Any = SimpleNamespace(exp=tmp_path)
     assert scores._write(project, rows, summary, 0.9, said.append) == tmp_path / "scores" / "summary.json"
-    assert json.loads((tmp_path / "scores" / "summary.json").read_text()) == summary
+    text = (tmp_path / "scores" / "summary.json").read_text()
+    assert json.loads(text) == summary and text.startswith('{\n "scores"'), "a line for each field"
     assert (tmp_path / "scores" / "scores.jsonl").read_text().count("\n") == 2
     assert said[:3] == scores.table(summary, 0.9)
     assert said[3:] == ["baseline low: snr 0.1235, lsd -", "real: fid 2.0000"]

@@ -620,6 +620,7 @@ def sweep(monkeypatch, tmp_path, real):
         assert path.read_bytes() == b"picture" and sampler.condition_builder.prior == ("prior", "train")
         (file,) = (tmp_path / "scores").iterdir()
         assert path == tmp_path / "report" / f"{file.stem}.png"
+        assert file.read_text().startswith('{\n "mode"'), "a line for each field"
         facts = json.loads(file.read_text())
         file.unlink()
         return facts.pop("rows"), facts, list(said), calls

@@ -411,6 +411,8 @@ def test_a_report_of_generated_clips_shows_sets_and_galleries(monkeypatch, tmp_p
     made = {
         path: replace(system(name, {}, exp=path), index=index, summary=facts(name=name)) for name, path in exps.items()
     }
+    made[exps["two"]].index = replace(index, task=Task.VOCODING, split="train", clips=clips[:1])
+    made[exps["two"]].summary = facts(environment={"date": "1999"}, step=1)
     numbers: dict[str, int] = {}
 
     def read(exp: Path, number: int = 0) -> System:
@@ -443,7 +445,7 @@ def test_a_report_of_generated_clips_shows_sets_and_galleries(monkeypatch, tmp_p
     assert f"[gallery one {shown} {look}]\n[gallery two {shown} {look}]" in text
     assert f"[real ('dump', 'test') {shown} 77 {look}]" in text
     assert f"<h2>{'Look' if look else 'Listen'}</h2>" in text and "[curves]\n[monitors]\n<h2>Recipe" in text
-    assert numbers == {"one": 0, "two": 1, "dump": {"test"}}
+    assert numbers == {"one": 0, "two": 1, "dump": {"test"}} and "2024-05-06" in text and "1999" not in text
     report.write(first)
     assert "gallery two" not in path.read_text()
 
@@ -454,8 +456,9 @@ def test_a_report_of_imitations_shows_as_many_clips_as_the_recipe_says(monkeypat
     one = replace(system("one", {"snr": {"a": 1.0}}, index=index, exp=tmp_path), summary=facts())
     low = replace(one, name="low", baseline="low")
     checked = []
-    monkeypatch.setattr(page, "system_of", lambda exp, number: one)
-    monkeypatch.setattr(page, "baselines_of", lambda system: [low])
+    two = replace(one, name="two", index=listed(made("z")), exp=tmp_path / "two")
+    monkeypatch.setattr(page, "system_of", lambda exp, number: [one, two][number])
+    monkeypatch.setattr(page, "baselines_of", lambda system: [low] if system is one else [])
     monkeypatch.setattr(report, "verify", lambda dump, splits: None)
     monkeypatch.setattr(report, "Packed", lambda dump, split: "packed")
     monkeypatch.setattr(report, "demand_same", lambda *given: checked.append(given))
@@ -468,7 +471,8 @@ def test_a_report_of_imitations_shows_as_many_clips_as_the_recipe_says(monkeypat
     recipe = SimpleNamespace(name="mine", evaluation=Evaluation(shown=shown, seconds=4.5), audio=SPEC)
     (tmp_path / "r.yaml").write_text("x")
     project: Any = SimpleNamespace(exp=tmp_path, dump="dump", recipe=tmp_path / "r.yaml", checked=lambda: recipe)
-    text = report.write(project).read_text()
-    assert re.findall(r"\[(\w) 2 packed 4.5\]", text) == list("abc")[:shown]
-    assert "[table ['one', 'low']]" in text and "[curves ['one']]" in text and "<title>mine</title>" in text
+    text = report.write(project, [SimpleNamespace(exp=tmp_path / "two")]).read_text()
+    assert re.findall(r"\[(\w) 3 packed 4.5\]", text) == list("abc")[:shown]
+    assert "[table ['one', 'two', 'low']]" in text and "[curves ['one', 'two']]" in text
+    assert "<title>mine</title>" in text
     assert checked == [(project, "packed", index.clips)]

@@ -114,6 +114,7 @@ def test_what_is_made_where_nothing_is_asked_for(make, tmp_path):
     }
     assert (title, note, spec.sample_rate, look) == ("Samples", "mine, step 7, seed 0", 1000, "look")
     assert [caption for caption, _ in shown][:2] == ["00000 · label 0", "00001 · label 1"] and len(shown) == 16
+    assert (tmp_path / "out" / "sample-00004.json").read_text().startswith('{\n "exp"'), "a line for each field"
     assert np.load(tmp_path / "out" / "sample-00004.npy").tolist() == [4.0, 1.0]
     names = {path.suffix for path in (tmp_path / "out").glob("sample-00015.*")}
     assert names == {".wav", ".npy", ".json"}
