@@ -151,7 +151,12 @@ def test_a_symmetric_axis_is_linear_up_to_the_power_of_ten_above_the_median(medi
 
 
 def test_panels_are_dressed():
-    (panel,) = shown(onsets.plot({"one": monitored("a", 1.0, 2.0)}))
+    figure = onsets.plot({"one": monitored("a", 1.0, 2.0), "two": []}, {"one": [alarm(17, 12)]})
+    (panel,) = shown(figure)
+    assert [line.get_linewidth() for line in panel.lines] == [1.3, 1] and panel.patches[0].get_linewidth() == 0
+    assert figure.dpi == 100 and panel.xaxis.get_gridlines()[0].get_alpha() == 0.25
+    (legend,) = figure.legends
+    assert not legend.get_frame_on() and legend.texts[0].get_fontsize() == 8
     assert panel.margins()[0] == 0.02 and panel.title.get_fontsize() == 8
     assert panel.xaxis.get_gridlines()[0].get_visible() and panel.xaxis.get_ticklabels()[0].get_fontsize() == 7
 

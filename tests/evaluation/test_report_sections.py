@@ -294,6 +294,16 @@ def drawn(monkeypatch) -> list[Figure]:
     return figures
 
 
+def test_a_spectrogram_is_small_with_small_letters(drawn):
+    page.spectrogram(np.ones(200, np.float32), SPEC, 0.0)
+    (figure,) = drawn
+    (axes,) = figure.axes
+    assert (list(figure.get_size_inches()), figure.dpi) == ([4.6, 1.9], 110)
+    assert {axes.xaxis.label.get_fontsize(), axes.yaxis.label.get_fontsize()} == {7} and axes.xaxis.labelpad == 0
+    tick = axes.xaxis.get_major_ticks()[0]
+    assert tick.label1.get_fontsize() == 7 and tick.tick1line.get_markersize() == 2
+
+
 # curves -----------------------------------------------------------------
 
 
@@ -327,6 +337,10 @@ def test_curves_are_three_across(drawn, tmp_path, panels, lines):
     grid = figure.axes[0].get_subplotspec().get_gridspec()
     assert (grid.nrows, grid.ncols) == (lines, 3)
     panel = figure.axes[0]
+    (line,) = panel.lines
+    assert (line.get_linewidth(), line.get_markersize(), figure.dpi) == (1.3, 2.5, 100)
+    assert panel.title.get_fontsize() == 8 and panel.xaxis.get_ticklabels()[0].get_fontsize() == 7
+    assert panel.xaxis.get_gridlines()[0].get_alpha() == 0.25
     assert panel.margins()[0] == 0.02 and panel.xaxis.get_gridlines()[0].get_visible()
 
 
