@@ -1,4 +1,4 @@
-"""Stages 4 and 5 task by task: what is made of which clip, with what, how long it took, and how sets and pairs are scored."""
+"""Stages 4 and 5 task by task: what is made of which clip, with what, how long it took, how it is scored."""
 
 from __future__ import annotations
 
@@ -310,7 +310,7 @@ class Sets:
 
 @pytest.fixture
 def scored(monkeypatch, real) -> Callable[..., Any]:
-    """``scored(bootstrap, found, metric)`` scores two generated clips; the calls of the metric are in ``scored.calls``."""
+    """``scored(bootstrap, found, metric)`` scores two generated clips; its calls are in ``scored.calls``."""
     calls: list[tuple[Any, ...]] = []
 
     def score(

@@ -1,4 +1,4 @@
-"""Arguments of a recipe against the signature that they are for: what is made of them, and what is said of each misfit."""
+"""Arguments of a recipe against the signature that they are for: what is made of them, and what each misfit is told."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a composed document becomes a recipe: sections, parts, what plugins say of it, and how it is written out again."""
+"""How a composed document becomes a recipe: sections, parts, what plugins say of it, how it is written out."""
 
 from __future__ import annotations
 
