@@ -55,7 +55,7 @@ def plot(
     """
     from matplotlib.figure import Figure
 
-    names = [name for name in _names(runs.values()) if any(value for _, value in _points(runs, name))]
+    names = [name for name in _names(runs.values()) if _points(runs, name)]
     if not names:
         return None
     colours = colours or {}
