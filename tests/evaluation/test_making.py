@@ -45,6 +45,9 @@ class Recordings:
     def read(self, number: int, first: int, frames: int) -> np.ndarray:
         return np.arange(first, first + frames, dtype=np.float32)
 
+    def signal(self, number: int, name: str, first: int, frames: int) -> np.ndarray:
+        return np.full((len(name), frames), 10 * number + first, np.float32)
+
 
 @pytest.fixture
 def clock(monkeypatch) -> list[float]:
@@ -58,10 +61,12 @@ def clock(monkeypatch) -> list[float]:
 def work(packed: Recordings, clips: int | None = None, chunk: float = 10.0, **trained: Any) -> Work:
     """Work on packed clips at 1000 Hz, in hops of 16 samples."""
     recipe = space(
-        audio=space(sample_rate=1000, hop=16),
+        audio=space(sample_rate=1000, hop=16, log_floor=1e-5),
         synthesis=space(clips=clips, chunk_seconds=chunk, split="test"),
         plan=space(seed=5),
         many={"baselines": {}, "test_degradations": {}},
+        given=frozenset,
+        asked=lambda: frozenset({"mel", "f0"}),
     )
     made = Work(
         space(dump="dump"),
@@ -82,6 +87,8 @@ def vocoder(monkeypatch, clock) -> list[tuple[Any, ...]]:
     calls: list[tuple[Any, ...]] = []
 
     class Builder:
+        signals = ("f0", "mel")
+
         def __init__(self, recipe: Any) -> None: ...
 
         def computed(self, audio: torch.Tensor) -> dict[str, torch.Tensor]:
@@ -92,7 +99,7 @@ def vocoder(monkeypatch, clock) -> list[tuple[Any, ...]]:
     def stream(*given: Any) -> Any:
         def whole(signals: torch.Tensor) -> torch.Tensor:
             clock[0] += 2
-            calls.append(("made", tuple(signals.shape)))
+            calls.append(("made", tuple(signals.shape), signals[:, 0].tolist()))
             return torch.arange(96.0)[None]
 
         calls.append(("stream", *given))
@@ -112,7 +119,19 @@ def test_a_clip_is_made_again_from_whole_hops_of_it(vocoder):
     (_, audio), stream, made, (_, other), another, _ = vocoder
     assert torch.equal(audio, torch.arange(96.0)[None, None]) and tuple(other.shape) == (1, 1, 96)
     assert stream[:4] == ("stream", "network", "picture", 625) and stream[4:] == ({"mel": 3, "f0": 1}, 0)
-    assert made[0] == "made" and another[-1] == 1
+    assert made == ("made", (4, 6), [0.0, 1.0, 1.0, 1.0]) and another[-1] == 1
+
+
+def test_what_the_generator_reads_from_files_is_not_that_of_the_audio(vocoder):
+    """What other parts read is not given to it. A name of three letters has three channels, of each clip its own."""
+    made = work(Recordings(2))
+    made.recipe.given = lambda: frozenset({"f0", "words", "unread"})
+    made.recipe.asked = lambda: frozenset({"mel", "f0", "words"})
+    assert [each.clip.clip for each in vocoding.clips(made)] == ["a", "b"]
+    (_, audio), stream, first, _, _, second = vocoder
+    assert torch.equal(audio, torch.arange(96.0)[None, None]) and stream[4] == {"mel": 3, "f0": 2}
+    assert first == ("made", (5, 6), [0.0, 0.0, 1.0, 1.0, 1.0])
+    assert second == ("made", (5, 6), [10.0, 10.0, 1.0, 1.0, 1.0])
 
 
 @pytest.mark.parametrize(("seconds", "core"), [(0.1, 16), (0.256, 16), (0.272, 17), (0.287, 17), (0.288, 18)])

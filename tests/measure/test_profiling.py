@@ -19,9 +19,12 @@ CPU = torch.device("cpu")
 
 
 def recipe_of(gives: set[str] | None = None, task: Task = Task.VOCODING, **plan: Any) -> Any:
-    """At 1000 Hz with a hop of 10; ``gives`` is what its corpus gives."""
+    """At 1000 Hz with a hop of 10; ``gives`` is what its corpus gives. No signals are in files."""
     return SimpleNamespace(
-        audio=SimpleNamespace(sample_rate=1000, hop=10, n_fft=25),
+        audio=SimpleNamespace(sample_rate=1000, hop=10, n_fft=25, mels=4),
+        generator_contract=SimpleNamespace(channels={"codes": 3, "level": None}),
+        given=frozenset,
+        asked=lambda: frozenset({"mel", "codes", "level", "other"}),
         plan=Plan(**{"segment": 70, **plan}),
         single={} if gives is None else {"corpus": gives},
         supplied=lambda: "supplied",
@@ -47,7 +50,39 @@ def test_a_batch_is_of_noise_a_tenth_as_loud_as_full_scale(seconds: float | None
     expected = 0.1 * torch.randn(3, 1, samples, generator=torch.Generator().manual_seed(0))
     assert torch.equal(made.audio, expected)
     assert made.ids == ("noise-0", "noise-1", "noise-2") and made.draws.items == [(0, 0), (0, 1), (0, 2)]
-    assert made.draws.seed == 0 and made.label is None and made.signals == {}
+    assert made.draws.seed == 0 and made.label is None and made.signals == {} == made.given
+
+
+@pytest.mark.parametrize(
+    ("given", "channels"),
+    [
+        ({"mel"}, {"mel": 4}),
+        ({"codes", "level", "unread"}, {"codes": 3, "level": 1}),
+        ({"other", "mel"}, {"other": 1, "mel": 4}),
+    ],
+)
+def test_signals_of_files_have_the_channels_that_the_generator_reads(given: set[str], channels: dict[str, int]):
+    """Those that some part reads, a frame for each hop; one whose channels are not known has one."""
+    recipe = recipe_of()
+    recipe.given = lambda: frozenset(given)
+    for seconds, frames in ((None, 7), (0.02, 2)):
+        made = profiling.batch_of(recipe, 3, seconds)
+        assert {name: tuple(x.shape) for name, x in made.given.items()} == {
+            name: (3, count, frames) for name, count in channels.items()
+        }
+        assert not any(x.any() for x in made.given.values()) and made.signals == {}
+    recipe.generator_contract.channels["mel"] = 9
+    assert profiling.batch_of(recipe, 1).given.get("mel", torch.zeros(1, 9)).shape[1] == 9
+
+
+def test_all_of_a_batch_is_put_on_the_device_that_is_timed():
+    recipe = recipe_of({"labels"}, Task.ENHANCEMENT)
+    recipe.given = lambda: frozenset({"mel"})
+    placed = profiling._placed(profiling.batch_of(recipe, 2), torch.device("meta"))
+    held = (placed.audio, placed.label, *placed.signals.values(), *placed.given.values())
+    assert [x.device.type for x in held] == ["meta"] * 4  # type: ignore[union-attr]
+    assert (placed.ids, placed.draws.items) == (("noise-0", "noise-1"), [(0, 0), (0, 1)])
+    assert placed.draws.device == torch.device("meta") and {*placed.signals, *placed.given} == {DEGRADED, "mel"}
 
 
 @pytest.mark.parametrize(
@@ -64,11 +99,14 @@ def test_degraded_recordings_are_half_as_loud():
     assert set(made.signals) == {DEGRADED} and torch.equal(made.signals[DEGRADED], made.audio / 2)
 
 
-def test_parts_are_built_on_the_cpu_unless_told(monkeypatch: pytest.MonkeyPatch):
+def test_parts_are_built_on_the_cpu_unless_told_and_frozen_as_the_recipe_says(monkeypatch: pytest.MonkeyPatch):
+    frozen: list[Any] = []
     monkeypatch.setattr(profiling, "build", lambda recipe, device: (recipe, device))
+    monkeypatch.setattr(profiling, "freeze", lambda *given: frozen.append(given))
     recipe = recipe_of()
     assert profiling.parts_of(recipe) == (recipe, CPU)
     assert profiling.parts_of(recipe, torch.device("meta")) == (recipe, torch.device("meta"))
+    assert frozen == [(recipe, (recipe, CPU)), (recipe, (recipe, torch.device("meta")))]
 
 
 # delay and speed of a generator ------------------------------------------
@@ -147,7 +185,7 @@ class Step:
 
     def __init__(self, parts: Any) -> None:
         self.parts, self.seen, self.momentary = parts, [], 0
-        side = SimpleNamespace(optimiser=None)
+        side = SimpleNamespace(optimisers={})
         self.generator, self.discriminators = side, side
 
     def __call__(self, index: int, window: list[Any]) -> None:
@@ -241,9 +279,17 @@ def test_activations_are_what_one_and_two_items_keep_extrapolated(
 def test_weights_gradients_and_state_are_counted_by_their_bytes(stepping: Step):
     parts = stepping.parts
     held = {"exp_avg": torch.zeros(3), "half": torch.zeros(5, dtype=torch.float16), "step": 3}
-    stepping.generator = SimpleNamespace(optimiser=SimpleNamespace(state={parts.generator.weight: held}))
+    several = {"generator": held, "ups": {"exp_avg": torch.zeros(7)}}
+    stepping.generator = SimpleNamespace(
+        optimisers={name: SimpleNamespace(state={parts.generator.weight: state}) for name, state in several.items()}
+    )
+    critic = SimpleNamespace(state={parts.discriminators.weight: {"exp_avg": torch.zeros(11)}})
+    stepping.discriminators = SimpleNamespace(optimisers={"discriminators": critic})
     found = profiling.memory(recipe_of(batch_size=2), parts)
-    assert (found.weights, found.gradients, found.optimisers) == (6 * 4, 6 * 4, 3 * 4 + 5 * 2)
+    assert (found.weights, found.gradients, found.optimisers) == (6 * 4, 6 * 4, 3 * 4 + 5 * 2 + 7 * 4 + 11 * 4)
+    parts.discriminators.requires_grad_(False)
+    assert profiling.memory(recipe_of(batch_size=2), parts).gradients == 3 * 4
+    parts.discriminators.requires_grad_(True)
     assert profiling.memory(recipe_of(batch_size=2, ema=0.9), parts).weights == 9 * 4
     assert profiling.Memory(1, 20, 300, 4000).total == 4321
 

@@ -16,7 +16,7 @@ from gansemble.plugins.registry import Entry, PluginSource
 from gansemble.recipe import check, construct, contract, fill, required
 from gansemble.recipe.compose import compose
 from gansemble.recipe.document import Problem, RecipeError
-from gansemble.recipe.rules import examine, ranges
+from gansemble.recipe.rules import examine, optimisers, ranges
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import LearningRate, Schedule
 
@@ -359,8 +359,8 @@ def test_a_filled_recipe_has_every_section_in_a_fixed_order(base):
     assert list(filled) == [
         *("name", "audio", "corpus", "representation", "generator", "objective", "noise_injector", "degradation"),
         *("discriminators", "losses", "regularisers", "metrics", "optimisers", "test_degradations", "augmentations"),
-        *("baselines", "monitors", "features", "observers"),
-        *("plan", "init", "validation", "data", "synthesis", "evaluation"),
+        *("perturbations", "baselines", "monitors", "features", "observers", "schedules"),
+        *("plan", "init", "teacher", "validation", "data", "synthesis", "evaluation"),
     ]
     assert filled["representation"] is None and filled["regularisers"] == {}
     assert filled["validation"]["metrics"] == ["mel_distance"] and filled["plan"]["phases"] == []
@@ -549,7 +549,7 @@ def test_a_generator_of_an_unknown_task_is_told_at_its_use(base):
 )
 def test_every_side_has_something_to_learn_from_and_with(base, sets, path, changes):
     recipe, _ = check.inspect(compose(base, sets), base)
-    (found,) = ranges.learning(recipe)
+    (found,) = (*ranges.learning(recipe), *optimisers.optimisers(recipe))
     assert (found.path, found.changes, found.advice) == (path, changes, False)
 
 
@@ -559,7 +559,7 @@ def test_every_side_has_something_to_learn_from_and_with(base, sets, path, chang
 )
 def test_losses_or_discriminators_are_enough(base, gone):
     recipe, _ = check.inspect(compose(base, [f"{name}=null" for name in gone]), base)
-    assert [*ranges.learning(recipe)] == []
+    assert [*ranges.learning(recipe), *optimisers.optimisers(recipe)] == []
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,7 @@ DEFAULTS = {
         "optimisers": False,
         "freeze": (),
     },
+    "teacher": {"exp": None, "checkpoint": "last"},
     "validation": {
         "every": 5000,
         "clips": 32,
@@ -69,6 +70,8 @@ DEFAULTS = {
         "short": "error",
         "broken": "error",
         "label": "label",
+        "signals": {},
+        "embeddings": {},
     },
     "synthesis": {
         "split": "validation",

@@ -36,7 +36,8 @@ class Levels(nn.Module):
 
 @pytest.fixture
 def builder(monkeypatch: pytest.MonkeyPatch):
-    """``builder(reads, …)`` is that of a recipe whose losses need ``needs``, with features ``level`` and ``unread``."""
+    """``builder(reads, …)`` is that of a recipe whose losses need ``needs``, with features ``level`` and ``unread``, and
+    ``given`` in files."""
 
     def make(
         reads: set[str] | None,
@@ -44,6 +45,7 @@ def builder(monkeypatch: pytest.MonkeyPatch):
         latent: int | None = 3,
         law: str = "uniform",
         task: Task = Task.GENERATION,
+        given: tuple[str, ...] = (),
     ) -> ConditionBuilder:
         monkeypatch.setattr(
             conditioning.recipe_contract,
@@ -56,6 +58,7 @@ def builder(monkeypatch: pytest.MonkeyPatch):
                 reads=None if reads is None else frozenset(reads), latent=latent, latent_law=law
             ),
             supplied=lambda: "supplied",
+            given=lambda: frozenset(given),
             parts=lambda: [*needs, set()],
             many={"features": {"level": Levels(), "unread": Levels()}},
             task=task,
@@ -110,6 +113,62 @@ def test_computed_signals_are_those_the_generator_reads(builder: Any):
     assert set(builder({"level"}, ({"mel"},)).computed(audio)) == {"level"}
     found = builder({"level", "mel"}).computed(audio)
     assert torch.equal(found["mel"], log_mel(audio, SPEC)) and found["level"].shape == (2, 2, 10)
+
+
+@pytest.mark.parametrize(
+    ("reads", "needs", "given", "mel", "features", "computable"),
+    [
+        ({"mel", "level"}, (), (), True, {"level"}, {"mel", "level"}),
+        ({"mel", "level"}, (), ("mel",), False, {"level"}, {"mel", "level"}),
+        ({"mel", "level"}, (), ("level",), True, set(), {"mel"}),
+        ({"codes", "level"}, ({"mel"},), ("codes",), True, {"level"}, {"level"}),
+        ({"mel"}, ({"mel"},), ("mel",), True, set(), {"mel"}),
+        ({"codes"}, ({"level"},), ("codes",), False, {"level"}, set()),
+        ({"codes"}, ({"level"},), ("codes", "level"), False, set(), set()),
+        ({"latent", "label"}, ({"mel"},), (), True, set(), set()),
+    ],
+)
+def test_what_files_give_is_not_computed_but_for_a_mel_spectrogram_that_some_part_needs(
+    builder: Any,
+    reads: set[str],
+    needs: tuple[set[str], ...],
+    given: tuple[str, ...],
+    mel: bool,
+    features: set[str],
+    computable: set[str],
+):
+    """Of audio alone a mel spectrogram can be had even where files give it."""
+    made = builder(reads, needs, given=given)
+    assert (made.mel, set(made.features), made.computable) == (mel, features, computable)
+    prepared = made.prepare(batch())
+    assert set(prepared.signals) == features | ({"mel"} if mel else set())
+    found = made.computed(prepared.audio)
+    assert set(found) == computable
+    assert "mel" not in found or torch.equal(found["mel"], log_mel(prepared.audio, SPEC))
+
+
+def test_parts_see_what_files_give_but_for_its_mel_spectrogram(builder: Any):
+    """The generator reads that of the file, and losses that of the audio."""
+    made = builder({"mel", "codes"}, ({"mel"}, {"level"}), given=("mel", "codes", "level"))
+    told = {"mel": torch.full((2, 20, 10), 3.0), "codes": torch.ones(2, 4, 10), "level": torch.full((2, 1, 10), 5.0)}
+    some = batch(codes=torch.zeros(2, 4, 10))
+    some.given = dict(told)
+    prepared = made.prepare(some)
+    assert prepared is some and set(prepared.signals) == {"mel", "codes", "level"} and prepared.given == told
+    assert torch.equal(prepared.signals["mel"], log_mel(prepared.audio, SPEC))
+    assert all(prepared.signals[name] is told[name] for name in ("codes", "level"))
+    real, fake = made(prepared, "t")
+    for condition in (real, fake):
+        assert set(condition.signals) == {"mel", "codes"}
+        assert all(condition.signals[name] is told[name] for name in ("mel", "codes"))
+
+
+def test_a_generator_may_read_a_mel_spectrogram_of_files_alone(builder: Any):
+    made = builder({"mel"}, given=("mel",))
+    some = batch()
+    some.given = {"mel": torch.full((2, 20, 10), 3.0)}
+    prepared = made.prepare(some)
+    assert prepared.signals == {} and made(prepared, "t")[1].signals["mel"] is some.given["mel"]
 
 
 @pytest.mark.parametrize(

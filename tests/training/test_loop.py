@@ -51,6 +51,7 @@ def trainer_of(monkeypatch: pytest.MonkeyPatch):
         made = Trainer.__new__(Trainer)
         made.components, made.recipe, made.plan = run, run.recipe, plan  # type: ignore[assignment]
         made.counters, made.observers, made.lock = Counters(), ("observers",), None  # type: ignore[assignment]
+        made.rates = SimpleNamespace(factor=lambda name, step, epoch: (name, step, epoch))  # type: ignore[assignment]
         made.processes = SimpleNamespace(any=lambda flag: flag, gather=lambda rows: rows)  # type: ignore[assignment]
         made.stop = SimpleNamespace(asked=False)  # type: ignore[assignment]
         made.verification = SimpleNamespace(  # type: ignore[assignment]
@@ -201,23 +202,24 @@ def test_rates_follow_the_step_and_optimisers_are_freshened_where_a_phase_says_s
     phases = (Phase(2, 10, (0.0, 1.0)), Phase(3, 10, fresh_optimisers=True))
     made, _ = trainer_of(Plan(steps=5, phases=phases))
     rates, grown = [], []
-    network = SimpleNamespace(optimiser=SimpleNamespace(state={"a": 1}), set_rate=rates.append)
-    frozen = SimpleNamespace(optimiser=None)
+    optimisers = {name: SimpleNamespace(state={"a": 1}) for name in ("generator", "ups")}
+    network = SimpleNamespace(optimisers=optimisers, set_rate=lambda name, factor: rates.append((name, factor)))
+    frozen = SimpleNamespace(optimisers={})
     made.components.networks = {"generator": network, "discriminators": frozen}
-    rate = SimpleNamespace(factor=lambda index, epoch, steps: (index, epoch, steps))
-    made.recipe.many["optimisers"] = {"generator": SimpleNamespace(learning_rate=rate)}
     made.components.parts.growable = lambda: [SimpleNamespace(set_progress=grown.append)]
     step, states = made.components.step, []
 
     def noting(*given: Any, **more: Any) -> Any:
-        states.append(dict(network.optimiser.state))
-        network.optimiser.state["a"] = 1
+        states.append({name: dict(each.state) for name, each in optimisers.items()})
+        for each in optimisers.values():
+            each.state["a"] = 1
         return step(*given, **more)
 
     made.components.step = noting
     made._loop()
-    assert rates == [(0, 0, 5), (1, 0, 5), (2, 1, 5), (3, 1, 5), (4, 2, 5)] and grown == [0.0, 0.5]
-    assert states == [{"a": 1}, {"a": 1}, {}, {"a": 1}, {"a": 1}]
+    places = [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2)]
+    assert rates == [(name, (name, *place)) for place in places for name in optimisers] and grown == [0.0, 0.5]
+    assert states == [{"generator": state, "ups": state} for state in ({"a": 1}, {"a": 1}, {}, {"a": 1}, {"a": 1})]
 
 
 @pytest.mark.parametrize(("best", "ranked", "said"), [(2.5, True, 0), (None, False, 0), (float("nan"), False, 1)])
@@ -256,7 +258,9 @@ def test_a_lost_folder_is_found_before_a_save(trainer_of: Any, tmp_path: Path):
 def begun(trainer_of: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     """``begun(main, saved, …)``: a trainer before its first step, and what it does."""
 
-    def make(main: bool, saved: Any = None, fails: BaseException | None = None) -> tuple[Trainer, list[Any]]:
+    def make(
+        main: bool, saved: Any = None, fails: BaseException | None = None, taught: dict[str, Any] | None = None
+    ) -> tuple[Trainer, list[Any]]:
         made, done = trainer_of(Plan(steps=9))
         note, exp = done.append, tmp_path / "deep" / "exp"
         made.exp, made.processes = (
@@ -266,17 +270,23 @@ def begun(trainer_of: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
             ),
         )
         run: Any = made.components
-        run.clips = SimpleNamespace(manifest="manifest", folder="dump", entries=[SimpleNamespace(pack="a")] * 2)
-        run.validator.packed = SimpleNamespace(entries=[SimpleNamespace(pack="b")])
+        told = {"mel": {"pack": "s"}, "codes": {"pack": "t"}}
+        clips = [SimpleNamespace(pack="a", signals={}), SimpleNamespace(pack="a", signals=told)]
+        run.clips = SimpleNamespace(manifest="manifest", folder="dump", entries=clips)
+        run.validator.packed = SimpleNamespace(entries=[SimpleNamespace(pack="b", signals={})])
+        run.teacher = SimpleNamespace(keep=lambda exp: note(("teacher", exp, exp.is_dir()))) if taught else None
+        made.recipe.files = lambda: {"losses.x": "hash"}
         run.options.allow_change, run.options.force_unlock = "allowed", "forced"
         made.saver = SimpleNamespace(  # type: ignore[assignment]
             newest=lambda: saved,
+            taught=taught,
             check_same=lambda *given: note(("same", *given)) or "changes",
             restore=lambda found: Counters(step=found.step),
             note_data=lambda *given: note(("data", *given)),
         )
         for owner, name in (
             (module.demands, "one_data"),
+            (module.demands, "one_content"),
             (module.demands, "steps_left"),
             (module.trained_on, "note"),
             (module.watching, "cut"),
@@ -324,8 +334,9 @@ def test_a_run_begins_with_its_checks_and_ends_with_its_observers(begun: Any, ma
     writes = [("note", exp, "manifest"), ("cut", exp, 0)] if main else []
     assert done == [
         ("enter", "stop"),
-        *([("enter", exp, "forced"), ("enter", "dump", {"a", "b"})] if main else []),
+        *([("enter", exp, "forced"), ("enter", "dump", {"a", "b", "s", "t"})] if main else []),
         ("one_data", made.processes, "dump", "manifest"),
+        ("one_content", made.processes, {"losses.x": "hash"}),
         ("data", None, "manifest"),
         "all wait",
         *writes,
@@ -339,6 +350,16 @@ def test_a_run_begins_with_its_checks_and_ends_with_its_observers(begun: Any, ma
         *["exit"] * (3 if main else 1),
     ]
     assert exp.is_dir() == main
+
+
+@pytest.mark.parametrize("main", [True, False])
+def test_a_run_keeps_its_teacher_whose_files_are_those_of_all_processes(begun: Any, main: bool):
+    made, done = begun(main, taught={"files": {"teacher": "weights"}})
+    made.run()
+    assert of(done, "one_content") == [
+        ("one_content", made.processes, {"losses.x": "hash", "teacher": "weights"}),
+    ]
+    assert of(done, "teacher") == ([("teacher", made.exp, True)] if main else [])
 
 
 def test_a_run_that_goes_on_is_checked_against_its_checkpoint(begun: Any):

@@ -71,10 +71,13 @@ def reporter_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         networks = {
             "generator": SimpleNamespace(
                 network=nn.Linear(2, 3),
-                optimiser=SimpleNamespace(param_groups=[{"lr": 0.25}, {"lr": 9.0}]),
+                optimisers={
+                    "generator": SimpleNamespace(param_groups=[{"lr": 0.25}, {"lr": 9.0}]),
+                    "ups": SimpleNamespace(param_groups=[{"lr": 0.125}]),
+                },
                 loss_scale=8.0,
             ),
-            "discriminators": SimpleNamespace(network=nn.Linear(1, 1), optimiser=None, loss_scale=None),
+            "discriminators": SimpleNamespace(network=nn.Linear(1, 1), optimisers={}, loss_scale=None),
         }
         stateful = {"injector": Part(), "other": object()}
         run: Any = SimpleNamespace(
@@ -134,6 +137,7 @@ def test_numbers_are_averaged_over_processes_and_written_with_rates_and_parts(re
         "memory/peak_gb": 1.0,
         "epoch": 2.0,
         "rate/generator": 0.25,
+        "rate/ups": 0.125,
         "loss_scale/generator": 8.0,
         "injector/share": 0.5,
     }

@@ -182,3 +182,23 @@ def test_a_change_of_data_is_added_to_their_history(saver_of: Any, monkeypatch: 
         assert saver.history == expected
     saver.note_data(SimpleNamespace(manifest={}, step=3), manifest)  # type: ignore[arg-type]
     assert saver.history == [now | {"from_step": 3}]
+
+
+def test_a_checkpoint_notes_what_its_networks_learnt_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """What there is none of is left out."""
+    monkeypatch.setattr(saving.fill, "fill", lambda recipe: {"filled": 1})
+    monkeypatch.setattr(saving.state, "write", lambda *given: None)
+    committed: list[Any] = []
+    store: Any = SimpleNamespace(commit=lambda *given: committed.append(given))
+    audio = SimpleNamespace(as_dict=lambda: {"hop": 1}, digest=lambda: "digest")
+    recipe: Any = SimpleNamespace(audio=audio, name="mine")
+    processes: Any = SimpleNamespace(world=2)
+    parts: Any = object()
+    plain = {"audio": {"hop": 1}, "audio_digest": "digest", "world": 2, "best": {"b": 1.0}, "name": "mine", "data": []}
+    noted: list[Any] = [("a", "b"), {"exp": "old"}, {"mean": -5.0, "deviation": 2.0}, {"exp": "t", "files": {}}]
+    facts = {"classes": ["a", "b"], "init": noted[1], "mel": noted[2], "teacher": noted[3]}
+    for given, more in ((noted, facts), ([None] * 4, {}), ([None, None, noted[2], None], {"mel": noted[2]})):
+        saver = Saver(recipe, store, processes, parts, {}, None, parts, *given)
+        saver._commit(tmp_path, Counters(step=7, best={"b": 1.0}, healthy="h"), {})
+        assert committed.pop() == (tmp_path, 7, plain | more, {"b", "h"})
+    assert (tmp_path / "recipe.yaml").read_text() == saving.fill.dump({"filled": 1})

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.contract import DEGRADED
+from gansemble.data.given import GivenSignals
 from gansemble.interfaces import Condition, Score
 from gansemble.training import validation
 from gansemble.training.validation import ValidationOutcome, Validator, means
@@ -65,7 +66,10 @@ def validator(workshop: Any):
     def make(*sets: str, rank: int = 0, world: int = 1) -> tuple[Validator, Conditions]:
         conditions = Conditions()
         parts: Any = SimpleNamespace(
-            condition_builder=conditions, representation=SimpleNamespace(decode=lambda x: x), degrader=None
+            condition_builder=conditions,
+            representation=SimpleNamespace(decode=lambda x: x),
+            degrader=None,
+            given=GivenSignals(),
         )
         made = Validator(workshop.load(*ALL, *sets), parts, workshop.dump, rank, world)
         part: Any = SimpleNamespace(path=("metrics", "peak"), entry=SimpleNamespace(name="peak"))
@@ -114,6 +118,7 @@ def test_clips_are_imitated_and_scored_without_learning(validator: Any):
     batch, turn = conditions.asked[1]
     assert turn == "validation" and batch.ids == (made.packed.entries[1].id,) and batch.draws.items == [(0, 1)]
     assert batch.draws.seed == made.seed == 1234 and batch.audio.shape[:2] == (1, 1) and batch.signals == {}
+    assert batch.given == {}
 
 
 def test_a_loud_imitation_is_clipped(validator: Any):
@@ -141,6 +146,23 @@ def test_labels_and_degraded_recordings_belong_to_the_clip(validator: Any, monke
         assert batch.label.tolist() == [5 + index] and given[index] == (made.packed, index, 0, length, 0)
         assert set(batch.signals) == {DEGRADED} and batch.signals[DEGRADED].shape == (1, 1, length)
         assert float(batch.signals[DEGRADED].mean()) == index + 0.5
+
+
+def test_signals_of_files_belong_to_the_clip(validator: Any):
+    """Of the stretch that is imitated, from the clip's beginning."""
+    made, conditions = validator("validation.seconds=0.1")
+    asked = []
+
+    def of(packed: Any, index: int, start: int, length: int) -> dict[str, Tensor]:
+        asked.append((packed, index, start, length))
+        return {"codes": torch.full((2, length // 64), index + 0.5), "level": torch.zeros(1, length // 64)}
+
+    made.parts.given = SimpleNamespace(of=of)
+    made.local(Doubled(), CPU)
+    assert asked == [(made.packed, index, 0, 34 * 64) for index in (0, 1)]
+    for index, (batch, _) in enumerate(conditions.asked):
+        assert {name: x.shape for name, x in batch.given.items()} == {"codes": (1, 2, 34), "level": (1, 1, 34)}
+        assert bool((batch.given["codes"] == index + 0.5).all()) and batch.signals == {}
 
 
 @pytest.mark.parametrize(
