@@ -88,7 +88,7 @@ def tests() -> TestMap:
 
 def test_the_tests_of_a_module_are_those_of_its_room_that_import_it(tests):
     assert tests.nearest("toolkit/gansemble/training/ema.py") == ["tests/training/test_ema.py"]
-    assert "tests/training/test_nan.py" in tests.nearest("toolkit/gansemble/training/watchdog.py")
+    assert "tests/training/test_watchdog.py" in tests.nearest("toolkit/gansemble/training/watchdog.py")
     assert "tests/plugins/test_band_metrics.py" in tests.nearest("plugins/gansemble_plugins/metrics/bands.py")
 
 

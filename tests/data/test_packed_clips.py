@@ -369,10 +369,10 @@ def test_a_long_clip_is_read_in_blocks_and_a_short_pack_is_wrong(tmp_path):
 def test_a_pack_that_cannot_be_read_is_named(folder):
     entries = manifest.read(folder / MANIFEST)
     (folder / "audio.i16").unlink()
-    with pytest.raises(DataError, match=r"audio\.i16: the packed audio cannot be read \(No such file"):
+    with pytest.raises(DataError, match=r"audio\.i16: the packed data cannot be read \(No such file"):
         verify(folder)
     (folder / "audio.i16").mkdir()
-    with pytest.raises(DataError, match=r"audio\.i16: the packed audio cannot be read \(Is a directory\)"):
+    with pytest.raises(DataError, match=r"audio\.i16: the packed data cannot be read \(Is a directory\)"):
         wrong_clips(folder, entries)
 
 
@@ -495,12 +495,13 @@ def test_a_crop_has_its_label_and_its_degraded_version(tmp_path):
 def test_crops_are_stacked_into_a_batch():
     items: list[Any] = [
         {"audio": torch.full((1, 3), float(n)), "signals": {"x": torch.full((2, 5), float(n))}, "id": str(n)}
-        | {"item": (7, n), "label": label}
+        | {"item": (7, n), "label": label, "given": {"y": torch.full((1, 2), float(n))}}
         for n, label in enumerate((2, 0, None))
     ]
     batch = collate(items[:2])
     assert batch["audio"].shape == (2, 1, 3) and batch["audio"][1, 0, 0] == 1.0
     assert batch["signals"]["x"].shape == (2, 2, 5) and batch["signals"]["x"][1, 0, 0] == 1.0
+    assert batch["given"]["y"].tolist() == [[[0.0, 0.0]], [[1.0, 1.0]]]
     assert (batch["ids"], batch["items"]) == (("0", "1"), [(7, 0), (7, 1)])
     assert batch["label"].dtype == torch.int64 and batch["label"].tolist() == [2, 0]
     assert collate(items)["label"] is None and len(collate(items)["ids"]) == 3

@@ -28,7 +28,7 @@ from gansemble.inference.keep_below import KeepBelow
 from gansemble.inference.loading import TrainedGenerator, fold, grow
 from gansemble.interfaces import Condition
 from gansemble.parts.build import Waveform
-from gansemble.recipe.sections import Phase, Plan
+from gansemble.recipe.sections import Data, Phase, Plan
 from gansemble.recipe.task import Task
 
 RATE = 8000
@@ -71,7 +71,8 @@ def recipe_of(task: Task = Task.VOCODING, plan: Plan | None = None, **contract: 
         many={"features": {}},
         parts=list,
         supplied=dict,
-        data=SimpleNamespace(label="label"),
+        data=Data(),
+        given=frozenset,
         plan=plan,
         demand_task=lambda wanted, exp: None,
     )
@@ -487,7 +488,7 @@ def test_chunks_have_the_length_that_is_asked_for_and_16_frames_at_least(tmp_pat
 )
 def test_a_spectrogram_lies_between_its_floor_and_10(tmp_path, value, taken):
     """The floor is ln 1e-5 = -11.513; one more below it is taken for rounding."""
-    mel = np.zeros((20, 20), np.float32)
+    mel = np.full((20, 20), -3, np.float32)
     mel[3, 3] = value
     vocoder, source = trained(Noting()), saved(tmp_path, mel)
     if taken:
@@ -545,7 +546,7 @@ def test_signals_of_other_lengths_are_refused(tmp_path, frames, told):
 @pytest.mark.parametrize(
     ("array", "told"),
     [
-        (np.zeros((1, 2, 3)), r"the signal f0 must be numbers \[C, L\] or \[L\], got float64 \[1, 2, 3\]"),
+        (np.zeros((2, 2, 3)), r"the signal f0 must be numbers \[C, L\] or \[L\], got float64 \[2, 2, 3\]"),
         (np.float64(3), r"got float64 \[\]"),
         (np.zeros(3, bool), r"got bool \[3\]"),
         (np.zeros(3, complex), r"got complex128 \[3\]"),

@@ -130,7 +130,7 @@ def foreign(mel: np.ndarray, spec: AudioSpec, learnt: MelStatistics | None = Non
     if low < floor - 1 or high > 10:
         guess = "decibels" if low < -30 or high > 30 else "another base of the logarithm, power, or a normalised scale"
         return f"{shown}; they look like {guess}: check the log base and normalisation of what made it"
-    if low >= 0 and mel.shape[1] > 4:
+    if low >= 0 and deviation > 0 and mel.shape[1] > 4:
         return f"{shown}; they look like magnitudes without a logarithm, or scaled to [0, 1]"
     if abs(mean) < 0.5 and 0.5 < deviation < 1.6 and mel.shape[1] > 16:
         return f"{shown}; a mean of {mean:.2f} and a standard deviation of {deviation:.2f} look normalised: undo that"
