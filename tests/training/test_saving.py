@@ -37,6 +37,8 @@ OLD: dict[str, object] = {
         ({}, {"losses": {}, "features": None}, []),
         ({"losses": {}}, {"losses.mel.use": "mel_l1"}, [("losses.mel.use", "(absent)", "mel_l1")]),
         ({"plan.phases": []}, {"plan.phases": []}, []),
+        ({}, {"data.signals": {}, "data.embeddings": {}}, []),
+        ({}, {"data.signals.f0": "pitch"}, [("data.signals.f0", "(absent)", "pitch")]),
     ],
 )
 def test_differences_that_change_what_is_computed_are_told(

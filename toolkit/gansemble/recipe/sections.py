@@ -6,7 +6,7 @@ Their fields are the keys of the section, and the defaults of the fields are the
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Literal
 
 from gansemble.plugins.registry import Entry
@@ -312,6 +312,16 @@ SECTIONS: dict[str, type[Plan | Init | Teacher | Validation | Data | Synthesis |
     "synthesis": Synthesis,
     "evaluation": Evaluation,
 }
+
+
+def defaults() -> dict[str, object]:
+    """The value of each key of the sections that a recipe leaves out, by dotted key."""
+    found: dict[str, object] = {}
+    for name, section in SECTIONS.items():
+        for each in fields(section):
+            made = each.default if each.default_factory is MISSING else each.default_factory()
+            found[f"{name}.{each.name}"] = made
+    return found
 
 
 #: Keys that do not change what training computes, but how long it goes on and what is recorded: a resumed run may

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -21,7 +21,7 @@ from gansemble import inputs
 from gansemble.files import write_atomically
 from gansemble.recipe.compose import compose
 from gansemble.recipe.fill import flatten, plain
-from gansemble.recipe.sections import SECTIONS
+from gansemble.recipe.sections import defaults
 from gansemble.stages import corpus_files
 from gansemble.stages.locks import FolderLock
 from gansemble.stages.project import Place, Project, both
@@ -253,9 +253,9 @@ class Ledger:
 
     def _changed_keys(self, stage: Stage, record: Record) -> Changes:
         # A key that is not given stands for its default, so that writing a default out changes nothing.
-        given = {f"{name}.{each.name}": plain(each.default) for name, kind in SECTIONS.items() for each in fields(kind)}
         before, now = record["keys"], self.keys(stage, record)
-        for key, value in given.items():
+        for key, default in defaults().items():
+            value = plain(default)
             if (key in before) != (key in now):
                 before, now = {key: value, **before}, {key: value, **now}
         return inputs.changed(record.get("files", {})) | {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,7 +21,7 @@ from gansemble.recipe import fill
 from gansemble.recipe.document import read
 from gansemble.recipe.ending import ends_with_the_plan
 from gansemble.recipe.schema import Recipe
-from gansemble.recipe.sections import BENIGN, SECTIONS
+from gansemble.recipe.sections import BENIGN, defaults
 from gansemble.training import checkpoint, demands, state, teacher
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
@@ -269,8 +269,7 @@ def blocking_differences(old: Mapping[str, object], new: Mapping[str, object]) -
         return (key in BENIGN or key.partition(".")[0] in BENIGN) and not (timed and key == "plan.steps")
 
     # A key that the toolkit had not got yet stands for its default.
-    given = {f"{name}.{each.name}": each.default for name, section in SECTIONS.items() for each in fields(section)}
-    old = {key: fill.plain(value) for key, value in given.items() if key in new and key not in old} | dict(old)
+    old = {key: fill.plain(value) for key, value in defaults().items() if key in new and key not in old} | dict(old)
     # So does a section of parts: an empty one is as none.
     old, new = ({key: value for key, value in each.items() if value not in (None, {})} for each in (old, new))
     keys = dict.fromkeys([*new, *old])
