@@ -246,7 +246,7 @@ LISTING = {
         ("IgnoresTheSchedule", "follows_its_rate", "read lr from param_groups at each step"),
         ("DecaysWithoutRate", "follows_its_rate", "at a learning rate of zero weights move"),
         ("NoRate", "takes_parameters", "its parameter groups have no lr to schedule"),
-        ("DecaysItself", "takes_parameters", "its parameter ['decay'] can never be given"),
+        ("DecaysItself", "takes_parameters", "parameter 'decay' is reserved by the recipe"),
         ("OtherFirstName", "takes_parameters", "must be called parameters, or named_parameters"),
         ("Averages", "takes_parameters", "expected a torch.optim.Optimizer, got Averages"),
         ("NormalisesByNothing", "survives_a_zero_gradient", "a gradient of zero makes weights that are not finite"),

@@ -8,6 +8,7 @@ import yaml
 from gansemble.plugins.loading import Plugins
 from gansemble.plugins.registry import Entry
 from gansemble.recipe import check, fill
+from gansemble.recipe.claims import RATE_KEYS
 from gansemble.recipe.document import RecipeError
 from gansemble.recipe.ending import ends_with_the_plan
 from gansemble.training.saving import blocking_differences
@@ -15,42 +16,6 @@ from gansemble.training.saving import blocking_differences
 MPD = "optimisers.mpd={use: adamw, lr: 1e-4, parameters: [discriminators.mpd]}"
 MSD = "discriminators.msd={use: multi_scale}"
 SLOW = "optimisers.generator.groups={slow: {parameters: [generator.ups], lr: 1e-5, betas: [0, 0.9]}}"
-
-
-def Falling(parameters: object, *, lr: float = 1e-3, decay: float = 0.1, warmup: int = 5) -> None:
-    """An optimiser with parameters that are called as keys of the recipe."""
-
-
-def Grouped(parameters: object, *, lr: float = 1e-3, groups: int) -> None:
-    """One that cannot be built without such a parameter."""
-
-
-@pytest.fixture
-def registry():
-    made = Plugins().registry
-    for target in (Falling, Grouped):
-        made.add(Entry("optimiser", target.__name__.lower(), f"{__name__}:{target.__name__}", "", "theirs"))
-    return made
-
-
-@pytest.mark.parametrize("key", ["decay", "warmup"])
-def test_a_parameter_that_a_key_of_the_recipe_would_take_is_refused(base, registry, key) -> None:
-    with pytest.raises(RecipeError) as caught:
-        check.load(base, [f"optimisers.generator={{use: falling, {key}: 1}}"], registry)
-    assert f"optimisers.generator.{key}: falling has a parameter called {key}, but in a recipe {key} is a key" in str(
-        caught.value
-    )
-    assert f"another name in plugin theirs, such as own_{key}" in str(caught.value)
-
-
-def test_one_that_must_be_given_and_cannot_is_refused_too(base, registry) -> None:
-    with pytest.raises(RecipeError, match=r"optimisers\.generator\.use: grouped has a parameter called groups"):
-        check.load(base, ["optimisers.generator={use: grouped}"], registry)
-
-
-def test_one_that_keeps_its_default_is_let_pass(base, registry) -> None:
-    recipe = check.load(base, ["optimisers.generator={use: falling, cosine: true}"], registry)
-    assert recipe.many["optimisers"]["generator"].learning_rate.cosine
 
 
 def said(base, *sets) -> str:
@@ -149,15 +114,24 @@ def test_what_can_be_is_let_pass(base, sets):
     check.load(base, sets)
 
 
-def test_a_part_whose_constructor_takes_groups_is_refused(base, monkeypatch):
-    """The recipe's key of this name would never reach it."""
+@pytest.mark.parametrize("key", [*RATE_KEYS, "groups"])
+def test_an_optimiser_with_a_parameter_that_is_a_key_of_the_recipe_is_refused(base, monkeypatch, key):
+    """The recipe's key of this name would never reach it. Other kinds have no such key."""
     import gansemble_plugins.basics.optimisers as place
-    from gansemble.errors import PluginError
-    from gansemble.plugins.registry import Entry
 
-    monkeypatch.setattr(place, "odd", lambda parameters, *, groups=(): None, raising=False)
-    with pytest.raises(PluginError, match="parameter 'groups' is reserved by the recipe"):
-        Entry("optimiser", "odd", "gansemble_plugins.basics.optimisers:odd", "", "basics").load()
+    odd = eval(f"lambda parameters, *, {key}=1: None")  # a signature of a name that is only known here
+    monkeypatch.setattr(place, "odd", odd, raising=False)
+    registry = Plugins().registry
+    registry.add(Entry("optimiser", "odd", "gansemble_plugins.basics.optimisers:odd", "", "theirs"))
+    with pytest.raises(RecipeError) as caught:
+        check.load(base, [f"optimisers.generator={{use: odd, {key}: 1}}"], registry)
+    assert "optimisers.generator.use: optimiser theirs/odd: gansemble_plugins.basics.optimisers:odd: " in str(
+        caught.value
+    )
+    words = (
+        f"parameter '{key}' is reserved by the recipe, whose key of this name for every optimiser would never reach it"
+    )
+    assert words in str(caught.value) and f"such as own_{key}" in str(caught.value)
     Entry("loss", "odd", "gansemble_plugins.basics.optimisers:odd", "", "basics").load()
 
 

@@ -12,8 +12,6 @@ from gansemble.recipe.sections import LearningRate, ParameterGroup, Part
 RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")
 #: Keys that say which parameters it takes, and which of them have settings of their own.
 CLAIM_KEYS = ("parameters", "groups")
-#: What the recipe's own keys are for, which no parameter of an optimiser's constructor can be given by.
-OWN = {key: "the course of its learning rate" for key in RATE_KEYS} | {"groups": "groups of parameters"}
 #: First parameters of an optimiser's constructor, which the toolkit supplies.
 TAKEN = ("parameters", "named_parameters")
 
@@ -27,7 +25,6 @@ def read(part: Part, given: Mapping[str, object], document: Document, problems: 
         document: tells where values stand.
         problems: what is wrong is added to it.
     """
-    _demand_no_own(part, given, document, problems)
     before = len(problems)
     rates = {key: given[key] for key in RATE_KEYS if key in given}
     checked = types.check_arguments(LearningRate, rates, part.path, document, problems, what=part.use)
@@ -46,22 +43,6 @@ def read(part: Part, given: Mapping[str, object], document: Document, problems: 
     for name, group in groups.items():
         if group is not None and (found := _group(part, (*here, name), group, document, problems)) is not None:
             part.groups[str(name)] = found
-
-
-def _demand_no_own(part: Part, given: Mapping[str, object], document: Document, problems: list[Problem]) -> None:
-    """Refuses a constructor's parameter that the recipe's own key of its name keeps from ever being given.
-
-    One that is not in the recipe and has a default is let pass: it has that value, as the recipe says.
-    """
-    for key, parameter in types.signature(part.target).items():
-        if key in OWN and (key in given or parameter.default is parameter.empty):
-            here = (*part.path, key if key in given else "use")
-            text = (
-                f"{part.use} has a parameter called {key}, but in a recipe {key} is a key of every optimiser, for {OWN[key]}, "
-                f"and the parameter would never receive it; it needs another name in plugin {part.entry.plugin}, such as "
-                f"own_{key}"
-            )
-            problems.append(Problem(here, text, document.key_mark(here) if key in given else document.mark(here)))
 
 
 def _group(

@@ -12,7 +12,7 @@ from torch import Tensor
 from gansemble.abilities import Fitted, Growable, HasDomain
 from gansemble.interfaces import Metric, Representation, Score
 from gansemble.plugins.signatures import lacking
-from gansemble.recipe.claims import OWN, TAKEN
+from gansemble.recipe.claims import TAKEN
 from gansemble.testing.networks import demand_growth
 from gansemble.testing.sets import SET_METRIC, of_pairs, said
 from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved, state_of
@@ -289,18 +289,11 @@ def _optimiser(subject: Subject, weights: list[torch.nn.Parameter], **other: obj
 def takes_parameters(subject: Subject) -> None:
     """Its first argument is ``parameters``, or ``named_parameters`` for (name, parameter) pairs.
 
-    None is called as a key that a recipe has for every optimiser, ``decay``, ``decay_every``, ``warmup``, ``cosine`` or
-    ``groups``, as it would never receive it.
     Its parameter groups have an ``lr``, and that of one of them follows the argument ``lr``; others may have rates of their
     own.
     """
     first = next(iter(subject.signature), "")
     demand(first in TAKEN, "its first parameter must be called parameters, or named_parameters to be given names, too")
-    own = [name for name in subject.signature if name in OWN]
-    demand(
-        not own,
-        f"its parameter {own[:1]} can never be given, as recipes have a key of this name for every optimiser; rename it",
-    )
     groups = _optimiser(subject, _weights()).param_groups
     demand(all(isinstance(group.get("lr"), float) for group in groups), "its parameter groups have no lr to schedule")
     if "lr" in subject.signature:

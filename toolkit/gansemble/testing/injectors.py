@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ class _Working:
     def make(self, subject: Subject, seed: int = 0) -> NoiseInjector:
         """A new injector, adapted so."""
         part = subject.make(seed)
-        if self.updates:
+        if self.updates and isinstance(part, Adaptive):
             value = means(subject, part, self.value)
             for _ in range(self.updates):
                 part.adapt(value)
@@ -109,7 +110,7 @@ def injector_draws_only_from_the_batch(subject: Subject) -> None:
     """Its noise depends on ``batch.draws`` and no other random generator, before and after it has adapted."""
     made, adapted, state = [], [], _working(subject)
     for seed in (1, 2):
-        part = state.make(subject)
+        part: Any = state.make(subject)
         torch.manual_seed(seed)
         made.append(_inject(subject, state, ITEMS, part=part))
         demand(torch.initial_seed() == seed, "it seeds torch's generator; draw from batch.draws")
