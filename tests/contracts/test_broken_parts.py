@@ -129,6 +129,7 @@ LISTING = {
         ("ClipsWeights", "leaves_the_step_alone", "it writes into step.discriminators"),
         ("CentresFeatures", "leaves_the_step_alone", "it writes into step.real_output"),
         ("ForgetsItsMean", "term_keeps_its_state", "but it has no state_dict"),
+        ("ReachesTheGenerator", "teaches_the_side_whose_turn_it_is", "say step.seen_fake.detach()"),
         ("Observes", "teaches_the_side_whose_turn_it_is", "what only looks is no term but a monitor"),
         ("LazySums", "is_a_mean_over_items", "take a mean over items"),
         ("LazyInPlace", "leaves_the_step_alone", "it writes into step.real, step.seen_real"),

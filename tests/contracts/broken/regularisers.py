@@ -218,3 +218,11 @@ class RestsInAList(Sound):
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:
         return super().__call__(step, turn) if step.index % 4 == 0 else torch.zeros(1)
+
+
+class ReachesTheGenerator(Sound):
+    """Drift of the fakes' scores, of fakes as they are: what it teaches the discriminators goes on into the generator."""
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        (outputs,) = step.discriminators((step.seen_fake, step.fake_condition))
+        return torch.stack([output.score.square().mean() for each in outputs.values() for output in each]).mean()

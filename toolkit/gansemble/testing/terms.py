@@ -77,7 +77,7 @@ def teaches_the_side_whose_turn_it_is(subject: Subject) -> None:
     """In each of its turns a finite gradient reaches the network whose turn it is, unless it is a constraint.
 
     A lazy term, which gives zero in the steps between, teaches in at least one of the steps that are tried: 0 to 15, and
-    some up to 1,000,000.
+    some up to 1,000,000. In the discriminators' turn none reaches the generator, whose graph its own turn needs.
     """
     term = subject.make()
     if isinstance(term, Constraint):
@@ -88,6 +88,13 @@ def teaches_the_side_whose_turn_it_is(subject: Subject) -> None:
         value = term(step, turn)
         if not value.requires_grad:
             raise Fault(idle(value, turn))
+        if turn == "discriminator":
+            others = torch.autograd.grad(value, list(step.generator.parameters()), allow_unused=True, retain_graph=True)
+            demand(
+                all(each is None for each in others),
+                "a gradient reaches the generator in the discriminators' turn, which uses up the graph that the generator's "
+                "turn needs; say step.seen_fake.detach()",
+            )
         gradients = torch.autograd.grad(value, list(network.parameters()), allow_unused=True)
         found = [gradient for gradient in gradients if gradient is not None]
         demand(len(found) > 0, f"no gradient reaches the {turn} in its turn")
