@@ -16,7 +16,19 @@ if HERE not in sys.path:
 
 #: kind -> the module of the folder ``sound`` and the parts in it.
 PARTS = {
-    "regulariser": ("terms", ("LazyFirst", "LazyLast", "LazyByBatch", "LazyMean", "SeldomAnything", "OtherInEachTurn")),
+    "regulariser": (
+        "terms",
+        (
+            "LazyFirst",
+            "LazyLast",
+            "LazyByBatch",
+            "LazyMean",
+            "SeldomAnything",
+            "OtherInEachTurn",
+            "PathLength",
+            "ModeSeeking",
+        ),
+    ),
     "loss": ("terms", ("LateStart", "LazyPool", "FeaturesOnly", "WeighedBySignals", "FrozenNetwork")),
     "noise_injector": (
         "noise_injectors",

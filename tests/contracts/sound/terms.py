@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gansemble.contract import TermContract
-from gansemble.interfaces import Step, Turn, zero
+from gansemble.interfaces import Condition, Step, Turn, zero
 
 GENERATOR: frozenset[Turn] = frozenset({"generator"})
 DISCRIMINATOR: frozenset[Turn] = frozenset({"discriminator"})
@@ -175,3 +175,56 @@ class FrozenNetwork(nn.Module):
         with torch.autocast(step.fake.device.type, enabled=False):
             real, fake = (F.conv1d(x.float(), self.weight, stride=8) for x in (step.real, step.fake))
         return (real - fake).abs().mean()
+
+
+class PathLength:
+    """How far the slopes of fakes to their latent vectors are from their running mean (Karras et al. 2020), lazily."""
+
+    turns: ClassVar[frozenset[Turn]] = GENERATOR
+    adapt_every = 4
+    statistic_turn: Turn = "generator"
+    statistic_window = "last"
+
+    def __init__(self) -> None:
+        self.mean = 0.0
+
+    def lengths(self, step: Step) -> Tensor:
+        """Of each fake [B]."""
+        told = step.fake_condition
+        assert told.latent is not None
+        with torch.enable_grad(), torch.autocast(step.fake.device.type, enabled=False):
+            z = told.latent.detach().requires_grad_()
+            made = step.generator(Condition(z, told.label, told.signals))
+            noise = step.batch.draws.normal("paths", *made.shape[1:]) / made[0].numel() ** 0.5
+            (slope,) = torch.autograd.grad((made * noise).sum(), z, create_graph=True)
+        return slope.square().sum(1).add(1e-12).sqrt()
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        return zero(step.fake) if step.index % 4 else (self.lengths(step) - self.mean).square().mean()
+
+    def statistic(self, step: Step) -> Tensor:
+        return self.lengths(step).detach()
+
+    def adapt(self, value: float) -> None:
+        self.mean += 0.01 * (value - self.mean)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"mean": self.mean}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.mean = state["mean"]
+
+
+class ModeSeeking:
+    """Distance of latent vectors over that of what is made of them (Mao et al. 2019), a ratio for each item."""
+
+    turns: ClassVar[frozenset[Turn]] = GENERATOR
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        told = step.fake_condition
+        assert told.latent is not None
+        z = step.batch.draws.uniform("modes", told.latent.shape[1])
+        with torch.autocast(step.fake.device.type, enabled=False):
+            other = step.generator(Condition(z, told.label, told.signals))
+            apart = (other - step.fake.float()).abs().flatten(1).mean(1)
+            return ((z - told.latent).abs().mean(1) / (apart + 1e-3)).mean()

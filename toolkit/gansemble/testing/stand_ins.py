@@ -14,17 +14,30 @@ def a_matrix() -> nn.Parameter:
 
 
 class StandInGenerator(nn.Module):
-    """Gives made * weight + bias: a generator that learns, for items of any shape."""
+    """Gives (made * weight + bias) * (1 + the mean of latent - its own): a generator that learns, for items of any shape.
 
-    def __init__(self, made: Tensor) -> None:
+    Of the condition that the step was made with, it is made * weight + bias; with other latent vectors it differs, and
+    it has a gradient to them, as penalties of a generator's paths take. Of a condition of fewer items it makes the first.
+
+    Args:
+        made: items [B, ...].
+        latent: latent vectors [B, Z] of the step.
+    """
+
+    def __init__(self, made: Tensor, latent: Tensor) -> None:
         super().__init__()
-        self.made = made
+        self.made, self.latent = made, latent
         self.weight = nn.Parameter(torch.tensor(1.0))
         self.bias = nn.Parameter(torch.tensor(0.0))
         self.matrix = a_matrix()
 
     def forward(self, condition: Condition) -> Tensor:
-        return self.made * self.weight + self.bias
+        count = min((len(each) for each in condition.tensors()), default=len(self.made))
+        made = self.made[:count] * self.weight + self.bias
+        if condition.latent is None:
+            return made
+        other = (condition.latent - self.latent[:count]).mean(1)
+        return made * (1 + other.view(-1, *[1] * (made.dim() - 1)))
 
 
 class StandInCritic(nn.Module):

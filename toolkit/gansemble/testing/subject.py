@@ -380,13 +380,13 @@ class Subject:
         real = (self.x(first + size)[first:] if real is None else real).to(device)
         made = (self.x(first + size).flip(-1)[first:] * 0.7 if fake is None else fake).to(device)
         torch.manual_seed(5)
-        generator = StandInGenerator(made).to(device)
         critics = Discriminators({"one": StandInCritic(self.classes or 3)}).to(device)
-        latent = torch.rand(first + size, self.latent, generator=torch.Generator().manual_seed(4))[first:]
+        latent = torch.rand(first + size, self.latent, generator=torch.Generator().manual_seed(4))[first:].to(device)
+        generator = StandInGenerator(made, latent).to(device)
         signals = self.signals(self.audio(first + size)[first:], first)
         heard = {name: made.to(device) for name, made in signals.items()}
         condition = Condition(label=self.labels(first + size)[first:].to(device), signals=heard)
-        made_with = Condition(latent.to(device), condition.label, heard)
+        made_with = Condition(latent, condition.label, heard)
         fake = generator(made_with)
         batch = self.batch(size, first=first, device=device, index=index)
         sides = (real, fake, condition, made_with, real, fake, generator, critics)
