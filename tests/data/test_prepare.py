@@ -13,7 +13,7 @@ from gansemble.cli import main
 from gansemble.data import manifest
 from gansemble.data.pack import packed_frames
 from gansemble.data.packed import Packed
-from gansemble.data.prepare import check_segment
+from gansemble.data.prepare import check_segment, check_splits
 from gansemble.errors import DataError
 from gansemble.recipe import check
 from gansemble.stages import Ledger, Project
@@ -403,6 +403,20 @@ def test_training_on_clips_shorter_than_a_segment_is_refused(place):
     place.run()
     with pytest.raises(DataError, match=r"4 training clips are shorter than plan.segment 8192: clip\d \(4000\)"):
         check_segment(check.load(place.recipe, ["plan.segment=8192"]), place.dump)
+
+
+def test_a_split_that_stage_four_would_miss_is_told_in_stage_one_and_refused_before_training(place):
+    status, said = place.run(sets=("synthesis.split=test",))
+    assert status == 0
+    assert "warning: no clip is in the test split, which synthesis.split needs" in said
+    status, said = place.run(sets=("synthesis.split=test",), command="train")
+    assert status == 1 and not (place.exp / "checkpoints").exists()
+    for words in (
+        "no clip is in the test split, which synthesis.split names and stages 4 to 6 need",
+        "change how corpus folder splits them, or use another split with --set synthesis.split=validation",
+    ):
+        assert words in said
+    check_splits(check.load(place.recipe), place.dump)
 
 
 def test_force_packs_again(place):

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 import yaml
 
+from gansemble.plugins.loading import Plugins
+from gansemble.plugins.registry import Entry
 from gansemble.recipe import check, fill
+from gansemble.recipe.claims import RATE_KEYS
 from gansemble.recipe.document import RecipeError
 from gansemble.recipe.ending import ends_with_the_plan
 from gansemble.training.saving import blocking_differences
@@ -111,15 +114,24 @@ def test_what_can_be_is_let_pass(base, sets):
     check.load(base, sets)
 
 
-def test_a_part_whose_constructor_takes_groups_is_refused(base, monkeypatch):
-    """The recipe's key of this name would never reach it."""
+@pytest.mark.parametrize("key", [*RATE_KEYS, "groups"])
+def test_an_optimiser_with_a_parameter_that_is_a_key_of_the_recipe_is_refused(base, monkeypatch, key):
+    """The recipe's key of this name would never reach it. Other kinds have no such key."""
     import gansemble_plugins.basics.optimisers as place
-    from gansemble.errors import PluginError
-    from gansemble.plugins.registry import Entry
 
-    monkeypatch.setattr(place, "odd", lambda parameters, *, groups=(): None, raising=False)
-    with pytest.raises(PluginError, match="parameter 'groups' is reserved by the recipe"):
-        Entry("optimiser", "odd", "gansemble_plugins.basics.optimisers:odd", "", "basics").load()
+    odd = eval(f"lambda parameters, *, {key}=1: None")  # a signature of a name that is only known here
+    monkeypatch.setattr(place, "odd", odd, raising=False)
+    registry = Plugins().registry
+    registry.add(Entry("optimiser", "odd", "gansemble_plugins.basics.optimisers:odd", "", "theirs"))
+    with pytest.raises(RecipeError) as caught:
+        check.load(base, [f"optimisers.generator={{use: odd, {key}: 1}}"], registry)
+    assert "optimisers.generator.use: optimiser theirs/odd: gansemble_plugins.basics.optimisers:odd: " in str(
+        caught.value
+    )
+    words = (
+        f"parameter '{key}' is reserved by the recipe, whose key of this name for every optimiser would never reach it"
+    )
+    assert words in str(caught.value) and f"such as own_{key}" in str(caught.value)
     Entry("loss", "odd", "gansemble_plugins.basics.optimisers:odd", "", "basics").load()
 
 

@@ -186,7 +186,10 @@ def test_a_target_that_swallows_keywords_is_refused():
 def test_a_target_whose_parameter_means_something_to_the_recipe_is_refused():
     target = f"{__name__}:Clashing"
     message = said(entry(target=target).load)
-    assert message == f"loss p/a: {target}: parameter 'weight' is reserved by the recipe; rename it"
+    assert message == (
+        f"loss p/a: {target}: parameter 'weight' is reserved by the recipe, whose key of this name for every loss would never "
+        "reach it; rename it, such as own_weight"
+    )
 
 
 def test_a_target_without_a_signature_is_a_plugin_error():

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 import gansemble
 from gansemble.audio.features import log_mel
+from gansemble.data import signal_files
 from gansemble.errors import GansembleError
 from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.recipe import check
@@ -202,6 +203,28 @@ def test_signals_may_be_a_folder_named_like_the_inputs(kind, done, synthesise, t
     (tmp_path / "f0s/b.npy").unlink()
     code, said = synthesise(tmp_path / "other", tmp_path / "mels", "--signal", f"f0={tmp_path / 'f0s'}")
     assert code == 1 and "b.npy: cannot be read as the signal f0" in said and (tmp_path / "other/a.wav").is_file()
+
+
+def test_what_is_wrong_with_all_inputs_is_told_once(kind, done, synthesise, tmp_path, monkeypatch):
+    """A signal file for all of them is read once, before any of them."""
+    if kind != "sung":
+        pytest.skip("of the generator that reads a fundamental frequency")
+    (tmp_path / "mels").mkdir()
+    for name in "abc":
+        np.save(tmp_path / "mels" / f"{name}.npy", np.full((20, 40), -4.0, np.float32))
+    for wrong, words, message in (
+        (np.full((1, 40), np.nan), "f0", "f0.npy: the signal f0 holds NaN or infinity"),
+        (np.full((1, 40), 100.0), "fo", "generator hnsf reads f0, mel; f0 is missing"),
+    ):
+        np.save(tmp_path / "f0.npy", wrong)
+        code, said = synthesise(tmp_path / "out", tmp_path / "mels", "--signal", f"{words}={tmp_path / 'f0.npy'}")
+        assert code == 1 and said.count(message) == 1 and "could not be used" not in said
+        assert not list((tmp_path / "out").glob("*.wav"))
+    read, found = signal_files.read, []
+    monkeypatch.setattr(signal_files, "read", lambda name, path: found.append(name) or read(name, path))
+    np.save(tmp_path / "short.npy", np.full((1, 39), 100.0))
+    code, said = synthesise(tmp_path / "out", tmp_path / "mels", "--signal", f"f0={tmp_path / 'short.npy'}")
+    assert code == 1 and said.count("they must go together") == 3 and found == ["f0"]
 
 
 @pytest.mark.parametrize(

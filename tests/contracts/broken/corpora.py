@@ -135,6 +135,34 @@ class LabelsFromOne(Sound):
         return CorpusContract(gives=frozenset({"labels"}), classes=8)
 
 
+class LabelsOfSome(LabelsFromOne):
+    """Has the classes of some clips only."""
+
+    def clip(self, folder: Path, path: Path, place: int) -> Clip:
+        clip = super().clip(folder, path, place)
+        return Clip(clip.id, clip.path, clip.split, {"label": place} if place % 2 else {})
+
+
+class NumbersAndNames(LabelsFromOne):
+    """Names the last class, and numbers the others."""
+
+    def clip(self, folder: Path, path: Path, place: int) -> Clip:
+        clip = super().clip(folder, path, place)
+        return Clip(clip.id, clip.path, clip.split, {"label": "seven" if place == 7 else place})
+
+
+class MoreNames(LabelsFromOne):
+    """Has more classes than its contract says, each with a name."""
+
+    def clip(self, folder: Path, path: Path, place: int) -> Clip:
+        clip = super().clip(folder, path, place)
+        return Clip(clip.id, clip.path, clip.split, {"label": f"class {place}"})
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> CorpusContract:
+        return CorpusContract(gives=frozenset({"labels"}), classes=4)
+
+
 class SilentAboutNothing(Sound):
     """Gives no clips for a folder that is not its own, as ``glob`` does."""
 

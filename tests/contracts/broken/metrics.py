@@ -267,3 +267,11 @@ class LearnsFromTorchsDraws(SoundSet):
     def fit(self, clips: Mapping[str, Any], folder: Path, say: Any) -> None:
         torch.randperm(len(clips["train"]))
         super().fit(clips, folder, say)
+
+
+class NeverOfNoise(Sound):
+    """Refuses whatever is not a copy: no system would ever have a score."""
+
+    def refuses(self, estimate: Any, reference: Any) -> str | None:
+        why = super().refuses(estimate, reference)
+        return why or (None if np.array_equal(estimate, reference) else "the estimate is no copy")

@@ -210,3 +210,32 @@ class ShapesOnCpu(Sound):
 
     def noise(self, like: Tensor, batch: Batch, stream: str) -> Tensor:
         return super().noise(like, batch, stream) * torch.linspace(0, 1, like.shape[-1])
+
+
+class LateOnFakes(Sound):
+    """Begins at step 1,000, on fake items alone."""
+
+    def __call__(self, real: Tensor, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        return real, fake + self.noise(fake, batch, "fake") if batch.step >= 1000 else fake
+
+
+class LateByItself(Sound):
+    """Begins at step 1,000, and draws from torch's own generator from then on."""
+
+    def noise(self, like: Tensor, batch: Batch, stream: str) -> Tensor:
+        return self.level * torch.randn_like(like) if batch.step >= 1000 else torch.zeros_like(like)
+
+
+class GrowsInPlace(Sound):
+    """Begins without noise, adapts, and adds what it has by then to the clean signals."""
+
+    def __init__(self) -> None:
+        self.level = 0.0
+
+    def adapt(self, value: float) -> None:
+        self.level += 0.001
+
+    def __call__(self, real: Tensor, fake: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        if not self.level:
+            return real, fake
+        return real.add_(self.noise(real, batch, "real")), fake + self.noise(fake, batch, "fake")

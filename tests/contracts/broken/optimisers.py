@@ -242,3 +242,13 @@ class KeepsADeque(Sound):
     def move(self, weight: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
         super().move(weight, gradient, group)
         self.state[weight].setdefault("norms", deque(maxlen=8)).append(np.float64(gradient.norm()))
+
+
+def DecaysItself(parameters: Iterable[nn.Parameter], *, lr: float = 0.05, decay: float = 0.0) -> torch.optim.Optimizer:
+    """Calls its weight decay as the recipe calls that of the learning rate, which takes it.
+
+    Args:
+        lr: the learning rate.
+        decay: of weights.
+    """
+    return torch.optim.AdamW(parameters, lr=lr, weight_decay=decay)

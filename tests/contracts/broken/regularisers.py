@@ -185,3 +185,44 @@ class ForgetsItsMean(Sound):
         length = self.slope(step, step.seen_real).norm(dim=1)
         self.mean += 0.01 * (float(length.mean()) - self.mean)
         return (length - self.mean).square().mean()
+
+
+class Observes(Sound):
+    """Notes the level of the scores for a file of its own, and teaches nothing."""
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        self.seen = [float(real.score.detach().mean()) for _, real, _ in step.pairs()]
+        return torch.zeros((), device=step.real.device)
+
+
+class LazySums(Sound):
+    """Sums over items, and does so every fourth step only."""
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        slope = self.slope(step, step.seen_real)
+        return slope.square().sum() if step.index % 4 == 0 else torch.zeros((), device=slope.device)
+
+
+class LazyInPlace(Sound):
+    """Scales the step's own signal where it lies, every sixteenth step only."""
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        if step.index % 16 != 15:
+            return torch.zeros((), device=step.real.device)
+        step.seen_real.mul_(2)
+        return super().__call__(step, turn)
+
+
+class RestsInAList(Sound):
+    """Gives a zero of one element in the steps between, which is no scalar."""
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        return super().__call__(step, turn) if step.index % 4 == 0 else torch.zeros(1)
+
+
+class ReachesTheGenerator(Sound):
+    """Drift of the fakes' scores, of fakes as they are: what it teaches the discriminators goes on into the generator."""
+
+    def __call__(self, step: Step, turn: Turn) -> Tensor:
+        (outputs,) = step.discriminators((step.seen_fake, step.fake_condition))
+        return torch.stack([output.score.square().mean() for each in outputs.values() for output in each]).mean()

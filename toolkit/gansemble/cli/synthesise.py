@@ -18,7 +18,10 @@ from gansemble.errors import DataError, GansembleError
 from gansemble.stages import Project
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from gansemble.audio.files import SampleFormat
+    from gansemble.recipe.schema import Recipe
 
 FORMATS = click.Choice(["pcm16", "pcm24", "float"])
 
@@ -150,6 +153,8 @@ def _files(
     loaded.recipe.demand_task(Task.VOCODING, exp)
     chosen = None if label is None else loaded.label(label)
     say(f"generator of step {loaded.step}, {loaded.source}")
+    vocoding.demand_usable(loaded, [source for source, _ in sources], signals.places.keys(), chosen is not None)
+    shared = signals.shared(loaded.recipe)
     failed = []
     for source, name in sources:
         target = output / f"{name}.wav"
@@ -157,7 +162,7 @@ def _files(
             raise GansembleError(f"{target}: the output would overwrite its input; give another --output")
         try:
             facts = vocoding.synthesise_file(
-                loaded, source, target, sample_format, chunk, resample, chosen, signals.of(name)
+                loaded, source, target, sample_format, chunk, resample, chosen, signals.of(name) | shared
             )
         except DataError as error:
             failed.append(str(error))
@@ -201,9 +206,20 @@ class _Signals:
             places[name] = Path(path)
         return cls(places)
 
-    def of(self, name: str) -> dict[str, Path]:
-        """The files for an input of this name, by the signal's name."""
-        return {key: place / f"{name}.npy" if place.is_dir() else place for key, place in self.places.items()}
+    def of(self, name: str) -> dict[str, Path | Tensor]:
+        """The files in folders for an input of this name, by the signal's name."""
+        return {key: place / f"{name}.npy" for key, place in self.places.items() if place.is_dir()}
+
+    def shared(self, recipe: Recipe) -> dict[str, Path | Tensor]:
+        """The signals [C, L] of those files that are for all inputs, read here once.
+
+        Raises:
+            DataError: if one cannot be used.
+        """
+        from gansemble.inference import vocoding
+
+        files = {key: place for key, place in self.places.items() if not place.is_dir()}
+        return {key: vocoding.read_signal(key, place, recipe) for key, place in files.items()}
 
 
 def expand(path: Path, listed: Callable[[Path], list[Path]], kind: str = "audio") -> list[tuple[Path, str]]:

@@ -63,12 +63,13 @@ def train(
 def _train(
     project: Project, run: StageRun | None, force: bool, allow_change: bool, force_unlock: bool, stop_after: int | None
 ) -> None:
-    from gansemble.data.prepare import check_segment
+    from gansemble.data.prepare import check_segment, check_splits
     from gansemble.data.verification import verify
     from gansemble.files import sha256
 
     recipe = project.checked()
     check_segment(recipe, project.dump)
+    check_splits(recipe, project.dump)
     from gansemble.training.components import Components, Options
     from gansemble.training.trainer import Trainer
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,8 +15,7 @@ from gansemble.audio import files
 from gansemble.data.facts import Facts
 from gansemble.data.findings import AudioFinding, copies, finding, recordings, tally
 from gansemble.data.manifest import Clip
-from gansemble.data.workers import end_with_parent
-from gansemble.errors import DataError
+from gansemble.data.workers import end_with_parent, workers
 
 WINDOW = 1024  # [samples] of the averaged spectrum, and of the search for digital silence
 BLOCK = 256 * WINDOW  # [samples] read at a time, which bounds the memory
@@ -70,7 +66,7 @@ def examine(
 
     Raises:
         ValueError: if ``jobs`` is less than 1.
-        DataError: if a worker process was killed.
+        DataError: if a worker process was killed, or could not begin.
     """
     if jobs < 1:
         raise ValueError(f"jobs must be at least 1, got {jobs}")
@@ -91,23 +87,16 @@ def read_all(paths: Sequence[Path], ids: Sequence[str], jobs: int) -> Iterator[F
         jobs: number of processes; few files are read in this process all the same.
 
     Raises:
-        DataError: if a worker process was killed.
+        DataError: if a worker process was killed, or could not begin.
     """
     if jobs == 1 or len(paths) < 2 * jobs:
         yield from map(examine_file, paths, ids)
         return
     # About eight portions for each process keep all of them busy to the end; 64 files at most keep progress steady.
     chunk = max(1, min(64, len(paths) // (8 * jobs)))
-    # spawn: a forked child inherits locks that torch's and libsndfile's threads may hold.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=end_with_parent, initargs=(os.getpid(),)) as pool:
-        try:
-            yield from pool.map(examine_file, paths, ids, chunksize=chunk)
-        except BrokenProcessPool as error:
-            raise DataError(
-                "a process reading the corpus was killed (memory, or a file that crashes the decoder); "
-                "run again with one job (--jobs 1), which stops at the file"
-            ) from error
+    advice = "memory, or a file that crashes the decoder); run again with one job (--jobs 1), which stops at the file"
+    with workers(jobs, "reading the corpus", advice, end_with_parent, os.getpid()) as pool:
+        yield from pool.map(examine_file, paths, ids, chunksize=chunk)
 
 
 def examine_file(path: Path, clip_id: str) -> Facts:

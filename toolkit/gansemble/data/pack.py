@@ -14,10 +14,7 @@ import itertools
 import os
 import socket
 from collections.abc import Generator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from io import FileIO
-from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +25,7 @@ from gansemble.data import augmented
 from gansemble.data.augmented import Augmentations, Chosen, Tally, Variant
 from gansemble.data.facts import Facts
 from gansemble.data.manifest import SAMPLES, VARIANT, Clip, ManifestEntry
-from gansemble.data.workers import end_with_parent
+from gansemble.data.workers import end_with_parent, workers
 from gansemble.errors import DataError
 from gansemble.files import sha256, sync
 from gansemble.recipe.sections import Data
@@ -150,7 +147,8 @@ def pack(
 
     Raises:
         DataError: if a file cannot be read, changes while it is read, or is longer than when it was examined; if an
-            augmentation fails, or makes what must not be packed; if the disk is full; or if a worker was killed.
+            augmentation fails, or makes what must not be packed; if the disk is full; or if a worker was killed, or could
+            not begin.
     """
     part = folder / f".audio.{socket.gethostname()}.{os.getpid()}.part"
     # Samples of all clips and degraded recordings; variants are appended behind, so that this is where the first goes.
@@ -177,11 +175,6 @@ def pack(
         name = _name(entries)
         part.replace(folder / name)
         sync(folder)
-    except BrokenProcessPool as error:
-        part.unlink(missing_ok=True)
-        raise DataError(
-            f"a process packing the corpus was killed (memory?); run again with fewer --jobs: {error}"
-        ) from error
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -196,9 +189,8 @@ def _written(
         for source in sources:
             yield _pack_one(source, part, sample_rate, policy, augmentations.parts)
         return
-    with ProcessPoolExecutor(
-        jobs, mp_context=get_context("spawn"), initializer=_begin, initargs=(os.getpid(), augmentations.chosen)
-    ) as pool:
+    advice = "memory?); run again with fewer --jobs"
+    with workers(jobs, "packing the corpus", advice, _begin, os.getpid(), augmentations.chosen) as pool:
         # About eight portions for each process keep all of them busy to the end; 64 bounds what waits to be yielded.
         chunk = max(1, min(64, len(sources) // (8 * jobs)))
         same = [itertools.repeat(each) for each in (part, sample_rate, policy)]

@@ -310,3 +310,20 @@ def check_segment(recipe: Recipe, dump: Path) -> None:
             f"{dump}: {len(short)} training clips are shorter than plan.segment {recipe.plan.segment}: {named}; "
             f"{remedy}"
         )
+
+
+def check_splits(recipe: Recipe, dump: Path) -> None:
+    """Checks that there are clips in the split that stages 4 to 6 use, which would be missed only after training.
+
+    Raises:
+        DataError: if there is none; the message says what to do.
+    """
+    there = {entry.split for entry in manifest.read(dump / MANIFEST)}
+    asked = recipe.synthesis.split
+    if asked not in there:
+        held_out = [split for split in SPLITS if split in there and split != "train"]
+        other = "".join(f", or use another split with --set synthesis.split={split}" for split in held_out[:1])
+        raise DataError(
+            f"{dump}: no clip is in the {asked} split, which synthesis.split names and stages 4 to 6 need; prepare more "
+            f"recordings, change how corpus {recipe.single['corpus'].use} splits them{other}"
+        )

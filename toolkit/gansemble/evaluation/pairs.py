@@ -7,14 +7,12 @@ import json
 import math
 import os
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 from gansemble.audio import files
 from gansemble.data.packed import Packed
-from gansemble.data.workers import end_with_parent
+from gansemble.data.workers import end_with_parent, workers
 from gansemble.evaluation.index import BASELINES, Index, folder_of
 from gansemble.evaluation.records import FileRow, Overall
 from gansemble.evaluation.references import demand_same, references
@@ -111,8 +109,7 @@ def _score_all(project: Project, split: str, work: list[tuple[str, str, Path]], 
     if jobs <= 1:
         scorer = _Scorer(*of)
         return [scorer(*item) for item in work]
-    context = get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, initializer=_start, initargs=(os.getpid(),)) as pool:
+    with workers(jobs, "scoring clips", "memory?); run again with fewer --jobs", _start, os.getpid()) as pool:
         return list(pool.map(partial(_score_one, of), work))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
 
@@ -103,7 +103,7 @@ def synthesise_file(
     chunk_seconds: float,
     resample: bool = False,
     label: int | None = None,
-    signals: Mapping[str, Path] = MappingProxyType({}),
+    signals: Mapping[str, Path | Tensor] = MappingProxyType({}),
 ) -> dict[str, float]:
     """Writes the waveform that a vocoder makes from an audio file or a mel spectrogram.
 
@@ -116,7 +116,8 @@ def synthesise_file(
         chunk_seconds: length of audio that is made at a time [s].
         resample: convert an audio file of another sample rate, instead of refusing it.
         label: class or pitch index, for a generator that reads one.
-        signals: ``.npy`` files [C, L] or [L] of other signals, by name, in place of what is computed of audio.
+        signals: other signals by name, in place of what is computed of audio: ``.npy`` files [C, L] or [L], or what
+            :func:`read_signal` made of such a file.
 
     Returns:
         By name: the ``seconds`` of audio made, the time it ``took`` [s], and how many samples were ``clipped``.
@@ -128,7 +129,10 @@ def synthesise_file(
     block = max(16, int(chunk_seconds * spec.sample_rate / spec.hop))
     begun, clipped, length = time.monotonic(), 0, 0
     blocks, there = _source(loaded, source, block, resample)
-    given = {name: _given(name, path, loaded.recipe) for name, path in signals.items()}
+    given = {
+        name: found if isinstance(found, Tensor) else read_signal(name, found, loaded.recipe)
+        for name, found in signals.items()
+    }
     constant = {name: given.pop(name) for name in loaded.recipe.data.embeddings.keys() & given.keys()}
     try:
         loaded.demand_read(there | given.keys() | constant.keys(), label is not None)
@@ -184,8 +188,35 @@ def _source(
     )
 
 
-def _given(name: str, path: Path, recipe: Recipe) -> Tensor:
-    """A signal [C, L] of a file; [C, 1] if it holds for a whole clip."""
+def demand_usable(loaded: TrainedGenerator, sources: Sequence[Path], signals: Set[str], labelled: bool) -> None:
+    """Refuses at once what would be refused of every input by itself.
+
+    Args:
+        loaded: a trained vocoder.
+        sources: the inputs; they are not opened.
+        signals: names of the signals that are given beside them.
+        labelled: whether a label is given.
+
+    Raises:
+        GansembleError: if of none of the inputs and what is given the generator has all that it reads, and no more.
+    """
+    refused: GansembleError | None = None
+    for source in {path.suffix == ".npy": path for path in sources}.values():
+        try:
+            loaded.demand_read(_source(loaded, source, 1, False)[1] | signals, labelled)
+            return
+        except GansembleError as error:
+            refused = error
+    if refused is not None:
+        raise refused
+
+
+def read_signal(name: str, path: Path, recipe: Recipe) -> Tensor:
+    """A signal [C, L] of a ``.npy`` file; [C, 1] if it holds for a whole clip.
+
+    Raises:
+        DataError: if there is no such file, or it holds anything else.
+    """
     read = signal_files.embedding if name in recipe.data.embeddings else signal_files.read
     return torch.from_numpy(read(name, path))
 

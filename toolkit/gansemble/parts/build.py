@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gansemble.abilities import Adaptive, FittedItems, Growable, Stateful, needs_real_output
+from gansemble.abilities import Adaptive, FittedItems, Growable, Monitored, Stateful, needs_real_output
 from gansemble.contract import RepresentationContract
 from gansemble.data.degraded import Degrader
 from gansemble.data.given import GivenSignals
@@ -89,10 +89,16 @@ class Parts:
 
     def stateful(self) -> dict[str, Stateful]:
         """The parts besides the networks whose ``state_dict`` a checkpoint holds, by recipe path."""
+        return {name: part for name, part in self._named().items() if isinstance(part, Stateful)}
+
+    def monitored(self) -> dict[str, Monitored]:
+        """The parts besides the networks that have numbers to log, by recipe path."""
+        return {name: part for name, part in self._named().items() if isinstance(part, Monitored)}
+
+    def _named(self) -> dict[str, object]:
         named: dict[str, object] = {"noise_injector": self.injector, "representation": self.representation}
         named |= {weighted.name: weighted.term for weighted in self.terms}
-        named |= {f"monitors.{name}": monitor for name, monitor in self.monitors.items()}
-        return {name: part for name, part in named.items() if isinstance(part, Stateful)}
+        return named | {f"monitors.{name}": monitor for name, monitor in self.monitors.items()}
 
     def adaptive(self) -> dict[str, Adaptive]:
         """The parts whose state follows a statistic of training, by recipe path."""

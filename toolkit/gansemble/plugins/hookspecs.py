@@ -52,6 +52,10 @@ def gansemble_check_recipe(recipe: object) -> list[tuple[str, str]]:
 def gansemble_run_start(run: object) -> None:
     """Called on the main process when a training run begins, after a checkpoint was restored and before the first step.
 
+    One that raises is named in the log, its plugin's hooks are not called again, and the run goes on; only a
+    :class:`gansemble.errors.GansembleError` refuses the run. The environment variable ``GANSEMBLE_HOOKS`` names the
+    plugins whose hooks of runs are called, separated by commas; empty, it turns all of them off.
+
     Args:
         run: the :class:`gansemble.training.trainer.Trainer`.
     """
@@ -59,7 +63,7 @@ def gansemble_run_start(run: object) -> None:
 
 @hookspec
 def gansemble_run_end(run: object, error: BaseException | None) -> None:
-    """Called on the main process when a training run has ended.
+    """Called on the main process when a training run has ended. One that raises is named in the log, and nothing else.
 
     Args:
         run: the :class:`gansemble.training.trainer.Trainer`.

@@ -44,7 +44,10 @@ _PROTOCOLS = {kind: "".join(word.title() for word in kind.split("_")) for kind i
 }
 #: Names that mean something to the recipe around a part, so no part may take them as a parameter.
 RESERVED = frozenset({"use", "weight"})
-_RESERVED_OF = {"optimiser": frozenset({"groups"}), "perturbation": frozenset({"probability"})}
+_RESERVED_OF = {
+    "optimiser": frozenset({"groups", "decay", "decay_every", "warmup", "cosine"}),
+    "perturbation": frozenset({"probability"}),
+}
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,10 @@ def _checked(entry: Entry, target: object) -> Callable[..., object]:
         if parameter.kind is parameter.VAR_KEYWORD and not inherited:
             raise PluginError(f"{who}: takes **{parameter.name}, which hides misspelt keys; name every parameter")
         if parameter.name in RESERVED | _RESERVED_OF.get(entry.kind, frozenset()):
-            raise PluginError(f"{who}: parameter {parameter.name!r} is reserved by the recipe; rename it")
+            raise PluginError(
+                f"{who}: parameter {parameter.name!r} is reserved by the recipe, whose key of this name for every "
+                f"{entry.kind} would never reach it; rename it, such as own_{parameter.name}"
+            )
     wrong = signatures.fault(entry.kind, target)
     if wrong:
         raise PluginError(f"{who}: {wrong}; see gansemble.interfaces.{_PROTOCOLS[entry.kind]}")

@@ -122,24 +122,50 @@ def makes_the_same_mini_corpus_twice(subject: Subject) -> None:
 
 
 def gives_the_labels_its_contract_says(subject: Subject) -> None:
-    """If the contract gives labels or pitches, every clip has one within the range that the contract declares."""
+    """If the contract gives labels or pitches, every clip has one, within what the contract declares.
+
+    A label is called ``label`` or by a name of its own, such as ``speaker``, and is a number from 0 on, or a text.
+    """
     contract = subject.stated(CorpusContract)
     with _mini(subject) as (corpus, root):
-        for clip in _listed(corpus, root):
-            if "labels" in contract.gives:
-                label = clip.labels.get("label")
-                demand(isinstance(label, int), f"{clip.id}: its contract gives labels, but this clip's is {label!r}")
-                demand(
-                    isinstance(label, int) and (contract.classes is None or 0 <= label < contract.classes),
-                    f"{clip.id}: label {label} is not in 0..{(contract.classes or 0) - 1}",
-                )
-            if "pitch" in contract.gives:
-                pitch = clip.labels.get("pitch")
-                low, high = contract.pitches or (0, 127)
-                demand(
-                    isinstance(pitch, int) and low <= pitch <= high,
-                    f"{clip.id}: pitch {pitch!r} is not in {low}..{high}",
-                )
+        clips = _listed(corpus, root)
+        if "labels" in contract.gives:
+            _demand_labels(clips, contract.classes)
+        for clip in clips if "pitch" in contract.gives else ():
+            pitch = clip.labels.get("pitch")
+            low, high = contract.pitches or (0, 127)
+            demand(
+                isinstance(pitch, int) and low <= pitch <= high,
+                f"{clip.id}: pitch {pitch!r} is not in {low}..{high}",
+            )
+
+
+def _demand_labels(clips: list[Clip], classes: int | None) -> None:
+    names = {name for clip in clips for name in clip.labels if name != "pitch"}
+    shared = sorted(name for name in names if all(name in clip.labels for clip in clips))
+    key = "label" if "label" in shared or not shared else shared[0]
+    classes = classes if key == "label" else None  # a contract's classes are those of this label
+    found = [clip.labels.get(key) for clip in clips]
+    for clip, label in zip(clips, found, strict=True):
+        named = "" if shared else "; each clip needs a label of the same name"
+        demand(
+            isinstance(label, int | str) and label != "",
+            f"{clip.id}: its contract gives labels, but this clip's {key} is {label!r}{named}",
+        )
+        demand(
+            not isinstance(label, int) or 0 <= label < (classes or label + 1),
+            f"{clip.id}: label {label} is not in 0..{(classes or 0) - 1}",
+        )
+    texts = {label for label in found if isinstance(label, str)}
+    demand(
+        not texts or all(isinstance(label, str) for label in found),
+        f"the label {key} is a text of some clips, such as {min(texts, default='')!r}, and a number of others; give all one or "
+        "the other",
+    )
+    demand(
+        classes is None or len(texts) <= classes,
+        f"its contract says {classes} classes, but clips have {len(texts)} labels: {', '.join(sorted(texts)[:5])}",
+    )
 
 
 def refuses_a_folder_that_is_not_its_own(subject: Subject) -> None:

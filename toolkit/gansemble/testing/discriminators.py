@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from gansemble.abilities import items_apart
 from gansemble.contract import DiscriminatorContract
-from gansemble.interfaces import Condition, DiscriminatorOutput, as_outputs
+from gansemble.interfaces import DiscriminatorOutput, as_outputs
 from gansemble.parts.discriminators import Discriminators
 from gansemble.testing.networks import COMMON, judges, pick
 from gansemble.testing.subject import Fault, Subject, demand
@@ -105,8 +107,8 @@ def sees_as_much_as_it_says(subject: Subject) -> None:
     # Three receptive fields, rounded up to whole hops, so that scores in the middle see no padding.
     length = -(-3 * declared // subject.spec.hop) * subject.spec.hop
     heard = subject.x(1, length).requires_grad_()
-    seen = 0
-    for output in as_outputs(network(heard, Condition())):
+    condition, seen = subject.judged_condition(1, length), 0
+    for output in as_outputs(network(heard, condition)):
         places = torch.randint(output.score.shape[1], (24,), generator=torch.Generator().manual_seed(0))
         for place in places.tolist():
             (gradient,) = torch.autograd.grad(output.score[0, place], heard, retain_graph=True)
@@ -123,7 +125,9 @@ def works_at_its_shortest(subject: Subject) -> None:
     shortest = subject.items.shortest
     if shortest is None or not subject.waveform:
         return
-    length = -(-shortest // (subject.items.granularity or 1)) * (subject.items.granularity or 1)
+    # Segments of a recipe whose signals have a value for each hop are of whole hops.
+    unit = math.lcm(subject.items.granularity or 1, subject.spec.hop if subject.asked else 1)
+    length = -(-shortest // unit) * unit
     network = subject.make().eval()
     try:
         made = judges(subject, subject.x(2, length))(network)

@@ -54,20 +54,26 @@ def hears_items_apart(subject: Subject) -> None:
 
 
 def follows_the_sound(subject: Subject) -> None:
-    """Sounds that differ have features that differ, and a sound that comes a hop later has them a frame later."""
+    """Not all sounds have the same feature, and a sound that comes a hop later has it a frame later.
+
+    The sounds are two tones that fade in, noise and silence.
+    """
     hop, frames = subject.spec.hop, subject.segment // subject.spec.hop
     audio = subject.audio(2, (frames + 1) * hop)
     fading = audio * torch.linspace(0.05, 1, audio.shape[-1])
     made = _made(subject, fading[..., : frames * hop])
-    demand(not torch.allclose(made[0], made[1]), "two sounds have the same feature")
+    noise = 0.1 * torch.randn(1, 1, frames * hop, generator=torch.Generator().manual_seed(7))
+    other = [_made(subject, sound)[0] for sound in (noise, torch.zeros_like(noise))]
+    same = all(torch.allclose(made[0], each) for each in (made[1], *other))
+    demand(not same, "tones, noise and silence all have the same feature")
     later = _made(subject, fading[..., hop:])
     # Edges are left out, where a frame reaches beyond the sound.
     edge = -(-subject.spec.n_fft // hop) + 1
     if frames <= 2 * edge + 2:
         return
-    one, other = made[..., edge + 1 : -edge], later[..., edge : -edge - 1]
+    one, moved = made[..., edge + 1 : -edge], later[..., edge : -edge - 1]
     scale = float(one.abs().max().clamp_min(1e-6))
-    error = float((one - other).abs().median()) / scale
+    error = float((one - moved).abs().median()) / scale
     demand(
         error < 0.05,
         f"of a sound that begins a hop of {hop} samples later, its frames are not the same one frame later (they differ by "

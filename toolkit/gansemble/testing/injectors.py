@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -19,20 +23,69 @@ from gansemble.testing.subject import (
     saved,
     state_of,
 )
-from gansemble.testing.terms import adapts, is_no_network_by_accident
+from gansemble.testing.terms import adapts, is_no_network_by_accident, means
+
+#: Steps at which an injector is tried: it may begin late, or end early.
+STEPS = (0, 7, 100, 1000, 10_000, 100_000, 1_000_000)
+#: After so many updates an adaptive injector is tried, which may begin without any noise.
+UPDATES = (10, 100, 1000, 10_000, 100_000)
+ITEMS = 16
+
+
+@dataclass(frozen=True)
+class _Working:
+    """When an injector injects something: at a step, after its statistic has had one value for so many updates."""
+
+    step: int = 0
+    updates: int = 0
+    value: float = 0.0
+
+    def make(self, subject: Subject, seed: int = 0) -> NoiseInjector:
+        """A new injector, adapted so."""
+        part = subject.make(seed)
+        if self.updates and isinstance(part, Adaptive):
+            value = means(subject, part, self.value)
+            for _ in range(self.updates):
+                part.adapt(value)
+        return part
+
+
+def _working(subject: Subject) -> _Working:
+    """The first state in which real and fake items are changed, else one in which some are, else that of a new part."""
+    some = None
+    for state in _states(subject):
+        changed = _changed(subject, state)
+        if all(changed):
+            return state
+        some = state if any(changed) and some is None else some
+    return some or _Working()
+
+
+def _states(subject: Subject) -> Iterator[_Working]:
+    yield from (_Working(step) for step in STEPS)
+    if not lacking(subject.make(), Adaptive):
+        yield from (_Working(0, updates, value) for value in (1.0, -1.0) for updates in UPDATES)
+
+
+def _changed(subject: Subject, state: _Working) -> list[bool]:
+    """Whether any real item, and any fake, is changed."""
+    real = subject.x(ITEMS)
+    given = (real, real * 0.5)
+    seen = state.make(subject)(*given, subject.batch(ITEMS, index=state.step))
+    return [not torch.equal(each, before) for each, before in zip(seen, given, strict=True)]
 
 
 def _inject(
-    subject: Subject, size: int = 2, first: int = 0, part: NoiseInjector | None = None, seed: int = 3
+    subject: Subject, state: _Working, size: int = 2, first: int = 0, part: NoiseInjector | None = None, seed: int = 3
 ) -> tuple[Tensor, Tensor]:
-    injector = subject.make() if part is None else part
+    injector = state.make(subject) if part is None else part
     real = subject.x(first + size)[first:]
-    return injector(real, real * 0.5, subject.batch(size, seed=seed, first=first))
+    return injector(real, real * 0.5, subject.batch(size, seed=seed, first=first, index=state.step))
 
 
 def injector_keeps_shapes(subject: Subject) -> None:
     """It returns two tensors of the shapes that it is given, float32 and finite."""
-    seen = _inject(subject)
+    seen = _inject(subject, _Working())
     demand(isinstance(seen, tuple) and len(seen) == 2, "expected (seen_real, seen_fake)")
     for each in seen:
         demand(each.shape == subject.x().shape, f"expected {list(subject.x().shape)}, got {list(each.shape)}")
@@ -43,10 +96,10 @@ def injector_keeps_shapes(subject: Subject) -> None:
 def injects_something(subject: Subject) -> None:
     """Of sixteen items it changes at least one real item and at least one fake.
 
-    Noise on one side only is what the discriminators would learn to find.
+    Noise on one side only is what the discriminators would learn to find. An injector may begin late, at a step up to
+    1,000,000, and an adaptive one after up to 100,000 updates with a statistic of 1, or of -1.
     """
-    real, seen = subject.x(16), _inject(subject, 16)
-    changed = [not torch.equal(each, given) for each, given in zip(seen, (real, real * 0.5), strict=True)]
+    changed = _changed(subject, _working(subject))
     demand(any(changed), "it changes none of sixteen items")
     demand(
         all(changed),
@@ -56,28 +109,29 @@ def injects_something(subject: Subject) -> None:
 
 def injector_draws_only_from_the_batch(subject: Subject) -> None:
     """Its noise depends on ``batch.draws`` and no other random generator, before and after it has adapted."""
-    made, adapted = [], []
+    made, adapted, state = [], [], _working(subject)
     for seed in (1, 2):
-        part = subject.make()
+        part: Any = state.make(subject)
         torch.manual_seed(seed)
-        made.append(_inject(subject, 16, part=part))
+        made.append(_inject(subject, state, ITEMS, part=part))
         demand(torch.initial_seed() == seed, "it seeds torch's generator; draw from batch.draws")
         for value in (1.0, 1.0, -1.0) if "adapt" not in lacking(part, Adaptive) else ():
-            part.adapt(value)
-        adapted.append(_inject(subject, 16, part=part))
+            part.adapt(value if lacking(part, Adaptive) else means(subject, part, value))
+        adapted.append(_inject(subject, state, ITEMS, part=part))
     same = all(torch.equal(a, b) for a, b in zip(*made, strict=True))
     demand(same, "its noise depends on torch's, numpy's or Python's generator; draw from batch.draws")
     same = all(torch.equal(a, b) for a, b in zip(*adapted, strict=True))
     demand(same, "adapted alike, its noise differs: adapt() draws, and each process would draw something else")
-    other = _inject(subject, 16, seed=4)
+    other = _inject(subject, state, ITEMS, seed=4)
     differs = any(not torch.equal(a, b) for a, b in zip(made[0], other, strict=True))
     demand(differs, "its noise is the same for other draws; draw from batch.draws")
 
 
 def two_halves_are_the_whole(subject: Subject) -> None:
     """Two processes with half a batch each get the noise of one with the whole: each item has its own."""
-    whole = _inject(subject, 4)
-    halves = [_inject(subject, 2, first) for first in (0, 2)]
+    state = _working(subject)
+    whole = _inject(subject, state, 4)
+    halves = [_inject(subject, state, 2, first) for first in (0, 2)]
     for index, name in enumerate(("real", "fake")):
         joined = torch.cat([half[index] for half in halves])
         demand(
@@ -88,8 +142,9 @@ def two_halves_are_the_whole(subject: Subject) -> None:
 
 def injector_leaves_its_inputs_alone(subject: Subject) -> None:
     """It does not write into the real and fake items that it is given."""
-    injector, batch = subject.make(), subject.batch(16)
-    real, fake = subject.x(16), subject.x(16) * 0.5
+    state = _working(subject)
+    injector, batch = state.make(subject), subject.batch(ITEMS, index=state.step)
+    real, fake = subject.x(ITEMS), subject.x(ITEMS) * 0.5
     before = real.clone(), fake.clone()
     injector(real, fake, batch)
     same = torch.equal(real, before[0]) and torch.equal(fake, before[1]) and not real._version and not fake._version
@@ -98,8 +153,8 @@ def injector_leaves_its_inputs_alone(subject: Subject) -> None:
 
 def injector_passes_gradients(subject: Subject) -> None:
     """A finite, non-zero gradient reaches the fake items through the noise, so that the generator can learn."""
-    fake = (subject.x(16) * 0.5).requires_grad_()
-    _, seen = subject.make()(subject.x(16), fake, subject.batch(16))
+    fake, state = (subject.x(ITEMS) * 0.5).requires_grad_(), _working(subject)
+    _, seen = state.make(subject)(subject.x(ITEMS), fake, subject.batch(ITEMS, index=state.step))
     demand(seen.requires_grad, "no gradient reaches the fake")
     (gradient,) = torch.autograd.grad(seen.square().sum(), fake)
     demand(
@@ -111,37 +166,40 @@ def injector_passes_gradients(subject: Subject) -> None:
 def injector_takes_silence(subject: Subject) -> None:
     """Of silence it gives finite values."""
     silence = torch.zeros_like(subject.x(4))
-    sound = silence if subject.waveform else None
-    for each in subject.make()(silence, silence, subject.batch(4, audio=sound)):
+    sound, state = silence if subject.waveform else None, _working(subject)
+    for each in state.make(subject)(silence, silence, subject.batch(4, audio=sound, index=state.step)):
         demand(bool(torch.isfinite(each).all()), "of silence the discriminators would see what is not finite")
 
 
 def injector_keeps_its_state(subject: Subject) -> None:
     """If it adapts, it does so without error, and restored from its state dict it gives the same noise."""
-    injector = subject.make()
+    state = _working(subject)
+    injector = state.make(subject)
     adapts(subject, injector)
     remembers = state_of(injector)
     if remembers is None:
         return
     other = subject.make(1)
     other.load_state_dict(saved(remembers.state_dict()))
-    ours, theirs = (_inject(subject, 16, part=part) for part in (injector, other))
+    ours, theirs = (_inject(subject, state, ITEMS, part=part) for part in (injector, other))
     same = all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
     demand(same, "restored from its state dict it injects other noise")
 
 
 def injector_works_on_other_devices(subject: Subject) -> None:
     """Tensors that it creates are on the device of its inputs."""
-    injector, x = on_meta(subject.make()), subject.x().to("meta")
-    demand_no_device_of_its_own(lambda: injector(x, x * 0.5, subject.batch(device="meta")))
+    state, x = _working(subject), subject.x().to("meta")
+    injector, batch = on_meta(state.make(subject)), subject.batch(device="meta", index=state.step)
+    demand_no_device_of_its_own(lambda: injector(x, x * 0.5, batch))
 
 
 def injector_keeps_precision_under_autocast(subject: Subject) -> None:
     """Under bfloat16 autocast it gives the same noise as without, as small noise levels would be rounded away."""
-    plain = _inject(subject, 4)
+    state = _working(subject)
+    plain = _inject(subject, state, 4)
     try:
         with half_precision():
-            cast = _inject(subject, 4)
+            cast = _inject(subject, state, 4)
     except RuntimeError as error:
         raise Fault(f"it fails under bfloat16 autocast ({str(error).splitlines()[0]})") from error
     close = all(torch.allclose(a, b.float(), atol=1e-4) for a, b in zip(plain, cast, strict=True))

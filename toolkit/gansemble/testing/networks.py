@@ -29,7 +29,7 @@ def generates(subject: Subject, condition: Condition | None = None) -> Call:
 def judges(subject: Subject, x: Tensor | None = None) -> Call:
     """A function that calls a discriminator with ``x``, and gives its scores, features and logits in this order."""
     heard = subject.x() if x is None else x
-    condition = subject.judged_condition(heard.shape[0])
+    condition = subject.judged_condition(heard.shape[0], heard.shape[-1] if subject.waveform else None)
 
     def call(network: nn.Module) -> tuple[Tensor, ...]:
         outputs = as_outputs(network(heard, condition))
@@ -258,8 +258,10 @@ def reaches_as_far_as_it_says(subject: Subject) -> None:
     frames = 2 * context + 40
     condition, other = subject.of_frames(frames), subject.of_frames(frames)
     middle = frames // 2
-    for signal in other.signals.values():
-        signal[:, :, middle] += 3.0
+    for name, signal in other.signals.items():
+        codes = subject.stated(GeneratorContract).codes.get(name)
+        moved = signal[:, :, middle] + (3.0 if codes is None else 1.0)
+        signal[:, :, middle] = moved if codes is None else moved % codes
     with torch.no_grad():
         whole = network(condition)
         changed = (whole - network(other)).abs().amax(dim=(0, 1))
@@ -301,8 +303,10 @@ def restores_in_chunks(subject: Subject) -> None:
     length = 3 * (2 * context + 16 * unit) + 5
     audio = 0.1 * torch.randn(1, length, generator=drawn)
     with torch.no_grad():
-        whole = network(Condition(signals={DEGRADED: audio[None]}))[0]
-    made = enhancement_stream(network, Waveform(), context + 4 * unit).whole(audio)
+        condition = subject.condition(1)
+        whole = network(Condition(condition.latent, condition.label, {DEGRADED: audio[None]}))[0]
+    label = None if condition.label is None else int(condition.label[0])
+    made = enhancement_stream(network, Waveform(), context + 4 * unit, label).whole(audio)
     demand(made.shape == whole.shape, f"in chunks it makes {list(made.shape)}, of the whole {list(whole.shape)}")
     error = float((made - whole).abs().max() / whole.abs().max().clamp_min(1e-6))
     demand(

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-import torch
-
 from gansemble.contract import ScheduleContract
+from gansemble.testing import drawn
 from gansemble.testing.subject import Subject, demand
 
 #: Lengths of plans [steps]; a plan of a single step is one, too.
@@ -41,9 +39,12 @@ def gives_a_factor(subject: Subject) -> None:
 
 
 def lets_something_be_learnt(subject: Subject) -> None:
-    """The factor is above zero in some step of every plan."""
+    """The factor is above zero in some step of plans of 1,000 and of a million steps.
+
+    Shorter plans may be over before a schedule that begins at zero has begun.
+    """
     schedule = subject.make()
-    for steps in PLANS:
+    for steps in PLANS[-2:]:
         demand(
             any(schedule(*place) > 0 for place in _places(steps)),
             f"in a plan of {steps} steps its factor is 0 wherever it was asked: nothing would be learnt",
@@ -68,11 +69,10 @@ def is_the_same_in_any_order(subject: Subject) -> None:
 def draws_no_numbers(subject: Subject) -> None:
     """It draws from no generator: the run would be another with it."""
     schedule = subject.make()
-    before, drawn = torch.get_rng_state(), np.random.get_state()[1].copy()  # type: ignore[index]
+    before = drawn.state()
     for place in PLACES:
         schedule(*place)
-    same = torch.equal(before, torch.get_rng_state()) and bool((drawn == np.random.get_state()[1]).all())  # type: ignore[index]
-    demand(same, "it draws from torch's or NumPy's generator")
+    demand(before == drawn.state(), "it draws from torch's or NumPy's generator")
 
 
 def says_whether_it_ends_with_the_plan(subject: Subject) -> None:

@@ -27,7 +27,7 @@ from gansemble.contract import (
     NetworkContract,
     TermContract,
 )
-from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step, Turn
+from gansemble.interfaces import Batch, Condition, Step, Turn
 from gansemble.parts.build import Waveform
 from gansemble.parts.discriminators import Discriminators
 from gansemble.plugins.registry import Entry
@@ -35,9 +35,15 @@ from gansemble.plugins.signatures import lacking
 from gansemble.random import Draws
 from gansemble.recipe import types
 from gansemble.recipe.contract import of_its_kind
+from gansemble.recipe.rules.abilities import ABILITIES
 from gansemble.recipe.task import NO_SIGNALS
+from gansemble.testing.stand_ins import StandInCritic, StandInGenerator
 
 SEGMENT = 8192
+#: The step of training that a part is shown, unless it acts in others only.
+INDEX = 7
+#: Names in a contract's ``needs`` that are no conditioning signals.
+NOT_SIGNALS = (ABILITIES.keys() - {"mel", DEGRADED}) | NO_SIGNALS
 T = TypeVar("T")
 C = TypeVar("C", bound=Contract)
 
@@ -281,16 +287,52 @@ class Subject:
         codes = self.stated(GeneratorContract).codes.get(name)
         if codes is not None:
             return torch.randint(codes, (items, channels, frames), generator=drawn).float()
-        return torch.randn(items, channels, frames, generator=drawn)
+        made = torch.randn(items, channels, frames, generator=drawn)
+        return made if name == "mel" else made.abs()  # such as frequencies, of which none is below zero
 
-    def judged_condition(self, batch: int = 2) -> Condition:
-        """The condition of a discriminator: labels where it asks for them, and the mel spectrogram of waveforms."""
-        signals = {"mel": log_mel(self.audio(batch), self.spec)} if self.waveform else {}
+    @property
+    def asked(self) -> list[str]:
+        """Names of the conditioning signals that the part needs beside those it reads, such as a feature's."""
+        return sorted(self.contract.needs - NOT_SIGNALS)
+
+    def signals(self, audio: Tensor, first: int = 0) -> dict[str, Tensor]:
+        """The signals of waveforms [B, 1, T] that the part asks for by its contract's ``needs``, and their mel spectrogram.
+
+        Of a signal that is neither a mel spectrogram nor degraded audio, nothing is known but its name: it is noise of
+        one channel, [B, 1, T / hop], of the items from number ``first`` on.
+        """
+        frames, found = max(1, audio.shape[-1] // self.spec.hop), dict[str, Tensor]()
+        if self.waveform or "mel" in self.asked:
+            # A window is longer than the shortest clips that a part may take.
+            padded = torch.nn.functional.pad(audio, (0, max(0, self.segment - audio.shape[-1])))
+            found["mel"] = log_mel(padded, self.spec)[..., :frames]
+        for name in self.asked:
+            if name == DEGRADED:
+                found[name] = 0.5 * audio
+            elif name != "mel":
+                drawn, length = torch.Generator().manual_seed(6), max(frames, self.segment // self.spec.hop)
+                found[name] = self._signal(name, 64, 1, length, drawn)[first : first + len(audio), :, :frames]
+        return found
+
+    def judged_condition(self, batch: int = 2, length: int | None = None) -> Condition:
+        """The condition of a discriminator: labels and signals where it asks for them, and waveforms' mel spectrogram.
+
+        Args:
+            batch: number of items B.
+            length: of the waveforms that are judged [samples]; None is the segment.
+        """
         asks = self.classes or self.stated(NetworkContract).pitches or self.contract.needs & {"labels", "pitch"}
+        signals = self.signals(self.audio(batch, length))
         return Condition(label=self.labels(batch) if asks else None, signals=signals)
 
     def batch(
-        self, size: int = 2, seed: int = 3, audio: Tensor | None = None, first: int = 0, device: str = "cpu"
+        self,
+        size: int = 2,
+        seed: int = 3,
+        audio: Tensor | None = None,
+        first: int = 0,
+        device: str = "cpu",
+        index: int = 0,
     ) -> Batch:
         """A micro-batch of tones.
 
@@ -301,13 +343,14 @@ class Subject:
             first: number of the first item; items of equal numbers have equal audio and draws, so that two halves of a
                 batch can be compared with the whole.
             device: where the tensors are put.
+            index: of the training step.
         """
         sound = self.audio(first + size)[first:] if audio is None else audio
         items = [(0, index) for index in range(first, first + size)]
         names = tuple(f"clip-{index}" for index in range(first, first + size))
-        mel, label = log_mel(sound, self.spec), self.labels(first + size)[first:]
-        signals = {"mel": mel.to(device)}
-        return Batch(sound.to(device), names, Draws(seed, items, device), label.to(device), signals)
+        label, signals = self.labels(first + size)[first:], {"mel": log_mel(sound, self.spec)}
+        moved = {name: made.to(device) for name, made in (signals | self.signals(sound, first)).items()}
+        return Batch(sound.to(device), names, Draws(seed, items, device), label.to(device), moved, index)
 
     def step(
         self,
@@ -318,6 +361,7 @@ class Subject:
         first: int = 0,
         device: str = "cpu",
         unasked: bool = True,
+        index: int = INDEX,
     ) -> Step:
         """A step with small stand-in networks, whose discriminator gives features and logits.
 
@@ -330,20 +374,22 @@ class Subject:
             device: where the tensors are put.
             unasked: whether the generator's turn has an output on real items even for parts that do not ask for it by
                 ``needs_real_output``; False is as in training.
+            index: of the step.
         """
         real = (self.x(first + size)[first:] if real is None else real).to(device)
         made = (self.x(first + size).flip(-1)[first:] * 0.7 if fake is None else fake).to(device)
         torch.manual_seed(5)
-        generator = StandInGenerator(made).to(device)
         critics = Discriminators({"one": StandInCritic(self.classes or 3)}).to(device)
-        latent = torch.rand(first + size, self.latent, generator=torch.Generator().manual_seed(4))[first:]
-        heard = {"mel": log_mel(self.audio(first + size)[first:], self.spec).to(device)} if self.waveform else {}
+        latent = torch.rand(first + size, self.latent, generator=torch.Generator().manual_seed(4))[first:].to(device)
+        generator = StandInGenerator(made, latent).to(device)
+        signals = self.signals(self.audio(first + size)[first:], first)
+        heard = {name: made.to(device) for name, made in signals.items()}
         condition = Condition(label=self.labels(first + size)[first:].to(device), signals=heard)
-        made_with = Condition(latent.to(device), condition.label, heard)
+        made_with = Condition(latent, condition.label, heard)
         fake = generator(made_with)
-        batch = self.batch(size, first=first, device=device)
+        batch = self.batch(size, first=first, device=device, index=index)
         sides = (real, fake, condition, made_with, real, fake, generator, critics)
-        step = Step(7, batch, *sides, weights={"one": 1.0}, representation=Waveform())
+        step = Step(index, batch, *sides, weights={"one": 1.0}, representation=Waveform())
         if "teacher" in self.contract.needs:  # as in training, where a recipe without a teacher is refused
             taught = (0.9 * self.x(first + size).roll(3, -1)[first:]).to(device)
             step.teacher = lambda: taught
@@ -352,40 +398,3 @@ class Subject:
         if turn == "generator" and not unasked:
             step.real_output = {}
         return step
-
-
-def a_matrix() -> nn.Parameter:
-    """A weight matrix that takes no part in any computation, for regularisers of weights to read."""
-    return nn.Parameter(torch.randn(3, 4, generator=torch.Generator().manual_seed(7)))
-
-
-class StandInGenerator(nn.Module):
-    """Gives made * weight + bias: a generator that learns, for items of any shape."""
-
-    def __init__(self, made: Tensor) -> None:
-        super().__init__()
-        self.made = made
-        self.weight = nn.Parameter(torch.tensor(1.0))
-        self.bias = nn.Parameter(torch.tensor(0.0))
-        self.matrix = a_matrix()
-
-    def forward(self, condition: Condition) -> Tensor:
-        return self.made * self.weight + self.bias
-
-
-class StandInCritic(nn.Module):
-    """Two feature maps, a score for every number of an item, and class logits; for items of any shape."""
-
-    items_apart = True
-
-    def __init__(self, classes: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.randn(3))
-        self.head = nn.Parameter(torch.randn(classes))
-        self.matrix = a_matrix()
-
-    def forward(self, x: Tensor, condition: Condition) -> DiscriminatorOutput:
-        low = torch.tanh(x * self.weight[0])
-        high = torch.tanh(low * self.weight[1] + x)
-        score = (high * self.weight[2]).flatten(1)
-        return DiscriminatorOutput(score, (low, high), score.mean(1, keepdim=True) * self.head)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from gansemble.abilities import BeginsWithRun, HearsClips, Monitored
+from gansemble.abilities import BeginsWithRun, HearsClips
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Observer, Step
 from gansemble.parts.build import observers
@@ -51,7 +51,7 @@ class Reporter:
             return
         run, bare = self.run, {name: each.network for name, each in self.run.networks.items()}
         sizes = {name: sum(p.numel() for p in network.parameters()) for name, network in bare.items()}
-        own = [name for name, part in run.parts.stateful().items() if isinstance(part, Monitored)]
+        own = list(run.parts.monitored())
         self.display = Display(run.exp, run.recipe, done, run.processes.world, run.device, sizes, resumed, own)
         self.open_curves(done)
         self._begin(done)
@@ -118,9 +118,8 @@ class Reporter:
             row |= {f"rate/{own}": made.param_groups[0]["lr"] for own, made in each.optimisers.items()}
             if each.loss_scale is not None:
                 row[f"loss_scale/{name}"] = each.loss_scale
-        for name, part in self.run.parts.stateful().items():
-            if isinstance(part, Monitored):
-                row |= {f"{name}/{key}": float(value) for key, value in part.monitors().items()}
+        for name, part in self.run.parts.monitored().items():
+            row |= {f"{name}/{key}": float(value) for key, value in part.monitors().items()}
         if self.display is None:
             return
         self.train_curves.write(done, row)

@@ -6,12 +6,12 @@ import contextlib
 import time
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
-from typing import Any
 
 from gansemble.data import manifest, trained_on
 from gansemble.data.readers import Reading
 from gansemble.errors import Interrupted
 from gansemble.interfaces import Batch, Observer
+from gansemble.plugins import loading
 from gansemble.stages.locks import FolderLock
 from gansemble.training import demands, watching
 from gansemble.training.batches import batches, mel_statistics
@@ -19,6 +19,7 @@ from gansemble.training.components import Components
 from gansemble.training.demands import DataVerification
 from gansemble.training.rates import Rates
 from gansemble.training.reporter import Reporter
+from gansemble.training.run_hooks import RunHooks
 from gansemble.training.saving import Counters, Saver
 from gansemble.training.schedule import TrainingSchedule
 from gansemble.training.signals import StopRequest
@@ -71,14 +72,14 @@ class Trainer:
         lock: AbstractContextManager[object] = self.lock or contextlib.nullcontext()
         packs = manifest.packs((*run.clips.entries, *run.validator.packed.entries))
         reading: AbstractContextManager[object] = Reading(run.clips.folder, packs) if main else contextlib.nullcontext()
-        hooks = _hooks() if main else None
+        hooks = RunHooks(loading.load()) if main else None
         error: BaseException | None = None
         with self.stop, lock, reading:
             try:
                 self._start()
                 begun()
                 if hooks is not None:
-                    hooks.gansemble_run_start(run=self)
+                    hooks.start(self)
                 self._loop()
                 return self.counters.step
             except BaseException as raised:
@@ -86,7 +87,7 @@ class Trainer:
                 raise
             finally:
                 if hooks is not None:
-                    hooks.gansemble_run_end(run=self, error=error)
+                    hooks.end(self, error)
                 self.reporter.close(error)
                 self.processes.end()
 
@@ -217,9 +218,3 @@ class Trainer:
 
     def _schedule(self) -> TrainingSchedule:
         return TrainingSchedule(self.plan, len(self.components.clips), self.counters.origin)
-
-
-def _hooks() -> Any:
-    from gansemble.plugins import loading
-
-    return loading.load().manager.hook
