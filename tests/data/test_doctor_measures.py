@@ -231,7 +231,7 @@ class Pool:
 )  # fmt: skip
 def test_a_process_has_two_files_at_least_and_a_portion_64_at_most(tmp_path, monkeypatch, count, jobs, chunk):
     """About eight portions for each process; few files are read without a pool."""
-    monkeypatch.setattr(doctor, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr("gansemble.data.workers.ProcessPoolExecutor", Pool)
     monkeypatch.setattr(Pool, "used", [])
     paths = [tmp_path / f"{number}.wav" for number in range(count)]
     found = list(doctor.read_all(paths, [path.stem for path in paths], jobs))
@@ -241,7 +241,7 @@ def test_a_process_has_two_files_at_least_and_a_portion_64_at_most(tmp_path, mon
 
 
 def test_a_reading_process_that_is_killed_is_told(tmp_path, monkeypatch):
-    monkeypatch.setattr(doctor, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr("gansemble.data.workers.ProcessPoolExecutor", Pool)
     monkeypatch.setattr(Pool, "broken", True)
     with pytest.raises(DataError, match=r"a process reading the corpus was killed.*--jobs 1"):
         list(doctor.read_all([tmp_path] * 9, ["a"] * 9, 2))

@@ -428,7 +428,7 @@ def paired(monkeypatch, tmp_path):
     """``paired(clips, jobs, baselines)``: (rows, scores) of so many clips, scored by fakes."""
     Pool.made, Scorer.made = [], []
     pairs._scorer.cache_clear()
-    monkeypatch.setattr(pairs, "ProcessPoolExecutor", Pool)
+    monkeypatch.setattr("gansemble.data.workers.ProcessPoolExecutor", Pool)
     monkeypatch.setattr(pairs, "_Scorer", Scorer)
     monkeypatch.setattr(pairs, "references", lambda project, history, split, say: (history, split))
     checked: list[Any] = []

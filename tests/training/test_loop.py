@@ -309,10 +309,10 @@ def begun(trainer_of: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         monkeypatch.setattr(module, "FolderLock", Held)
         monkeypatch.setattr(module, "Reading", Held)
         hooks = SimpleNamespace(
-            gansemble_run_start=lambda run: note(("hook", run)),
-            gansemble_run_end=lambda run, error: note(("hook", run, error)),
+            start=lambda run: note(("hook", run)),
+            end=lambda run, error: note(("hook", run, error)),
         )
-        monkeypatch.setattr(module, "_hooks", lambda: hooks)
+        monkeypatch.setattr(module, "RunHooks", lambda plugins: hooks)
 
         def loop() -> None:
             note("loop")

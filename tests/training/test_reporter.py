@@ -79,12 +79,12 @@ def reporter_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
             ),
             "discriminators": SimpleNamespace(network=nn.Linear(1, 1), optimisers={}, loss_scale=None),
         }
-        stateful = {"injector": Part(), "other": object()}
+        monitored = {"injector": Part()}
         run: Any = SimpleNamespace(
             processes=SimpleNamespace(main=main, world=2, total=total),
             recipe=SimpleNamespace(seen=Observer(), audio=SimpleNamespace(sample_rate=8000)),
             networks=networks,
-            parts=SimpleNamespace(stateful=lambda: stateful),
+            parts=SimpleNamespace(monitored=lambda: monitored),
             exp=tmp_path,
             device=torch.device("cpu"),
         )
