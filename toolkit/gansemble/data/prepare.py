@@ -324,6 +324,6 @@ def check_splits(recipe: Recipe, dump: Path) -> None:
         held_out = [split for split in SPLITS if split in there and split != "train"]
         other = "".join(f", or use another split with --set synthesis.split={split}" for split in held_out[:1])
         raise DataError(
-            f"{dump}: no clip is in the {asked} split, which synthesis.split names and stages 4 to 6 need; prepare more "
+            f"{dump / MANIFEST}: no clip is in the {asked} split, which synthesis.split names and stages 4 to 6 need; prepare more "
             f"recordings, change how corpus {recipe.single['corpus'].use} splits them{other}"
         )
