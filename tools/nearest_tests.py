@@ -8,7 +8,7 @@ from pathlib import Path
 
 #: Rooms whose code is mutated: where it is, and the tests that are about it whatever they import.
 ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
-    "training": ("toolkit/gansemble/training", ("tests/training",)),
+    "training": ("toolkit/gansemble/training", ("tests/training", "tests/measure")),
     "data": ("toolkit/gansemble/data", ("tests/data",)),
     "recipe": ("toolkit/gansemble/recipe", ("tests/recipe",)),
     "inference": ("toolkit/gansemble/inference", ("tests/synthesis",)),

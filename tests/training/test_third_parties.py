@@ -14,6 +14,7 @@ import torch
 
 from gansemble.plugins import loading
 from gansemble.recipe import check
+from gansemble.recipe.document import RecipeError
 from gansemble.training.components import Components
 from gansemble.training.trainer import Trainer
 
@@ -22,6 +23,7 @@ JUDGE = """\
 import torch
 from torch import nn
 from gansemble import hookimpl
+from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import DiscriminatorOutput
 
 @hookimpl
@@ -29,6 +31,10 @@ def gansemble_register(register):
     register("discriminator", "mel_judge", f"{__name__}:MelJudge", "frames of samples beside their mel spectrogram")
 
 class MelJudge(nn.Module):
+    @staticmethod
+    def contract(parameters):
+        return DiscriminatorContract(needs=frozenset({"mel"}))
+
     def __init__(self, *, audio):
         super().__init__()
         self.hop, self.conv = audio.hop, nn.Conv1d(audio.hop + audio.mels, 1, 3)
@@ -169,3 +175,18 @@ def test_a_trick_of_old_takes_a_third_of_its_lines(name):
     if need.trick and name not in LONGER:
         assert 3 * need.lines <= need.before, f"{need.lines} lines, {need.before} before"
     assert need.lines <= max(need.before, 40)
+
+
+def test_a_discriminator_is_given_no_signal_that_the_generator_does_not_read(workshop, plugin, tmp_path):
+    plugin(JUDGE)
+    path = tmp_path / "wanted.yaml"
+    path.write_text(
+        f"include: [{workshop.recipe}]\ndata: {{signals: {{codes: codes}}}}\ndiscriminators: {{judge: {{use: mel_judge}}}}\n"
+        f"generator: {{use: unit_hifigan, channels: 8, {RATES}, dilations: [[1]]}}\n"
+    )
+    with pytest.raises(RecipeError) as error:
+        check.load(path)
+    assert "needs the signal 'mel', but a condition holds what generator (unit_hifigan) reads, which is codes" in str(
+        error.value
+    )
+    assert "--set discriminators.judge=null" in str(error.value)

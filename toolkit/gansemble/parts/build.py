@@ -178,7 +178,7 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
         representation=representation_of(recipe, device),
     )
     if "objective" in recipe.single:
-        parts.objective = construct(recipe.single["objective"], recipe)
+        parts.objective = _placed(construct(recipe.single["objective"], recipe), device)
         parts.objective_weight = recipe.single["objective"].weight
     if "noise_injector" in recipe.single:
         parts.injector = _placed(construct(recipe.single["noise_injector"], recipe), device)

@@ -9,7 +9,7 @@ from gansemble.recipe.contract import contract_of, filled
 from gansemble.recipe.document import KeyPath
 from gansemble.recipe.rules.abilities import abilities, clashes, classes, taught
 from gansemble.recipe.rules.decoding import decodable
-from gansemble.recipe.rules.features import features, given
+from gansemble.recipe.rules.features import features, given, judged
 from gansemble.recipe.rules.finding import Finding
 from gansemble.recipe.rules.fit import domain, hop, latent, precision, rates, receptive_field, segment, shape
 from gansemble.recipe.rules.growth import growth
@@ -79,6 +79,7 @@ RULES = (
     taught,
     features,
     given,
+    judged,
     latent,
     rates,
     precision,

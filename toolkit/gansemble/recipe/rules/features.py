@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gansemble.contract import DEGRADED, FeatureContract, GeneratorContract
+from gansemble.contract import DEGRADED, DiscriminatorContract, FeatureContract, GeneratorContract
 from gansemble.recipe.document import KeyPath, dotted
 from gansemble.recipe.rules.finding import Finding
 from gansemble.recipe.rules.view import CORPUS, GENERATOR, RecipeView
@@ -33,6 +33,24 @@ def features(view: RecipeView) -> Iterator[Finding]:
                 f"{view.use(path)} has nothing to do: {view.use(GENERATOR)} reads no signal called {path[-1]!r}",
                 changes=((f"{dotted(path)}=null",),),
                 advice=True,
+            )
+
+
+def judged(view: RecipeView) -> Iterator[Finding]:
+    """Signals that a discriminator needs and that the generator does not read: what is judged has its condition alone."""
+    if not view.recipe.task.imitates:
+        return  # no part that needs a signal will do then, which is told of each
+    reads = view.generator.reads or frozenset()
+    signals = {"mel", *view.recipe.many["features"], *view.recipe.given()}
+    for path, contract in view.contracts.items():
+        for name in sorted(contract.needs & signals - reads) if isinstance(contract, DiscriminatorContract) else ():
+            yield Finding(
+                view.decided_by(path, "needs"),
+                f"{view.use(path)} needs the signal {name!r}, but a condition holds what {view.use(GENERATOR)} reads, which is "
+                f"{', '.join(sorted(reads)) or 'nothing'}",
+                view.decided_by(GENERATOR, "reads"),
+                f"{view.use(GENERATOR)} does not read {name!r}",
+                (*view.remove(path), *view.swap(GENERATOR)),
             )
 
 
