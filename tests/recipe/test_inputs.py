@@ -200,3 +200,12 @@ def test_values_are_compared_by_content_wherever_it_lies():
 def test_the_first_type_of_a_union_that_fits_is_taken():
     assert types.convert("w.pt", str | File) == "w.pt" and type(types.convert("w.pt", str | File)) is str
     assert type(types.convert("w.pt", File | None)) is File and types.convert(None, File | None) is None
+
+
+def test_the_files_of_a_recipe_are_those_of_the_sections_that_are_asked_for(base, registry, tmp_path):
+    (tmp_path / "w.pt").write_bytes(b"one")
+    recipe = reading(base, registry, "regularisers.s={use: strict, weights: w.pt}")
+    loss, regulariser = "losses.r.weights", "regularisers.s.weights"
+    assert set(recipe.files()) == {loss, regulariser}
+    assert set(recipe.files(("losses",))) == {loss} and set(recipe.files(("regularisers", "metrics"))) == {regulariser}
+    assert recipe.files(("r", "s", "weights")) == {} and sha(b"one") in recipe.files()[loss]
