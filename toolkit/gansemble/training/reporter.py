@@ -17,6 +17,7 @@ from gansemble.scoring.curves import Curves
 from gansemble.training import monitors
 from gansemble.training.components import Components
 from gansemble.training.display import Display
+from gansemble.training.patience import PatientCaller
 from gansemble.training.validation import ValidationOutcome
 
 log = logging.getLogger(__name__)
@@ -28,14 +29,16 @@ class Reporter:
     Args:
         run: the components whose numbers are reported.
         observer: the caller's, told of each report and validation beside those of the recipe. One that raises is named
-            in the log once, and not called again.
+            in the log once, and not called again; so is one of the recipe that does not return.
     """
 
     def __init__(self, run: Components, observer: Observer | None = None) -> None:
         self.run, self.main = run, run.processes.main
         self.observers: dict[str, Observer] = {} if observer is None else {"the caller's observer": observer}
+        self._callers: dict[str, PatientCaller] = {}
         if self.main:
-            self.observers |= observers(run.recipe)
+            self._callers = {name: PatientCaller(each) for name, each in observers(run.recipe).items()}
+            self.observers |= {name: caller.observer for name, caller in self._callers.items()}
         self.speed, self.winning = monitors.Speed(), monitors.Collapse()
         self.display: Display | None = None
         self._balance: dict[str, Tensor] | None = None
@@ -159,7 +162,8 @@ class Reporter:
         """Calls each observer; one that raises is named in the log, and not called again."""
         for name, observer in list(self.observers.items()):
             try:
-                call(observer)
+                # The caller's own is called here, where it may draw in a notebook or stop the run.
+                self._callers[name](call) if name in self._callers else call(observer)
             except TrainingError:
                 raise
             except Exception as error:
