@@ -129,3 +129,9 @@ def test_the_core_imports_no_plugin():
         path for path in FILES.values() if re.search(r"^\s*(from|import) gansemble_plugins", path.read_text(), re.M)
     ]
     assert named == []
+
+
+def test_test_files_have_names_of_their_own():
+    """Folders of tests are no packages, so two files of one name cannot be imported in one run."""
+    names = [path.name for path in (ROOT / "tests").rglob("test_*.py")]
+    assert sorted(names) == sorted(set(names)), sorted({name for name in names if names.count(name) > 1})
