@@ -317,7 +317,7 @@ def test_a_packing_process_that_is_killed_is_told(corpus, monkeypatch, pool):
         raise BrokenProcessPool("gone")
 
     monkeypatch.setattr(Pool, "answer", staticmethod(killed))
-    refused(corpus, r"a process packing the corpus was killed.*fewer --jobs", jobs=2)
+    refused(corpus, r"a process packing the corpus .*was killed.*fewer --jobs", jobs=2)
 
 
 # variants ---------------------------------------------------------------

@@ -55,13 +55,18 @@ def _why(started: list[BaseProcess], doing: str, advice: str) -> str:
     """Why a process of a pool died, by how those of the pool ended: by a signal, or with an error of their own."""
     for each in started:
         each.join(5)
-    # The others are ended by SIGTERM then. Signals have negative codes; a process that cannot begin exits by itself.
+    # The others are ended by SIGTERM then. Signals have negative codes; a process that cannot begin exits by itself, unless
+    # the pool was quicker to end it with the others.
     codes = {each.exitcode for each in started} - {None, -signal.SIGTERM}
-    if not codes or any(code is not None and code < 0 for code in codes):
+    if any(code is not None and code < 0 for code in codes):
         return f"a process {doing} was killed ({advice}"
-    why = f"what it wrote above says why. In a script, {_advice()}"
+    why = "what it wrote above says why"
     if _unguarded():
         why = f"each imports {_script()} first, which starts processes itself then; {_advice()}"
+    elif codes:
+        why = f"{why}. In a script, {_advice()}"
+    else:
+        return f"a process {doing} ended too early: {why}, or it was killed ({advice}"
     return f"a process {doing} ended before it began: {why}"
 
 
