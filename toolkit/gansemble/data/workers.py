@@ -53,8 +53,10 @@ def workers(
 
 def _why(started: list[BaseProcess], doing: str, advice: str) -> str:
     """Why a process of a pool died, by how those of the pool ended: by a signal, or with an error of their own."""
-    for each in started:
-        each.join(5)
+    # Not join(): the pool's own thread may wait for the same process, and to the second of the two it seems never to end.
+    until = time.monotonic() + 5
+    while any(each.exitcode is None for each in started) and time.monotonic() < until:
+        time.sleep(0.01)
     # The others are ended by SIGTERM then. Signals have negative codes; a process that cannot begin exits by itself, unless
     # the pool was quicker to end it with the others.
     codes = {each.exitcode for each in started} - {None, -signal.SIGTERM}
