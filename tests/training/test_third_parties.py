@@ -72,7 +72,7 @@ class Need:
 
     @property
     def lines(self) -> int:
-        return sum(bool(line.strip()) for line in (self.recipe + self.plugin).splitlines())
+        return sum(bool(line.strip()) for line in f"{self.recipe}\n{self.plugin}".splitlines())
 
 
 NEEDS = {
