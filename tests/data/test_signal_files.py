@@ -376,3 +376,47 @@ def test_a_file_of_another_kind_is_no_signal(tmp_path):
         signal_files.read("f0", tmp_path / "x.npy")
     with pytest.raises(DataError, match="No such file"):
         signal_files.read("f0", tmp_path / "y.npy")
+
+
+def nested(corpus, *places: str) -> None:
+    for wav in list(corpus.glob("*.wav")):
+        wav.unlink()
+    for place in places:
+        (corpus / place).mkdir()
+        soundfile.write(corpus / place / "one.wav", sound("one"), RATE)
+
+
+def test_two_clips_of_one_name_share_no_file(prepared, write, corpus):
+    nested(corpus, "left", "right", "rear")
+    write("codes", one=ramp(40))
+    with pytest.raises(
+        DataError, match=r"codes/one\.npy: would be the file of two clips, \w+__one and \w+__one; call the files as"
+    ):
+        prepared(CODES, UNITS % "size: 256")
+    for place, first in (("left", 0), ("right", 5), ("rear", 9)):
+        write(f"codes/{place}", one=ramp(40, first=first))
+    _, dump, said = prepared(CODES, UNITS % "size: 256")
+    assert any("1 files in" in line and "belong to no clip of the corpus (one.npy)" in line for line in said)
+    found = {
+        entry.id: packed.signal(index, "codes", 0, 1)[0, 0]
+        for packed in (Packed(dump, "train"), Packed(dump, "validation"))
+        for index, entry in enumerate(packed.entries)
+    }
+    assert found == {"left__one": 0, "right__one": 5, "rear__one": 9}
+
+
+def test_a_vector_of_a_label_serves_all_its_clips_and_one_of_a_name_only_one(prepared, write, corpus, tmp_path):
+    nested(corpus, "ann", "bob", "cy")
+    write("codes", ann__one=ramp(40), bob__one=ramp(40), cy__one=ramp(40))
+    write("voices", one=np.arange(3))
+    data, generator = f"{CODES}, embeddings: {{speaker: voices}}", UNITS % "size: 256, speaker: 3"
+    with pytest.raises(DataError, match=r"data\.embeddings\.speaker: .*one\.npy: would be the file of two clips"):
+        prepared(data, generator)
+    (corpus / "voices" / "one.npy").unlink()
+    soundfile.write(corpus / "ann" / "two.wav", sound("one"), RATE)
+    write("codes", ann__two=ramp(40))
+    write("voices", **{str(label): np.arange(3) + 10 * label for label in range(3)})
+    sets = ("corpus.labels=folders", "corpus.classes=3", "corpus.validation=0", "corpus.minimum_validation=1")
+    _, dump, _ = prepared(data, generator, *sets)
+    entries = manifest.read(dump / manifest.MANIFEST)
+    assert len(entries) == 4 and len({(e.labels["label"], e.signals["speaker"]["sha256"]) for e in entries}) == 3

@@ -11,7 +11,7 @@ from gansemble.errors import GansembleError
 from gansemble.plugins.registry import Entry
 from gansemble.recipe import check, fill
 from gansemble.recipe.contract import stand_ins
-from gansemble.recipe.ending import ends_with_the_plan
+from gansemble.recipe.plan_length import ends_with_the_plan
 from gansemble.recipe.sections import (
     SECTIONS,
     LearningRate,

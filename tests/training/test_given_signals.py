@@ -224,6 +224,13 @@ def test_codes_that_no_file_gives_are_asked_for(place, trained, tmp_path):
 def test_mels_are_written_as_the_corpus_expects_them(place, tmp_path):
     said = place.call("mels", place.recipe, "--input", place.folder / "data" / "wavs", "--output", tmp_path / "mels")
     assert said.count("frames") == 8
+    before = {path.name: path.read_bytes() for path in (tmp_path / "mels").iterdir()}
+    words = ["mels", place.recipe, "--input", place.folder / "data" / "wavs", "--output", tmp_path / "mels"]
+    found = CliRunner().invoke(group, [str(word) for word in words])
+    assert found.exit_code != 0 and "8 of 8 outputs are there already" in str(found.exception)
+    assert "nothing was written" in str(found.exception) and "--overwrite" in str(found.exception)
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "mels").iterdir()}
+    assert place.call(*words, "--overwrite").count("frames") == 8
     for wav in sorted((place.folder / "data" / "wavs").iterdir()):
         audio = torch.from_numpy(soundfile.read(wav, dtype="float32")[0])[None, None]
         mel = np.load(tmp_path / "mels" / f"{wav.stem}.npy")

@@ -47,3 +47,8 @@ def near(word: str, known: Sequence[str]) -> str:
 
     matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"; did you mean {matches[0]!r}?" if matches else ""
+
+
+def first_few(names: Sequence[str], most: int) -> str:
+    """The first of many names for a message, ``a, b, …``."""
+    return ", ".join(names[:most]) + (", …" if len(names) > most else "")

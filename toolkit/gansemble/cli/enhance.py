@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gansemble.cli.input_files import demand_distinct, expand
 from gansemble.cli.options import PATH, finite, output_folder
-from gansemble.cli.synthesise import expand
 from gansemble.cli.terminal import say
 from gansemble.errors import DataError, GansembleError
 from gansemble.files import write_atomically
@@ -153,12 +153,7 @@ def _check_places(inputs: tuple[Path, ...], targets: list[tuple[Path, Path]]) ->
                 f"--output {target.parent}: is the folder of the input {source.name}; restored files keep their names, so "
                 "give another --output"
             )
-    places = [target.resolve() for _, target in targets]
-    twice = sorted({place for place in places if places.count(place) > 1})
-    if twice:
-        raise GansembleError(
-            f"several inputs would be written to {twice[0]}; give one folder that holds them, or run once for each"
-        )
+    demand_distinct([target for _, target in targets])
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gansemble.cli.input_files import demand_distinct, demand_free, expand
 from gansemble.cli.options import PATH, set_option
 from gansemble.cli.terminal import say
 from gansemble.errors import DataError, GansembleError
@@ -22,6 +23,7 @@ FACTS = "mels.json"
 @click.option("--exp", type=PATH, help="Take the recipe of this experiment.")
 @click.option("--input", "inputs", type=PATH, multiple=True, required=True, help="Audio files, or folders of them.")
 @click.option("--output", type=PATH, required=True, help="Folder to write them in, named like the inputs.")
+@click.option("--overwrite", is_flag=True, help="Write over files of the same names, such as another system's.")
 @click.option("--resample", is_flag=True, help="Resample inputs of another rate instead of refusing them.")
 def mels(
     recipe: Path | None,
@@ -29,6 +31,7 @@ def mels(
     exp: Path | None,
     inputs: tuple[Path, ...],
     output: Path,
+    overwrite: bool,
     resample: bool,
 ) -> None:
     """Write log-mel spectrograms of audio, as the vocoder of RECIPE reads them: .npy, float32 [mels, frames].
@@ -38,7 +41,6 @@ def mels(
     (k + 1) * hop; a file of T samples has T / hop frames, rounded down.
     """
     from gansemble.audio import files
-    from gansemble.cli.synthesise import expand
     from gansemble.files import write_atomically
     from gansemble.inference.vocoding import mel_file
 
@@ -47,13 +49,12 @@ def mels(
     project = Project.recall(exp) if exp is not None else Project.of(recipe or Path(), overrides)
     spec = project.checked().audio
     sources = [found for path in inputs for found in expand(path, files.find)]
-    names = [name for _, name in sources]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise GansembleError(f"several inputs would be written to {output / (twice[0] + '.npy')}; run once for each")
+    targets = [output / f"{name}.npy" for _, name in sources]
+    demand_distinct(targets)
+    if not overwrite:
+        demand_free(targets)
     failed = []
-    for source, name in sources:
-        target = output / f"{name}.npy"
+    for (source, _), target in zip(sources, targets, strict=True):
         try:
             mel, frames = mel_file(source, spec, resample)
         except DataError as error:

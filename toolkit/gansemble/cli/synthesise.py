@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gansemble.cli.input_files import demand_distinct, expand
 from gansemble.cli.options import PATH, output_folder, set_option
 from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say
@@ -136,12 +137,7 @@ def _files(
         return sorted([*files.find(folder), *folder.rglob("*.npy")])
 
     sources = [found for path in inputs for found in expand(path, listed, "audio or .npy")]
-    names = [name for _, name in sources]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise GansembleError(
-            f"several inputs would be written to {output / (twice[0] + '.wav')}; give one folder that holds them, or run once for each"
-        )
+    demand_distinct([output / f"{name}.wav" for _, name in sources])
     for folder in (path.resolve() for path in inputs if path.is_dir()):
         if output.resolve().is_relative_to(folder):
             raise GansembleError(
@@ -220,27 +216,3 @@ class _Signals:
 
         files = {key: place for key, place in self.places.items() if not place.is_dir()}
         return {key: vocoding.read_signal(key, place, recipe) for key, place in files.items()}
-
-
-def expand(path: Path, listed: Callable[[Path], list[Path]], kind: str = "audio") -> list[tuple[Path, str]]:
-    """The input files that a path stands for: the file itself, or those in a folder.
-
-    Args:
-        path: a file or a folder.
-        listed: lists the files of a folder.
-        kind: of the files, for messages.
-
-    Returns:
-        (file, name of its output without suffix); names keep the sub-folders of a folder.
-
-    Raises:
-        DataError: if nothing is found.
-    """
-    if path.is_dir():
-        found = listed(path)
-        if not found:
-            raise DataError(f"{path}: no {kind} file here")
-        return [(item, str(item.relative_to(path).with_suffix(""))) for item in found]
-    if not path.is_file():
-        raise DataError(f"{path}: no such file or folder")
-    return [(path, path.stem)]

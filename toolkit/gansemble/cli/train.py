@@ -17,8 +17,8 @@ from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say
 from gansemble.errors import GansembleError
 from gansemble.files import unused
-from gansemble.recipe.ending import ends_with_the_plan
 from gansemble.recipe.fill import flatten
+from gansemble.recipe.plan_length import ends_with_the_plan
 from gansemble.stages import Ledger, Project
 from gansemble.stages.locks import FolderLock
 from gansemble.stages.project import TEACHER

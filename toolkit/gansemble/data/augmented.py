@@ -16,7 +16,7 @@ import numpy as np
 from gansemble.audio import levels
 from gansemble.data.findings import AudioFinding, report_lines
 from gansemble.data.manifest import ORIGINAL, VARIANT, Clip, ManifestEntry
-from gansemble.errors import DataError, PluginError
+from gansemble.errors import DataError, PluginError, first_few
 
 if TYPE_CHECKING:
     from gansemble.interfaces import Augmentation
@@ -263,7 +263,7 @@ def demand_distinct(entries: Sequence[ManifestEntry]) -> None:
 def refused(unfinished: Sequence[str]) -> DataError:
     """The error to raise for variants that hold NaN or Inf where the recipe does not have ``data.broken: drop``."""
     return DataError(
-        f"{len(unfinished)} variants of training clips hold NaN or Inf ({_shown(unfinished)}); nothing was packed. Mend or change "
+        f"{len(unfinished)} variants of training clips hold NaN or Inf ({first_few(unfinished, SHOWN)}); nothing was packed. Mend or change "
         "the augmentation, or leave these variants out with data.broken=drop"
     )
 
@@ -358,7 +358,3 @@ def counted(entries: Sequence[ManifestEntry]) -> str:
         return ""
     listed = ", ".join(f"{count} {name}" for name, count in [*names.items()][:SHOWN])
     return f" ({sum(names.values())} of them variants: {listed}{', …' if len(names) > SHOWN else ''})"
-
-
-def _shown(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:SHOWN]) + (", …" if len(ids) > SHOWN else "")

@@ -19,7 +19,7 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.data import signal_files
 from gansemble.data.manifest import SAMPLES, Clip, ManifestEntry, SignalPlace
 from gansemble.data.pack import PackedCorpus
-from gansemble.errors import DataError
+from gansemble.errors import DataError, first_few
 from gansemble.files import sha256, sync
 from gansemble.recipe.schema import Recipe
 from gansemble.stages.corpus_files import demand_unchanged
@@ -56,16 +56,19 @@ def found(recipe: Recipe, folder: Path, clips: Sequence[Clip], say: Callable[[st
         if lacking and (recipe.data.broken != "drop" or len(lacking) == len(clips)):
             clip = next(clip for clip in clips if clip.id == lacking[0])
             raise DataError(
-                f"{key}: {len(lacking)} of {len(clips)} clips have no file in {root}, such as {_shown(lacking)}; expected "
+                f"{key}: {len(lacking)} of {len(clips)} clips have no file in {root}, such as {first_few(lacking, SHOWN)}; expected "
                 f"{clip.id}.npy or {Path(clip.path).with_suffix('.npy').as_posix()}. Make them (gansemble mels writes mel "
                 "spectrograms), or leave these clips out with data.broken=drop"
             )
         if lacking:
-            say(f"left out, as data.broken=drop says: {len(lacking)} clips without {name} ({_shown(lacking)})")
+            say(
+                f"left out, as data.broken=drop says: {len(lacking)} clips without {name} ({first_few(lacking, SHOWN)})"
+            )
+        _demand_one_each(key, files, clips, recipe.data.label if constant else None)
         unused = sorted(set(there.values()) - set(files.values()))
         if unused:
             names = [path.relative_to(root).as_posix() for path in unused]
-            say(f"warning: {len(unused)} files in {root} belong to no clip of the corpus ({_shown(names)})")
+            say(f"warning: {len(unused)} files in {root} belong to no clip of the corpus ({first_few(names, SHOWN)})")
         clips = [_with(clip, name, files[clip.id], folder, constant) for clip in clips if files[clip.id] is not None]
     return list(clips)
 
@@ -77,6 +80,21 @@ def _file_of(clip: Clip, there: Mapping[str, Path], label: str | None) -> Path |
     if label is not None and label in clip.labels:
         names.append(str(clip.labels[label]))
     return next((there[name] for name in names if name in there), None)
+
+
+def _demand_one_each(key: str, files: Mapping[str, Path | None], clips: Sequence[Clip], label: str | None) -> None:
+    """Refuses a file that two clips would share, as where two folders have audio of one name; one of a label may be shared."""
+    owners: dict[Path, str] = {}
+    for clip in clips:
+        path = files[clip.id]
+        if path is None or (label is not None and path.stem == str(clip.labels.get(label))):
+            continue
+        if path in owners:
+            raise DataError(
+                f"{key}: {path}: would be the file of two clips, {owners[path]} and {clip.id}; call the files as the clips' ids, "
+                f"such as {clip.id}.npy, or as their paths below the corpus"
+            )
+        owners[path] = clip.id
 
 
 def _with(clip: Clip, name: str, path: Path | None, folder: Path, constant: bool) -> Clip:
@@ -281,7 +299,3 @@ def read(folder: Path, entry: ManifestEntry, name: str) -> np.ndarray:
     size = place["channels"] * place["frames"]
     pack = np.memmap(folder / place["pack"], "<f4", "r", offset=4 * place["offset"], shape=(size,))
     return np.array(pack).reshape(place["frames"], place["channels"]).T
-
-
-def _shown(names: Sequence[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

@@ -15,7 +15,7 @@ from typing import TypedDict
 
 from gansemble.data.manifest import Manifest, SplitIdentity
 from gansemble.data.packed import Packed
-from gansemble.errors import DataError
+from gansemble.errors import DataError, first_few
 from gansemble.files import write_atomically
 from gansemble.stages.records import SplitRecord
 
@@ -96,7 +96,7 @@ def difference(exp: Path, before: TrainedData, manifest: Manifest) -> str:
         ("changed", [id_ for id_ in both if old[id_][1:] != new[id_][1:]]),
         ("moved to another split", [id_ for id_ in both if old[id_][0] != new[id_][0]]),
     )
-    parts = [f"{_counted(ids)} {word} ({_shown(ids)})" for word, ids in found if ids]
+    parts = [f"{_counted(ids)} {word} ({first_few(ids, SHOWN)})" for word, ids in found if ids]
     return ", ".join(parts) or "labels, or the order of clips"
 
 
@@ -144,12 +144,12 @@ def held_out(
         return packed
     if history[-1]["key"] != now:
         raise DataError(
-            f"{packed.folder}: {_counted(learnt)} of the {packed.split} split ({_shown(learnt)}) are among those this run "
+            f"{packed.folder}: {_counted(learnt)} of the {packed.split} split ({first_few(learnt, SHOWN)}) are among those this run "
             f"was trained on: the packed data are not those of the run ({difference(exp, history[-1], packed.manifest)}). "
             "Give the packed data it was trained on with --dump, or train again"
         )
     say(
-        f"left out: {_counted(learnt)} of the {packed.split} split ({_shown(learnt)}), which the run was trained on, or which "
+        f"left out: {_counted(learnt)} of the {packed.split} split ({first_few(learnt, SHOWN)}), which the run was trained on, or which "
         "have the same samples as a training clip: a score of them would say nothing"
     )
     return packed.without(set(learnt))
@@ -175,7 +175,3 @@ def _clips(manifest: Manifest, split: str) -> int:
 
 def _counted(ids: Sequence[str]) -> str:
     return f"{len(ids)} {'clip' if len(ids) == 1 else 'clips'}"
-
-
-def _shown(ids: Sequence[str]) -> str:
-    return ", ".join(ids[:SHOWN]) + (", …" if len(ids) > SHOWN else "")

@@ -15,7 +15,7 @@ from typing import cast
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import PluginError, near
 from gansemble.plugins.registry import Registry
-from gansemble.recipe import claims, packages, types
+from gansemble.recipe import optimiser_keys, packages, types
 from gansemble.recipe.compose import compose
 from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError
 from gansemble.recipe.required import Required
@@ -267,7 +267,7 @@ class _Checker:
             "use",
             *(("weight",) if kind in WEIGHTED else ()),
             *(("probability",) if kind in CHANCED else ()),
-            *((*claims.RATE_KEYS, *claims.CLAIM_KEYS) if kind == "optimiser" else ()),
+            *((*optimiser_keys.RATE_KEYS, *optimiser_keys.PARAMETER_KEYS) if kind == "optimiser" else ()),
         )
         arguments = types.check_arguments(
             target,
@@ -277,7 +277,7 @@ class _Checker:
             self.problems,
             what=name,
             skip=extra,
-            supplied=[*SUPPLIED, *(claims.TAKEN if kind == "optimiser" else ())],
+            supplied=[*SUPPLIED, *(optimiser_keys.TAKEN if kind == "optimiser" else ())],
         )
         part = Part(kind, path, name, entry, target, arguments)
         if self.files:
@@ -287,7 +287,7 @@ class _Checker:
         if kind in CHANCED:
             part.probability = self.probability(path, given.get("probability", 1.0))
         if kind == "optimiser":
-            claims.read(part, given, self.document, self.problems)
+            optimiser_keys.read(part, given, self.document, self.problems)
         return part if len(self.problems) == before else None
 
     def probability(self, path: KeyPath, value: object) -> float:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import yaml
 
 from gansemble import inputs
-from gansemble.recipe import claims, types
+from gansemble.recipe import optimiser_keys, types
 from gansemble.recipe.document import _Loader
 from gansemble.recipe.schema import CHANCED, MANY, ORDERED, SINGLE, SUPPLIED, WEIGHTED, Recipe
 from gansemble.recipe.sections import SECTIONS, Part
@@ -66,7 +66,7 @@ def part(value: Part) -> dict[str, object]:
         elif name not in SUPPLIED and parameter.default is not parameter.empty:
             result[name] = plain(types.convert(parameter.default, hints.get(name, types.ANYTHING)))
     if value.kind == "optimiser":
-        result |= {key: getattr(value.learning_rate, key) for key in claims.RATE_KEYS} | _claimed(value)
+        result |= {key: getattr(value.learning_rate, key) for key in optimiser_keys.RATE_KEYS} | _claimed(value)
     return result
 
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gansemble.errors import DataError
+from gansemble.errors import DataError, first_few
 from gansemble.files import sha256, write_atomically
 
 #: Files that were not packed, such as archives beside the unpacked audio, are hashed up to this size [bytes]; larger
@@ -150,7 +150,7 @@ def changes(before: Mapping[str, CorpusFile], folder: Path) -> str | None:
     gone = [name for name in before if name not in now]
     changed = [name for name, file in now.items() if name in before and not same(before[name], file, folder)]
     parts = [
-        f"{len(names)} {'file' if len(names) == 1 else 'files'} {word} ({_shown(names)})"
+        f"{len(names)} {'file' if len(names) == 1 else 'files'} {word} ({first_few(names, SHOWN)})"
         for names, word in ((added, "added"), (changed, "changed"), (gone, "removed"))
         if names
     ]
@@ -201,10 +201,6 @@ def _hash(path: Path) -> str | None:
         return sha256(path)
     except OSError:
         return None
-
-
-def _shown(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
 
 
 def fingerprint(files: Mapping[str, CorpusFile]) -> str:

@@ -18,7 +18,7 @@ from gansemble.abilities import Stateful, learns
 from gansemble.errors import PluginError, near
 from gansemble.plugins.docstrings import documented
 from gansemble.plugins.registry import Entry, Registry
-from gansemble.recipe.claims import TAKEN
+from gansemble.recipe.optimiser_keys import TAKEN
 from gansemble.recipe.schema import SUPPLIED
 from gansemble.testing import (
     augmentations,

@@ -12,7 +12,7 @@ from torch import Tensor
 from gansemble.abilities import Fitted, Growable, HasDomain
 from gansemble.interfaces import Metric, Representation, Score
 from gansemble.plugins.signatures import lacking
-from gansemble.recipe.claims import TAKEN
+from gansemble.recipe.optimiser_keys import TAKEN
 from gansemble.testing.networks import demand_growth
 from gansemble.testing.sets import SET_METRIC, of_pairs, said
 from gansemble.testing.subject import Fault, Subject, demand, demand_no_device_of_its_own, on_meta, saved, state_of

@@ -19,7 +19,7 @@ from gansemble.errors import CheckpointError, TrainingError
 from gansemble.parts.build import Parts
 from gansemble.recipe import fill
 from gansemble.recipe.document import read
-from gansemble.recipe.ending import ends_with_the_plan
+from gansemble.recipe.plan_length import ends_with_the_plan
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import BENIGN, defaults
 from gansemble.training import checkpoint, demands, state, teacher

@@ -8,9 +8,9 @@ import yaml
 from gansemble.plugins.loading import Plugins
 from gansemble.plugins.registry import Entry
 from gansemble.recipe import check, fill
-from gansemble.recipe.claims import RATE_KEYS
 from gansemble.recipe.document import RecipeError
-from gansemble.recipe.ending import ends_with_the_plan
+from gansemble.recipe.optimiser_keys import RATE_KEYS
+from gansemble.recipe.plan_length import ends_with_the_plan
 from gansemble.training.saving import blocking_differences
 
 MPD = "optimisers.mpd={use: adamw, lr: 1e-4, parameters: [discriminators.mpd]}"

@@ -1,4 +1,4 @@
-"""Reads what an optimiser's entry in a recipe says beside the constructor's arguments: whose rate, which parameters, groups."""
+"""The keys of an optimiser in a recipe beside its constructor's: how its rate changes, which parameters it takes, groups."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gansemble.recipe.sections import LearningRate, ParameterGroup, Part
 #: Keys of an optimiser's entry that change its learning rate over the steps.
 RATE_KEYS = ("decay", "decay_every", "warmup", "cosine")
 #: Keys that say which parameters it takes, and which of them have settings of their own.
-CLAIM_KEYS = ("parameters", "groups")
+PARAMETER_KEYS = ("parameters", "groups")
 #: First parameters of an optimiser's constructor, which the toolkit supplies.
 TAKEN = ("parameters", "named_parameters")
 
