@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -235,12 +236,13 @@ SCALES = {
 
 
 @pytest.mark.parametrize("scale", SCALES)
-def test_mels_of_another_scale_are_refused_by_what_they_are(prepared, write, scale):
+def test_mels_of_another_scale_are_refused_by_what_they_are(prepared, write, tmp_path, scale):
     change, said = SCALES[scale]
     write("mels", **{name: np.ascontiguousarray(change(mel)) for name, mel in mels().items()})
     with pytest.raises(DataError) as error:
         prepared("signals: {mel: mels}")
     assert said in str(error.value) and "Nothing was packed" in str(error.value)
+    assert not [path for path in (tmp_path / "dump").iterdir() if "signals" in path.name]
 
 
 def test_mels_smoothed_as_predictions_are_pass(prepared, write):
@@ -420,3 +422,16 @@ def test_a_vector_of_a_label_serves_all_its_clips_and_one_of_a_name_only_one(pre
     _, dump, _ = prepared(data, generator, *sets)
     entries = manifest.read(dump / manifest.MANIFEST)
     assert len(entries) == 4 and len({(e.labels["label"], e.signals["speaker"]["sha256"]) for e in entries}) == 3
+
+
+def test_a_full_disk_is_told_and_leaves_no_file(prepared, write, monkeypatch, tmp_path):
+    write("codes", **{name: ramp(frames(name)) for name in LENGTHS})
+    opened = Path.open
+
+    def full(path: Path, *mode, **options):
+        return opened(Path("/dev/full") if path.name.startswith(".signals.") else path, *mode, **options)
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(DataError, match=r"no room for signals \(No space left on device\); free space or pass --dump"):
+        prepared(CODES, UNITS % "size: 256")
+    assert not list((tmp_path / "dump").glob("*signals*")) and not (tmp_path / "dump" / manifest.MANIFEST).exists()

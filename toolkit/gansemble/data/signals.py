@@ -6,6 +6,7 @@ cut or lengthened to L (see :func:`gansemble.data.signal_files.aligned`).
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import os
@@ -140,20 +141,29 @@ def pack(
     writer = _Writer(target / f".signals.{os.getpid()}.part", folder, recipe)
     try:
         places = {clip.id: writer.add(clip, by_id[clip.id]) for clip in clips if clip.id in by_id}
+        writer.flush()
+        _judge_mels(_placed(packed.entries, places, writer.part.name), target, recipe.audio)
         name = writer.finish()
     except BaseException:
         writer.close()
         raise
     for line in writer.told():
         say(line)
-    entries = [
+    return dataclasses.replace(
+        packed, entries=_placed(packed.entries, places, name), hashes=packed.hashes | writer.hashes
+    )
+
+
+def _placed(
+    entries: Sequence[ManifestEntry], places: Mapping[str, Mapping[str, SignalPlace]], name: str
+) -> list[ManifestEntry]:
+    """The entries with the places of their signals in the file of this name; variants have their clips' places."""
+    return [
         dataclasses.replace(
             entry, signals={key: {**place, "pack": name} for key, place in places[entry.original or entry.id].items()}
         )
-        for entry in packed.entries
+        for entry in entries
     ]
-    _judge_mels(entries, target, recipe.audio)
-    return dataclasses.replace(packed, entries=entries, hashes=packed.hashes | writer.hashes)
 
 
 class _Writer:
@@ -210,12 +220,7 @@ class _Writer:
 
     def _append(self, signal: np.ndarray, constant: bool) -> SignalPlace:
         data = np.ascontiguousarray(signal.T, "<f4").tobytes()
-        try:
-            self._stream.write(data)
-        except OSError as error:
-            raise DataError(
-                f"{self.part}: no room for signals ({error.strerror}); free space or pass --dump"
-            ) from error
+        self._try(lambda: self._stream.write(data))
         self._digest.update(data)
         offset, self._offset = self._offset, self._offset + signal.size
         channels, frames = signal.shape
@@ -229,6 +234,18 @@ class _Writer:
             "sha256": digest,
         }
 
+    def flush(self) -> None:
+        """Hands what was written to the file, so that it can be read."""
+        self._try(self._stream.flush)
+
+    def _try(self, write: Callable[[], object]) -> None:
+        try:
+            write()
+        except OSError as error:
+            raise DataError(
+                f"{self.part}: no room for signals ({error.strerror}); free space or pass --dump"
+            ) from error
+
     def finish(self) -> str:
         """Gives the file its final name, which holds a hash of its content, and returns it."""
         self.close(keep=True)
@@ -240,9 +257,12 @@ class _Writer:
 
     def close(self, keep: bool = False) -> None:
         """Closes the file, and deletes it unless it is to be kept."""
-        self._stream.close()
-        if not keep:
-            self.part.unlink(missing_ok=True)
+        if keep:
+            self._try(self._stream.close)
+            return
+        self.part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # of a full disk, which is what is being told
+            self._stream.close()
 
     def told(self) -> Iterator[str]:
         """A line for each signal: how many frames more or fewer than their clips the files have."""
