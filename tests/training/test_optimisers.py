@@ -193,7 +193,7 @@ def test_a_group_of_an_optimiser_with_several_rates_is_set_apart_in_each(worksho
         (
             ["optimisers.generator.groups={a: {parameters: ['generator.*.bias'], lr: 1}, "
              "b: {parameters: [generator.embed], lr: 2}}"],
-            "optimisers.generator.groups: a and b both take generator.embed.bias",
+            "optimisers.generator.groups.a and optimisers.generator.groups.b both take generator.embed.bias",
         ),
         (
             ["optimisers.generator={use: muon, groups: {a: {parameters: ['generator.*.bias'], momentum: 0.5}}}"],

@@ -27,8 +27,8 @@ else:
 MARK = "#sha256="
 
 
-class File(_Path):
-    """A file that a part reads when it is built, such as pretrained weights: an absolute path.
+class _Input(_Path):
+    """An absolute path whose content counts.
 
     Attributes:
         stated: the SHA-256 that the recipe demands of its content; None if it demands none.
@@ -44,21 +44,20 @@ class File(_Path):
         return _again, (type(self), str(self), self.stated)
 
 
-class Folder(_Path):
-    """A folder of files that a part reads when it is built: an absolute path. Names and contents of all files below count.
+class File(_Input):
+    """A file that a part reads when it is built, such as pretrained weights: an absolute path.
 
     Attributes:
         stated: the SHA-256 that the recipe demands of its content; None if it demands none.
     """
 
-    stated: str | None = None
 
-    def with_segments(self, *segments: str | os.PathLike[str]) -> Path:
-        """What is made of it, such as a file in it, is a plain path (from Python 3.12 on)."""
-        return Path(*segments)
+class Folder(_Input):
+    """A folder of files that a part reads when it is built: an absolute path. Names and contents of all files below count.
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return _again, (type(self), str(self), self.stated)
+    Attributes:
+        stated: the SHA-256 that the recipe demands of its content; None if it demands none.
+    """
 
 
 Input = File | Folder

@@ -53,7 +53,7 @@ def shares(recipe: Recipe, parts: Parts) -> Shares:
         learning = [name for name, parameter in known.items() if parameter.requires_grad]
         _demand_names(entries, known)
         given = {name: chosen(part.parameters, learning) for name, part in entries.items() if part.parameters}
-        _demand_one_owner(given)
+        _demand_one_owner("optimisers", given)
         taken = {each for names in given.values() for each in names}
         rest = [name for name in learning if name not in taken]
         if side in entries and not entries[side].parameters:
@@ -76,13 +76,14 @@ def _demand_names(entries: Mapping[str, Part], known: Mapping[str, nn.Parameter]
                 raise TrainingError(f"optimisers.{name}.parameters: {chooses_nothing(pattern, known)}")
 
 
-def _demand_one_owner(given: Mapping[str, Sequence[str]]) -> None:
+def _demand_one_owner(place: str, given: Mapping[str, Sequence[str]]) -> None:
+    """Refuses a parameter that two optimisers take, or two groups of one."""
     owners: dict[str, str] = {}
     for name, names in given.items():
         for each in names:
             if each in owners:
                 raise TrainingError(
-                    f"optimisers.{owners[each]} and optimisers.{name} both take {each}; a parameter belongs to one: make the "
+                    f"{place}.{owners[each]} and {place}.{name} both take {each}; a parameter belongs to one: make the "
                     "parameters of one of them narrower"
                 )
             owners[each] = name
@@ -135,14 +136,7 @@ def _optimiser(recipe: Recipe, part: Part, given: Mapping[str, nn.Parameter]) ->
                 raise TrainingError(
                     f"{path}.groups.{name}: {chooses_nothing(pattern, given)}, of what {path} takes and learns"
                 )
-    owners: dict[str, str] = {}
-    for name, names in members.items():
-        for each in names:
-            if each in owners:
-                raise TrainingError(
-                    f"{path}.groups: {owners[each]} and {name} both take {each}; let one of them take it"
-                )
-            owners[each] = name
+    _demand_one_owner(f"{path}.groups", members)
     for name, names in members.items():
         missing = _set_apart(made, {id(given[each]) for each in names}, part.groups[name].settings)
         if missing:
