@@ -23,7 +23,7 @@ demo: $(STAMP)  ## the SpecDiff recipe on a small corpus made offline, in about 
 	./egs/ljspeech/specdiff/run.sh --mini
 
 test: $(STAMP)  ## the tests, a process for each processor
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # Without tests that kill runs, start several processes or run whole stages, and without the slow ones.
 quick: $(STAMP)  ## the quick tests, in about a minute on two processors

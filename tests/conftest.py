@@ -75,7 +75,7 @@ WHOLE_STAGES = {"synthesis/test_conditions.py": "done", "synthesis/test_sample.p
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks tests by where they are."""
+    """Marks tests by where they are, and puts files of long ones first."""
     here = f"{Path(__file__).parent.as_posix()}/"
     for item in items:
         file = item.path.as_posix()
@@ -89,6 +89,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         whole = file in WHOLE_STAGES and WHOLE_STAGES[file] in getattr(item, "fixturenames", ())
         if whole or item.get_closest_marker("recipe") is not None:
             item.add_marker("end_to_end")
+    # Files that take long come first: at the end, one process would be left with them alone.
+    long = {item.path for item in items if any(map(item.get_closest_marker, ("end_to_end", "kill", "processes")))}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.fixture(scope="session")
