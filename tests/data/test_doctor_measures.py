@@ -182,8 +182,8 @@ class Short(AudioReader):
     lost = 1
 
     def blocks(self, frames: int = BLOCK) -> Iterator[np.ndarray]:
-        assert self.stated is not None
-        self.stated += self.lost
+        assert self._there is not None
+        self._there += self.lost
         yield from super().blocks(frames)
 
 

@@ -48,12 +48,14 @@ def original(kind: str) -> bytes:
 class Mutation:
     """A file that was changed: how, and its content.
 
-    ``loses`` says that audio is missing, or there that the header does not tell of, which a reader must notice.
+    ``loses`` says that audio is missing, or there that the header does not tell of, which a reader must notice; ``added``,
+    that it is the latter.
     """
 
     name: str
     content: bytes
     loses: bool = False
+    added: bool = False
 
 
 def mutate(kind: str, whole: bytes, rng: random.Random) -> Mutation:
@@ -104,7 +106,7 @@ def _remove(kind: str, whole: bytes, rng: random.Random) -> Mutation:
 
 def _join(kind: str, whole: bytes, rng: random.Random) -> Mutation:
     other = rng.choice(list(KINDS))
-    return Mutation(f"{other} behind it", whole + (whole if other == kind else original(other)), True)
+    return Mutation(f"{other} behind it", whole + (whole if other == kind else original(other)), True, True)
 
 
 def _trail(kind: str, whole: bytes, rng: random.Random) -> Mutation:

@@ -24,6 +24,8 @@ from gansemble.errors import DataError
 #: Sample rates [Hz] that recordings have; a header with another one is damaged.
 LOWEST_RATE, HIGHEST_RATE = 500, 1_600_000
 MOST_CHANNELS = 256
+#: Floating-point samples beyond it are no audio; whole numbers of 32 bits that were never scaled are.
+HIGHEST_LEVEL = 2.0**32
 #: What decoders of lossy formats leave out at both ends: encoders' delay and what fills the last frame [samples].
 LOSSY_SLACK = 5 * 1152
 BLOCK = 1 << 16
@@ -103,9 +105,10 @@ class AudioReader:
         if self.channels > MOST_CHANNELS:
             self.close()
             raise AudioFault("damaged", path, f"its header states {self.channels} channels")
-        # The decoder only guesses the length of an MP3.
-        frames = self.sound.frames if layout.samples is None else layout.samples
+        frames = self.sound.frames
         self.stated = frames if 0 <= frames < 1 << 60 else None
+        # The decoder only guesses the length of an MP3, and counts on frames that it may not decode.
+        self._there = self.stated if layout.samples is None else layout.samples
 
     def _open(self, layout: Layout) -> soundfile.SoundFile:
         try:
@@ -140,6 +143,10 @@ class AudioReader:
             if not np.isfinite(block).all():
                 first = self.done + int((~np.isfinite(block)).any(axis=1).argmax())
                 raise AudioFault("non_finite", self.path, f"holds NaN or Inf, first at sample {first}")
+            if np.abs(block).max() > HIGHEST_LEVEL:
+                raise AudioFault(
+                    "damaged", self.path, f"holds samples of {np.abs(block).max():.3g}, full scale being 1"
+                )
             self.done += len(block)
             yield block
         self._demand_whole()
@@ -169,8 +176,8 @@ class AudioReader:
     def _demand_whole(self) -> None:
         if self.done == 0:
             raise AudioFault("empty", self.path, "holds no samples, only a header")
-        if self.stated is not None and self.stated - self.done > (LOSSY_SLACK if self.lossy else 0):
-            states, holds = self.stated / self.sample_rate, self.done / self.sample_rate
+        if self._there is not None and self._there - self.done > (LOSSY_SLACK if self.lossy else 0):
+            states, holds = self._there / self.sample_rate, self.done / self.sample_rate
             raise AudioFault("damaged", self.path, f"it holds {states:.3f} s, and {holds:.3f} s of it can be decoded")
 
     def warn(self) -> None:

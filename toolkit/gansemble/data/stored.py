@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 DTYPES = {".i16": "<i2", ".f32": "<f4"}
 #: Sample formats that hold more than 16 bits; lossy ones are as well kept in 16, as no pack adds to their noise.
 FINE = frozenset({"PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ALAC_20", "ALAC_24", "ALAC_32"})
-#: Bounds of the exponent: 2^15 raises the least step of 16 bits to full scale.
-LOWEST, HIGHEST = -15, 15
+#: Bounds of the exponent, far beyond what recordings need.
+LOWEST, HIGHEST = -32, 32
 
 
 class Stored(NamedTuple):

@@ -74,7 +74,7 @@ def behind(stream: BinaryIO, start: int, size: int, rate: float) -> tuple[Fault 
         return None, ""
     stream.seek(start)
     head = stream.read(65536)
-    if head.startswith(BEGINNINGS):
+    if head[:16].lstrip(b"\0").startswith(BEGINNINGS):  # some writers align what follows
         return Fault("concatenated", f"another recording of {extra} bytes follows its end, which would be left out"), ""
     if not head.strip(b"\0") and not _any(stream):
         # Up to a sample's bytes are how writers align what they write.
