@@ -29,6 +29,8 @@ HIGHEST_LEVEL = 2.0**32
 #: What decoders of lossy formats leave out at both ends: encoders' delay and what fills the last frame [samples].
 LOSSY_SLACK = 5 * 1152
 BLOCK = 1 << 16
+#: What is read at once of a file that is read as a whole.
+WHOLE = 1 << 22
 
 FaultCode = Literal["missing", "unreadable", "truncated", "damaged", "concatenated", "empty", "non_finite"]
 
@@ -134,27 +136,36 @@ class AudioReader:
         """
         while True:
             try:
-                block = self.sound.read(frames, dtype="float32", always_2d=True)
+                block = self.sound.read(self._ahead(frames), dtype="float32", always_2d=True)
             except (soundfile.LibsndfileError, OSError, RuntimeError) as error:
                 reason = str(getattr(error, "error_string", None) or error).rstrip(".")
                 raise AudioFault("damaged", self.path, f"decoding breaks off {self._so_far()} ({reason})") from error
             if not len(block):
                 break
-            if not np.isfinite(block).all():
-                first = self.done + int((~np.isfinite(block)).any(axis=1).argmax())
-                raise AudioFault("non_finite", self.path, f"holds NaN or Inf, first at sample {first}")
-            if np.abs(block).max() > HIGHEST_LEVEL:
-                raise AudioFault(
-                    "damaged", self.path, f"holds samples of {np.abs(block).max():.3g}, full scale being 1"
-                )
+            self._demand_sensible(block)
             self.done += len(block)
             yield block
         self._demand_whole()
 
+    def _ahead(self, frames: int) -> int:
+        """How much to read next: no more than there seems to be, for which room would be made in vain."""
+        if self.stated is None:
+            return frames
+        return min(frames, self.stated - self.done if self.done < self.stated else LOSSY_SLACK)
+
+    def _demand_sensible(self, block: np.ndarray) -> None:
+        highest = max(float(block.max()), -float(block.min()))  # NaN where a sample is
+        if highest <= HIGHEST_LEVEL:
+            return
+        if np.isfinite(block).all():
+            raise AudioFault("damaged", self.path, f"holds samples of {highest:.3g}, full scale being 1")
+        first = self.done + int((~np.isfinite(block)).any(axis=1).argmax())
+        raise AudioFault("non_finite", self.path, f"holds NaN or Inf, first at sample {first}")
+
     def read(self) -> np.ndarray:
         """All of the audio that is left, float32 [C, T]; raises what :meth:`blocks` raises."""
-        found = list(self.blocks())
-        return np.ascontiguousarray(np.concatenate(found).T)
+        found = list(self.blocks(WHOLE))
+        return np.ascontiguousarray((np.concatenate(found) if len(found) > 1 else found[0]).T)
 
     @property
     def lossy(self) -> bool:

@@ -35,6 +35,12 @@ class Stored(NamedTuple):
     shift: int
 
     @property
+    def peak(self) -> float:
+        """The largest magnitude of the samples as they are read again; 0 for none."""
+        highest = max(float(self.data.max(initial=0)), -float(self.data.min(initial=0)))
+        return highest if self.data.dtype.kind == "f" else float(np.ldexp(highest / 32768, -self.shift))
+
+    @property
     def audio(self) -> np.ndarray:
         """The samples as they are read again, float32 [T]."""
         return decode(self.data, self.shift)
@@ -69,9 +75,11 @@ def encode(audio: np.ndarray, suffix: str) -> Stored:
     if suffix == ".f32":
         return Stored(audio.astype("<f4", copy=False), 0)
     scaled = audio * np.float32(32768)
-    if np.abs(scaled).max(initial=0) <= 32768 and not (scaled % 1).any():
-        return Stored(levels.to_int16(audio).astype("<i2", copy=False), 0)
-    shift = _shift(levels.peak(audio))
+    rounded = np.rint(scaled)
+    peak = max(float(scaled.max(initial=0)), -float(scaled.min(initial=0)))
+    if peak <= 32768 and np.array_equal(rounded, scaled):
+        return Stored(np.minimum(rounded, 32767, out=rounded).astype("<i2"), 0)
+    shift = _shift(peak / 32768)
     return Stored(levels.to_int16(np.ldexp(audio, shift)).astype("<i2", copy=False), shift)
 
 

@@ -127,5 +127,9 @@ def inspect_au(stream: BinaryIO, size: int) -> Layout:
         return Layout(patches=(Patch(8, struct.pack(f"{order}I", min(0xFFFFFFFF, there))),) if there else ())
     if stated > there:
         return Layout(truncated(stated, there, rate))
+    sample = AU_BYTES.get(encoding, 0) * channels
+    if sample and stated % sample:
+        said = f"{stated} bytes of audio are not whole samples of {sample} bytes ({channels} channels)"
+        return Layout(Fault("damaged", f"its header contradicts itself: {said}"))
     fault, remark = behind(stream, start + stated, size, rate)
     return Layout(fault, remark)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO, NamedTuple
 
-from gansemble.audio.containers.layout import Fault, Layout, seconds
+from gansemble.audio.containers.layout import BEGINNINGS, Fault, Layout, seconds
 
 #: How a FLAC stream begins: the marker, then the block STREAMINFO of 34 bytes, the last one or not.
 MARKS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
@@ -19,15 +19,19 @@ _SIZES = {
 
 
 class Info(NamedTuple):
-    """What STREAMINFO states: samples of a frame, the sample rate [Hz], and samples in all, 0 where that is not known."""
+    """What STREAMINFO states: samples of a frame, bytes of the largest one, the sample rate [Hz], and samples in all.
+
+    Each is 0 where it is not known.
+    """
 
     block: int
+    largest: int
     rate: int
     total: int
 
 
 def inspect(stream: BinaryIO, size: int) -> Layout:
-    """Compares the stated number of samples with the last frame's, and looks for another stream behind the first one.
+    """Compares the stated number of samples with the last frame's, and looks for another recording behind the last one.
 
     Frames that are missing or altered in the middle are found in decoding, by their checksums.
 
@@ -42,22 +46,37 @@ def inspect(stream: BinaryIO, size: int) -> Layout:
         return Layout(Fault("truncated", f"it ends within its header ({size} bytes)"))
     following, zeros = _behind(stream, begin + 4)
     if following is not None:
-        return Layout(
-            Fault(
-                "concatenated",
-                f"another recording of {size - following} bytes follows its end, which would be left out",
-            )
-        )
+        return Layout(_joined(size - following))
     info = _info(head[begin + 8 : begin + 42])
-    there = last_sample(stream, begin + 42, size, info)
+    there, last = _last_frame(stream, begin + 42, size, info)
     if info.total and there:
         both = f"its header states {seconds(info.total, info.rate)}, it holds {seconds(there, info.rate)}"
         if there > info.total:
             return Layout(Fault("concatenated", f"{both}, the rest of which would be left out"))
         if there < info.total:
             return Layout(Fault("truncated", both))
+    joined = _other(last)
+    if joined:
+        return Layout(_joined(joined))
     # A frame ends in its checksum; 16 zero bytes are not the end of one.
-    return Layout(remark=f"{zeros} zero bytes follow the end of its audio" if zeros >= 16 else "")
+    if zeros >= 16:
+        return Layout(remark=f"{zeros} zero bytes follow the end of its audio")
+    more = len(last) - info.largest if info.largest else 0
+    return Layout(remark=f"{more} bytes or more that are no audio follow its end" if more > 0 else "")
+
+
+def _joined(size: int) -> Fault:
+    return Fault("concatenated", f"another recording of {size} bytes follows its end, which would be left out")
+
+
+def _other(last: bytes) -> int:
+    """How many bytes of a recording of another kind follow the last frame; 0 where none does."""
+    for mark in (*BEGINNINGS, b"ID3"):
+        place = last.find(mark, 6)
+        # Any four bytes may stand in a frame by chance; at its end, its checksum has come to 0.
+        if place >= 0 and _crc16(last[:place]) == 0:
+            return len(last) - place
+    return 0
 
 
 def _behind(stream: BinaryIO, offset: int) -> tuple[int | None, int]:
@@ -79,11 +98,13 @@ def _behind(stream: BinaryIO, offset: int) -> tuple[int | None, int]:
 
 def _info(content: bytes) -> Info:
     numbers = int.from_bytes(content[10:18], "big")
-    return Info(int.from_bytes(content[2:4], "big"), numbers >> 44, numbers & (1 << 36) - 1)
+    block, largest = int.from_bytes(content[2:4], "big"), int.from_bytes(content[7:10], "big")
+    return Info(block, largest, numbers >> 44, numbers & (1 << 36) - 1)
 
 
-def last_sample(stream: BinaryIO, start: int, size: int, info: Info) -> int:
-    """The number of samples up to the end of the last frame, by the number in that frame's header; 0 if none is found."""
+def _last_frame(stream: BinaryIO, start: int, size: int, info: Info) -> tuple[int, bytes]:
+    """(the number of samples up to the end of the last frame, by the number in its header; what the file holds from its
+    beginning on); 0 and nothing where no frame is found."""
     begin = max(start, size - TAIL)
     stream.seek(begin)
     tail = stream.read(size - begin)
@@ -91,8 +112,8 @@ def last_sample(stream: BinaryIO, start: int, size: int, info: Info) -> int:
     while (place := tail.rfind(b"\xff", 0, place)) >= 0:
         end = _frame_end(tail[place : place + 16], info.block)
         if end:
-            return end
-    return 0
+            return end, tail[place:]
+    return 0, b""
 
 
 def _frame_end(head: bytes, block: int) -> int:
@@ -125,3 +146,21 @@ def _crc8(data: bytes) -> int:
         for _ in range(8):
             value = (value << 1 ^ 7 if value & 0x80 else value << 1) & 0xFF
     return value
+
+
+def _crc16(data: bytes) -> int:
+    """The checksum of a frame, by x^16 + x^15 + x^2 + 1; 0 over a frame with its checksum."""
+    value = 0
+    for byte in data:
+        value = (value << 8 & 0xFFFF) ^ _TABLE[value >> 8 ^ byte]
+    return value
+
+
+def _entry(byte: int) -> int:
+    value = byte << 8
+    for _ in range(8):
+        value = (value << 1 ^ 0x8005 if value & 0x8000 else value << 1) & 0xFFFF
+    return value
+
+
+_TABLE = tuple(_entry(byte) for byte in range(256))
