@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import BinaryIO, NamedTuple
 
-from gansemble.audio.containers.layout import BEGINNINGS, Fault, Layout, seconds
+from gansemble.audio.containers.layout import BEGINNINGS, Fault, Layout, counted, seconds
 
 #: How a FLAC stream begins: the marker, then the block STREAMINFO of 34 bytes, the last one or not.
 MARKS = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
@@ -60,9 +60,9 @@ def inspect(stream: BinaryIO, size: int) -> Layout:
         return Layout(_joined(joined))
     # A frame ends in its checksum; 16 zero bytes are not the end of one.
     if zeros >= 16:
-        return Layout(remark=f"{zeros} zero bytes follow the end of its audio")
+        return Layout(remark=f"{counted(zeros)} of zeros follow the end of its audio")
     more = len(last) - info.largest if info.largest else 0
-    return Layout(remark=f"{more} bytes or more that are no audio follow its end" if more > 0 else "")
+    return Layout(remark=f"{counted(more)} or more that are no audio follow its end" if more > 0 else "")
 
 
 def _joined(size: int) -> Fault:

@@ -56,6 +56,11 @@ def seconds(amount: float, rate: float) -> str:
     return f"{amount / rate:.3f} s" if rate > 0 else f"{amount:.0f} bytes"
 
 
+def counted(amount: int) -> str:
+    """So many bytes, for messages."""
+    return f"{amount} byte{'s' * (amount != 1)}"
+
+
 def behind(stream: BinaryIO, start: int, size: int, rate: float) -> tuple[Fault | None, str]:
     """Judges the bytes that follow the end of the audio.
 
@@ -78,7 +83,7 @@ def behind(stream: BinaryIO, start: int, size: int, rate: float) -> tuple[Fault 
         return Fault("concatenated", f"another recording of {extra} bytes follows its end, which would be left out"), ""
     if not head.strip(b"\0") and not _any(stream):
         # Up to a sample's bytes are how writers align what they write.
-        return None, f"{extra} zero bytes follow the end of its audio" if extra >= 8 else ""
+        return None, f"{counted(extra)} of zeros follow the end of its audio" if extra >= 8 else ""
     if head.startswith((b"TAG", b"ID3", b"APETAGEX")):
         return None, ""
     if rate and extra > LONGEST_REST * rate:
@@ -86,7 +91,7 @@ def behind(stream: BinaryIO, start: int, size: int, rate: float) -> tuple[Fault 
             "concatenated",
             f"{extra} bytes, which may be {seconds(extra, rate)} of audio, follow the end that its header states",
         ), ""
-    return None, f"{extra} bytes that are no audio follow its end"
+    return None, f"{counted(extra)} that are no audio follow its end"
 
 
 #: Bytes behind the stated end that would be more audio than this [s] are not taken for a leftover.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from gansemble.audio.containers.layout import Fault, Layout
+from gansemble.audio.containers.layout import Fault, Layout, behind
 
 #: How the first page of a stream with audio begins.
 AUDIO = (b"\x01vorbis", b"OpusHead", b"\x7fFLAC", b"Speex   ", b"fLaC")
@@ -20,12 +20,13 @@ OPUS_RATE = 48000
 
 @dataclass(frozen=True)
 class Page:
-    """A page: where it begins, its flags, position [samples], stream and number, and whether it is whole and unaltered.
+    """A page: where it begins, its size [bytes], its flags, position [samples], stream and number, and whether it is whole and unaltered.
 
     ``content`` is the beginning of what it holds.
     """
 
     offset: int
+    size: int
     flags: int
     position: int
     serial: int
@@ -47,7 +48,7 @@ def inspect(stream: BinaryIO, size: int) -> Layout:
     for page in pages(stream, size):
         if isinstance(page, int):
             if last is not None and last.flags & END:
-                return Layout(remark=f"{page} bytes that are no audio follow its end")
+                return Layout(*behind(stream, last.offset + last.size, size, 0))
             gap = gap or Fault(
                 "damaged", f"{page} bytes{_at(last, rate)} are no Ogg page: a piece is missing or altered"
             )
@@ -110,10 +111,10 @@ def pages(stream: BinaryIO, size: int) -> Iterator[Page | int]:
         if not sound and whole:
             # The lengths may be what was altered: the next page is searched for.
             following = _search(stream, offset + 4, size)
-            yield Page(offset, flags, position, serial, number, True, False, content[:64])
+            yield Page(offset, len(data), flags, position, serial, number, True, False, content[:64])
             offset = min(following, offset + len(data)) if following < size else following
             continue
-        yield Page(offset, flags, position, serial, number, whole, sound, content[:64])
+        yield Page(offset, len(data), flags, position, serial, number, whole, sound, content[:64])
         offset += len(data)
 
 
