@@ -35,7 +35,9 @@ def test_a_truncated_wav_is_refused_though_libsndfile_reads_it(wav):
     wav.write_bytes(data[:-1000])
     assert len(soundfile.read(str(wav))[0]) > 0, "libsndfile says nothing"
     for use in (files.info, files.read):
-        with pytest.raises(DataError, match=r"tone\.wav: truncated: its header promises 1000 bytes more"):
+        with pytest.raises(
+            DataError, match=r"tone\.wav: truncated: its header states 0\.500 s, it holds 0\.477 s \(1000 bytes"
+        ):
             use(wav)
 
 
@@ -50,7 +52,7 @@ def test_a_streamed_wav_whose_header_promises_nothing_is_no_truncation(wav, leng
     place = data.index(b"data") + 4
     data[place : place + 4] = length.to_bytes(4, "little")
     wav.write_bytes(data)
-    assert files.missing_wav_bytes(wav) == 0
+    assert files.read(wav)[0].shape == (1, RATE // 2)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -58,9 +60,9 @@ def test_nan_and_inf_are_refused_with_the_first_sample(tmp_path, bad):
     audio = tone(440)
     audio[[123, 500]] = bad
     soundfile.write(str(tmp_path / "bad.wav"), audio, RATE, subtype="FLOAT")
-    with pytest.raises(DataError, match=r"NaN or Inf \(first at sample 123\)"):
+    with pytest.raises(DataError, match="NaN or Inf, first at sample 123"):
         files.read(tmp_path / "bad.wav")
-    with pytest.raises(DataError, match=r"first at sample 123\)"):
+    with pytest.raises(DataError, match="first at sample 123"):
         files.read(tmp_path / "bad.wav", start=100, frames=50)
     assert files.read(tmp_path / "bad.wav", start=200, frames=50)[0].shape == (1, 50)
 
@@ -75,7 +77,7 @@ def test_files_without_samples_or_that_are_no_audio_are_refused(tmp_path):
     with pytest.raises(DataError, match="holds no samples"):
         files.read(tmp_path / "none.wav")
     (tmp_path / "empty.wav").write_bytes(b"")
-    with pytest.raises(DataError, match=r"not readable as audio .*; 0 bytes"):
+    with pytest.raises(DataError, match="holds no samples, 0 bytes"):
         files.read(tmp_path / "empty.wav")
     (tmp_path / "text.wav").write_text("not audio at all, but long enough to look at" * 10)
     with pytest.raises(DataError, match="not readable as audio"):

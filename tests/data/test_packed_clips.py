@@ -211,7 +211,7 @@ def test_a_manifest_is_a_header_and_a_line_for_each_clip(folder):
     first, *lines = (folder / MANIFEST).read_text().splitlines(keepends=True)
     header = json.loads(first)
     assert {key: header[key] for key in ("manifest", "samples", "clips")} == {
-        "manifest": 1, "samples": "<i2", "clips": 4,
+        "manifest": 2, "samples": ["i16"], "clips": 4,
     }  # fmt: skip
     assert header["sha256"] == hashlib.sha256("".join(lines).encode()).hexdigest() and len(lines) == 4
     found = manifest.load(folder / MANIFEST)
@@ -250,10 +250,10 @@ def header_with(folder: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"manifest": 2}, "packed data of version 2"),
+        ({"manifest": 3}, "packed data of version 3"),
         ({"manifest": 0}, "packed data of version 0"),
-        ({"samples": ">i2"}, "with samples '>i2'"),
-        ({"samples": None}, "with samples None"),
+        ({"manifest": 1, "samples": ">i2"}, "version 1 with samples '>i2'"),
+        ({"manifest": 1, "samples": None}, "with samples None"),
         ({"splits": []}, "a damaged manifest header"),
         ({"sha256": 5}, "a damaged manifest header"),
         ({"sha256": "0" * 64}, "was changed after it was written"),

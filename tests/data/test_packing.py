@@ -159,7 +159,7 @@ def test_variants_of_training_clips_lie_behind_all_clips(corpus):
 def test_channels_are_mixed_or_the_first_is_taken(corpus):
     write(corpus, "two.wav", [[100, 300], [-100, 101]])
     clips = [Clip("two", "two.wav", "train")]
-    for policy, wanted in ((Data(channels="mix"), [200, 0]), (Data(channels="first"), [100, -100])):
+    for policy, wanted in ((Data(channels="mix"), [25600, 64]), (Data(channels="first"), [100, -100])):
         made, path = packed(corpus, clips, policy=policy)
         assert np.fromfile(path, "<i2").tolist() == wanted and made.entries[0].channels == 2
         path.unlink()
@@ -174,16 +174,19 @@ def test_a_clip_is_padded_behind_its_end(corpus):
 def test_another_rate_is_resampled(corpus):
     write(corpus, "a.wav", np.full(400, 1000), 2 * RATE)
     made, path = packed(corpus, CLIPS[:1])
-    assert np.abs(np.fromfile(path, "<i2")[50:150] - 1000.0).max() <= 1
+    shift = made.entries[0].shift
+    assert shift == 4, "its peak of 0.03 is brought near full scale"
+    assert np.abs(np.fromfile(path, "<i2")[50:150] / 2.0**shift - 1000.0).max() <= 1
     assert (made.entries[0].frames, made.entries[0].source_rate, made.entries[0].sample_rate) == (200, 2 * RATE, RATE)
 
 
 def test_what_an_augmentation_is_given_stays_within_full_scale(corpus):
     soundfile.write(corpus / "a.wav", np.array([1.5, -2.0, 0.5]), RATE, subtype="FLOAT")
     part = Gains(1)
-    _, path = packed(corpus, CLIPS[:1], augmentations=augmentations(gains=part))
-    assert part.given[0][0].tolist() == [1.0, -1.0, 0.5]
-    assert np.fromfile(path, "<i2")[:3].tolist() == [32767, -32768, 16384]
+    made, path = packed(corpus, CLIPS[:1], augmentations=augmentations(gains=part))
+    assert part.given[0][0].tolist() == [0.75, -1.0, 0.25]
+    assert made.entries[0].peak == 2.0 and made.entries[0].shift == -2
+    assert np.fromfile(path, "<i2")[:3].tolist() == [12288, -16384, 4096]
 
 
 def refused(corpus: Path, told: str, **options: Any) -> None:
@@ -236,7 +239,7 @@ def test_a_full_disk_is_noticed_before_anything_is_decoded(corpus, monkeypatch):
     monkeypatch.setattr(pack.os, "posix_fallocate", full)
     refused(corpus, r"no room for 0\.00 GB of packed audio \(No space left on device\)")
     assert asked == [(0, 26)]
-    sources = [pack.ClipSource(CLIPS[0], corpus / "a.wav", RATE, 1, 1_250_000_000, 0)]
+    sources = [pack.ClipSource(CLIPS[0], corpus / "a.wav", RATE, 1, 3, 1_250_000_000, 0)]
     with pytest.raises(DataError, match=r"no room for 2\.50 GB"):
         pack.pack(sources, corpus.parent / "dump", RATE, Data(), 1)
 
@@ -343,16 +346,17 @@ def variants(*made: tuple[object, object], id_: str = "a") -> list[Variant]:
 @pytest.mark.parametrize(
     ("gain", "peak", "samples"),
     [
-        (1, 0.5, [8192, -16384, 4096]),
-        (2, 1.0, [16384, -32767, 8192]),
-        (2 * FULL_SCALE, FULL_SCALE, [16384, -32767, 8192]),
-        (4, 2.0, [16384, -32767, 8192]),
+        (1, 0.5, [0.25, -0.5, 0.125]),
+        (2, 1.0, [0.5, -1, 0.25]),
+        (2 * FULL_SCALE, FULL_SCALE, [0.5, -1, 0.25]),
+        (4, 2.0, [0.5, -1, 0.25]),
     ],
 )
 def test_a_variant_beyond_full_scale_is_scaled_as_a_whole(gain, peak, samples):
     (made,) = variants(("x", SOUND * np.float32(gain)))
     assert (made.section, made.name, made.peak) == ("part", "x", pytest.approx(peak, abs=1e-7))
-    assert made.samples is not None and made.samples.dtype == np.int16 and made.samples.tolist() == samples
+    assert made.samples is not None and made.samples.dtype == np.float32
+    assert np.abs(made.samples - samples).max() < 2**-14 and np.abs(made.samples).max() <= FULL_SCALE
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

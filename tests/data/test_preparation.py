@@ -157,7 +157,11 @@ def test_clips_are_packed_in_the_order_of_the_corpus_with_their_facts_beside_the
     facts = json.loads((place.dump / "facts.json").read_text())
     assert [fact["id"] for fact in facts] == list("cbafed") and facts[0]["frames"] == 2000
     assert json.loads((place.dump / "doctor.json").read_text()) == []
-    assert said == ["no findings", "packed: train 4 clips, 0.0 min; validation 1 clips, 0.0 min; test 1 clips, 0.0 min"]
+    assert said == [
+        "no findings",
+        "stored as 16-bit samples",
+        "packed: train 4 clips, 0.0 min; validation 1 clips, 0.0 min; test 1 clips, 0.0 min",
+    ]
 
 
 def entry(id_: str, split: str = "train", frames: int = 480_000) -> ManifestEntry:
@@ -238,7 +242,15 @@ def test_old_packs_are_deleted_and_no_other_files(place):
     place.prepare()
     (now,) = {each.pack for each in manifest.read(place.dump / MANIFEST)}
     there = {path.name for path in place.dump.iterdir()}
-    assert old.name != now and there == {*kept, now, MANIFEST, "sources.jsonl", "doctor.json", "facts.json"}
+    assert old.name != now and there == {
+        *kept,
+        now,
+        MANIFEST,
+        "sources.jsonl",
+        "doctor.json",
+        "facts.json",
+        "stored.json",
+    }
 
 
 def test_a_pack_that_is_being_read_is_kept_until_the_next_time(place):

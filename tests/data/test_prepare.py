@@ -133,14 +133,14 @@ def spoil_by_emptiness(place: Place) -> None:
 BAD = {
     "wrong rate": (spoil_rate, ["are not at 16000 Hz (8000 Hz: 1)", "data.rate=resample", "bad"]),
     "stereo": (spoil_channels, ["are not mono (2 channels: 1)", "data.channels=mix", "data.channels=first", "bad"]),
-    "truncated": (spoil_by_cutting, ["bad.wav: its header promises 3044 bytes more", "data.broken=drop"]),
-    "NaN": (spoil_by_nan, ["bad.wav: NaN or Inf, first at sample 1234", "data.broken=drop"]),
+    "truncated": (spoil_by_cutting, ["3044 bytes are missing", "data.broken=drop"]),
+    "NaN": (spoil_by_nan, ["bad.wav: holds NaN or Inf, first at sample 1234", "data.broken=drop"]),
     "short": (
         spoil_by_shortness,
         ["shorter than the segment of 1024 samples", "data.short=pad", "data.short=drop", "bad"],
     ),
     "no audio": (spoil_by_text, ["bad.wav: not readable as audio", "data.broken=drop"]),
-    "0 bytes": (spoil_by_emptiness, ["bad.wav: 0 bytes", "data.broken=drop"]),
+    "0 bytes": (spoil_by_emptiness, ["bad.wav: holds no samples, 0 bytes", "data.broken=drop"]),
 }
 
 

@@ -209,7 +209,7 @@ def test_a_file_is_restored_as_its_samples_are(enhance, exp, inputs, tmp_path):
 def test_one_bad_file_stops_no_other(enhance, inputs, tmp_path):
     status, _, err = enhance(inputs, "--output", tmp_path)
     assert status == 1 and "2 of 6 files could not be restored" in err
-    assert "broken.wav: its header promises" in err and "copy or download it again" in err
+    assert "broken.wav: truncated: its header states" in err and "copy or download it again" in err
     assert "other.wav: is at 44100 Hz, the generator works at 22050 Hz; pass --resample" in err
     assert "which leaves out all above 11025 Hz" in err
     assert {path.name for path in tmp_path.glob("*.*")} == {

@@ -18,7 +18,7 @@ from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.errors import CheckpointError, DataError, GansembleError
-from gansemble.inference import loading
+from gansemble.inference import loading, vocoding
 from gansemble.inference.loading import TrainedGenerator, fold
 from gansemble.inference.streaming import ChunkedStream, vocoder_stream
 from gansemble.inference.vocoding import signal_blocks, synthesise_file
@@ -199,14 +199,20 @@ def test_blocks_of_a_files_mel_are_the_mel_of_the_whole_file(tmp_path, samples, 
 
 
 def test_a_file_is_read_a_block_at_a_time(tmp_path, monkeypatch):
-    path, asked = wav(tmp_path / "a.wav", 64 * 500), []
-    read = files.read
-    monkeypatch.setattr(
-        files, "read", lambda path, start=0, frames=-1: asked.append(frames) or read(path, start, frames)
-    )
+    """What is kept in memory does not grow with the file."""
+    path, kept = wav(tmp_path / "a.wav", 64 * 5000), []
+    fill = vocoding._Window.fill
+
+    def watched(window: vocoding._Window, begin: int, end: int) -> bool:
+        ended = fill(window, begin, end)
+        kept.append(len(window.samples))
+        return ended
+
+    monkeypatch.setattr(vocoding._Window, "fill", watched)
+    monkeypatch.setattr(vocoding, "READ", 1000)
     list(mel_blocks(path, 20))
-    assert len(asked) == 25
-    assert all(0 < frames <= 64 * (20 + 2 * 5) for frames in asked)
+    assert len(kept) == 251
+    assert all(0 < samples <= 64 * (20 + 2 * 5) + 1000 for samples in kept[:-1])
 
 
 def test_inputs_that_cannot_be_framed_are_refused(tmp_path):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import struct
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -11,11 +10,16 @@ from typing import Literal
 import numpy as np
 import soundfile
 
+from gansemble.audio.reader import BLOCK, AudioReader
 from gansemble.errors import DataError
 
 SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif"})
 SampleFormat = Literal["pcm16", "pcm24", "float"]
 SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "float": "FLOAT"}
+
+#: Product of two sample rates, without their common factor, beyond which a bank of filters would take too much memory:
+#: 44.1 to 22.05 kHz has 2, 44.1 to 48 kHz 23,520, 8,001 to 22,050 Hz 19,602,450.
+LARGEST_BANK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,7 @@ class Info:
 
     Args:
         sample_rate: [Hz].
-        frames: length of each channel [samples].
+        frames: length of each channel [samples], as the file states it.
         channels: how many there are.
         subtype: soundfile's name of the sample format, such as ``PCM_16``.
     """
@@ -36,43 +40,15 @@ class Info:
 
 
 def info(path: Path) -> Info:
-    """Reads the header of an audio file.
+    """What the header of an audio file says, after its container was examined; see :class:`AudioReader`.
 
     Raises:
-        DataError: if the file is missing, is not audio, or is a WAV file with fewer bytes than its header states.
+        DataError: if the file is missing, is not audio, or holds something else than its container states.
     """
-    try:
-        header = soundfile.info(str(path))
-    except (soundfile.LibsndfileError, OSError) as error:
-        if not path.exists():
-            raise DataError(f"{path}: no such file") from error
-        raise DataError(f"{path}: not readable as audio ({error}); {path.stat().st_size} bytes") from error
-    missing = missing_wav_bytes(path)
-    if missing:
-        raise DataError(
-            f"{path}: truncated: its header promises {missing} bytes more than the file has; "
-            "copy or download it again, or drop it with data.broken=drop"
-        )
-    return Info(header.samplerate, header.frames, header.channels, header.subtype)
-
-
-def missing_wav_bytes(path: Path) -> int:
-    """How many bytes of sample data a WAV file lacks, compared with its header; 0 for any other file.
-
-    libsndfile reads a truncated file without an error.
-    """
-    with path.open("rb") as stream:
-        head = stream.read(12)
-        if len(head) < 12 or head[:4] != b"RIFF" or head[8:12] != b"WAVE":
-            return 0
-        size = os.fstat(stream.fileno()).st_size
-        while len(chunk := stream.read(8)) == 8:
-            name, length = chunk[:4], struct.unpack("<I", chunk[4:])[0]
-            if name == b"data":
-                # 0 and 0xFFFFFFFF are what streaming writers leave behind: no promise at all.
-                return max(0, stream.tell() + length - size) if 0 < length < 0xFFFFFFF0 else 0
-            stream.seek(length + length % 2, os.SEEK_CUR)  # RIFF pads chunks to an even number of bytes
-    return 0
+    with AudioReader(path) as reader:
+        # A streaming writer could not state the length of a compressed file.
+        frames = sum(map(len, reader.blocks())) if reader.stated is None else reader.stated
+        return Info(reader.sample_rate, frames, reader.channels, reader.subtype)
 
 
 def read(path: Path, start: int = 0, frames: int = -1) -> tuple[np.ndarray, int]:
@@ -81,27 +57,27 @@ def read(path: Path, start: int = 0, frames: int = -1) -> tuple[np.ndarray, int]
     Args:
         path: of the file.
         start: first sample to read.
-        frames: samples to read of each channel; -1 reads to the end.
+        frames: samples to read of each channel; -1 reads to the end, and only then is the file's end examined.
 
     Returns:
         (audio [C, T], C channels of T samples; the sample rate [Hz]).
 
     Raises:
-        DataError: if the file cannot be read, is truncated, empty, or holds NaN or Inf.
+        DataError: if the file cannot be read, is truncated, damaged or empty, or holds NaN or Inf.
     """
-    header = info(path)
-    try:
-        audio, rate = soundfile.read(str(path), frames=frames, start=start, dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise DataError(f"{path}: cannot be decoded ({error}); copy or download it again") from error
-    if header.frames == 0:
-        raise DataError(f"{path}: holds no samples")
-    if not np.isfinite(audio).all():
-        bad = int((~np.isfinite(audio)).any(axis=1).argmax())
-        raise DataError(
-            f"{path}: holds NaN or Inf (first at sample {start + bad}); write the file again from its source"
-        )
-    return np.ascontiguousarray(audio.T), rate
+    with AudioReader(path) as reader:
+        reader.warn()
+        if start == 0 and frames < 0:
+            return reader.read(), reader.sample_rate
+        kept, last = [], None if frames < 0 else start + frames
+        reader.skip(start)
+        for block in reader.blocks(BLOCK if frames < 0 else max(1, min(BLOCK, frames))):
+            begin = reader.done - len(block)
+            kept.append(block[max(0, start - begin) : None if last is None else max(0, last - begin)])
+            if last is not None and reader.done >= last:
+                break
+        whole = np.concatenate(kept) if kept else np.zeros((0, reader.channels), np.float32)
+        return np.ascontiguousarray(whole.T), reader.sample_rate
 
 
 def read_mono(path: Path, sample_rate: int, resample_to_rate: bool = False) -> np.ndarray:
@@ -117,13 +93,18 @@ def read_mono(path: Path, sample_rate: int, resample_to_rate: bool = False) -> n
             off.
     """
     audio, rate = read(path)
-    if audio.shape[0] != 1:
-        raise DataError(f"{path}: expected mono, got {audio.shape[0]} channels; mix it down first")
+    demand_mono(path, len(audio))
     if rate != sample_rate:
         if not resample_to_rate:
             raise DataError(f"{path}: expected {sample_rate} Hz, got {rate} Hz; resample it, or pass --resample")
         audio = resample(audio, rate, sample_rate)
     return audio[0]
+
+
+def demand_mono(path: Path, channels: int) -> None:
+    """Raises a DataError for a file of several channels."""
+    if channels != 1:
+        raise DataError(f"{path}: expected mono, got {channels} channels; mix it down first")
 
 
 def resample(audio: np.ndarray, rate: int, to_rate: int) -> np.ndarray:
@@ -140,6 +121,9 @@ def resample(audio: np.ndarray, rate: int, to_rate: int) -> np.ndarray:
     """
     if rate == to_rate:
         return audio
+    common = math.gcd(rate, to_rate)
+    if rate // common * (to_rate // common) > LARGEST_BANK:
+        return _resample_any(audio, rate, to_rate)
     import torch
 
     from gansemble.audio.torchaudio import functional
@@ -154,6 +138,15 @@ def resample(audio: np.ndarray, rate: int, to_rate: int) -> np.ndarray:
         beta=14.769656459379492,
     )
     return out.numpy()
+
+
+def _resample_any(audio: np.ndarray, rate: int, to_rate: int) -> np.ndarray:
+    """Resamples by libsoxr, which needs no filter for each of the many phases between two odd rates."""
+    import soxr
+
+    length = -(-audio.shape[1] * to_rate // rate)
+    out = soxr.resample(np.ascontiguousarray(audio.T), rate, to_rate, quality="VHQ")[:length].T
+    return np.pad(out, ((0, 0), (0, length - out.shape[1]))).astype(np.float32, copy=False)
 
 
 def write(path: Path, audio: np.ndarray, sample_rate: int, sample_format: SampleFormat = "pcm16") -> int:

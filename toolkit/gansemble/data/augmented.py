@@ -105,7 +105,7 @@ class Variant:
     Args:
         section: name of the augmentation in the recipe.
         name: of the variant, the part of its id behind ``~``.
-        samples: int16 [T], T samples as in the clip; None where the augmentation made NaN or Inf.
+        samples: float32 [T], T samples as in the clip, within ±1; None where the augmentation made NaN or Inf.
         peak: largest magnitude before the variant was scaled down to full scale.
     """
 
@@ -172,7 +172,7 @@ def demand_fit(augmentations: Augmentations, clips: Sequence[Clip]) -> None:
 def variants(parts: Mapping[str, Augmentation], id_: str, audio: np.ndarray, sample_rate: int) -> list[Variant]:
     """Applies all augmentations to one training clip.
 
-    Variants louder than full scale are scaled down to it.
+    Variants louder than full scale are scaled down to it. Augmentations are given a clip that goes beyond it at full scale.
 
     Args:
         parts: the augmentations by their names in the recipe.
@@ -185,10 +185,11 @@ def variants(parts: Mapping[str, Augmentation], id_: str, audio: np.ndarray, sam
             has an invalid name, another length than the clip, or is no float array.
 
     Shape:
-        - audio: float32 [T] within ±1, T samples
-        - samples of each variant: int16 [T]
+        - audio: float32 [T], T samples
+        - samples of each variant: float32 [T] within ±1
     """
     found: dict[str, Variant] = {}
+    audio = audio / max(1.0, levels.peak(audio))
     for section, part in parts.items():
         who = f"augmentations.{section} ({type(part).__name__})"
         try:
@@ -233,7 +234,7 @@ def _as_packed(section: str, name: str, sound: np.ndarray) -> Variant:
     if not np.isfinite(peak):  # NaN or Inf anywhere is so in the largest magnitude
         return Variant(section, name, None, peak)
     scale = FULL_SCALE / peak if peak > FULL_SCALE else 1.0
-    return Variant(section, name, levels.to_int16(sound * scale), peak)
+    return Variant(section, name, (sound * scale).astype(np.float32), peak)
 
 
 def labels(clip: Clip | ManifestEntry) -> dict[str, int | str]:

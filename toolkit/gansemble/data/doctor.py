@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
-from gansemble.audio import files
+from gansemble.audio.reader import AudioFault, AudioReader
 from gansemble.data.facts import Facts
 from gansemble.data.findings import AudioFinding, copies, finding, recordings, tally
 from gansemble.data.manifest import Clip
+from gansemble.data.stored import FINE
 from gansemble.data.workers import end_with_parent, workers
 
 WINDOW = 1024  # [samples] of the averaged spectrum, and of the search for digital silence
@@ -105,31 +105,43 @@ def examine_file(path: Path, clip_id: str) -> Facts:
     Faults of the file are noted in the result and not raised as exceptions.
     """
     facts = Facts(clip_id)
-    if not path.is_file():
-        return _fault(facts, "missing", path, "no such file")
-    if path.stat().st_size == 0:
-        return _fault(facts, "empty", path, "0 bytes")
     try:
-        lacking = files.missing_wav_bytes(path)
-        sound = soundfile.SoundFile(str(path))
-    except (soundfile.LibsndfileError, OSError, TypeError) as error:  # TypeError: a headerless format
-        reason = getattr(error, "error_string", error)
-        return _fault(facts, "unreadable", path, f"not readable as audio ({reason})")
-    with sound:
-        facts = replace(facts, sample_rate=sound.samplerate, frames=sound.frames, channels=sound.channels)
-        if lacking:
-            return _fault(facts, "truncated", path, f"its header promises {lacking} bytes more")
-        return _listen(sound, facts, path)
+        with AudioReader(path) as reader:
+            facts = replace(
+                facts,
+                sample_rate=reader.sample_rate,
+                frames=reader.stated or 0,
+                channels=reader.channels,
+                subtype=reader.subtype,
+                remark=reader.remark,
+            )
+            sums = _Sums(reader.channels, reader.subtype in FINE)
+            for block in reader.blocks(BLOCK):
+                sums.add(block)
+    except AudioFault as fault:
+        return replace(facts, error=fault.code, message=f"{path}: {fault.text}")
+    return sums.facts(facts)
 
 
-def _fault(facts: Facts, code: str, path: Path, text: str) -> Facts:
-    return replace(facts, error=code, message=f"{path}: {text}")
+def examine_samples(of: Facts, audio: np.ndarray, sample_rate: int) -> Facts:
+    """Measures audio in memory, such as what was made of a file for the pack.
+
+    Args:
+        of: the measurements of its file.
+        audio: [C, T], C channels of T samples.
+        sample_rate: [Hz].
+    """
+    sums = _Sums(len(audio))
+    for first in range(0, audio.shape[1], BLOCK):
+        sums.add(np.ascontiguousarray(audio[:, first : first + BLOCK].T))
+    return sums.facts(replace(of, sample_rate=sample_rate, channels=len(audio)))
 
 
 class _Sums:
     """Running sums over the blocks of one file, from which its facts are computed at the end."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, may_be_fine: bool = False) -> None:
+        self.fine, self._may_be_fine = False, may_be_fine
         self.frames = self.clipped = self.windows = self.silent = 0
         self.peak = self.squares = 0.0
         self.totals = np.zeros(channels)
@@ -139,6 +151,8 @@ class _Sums:
     def add(self, block: np.ndarray) -> None:
         """Adds a block [T, C] of T samples and C channels; all but the last are a multiple of ``WINDOW`` long."""
         self.frames += len(block)
+        # Many files of floating-point numbers hold 16-bit samples.
+        self.fine = self.fine or (self._may_be_fine and bool((block * np.float32(32768) % 1).any()))
         self.digest.update(block.tobytes())
         self.peak = max(self.peak, float(np.abs(block).max(initial=0)))
         self.totals += block.sum(axis=0, dtype=np.float64)
@@ -157,39 +171,24 @@ class _Sums:
         spectrum = np.fft.rfft(frames * _HANN)
         self.power += (spectrum.real**2 + spectrum.imag**2).sum(axis=0, dtype=np.float64)
 
+    def facts(self, of: Facts) -> Facts:
+        """The measurements, with those of the header that ``of`` holds."""
+        means = self.totals / self.frames
+        return replace(
+            of,
+            frames=self.frames,
+            peak=self.peak,
+            rms=float(np.sqrt(self.squares / (self.frames * of.channels))),
+            dc=float(means[np.abs(means).argmax()]),
+            bandwidth_hz=bandwidth(self.power, of.sample_rate),
+            clipped=self.clipped,
+            silent_share=self.silent / self.windows,
+            sha256=self.digest.hexdigest(),
+            fine=self.fine,
+        )
+
 
 _HANN = np.hanning(WINDOW).astype(np.float32)
-
-
-def _listen(sound: soundfile.SoundFile, facts: Facts, path: Path) -> Facts:
-    """Decodes the whole file and fills in the facts."""
-    sums = _Sums(sound.channels)
-    try:
-        while len(block := sound.read(BLOCK, dtype="float32", always_2d=True)):
-            if not np.isfinite(block).all():
-                first = sums.frames + int((~np.isfinite(block)).any(axis=1).argmax())
-                return _fault(facts, "non_finite", path, f"NaN or Inf, first at sample {first}")
-            sums.add(block)
-    except soundfile.LibsndfileError as error:
-        done = f"after sample {sums.frames} of {facts.frames}"
-        return _fault(facts, "truncated", path, f"decoding breaks off {done} ({error.error_string})")
-    # An MP3's header only estimates its length.
-    if sums.frames < facts.frames and sound.format not in ("MP3", "MPEG"):
-        return _fault(facts, "truncated", path, f"ends after sample {sums.frames} of {facts.frames}")
-    if sums.frames == 0:
-        return _fault(facts, "empty", path, "a header and no samples")
-    means = sums.totals / sums.frames
-    return replace(
-        facts,
-        frames=sums.frames,
-        peak=sums.peak,
-        rms=float(np.sqrt(sums.squares / (sums.frames * facts.channels))),
-        dc=float(means[np.abs(means).argmax()]),
-        bandwidth_hz=bandwidth(sums.power, facts.sample_rate),
-        clipped=sums.clipped,
-        silent_share=sums.silent / sums.windows,
-        sha256=sums.digest.hexdigest(),
-    )
 
 
 def bandwidth(power: np.ndarray, sample_rate: int) -> float:
@@ -262,10 +261,12 @@ def judge(
 
     add("wrong_rate", lambda fact: fact.sample_rate != sample_rate, wrong_rate)
     add("channels", lambda fact: fact.channels != 1, _say_channels)
-    add("clipping", lambda fact: fact.clipped > 0 or fact.peak > 1 + 2**-15, _say_clipping)
+    add("clipping", lambda fact: fact.clipped > 0, _say_clipping)
+    add("beyond", lambda fact: fact.peak > 1 + 2**-15, _say_beyond)
     add("silence", lambda fact: fact.peak < SILENT_PEAK or fact.silent_share >= SILENT_SHARE, _say_silence)
     add("dc", lambda fact: abs(fact.dc) > DC, _say_dc)
     add("bandwidth", _is_cut, _say_bandwidth)
+    add("trailing", lambda fact: bool(fact.remark), _say_behind)
     add("short", is_short, lambda hits: f"are shorter than the segment of {segment} samples")
     found += copies(sound, clips, len(facts))
     found.append(recordings(sound, clips))
@@ -281,9 +282,18 @@ def _say_channels(hits: Sequence[Facts]) -> str:
 
 
 def _say_clipping(hits: Sequence[Facts]) -> str:
-    peak, flattest = max(fact.peak for fact in hits), max(hits, key=lambda fact: fact.clipped)
-    flat = f"up to {flattest.clipped} flat samples, in {flattest.id}"
-    return f"are flat at full scale or go beyond it ({flat}; largest peak {peak:.3f})"
+    flattest = max(hits, key=lambda fact: fact.clipped)
+    return f"are flat at full scale or beyond (up to {flattest.clipped} flat samples, in {flattest.id})"
+
+
+def _say_beyond(hits: Sequence[Facts]) -> str:
+    loudest = max(hits, key=lambda fact: fact.peak)
+    kinds = tally(fact.subtype for fact in hits)
+    return f"go beyond full scale, which their samples can ({kinds}; largest peak {loudest.peak:.3f}, in {loudest.id})"
+
+
+def _say_behind(hits: Sequence[Facts]) -> str:
+    return f"hold more than their audio, which is left out; first: {hits[0].id}: {hits[0].remark}"
 
 
 def _say_silence(hits: Sequence[Facts]) -> str:
@@ -307,6 +317,8 @@ _FAULTS = {
     "missing": "are listed but not there",
     "unreadable": "cannot be read as audio",
     "truncated": "end before their header says",
+    "damaged": "are damaged",
+    "concatenated": "hold more audio than is read of them",
     "empty": "hold no samples",
     "non_finite": "hold NaN or Inf",
 }

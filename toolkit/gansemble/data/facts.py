@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gansemble.audio.reader import FaultCode
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -28,6 +30,9 @@ class Facts:
             could not be read to its end.
         error: code of the fault that stopped the reading; None when the whole file was read.
         message: the fault in words, with the path.
+        subtype: soundfile's name of the sample format, such as ``PCM_16``.
+        remark: what is odd about the file and does no harm.
+        fine: whether its samples are finer than 16 bits can hold.
     """
 
     id: str
@@ -41,5 +46,8 @@ class Facts:
     clipped: int = 0
     silent_share: float = 0.0
     sha256: str = ""
-    error: str | None = None
+    error: FaultCode | None = None
     message: str = ""
+    subtype: str = ""
+    remark: str = ""
+    fine: bool = False

@@ -42,6 +42,11 @@ _RULES: dict[str, tuple[Severity, str]] = {
     "missing": ("error", _BROKEN),
     "unreadable": ("error", _BROKEN),
     "truncated": ("error", _BROKEN),
+    "damaged": ("error", _BROKEN),
+    "concatenated": (
+        "error",
+        "split them, or convert all of each to one new file; or leave them out with data.broken=drop",
+    ),
     "empty": ("error", "leave them out with data.broken=drop"),
     "non_finite": ("error", "write them again from their source, or leave them out with data.broken=drop"),
     "wrong_rate": ("error", "data.rate=resample converts them; or set audio.sample_rate to the corpus' rate"),
@@ -51,6 +56,11 @@ _RULES: dict[str, tuple[Severity, str]] = {
     "recording": ("error", "scores on what was trained on mean nothing: keep all cuts of a recording in one split"),
     "duplicates": ("warning", "they count more than once in training: keep one of each"),
     "clipping": ("warning", "networks learn the distortion: take the unclipped source, or remove the worst"),
+    "beyond": (
+        "warning",
+        "set data.normalise, or write them again at a lower level: what is generated is cut at full scale",
+    ),
+    "trailing": ("warning", "nothing, unless it is audio: then convert all of the file to a new one"),
     "silence": ("warning", "silent segments stall spectral losses: remove them or cut the silence off"),
     "dc": ("warning", "subtract the mean, or high-pass at 20 Hz"),
     "bandwidth": ("warning", "networks learn the cut: lower audio.sample_rate, or take better recordings"),

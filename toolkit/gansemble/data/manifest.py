@@ -24,9 +24,9 @@ SPLITS = ("train", "validation", "test")
 #: Name of the manifest within a folder of packed data.
 MANIFEST = "manifest.jsonl"
 #: Version of the layout of manifest and pack; raised whenever an older reader would misread a new file.
-VERSION = 1
-#: numpy dtype of the samples in a pack, on every machine: 16 bit integers, little-endian.
-SAMPLES = "<i2"
+VERSION = 2
+#: Versions that can be read: packs of the first one hold 16-bit integers without a factor.
+READABLE = (1, VERSION)
 #: Separates the clip's id from the variant's name in the id of a variant: ``clip~variant``.
 VARIANT = "~"
 #: The label of a variant that holds the id of the clip it was made from.
@@ -96,6 +96,8 @@ class ManifestEntry:
         partner: where the degraded recording of the clip starts in the pack [samples]; it is as long as the clip.
         partner_sha256: of the packed samples of the degraded recording.
         signals: where its conditioning signals are packed, by name.
+        shift, partner_shift: power of two that the samples of the clip, and of its degraded recording, were multiplied by
+            before they were rounded to 16 bits; see :mod:`gansemble.data.stored`.
     """
 
     id: str
@@ -113,6 +115,8 @@ class ManifestEntry:
     partner: int | None = None
     partner_sha256: str | None = None
     signals: Mapping[str, SignalPlace] = field(default_factory=dict)
+    shift: int = 0
+    partner_shift: int = 0
 
     @property
     def seconds(self) -> float:
@@ -162,6 +166,7 @@ def identity(entries: Iterable[ManifestEntry]) -> dict[str, SplitIdentity]:
             entry.sha256,
             entry.partner_sha256,
         ]
+        facts += [entry.shift, entry.partner_shift] if entry.shift or entry.partner_shift else []
         facts += [[name, place["sha256"]] for name, place in sorted(entry.signals.items())]
         digests[entry.split].update(json.dumps([*facts, sorted(entry.labels.items())], default=str).encode() + b"\n")
         counts[entry.split] += 1
@@ -190,7 +195,7 @@ def write(path: Path, entries: Iterable[ManifestEntry]) -> None:
     body = "".join(lines).encode()
     header = {
         "manifest": VERSION,
-        "samples": SAMPLES,
+        "samples": sorted({Path(entry.pack).suffix.removeprefix(".") for entry in entries}),
         "clips": len(entries),
         "splits": {split: dataclasses.asdict(found) for split, found in identity(entries).items()},
         "sha256": hashlib.sha256(body).hexdigest(),
@@ -199,9 +204,9 @@ def write(path: Path, entries: Iterable[ManifestEntry]) -> None:
 
 
 def _row(entry: ManifestEntry) -> dict[str, object]:
-    """An entry for JSON; without signals, where it has none."""
+    """An entry for JSON, without signals and factors where it has none."""
     row = dataclasses.asdict(entry)
-    return row if entry.signals else {key: value for key, value in row.items() if key != "signals"}
+    return {key: value for key, value in row.items() if value or key not in ("signals", "shift", "partner_shift")}
 
 
 def packs(entries: Iterable[ManifestEntry]) -> set[str]:
@@ -260,7 +265,7 @@ def _load(path: Path, stamp: tuple[int, ...]) -> Manifest:
 
 class _Header(TypedDict):
     manifest: int
-    samples: str
+    samples: str | list[str]
     clips: int
     splits: dict[str, SplitRecord]
     sha256: str
@@ -274,10 +279,11 @@ def _header(path: Path, line: bytes) -> _Header:
         raise DataError(
             f"{path}:1: no manifest header; it was written by an earlier version or damaged; {_REMEDY}"
         ) from error
-    if version != VERSION or header.get("samples") != SAMPLES:
+    known = "<i2" if version == 1 else header.get("samples")
+    if version not in READABLE or header.get("samples") != known:
         raise DataError(
             f"{path}:1: packed data of version {version} with samples {header.get('samples')!r}; this gansemble reads "
-            f"version {VERSION} with {SAMPLES!r} (16 bit, little-endian). Use the gansemble that wrote them, or {_REMEDY}"
+            f"versions {READABLE[0]} to {VERSION}, little-endian. Use the gansemble that wrote them, or {_REMEDY}"
         )
     if not isinstance(header.get("splits"), dict) or not isinstance(header.get("sha256"), str):
         raise DataError(f"{path}:1: a damaged manifest header; {_REMEDY}")

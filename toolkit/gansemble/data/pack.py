@@ -1,4 +1,4 @@
-"""Packing a corpus: all clips one after the other in one int16 file, the pack, of which a crop is a slice.
+"""Packing a corpus: all clips one after the other in one file, the pack, of which a crop is a slice.
 
 While it is written, a pack has a temporary name with the host and process number of its writer. When it is complete it
 is renamed to its final name, which contains a hash of its content. The manifest that refers to the pack is written
@@ -21,10 +21,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gansemble.audio import files, levels
+from gansemble.audio.reader import AudioReader
 from gansemble.data import augmented
 from gansemble.data.augmented import Augmentations, Chosen, Tally, Variant
+from gansemble.data.doctor import examine_samples
 from gansemble.data.facts import Facts
-from gansemble.data.manifest import SAMPLES, VARIANT, Clip, ManifestEntry
+from gansemble.data.manifest import VARIANT, Clip, ManifestEntry
+from gansemble.data.stored import DTYPES, Stored, bytes_of, encode
 from gansemble.data.workers import end_with_parent, workers
 from gansemble.errors import DataError
 from gansemble.files import sha256, sync
@@ -44,6 +47,7 @@ class ClipSource:
         path: its audio file.
         source_rate: sample rate of the file [Hz].
         channels: number of channels of the file.
+        decoded: length of the file [samples].
         frames: length in the pack, after resampling and padding [samples].
         offset: where the clip begins in the pack [samples].
         partner: file of its degraded recording, which is packed directly behind the clip; None where there is none.
@@ -53,6 +57,7 @@ class ClipSource:
     path: Path
     source_rate: int
     channels: int
+    decoded: int
     frames: int
     offset: int
     partner: Path | None = None
@@ -66,11 +71,13 @@ class PackedCorpus:
         entries: manifest entries in the order of the clips, each followed by those of its variants.
         hashes: SHA-256 of every source file that was read, by its path relative to the corpus folder.
         tally: counts of the variants that augmentations made.
+        measured: of clips that were mixed down or resampled, measurements of what is stored.
     """
 
     entries: list[ManifestEntry]
     hashes: dict[str, str]
     tally: Tally = dataclasses.field(default_factory=Tally)
+    measured: list[Facts] = dataclasses.field(default_factory=list)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +90,7 @@ class _Written:
     entry: ManifestEntry
     hashes: dict[str, str]
     variants: list[Variant]
+    measured: Facts | None = None
 
 
 def packed_frames(frames: int, rate: int, to_rate: int) -> int:
@@ -117,7 +125,9 @@ def plan(
         fact = facts[clip.id]
         frames = max(shortest, packed_frames(fact.frames, fact.sample_rate, sample_rate))
         partner = folder / clip.partner if clip.partner else None
-        sources.append(ClipSource(clip, folder / clip.path, fact.sample_rate, fact.channels, frames, offset, partner))
+        sources.append(
+            ClipSource(clip, folder / clip.path, fact.sample_rate, fact.channels, fact.frames, frames, offset, partner)
+        )
         # A degraded recording takes as much room again, directly behind its clip.
         offset += frames * (2 if partner else 1)
     return sources
@@ -130,6 +140,7 @@ def pack(
     policy: Data,
     jobs: int,
     augmentations: Augmentations = Augmentations(),  # noqa: B008
+    suffix: str = ".i16",
 ) -> PackedCorpus:
     """Decodes, mixes down and resamples every clip and writes it into one pack file.
 
@@ -144,56 +155,65 @@ def pack(
             dropped.
         jobs: number of worker processes; 1 packs in this process.
         augmentations: the recipe's.
+        suffix: of the pack, which says how samples are stored; see :mod:`gansemble.data.stored`.
 
     Raises:
-        DataError: if a file cannot be read, changes while it is read, or is longer than when it was examined; if an
+        DataError: if a file cannot be read, changes while it is read, or is not as long as when it was examined; if an
             augmentation fails, or makes what must not be packed; if the disk is full; or if a worker was killed, or could
             not begin.
     """
     part = folder / f".audio.{socket.gethostname()}.{os.getpid()}.part"
     # Samples of all clips and degraded recordings; variants are appended behind, so that this is where the first goes.
     total = sum(source.frames * (2 if source.partner else 1) for source in sources)
-    _reserve(part, total * 2)
-    tally, entries, hashes = Tally(), list[ManifestEntry](), dict[str, str]()
+    size = bytes_of(suffix)
+    _reserve(part, total * size)
+    tally, entries, hashes, measured = Tally(), list[ManifestEntry](), dict[str, str](), list[Facts]()
     try:
-        written = _written(sources, part, sample_rate, policy, jobs, augmentations)
+        written = _written(sources, part, sample_rate, policy, jobs, augmentations, suffix)
         # Unbuffered, as other processes write into the file meanwhile, before where this one does.
         with contextlib.closing(written) as made, part.open("r+b", 0) as stream:
-            stream.seek(total * 2)
+            stream.seek(total * size)
             for each in made:
                 entries.append(each.entry)
                 hashes |= each.hashes
+                measured += [each.measured] if each.measured is not None else []
                 for variant in each.variants:
                     tally.add(f"{each.entry.id}{VARIANT}{variant.name}", variant)
                     if variant.samples is not None:
-                        entries.append(_append(stream, each.entry, variant, total))
+                        entries.append(_append(stream, each.entry, variant, total, suffix))
                         total += each.entry.frames
         if tally.unfinished and policy.broken == "error":
             raise augmented.refused(tally.unfinished)
         augmented.demand_distinct(entries)
         sync(part)
-        name = _name(entries)
+        name = _name(entries, suffix)
         part.replace(folder / name)
         sync(folder)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-    return PackedCorpus([dataclasses.replace(entry, pack=name) for entry in entries], hashes, tally)
+    return PackedCorpus([dataclasses.replace(entry, pack=name) for entry in entries], hashes, tally, measured)
 
 
 def _written(
-    sources: Sequence[ClipSource], part: Path, sample_rate: int, policy: Data, jobs: int, augmentations: Augmentations
+    sources: Sequence[ClipSource],
+    part: Path,
+    sample_rate: int,
+    policy: Data,
+    jobs: int,
+    augmentations: Augmentations,
+    suffix: str,
 ) -> Generator[_Written, None, None]:
     """Writes the clips in ``jobs`` processes and yields the results in the clips' order, as they become available."""
     if jobs <= 1:
         for source in sources:
-            yield _pack_one(source, part, sample_rate, policy, augmentations.parts)
+            yield _pack_one(source, part, sample_rate, policy, suffix, augmentations.parts)
         return
     advice = "memory?); run again with fewer --jobs"
     with workers(jobs, "packing the corpus", advice, _begin, os.getpid(), augmentations.chosen) as pool:
         # About eight portions for each process keep all of them busy to the end; 64 bounds what waits to be yielded.
         chunk = max(1, min(64, len(sources) // (8 * jobs)))
-        same = [itertools.repeat(each) for each in (part, sample_rate, policy)]
+        same = [itertools.repeat(each) for each in (part, sample_rate, policy, suffix)]
         yield from pool.map(_pack_one, sources, *same, chunksize=chunk)
 
 
@@ -207,10 +227,12 @@ def _begin(parent: int, chosen: Mapping[str, Chosen]) -> None:
     _parts.update(augmented.build(chosen))
 
 
-def _append(stream: FileIO, of: ManifestEntry, variant: Variant, offset: int) -> ManifestEntry:
+def _append(stream: FileIO, of: ManifestEntry, variant: Variant, offset: int, suffix: str) -> ManifestEntry:
     """Appends a variant's samples to the pack and returns its manifest entry, derived from that of its clip ``of``."""
     assert variant.samples is not None
-    data = memoryview(variant.samples.astype(SAMPLES, copy=False).tobytes())
+    # Within full scale, and in plain 16 bits: so are most clips, and a variant that equals one is found by its bytes.
+    stored = Stored(levels.to_int16(variant.samples), 0) if suffix == ".i16" else encode(variant.samples, suffix)
+    data = memoryview(stored.data.tobytes())
     digest = hashlib.sha256(data).hexdigest()
     try:
         while data:
@@ -223,18 +245,19 @@ def _append(stream: FileIO, of: ManifestEntry, variant: Variant, offset: int) ->
         of,
         id=f"{of.id}{VARIANT}{variant.name}",
         offset=offset,
-        peak=levels.peak(levels.from_int16(variant.samples)),
+        peak=stored.peak,
+        shift=stored.shift,
         sha256=digest,
         labels=augmented.labels(of),
     )
 
 
-def _name(entries: Sequence[ManifestEntry]) -> str:
+def _name(entries: Sequence[ManifestEntry], suffix: str) -> str:
     """File name of a pack: a hash over the place, length and content of each clip; equal packs have one name."""
     digest = hashlib.sha256()
     for entry in entries:
         digest.update(f"{entry.offset} {entry.frames} {entry.sha256} {entry.partner_sha256}\n".encode())
-    return f"audio-{digest.hexdigest()[:16]}.i16"
+    return f"audio-{digest.hexdigest()[:16]}{suffix}"
 
 
 def _reserve(target: Path, size: int) -> None:
@@ -252,25 +275,30 @@ def _reserve(target: Path, size: int) -> None:
 
 
 def _pack_one(
-    source: ClipSource, target: Path, sample_rate: int, policy: Data, parts: Mapping[str, Augmentation] | None = None
+    source: ClipSource,
+    target: Path,
+    sample_rate: int,
+    policy: Data,
+    suffix: str,
+    parts: Mapping[str, Augmentation] | None = None,
 ) -> _Written:
     """Writes one clip, and its degraded recording where it has one, to their places; makes the clip's variants.
 
     ``parts`` are the augmentations; None takes those that :func:`_begin` built in this worker process.
     """
-    mono, digest = _mono(source.path, source.frames, sample_rate, policy)
-    samples = _as_samples(mono)
+    mono, digest, changed = _mono(source.path, source, sample_rate, policy)
+    stored = encode(mono, suffix)
     hashes = {source.clip.path: digest}
     # Maps the place of this clip only, as the file grows meanwhile: the main process appends variants to it.
     size = source.frames * (2 if source.partner is not None else 1)
-    place = np.memmap(target, SAMPLES, "r+", offset=2 * source.offset, shape=(size,))
-    place[: source.frames] = samples
-    behind, partner_sha256 = source.offset + source.frames, None
+    offset = bytes_of(suffix) * source.offset
+    place = np.memmap(target, DTYPES[suffix], "r+", offset=offset, shape=(size,))
+    place[: source.frames] = stored.data
+    behind, partner = source.offset + source.frames, None
     if source.partner is not None:
-        theirs, hashes[str(source.clip.partner)] = _mono(source.partner, source.frames, sample_rate, policy)
-        partner = _as_samples(theirs)
-        place[source.frames :] = partner
-        partner_sha256 = hashlib.sha256(partner.tobytes()).hexdigest()
+        theirs, hashes[str(source.clip.partner)], _ = _mono(source.partner, source, sample_rate, policy)
+        partner = encode(theirs, suffix)
+        place[source.frames :] = partner.data
     entry = ManifestEntry(
         id=source.clip.id,
         path=source.clip.path,
@@ -280,32 +308,38 @@ def _pack_one(
         channels=source.channels,
         source_rate=source.source_rate,
         offset=source.offset,
-        peak=levels.peak(levels.from_int16(samples)),
-        sha256=hashlib.sha256(samples.tobytes()).hexdigest(),
+        peak=stored.peak,
+        sha256=hashlib.sha256(stored.data.tobytes()).hexdigest(),
         labels=dict(source.clip.labels),
-        partner=behind if source.partner is not None else None,
-        partner_sha256=partner_sha256,
+        partner=behind if partner is not None else None,
+        partner_sha256=hashlib.sha256(partner.data.tobytes()).hexdigest() if partner is not None else None,
+        shift=stored.shift,
+        partner_shift=partner.shift if partner is not None else 0,
     )
+    measured = examine_samples(Facts(entry.id), stored.audio[None], sample_rate) if changed else None
     parts = _parts if parts is None else parts
     if not parts or source.clip.split != "train":
-        return _Written(entry, hashes, [])
-    return _Written(entry, hashes, augmented.variants(parts, entry.id, np.clip(mono, -1, 1), sample_rate))
+        return _Written(entry, hashes, [], measured)
+    return _Written(entry, hashes, augmented.variants(parts, entry.id, mono, sample_rate), measured)
 
 
-def _mono(path: Path, frames: int, sample_rate: int, policy: Data) -> tuple[np.ndarray, str]:
-    """(float32 [frames] of a file: mixed down, resampled, and padded with zeros at its end; SHA-256 of the file)."""
+def _mono(path: Path, source: ClipSource, sample_rate: int, policy: Data) -> tuple[np.ndarray, str, bool]:
+    """(float32 [frames] of a file: mixed down, resampled, and padded with zeros to the length of its clip in the pack;
+    SHA-256 of the file; whether it was mixed or resampled)."""
     before = path.stat()
-    audio, rate = files.read(path)
+    with AudioReader(path) as reader:
+        audio, rate = reader.read(), reader.sample_rate
     digest = sha256(path)
     demand_unchanged(path, before)
-    if audio.shape[0] > 1:
+    channels, decoded = audio.shape
+    if (rate, channels, decoded) != (source.source_rate, source.channels, source.decoded) and path == source.path:
+        raise DataError(f"{path}: changed while it was being packed; run the prepare stage again")
+    if channels > 1:
         audio = audio.mean(axis=0, keepdims=True) if policy.channels == "mix" else audio[:1]
     mono = files.resample(audio, rate, sample_rate)[0]
-    if len(mono) > frames:
+    if len(mono) > source.frames or (
+        path != source.path and len(mono) < packed_frames(source.decoded, source.source_rate, sample_rate)
+    ):
         raise DataError(f"{path}: changed while it was being packed; run the prepare stage again")
-    return np.pad(mono, (0, frames - len(mono))).astype(np.float32, copy=False), digest
-
-
-def _as_samples(mono: np.ndarray) -> np.ndarray:
-    """Float samples within ±1 as little-endian int16, the layout of a pack."""
-    return levels.to_int16(mono).astype(SAMPLES, copy=False)
+    mono = np.pad(mono, (0, source.frames - len(mono))).astype(np.float32, copy=False)
+    return mono, digest, channels > 1 or rate != sample_rate

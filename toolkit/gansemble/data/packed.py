@@ -8,13 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from gansemble.audio.levels import from_int16
 from gansemble.data import manifest, signal_files
 from gansemble.data.manifest import Manifest, ManifestEntry
+from gansemble.data.stored import bytes_of, decode, dtype_of, suffix_of
 from gansemble.errors import DataError
-
-#: numpy dtype of the values of a packed signal, on every machine.
-SIGNALS = "<f4"
 
 
 class Packed:
@@ -70,8 +67,10 @@ class Packed:
         wanted = entry.frames - start if length is None else length
         have = max(0, min(wanted, entry.frames - start))
         # Offsets count samples from the beginning of the pack; the clip's own and its partner's are separate.
-        first = (entry.partner if degraded and entry.partner is not None else entry.offset) + start
-        samples = from_int16(self._packs[entry.pack][first : first + have])
+        first, shift = entry.offset + start, entry.shift
+        if degraded and entry.partner is not None:
+            first, shift = entry.partner + start, entry.partner_shift
+        samples = decode(self._packs[entry.pack][first : first + have], shift)
         if self.normalise is not None and entry.peak > 0:
             samples *= self.normalise / entry.peak
         return samples if have == wanted else np.pad(samples, (0, wanted - have))
@@ -123,7 +122,7 @@ class Packed:
 
     def _open(self, name: str) -> np.memmap:
         try:
-            return np.memmap(self.folder / name, SIGNALS if name in self._signal_packs() else manifest.SAMPLES, "r")
+            return np.memmap(self.folder / name, dtype_of(name), "r")
         except FileNotFoundError as error:
             raise DataError(
                 f"{self.folder / name}: the packed audio is gone; was the corpus packed anew meanwhile? Run the stage again"
@@ -132,8 +131,8 @@ class Packed:
     def _check_sizes(self) -> None:
         needed: dict[str, int] = {}
         for entry in self.entries:
-            # Two bytes a sample. The degraded recording is as long as its clip, so the later of the two ends the entry.
-            end = 2 * (max(entry.offset, entry.partner or 0) + entry.frames)
+            # The degraded recording is as long as its clip, so the later of the two ends the entry.
+            end = bytes_of(suffix_of(entry.pack)) * (max(entry.offset, entry.partner or 0) + entry.frames)
             needed[entry.pack] = max(end, needed.get(entry.pack, 0))
             for place in entry.signals.values():
                 end = 4 * (place["offset"] + place["channels"] * place["frames"])
@@ -155,6 +154,3 @@ class Packed:
 
     def _open_all(self) -> dict[str, np.memmap]:
         return {name: self._open(name) for name in manifest.packs(self.entries)}
-
-    def _signal_packs(self) -> set[str]:
-        return {place["pack"] for entry in self.entries for place in entry.signals.values()}

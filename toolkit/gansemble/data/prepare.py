@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from gansemble.abilities import DescribedCorpus, ProgressiveCorpus
-from gansemble.data import augmented, doctor, manifest, pack, partners, shards, signals
+from gansemble.data import augmented, doctor, manifest, pack, partners, shards, signals, stored
 from gansemble.data import facts as data_facts
 from gansemble.data.augmented import Augmentations
 from gansemble.data.findings import AudioFinding, report_lines
@@ -29,18 +29,24 @@ if TYPE_CHECKING:
     from gansemble.interfaces import Corpus
 
 #: Names of packs that this module writes; when old packs are deleted, files of other names are left alone.
-PACK = re.compile(r"(audio-[0-9a-f]{16}\.i16|signals-[0-9a-f]{16}\.f32)")
+PACK = re.compile(r"(audio-[0-9a-f]{16}\.(i16|f32)|signals-[0-9a-f]{16}\.f32)")
 #: Codes of findings that stop the preparation, each with the key of the ``data`` section that decides about it.
 POLICIES = {
     "missing": "broken",
     "unreadable": "broken",
     "truncated": "broken",
+    "damaged": "broken",
+    "concatenated": "broken",
     "empty": "broken",
     "non_finite": "broken",
     "wrong_rate": "rate",
     "channels": "channels",
     "short": "short",
 }
+
+
+#: Codes of findings about how clips sound, which are judged by what is stored of them.
+OF_SOUND = frozenset({"beyond", "silence", "dc", "bandwidth", "duplicates", "leakage"})
 
 
 def corpus_of(recipe: Recipe) -> Corpus:
@@ -110,8 +116,7 @@ def prepare(
     if shard is None:
         merged = shards.merged(recipe, folder, dump, files, clips, say)
         if merged is not None:
-            for line in [*report_lines(_decided(recipe, merged.findings)), summary(merged.packed.entries)]:
-                say(line)
+            _judge_merged(recipe, clips, dump, merged, say)
             return _finish(recipe, folder, dump, files, merged.packed, say)
     else:
         clips = sorted(clips, key=lambda clip: clip.id)[shard[0] - 1 :: shard[1]]
@@ -120,21 +125,27 @@ def prepare(
     )
     findings = _decided(recipe, examined.findings)
     kept = _apply(recipe, clips, findings)
-    for line in report_lines(findings):
-        say(line)
+    _say_all(report_lines(findings), say)
     facts = {fact.id: fact for fact in examined.facts}
     kept = partners.going_together(folder, kept, facts, recipe, jobs, say)
     target = dump if shard is None else shards.folder_of(dump, shard)
     _clear(target)
     sources = pack.plan(kept, facts, folder, recipe.audio.sample_rate, shortest=0)
-    packed = pack.pack(sources, target, recipe.audio.sample_rate, recipe.data, jobs, augmentations)
+    suffix = stored.choose(recipe.data, [facts[clip.id] for clip in kept], say)
+    packed = pack.pack(sources, target, recipe.audio.sample_rate, recipe.data, jobs, augmentations, suffix)
+    findings = _as_stored(recipe, findings, kept, facts, packed, say)
     packed = signals.pack(packed, kept, folder, target, recipe, say)
     findings += augmented.told(packed.entries, packed.tally, augmentations, say)
-    _write_examination(target, findings, examined.facts)
+    _write_examination(target, findings, examined.facts, packed.measured)
     say(summary(packed.entries))
     if shard is not None:
         return shards.finish(recipe, folder, target, files, packed)
     return _finish(recipe, folder, dump, files, packed, say)
+
+
+def _say_all(lines: Sequence[str], say: Callable[[str], None]) -> None:
+    for line in lines:
+        say(line)
 
 
 def _chosen(
@@ -179,11 +190,52 @@ def _clear(target: Path) -> None:
         left.unlink(missing_ok=True)
 
 
-def _write_examination(target: Path, findings: Sequence[AudioFinding], facts: Sequence[data_facts.Facts]) -> None:
-    """Writes the findings to ``doctor.json`` and the measurements of every clip to ``facts.json``."""
+def _judge_merged(
+    recipe: Recipe, clips: Sequence[Clip], dump: Path, merged: shards.MergedShards, say: Callable[[str], None]
+) -> None:
+    """Says and writes down what was found of the clips of all shards."""
+    findings = _decided(recipe, merged.findings)
+    _say_all(report_lines(findings), say)
+    there = {entry.id for entry in merged.packed.entries}
+    kept = [clip for clip in clips if clip.id in there]
+    findings = _as_stored(recipe, findings, kept, {fact.id: fact for fact in merged.facts}, merged.packed, say)
+    _write_examination(dump, findings, merged.facts, merged.packed.measured)
+    say(summary(merged.packed.entries))
+
+
+def _as_stored(
+    recipe: Recipe,
+    findings: Sequence[AudioFinding],
+    clips: Sequence[Clip],
+    facts: Mapping[str, data_facts.Facts],
+    packed: pack.PackedCorpus,
+    say: Callable[[str], None],
+) -> list[AudioFinding]:
+    """The findings, with those about the sound by what is stored: mixed down and at the recipe's rate; says what differs."""
+    measured = {fact.id: fact for fact in packed.measured}
+    digests = {entry.id: entry.sha256 for entry in packed.entries}
+    made = [dataclasses.replace(measured.get(clip.id, facts[clip.id]), sha256=digests[clip.id]) for clip in clips]
+    judged = doctor.judge(made, clips, sample_rate=recipe.audio.sample_rate, segment=None)
+    stored = [finding for finding in _decided(recipe, judged) if finding.code in OF_SOUND]
+    before = {finding.code: set(finding.ids) for finding in findings}
+    other = [finding for finding in stored if set(finding.ids) != before.get(finding.code)]
+    if other:
+        _say_all(["as stored, mixed down and at the recipe's rate:", *report_lines(other)], say)
+    return [*stored, *(finding for finding in findings if finding.code not in OF_SOUND)]
+
+
+def _write_examination(
+    target: Path,
+    findings: Sequence[AudioFinding],
+    facts: Sequence[data_facts.Facts],
+    measured: Sequence[data_facts.Facts],
+) -> None:
+    """Writes the findings to ``doctor.json``, the measurements of every clip's file to ``facts.json``, and those of what
+    is stored of clips that were mixed down or resampled to ``stored.json``."""
     rows = [dataclasses.asdict(finding) for finding in findings]
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
     write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in facts]))
+    write_atomically(target / shards.STORED, json.dumps([dataclasses.asdict(fact) for fact in measured]))
 
 
 def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
@@ -245,6 +297,9 @@ def _decided(recipe: Recipe, findings: Sequence[AudioFinding]) -> list[AudioFind
     for finding in findings:
         key = POLICIES.get(finding.code)
         policy = getattr(recipe.data, key) if key else "error"
+        if finding.code == "beyond" and recipe.data.normalise is not None:
+            remedy = f"nothing: all of them is kept, and data.normalise={recipe.data.normalise:g} scales each clip"
+            finding = dataclasses.replace(finding, severity="decided", remedy=remedy)
         if policy != "error":
             finding = dataclasses.replace(
                 finding, severity="decided", remedy=f"nothing: the recipe has data.{key}={policy}"

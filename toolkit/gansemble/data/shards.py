@@ -26,7 +26,9 @@ from gansemble.stages.locks import FolderLock
 SHARD_SOURCES = "sources.jsonl"
 #: File of a shard, written last: a hash over the recipe keys that decide its content and over the corpus' files.
 MADE_FROM = "made-from"
-SHARD_FILES = (MANIFEST, MADE_FROM, "doctor.json", "facts.json", SHARD_SOURCES)
+#: File with measurements of what is stored of clips that were mixed down or resampled.
+STORED = "stored.json"
+SHARD_FILES = (MANIFEST, MADE_FROM, "doctor.json", "facts.json", STORED, SHARD_SOURCES)
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,12 @@ class MergedShards:
     Args:
         packed: clips with their places in the shards' packs, and hashes of the corpus' files.
         findings: of the data doctor over all clips; copies and leakage between shards can be found only now.
+        facts: measurements of all clips' files.
     """
 
     packed: PackedCorpus
     findings: list[AudioFinding]
+    facts: list[data_facts.Facts]
 
 
 def folder_of(dump: Path, shard: tuple[int, int]) -> Path:
@@ -80,7 +84,7 @@ def merged(
         if any(path not in files or not corpus_files.same(was, files[path], folder) for path, was in sources.items()):
             continue  # it is another file, though its size and time are as they were
         # Each shard was examined by itself: copies and leakage between shards can be found only now.
-        known = [data_facts.Facts(**row) for shard in found for row in json.loads((shard / "facts.json").read_text())]
+        known = [fact for shard in found for fact in _facts(shard / "facts.json")]
         if {fact.id for fact in known} != {clip.id for clip in clips}:
             continue  # the corpus lists other clips of the same files now
         entries = [
@@ -97,13 +101,19 @@ def merged(
         hashes = {path: found.sha256 for path, found in sources.items() if found.sha256 is not None}
         augmented.demand_distinct(entries)
         augmented.told(entries, augmented.Tally(), augmented.Augmentations(), say)
-        return MergedShards(PackedCorpus(_as_scanned(entries, clips), hashes), findings)
+        measured = [fact for shard in found for fact in _facts(shard / STORED)]
+        packed = PackedCorpus(_as_scanned(entries, clips), hashes, measured=measured)
+        return MergedShards(packed, findings, known)
     if there:
         say(
             f"the shards in {dump / 'shards'} ({', '.join(there)}) are not all of one division, or were packed from other "
             "files, clips or another recipe than now; everything is packed here instead"
         )
     return None
+
+
+def _facts(path: Path) -> list[data_facts.Facts]:
+    return [data_facts.Facts(**row) for row in json.loads(path.read_text())]
 
 
 def _placed(entry: ManifestEntry, folder: str) -> ManifestEntry:

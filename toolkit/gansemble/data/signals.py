@@ -15,11 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gansemble.audio.levels import from_int16
 from gansemble.audio.spec import AudioSpec
 from gansemble.data import signal_files
-from gansemble.data.manifest import SAMPLES, Clip, ManifestEntry, SignalPlace
+from gansemble.data.manifest import Clip, ManifestEntry, SignalPlace
 from gansemble.data.pack import PackedCorpus
+from gansemble.data.stored import decode, dtype_of
 from gansemble.errors import DataError, first_few
 from gansemble.files import sha256, sync
 from gansemble.recipe.schema import Recipe
@@ -295,8 +295,8 @@ def _judge_mels(entries: Sequence[ManifestEntry], target: Path, spec: AudioSpec)
     theirs, ours = [], []
     for entry in chosen[:: max(1, len(chosen) // JUDGED)][:JUDGED]:
         frames = entry.frames // spec.hop
-        pack = np.memmap(target / entry.pack, SAMPLES, "r")
-        audio = from_int16(pack[entry.offset : entry.offset + frames * spec.hop])
+        pack = np.memmap(target / entry.pack, dtype_of(entry.pack), "r")
+        audio = decode(pack[entry.offset : entry.offset + frames * spec.hop], entry.shift)
         ours.append(log_mel(torch.from_numpy(audio)[None, None], spec)[0].numpy())
         theirs.append(signal_files.aligned(read(target, entry, "mel"), 0, frames))
     fault = mel_scale.fault(np.concatenate(theirs, 1), np.concatenate(ours, 1))

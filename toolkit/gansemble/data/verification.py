@@ -10,12 +10,11 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from gansemble.data import manifest
-from gansemble.data.manifest import SAMPLES, SPLITS, Manifest, ManifestEntry
+from gansemble.data.manifest import SPLITS, Manifest, ManifestEntry
+from gansemble.data.stored import bytes_of, suffix_of
 from gansemble.errors import DataError
 
 SHOWN = 3
-#: Bytes of a sample: the 2 in ``<i2``.
-_BYTES = int(SAMPLES[-1])
 #: Bytes of a value of a signal, which is float32.
 _SIGNAL_BYTES = 4
 
@@ -102,11 +101,12 @@ def _sound(descriptor: int, pack: str, entry: ManifestEntry) -> bool:
             return False
     if entry.pack != pack:
         return True
-    if _hash(descriptor, entry.offset * _BYTES, entry.frames * _BYTES) != entry.sha256:
+    size = bytes_of(suffix_of(pack))
+    if _hash(descriptor, entry.offset * size, entry.frames * size) != entry.sha256:
         return False
     if entry.partner is None:
         return True
-    return _hash(descriptor, entry.partner * _BYTES, entry.frames * _BYTES) == entry.partner_sha256
+    return _hash(descriptor, entry.partner * size, entry.frames * size) == entry.partner_sha256
 
 
 def _hash(descriptor: int, position: int, left: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor
 
 from gansemble.audio import files
+from gansemble.audio.reader import ADVICE, AudioReader
 from gansemble.data import doctor
 from gansemble.data.facts import Facts
 from gansemble.errors import DataError
@@ -113,10 +115,11 @@ def enhance(
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.name}.{os.getpid()}.part")  # another command may be writing the same
     try:
-        with soundfile.SoundFile(str(source)) as sound, _writer(temporary, sound, rate, wanted) as out:
-            _copy_tags(sound, out)
+        with AudioReader(source) as reader, _writer(temporary, reader.sound, rate, wanted) as out:
+            reader.warn()
+            _copy_tags(reader.sound, out)
             whole_numbers = out.subtype not in ("FLOAT", "DOUBLE")
-            for piece in stream.pieces(_blocks(sound, fact.sample_rate, rate, total)):
+            for piece in stream.pieces(_blocks(reader, rate, total)):
                 audio = piece.numpy().T
                 if not np.isfinite(audio).all():
                     raise DataError(f"{source}: the generator made NaN or Inf of it, near {made / rate:.1f} s")
@@ -148,7 +151,7 @@ def _examined(source: Path, rate: int, resample: bool) -> Facts:
     """
     fact = doctor.examine_file(source, source.stem)
     if fact.error:
-        raise DataError(f"{fact.message}; copy or download it again")
+        raise DataError(f"{fact.message}; {ADVICE[fact.error]}")
     if fact.sample_rate != rate and not resample:
         raise DataError(
             f"{source}: is at {fact.sample_rate} Hz, the generator works at {rate} Hz; pass --resample to bring it to "
@@ -201,30 +204,25 @@ def _copy_tags(source: soundfile.SoundFile, target: soundfile.SoundFile) -> None
                 continue
 
 
-def _blocks(sound: soundfile.SoundFile, rate: int, to_rate: int, total: int) -> Iterator[Tensor]:
+def _blocks(reader: AudioReader, to_rate: int, total: int) -> Iterator[Tensor]:
     """Yields a file as consecutive blocks [C, T'] at ``to_rate`` [Hz], ``total`` samples in all.
 
     Raises:
         DataError: if the file can no longer be read.
     """
+    channels = reader.channels
     resampler: Any = None
-    if rate != to_rate:
+    if reader.sample_rate != to_rate:
         import soxr
 
-        resampler = soxr.ResampleStream(rate, to_rate, sound.channels, dtype="float32", quality="VHQ")
-    given, last = 0, False
-    while not last:
-        try:
-            block = sound.read(BLOCK, dtype="float32", always_2d=True)
-        except (soundfile.LibsndfileError, OSError) as error:
-            raise DataError(f"{sound.name}: cannot be read any more ({error})") from error
-        last = len(block) < BLOCK
+        resampler = soxr.ResampleStream(reader.sample_rate, to_rate, channels, dtype="float32", quality="VHQ")
+    given = 0
+    for block in itertools.chain(reader.blocks(BLOCK), [np.zeros((0, channels), np.float32)]):
         if resampler is not None:
-            block = resampler.resample_chunk(block, last=last)
-            block = block.reshape(-1, sound.channels)
+            block = resampler.resample_chunk(block, last=not len(block)).reshape(-1, channels)
         block = block[: total - given]
-        if last and given + len(block) < total:  # a resampler may round down
-            block = np.pad(block, ((0, total - given - len(block)), (0, 0)))
         given += len(block)
         if len(block):
             yield torch.from_numpy(np.ascontiguousarray(block.T))
+    if given < total:  # a resampler may round down
+        yield torch.zeros(channels, total - given)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Generator, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
 
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from gansemble.audio import files
 from gansemble.audio.features import log_mel
+from gansemble.audio.reader import AudioReader
 from gansemble.audio.spec import AudioSpec
 from gansemble.data import mel_scale, signal_files
 from gansemble.data.mel_scale import MelStatistics
@@ -24,6 +26,9 @@ from gansemble.inference.loading import TrainedGenerator
 from gansemble.inference.streaming import stack, vocoder_stream
 from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.recipe.schema import Recipe
+
+#: Samples of a file that are read at a time.
+READ = 1 << 16
 
 
 def mel_file(path: Path, spec: AudioSpec, resample: bool = False) -> tuple[bytes, int]:
@@ -67,32 +72,62 @@ def signal_blocks(
         DataError: for another sample rate (unless ``resample``), several channels, or a file too short for one frame.
     """
     spec = builder.spec
-    header = files.info(path)
-    if header.channels != 1:
-        raise DataError(f"{path}: expected mono, got {header.channels} channels; mix it down first")
-    if header.sample_rate != spec.sample_rate:
-        audio = files.read_mono(path, spec.sample_rate, resample)
-        read = lambda start, stop: audio[start:stop]  # noqa: E731
-        total = len(audio)
-    else:
-        read = lambda start, stop: files.read(path, start, stop - start)[0][0]  # noqa: E731
-        total = header.frames
     margin = (spec.n_fft - spec.hop) // 2
-    if total <= max(margin, spec.hop):
-        raise DataError(f"{path}: {total} samples are too few; at least {max(margin, spec.hop) + 1} are needed")
-    frames = total // spec.hop
     # Blocks are framed with whole hops of real audio around them, so that only the file's own ends are reflected.
     # A window reaches margin = (n_fft - hop) / 2 samples beyond its hop on each side; twice that and a hop is safe.
     extra = -(-2 * margin // spec.hop) + 1
     if builder.features:
         extra = max(extra, spec.sample_rate // spec.hop)
-    for first in range(0, frames, block):
-        last = min(frames, first + block)
-        begin, end = max(0, first - extra), last + extra
-        piece = torch.from_numpy(np.ascontiguousarray(read(begin * spec.hop, min(total, end * spec.hop))))
-        whole = len(piece) // spec.hop * spec.hop if builder.features else len(piece)
-        computed = builder.computed(piece[None, None, :whole].to(device or "cpu"))
-        yield {name: signal[0][:, first - begin : last - begin] for name, signal in computed.items()}
+    with contextlib.closing(_mono_blocks(path, spec.sample_rate, resample)) as blocks:
+        window, first = _Window(blocks), 0
+        while True:
+            begin = max(0, first - extra)
+            ended = window.fill(begin * spec.hop, (first + block + extra) * spec.hop)
+            if first == 0 and window.end <= max(margin, spec.hop):
+                raise DataError(
+                    f"{path}: {window.end} samples are too few; at least {max(margin, spec.hop) + 1} are needed"
+                )
+            last = min(window.end // spec.hop, first + block) if ended else first + block
+            if last <= first:
+                return
+            piece = torch.from_numpy(window.samples[: (last + extra - begin) * spec.hop])
+            whole = len(piece) // spec.hop * spec.hop if builder.features else len(piece)
+            computed = builder.computed(piece[None, None, :whole].to(device or "cpu"))
+            yield {name: signal[0][:, first - begin : last - begin] for name, signal in computed.items()}
+            first = last
+
+
+def _mono_blocks(path: Path, sample_rate: int, resample: bool) -> Generator[np.ndarray, None, None]:
+    """A mono file at a sample rate [Hz] in blocks [T]; raises what :func:`files.read_mono` raises."""
+    with AudioReader(path) as reader:
+        files.demand_mono(path, reader.channels)
+        if reader.sample_rate == sample_rate:
+            reader.warn()
+            for block in reader.blocks(READ):
+                yield block[:, 0]
+            return
+    yield files.read_mono(path, sample_rate, resample)
+
+
+class _Window:
+    """A stretch of a signal that arrives in blocks: ``samples``, which end at the sample ``end`` of the signal."""
+
+    def __init__(self, blocks: Iterator[np.ndarray]) -> None:
+        self._blocks = blocks
+        self.samples, self.end = np.zeros(0, np.float32), 0
+
+    def fill(self, begin: int, end: int) -> bool:
+        """Drops what precedes ``begin`` and reads on to ``end``; returns whether the signal has ended by then."""
+        kept, there = [self.samples[max(0, begin - self.end + len(self.samples)) :]], self.end
+        ended = False
+        while there < end and not ended:
+            block = next(self._blocks, None)
+            ended = block is None
+            if block is not None:
+                kept.append(block)
+                there += len(block)
+        self.samples, self.end = np.concatenate(kept), there
+        return ended
 
 
 def synthesise_file(

@@ -199,6 +199,9 @@ class Data:
             levels alone.
         rate: what to do about files of another sample rate: refuse them, or resample.
         channels: what to do about files of several channels: refuse them, mix them down, or take the first channel.
+        samples: how packed samples are stored: as 16-bit integers, each clip with a power of two as factor, so that quiet and
+            loud clips keep at least 95 dB below their peak; as 32-bit floating point, which takes twice the room; ``auto``:
+            in 32 bits if a clip has more than 16 bits, as 24-bit and floating-point files may.
         short: what to do about clips shorter than a training crop: refuse, pad or drop them.
         broken: what to do about files that are unreadable, truncated, empty or not finite: refuse or drop them.
         label: which of the corpus' labels networks are conditioned on, such as ``speaker``. Names count from 0 in
@@ -213,6 +216,7 @@ class Data:
     normalise: float | None = 0.95
     rate: Literal["error", "resample"] = "error"
     channels: Literal["error", "mix", "first"] = "error"
+    samples: Literal["auto", "pcm16", "float32"] = "auto"
     short: Literal["error", "pad", "drop"] = "error"
     broken: Literal["error", "drop"] = "error"
     label: str = "label"
