@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from gansemble.abilities import DescribedCorpus, ProgressiveCorpus
+from gansemble.audio import listing
+from gansemble.audio.names import as_text, shown
 from gansemble.data import augmented, doctor, manifest, pack, partners, shards, signals
 from gansemble.data import facts as data_facts
 from gansemble.data.augmented import Augmentations
 from gansemble.data.findings import AudioFinding, report_lines
 from gansemble.data.manifest import MANIFEST, SPLITS, Clip, ManifestEntry
+from gansemble.data.mini import MARK
 from gansemble.data.readers import in_use
 from gansemble.errors import DataError
 from gansemble.files import write_atomically
@@ -107,6 +110,8 @@ def prepare(
     files |= _elsewhere(folder, clips, files)
     if isinstance(corpus, DescribedCorpus):
         say(corpus.describe(folder))
+    for line in passed_over(folder, clips):
+        say(line)
     if shard is None:
         merged = shards.merged(recipe, folder, dump, files, clips, say)
         if merged is not None:
@@ -148,6 +153,23 @@ def _chosen(
     clips = signals.found(recipe, folder, clips, say)
     augmented.demand_fit(augmentations, clips)
     return clips
+
+
+def passed_over(folder: Path, clips: Sequence[Clip]) -> list[str]:
+    """What is said of the files of a corpus folder that are no clip's, whatever the corpus, and of odd names of clips.
+
+    Raises:
+        DataError: if a folder cannot be listed, so that clips may be missing.
+    """
+    used = [path for clip in clips for path in (clip.path, clip.partner, *signals.paths(clip)) if path is not None]
+    odd = [clip for clip in clips if as_text(clip.path) != clip.path]
+    lines = listing.told(listing.below(folder), [*used, MARK])
+    if odd:
+        lines.append(
+            f"{len(odd)} clips have names that are no text on one line, such as {shown(odd[0].path)}; their ids and labels "
+            f"hold U+FFFD and two digits for each such byte: {odd[0].id}"
+        )
+    return lines
 
 
 def _finish(
