@@ -26,6 +26,11 @@ def shown(path: str | Path) -> str:
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode("ascii") for each in text)
 
 
+def is_text(word: str) -> bool:
+    """Whether a word is valid Unicode without control characters, as ids and labels must be."""
+    return all(unicodedata.category(each) not in _NO_TEXT for each in word)
+
+
 def as_text(name: str) -> str:
     """A file's name as valid Unicode without control characters, for ids and labels; ordinary names stay as they are.
 

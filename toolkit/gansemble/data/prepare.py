@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from gansemble.abilities import DescribedCorpus, ProgressiveCorpus
 from gansemble.audio import listing
-from gansemble.audio.names import as_text, shown
+from gansemble.audio.names import as_text, is_text, shown
 from gansemble.data import augmented, doctor, manifest, pack, partners, shards, signals
 from gansemble.data import facts as data_facts
 from gansemble.data.augmented import Augmentations
@@ -209,7 +209,7 @@ def _write_examination(target: Path, findings: Sequence[AudioFinding], facts: Se
 
 
 def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
-    """Raises a DataError for clips of unknown splits and for ids that occur twice."""
+    """Raises a DataError for clips of unknown splits, for ids that are no text and for ids that occur twice."""
     seen: set[str] = set()
     for clip in clips:
         if clip.id in seen:
@@ -218,6 +218,12 @@ def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
                 "a different id for each"
             )
         seen.add(clip.id)
+    broken = [clip for clip in clips if not is_text(clip.id)]
+    if broken:
+        raise DataError(
+            f"the corpus {recipe.single['corpus'].use} gives {shown(broken[0].path)} the id {shown(broken[0].id)}, which is no text "
+            "on one line; expected one as gansemble.audio.names.as_text makes it"
+        )
     odd = [clip for clip in clips if clip.split not in SPLITS]
     if odd:
         raise DataError(
