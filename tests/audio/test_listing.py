@@ -64,6 +64,10 @@ def test_hidden_files_and_folders_are_passed_over_alike_for_every_suffix(tmp_pat
     assert found.passed_over["hidden folder"] == [".cache"]
 
 
+def test_what_a_disk_keeps_at_its_root_is_no_data(tmp_path):
+    assert below(touch(tmp_path, "lost+found/a.wav", "b.wav")) == ["b.wav"]
+
+
 def test_arrays_are_listed_as_audio_is(tmp_path):
     touch(tmp_path, "x.NPY", "._x.npy", "sub/y.npy", "z.wav")
     assert [path.relative_to(tmp_path).as_posix() for path in listing.arrays(tmp_path)] == ["sub/y.npy", "x.NPY"]
@@ -124,6 +128,9 @@ def test_a_file_is_listed_under_its_own_name_and_not_again_under_those_of_links(
     assert [str(path) for path in found.paths] == ["b.wav"]
     assert found.again == {Path("a.wav"): Path("b.wav"), Path("c.wav"): Path("b.wav")}
     assert [str(path) for path in found.with_links] == ["a.wav", "b.wav", "c.wav"]
+    assert listing.audio(folder) == [folder / name for name in ("a.wav", "b.wav", "c.wav")], (
+        "inputs are known by their names"
+    )
 
 
 def test_a_link_to_a_file_that_is_not_listed_itself_is_listed(tmp_path):
@@ -155,6 +162,8 @@ def test_a_folder_that_cannot_be_listed_is_an_error_that_names_it():
             with pytest.raises(DataError, match=r"shut: this folder cannot be listed \(Permission denied\)"):
                 listing.below(folder)
             assert list(corpus_files.survey(folder)) == ["a.wav"]
+            lines = listing.told(listing.below(folder, strict=False), ["a.wav"])
+            assert lines == ["passed over, as no clips: 1 folder that cannot be listed (shut)"]
         finally:
             os.seteuid(user)
             (folder / "shut").chmod(0o755)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gansemble.audio.names import shown
-from gansemble.audio.walk import Walk, order, walk
+from gansemble.audio.walk import Walk, is_hidden, order, walk
 from gansemble.errors import DataError
 
 #: Suffixes of audio files that soundfile decodes, in small letters.
@@ -72,7 +72,7 @@ class Listing:
         return sorted([*self.paths, *self.again])
 
 
-def below(folder: Path, suffixes: Collection[str] = SUFFIXES) -> Listing:
+def below(folder: Path, suffixes: Collection[str] = SUFFIXES, strict: bool = True) -> Listing:
     """Lists the files below a folder that have one of the suffixes.
 
     Links to files and folders are followed. Of several paths to one file, that of the file itself is listed, or else
@@ -82,11 +82,12 @@ def below(folder: Path, suffixes: Collection[str] = SUFFIXES) -> Listing:
     Args:
         folder: to list; may be a link.
         suffixes: such as ``.wav``, in small letters; files with the same in capital letters count as well.
+        strict: raise an error for folders that cannot be listed; else pass them over.
 
     Raises:
-        DataError: if a folder cannot be listed.
+        DataError: if a folder cannot be listed and ``strict`` is on.
     """
-    found = walk(folder)
+    found = walk(folder, strict)
     wanted = [name for name in found.files if suffix_of(name) in suffixes]
     again = _repeated(folder, wanted, found)
     others = [name for name in found.files if suffix_of(name) not in suffixes]
@@ -119,21 +120,23 @@ def _repeated(folder: Path, wanted: Sequence[str], found: Walk) -> dict[str, str
 
 
 def audio(folder: Path) -> list[Path]:
-    """The audio files below a folder, as :func:`below` finds them: ``folder`` and the path below it, sorted.
+    """The audio files below a folder as inputs of a command, each ``folder`` and the path below it, sorted.
+
+    They are those that :func:`below` finds and the links that repeat them, as each is known by its own name.
 
     Raises:
         DataError: if a folder cannot be listed.
     """
-    return [folder / path for path in below(folder).paths]
+    return [folder / path for path in below(folder).with_links]
 
 
 def arrays(folder: Path) -> list[Path]:
-    """The ``.npy`` files below a folder, as :func:`below` finds them: ``folder`` and the path below it, sorted.
+    """The ``.npy`` files below a folder as inputs of a command, as :func:`audio` lists those of audio.
 
     Raises:
         DataError: if a folder cannot be listed.
     """
-    return [folder / path for path in below(folder, ARRAYS).paths]
+    return [folder / path for path in below(folder, ARRAYS).with_links]
 
 
 def by_name(folder: Path, suffixes: Collection[str] = SUFFIXES) -> dict[str, Path]:
@@ -164,7 +167,7 @@ def inside(folder: Path, suffixes: Collection[str] = SUFFIXES) -> dict[str, Path
         raise DataError(
             f"{shown(folder)}: this folder cannot be listed ({error.strerror}); permit reading it"
         ) from error
-    wanted = (name for name in sorted(there) if suffix_of(name) in suffixes and not name.startswith("."))
+    wanted = (name for name in sorted(there) if suffix_of(name) in suffixes and not is_hidden(name))
     return _named(folder, [Path(name) for name in wanted if os.path.isfile(f"{folder}/{name}")])  # noqa: PTH113
 
 
@@ -229,6 +232,7 @@ _REASONS = {
         "links to folders that are listed already or hold this one",
     ),
     "link to nothing": ("link to nothing", "links to nothing"),
+    "unreadable folder": ("folder that cannot be listed", "folders that cannot be listed"),
     "not regular": ("entry that is neither file nor folder", "entries that are neither files nor folders"),
     "hidden file": ("hidden file", "hidden files"),
     "hidden folder": ("hidden folder", "hidden folders"),

@@ -26,7 +26,8 @@ class Walk:
         files: regular files and links to such files.
         links: those of ``files`` that are links, with the identity of the file each leads to.
         passed_over: paths by reason: ``hidden file``, ``hidden folder``, ``link to nothing``, ``folder again``, as
-            it was walked through under another path or holds the first folder, ``not regular`` as are pipes and devices.
+            it was walked through under another path or holds the first folder, ``unreadable folder``, ``not regular`` as are
+            pipes and devices.
     """
 
     files: Sequence[str]
@@ -61,7 +62,11 @@ def walk(folder: Path, strict: bool = True) -> Walk:
             if not _is_new(folder, prefix, seen):
                 passed.setdefault("folder again", []).append(prefix[:-1])
                 continue
-            for entry in _entries(folder, prefix, strict):
+            entries = _entries(folder, prefix, strict)
+            if entries is None:
+                passed.setdefault("unreadable folder", []).append(prefix[:-1])
+                continue
+            for entry in entries:
                 name = prefix + entry.name
                 kind, identity = _kind(entry)
                 if kind == "folder":
@@ -78,6 +83,13 @@ def walk(folder: Path, strict: bool = True) -> Walk:
 def order(name: str) -> list[str]:
     """The key that sorts paths as ``pathlib`` does: part by part."""
     return name.split("/")
+
+
+def is_hidden(name: str) -> bool:
+    """Whether files and folders of that name are passed over: those of the system, which nobody puts there as data."""
+    return (
+        name.startswith(".") or name == "lost+found"
+    )  # at the root of a disk, where only the administrator may read it
 
 
 def _holding(folder: Path) -> set[Identity]:
@@ -104,14 +116,14 @@ def _is_new(folder: Path, prefix: str, seen: set[Identity]) -> bool:
     return not known
 
 
-def _entries(folder: Path, prefix: str, strict: bool) -> list[os.DirEntry[str]]:
-    """What a folder holds."""
+def _entries(folder: Path, prefix: str, strict: bool) -> list[os.DirEntry[str]] | None:
+    """What a folder holds; None where it cannot be listed and ``strict`` is off."""
     try:
         with os.scandir(f"{folder}/{prefix}") as entries:
             return list(entries)
     except OSError as error:
         if not strict:
-            return []
+            return None
         raise DataError(
             f"{shown((folder / prefix) if prefix else folder)}: this folder cannot be listed ({error.strerror}), so files "
             "may be missing; permit reading it, or move it away"
@@ -120,7 +132,7 @@ def _entries(folder: Path, prefix: str, strict: bool) -> list[os.DirEntry[str]]:
 
 def _kind(entry: os.DirEntry[str]) -> tuple[str, Identity | None]:
     """``file`` or ``folder``, or the reason for which an entry is passed over; and what a link leads to."""
-    if entry.name.startswith("."):
+    if is_hidden(entry.name):
         return ("hidden folder" if entry.is_dir(follow_symlinks=False) else "hidden file"), None
     if not entry.is_symlink():
         if entry.is_file(follow_symlinks=False):

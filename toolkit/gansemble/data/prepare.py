@@ -158,12 +158,11 @@ def _chosen(
 def passed_over(folder: Path, clips: Sequence[Clip]) -> list[str]:
     """What is said of the files of a corpus folder that are no clip's, whatever the corpus, and of odd names of clips.
 
-    Raises:
-        DataError: if a folder cannot be listed, so that clips may be missing.
+    A folder that cannot be listed is told of: a corpus that looks for clips there has refused it.
     """
     used = [path for clip in clips for path in (clip.path, clip.partner, *signals.paths(clip)) if path is not None]
     odd = [clip for clip in clips if as_text(clip.path) != clip.path]
-    lines = listing.told(listing.below(folder), [*used, MARK])
+    lines = listing.told(listing.below(folder, strict=False), [*used, MARK])
     if odd:
         lines.append(
             f"{len(odd)} clips have names that are no text on one line, such as {shown(odd[0].path)}; their ids and labels "
