@@ -122,6 +122,14 @@ def test_spaces_and_invisible_characters_around_a_value_are_no_part_of_it(table,
     assert (row.text("id"), row.text("text")) == ("a", "b")
 
 
+def test_control_characters_are_no_part_of_a_label(table, tmp_path):
+    table("id,text\na,b\x1b[2Jc\n")
+    with pytest.raises(
+        DataError, match=r"table\.csv:2: expected text as text, got 'b\\x1b\[2Jc' with control characters"
+    ):
+        tables.read(tmp_path / "table.csv", ("id", "text"))[0].text("text")
+
+
 def test_numbers_that_are_none_are_refused(table, tmp_path):
     for value in ("", "x", "-1", "1.0", "\u0661", "9" * 5000, "1e2"):
         table(f"id,text\n{value},b\n")

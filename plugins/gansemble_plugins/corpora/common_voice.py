@@ -220,7 +220,7 @@ class CommonVoice:
                 f"{row.place}: no column {' or '.join(COLUMNS[self.labels])}, which corpus.labels {self.labels} asks for; "
                 f"there are {brief(', '.join(row.values))}"
             )
-        return tidy(row.values[columns[0]])
+        return row.text(columns[0]) if tidy(row.values[columns[0]]) else ""
 
     def describe(self, folder: Path) -> str:
         """One sentence: how many clips and speakers there are, what the classes are, and what was left out."""

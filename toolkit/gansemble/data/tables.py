@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from gansemble.audio import listing
-from gansemble.audio.names import shown
+from gansemble.audio.names import is_text, shown
 from gansemble.data.text_files import Line, brief, lines, tidy
 from gansemble.errors import DataError, near
 
@@ -33,11 +33,16 @@ class TableRow:
         """What the column holds, without spaces and invisible characters around it.
 
         Raises:
-            DataError: if it is empty.
+            DataError: if it is empty, or holds control characters, which labels and ids must not.
         """
         found = tidy(self.values[column])
         if not found:
             raise DataError(f"{self.place}: its {column} is empty; mend the line, or get the table again")
+        if not is_text(found):
+            raise DataError(
+                f"{self.place}: expected text as {column}, got {brief(found)} with control characters; mend the line, or get the "
+                "table again"
+            )
         return found
 
     def whole(self, column: str, low: int, high: int) -> int:
