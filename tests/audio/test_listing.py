@@ -266,6 +266,6 @@ def test_many_kinds_of_files_are_told_in_one_line(tmp_path):
 def test_sound_that_cannot_be_decoded_gets_a_warning_with_advice(tmp_path):
     touch(tmp_path, "a.wav", "sub/b.m4a", "c.WMA")
     assert listing.told(listing.below(tmp_path), ["a.wav"]) == [
-        "warning: 2 files with sound that cannot be decoded here are (first: c.WMA) left out; convert what should be used, such "
-        "as with: ffmpeg -i c.WMA c.flac"
+        "warning: left out, as their formats cannot be decoded here: 2 files (first: c.WMA); convert what should be used, such as "
+        "with: ffmpeg -i c.WMA c.flac"
     ]

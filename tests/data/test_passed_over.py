@@ -61,7 +61,7 @@ def test_prepare_takes_every_decoded_suffix_and_tells_of_the_rest(tmp_path, prep
     assert sorted(entry.id for entry in entries) == ["a", "d", "e", "f", "linked__c"]
     assert said[1:3] == [
         "passed over, as no clips: 1 link to nothing (gone.wav), 1 hidden file (._a.wav), 2 files of .txt (first: more.txt)",
-        "warning: 1 file with sound that cannot be decoded here is (g.m4a) left out; convert what should be used, such as with: "
+        "warning: left out, as their formats cannot be decoded here: 1 file (g.m4a); convert what should be used, such as with: "
         "ffmpeg -i g.m4a g.flac",
     ]
 

@@ -215,10 +215,10 @@ def told(found: Listing, taken: Collection[str]) -> list[str]:
     if kinds:
         lines.append("passed over, as no clips: " + ", ".join(_counted(*words, names) for words, names in kinds))
     if undecoded:
-        words = ("file with sound that cannot be decoded here is", "files with sound that cannot be decoded here are")
         first = Path(undecoded[0])
         lines.append(
-            f"warning: {_counted(*words, undecoded)} left out; convert what should be used, such as with: "
+            f"warning: left out, as their formats cannot be decoded here: {_counted('file', 'files', undecoded)}; convert what "
+            "should be used, such as with: "
             f"ffmpeg -i {shown(first.name)} {shown(first.with_suffix('.flac').name)}"
         )
     return lines
