@@ -100,13 +100,6 @@ def test_a_part_of_a_file_is_that_part_of_the_whole(wav):
     assert np.array_equal(files.read(wav, 1000, 2000)[0], whole[:, 1000:3000])
 
 
-def test_find_lists_audio_sorted_and_passes_over_hidden_files(tmp_path):
-    for name in ("b.wav", "a.FLAC", "sub/c.ogg", ".hidden.wav", ".cache/d.wav", "notes.txt"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    assert [str(path.relative_to(tmp_path)) for path in files.find(tmp_path)] == ["a.FLAC", "b.wav", "sub/c.ogg"]
-
-
 # writing ----------------------------------------------------------------
 
 

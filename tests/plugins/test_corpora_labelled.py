@@ -323,7 +323,7 @@ def test_nsynth_refuses_what_contradicts_itself(tmp_path):
     with pytest.raises(DataError, match="instrument_source 1 contradicts instrument_source_str 'acoustic'"):
         corpus.scan(tmp_path / "source")
     part(tmp_path / "pitch", {"a": note(60) | {"pitch": "C4"}})
-    with pytest.raises(DataError, match="a: expected whole numbers for pitch"):
+    with pytest.raises(DataError, match="a: expected a whole number for pitch, got 'C4'"):
         corpus.scan(tmp_path / "pitch")
     part(tmp_path / "high", {"a": note(100)})
     with pytest.raises(DataError, match=r"expected notes \(instruments: acoustic, pitches 24 to 84\), found none"):
@@ -336,11 +336,11 @@ def test_nsynth_refuses_what_contradicts_itself(tmp_path):
     with pytest.raises(DataError, match="found no file for any note listed"):
         corpus.scan(tmp_path / "silent")
     (tmp_path / "silent/examples.json").write_text("{")
-    with pytest.raises(DataError, match=r"examples\.json: not JSON"):
+    with pytest.raises(DataError, match=r"examples\.json:1:2: not JSON"):
         corpus.scan(tmp_path / "silent")
     part(tmp_path / "list", {"a": note(60)})
     (tmp_path / "list/nsynth-gansynth_splits.csv").write_text("id,split\na,dev\n")
-    with pytest.raises(DataError, match=r"expected columns id and split .*'dev'"):
+    with pytest.raises(DataError, match=r"splits\.csv:2: expected the split train, valid or test, got 'dev'"):
         NSynth().scan(tmp_path / "list")
     (tmp_path / "list/nsynth-gansynth_splits.csv").write_text("id,split\nb,train\n")
     with pytest.raises(DataError, match=r"found 1, but none that .* lists; set corpus\.split=original"):

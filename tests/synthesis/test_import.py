@@ -372,7 +372,8 @@ def test_a_config_whose_rates_do_not_make_the_hop_is_refused(tmp_path, generator
 
 
 @pytest.mark.parametrize(
-    "text, message", [("{}", "lacks resblock, upsample_rates"), ("{", "not readable as JSON"), ("[]", "lacks resblock")]
+    "text, message",
+    [("{}", "lacks resblock, upsample_rates"), ("{", ":1:2: not JSON"), ("[]", "expected a JSON object, got list")],
 )
 def test_a_config_that_is_none_is_refused(tmp_path, generator_file, text, message):
     (tmp_path / "config.json").write_text(text)

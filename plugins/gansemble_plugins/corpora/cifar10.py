@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
+from gansemble.data.text_files import json_object
 from gansemble.errors import DataError
 from gansemble_plugins.corpora import pictures
 from gansemble_plugins.corpora.folds import demand_training, gaps
@@ -147,13 +147,14 @@ def _noted(folder: Path) -> tuple[list[str], Mapping[str, list[int]]]:
             f"{folder}: expected {_LAYOUT}, {found}; run stage fetch into a new folder, or name another with --data"
         )
     try:
-        noted = json.loads(path.read_text(encoding="utf-8"))
+        noted: dict[str, Any] = json_object(path)
         names, labels = noted["classes"], noted["labels"]
-        sound = all(
+        sound = isinstance(names, list) and all(isinstance(name, str) for name in names)
+        sound = sound and all(
             isinstance(label, int) and 0 <= label < len(names) for b in (*BATCHES, TEST_BATCH) for label in labels[b]
         )
-    except (ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: damaged; delete {path.parent} and run stage fetch") from error
+    except (DataError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: damaged ({error}); delete {path.parent} and run stage fetch") from error
     if not sound:
         raise DataError(f"{path}: damaged; delete {path.parent} and run stage fetch")
     return names, labels

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gansemble.audio.names import as_text
 from gansemble.errors import DataError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def classes_by_folder(folder: Path, paths: Sequence[Path], stated: int | None) -
             f"{folder}: {outside[0]} lies in no sub-folder (with {len(outside) - 1} others), but sub-folders are the "
             "classes (corpus.labels is folders); move each file into one"
         )
-    return numbered(folder, [path.parts[0] for path in paths], stated)
+    return numbered(folder, [as_text(path.parts[0]) for path in paths], stated)
 
 
 def numbered(folder: Path, names: Sequence[str], stated: int | None) -> ClassLabels:

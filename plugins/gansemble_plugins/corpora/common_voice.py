@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from gansemble.audio.names import as_text
+from gansemble.data import tables
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
+from gansemble.data.text_files import brief, check_encoding, tidy
 from gansemble.errors import DataError
-from gansemble_plugins.corpora import tables
 from gansemble_plugins.corpora.classes import check_classes, labelled
 from gansemble_plugins.corpora.common_voice_mini import write_mini
 from gansemble_plugins.corpora.folds import gaps
@@ -74,9 +76,10 @@ class CommonVoice:
         least: classes with fewer clips for training are left out, with their clips.
         classes: how many classes must be left; null: any number, and networks are not held against it before training.
         longest: longest clip that is kept, by ``clip_durations.tsv`` [s]; null: all. Older releases have no such file.
+        encoding: of the tables, such as ``cp1252``; null: UTF-8, or as the byte-order mark says.
 
     Raises:
-        ValueError: if classes are stated without labels, or a number is not positive.
+        ValueError: if classes are stated without labels, a number is not positive, or no encoding has that name.
     """
 
     licence = "CC0 1.0; downloads are from Mozilla Data Collective, whose terms forbid to hand copies on"
@@ -90,12 +93,15 @@ class CommonVoice:
         least: int = 1,
         classes: int | None = None,
         longest: float | None = None,
+        encoding: str | None = None,
     ) -> None:
         check_classes(labels, classes)
         if least < 1:
             raise ValueError(f"least must be at least 1, as a class without clips cannot be trained; got {least}")
         if longest is not None and not longest > 0:
             raise ValueError(f"longest must be positive, got {longest:g}")
+        check_encoding(encoding)
+        self.encoding = encoding
         self.labels, self.missing, self.least, self.classes, self.longest = labels, missing, least, classes, longest
 
     @staticmethod
@@ -173,7 +179,7 @@ class CommonVoice:
         """What is not too long."""
         if self.longest is None:
             return everything
-        seconds = _durations(folder / DURATIONS)
+        seconds = _durations(folder / DURATIONS, self.encoding)
         unknown = [each.id for each in everything if each.id not in seconds]
         if unknown:
             raise DataError(
@@ -184,23 +190,23 @@ class CommonVoice:
     def _listed(self, folder: Path) -> list[Spoken]:
         """What the three lists name."""
         _demand_layout(folder)
-        there = {path.name for path in (folder / "clips").iterdir()}
+        there = tables.files_there(folder / "clips")
         rows: dict[str, tables.TableRow] = {}
         found: list[Spoken] = []
         lost: list[tables.TableRow] = []
         for name, split in LISTS.items():
-            for row in tables.read(folder / name, ("client_id", "path"), tabs=True):
+            for row in tables.read(folder / name, ("client_id", "path"), tabs=True, encoding=self.encoding):
                 file = row.file_name("path")
                 # The first releases list names without the suffix.
                 file = file if file in there or f"{file}.mp3" not in there else f"{file}.mp3"
-                id_ = Path(file).stem
+                id_ = as_text(Path(file).stem)
                 tables.demand_once(rows, id_, row)
                 rows[id_] = row
                 lost += [row] if file not in there else []
                 found.append(Spoken(id_, f"clips/{file}", split, row.text("client_id"), self._class(row)))
         if lost:
             raise DataError(
-                f"{folder}: clips/{lost[0].values['path']} is not there (with {len(lost) - 1} others), though "
+                f"{folder}: clips/{lost[0].text('path')} is not there (with {len(lost) - 1} others), though "
                 f"{lost[0].place} lists it; unpack the archive again, or take the lines of a partial copy out"
             )
         return sorted(found, key=lambda spoken: (list(LISTS.values()).index(spoken.split), spoken.id))
@@ -212,9 +218,9 @@ class CommonVoice:
         if not columns:
             raise DataError(
                 f"{row.place}: no column {' or '.join(COLUMNS[self.labels])}, which corpus.labels {self.labels} asks for; "
-                f"there are {', '.join(row.values)}"
+                f"there are {brief(', '.join(row.values))}"
             )
-        return row.values[columns[0]].strip()
+        return row.text(columns[0]) if tidy(row.values[columns[0]]) else ""
 
     def describe(self, folder: Path) -> str:
         """One sentence: how many clips and speakers there are, what the classes are, and what was left out."""
@@ -253,15 +259,15 @@ def _demand_layout(folder: Path) -> None:
         raise DataError(f"{folder}: expected {_LAYOUT}, {found}; {advice}")
 
 
-def _durations(path: Path) -> dict[str, float]:
+def _durations(path: Path, encoding: str | None) -> dict[str, float]:
     """How long each clip is [s], by its id."""
     if not path.is_file():
         raise DataError(
             f"{path}: no such file, so how long clips are is not known before they are read; take corpus.longest out (a crop is "
             "plan.segment long anyway), or get a release that has it"
         )
-    rows = tables.read(path, ("clip", "duration[ms]"), tabs=True)
-    return {Path(row.text("clip")).stem: row.whole("duration[ms]", 0, 10**9) / 1000 for row in rows}
+    rows = tables.read(path, ("clip", "duration[ms]"), tabs=True, encoding=encoding)
+    return {as_text(Path(row.text("clip")).stem): row.whole("duration[ms]", 0, 10**9) / 1000 for row in rows}
 
 
 def _left_out(chosen: ChosenRecordings) -> str:

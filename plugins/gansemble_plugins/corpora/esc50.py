@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gansemble.audio import files
+from gansemble.audio import files, listing
+from gansemble.audio.names import as_text
+from gansemble.data import tables
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
+from gansemble.data.text_files import brief, check_encoding
 from gansemble.errors import DataError
-from gansemble_plugins.corpora import tables
 from gansemble_plugins.corpora.folds import check_folds, demand_training, gaps, split_of
 from gansemble_plugins.corpora.listing import counted
 from gansemble_plugins.corpora.textures import texture
@@ -63,7 +65,7 @@ class Sound:
     @property
     def id(self) -> str:
         """The file's name, without its suffix."""
-        return Path(self.path).stem
+        return as_text(Path(self.path).stem)
 
 
 class ESC50:
@@ -78,18 +80,27 @@ class ESC50:
         validation_fold: for validation, 1 to 5; the other three are for training.
         esc10: ESC-10 only, the 400 clips of ten classes that may be used commercially.
         classes: how many classes there must be; null: 50, or 10 of ESC-10. For a copy of some classes.
+        encoding: of the table, such as ``cp1252``; null: UTF-8, or as the byte-order mark says.
 
     Raises:
-        ValueError: if a fold is none of the five, both are one, or there cannot be so many classes.
+        ValueError: if a fold is none of the five, both are one, there cannot be so many classes, or no encoding has that name.
     """
 
     licence = "CC BY-NC 3.0; ESC-10: CC BY 3.0. The clips' authors are named in its LICENSE"
     url = "https://github.com/karolpiczak/ESC-50"
 
     def __init__(
-        self, *, test_fold: int = 1, validation_fold: int = 2, esc10: bool = False, classes: int | None = None
+        self,
+        *,
+        test_fold: int = 1,
+        validation_fold: int = 2,
+        esc10: bool = False,
+        classes: int | None = None,
+        encoding: str | None = None,
     ) -> None:
         check_folds(test_fold, validation_fold, FOLDS)
+        check_encoding(encoding)
+        self.encoding = encoding
         self.classes = _stated(esc10, classes)
         self.test_fold, self.validation_fold, self.esc10 = test_fold, validation_fold, esc10
 
@@ -125,7 +136,7 @@ class ESC50:
             DataError: if ``folder`` is missing or has not the layout, the table and the files do not go together, there
                 are other classes than stated, or one has no clip for training.
         """
-        sounds = [sound for sound in _read(folder) if sound.esc10 or not self.esc10]
+        sounds = [sound for sound in _read(folder, self.encoding) if sound.esc10 or not self.esc10]
         names: dict[int, str] = {}
         for sound in sounds:
             if names.setdefault(sound.target, sound.name) != sound.name:
@@ -216,16 +227,13 @@ def _stated(esc10: bool, classes: int | None) -> int:
 def _named(folder: Path) -> list[Path]:
     """The files with ESC-50's names in ``audio/``, or in the folder itself where there is no ``audio/``."""
     place = folder / "audio" if (folder / "audio").is_dir() else folder
-    return [path for path in sorted(place.glob("*")) if NAME.fullmatch(path.stem) and _is_audio(path)]
+    return [place / path for name, path in listing.inside(place).items() if NAME.fullmatch(name)]
 
 
-def _is_audio(path: Path) -> bool:
-    return path.suffix.lower() in files.SUFFIXES and not path.name.startswith(".") and path.is_file()
-
-
-def _read(folder: Path) -> list[Sound]:
-    if (folder / TABLE).is_file():
-        return _from_table(folder)
+def _read(folder: Path, encoding: str | None) -> list[Sound]:
+    table = folder / TABLE
+    if table.exists() or table.is_symlink():  # a link to nothing, too, is an error rather than no table
+        return _from_table(folder, encoding)
     named = _named(folder)
     if not named:
         found = "no such folder" if not folder.is_dir() else f"found neither {TABLE} nor files with its names"
@@ -234,7 +242,8 @@ def _read(folder: Path) -> list[Sound]:
         if below:
             advice = f"did you mean {below[0].name}/ inside it (--data {below[0]})?"
         raise DataError(f"{folder}: expected {_LAYOUT}, {found}; {advice}")
-    other = [path for path in sorted(named[0].parent.glob("*")) if _is_audio(path) and path not in set(named)]
+    place = named[0].parent
+    other = [place / path for name, path in listing.inside(place).items() if not NAME.fullmatch(name)]
     if other:
         raise DataError(
             f"{other[0]}: expected a name as {{fold}}-{{recording}}-{{take}}-{{target}}.wav, such as 1-100032-A-0.wav, as "
@@ -253,15 +262,15 @@ def _from_name(folder: Path, path: Path) -> Sound:
     return Sound(place, int(found[1]), target, CLASSES[target], found[2], target in ESC10)
 
 
-def _from_table(folder: Path) -> list[Sound]:
+def _from_table(folder: Path, encoding: str | None) -> list[Sound]:
     table = folder / TABLE
     sounds: list[Sound] = []
     rows: dict[str, tables.TableRow] = {}
-    for row in tables.read(table, ("filename", "fold", "target", "category")):
+    for row in tables.read(table, ("filename", "fold", "target", "category"), encoding=encoding):
         name = row.file_name("filename")
         target = row.whole("target", 0, len(CLASSES) - 1)
-        tables.demand_once(rows, Path(name).stem, row)
-        rows[Path(name).stem] = row
+        tables.demand_once(rows, as_text(Path(name).stem), row)
+        rows[as_text(Path(name).stem)] = row
         fold = row.whole("fold", 1, FOLDS)
         _demand_as_named(row, name, fold, target)
         sounds.append(
@@ -277,7 +286,7 @@ def _from_table(folder: Path) -> list[Sound]:
     if not sounds:
         raise DataError(f"{table}: lists no clip; get the table again")
     listed = {sound.path: rows[sound.id].place for sound in sounds}
-    tables.demand_same_files(folder, folder / "audio", listed, files.SUFFIXES)
+    tables.demand_same_files(folder, "audio", listed, table)
     return sounds
 
 
@@ -310,5 +319,5 @@ def _is_esc10(row: tables.TableRow, target: int) -> bool:
         return target in ESC10
     said = row.text("esc10").lower()
     if said not in ("true", "false"):
-        raise DataError(f"{row.place}: expected True or False as esc10, got {row.values['esc10']!r}")
+        raise DataError(f"{row.place}: expected True or False as esc10, got {brief(said)}")
     return said == "true"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gansemble.audio import files
+from gansemble.audio import files, listing
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
 from gansemble.errors import DataError
@@ -63,9 +63,9 @@ class Folder:
         check_shares(validation, test)
         if minimum_validation < 0:
             raise ValueError(f"minimum_validation must be at least 0, got {minimum_validation}")
-        self.suffixes = {"." + each.lower().lstrip(".") for each in extensions} or set(files.SUFFIXES)
-        if not self.suffixes <= files.SUFFIXES:
-            raise ValueError(f"extensions must be among {sorted(files.SUFFIXES)}, got {list(extensions)}")
+        self.suffixes = {"." + each.lower().lstrip(".") for each in extensions} or set(listing.SUFFIXES)
+        if not self.suffixes <= listing.SUFFIXES:
+            raise ValueError(f"extensions must be among {sorted(listing.SUFFIXES)}, got {list(extensions)}")
         check_classes(labels, classes)
         self.validation = validation
         self.test = test

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gansemble.audio import files
+from gansemble.audio import files, listing
+from gansemble.audio.names import as_text
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import VOICES, build
 from gansemble.errors import DataError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from gansemble.contract import CorpusContract
 
 RATE = 8000
+WAV = frozenset({".wav"})
 TEST_TAKES = range(5)
 MINI_TAKES = range(3, 11)  # of the test's, the default validation's, and four for training
 NAME = re.compile(r"([0-9])_(.+)_([0-9]+)")
@@ -72,10 +74,12 @@ class FSDD:
         """
         if not (folder / "recordings").is_dir():
             advice = "name another folder with --data, or run stage fetch, which says where it comes from"
-            if any(NAME.fullmatch(path.stem) for path in folder.glob("*.wav")):
+            if any(NAME.fullmatch(name) for name in listing.inside(folder, WAV)):
                 advice = f"did you mean the folder above it (--data {folder.absolute().parent})?"
             raise DataError(f"{folder}: expected {_LAYOUT}, found no recordings/; {advice}")
-        clips = [self._clip(path) for path in sorted((folder / "recordings").glob("*.wav"))]
+        clips = [
+            self._clip(folder / "recordings" / path) for path in listing.inside(folder / "recordings", WAV).values()
+        ]
         if not clips:
             raise DataError(f"{folder}: expected {_LAYOUT}, found no WAV file; name another folder with --data")
         return clips
@@ -84,9 +88,9 @@ class FSDD:
         found = NAME.fullmatch(path.stem)
         if not found:
             raise DataError(f"{path}: expected a name as {{digit}}_{{speaker}}_{{take}}.wav, such as 7_jackson_32.wav")
-        digit, speaker, take = int(found[1]), found[2], int(found[3])
+        digit, speaker, take = int(found[1]), as_text(found[2]), int(found[3])
         split = "test" if take in TEST_TAKES else "validation" if take in self.validation_takes else "train"
-        return Clip(path.stem, f"recordings/{path.name}", split, {"label": digit, "speaker": speaker})
+        return Clip(as_text(path.stem), f"recordings/{path.name}", split, {"label": digit, "speaker": speaker})
 
     def describe(self, folder: Path) -> str:
         """One sentence: how many clips and speakers there are and how they are split."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import soundfile
 
-from gansemble.audio import files
+from gansemble.audio import listing
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
 from gansemble.errors import DataError
@@ -68,9 +68,9 @@ class LabelledFolder:
     ) -> None:
         check_shares(validation, test)
         check_classes("folders", classes)
-        self.suffixes = {"." + each.lower().lstrip(".") for each in extensions} or set(files.SUFFIXES)
-        if not self.suffixes <= files.SUFFIXES:
-            raise ValueError(f"extensions must be among {sorted(files.SUFFIXES)}, got {list(extensions)}")
+        self.suffixes = {"." + each.lower().lstrip(".") for each in extensions} or set(listing.SUFFIXES)
+        if not self.suffixes <= listing.SUFFIXES:
+            raise ValueError(f"extensions must be among {sorted(listing.SUFFIXES)}, got {list(extensions)}")
         self.validation, self.test, self.split = validation, test, split
         self.classes, self.recording, self.mini_rate = classes, recording, mini_rate
 

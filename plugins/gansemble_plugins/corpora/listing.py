@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
-from gansemble.audio import files
+from gansemble.audio import listing
+from gansemble.audio.names import as_text, shown
 from gansemble.data.manifest import SPLITS, Clip
 from gansemble.errors import DataError
 
@@ -23,15 +24,14 @@ def check_shares(validation: float, test: float) -> None:
 
 
 def audio_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
-    """The audio files below ``folder``, relative to it and sorted; hidden ones are passed over.
+    """The audio files below ``folder``, relative to it and sorted, as :func:`gansemble.audio.listing.below` finds them.
 
     Raises:
-        DataError: if the folder is missing or holds none.
+        DataError: if the folder is missing or holds none, or a folder below it cannot be listed.
     """
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected one with audio files of yours: name it with --data")
-    found = [path for path in files.find(folder) if path.suffix.lower() in suffixes]
-    paths = [path.relative_to(folder) for path in found if path.is_file()]
+    paths = list(listing.below(folder, suffixes).paths)
     if not paths:
         raise DataError(
             f"{folder}: expected audio files ({' '.join(sorted(suffixes))}) below it, found none; "
@@ -43,15 +43,17 @@ def audio_below(folder: Path, suffixes: Collection[str]) -> list[Path]:
 def ids_of(folder: Path, paths: Sequence[Path]) -> list[str]:
     """One id for each path, with ``/`` turned into ``__``; files that differ only in their suffix keep it.
 
+    What is no text on one line is written as :func:`gansemble.audio.names.as_text` does.
+
     Raises:
         DataError: if two files would have the same id.
     """
-    bare = ["__".join(path.with_suffix("").parts) for path in paths]
+    bare = [as_text("__".join(path.with_suffix("").parts)) for path in paths]
     counts = Counter(bare)
-    ids = [id_ if counts[id_] == 1 else "__".join(path.parts) for id_, path in zip(bare, paths, strict=True)]
+    ids = [id_ if counts[id_] == 1 else as_text("__".join(path.parts)) for id_, path in zip(bare, paths, strict=True)]
     twice = [id_ for id_, count in Counter(ids).items() if count > 1]
     if twice:
-        both = [str(path) for id_, path in zip(ids, paths, strict=True) if id_ == twice[0]]
+        both = [shown(path) for id_, path in zip(ids, paths, strict=True) if id_ == twice[0]]
         raise DataError(f"{folder}: {' and '.join(both)} would both be called {twice[0]!r}; rename one")
     return ids
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gansemble.audio import files
+from gansemble.audio import files, listing
+from gansemble.audio.names import as_text, shown
+from gansemble.data import text_files
 from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, speech
@@ -15,6 +18,24 @@ if TYPE_CHECKING:
     from gansemble.contract import CorpusContract
 
 HERE = Path(__file__).parent
+WAV = frozenset({".wav"})
+
+
+@dataclass(frozen=True)
+class ListedClips:
+    """What ``metadata.csv`` lists.
+
+    Args:
+        paths: of the clips' files below the corpus folder, by id, sorted.
+        absent: ids that have no file, sorted.
+        suffixed: ids that end in ``.wav``, which is taken off.
+        spaced: ids with spaces or invisible characters around them, which are taken off.
+    """
+
+    paths: dict[str, str]
+    absent: list[str]
+    suffixed: list[str]
+    spaced: list[str]
 
 
 class LJSpeech:
@@ -25,9 +46,10 @@ class LJSpeech:
 
     Args:
         validation_every: for a partial copy [clips].
+        encoding: of ``metadata.csv``, such as ``cp1252``; null: UTF-8, or as its byte-order mark says.
 
     Raises:
-        ValueError: if ``validation_every`` is less than 2.
+        ValueError: if ``validation_every`` is less than 2, or no encoding has that name.
     """
 
     sample_rate = 22050
@@ -37,10 +59,12 @@ class LJSpeech:
     archive_bytes = 2_748_572_632
     clips = 13_100
 
-    def __init__(self, *, validation_every: int = 8) -> None:
+    def __init__(self, *, validation_every: int = 8, encoding: str | None = None) -> None:
         if validation_every < 2:
             raise ValueError(f"validation_every must be at least 2, got {validation_every}")
+        text_files.check_encoding(encoding)
         self.validation_every = validation_every
+        self.encoding = encoding
 
     @staticmethod
     def contract(parameters: dict[str, object]) -> CorpusContract:
@@ -75,21 +99,22 @@ class LJSpeech:
         Raises:
             DataError: if ``folder`` is missing, has not the layout, or holds no clip.
         """
-        ids, _ = _present(folder)
-        held_out = self._held_out(ids)
-        return [Clip(id_, f"wavs/{id_}.wav", "validation" if id_ in held_out else "train") for id_ in ids]
+        paths = _present(folder, self.encoding).paths
+        held_out = self._held_out(list(paths))
+        return [Clip(as_text(id_), path, "validation" if id_ in held_out else "train") for id_, path in paths.items()]
 
     def describe(self, folder: Path) -> str:
         """One sentence: which clips are there and how they are split."""
-        ids, absent = _present(folder)
+        listed = _present(folder, self.encoding)
+        ids, absent = list(listed.paths), listed.absent
         held_out = self._held_out(ids)
         counts = f"{len(ids) - len(held_out)} train and {len(held_out)} validation clips"
         if held_out == _published(ids):
-            return f"LJSpeech, {counts}: HiFi-GAN's published split."
-        there = f"{len(ids)} of {absent + len(ids)} listed files there"
+            return f"LJSpeech, {counts}: HiFi-GAN's published split{_remarks(listed)}."
+        there = f"{len(ids)} of {len(absent) + len(ids)} listed files there"
         return (
             f"LJSpeech in part ({there}), {counts}: one in {self.validation_every} held out from the first, "
-            "not HiFi-GAN's published split."
+            f"not HiFi-GAN's published split{_remarks(listed)}."
         )
 
     def mini(self, folder: Path) -> None:
@@ -117,8 +142,7 @@ def _published(ids: list[str]) -> frozenset[str]:
     return listed if len(ids) == LJSpeech.clips and listed <= set(ids) else frozenset()
 
 
-def _present(folder: Path) -> tuple[list[str], int]:
-    """(ids that have a file, sorted; how many are listed and have none)."""
+def _present(folder: Path, encoding: str | None) -> ListedClips:
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; expected {_LAYOUT}; run stage fetch, or name another with --data")
     if not _has_layout(folder):
@@ -127,29 +151,53 @@ def _present(folder: Path) -> tuple[list[str], int]:
         if _has_layout(below):
             advice = f"did you mean {below.name}/ inside it (--data {below})"
         raise DataError(f"{folder}: expected {_LAYOUT}; {advice}, or name another with --data")
-    listed = _listed(folder / "metadata.csv")
-    there = {path.name for path in (folder / "wavs").iterdir()}
-    ids = sorted(id_ for id_ in listed if f"{id_}.wav" in there)
-    if not ids:
+    listed = _listed(folder / "metadata.csv", encoding)
+    there = listing.inside(folder / "wavs", WAV)
+    paths = {id_: f"wavs/{there[id_].name}" for id_ in sorted(listed) if id_ in there}
+    if not paths:
         raise DataError(
-            f"{folder}: expected {_LAYOUT}; found {len(listed)} lines in metadata.csv, {len(there)} files in "
+            f"{folder}: expected {_LAYOUT}; found {len(listed)} lines in metadata.csv, {len(there)} WAV files in "
             "wavs, and no file for any line; unpack the archive again, or name another folder with --data"
         )
-    return ids, len(listed) - len(ids)
+    absent = sorted(id_ for id_ in listed if id_ not in there)
+    suffixed = [id_ for id_, written in listed.items() if text_files.tidy(written) != id_]
+    spaced = [id_ for id_, written in listed.items() if text_files.tidy(written) != written]
+    return ListedClips(paths, absent, suffixed, spaced)
 
 
-def _listed(path: Path) -> list[str]:
-    """The ids of ``metadata.csv``: the first of its columns, which ``|`` parts and nothing quotes."""
-    ids: dict[str, int] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
-        id_, bar, _ = line.partition("|")
-        if not line.strip():
-            continue
-        if not (bar and id_) or "/" in id_ or id_ in ids:
-            found = f"{id_!r} again, first on line {ids[id_]}" if id_ in ids else repr(line[:40])
-            raise DataError(f"{path}:{number}: expected 'id|text|normalised text' with a new id, got {found}")
-        ids[id_] = number
-    return list(ids)
+def _listed(path: Path, encoding: str | None) -> dict[str, str]:
+    """The ids of ``metadata.csv``, each with what is written: the first of its columns, which ``|`` parts and nothing quotes."""
+    written: dict[str, str] = {}
+    places: dict[str, str] = {}
+    for line in text_files.lines(path, encoding):
+        word, bar, _ = line.text.partition("|")
+        id_ = text_files.tidy(word)
+        id_ = id_[:-4] if id_.lower().endswith(".wav") else id_
+        if not (bar and id_) or "/" in id_ or id_ in places:
+            found = f"{text_files.brief(id_)} again, first at {places[id_]}" if id_ in places else ""
+            raise DataError(
+                f"{line.place}: expected 'id|text|normalised text' with a new id, got {found or text_files.brief(line.text)}; "
+                "mend the line, or get the file again"
+            )
+        written[id_], places[id_] = word, line.place
+    return written
+
+
+def _remarks(listed: ListedClips) -> str:
+    """What differs in ``metadata.csv`` from the published one, as the end of a sentence."""
+    counts = (
+        (listed.absent, "{} listed without a file"),
+        (listed.suffixed, "{} in metadata.csv with .wav, which was taken off"),
+        (listed.spaced, "{} in metadata.csv with spaces or invisible characters around them, which were taken off"),
+    )
+    said = [
+        f"; {words.format(f'{len(ids)} ids')} (first: {shown(ids[0])})"
+        if len(ids) > 1
+        else f"; {words.format('1 id')} ({shown(ids[0])})"
+        for ids, words in counts
+        if ids
+    ]
+    return "".join(said)
 
 
 def _write_mini(folder: Path) -> None:

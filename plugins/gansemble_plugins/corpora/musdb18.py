@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from gansemble.audio import files
+from gansemble.audio import files, listing
+from gansemble.audio.names import as_text
 from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gansemble.contract import CorpusContract
 
 RATE = 44100
+WAV = frozenset({".wav"})
 STEMS = ("mixture", "vocals", "drums", "bass", "other")
 PARTS = ("train", "test")
 TRACKS = {"train": 100, "test": 50}
@@ -115,22 +117,22 @@ class MUSDB18:
         if not tracks:
             found = "no such folder" if not folder.is_dir() else "found no track"
             raise DataError(f"{folder}: expected {_LAYOUT}, {found}; {_advice(folder)}")
-        lacking = [f"{part}/{name}" for part, name in tracks if not (folder / part / name / self._file).is_file()]
+        stems = {
+            (part, name): listing.inside(folder / part / name, WAV).get(self.stem, Path()).name for part, name in tracks
+        }
+        lacking = [f"{part}/{name}" for (part, name), file in stems.items() if not file]
         if lacking:
             raise DataError(
-                f"{folder}: {len(lacking)} of {len(tracks)} tracks lack {self._file}, the first {lacking[0]}; unpack "
+                f"{folder}: {len(lacking)} of {len(tracks)} tracks lack {self.stem}.wav, the first {lacking[0]}; unpack "
                 "the archive again, set corpus.stem to a file they have, or take their folders out"
             )
-        train, test = ([name for part, name in tracks if part == each] for each in PARTS)
+        train, test = ([as_text(name) for part, name in tracks if part == each] for each in PARTS)
         both = sorted(set(train) & set(test))
         if both:
             raise DataError(f"{folder}: {both[0]} is in train/ and in test/; take one of them out")
         splits = self._splits(train) | dict.fromkeys(test, "test")
-        return [Clip(name, f"{part}/{name}/{self._file}", splits[name], {"recording": name}) for part, name in tracks]
-
-    @property
-    def _file(self) -> str:
-        return f"{self.stem}.wav"
+        named = [(as_text(name), f"{part}/{name}/{file}") for (part, name), file in stems.items()]
+        return [Clip(id_, path, splits[id_], {"recording": id_}) for id_, path in named]
 
     def _splits(self, train: list[str]) -> dict[str, str]:
         if VALIDATION_TRACKS.isdisjoint(train):
@@ -164,10 +166,10 @@ _LAYOUT = "MUSDB18-HQ's layout (train/{track}/mixture.wav and test/{track}/mixtu
 
 
 def _tracks(folder: Path) -> Iterator[tuple[str, str]]:
-    """(part, track's name) of each folder that holds a file named as a stem, sorted; hidden ones are passed over."""
+    """(part, name of its folder) of each track, whose folder holds a file named as a stem, sorted; hidden ones are passed over."""
     for part in PARTS:
         for place in sorted((folder / part).glob("*/")):
-            if not place.name.startswith(".") and any((place / f"{stem}.wav").is_file() for stem in STEMS):
+            if not place.name.startswith(".") and not listing.inside(place, WAV).keys().isdisjoint(STEMS):
                 yield part, place.name
 
 

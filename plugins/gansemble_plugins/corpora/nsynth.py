@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import csv
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gansemble.audio import files
+from gansemble.audio import files, listing
+from gansemble.audio.names import as_text, shown
+from gansemble.data import tables
 from gansemble.data.download import Progress, download
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
+from gansemble.data.text_files import brief, check_encoding, json_object
 from gansemble.errors import DataError
 from gansemble_plugins.corpora.listing import counted, split_by_hash
 
@@ -20,6 +23,9 @@ if TYPE_CHECKING:
     from gansemble.contract import CorpusContract
 
 RATE = 16000
+WAV = frozenset({".wav"})
+#: The pitch that the name of a note ends with, before its velocity.
+PITCH_OF_NAME = re.compile(r"-([0-9]{3})-[0-9]{3}\Z")
 BASE = "http://download.magenta.tensorflow.org/datasets/nsynth/"
 PARTS = {"nsynth-train": "train", "nsynth-valid": "validation", "nsynth-test": "test"}
 SPLITS_CSV = "nsynth-gansynth_splits.csv"
@@ -53,6 +59,14 @@ class Note:
     acoustic: bool
 
 
+@dataclass(frozen=True)
+class ListedNotes:
+    """The notes that are listed and have a file, and the ids of those listed that have none."""
+
+    notes: list[Note]
+    absent: list[str]
+
+
 class NSynth:
     """Notes of NSynth's layout, ``nsynth-train/audio/*.wav`` and ``nsynth-train/examples.json`` (and valid, test), or
     flat: ``audio/*.wav`` and ``examples.json``. Notes without a file are passed over.
@@ -65,9 +79,10 @@ class NSynth:
         split: ``gansynth``: the paper's list ``nsynth-gansynth_splits.csv`` in the folder, where instruments are shared
             between splits and notes are not; what it does not list is left out. ``original``: the folders of the
             archives, where training shares no instrument with the others; a flat folder is split by a hash of the ids.
+        encoding: of the split list; null: UTF-8, or as its byte-order mark says.
 
     Raises:
-        ValueError: if ``pitches`` is no range within 0 to 127.
+        ValueError: if ``pitches`` is no range within 0 to 127, or no encoding has that name.
     """
 
     licence = "CC BY 4.0"
@@ -82,7 +97,10 @@ class NSynth:
         instrument_source: Literal["acoustic", "all"] = "acoustic",
         pitches: tuple[int, int] = (24, 84),
         split: Literal["gansynth", "original"] = "gansynth",
+        encoding: str | None = None,
     ) -> None:
+        check_encoding(encoding)
+        self.encoding = encoding
         low, high = pitches
         if not 0 <= low <= high <= 127:
             raise ValueError(f"pitches must be a range within 0 to 127, got {low} to {high}")
@@ -126,9 +144,13 @@ class NSynth:
         Raises:
             DataError: if ``folder`` is missing, has not the layout or the split list, or no note passes.
         """
-        chosen = [note for note in _read(folder) if self._passes(note)]
+        chosen = [note for note in _read(folder).notes if self._passes(note)]
         splits = self._splits(folder, chosen)
-        clips = [Clip(note.id, note.path, splits[note.id], self._labels(note)) for note in chosen if note.id in splits]
+        clips = [
+            Clip(as_text(note.id), note.path, splits[note.id], self._labels(note))
+            for note in chosen
+            if note.id in splits
+        ]
         if not clips:
             lost = f"{len(chosen)}, but none that {SPLITS_CSV} lists; set corpus.split=original" if chosen else "none"
             raise DataError(f"{folder}: expected notes ({self._wanted()}), found {lost}, or name another with --data")
@@ -137,7 +159,11 @@ class NSynth:
     def describe(self, folder: Path) -> str:
         """One sentence: which notes there are and how they are split."""
         clips = self.scan(folder)
-        said = f"NSynth, {counted(clips)} notes ({self._wanted()})"
+        read = _read(folder)
+        said = f"NSynth, {counted(clips)} notes ({self._wanted()}{_told(read.absent, 'listed without a file')}"
+        taken = {clip.path for clip in clips}
+        left = [note.id for note in read.notes if self._passes(note) and note.path not in taken]
+        said += f"{_told(left, f'not in {SPLITS_CSV} and left out')})"
         if self.split == "gansynth":
             train = sum(clip.split == "train" for clip in clips)
             whole = train == GANSYNTH_TRAIN
@@ -167,7 +193,7 @@ class NSynth:
 
     def _splits(self, folder: Path, chosen: list[Note]) -> dict[str, str]:
         if self.split == "gansynth":
-            return _gansynth(folder / SPLITS_CSV, flat="" in _layout(folder))
+            return _gansynth(folder / SPLITS_CSV, "" in _layout(folder), self.encoding)
         published = {note.id: note.split for note in chosen if note.split is not None}
         return published or split_by_hash([note.id for note in chosen], validation=0.1, test=0.1)
 
@@ -200,8 +226,8 @@ def _is_part(folder: Path) -> bool:
     return (folder / "examples.json").is_file() and (folder / "audio").is_dir()
 
 
-def _read(folder: Path) -> list[Note]:
-    """The notes of all parts that have a file."""
+def _read(folder: Path) -> ListedNotes:
+    """The notes of all parts."""
     parts = _layout(folder)
     if not parts:
         found = "no such folder" if not folder.is_dir() else "found neither"
@@ -210,40 +236,51 @@ def _read(folder: Path) -> list[Note]:
             "where it comes from"
         )
     read: list[Note] = []
+    absent: list[str] = []
     for part in parts:
         path = folder / part / "examples.json"
-        try:
-            listed = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise DataError(f"{path}: not JSON ({error}); unpack the archive again") from error
-        if not isinstance(listed, dict):
-            raise DataError(f"{path}: expected an object of notes by id, got {type(listed).__name__}")
-        there = {each.name for each in (folder / part / "audio").iterdir()}
-        present = [(id_, facts) for id_, facts in listed.items() if f"{id_}.wav" in there]
-        read += [_note(id_, facts, part, path) for id_, facts in present]
+        listed = json_object(path)
+        there = listing.inside(folder / part / "audio", WAV)
+        absent += [id_ for id_ in listed if id_ not in there]
+        read += [_note(id_, facts, part, there[id_].name, path) for id_, facts in listed.items() if id_ in there]
     if not read:
         raise DataError(f"{folder}: expected {_LAYOUT}, found no file for any note listed; unpack the archive again")
     twice = [id_ for id_, count in Counter(note.id for note in read).items() if count > 1]
     if twice:
-        raise DataError(f"{folder}: {twice[0]} is in more than one of {', '.join(parts)}; unpack the archives again")
-    return read
+        raise DataError(
+            f"{folder}: {shown(twice[0])} is in more than one of {', '.join(parts)}; unpack the archives again"
+        )
+    return ListedNotes(read, absent)
 
 
-def _note(id_: str, facts: Any, part: str, path: Path) -> Note:
-    """A row of ``examples.json``; source 0 is acoustic, and its name must say the same."""
+def _note(id_: str, facts: object, part: str, file: str, path: Path) -> Note:
+    """A row of ``examples.json``; source 0 is acoustic, and what its names say must be the same."""
+    where = f"{path}: {shown(id_)}"
     facts = facts if isinstance(facts, dict) else {}
-    pitch, velocity, source = (facts.get(key) for key in ("pitch", "velocity", "instrument_source"))
-    if not isinstance(pitch, int) or not isinstance(source, int):
-        raise DataError(f"{path}: {id_}: expected whole numbers for pitch and instrument_source")
+    pitch, source = _whole(facts, "pitch", where), _whole(facts, "instrument_source", where)
+    velocity = None if facts.get("velocity") is None else _whole(facts, "velocity", where)
     named = facts.get("instrument_source_str")
     if named is not None and (named == "acoustic") != (source == 0):
-        raise DataError(f"{path}: {id_}: instrument_source {source} contradicts instrument_source_str {named!r}")
-    place = f"{part}/audio/{id_}.wav".lstrip("/")
-    told = velocity if isinstance(velocity, int) else None
-    return Note(id_, place, PARTS.get(part), pitch, told, source == 0)
+        raise DataError(f"{where}: instrument_source {source} contradicts instrument_source_str {brief(named)}")
+    told = PITCH_OF_NAME.search(id_)
+    if told and int(told[1]) != pitch:
+        raise DataError(f"{where}: pitch {shown(str(pitch)[:20])} contradicts the name; unpack the archive again")
+    return Note(id_, f"{part}/audio/{file}".lstrip("/"), PARTS.get(part), pitch, velocity, source == 0)
 
 
-def _gansynth(path: Path, flat: bool) -> dict[str, str]:
+def _whole(facts: dict[str, object], key: str, where: str) -> int:
+    value = facts.get(key)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise DataError(f"{where}: expected a whole number for {key}, got {brief(value)}; unpack the archive again")
+    return value
+
+
+def _told(ids: list[str], words: str) -> str:
+    """How many notes that holds for, as the end of a sentence; empty for none."""
+    return f"; {len(ids)} {words}, such as {shown(ids[0])}" if ids else ""
+
+
+def _gansynth(path: Path, flat: bool, encoding: str | None) -> dict[str, str]:
     """The split of each id that GANSynth's list names."""
     if not path.is_file():
         way = (
@@ -254,13 +291,18 @@ def _gansynth(path: Path, flat: bool) -> dict[str, str]:
             "corpus.split=original does without"
         )
         raise DataError(f"{path}: no such file; {way}")
-    with path.open(encoding="utf-8", newline="") as stream:
-        rows = list(csv.DictReader(stream))
-    wrong = [row for row in rows if row.get("split") not in SPLIT_NAMES or not row.get("id")]
-    if wrong or not rows:
-        shown = wrong[0] if wrong else "nothing"
-        raise DataError(f"{path}: expected columns id and split (train, valid or test), got {shown}")
-    return {row["id"]: SPLIT_NAMES[row["split"]] for row in rows}
+    rows: dict[str, tables.TableRow] = {}
+    for row in tables.read(path, ("id", "split"), encoding=encoding):
+        id_, split = row.text("id"), row.text("split")
+        tables.demand_once(rows, id_, row)
+        if split not in SPLIT_NAMES:
+            raise DataError(
+                f"{row.place}: expected the split train, valid or test, got {brief(split)}; mend the line, or get the list again"
+            )
+        rows[id_] = row
+    if not rows:
+        raise DataError(f"{path}: expected columns id and split (train, valid or test), got no row; get the list again")
+    return {id_: SPLIT_NAMES[row.text("split")] for id_, row in rows.items()}
 
 
 def _write_notes(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
 
-from gansemble.audio import files
+from gansemble.audio import files, listing
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
 from gansemble.errors import DataError
@@ -116,13 +116,8 @@ class Pairs:
 
     def _by_name(self, folder: Path) -> dict[str, Path]:
         """The audio files below ``folder`` by their path without the suffix, sorted."""
-        found: dict[str, Path] = {}
-        for path in audio_below(folder, files.SUFFIXES):
-            name = path.with_suffix("").as_posix()
-            if name in found:
-                raise DataError(f"{folder}: {found[name]} and {path} differ in their suffix only; rename one")
-            found[name] = path
-        return found
+        audio_below(folder, listing.SUFFIXES)  # refuses a folder without any
+        return listing.by_name(folder)
 
     def _check_partners(self, folder: Path, clean: dict[str, Path], degraded: dict[str, Path]) -> None:
         """Refuses files that are in one of the folders only."""

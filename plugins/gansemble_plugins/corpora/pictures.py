@@ -13,6 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from gansemble.audio.levels import to_int16
+from gansemble.audio.names import shown
+from gansemble.data import text_files
 from gansemble.data.download import staged
 from gansemble.errors import DataError
 from gansemble.files import sha256, sync
@@ -67,13 +69,13 @@ def class_names(path: Path) -> list[str]:
     """The names of the ten classes, one on each line.
 
     Raises:
-        DataError: if the file is missing, or there are not ten, each once.
+        DataError: if the file is missing or no text, or there are not ten, each once.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; unpack the archive of the binary version again")
-    names = path.read_text(encoding="utf-8-sig", errors="replace").split()
+    names = [word for line in text_files.lines(path) for word in line.text.split()]
     if len(names) != CLASSES or len(set(names)) != CLASSES:
-        raise DataError(f"{path}: expected the names of {CLASSES} classes, got {', '.join(names) or 'none'}")
+        raise DataError(
+            f"{path}: expected the names of {CLASSES} classes, got {shown(', '.join(names[:20])) or 'none'}; unpack the archive of the binary version again"
+        )
     return names
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from gansemble.audio.names import as_text
 from gansemble.errors import DataError
 from gansemble_plugins.corpora.listing import split_by_hash
 
@@ -27,7 +28,7 @@ def recordings_by_folder(folder: Path, paths: Sequence[Path], classes: bool = Fa
             f"{folder}: {outside[0]} lies in no folder of a recording (with {len(outside) - 1} others), but folders "
             f"are the recordings (corpus.recording is folder); expected {layout}"
         )
-    return ["__".join(path.parent.parts) for path in paths]
+    return [as_text("__".join(path.parent.parts)) for path in paths]
 
 
 def split_by_recording(recordings: Sequence[str], validation: float, test: float, minimum: int) -> list[str]:

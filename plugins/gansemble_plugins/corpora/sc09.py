@@ -6,7 +6,9 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from gansemble.audio import files
+from gansemble.audio import files, listing
+from gansemble.audio.names import as_text, shown
+from gansemble.data import text_files
 from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import VOICES, build
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from gansemble.contract import CorpusContract
 
 RATE = 16000
+WAV = frozenset({".wav"})
 #: Of each version: its archive, sha256, and size where it is published [bytes].
 ARCHIVES: dict[str, tuple[str, str, int | None]] = {
     "0.01": (
@@ -32,6 +35,14 @@ ARCHIVES: dict[str, tuple[str, str, int | None]] = {
     ),
 }
 LISTS = {"validation": "validation_list.txt", "test": "testing_list.txt"}
+#: The words of both versions; those of the digits are WORDS.
+ALL_WORDS = frozenset(
+    {
+        *WORDS,
+        *("yes", "no", "up", "down", "left", "right", "on", "off", "stop", "go", "bed", "bird", "cat", "dog", "happy"),
+        *("house", "marvin", "sheila", "tree", "wow", "backward", "forward", "follow", "learn", "visual"),
+    }
+)
 TRAIN, ALL = 18_620, 23_666  # clips of the ten digits in version 0.01
 
 
@@ -43,12 +54,18 @@ class SC09:
 
     Args:
         version: of Speech Commands; ``0.01`` is the paper's.
+        encoding: of the lists; null: UTF-8, or as their byte-order marks say.
+
+    Raises:
+        ValueError: if no encoding has that name.
     """
 
     licence = "CC BY 4.0"
 
-    def __init__(self, *, version: Literal["0.01", "0.02"] = "0.01") -> None:
+    def __init__(self, *, version: Literal["0.01", "0.02"] = "0.01", encoding: str | None = None) -> None:
+        text_files.check_encoding(encoding)
         self.version = version
+        self.encoding = encoding
         self.url, self.sha256, self.archive_bytes = ARCHIVES[version]
 
     @staticmethod
@@ -82,19 +99,21 @@ class SC09:
         """The clips of the digits' folders, sorted by digit and name.
 
         Raises:
-            DataError: if ``folder`` is missing, has not the layout, or holds no clip.
+            DataError: if ``folder`` is missing, has not the layout, or holds no clip, or a line of a list is no path of a clip or
+                was there before.
         """
         if not _has_layout(folder):
             found = "no such folder" if not folder.is_dir() else "something else is there"
             raise DataError(
                 f"{folder}: {found}; expected {_LAYOUT}; run stage fetch into a new folder, or name another with --data"
             )
-        held_out = {name: split for split, path in LISTS.items() for name in _listed(folder / path)}
+        held_out = _held_out(folder, self.encoding)
         clips = []
         for label, word in enumerate(WORDS):
-            for path in sorted((folder / word).glob("*.wav")):
-                split = held_out.get(f"{word}/{path.name}", "train")
-                clips.append(Clip(f"{word.title()}_{path.stem}", f"{word}/{path.name}", split, {"label": label}))
+            for name, path in listing.inside(folder / word, WAV).items():
+                split = held_out.get(f"{word}/{name}.wav", "train")
+                id_ = as_text(f"{word.title()}_{name}")
+                clips.append(Clip(id_, f"{word}/{path.name}", split, {"label": label}))
         if not clips:
             raise DataError(f"{folder}: expected {_LAYOUT}, found no WAV file of a digit; unpack the archive again")
         return clips
@@ -104,6 +123,13 @@ class SC09:
         clips = self.scan(folder)
         train = sum(clip.split == "train" for clip in clips)
         said = f"Digits of Speech Commands v{self.version}, {counted(clips)} clips by its own lists"
+        there = {f"{Path(clip.path).parent}/{Path(clip.path).stem}.wav" for clip in clips}
+        held_out = _held_out(folder, self.encoding)
+        others = sum(_word(name) not in WORDS for name in held_out)
+        absent = [name for name in held_out if name not in there and _word(name) in WORDS]
+        said += f", which also list {others} of other words" if others else ""
+        if absent:
+            said += f" ({len(absent)} that the lists hold out have no file, such as {shown(absent[0])})"
         if self.version != "0.01":
             return f"{said}: not the WaveGAN paper's SC09, which is of v0.01."
         if (train, len(clips)) == (TRAIN, ALL):
@@ -131,9 +157,28 @@ def _has_layout(folder: Path) -> bool:
     return all((folder / name).is_file() for name in LISTS.values()) and any((folder / w).is_dir() for w in WORDS)
 
 
-def _listed(path: Path) -> list[str]:
-    """The paths of a list, one on each line."""
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+def _held_out(folder: Path, encoding: str | None) -> dict[str, str]:
+    """The split of each path that a list holds out."""
+    found: dict[str, str] = {}
+    places: dict[str, str] = {}
+    for split, name in LISTS.items():
+        for line in text_files.lines(folder / name, encoding):
+            path = text_files.tidy(line.text)
+            if path in found:
+                raise DataError(
+                    f"{line.place}: {text_files.brief(path)} is listed already, at {places[path]}; take one of the lines out"
+                )
+            if path.count("/") != 1 or not path.endswith(".wav") or _word(path) not in ALL_WORDS:
+                raise DataError(
+                    f"{line.place}: expected a path such as zero/004ae714_nohash_0.wav, got {text_files.brief(path)}; mend the "
+                    "line, or get the list again"
+                )
+            found[path], places[path] = split, line.place
+    return found
+
+
+def _word(path: str) -> str:
+    return path.partition("/")[0]
 
 
 def _write_mini(folder: Path) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gansemble.audio import files
+from gansemble.audio import files, listing
 from gansemble.audio.spec import AudioSpec
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
@@ -93,10 +93,10 @@ class TeacherForced:
         """
         self.fetch(folder)
         root, mels = folder / self.audio_folder, folder / self.mel_folder
-        paths = list(audio_below(root, files.SUFFIXES))
-        there = {path.relative_to(mels).with_suffix("").as_posix() for path in mels.rglob("*.npy")}
+        paths = list(audio_below(root, listing.SUFFIXES))
+        there = listing.by_name(mels, listing.ARRAYS)
         names = [path.with_suffix("").as_posix() for path in paths]
-        self._demand_pairs(folder, names, there)
+        self._demand_pairs(folder, names, set(there))
         ids = ids_of(root, paths)
         splits = split_by_hash(ids, self.validation, self.test, self.minimum_validation)
         return [
@@ -104,7 +104,7 @@ class TeacherForced:
                 id_,
                 f"{self.audio_folder}/{path.as_posix()}",
                 splits[id_],
-                signals={"mel": f"{self.mel_folder}/{name}.npy"},
+                signals={"mel": f"{self.mel_folder}/{there[name].as_posix()}"},
             )
             for path, name, id_ in zip(paths, names, ids, strict=True)
         ]

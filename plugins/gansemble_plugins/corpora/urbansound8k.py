@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gansemble.audio import files
+from gansemble.audio.names import as_text
+from gansemble.data import tables
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
+from gansemble.data.text_files import brief, check_encoding
 from gansemble.errors import DataError
-from gansemble_plugins.corpora import tables
 from gansemble_plugins.corpora.folds import check_folds, demand_training, gaps, split_of
 from gansemble_plugins.corpora.listing import counted
 from gansemble_plugins.corpora.textures import texture
@@ -47,16 +49,19 @@ class UrbanSound8K:
     Args:
         test_fold: for the test, 1 to 10.
         validation_fold: for validation, 1 to 10; the other eight are for training.
+        encoding: of the table, such as ``cp1252``; null: UTF-8, or as the byte-order mark says.
 
     Raises:
-        ValueError: if a fold is none of the ten, or both are one.
+        ValueError: if a fold is none of the ten, both are one, or no encoding has that name.
     """
 
     licence = "CC BY-NC 3.0, by the data set's own statement"
     url = "https://urbansounddataset.weebly.com/urbansound8k.html"
 
-    def __init__(self, *, test_fold: int = 10, validation_fold: int = 9) -> None:
+    def __init__(self, *, test_fold: int = 10, validation_fold: int = 9, encoding: str | None = None) -> None:
         check_folds(test_fold, validation_fold, FOLDS)
+        check_encoding(encoding)
+        self.encoding = encoding
         self.test_fold, self.validation_fold = test_fold, validation_fold
 
     @staticmethod
@@ -96,14 +101,14 @@ class UrbanSound8K:
             raise DataError(f"{folder}: expected {_LAYOUT}, {found}; {advice}")
         rows: dict[str, tables.TableRow] = {}
         clips = []
-        for row in tables.read(table, ("slice_file_name", "fsID", "fold", "classID", "class")):
+        for row in tables.read(table, ("slice_file_name", "fsID", "fold", "classID", "class"), encoding=self.encoding):
             clip = self._clip(row)
             tables.demand_once(rows, clip.id, row)
             rows[clip.id] = row
             clips.append(clip)
         if not clips:
             raise DataError(f"{table}: lists no clip; get the table again")
-        tables.demand_same_files(folder, folder / "audio", {c.path: rows[c.id].place for c in clips}, files.SUFFIXES)
+        tables.demand_same_files(folder, "audio", {c.path: rows[c.id].place for c in clips}, table)
         demand_training(folder, clips)
         return sorted(clips, key=lambda clip: clip.id)
 
@@ -112,12 +117,14 @@ class UrbanSound8K:
         label = row.whole("classID", 0, len(CLASSES) - 1)
         said = row.text("class")
         if said != CLASSES[label]:
-            raise DataError(f"{row.place}: classID {label} is {CLASSES[label]}, but class says {said!r}; mend the line")
+            raise DataError(
+                f"{row.place}: classID {label} is {CLASSES[label]}, but class says {brief(said)}; mend the line"
+            )
         labels: dict[str, int | str] = {"label": label, "class": said, "fold": fold, "recording": row.text("fsID")}
         if row.values.get("salience", "").strip():
             labels["salience"] = row.whole("salience", 1, 2)
         split = split_of(fold, self.test_fold, self.validation_fold)
-        return Clip(Path(name).stem, f"audio/fold{fold}/{name}", split, labels)
+        return Clip(as_text(Path(name).stem), f"audio/fold{fold}/{name}", split, labels)
 
     def describe(self, folder: Path) -> str:
         """One sentence: how many clips there are, how they are split, and which classes a split lacks."""

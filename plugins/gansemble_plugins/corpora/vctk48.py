@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import soundfile
 
+from gansemble.audio import listing
+from gansemble.audio.names import as_text
 from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from gansemble.contract import CorpusContract
 
 RATE = 48000
+FLAC = frozenset({".flac"})
 AUDIO = "wav48_silence_trimmed"
 LEFT_OUT = frozenset({"p280", "p315"})
 #: The last 8 of the other 108 in the order of their names, as AP-BWE's test.txt lists them.
@@ -109,16 +112,18 @@ class VCTK48:
     def _named(self, folder: Path) -> Iterator[tuple[str, str, str]]:
         """(speaker, sentence, path below ``folder``) of each file of the microphone, sorted."""
         for place in sorted((folder / AUDIO).glob("*/")):
-            if place.name in LEFT_OUT:
+            if place.name in LEFT_OUT or place.name.startswith("."):
                 continue
-            for path in sorted(place.glob(f"*_{self.mic}.flac")):
-                found = NAME.fullmatch(path.stem)
+            for name, path in listing.inside(place, FLAC).items():
+                if not name.endswith(f"_{self.mic}"):
+                    continue
+                found = NAME.fullmatch(name)
                 if not found or found[1] != place.name:
                     raise DataError(
-                        f"{path}: expected a name as {{speaker}}_{{sentence}}_{self.mic}.flac with the speaker of its "
+                        f"{place / path}: expected a name as {{speaker}}_{{sentence}}_{self.mic}.flac with the speaker of its "
                         f"folder, such as {place.name}_001_{self.mic}.flac"
                     )
-                yield found[1], found[2], f"{AUDIO}/{place.name}/{path.name}"
+                yield as_text(found[1]), as_text(found[2]), f"{AUDIO}/{place.name}/{path.name}"
 
     def describe(self, folder: Path) -> str:
         """One sentence: how many clips and speakers there are, and whether they are the published split's."""

@@ -6,7 +6,6 @@ The format keeps weight norm as ``weight_g`` and ``weight_v``; torch's parametri
 
 from __future__ import annotations
 
-import json
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gansemble.data.text_files import json_object
 from gansemble.errors import CheckpointError, GansembleError
 from gansemble.files import write_atomically
 
@@ -187,10 +187,7 @@ def write_experiment(generator_file: Path, discriminator_file: Path | None, conf
     store = checkpoint.Store(exp / "checkpoints")
     if store.folders():
         raise CheckpointError(f"{exp}: already holds checkpoints; import into another --exp")
-    try:
-        config = json.loads(config_file.read_text())
-    except (OSError, ValueError) as error:
-        raise GansembleError(f"{config_file}: not readable as JSON ({error})") from error
+    config = json_object(config_file)
     weights = _read(generator_file)
     judges = _read(discriminator_file) if discriminator_file else {}
     names = [name for name in DISCRIMINATORS if name in judges]

@@ -8,7 +8,6 @@ read, channels made] in others and [read, made] in dense layers; no kernel is re
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,7 +18,8 @@ import torch
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.errors import CheckpointError
+from gansemble.data.text_files import json_object
+from gansemble.errors import CheckpointError, DataError
 from gansemble.files import write_atomically
 
 PROJECT, POST = "G/z_project/dense", "G/pp_filt/conv1d/kernel"
@@ -38,9 +38,9 @@ def read(folder: Path) -> dict[str, np.ndarray]:
     """
     path = folder / "manifest.json"
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest: dict[str, Any] = json_object(path)
         listed = {name: (str(entry["filename"]), tuple(map(int, entry["shape"]))) for name, entry in manifest.items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (DataError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise CheckpointError(
             f"{path}: expected a JSON object of names, each with filename and shape ({type(error).__name__}: {error})"
         ) from error

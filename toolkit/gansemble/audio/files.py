@@ -13,7 +13,6 @@ import soundfile
 from gansemble.audio.reader import BLOCK, AudioReader
 from gansemble.errors import DataError
 
-SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".mp3", ".aiff", ".aif"})
 SampleFormat = Literal["pcm16", "pcm24", "float"]
 SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "float": "FLOAT"}
 
@@ -168,14 +167,3 @@ def write(path: Path, audio: np.ndarray, sample_rate: int, sample_format: Sample
     ) as out:
         out.write(np.clip(frames, -1, 1))
     return clipped
-
-
-def find(folder: Path) -> list[Path]:
-    """All audio files below ``folder``, sorted by path; hidden files and files in hidden folders are left out."""
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )

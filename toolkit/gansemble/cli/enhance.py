@@ -65,11 +65,11 @@ def enhance(
     Files are made in chunks whose result is the whole file's, channel by channel, and keep their name, format and tags.
     One that is in the output folder already is left as it is, so that an interrupted command can be given again.
     """
-    from gansemble.audio import files
+    from gansemble.audio import listing
     from gansemble.inference import enhancement, loading, streaming
     from gansemble.recipe.task import Task
 
-    sources = [found for path in inputs for found in expand(path, lambda folder: files.find(folder))]
+    sources = [found for path in inputs for found in expand(path, listing.audio)]
     _check_places(
         inputs, [(source, enhancement.target_of(source, output, name, sample_format)) for source, name in sources]
     )

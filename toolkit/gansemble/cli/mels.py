@@ -40,7 +40,7 @@ def mels(
     text-to-speech system on whose mel spectrograms the vocoder shall read. Frame k stands for the samples from k * hop to
     (k + 1) * hop; a file of T samples has T / hop frames, rounded down.
     """
-    from gansemble.audio import files
+    from gansemble.audio import listing
     from gansemble.files import write_atomically
     from gansemble.inference.vocoding import mel_file
 
@@ -48,7 +48,7 @@ def mels(
         raise click.UsageError("give RECIPE or --exp")
     project = Project.recall(exp) if exp is not None else Project.of(recipe or Path(), overrides)
     spec = project.checked().audio
-    sources = [found for path in inputs for found in expand(path, files.find)]
+    sources = [found for path in inputs for found in expand(path, listing.audio)]
     targets = [output / f"{name}.npy" for _, name in sources]
     demand_distinct(targets)
     if not overwrite:

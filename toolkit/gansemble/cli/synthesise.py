@@ -129,12 +129,12 @@ def _files(
     label: str | None,
     signals: _Signals,
 ) -> None:
-    from gansemble.audio import files
+    from gansemble.audio import listing
     from gansemble.inference import loading, vocoding
     from gansemble.recipe.task import Task
 
     def listed(folder: Path) -> list[Path]:
-        return sorted([*files.find(folder), *folder.rglob("*.npy")])
+        return sorted([*listing.audio(folder), *listing.arrays(folder)])
 
     sources = [found for path in inputs for found in expand(path, listed, "audio or .npy")]
     demand_distinct([output / f"{name}.wav" for _, name in sources])

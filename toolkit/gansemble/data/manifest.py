@@ -191,7 +191,7 @@ class Manifest:
 def write(path: Path, entries: Iterable[ManifestEntry]) -> None:
     """Writes a manifest: the header and one line of JSON for each entry. The file is replaced in one atomic step."""
     entries = list(entries)
-    lines = [json.dumps(_row(entry), sort_keys=True, ensure_ascii=False) + "\n" for entry in entries]
+    lines = [_line(entry) for entry in entries]
     body = "".join(lines).encode()
     header = {
         "manifest": VERSION,
@@ -201,6 +201,15 @@ def write(path: Path, entries: Iterable[ManifestEntry]) -> None:
         "sha256": hashlib.sha256(body).hexdigest(),
     }
     write_atomically(path, json.dumps(header).encode() + b"\n" + body)
+
+
+def _line(entry: ManifestEntry) -> str:
+    line = json.dumps(_row(entry), sort_keys=True, ensure_ascii=False) + "\n"
+    try:
+        line.encode()
+    except UnicodeEncodeError:  # the path holds bytes that are no text, which JSON can hold as escapes only
+        return json.dumps(_row(entry), sort_keys=True) + "\n"
+    return line
 
 
 def _row(entry: ManifestEntry) -> dict[str, object]:

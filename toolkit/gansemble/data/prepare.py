@@ -12,11 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
 from gansemble.abilities import DescribedCorpus, ProgressiveCorpus
+from gansemble.audio import listing
+from gansemble.audio.names import as_text, is_text, shown
 from gansemble.data import augmented, doctor, manifest, pack, partners, shards, signals, stored
 from gansemble.data import facts as data_facts
 from gansemble.data.augmented import Augmentations
 from gansemble.data.findings import AudioFinding, report_lines
 from gansemble.data.manifest import MANIFEST, SPLITS, Clip, ManifestEntry
+from gansemble.data.mini import MARK
 from gansemble.data.readers import in_use
 from gansemble.errors import DataError
 from gansemble.files import write_atomically
@@ -113,6 +116,8 @@ def prepare(
     files |= _elsewhere(folder, clips, files)
     if isinstance(corpus, DescribedCorpus):
         say(corpus.describe(folder))
+    for line in passed_over(folder, clips):
+        say(line)
     if shard is None:
         merged = shards.merged(recipe, folder, dump, files, clips, say)
         if merged is not None:
@@ -159,6 +164,22 @@ def _chosen(
     clips = signals.found(recipe, folder, clips, say)
     augmented.demand_fit(augmentations, clips)
     return clips
+
+
+def passed_over(folder: Path, clips: Sequence[Clip]) -> list[str]:
+    """What is said of the files of a corpus folder that are no clip's, whatever the corpus, and of odd names of clips.
+
+    A folder that cannot be listed is told of: a corpus that looks for clips there has refused it.
+    """
+    used = [path for clip in clips for path in (clip.path, clip.partner, *signals.paths(clip)) if path is not None]
+    odd = [clip for clip in clips if as_text(clip.path) != clip.path]
+    lines = listing.told(listing.below(folder, strict=False), [*used, MARK])
+    if odd:
+        lines.append(
+            f"{len(odd)} clips have names that are no text on one line, such as {shown(odd[0].path)}; their ids and labels "
+            f"hold U+FFFD and two digits for each such byte: {odd[0].id}"
+        )
+    return lines
 
 
 def _finish(
@@ -239,7 +260,7 @@ def _write_examination(
 
 
 def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
-    """Raises a DataError for clips of unknown splits and for ids that occur twice."""
+    """Raises a DataError for clips of unknown splits, for ids that are no text and for ids that occur twice."""
     seen: set[str] = set()
     for clip in clips:
         if clip.id in seen:
@@ -248,6 +269,12 @@ def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
                 "a different id for each"
             )
         seen.add(clip.id)
+    broken = [clip for clip in clips if not is_text(clip.id)]
+    if broken:
+        raise DataError(
+            f"the corpus {recipe.single['corpus'].use} gives {shown(broken[0].path)} the id {shown(broken[0].id)}, which is no text "
+            "on one line; expected one as gansemble.audio.names.as_text makes it"
+        )
     odd = [clip for clip in clips if clip.split not in SPLITS]
     if odd:
         raise DataError(

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gansemble.audio import listing
 from gansemble.audio.spec import AudioSpec
 from gansemble.data import signal_files
 from gansemble.data.manifest import Clip, ManifestEntry, SignalPlace
@@ -51,7 +52,7 @@ def found(recipe: Recipe, folder: Path, clips: Sequence[Clip], say: Callable[[st
         key = f"data.{'embeddings' if constant else 'signals'}.{name}"
         if not root.is_dir():
             raise DataError(f"{key}: {root}: no such folder; expected one with a .npy file for each clip")
-        there = {path.relative_to(root).with_suffix("").as_posix(): path for path in sorted(root.rglob("*.npy"))}
+        there = {stem: root / path for stem, path in listing.by_name(root, listing.ARRAYS).items()}
         files = {clip.id: _file_of(clip, there, recipe.data.label if constant else None) for clip in clips}
         lacking = [id_ for id_, path in files.items() if path is None]
         if lacking and (recipe.data.broken != "drop" or len(lacking) == len(clips)):

@@ -13,10 +13,12 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gansemble.audio.names import shown
+from gansemble.audio.walk import walk
 from gansemble.errors import DataError, first_few
 from gansemble.files import sha256, write_atomically
 
@@ -57,8 +59,9 @@ class CorpusFile:
 def survey(folder: Path, listed: Iterable[str] = (), whole: bool = True) -> dict[str, CorpusFile]:
     """Lists files of a folder with their sizes, times and inode numbers, without reading them.
 
-    Hidden files and folders are left out and links to folders are not followed, unless ``listed`` names a file there.
-    What cannot be accessed or is no regular file is left out, too.
+    What belongs to a folder is what :func:`gansemble.audio.walk.walk` finds, as the corpora that list files do: links are
+    followed, each folder once, and hidden files and folders are left out, unless ``listed`` names a file there. What cannot
+    be accessed or is no regular file is left out, too.
 
     Args:
         folder: the corpus folder.
@@ -70,7 +73,7 @@ def survey(folder: Path, listed: Iterable[str] = (), whole: bool = True) -> dict
     """
     found: dict[str, CorpusFile] = {}
     # Plain strings: for a hundred thousand files, path objects would take most of the time.
-    for name in [*(_below(str(folder)) if whole else ()), *listed]:
+    for name in [*(walk(folder, strict=False).files if whole else ()), *listed]:
         if name in found:
             continue
         try:
@@ -80,25 +83,6 @@ def survey(folder: Path, listed: Iterable[str] = (), whole: bool = True) -> dict
         if stat.S_ISREG(facts.st_mode):
             found[name] = CorpusFile(name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino)
     return dict(sorted(found.items()))
-
-
-def _below(folder: str, prefix: str = "") -> Iterator[str]:
-    """Yields the paths of files and links below a folder, relative to it.
-
-    Hidden entries and folders that cannot be listed are left out.
-    """
-    try:
-        listed = os.scandir(f"{folder}/{prefix}")
-    except OSError:
-        return
-    with listed as entries:
-        for entry in entries:
-            if entry.name.startswith("."):
-                continue
-            if entry.is_dir(follow_symlinks=False):
-                yield from _below(folder, f"{prefix}{entry.name}/")
-            else:
-                yield prefix + entry.name
 
 
 def record(path: Path, folder: Path, files: Mapping[str, CorpusFile], hashes: Mapping[str, str]) -> None:
@@ -120,7 +104,7 @@ def record(path: Path, folder: Path, files: Mapping[str, CorpusFile], hashes: Ma
         if known is None and file.size <= LARGEST_HASHED:
             known = _hash(folder / name)
             known = known if survey(folder, [name], whole=False).get(name) == file else None
-        rows.append(json.dumps([file.path, *file.facts, known], ensure_ascii=False))
+        rows.append(json.dumps([file.path, *file.facts, known]))
     write_atomically(path, "".join(row + "\n" for row in rows))
 
 
@@ -150,7 +134,7 @@ def changes(before: Mapping[str, CorpusFile], folder: Path) -> str | None:
     gone = [name for name in before if name not in now]
     changed = [name for name, file in now.items() if name in before and not same(before[name], file, folder)]
     parts = [
-        f"{len(names)} {'file' if len(names) == 1 else 'files'} {word} ({first_few(names, SHOWN)})"
+        f"{len(names)} {'file' if len(names) == 1 else 'files'} {word} ({first_few([shown(name) for name in names[: SHOWN + 1]], SHOWN)})"
         for names, word in ((added, "added"), (changed, "changed"), (gone, "removed"))
         if names
     ]
@@ -171,7 +155,7 @@ def refresh(path: Path, folder: Path) -> None:
     now = survey(folder, before or ())
     if before is None or all(before[name].facts == file.facts for name, file in now.items() if name in before):
         return
-    rows = [json.dumps([name, *file.facts, before[name].sha256], ensure_ascii=False) for name, file in now.items()]
+    rows = [json.dumps([name, *file.facts, before[name].sha256]) for name, file in now.items()]
     with contextlib.suppress(OSError):
         write_atomically(path, "".join(row + "\n" for row in rows))
 

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gansemble.audio import files
+from gansemble.audio import files, listing
+from gansemble.audio.names import as_text
+from gansemble.data import text_files
 from gansemble.data.manifest import Clip
 from gansemble.errors import DataError
 
@@ -36,12 +38,14 @@ class AcmeCorpus:
         Raises:
             DataError: if the folder holds no WAV files where they are expected.
         """
-        paths = sorted((folder / "wavs").glob("*.wav"))
+        paths = listing.inside(folder / "wavs", {".wav"})
         if not paths:
             raise DataError(f"{folder}: expected WAV files in {folder.name}/wavs, found none")
-        held_out = set((folder / "validation.txt").read_text().split())
-        splits = ["validation" if path.name in held_out else "train" for path in paths]
-        return [Clip(path.stem, f"wavs/{path.name}", split) for path, split in zip(paths, splits, strict=True)]
+        held_out = {line.text.strip() for line in text_files.lines(folder / "validation.txt")}
+        return [
+            Clip(as_text(name), f"wavs/{path.name}", "validation" if path.name in held_out else "train")
+            for name, path in paths.items()
+        ]
 
     def mini(self, folder: Path) -> None:
         """Writes eight falling tones of 1.5 s each in the corpus' layout: small, and made without a network."""
