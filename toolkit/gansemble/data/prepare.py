@@ -18,6 +18,7 @@ from gansemble.data import augmented, doctor, manifest, pack, partners, shards, 
 from gansemble.data import facts as data_facts
 from gansemble.data.augmented import Augmentations
 from gansemble.data.findings import AudioFinding, report_lines
+from gansemble.data.judgement import apply, as_stored, decided, say_all
 from gansemble.data.manifest import MANIFEST, SPLITS, Clip, ManifestEntry
 from gansemble.data.mini import MARK
 from gansemble.data.readers import in_use
@@ -33,23 +34,6 @@ if TYPE_CHECKING:
 
 #: Names of packs that this module writes; when old packs are deleted, files of other names are left alone.
 PACK = re.compile(r"(audio-[0-9a-f]{16}\.(i16|f32)|signals-[0-9a-f]{16}\.f32)")
-#: Codes of findings that stop the preparation, each with the key of the ``data`` section that decides about it.
-POLICIES = {
-    "missing": "broken",
-    "unreadable": "broken",
-    "truncated": "broken",
-    "damaged": "broken",
-    "concatenated": "broken",
-    "empty": "broken",
-    "non_finite": "broken",
-    "wrong_rate": "rate",
-    "channels": "channels",
-    "short": "short",
-}
-
-
-#: Codes of findings about how clips sound, which are judged by what is stored of them.
-OF_SOUND = frozenset({"beyond", "silence", "dc", "bandwidth", "duplicates", "leakage"})
 
 
 def corpus_of(recipe: Recipe) -> Corpus:
@@ -128,9 +112,9 @@ def prepare(
     examined = doctor.examine(
         folder, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment, jobs=jobs
     )
-    findings = _decided(recipe, examined.findings)
-    kept = _apply(recipe, clips, findings)
-    _say_all(report_lines(findings), say)
+    findings = decided(recipe, examined.findings)
+    kept = apply(recipe, clips, findings)
+    say_all(report_lines(findings), say)
     facts = {fact.id: fact for fact in examined.facts}
     kept = partners.going_together(folder, kept, facts, recipe, jobs, say)
     target = dump if shard is None else shards.folder_of(dump, shard)
@@ -138,7 +122,7 @@ def prepare(
     sources = pack.plan(kept, facts, folder, recipe.audio.sample_rate, shortest=0)
     suffix = stored.choose(recipe.data, [facts[clip.id] for clip in kept], say)
     packed = pack.pack(sources, target, recipe.audio.sample_rate, recipe.data, jobs, augmentations, suffix)
-    findings = _as_stored(recipe, findings, kept, facts, packed, say)
+    findings = as_stored(recipe, findings, kept, facts, packed, say)
     packed = signals.pack(packed, kept, folder, target, recipe, say)
     findings += augmented.told(packed.entries, packed.tally, augmentations, say)
     _write_examination(target, findings, examined.facts, packed.measured)
@@ -146,11 +130,6 @@ def prepare(
     if shard is not None:
         return shards.finish(recipe, folder, target, files, packed)
     return _finish(recipe, folder, dump, files, packed, say)
-
-
-def _say_all(lines: Sequence[str], say: Callable[[str], None]) -> None:
-    for line in lines:
-        say(line)
 
 
 def _chosen(
@@ -215,34 +194,13 @@ def _judge_merged(
     recipe: Recipe, clips: Sequence[Clip], dump: Path, merged: shards.MergedShards, say: Callable[[str], None]
 ) -> None:
     """Says and writes down what was found of the clips of all shards."""
-    findings = _decided(recipe, merged.findings)
-    _say_all(report_lines(findings), say)
+    findings = decided(recipe, merged.findings)
+    say_all(report_lines(findings), say)
     there = {entry.id for entry in merged.packed.entries}
     kept = [clip for clip in clips if clip.id in there]
-    findings = _as_stored(recipe, findings, kept, {fact.id: fact for fact in merged.facts}, merged.packed, say)
+    findings = as_stored(recipe, findings, kept, {fact.id: fact for fact in merged.facts}, merged.packed, say)
     _write_examination(dump, findings, merged.facts, merged.packed.measured)
     say(summary(merged.packed.entries))
-
-
-def _as_stored(
-    recipe: Recipe,
-    findings: Sequence[AudioFinding],
-    clips: Sequence[Clip],
-    facts: Mapping[str, data_facts.Facts],
-    packed: pack.PackedCorpus,
-    say: Callable[[str], None],
-) -> list[AudioFinding]:
-    """The findings, with those about the sound by what is stored: mixed down and at the recipe's rate; says what differs."""
-    measured = {fact.id: fact for fact in packed.measured}
-    digests = {entry.id: entry.sha256 for entry in packed.entries}
-    made = [dataclasses.replace(measured.get(clip.id, facts[clip.id]), sha256=digests[clip.id]) for clip in clips]
-    judged = doctor.judge(made, clips, sample_rate=recipe.audio.sample_rate, segment=None)
-    stored = [finding for finding in _decided(recipe, judged) if finding.code in OF_SOUND]
-    before = {finding.code: set(finding.ids) for finding in findings}
-    other = [finding for finding in stored if set(finding.ids) != before.get(finding.code)]
-    if other:
-        _say_all(["as stored, mixed down and at the recipe's rate:", *report_lines(other)], say)
-    return [*stored, *(finding for finding in findings if finding.code not in OF_SOUND)]
 
 
 def _write_examination(
@@ -316,49 +274,6 @@ def _publish(dump: Path, entries: Sequence[ManifestEntry], say: Callable[[str], 
     with contextlib.suppress(OSError):
         (dump / "shards").rmdir()  # where none is left
     return path
-
-
-def _decided(recipe: Recipe, findings: Sequence[AudioFinding]) -> list[AudioFinding]:
-    """The findings, with severity ``decided`` for errors that the recipe's ``data`` section says how to handle."""
-    told = []
-    for finding in findings:
-        key = POLICIES.get(finding.code)
-        policy = getattr(recipe.data, key) if key else "error"
-        if finding.code == "beyond" and recipe.data.normalise is not None:
-            remedy = f"nothing: all of them is kept, and data.normalise={recipe.data.normalise:g} scales each clip"
-            finding = dataclasses.replace(finding, severity="decided", remedy=remedy)
-        if policy != "error":
-            finding = dataclasses.replace(
-                finding, severity="decided", remedy=f"nothing: the recipe has data.{key}={policy}"
-            )
-        told.append(finding)
-    return sorted(told, key=lambda finding: ("error", "warning", "decided").index(finding.severity))
-
-
-def _apply(recipe: Recipe, clips: Sequence[Clip], findings: Sequence[AudioFinding]) -> list[Clip]:
-    """The clips to pack under the recipe's ``data`` section; a DataError if it says ``error`` for a finding."""
-    stopping, dropped = [], set()
-    for finding in findings:
-        key = POLICIES.get(finding.code)
-        if key is None:
-            continue
-        policy = getattr(recipe.data, key)
-        if policy == "error":
-            stopping.append(finding)
-        elif policy == "drop":
-            dropped |= set(finding.ids)
-    if stopping:
-        text = "\n".join(report_lines(findings))
-        raise DataError(f"the corpus is not what the recipe expects; nothing was packed.\n{text}")
-    kept = [clip for clip in clips if clip.id not in dropped]
-    if not kept:
-        said = "; ".join(
-            f"data.{POLICIES[each.code]}=drop: {each.message}, such as {each.ids[0]}"
-            for each in findings
-            if each.code in POLICIES and getattr(recipe.data, POLICIES[each.code]) == "drop"
-        )
-        raise DataError(f"every clip was dropped by the recipe's data policies; nothing was packed ({said})")
-    return kept
 
 
 def summary(entries: Sequence[ManifestEntry]) -> str:
