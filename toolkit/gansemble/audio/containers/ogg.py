@@ -80,7 +80,7 @@ def _at(page: Page | None, rate: int) -> str:
     return (
         f" after {page.position / rate:.3f} s"
         if page is not None and rate and page.position > 0
-        else " at its beginning"
+        else " before any audio"
     )
 
 
