@@ -263,7 +263,7 @@ CONTRACTS = {
     "plan.steps=0": "plan.steps: must be from 1 to 10^12, got 0",
     "plan.accumulate=3": "plan.accumulate: must divide batch_size 16, got 3",
     "plan.ema=1": "plan.ema: must be above 0 and below 1, got 1",
-    "plan.clip=-1": "plan.clip: must be above 0 and at most 1000000, got -1",
+    "plan.clip=-1": "plan.clip: must be from 1e-12 to 1000000, got -1",
     "validation.metrics=[mel_distance, mel_distanec]": "no metric 'mel_distanec' in the metrics section; "
     "did you mean 'mel_distance'? (it has: mel_distance)",
     "objective=null": "discriminators: a recipe with discriminators needs an objective, such as objective: {use: hinge}",
@@ -319,16 +319,16 @@ EDGES = [
     *((key, "from 1 to 1000000", 0, 1) for key in ("validation.clips", "synthesis.clips")),
     *((f"{key}", "from 0.0001 to 1000000", 0, 0.001) for key in ("validation.seconds", "evaluation.seconds")),
     ("synthesis.chunk_seconds", "from 0.0001 to 1000000", 0, 0.001),
-    ("data.normalise", "above 0 and at most 1", 0, 0.001),
+    ("data.normalise", "from 0.001 to 1", 0, 0.001),
     ("evaluation.bootstrap", "from 0 to 100000", 10**9, 10**5),
     ("evaluation.confidence", "above 0 and below 1", 0, 0.001),
     ("evaluation.confidence", "above 0 and below 1", 1, 0.999),
-    *((f"optimisers.{side}.decay", "above 0 and at most 1", -1, 0.5) for side in ("generator", "discriminators")),
+    *((f"optimisers.{side}.decay", "from 1e-06 to 1", -1, 0.5) for side in ("generator", "discriminators")),
     *((f"optimisers.{side}.decay_every", "from 1 to 10^12", 0, 1) for side in ("generator", "discriminators")),
     *((f"optimisers.{side}.warmup", "from 0 to 10^12", -1, 0) for side in ("generator", "discriminators")),
     ("plan.ema", "above 0 and below 1", 0, 0.001),
     ("plan.ema", "above 0 and below 1", 1, 0.999),
-    ("plan.clip", "above 0 and at most 1000000", 0, 0.001),
+    ("plan.clip", "from 1e-12 to 1000000", 0, 0.001),
 ]
 
 

@@ -119,8 +119,10 @@ Share = Annotated[float, Range(at_least=0, at_most=1)]
 InnerShare = Annotated[float, Range(above=0, below=1)]
 #: A float from 0 to below 1, such as a momentum, of which 0 is none.
 BelowOne = Annotated[float, Range(at_least=0, below=1)]
-#: A float above 0.
-Positive = Annotated[float, Range(above=0, at_most=1e6)]
+#: A float above 0, by so much that float32 can square it.
+Positive = Annotated[float, Range(at_least=1e-12, at_most=1e6)]
+#: A float of either sign.
+Signed = Annotated[float, Range(at_least=-1e6, at_most=1e6)]
 #: A float of at least 0.
 NonNegative = Annotated[float, Range(at_least=0, at_most=1e6)]
 #: What a term of a loss is multiplied by.
@@ -136,6 +138,10 @@ Seconds = Annotated[float, Range(at_least=1e-4, at_most=1e6)]
 #: A level or a ratio of levels [dB].
 Decibels = Annotated[float, Range(at_least=-200, at_most=200)]
 
+#: A length of lists that are not empty, as in ``Annotated[tuple[Channels, ...], Several]``.
+Several = Items(at_least=1, at_most=1000)
+#: A MIDI note number.
+Note = Annotated[int, Range(at_least=0, at_most=127)]
 #: A number of things of which there is at least one.
 Count = Annotated[int, Range(at_least=1, at_most=1_000_000)]
 #: A number of things, or none.
@@ -160,6 +166,8 @@ Steps = Annotated[int, Range(at_least=1, at_most=10**12)]
 Step = Annotated[int, Range(at_least=0, at_most=10**12)]
 #: Clips in a batch.
 BatchSize = Annotated[int, Range(at_least=1, at_most=1_000_000)]
+#: How often something is repeated, such as the rounds of an estimate; 0 is never.
+Rounds = Annotated[int, Range(at_least=0, at_most=100_000)]
 #: What random numbers begin with.
 Seed = Annotated[int, Range(at_least=0, at_most=2**53)]
 

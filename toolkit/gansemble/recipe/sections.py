@@ -28,7 +28,7 @@ from gansemble.recipe.weights import Schedule
 #: How far a network has grown, in resolutions.
 Progress = Annotated[float, Range(at_least=0, at_most=1000)]
 #: What a learning rate is multiplied by, over and over: it does not grow.
-Decay = Annotated[float, Range(above=0, at_most=1)]
+Decay = Annotated[float, Range(at_least=1e-6, at_most=1)]
 
 
 @dataclass(frozen=True)
@@ -200,7 +200,7 @@ class Data:
             the clip's ``label``.
     """
 
-    normalise: Annotated[float, Range(above=0, at_most=1)] | None = 0.95
+    normalise: Annotated[float, Range(at_least=0.001, at_most=1)] | None = 0.95
     rate: Literal["error", "resample"] = "error"
     channels: Literal["error", "mix", "first"] = "error"
     samples: Literal["auto", "pcm16", "float32"] = "auto"
