@@ -11,6 +11,7 @@ import soxr
 from gansemble.audio.levels import rms
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import Contract
+from gansemble.numbers import Decibels, Positive, Signed
 from gansemble_plugins.basics.pitch_shift import WINDOW, shifted
 
 Range = tuple[float, float]
@@ -47,7 +48,7 @@ class RandomGain:
     margin = 0
     suits_pairs = True
 
-    def __init__(self, *, gain: Range = (-6.0, 6.0)) -> None:
+    def __init__(self, *, gain: tuple[Decibels, Decibels] = (-6.0, 6.0)) -> None:
         check_range("gain", gain, -120, 120, "dB")
         self.gain = gain
 
@@ -89,7 +90,7 @@ class Speed:
         ValueError: for a range whose ends are not in order, or not from 0.25 to 4.
     """
 
-    def __init__(self, *, factors: Range = (0.9, 1.1)) -> None:
+    def __init__(self, *, factors: tuple[Positive, Positive] = (0.9, 1.1)) -> None:
         check_range("factors", factors, 0.25, 4)
         self.factors = factors
         # The resampler's filter is longest on tapes that run fast, where its cut-off is lowest. Beyond this reach its taps
@@ -128,7 +129,7 @@ class Pitch:
         ValueError: for a range whose ends are not in order, or not within ±24 semitones.
     """
 
-    def __init__(self, *, audio: AudioSpec, semitones: Range = (-2.0, 2.0)) -> None:
+    def __init__(self, *, audio: AudioSpec, semitones: tuple[Signed, Signed] = (-2.0, 2.0)) -> None:
         check_range("semitones", semitones, -24, 24)
         self.rate, self.semitones = audio.sample_rate, semitones
         self.margin = 2 ** round(math.log2(WINDOW * self.rate))  # a window of the vocoder
@@ -164,7 +165,10 @@ class AdditiveNoise:
     margin = 0
 
     def __init__(
-        self, *, snr: Range = (10.0, 40.0), colours: tuple[Literal["white", "pink"], ...] = ("white",)
+        self,
+        *,
+        snr: tuple[Decibels, Decibels] = (10.0, 40.0),
+        colours: tuple[Literal["white", "pink"], ...] = ("white",),
     ) -> None:
         check_range("snr", snr, -120, 120, "dB")
         if not colours:
