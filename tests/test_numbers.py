@@ -103,6 +103,7 @@ NAN = math.nan
         (Layer(0, (0.5, 2.0)), Layer, [("width",), ("shares", 1)]),
         ((Layer(), Layer(0)), tuple[Layer, ...] | None, [(1, "width")]),
         ({"a": [1, {"b": math.inf}]}, object, [("a", 1, "b")]),
+        (frozenset({0, 44100}), frozenset[Channels] | None, [()]),
         (True, Channels, []),
         ("x", Channels, []),
         (7, Literal[7], []),

@@ -39,7 +39,7 @@ def test_a_misspelt_key_is_shown_at_its_place_with_the_near_one(tmp_path):
     ("given", "says"),
     [
         ("{lr: true}", "3:26: metrics.fid.classifier.lr: expected float, got bool true"),
-        ("{width: 0}", "3:29: metrics.fid.classifier.width: width must be at least 1, got 0"),
+        ("{width: 0}", "3:29: metrics.fid.classifier.width: must be from 1 to 65536, got 0"),
         ("{hears: picture}", "3:29: metrics.fid.classifier.hears: hears: picture needs picture"),
         ("12", "3:21: metrics.fid.classifier: expected a mapping with width, blocks, steps"),
     ],

@@ -88,7 +88,7 @@ GOLDEN = {
         "{use: multi_period}",
         "{use: multi_period, periods: [2, 3, five]}",
         "base.yaml:5:44: discriminators.mpd.periods[2]: expected int, got text 'five'\n"
-        "      (periods: tuple[int, ...] = (2, 3, 5, 7, 11) of gansemble_plugins.hifigan.discriminators:MultiPeriod)\n"
+        "      (periods: tuple[int from 1 to 65536, ...] of 1 to 1000 items = (2, 3, 5, 7, 11) of gansemble_plugins.hifigan.discriminators:MultiPeriod)\n"
         "    5 |   mpd: {use: multi_period, periods: [2, 3, five]}\n"
         "      |                                            ^^^^",
     ),

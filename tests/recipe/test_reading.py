@@ -370,7 +370,7 @@ def test_a_filled_recipe_has_every_section_in_a_fixed_order(base):
 
 
 def test_a_filled_part_has_its_defaults_but_not_what_the_toolkit_supplies(base):
-    recipe = check.load(base, ["discriminators.mpd.weight={0: 1, 9: 2}", "optimisers.generator.betas=[0, 1]"])
+    recipe = check.load(base, ["discriminators.mpd.weight={0: 1, 9: 2}", "optimisers.generator.betas=[0, 0.5]"])
     mpd = fill.part(recipe.many["discriminators"]["mpd"])
     assert (
         list(mpd)[:2] == ["use", "weight"] and mpd["weight"] == {0: 1.0, 9: 2.0} and mpd["periods"] == [2, 3, 5, 7, 11]
@@ -379,7 +379,7 @@ def test_a_filled_part_has_its_defaults_but_not_what_the_toolkit_supplies(base):
         recipe.single["generator"]
     )
     optimiser = fill.part(recipe.many["optimisers"]["generator"])
-    assert optimiser["betas"] == [0.0, 1.0] and "parameters" not in optimiser
+    assert optimiser["betas"] == [0.0, 0.5] and "parameters" not in optimiser
     assert [optimiser[key] for key in ("decay", "decay_every", "warmup", "cosine")] == [1.0, None, 0, False]
 
 

@@ -144,7 +144,7 @@ def test_a_dry_run_names_every_stage_and_writes_nothing(run):
 
 def test_a_dry_run_finds_what_is_wrong_with_the_recipe(run):
     status, said = run(*run.places, "--dry-run", "--set", "plan.batch_size=-3")
-    assert status == 1 and "plan.batch_size: must be at least 1, got -3" in said
+    assert status == 1 and "plan.batch_size: must be from 1 to 1000000, got -3" in said
     assert run.left() == []
 
 

@@ -136,7 +136,7 @@ Hertz = Annotated[float, Range(at_least=0, at_most=1e6)]
 #: A length of time [s].
 Seconds = Annotated[float, Range(at_least=1e-4, at_most=1e6)]
 #: A level or a ratio of levels [dB].
-Decibels = Annotated[float, Range(at_least=-200, at_most=200)]
+Decibels = Annotated[float, Range(at_least=-120, at_most=120)]
 
 #: A length of lists that are not empty, as in ``Annotated[tuple[Channels, ...], Several]``.
 Several = Items(at_least=1, at_most=1000)
@@ -248,6 +248,9 @@ def _items(value: object, arguments: tuple[object, ...], within: Range) -> Itera
         for key, item in value.items():
             yield from (((key,), f"key {key!r} {wrong}") for _, wrong in outside(key, of_keys, within))
             yield from (((key, *place), wrong) for place, wrong in outside(item, of_values, within))
+    elif isinstance(value, set | frozenset):
+        for item in value:
+            yield from (((), wrong) for _, wrong in outside(item, (*arguments, object)[0], within))
     elif isinstance(value, list | tuple):
         each = arguments if len(arguments) == len(value) and Ellipsis not in arguments else (*arguments, object)[:1]
         for index, item in enumerate(value):

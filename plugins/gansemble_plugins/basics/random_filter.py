@@ -10,12 +10,14 @@ from scipy import signal
 
 from gansemble import numbers
 from gansemble.audio.spec import AudioSpec
-from gansemble.numbers import Decibels, Hertz
+from gansemble.numbers import Hertz
 from gansemble_plugins.basics.perturbations import check_range
 
 Shape = Literal["low_shelf", "high_shelf", "peak", "band_pass"]
 #: What is left of a filter's ringing at the margin, as a share: -60 dB.
 LEFT = 1e-3
+#: Of shelves and peaks [dB].
+Gain = Annotated[float, numbers.Range(at_least=-60, at_most=60)]
 
 
 class RandomFilter:
@@ -49,7 +51,7 @@ class RandomFilter:
         audio: AudioSpec,
         shapes: tuple[Shape, ...] = ("low_shelf", "high_shelf"),
         frequency: tuple[Hertz, Hertz] = (100.0, 3000.0),
-        gain: tuple[Decibels, Decibels] = (-6.0, 6.0),
+        gain: tuple[Gain, Gain] = (-6.0, 6.0),
         q: Annotated[float, numbers.Range(at_least=0.1, at_most=30)] = 0.7,
     ) -> None:
         if not shapes:
