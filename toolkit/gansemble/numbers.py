@@ -145,7 +145,7 @@ Note = Annotated[int, Range(at_least=0, at_most=127)]
 #: A number of things of which there is at least one.
 Count = Annotated[int, Range(at_least=1, at_most=1_000_000)]
 #: A number of things, or none.
-CountOrNone = Annotated[int, Range(at_least=0, at_most=1_000_000)]
+CountOrZero = Annotated[int, Range(at_least=0, at_most=1_000_000)]
 #: Width of a layer, such as its number of channels.
 Channels = Annotated[int, Range(at_least=1, at_most=65_536)]
 #: Number of layers, blocks or resolutions.

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from gansemble.numbers import (
     BatchSize,
     Count,
-    CountOrNone,
+    CountOrZero,
     InnerShare,
     Positive,
     Range,
@@ -134,8 +134,8 @@ class Validation:
     seconds: Seconds | None = None
     metrics: tuple[str, ...] = ()
     best: str = ""
-    keep: CountOrNone = 1
-    audio: CountOrNone = 4
+    keep: CountOrZero = 1
+    audio: CountOrZero = 4
 
 
 @dataclass(frozen=True)
@@ -243,7 +243,7 @@ class Evaluation:
 
     bootstrap: Annotated[int, Range(at_least=0, at_most=100_000)] = 1000
     confidence: InnerShare = 0.95
-    shown: CountOrNone = 8
+    shown: CountOrZero = 8
     seconds: Seconds | None = 12.0
 
 

@@ -122,7 +122,7 @@ def check_value(
         default: if the value becomes a dataclass, and this is one, too, keys that are not given keep its values.
     """
     ranged, hint = hint, numbers.bare(hint)
-    settings = _dataclass_of(hint)
+    settings = settings_of(hint)
     if settings is not None and (settings is hint or isinstance(value, dict)):
         return _dataclass(value, settings, path, document, problems, default)
     arguments = typing.get_args(hint)
@@ -156,7 +156,7 @@ def check_value(
     return converted
 
 
-def _dataclass_of(hint: object) -> type | None:
+def settings_of(hint: object) -> type | None:
     """The dataclass that a hint is, or the only one in a union such as ``Settings | None``; None if there is none."""
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     found = [
