@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import TermContract
 from gansemble.interfaces import Batch, Step, Turn
-from gansemble.numbers import BatchSize, Floor, NonNegative, Range, Seed, Signed
+from gansemble.numbers import BatchSize, Floor, NonNegative, Seed, Signed, Width
 from gansemble_plugins.specdiff.filter import noise_level, response, shape_noise
 from gansemble_plugins.specdiff.forward_process import ForwardProcess, noisy_items, wide
 from gansemble_plugins.specdiff.schedule import SCHEDULE, DiffusionSchedule
@@ -58,7 +58,7 @@ class SpectralDiffusion:
         shaping: Literal["inverse", "envelope", "none"] = "inverse",
         compat: Literal["principled", "official"] = "principled",
         sigma: NonNegative = 0.05,
-        lifter: Annotated[int, Range(at_least=0, at_most=65_536)] = 24,
+        lifter: Width = 24,
         floor: Floor = 0.01,
         schedule: DiffusionSchedule = SCHEDULE,
         threshold: Signed = 0.5,
