@@ -88,3 +88,11 @@ def test_a_label_that_nothing_teaches_is_a_note():
     assert noted(WAVEGAN, "generator.classes=10")
     assert not noted(WAVEGAN, "generator.classes=10", "discriminators.critic.classes=10") and not noted(WAVEGAN)
     assert noted(MINI, "regularisers.pitch=null") and not noted(MINI)
+
+
+def test_networks_are_built_for_the_same_pitches():
+    """Labels count from the lowest pitch: of other ranges, one network's note is another to the other."""
+    check.load(MINI, ("generator.pitches=[20, 90]", "discriminators.critic.pitches=[20, 90]"))
+    for side, change in (("generator", "[0, 84]"), ("discriminators.critic", "[24, 90]")):
+        said = told(MINI, f"{side}.pitches={change}")
+        assert "is built for pitches" in said and "all networks count labels from their lowest pitch" in said

@@ -9,7 +9,7 @@ from gansemble.recipe import types
 from gansemble.recipe.construct import declared_wrongly
 from gansemble.recipe.contract import contract_of, filled
 from gansemble.recipe.document import KeyPath
-from gansemble.recipe.rules.abilities import abilities, clashes, classes, taught
+from gansemble.recipe.rules.abilities import abilities, clashes, classes, pitches, taught
 from gansemble.recipe.rules.decoding import decodable
 from gansemble.recipe.rules.features import features, given, judged
 from gansemble.recipe.rules.finding import Finding
@@ -81,6 +81,7 @@ RULES = (
     perturbed,
     clashes,
     classes,
+    pitches,
     taught,
     features,
     given,
