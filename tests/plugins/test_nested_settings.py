@@ -73,7 +73,7 @@ def test_every_key_stands_in_the_filled_recipe_which_reads_back_equal(tmp_path):
 def test_describe_lists_every_key_with_its_default_and_meaning():
     shown = CliRunner().invoke(group, ["describe", "metric", "fid"]).output
     assert "classifier: ClassifierSettings\n" in shown
-    assert "classifier.width: int = 128\n      channels of every convolution." in shown
+    assert "classifier.width: int from 1 to 65536 = 128\n      channels of every convolution." in shown
     facts = json.loads(CliRunner().invoke(group, ["describe", "metric", "fid", "--json"]).output)
     assert facts["parameters"][0]["default"] == asdict(ClassifierSettings())
     assert {row["name"]: row.get("default") for row in facts["parameters"]}["classifier.steps"] == 5000
