@@ -128,6 +128,19 @@ def source(path: str) -> str:
     return fence(languages[Path(path).suffix], Path(path).read_text(encoding="utf-8"), path)
 
 
+def ranges() -> str:
+    """The names for ranges of numbers that the toolkit has, with what each takes and what it is for."""
+    from gansemble import numbers
+    from gansemble.recipe import types
+
+    told = re.findall(r"^#: (.*)\n((?:#: .*\n)*)(\w+) = Annotated\[", inspect.getsource(numbers), re.MULTILINE)
+    rows = []
+    for first, rest, name in told:
+        meaning = " ".join([first, *(each.removeprefix("#: ") for each in rest.splitlines())])
+        rows.append((f"`{name}`", types.show(getattr(numbers, name)), meaning))
+    return table(("name", "takes", "what it is for"), rows)
+
+
 # recipes ----------------------------------------------------------------
 
 
@@ -349,7 +362,7 @@ def summary(function: Any) -> str:
 GENERATORS: dict[str, Callable[..., str]] = {
     each.__name__: each
     for each in (
-        kinds, calls, line, contract, promises, parts, source, recipe, refused, rules, abilities, new_plugin, groups,
+        kinds, calls, line, contract, promises, parts, source, recipe, refused, rules, abilities, new_plugin, groups, ranges,
         checklist, commands, cards,
     )
 }  # fmt: skip

@@ -13,7 +13,7 @@ import importlib
 import inspect
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -21,6 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
 
 import hooks  # noqa: E402
+
+from gansemble import numbers  # noqa: E402
+from gansemble.recipe import types  # noqa: E402
 
 API = re.compile(r"^::: ([\w.]+)\n((?:    .*\n?|\n(?=    ))*)", re.MULTILINE)
 REFERENCE = re.compile(r"\[([^\]\[]+)\]\[[\w.]*\]")
@@ -95,12 +98,26 @@ def _entry(name: str, found: object) -> str:
 
 def _signature(found: object) -> str:
     try:
-        shown = str(inspect.signature(found)) if callable(found) else ""
+        shown = str(_with_ranges(found, inspect.signature(found))) if callable(found) else ""
         return re.sub(
             r"<(\w+) ?[^<>]*(?:<[^<>]*>)?[^<>]* at 0x[0-9a-f]+>", r"<\1>", shown
         )  # an address is another each time
     except (TypeError, ValueError):
         return ""
+
+
+def _with_ranges(found: Callable[..., object], signature: inspect.Signature) -> inspect.Signature:
+    """A signature in which the types of parameters show the ranges that are stated in them."""
+    try:
+        hints = types.ranged_hints(found)
+    except (NameError, TypeError):  # names that are imported for type checkers only
+        return signature
+    stated = {name: types.show(hint) for name, hint in hints.items() if numbers.ranged(hint)}
+    return signature.replace(
+        parameters=[
+            each.replace(annotation=stated.get(name, each.annotation)) for name, each in signature.parameters.items()
+        ]
+    )
 
 
 def _indented(text: str, by: int = 4) -> list[str]:

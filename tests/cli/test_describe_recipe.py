@@ -40,7 +40,18 @@ def values(out: str) -> dict[str, tuple[str, str]]:
     """key -> (value, where) of the list at the end."""
     lines = out.partition("\nvalues")[2].splitlines()[1:]
     rows = [line.split(maxsplit=1) for line in lines]
-    return {key: tuple(part.strip() for part in rest.rsplit(maxsplit=1)) for key, rest in rows}
+    without_types = [(key, rest.partition("  (")[0].strip()) for key, rest in rows]
+    return {key: tuple(part.strip() for part in rest.rsplit(maxsplit=1)) for key, rest in without_types}
+
+
+def test_beside_a_number_stands_its_range(gansemble, recipe):
+    _, out, _ = gansemble("describe", recipe, "--fast", "--defaults")
+    told = {
+        line.split()[0]: line.partition("  (")[2].rstrip(")") for line in out.partition("\nvalues")[2].splitlines()[1:]
+    }
+    assert told["generator.blocks"] == "int from 1 to 1000" and told["plan.ema"] == "float above 0 and below 1 or null"
+    assert told["optimisers.generator.decay"] == "float from 1e-06 to 1" and told["name"] == ""
+    assert told["losses.mel.weight"].startswith("float from 0 to 1000000 or dict[int from 0 to 10^12, ")
 
 
 def test_every_value_is_shown_with_the_file_and_line_that_set_it(gansemble, recipe):
@@ -137,7 +148,9 @@ def test_for_programs_it_is_json_of_the_same(gansemble, recipe):
     ]
     assert facts["memory"]["total"] == sum(facts["memory"][name] for name in facts["memory"] if name != "total")
     assert facts["delay_seconds"] == profiling.delay(loaded, parts.generator) and facts["real_time_factor"] > 0
-    assert {"key": "generator.blocks", "value": 2, "where": "conf/own.yaml:4"} in facts["values"]
+    assert {"key": "generator.blocks", "value": 2, "where": "conf/own.yaml:4", "takes": "int from 1 to 1000"} in facts[
+        "values"
+    ]
     assert {"path": "losses.mel", "use": "mel_l1", "plugin": "basics"}.items() <= facts["parts"][4].items()
 
 

@@ -39,7 +39,7 @@ def test_a_misspelt_key_is_shown_at_its_place_with_the_near_one(tmp_path):
     ("given", "says"),
     [
         ("{lr: true}", "3:26: metrics.fid.classifier.lr: expected float, got bool true"),
-        ("{width: 0}", "3:29: metrics.fid.classifier.width: width must be at least 1, got 0"),
+        ("{width: 0}", "3:29: metrics.fid.classifier.width: must be from 1 to 65536, got 0"),
         ("{hears: picture}", "3:29: metrics.fid.classifier.hears: hears: picture needs picture"),
         ("12", "3:21: metrics.fid.classifier: expected a mapping with width, blocks, steps"),
     ],
@@ -73,7 +73,7 @@ def test_every_key_stands_in_the_filled_recipe_which_reads_back_equal(tmp_path):
 def test_describe_lists_every_key_with_its_default_and_meaning():
     shown = CliRunner().invoke(group, ["describe", "metric", "fid"]).output
     assert "classifier: ClassifierSettings\n" in shown
-    assert "classifier.width: int = 128\n      channels of every convolution." in shown
+    assert "classifier.width: int from 1 to 65536 = 128\n      channels of every convolution." in shown
     facts = json.loads(CliRunner().invoke(group, ["describe", "metric", "fid", "--json"]).output)
     assert facts["parameters"][0]["default"] == asdict(ClassifierSettings())
     assert {row["name"]: row.get("default") for row in facts["parameters"]}["classifier.steps"] == 5000

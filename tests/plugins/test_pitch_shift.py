@@ -91,14 +91,14 @@ def test_spoken_digits_are_shifted_twice_alike():
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ("ratios: []", "ratios must name at least one"),
-        ("ratios: [0.9, 0.0]", "ratios must be positive and finite, got 0"),
-        ("ratios: [-1.5]", "ratios must be positive and finite, got -1.5"),
-        ("ratios: [.inf]", "ratios must be positive and finite, got inf"),
-        ("ratios: [.nan]", "ratios must be positive and finite, got nan"),
+        ("ratios: []", "ratios: must have 1 to 1000 items, got 0"),
+        ("ratios: [0.9, 0.0]", r"ratios\[1\]: must be from 0.01 to 100, got 0"),
+        ("ratios: [-1.5]", r"ratios\[0\]: must be from 0.01 to 100, got -1.5"),
+        ("ratios: [.inf]", r"ratios\[0\]: must be a finite number, from 0.01 to 100, got inf"),
+        ("ratios: [.nan]", r"ratios\[0\]: must be a finite number, from 0.01 to 100, got nan"),
         ("ratios: [0.9, 1.0]", "ratios must not hold 1, which leaves a clip as it is"),
         ("ratios: [0.9, 0.9]", "ratios must differ in their first six digits, got 0.9, 0.9"),
-        ("longest: 0", "longest must be above 0 s, or null"),
+        ("longest: 0", "longest: must be from 0.0001 to 1000000, got 0"),
     ],
 )
 def test_what_is_no_shift_is_refused_before_anything_is_packed(tmp_path, options, told):

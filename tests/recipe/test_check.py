@@ -10,7 +10,8 @@ from gansemble.plugins.loading import Plugins
 from gansemble.plugins.registry import Entry
 from gansemble.recipe import check, fill
 from gansemble.recipe.document import RecipeError, parse
-from gansemble.recipe.sections import LearningRate, Phase, Schedule
+from gansemble.recipe.sections import LearningRate, Phase
+from gansemble.recipe.weights import Schedule
 
 SHIPPED = sorted((Path(__file__).parents[2] / "egs").glob("*/*/conf/*.yaml"))
 
@@ -79,7 +80,7 @@ GOLDEN = {
         "steps: 10",
         "steps: ten",
         "base.yaml:10:15: plan.steps: expected int, got text 'ten'\n"
-        "      (steps: int = 1000000 of gansemble.recipe.sections:Plan)\n"
+        "      (steps: int from 1 to 10^12 = 1000000 of gansemble.recipe.sections:Plan)\n"
         "   10 | plan: {steps: ten}\n"
         "      |               ^^^",
     ),
@@ -87,7 +88,7 @@ GOLDEN = {
         "{use: multi_period}",
         "{use: multi_period, periods: [2, 3, five]}",
         "base.yaml:5:44: discriminators.mpd.periods[2]: expected int, got text 'five'\n"
-        "      (periods: tuple[int, ...] = (2, 3, 5, 7, 11) of gansemble_plugins.hifigan.discriminators:MultiPeriod)\n"
+        "      (periods: tuple[int from 1 to 65536, ...] of 1 to 1000 items = (2, 3, 5, 7, 11) of gansemble_plugins.hifigan.discriminators:MultiPeriod)\n"
         "    5 |   mpd: {use: multi_period, periods: [2, 3, five]}\n"
         "      |                                            ^^^^",
     ),
@@ -95,7 +96,7 @@ GOLDEN = {
         "steps: 10",
         "steps: true",
         "base.yaml:10:15: plan.steps: expected int, got bool true\n"
-        "      (steps: int = 1000000 of gansemble.recipe.sections:Plan)\n"
+        "      (steps: int from 1 to 10^12 = 1000000 of gansemble.recipe.sections:Plan)\n"
         "   10 | plan: {steps: true}\n"
         "      |               ^^^^",
     ),
@@ -258,11 +259,11 @@ def test_a_missing_section_is_asked_for(base, section):
 
 
 CONTRACTS = {
-    "plan.batch_size=0": "plan.batch_size: must be at least 1, got 0",
-    "plan.steps=0": "plan.steps: must be at least 1, got 0",
+    "plan.batch_size=0": "plan.batch_size: must be from 1 to 1000000, got 0",
+    "plan.steps=0": "plan.steps: must be from 1 to 10^12, got 0",
     "plan.accumulate=3": "plan.accumulate: must divide batch_size 16, got 3",
-    "plan.ema=1": "plan.ema: must be between 0 and 1, such as 0.999, or null, got 1",
-    "plan.clip=-1": "plan.clip: must be positive or null, got -1",
+    "plan.ema=1": "plan.ema: must be above 0 and below 1, got 1",
+    "plan.clip=-1": "plan.clip: must be from 1e-12 to 1000000, got -1",
     "validation.metrics=[mel_distance, mel_distanec]": "no metric 'mel_distanec' in the metrics section; "
     "did you mean 'mel_distance'? (it has: mel_distance)",
     "objective=null": "discriminators: a recipe with discriminators needs an objective, such as objective: {use: hinge}",
@@ -307,21 +308,27 @@ def test_a_number_out_of_range_is_refused_at_its_key(base, override):
 
 #: Keys and what is said of a number just out of range, that number, and the one beside it that is in range.
 EDGES = [
-    *((f"plan.{name}", "at least 1", 0, 1) for name in ("steps", "batch_size", "segment", "generator_every")),
-    *((f"plan.{name}", "at least 1", 0, 1) for name in ("accumulate", "log_every", "save_every", "keep")),
-    *((f"plan.{name}", "at least 0", -1, 0) for name in ("workers", "discriminators_from", "ema_from")),
-    *((key, "at least 1", 0, 1) for key in ("validation.every", "validation.clips", "synthesis.clips")),
-    *((key, "positive", 0, 0.001) for key in ("synthesis.chunk_seconds", "validation.seconds", "evaluation.seconds")),
-    ("data.normalise", "positive", 0, 0.001),
-    ("evaluation.confidence", "between 0 and 1, such as 0.95", 0, 0.001),
-    ("evaluation.confidence", "between 0 and 1, such as 0.95", 1, 0.999),
-    ("optimisers.generator.decay_every", "at least 1, or null for each epoch", 0, 1),
-    ("optimisers.discriminators.decay_every", "at least 1, or null for each epoch", 0, 1),
-    ("optimisers.generator.warmup", "at least 0", -1, 0),
-    ("optimisers.discriminators.warmup", "at least 0", -1, 0),
-    ("plan.ema", "between 0 and 1, such as 0.999, or null", 0, 0.001),
-    ("plan.ema", "between 0 and 1, such as 0.999, or null", 1, 0.999),
-    ("plan.clip", "positive or null", 0, 0.001),
+    *((f"plan.{name}", "from 1 to 10^12", 0, 1) for name in ("steps", "generator_every", "log_every", "save_every")),
+    *((f"plan.{name}", "from 1 to 1000000", 0, 1) for name in ("batch_size", "accumulate", "keep")),
+    ("plan.batch_size", "from 1 to 1000000", 1_000_001, 1_000_000),
+    ("plan.segment", "from 1 to 2^31", 0, 1),
+    ("plan.segment", "from 1 to 2^31", 2**31 + 1, 2**31),
+    ("plan.workers", "from 0 to 1024", -1, 0),
+    *((f"plan.{name}", "from 0 to 10^12", -1, 0) for name in ("discriminators_from", "ema_from")),
+    ("validation.every", "from 1 to 10^12", 0, 1),
+    *((key, "from 1 to 1000000", 0, 1) for key in ("validation.clips", "synthesis.clips")),
+    *((f"{key}", "from 0.0001 to 1000000", 0, 0.001) for key in ("validation.seconds", "evaluation.seconds")),
+    ("synthesis.chunk_seconds", "from 0.0001 to 1000000", 0, 0.001),
+    ("data.normalise", "from 0.001 to 1", 0, 0.001),
+    ("evaluation.bootstrap", "from 0 to 100000", 10**9, 10**5),
+    ("evaluation.confidence", "above 0 and below 1", 0, 0.001),
+    ("evaluation.confidence", "above 0 and below 1", 1, 0.999),
+    *((f"optimisers.{side}.decay", "from 1e-06 to 1", -1, 0.5) for side in ("generator", "discriminators")),
+    *((f"optimisers.{side}.decay_every", "from 1 to 10^12", 0, 1) for side in ("generator", "discriminators")),
+    *((f"optimisers.{side}.warmup", "from 0 to 10^12", -1, 0) for side in ("generator", "discriminators")),
+    ("plan.ema", "above 0 and below 1", 0, 0.001),
+    ("plan.ema", "above 0 and below 1", 1, 0.999),
+    ("plan.clip", "from 1e-12 to 1000000", 0, 0.001),
 ]
 
 
@@ -334,7 +341,7 @@ def test_a_range_ends_where_it_says(base, key, wanted, out, within):
 
 def test_what_is_compared_with_a_wrong_number_is_not_called_wrong(base):
     (found,) = faults(base, "audio.sample_rate=-1")
-    assert "audio.sample_rate: must be positive, got -1" in found
+    assert "audio.sample_rate: must be from 1 to 1000000, got -1" in found
 
 
 def test_pesq_resamples_unless_told_otherwise(base):
@@ -424,9 +431,11 @@ def test_phases_are_read_and_must_add_up(base):
 
 
 def test_a_phase_has_a_step_and_a_clip_at_least(base):
-    wanted = "plan.phases: phase 2: {} must be at least 1, got 0"
-    assert wanted.format("steps") in first_line(base, "plan.phases=[{steps: 10}, {steps: 0}]")
-    assert wanted.format("batch_size") in first_line(base, "plan.phases=[{steps: 9}, {steps: 1, batch_size: 0}]")
+    wanted = "plan.phases[1].{}: must be from 1 to {}, got 0"
+    assert wanted.format("steps", "10^12") in first_line(base, "plan.phases=[{steps: 10}, {steps: 0}]")
+    assert wanted.format("batch_size", "1000000") in first_line(
+        base, "plan.phases=[{steps: 9}, {steps: 1, batch_size: 0}]"
+    )
     assert faults(base, "plan.phases=[{steps: 9}, {steps: 1, batch_size: 1}]") == []
 
 

@@ -33,12 +33,12 @@ def told(recipe: Path, *sets: str) -> str:
             phases((0, 9)),
             "phase 1: progress goes from 0 to 9, but must stay within 0 and 4, where generator (gansynth)",
         ),
-        (phases((-1, 4)), "phase 1: progress goes from -1 to 4, but must stay within 0 and 4"),
+        (phases((-1, 4)), "plan.phases[0].progress[0]: must be from 0 to 1000, got -1"),
         (phases((3, 0)), "phase 1: progress goes from 3 to 0, but must stay within 0 and 4"),
         (phases((0, 1), (4, 4)), "phase 2: progress leaves out a resolution: it leaps from 1 to 4"),
         (phases((0, 2), (1, 4)), "phase 2: progress falls from 2 to 1"),
-        ("plan.phases=[{steps: 45}, {steps: -5}]", "phase 2: steps must be at least 1, got -5"),
-        ("plan.phases=[{steps: 40, batch_size: -8}]", "phase 1: batch_size must be at least 1, got -8"),
+        ("plan.phases=[{steps: 45}, {steps: -5}]", "plan.phases[1].steps: must be from 1 to 10^12, got -5"),
+        ("plan.phases=[{steps: 40, batch_size: -8}]", "plan.phases[0].batch_size: must be from 1 to 1000000, got -8"),
     ],
 )
 def test_phases_that_do_not_add_up(given, message):
@@ -88,3 +88,11 @@ def test_a_label_that_nothing_teaches_is_a_note():
     assert noted(WAVEGAN, "generator.classes=10")
     assert not noted(WAVEGAN, "generator.classes=10", "discriminators.critic.classes=10") and not noted(WAVEGAN)
     assert noted(MINI, "regularisers.pitch=null") and not noted(MINI)
+
+
+def test_networks_are_built_for_the_same_pitches():
+    """Labels count from the lowest pitch: of other ranges, one network's note is another to the other."""
+    check.load(MINI, ("generator.pitches=[20, 90]", "discriminators.critic.pitches=[20, 90]"))
+    for side, change in (("generator", "[0, 84]"), ("discriminators.critic", "[24, 90]")):
+        said = told(MINI, f"{side}.pitches={change}")
+        assert "is built for pitches" in said and "all networks count labels from their lowest pitch" in said

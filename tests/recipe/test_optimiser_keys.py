@@ -83,8 +83,8 @@ def said(base, *sets) -> str:
         ),
         (["schedules.generators={use: one_cycle}"], "there is none called 'generators'; did you mean 'generator'?"),
         (["schedules.generator={use: one_cycles}"], "did you mean 'one_cycle'?"),
-        (["schedules.generator={use: warmup_cosine, warmup: -1}"], "schedules.generator.warmup: warmup must be at least 0"),
-        (["schedules.generator={use: one_cycle, rising: 1}"], "rising must be between 0 and 1, got 1"),
+        (["schedules.generator={use: warmup_cosine, warmup: -1}"], "schedules.generator.warmup: must be from 0 to 10^12, got -1"),
+        (["schedules.generator={use: one_cycle, rising: 1}"], "schedules.generator.rising: must be above 0 and below 1, got 1"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_refused_before_anything_is_built(base, sets, message):

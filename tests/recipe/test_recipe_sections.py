@@ -17,9 +17,9 @@ from gansemble.recipe.sections import (
     LearningRate,
     Part,
     Phase,
-    Schedule,
 )
 from gansemble.recipe.task import Task, listed, task_of
+from gansemble.recipe.weights import Schedule
 
 DEFAULTS = {
     "plan": {

@@ -68,9 +68,13 @@ REFUSED = {
     "--set key": "--set key: expected KEY=VALUE, such as losses.mel.weight=30",
     "--config nope": "--config nope: no such file here or in ",
     "--config=": "--config : no such file here or in ",
-    "--jobs 0": "--jobs must be a whole number of at least 1, got '0'",
-    "--jobs two": "--jobs must be a whole number of at least 1, got 'two'",
-    "--num-processes 1.5": "--num-processes must be a whole number of at least 1, got '1.5'",
+    "--jobs 0": "--jobs must be a whole number from 1 to 1024, got '0'",
+    "--main-port 99999999": "--main-port must be a whole number from 1 to 65535, got '99999999'",
+    "--main-port 0": "--main-port must be a whole number from 1 to 65535, got '0'",
+    "--machine-rank -1": "--machine-rank must be a whole number from 0 to 65535, got '-1'",
+    "--num-processes 999999999": "--num-processes must be a whole number from 1 to 65536, got '999999999'",
+    "--jobs two": "--jobs must be a whole number from 1 to 1024, got 'two'",
+    "--num-processes 1.5": "--num-processes must be a whole number from 1 to 65536, got '1.5'",
     "--num-machines 2": "--num-machines 2 needs --main-address, the address of machine 0",
     "--num-machines 2 --main-address h --num-processes 3": "--num-processes 3 must be a multiple of --num-machines 2",
     "--mini --config v1": "--mini chooses conf/mini.yaml; leave --config out",
@@ -144,7 +148,7 @@ def test_a_dry_run_names_every_stage_and_writes_nothing(run):
 
 def test_a_dry_run_finds_what_is_wrong_with_the_recipe(run):
     status, said = run(*run.places, "--dry-run", "--set", "plan.batch_size=-3")
-    assert status == 1 and "plan.batch_size: must be at least 1, got -3" in said
+    assert status == 1 and "plan.batch_size: must be from 1 to 1000000, got -3" in said
     assert run.left() == []
 
 

@@ -15,7 +15,7 @@ from gansemble.interfaces import Batch
 from gansemble.parts.build import Weighted, build
 from gansemble.parts.optimisers import optimisers
 from gansemble.random import Draws
-from gansemble.recipe.sections import Schedule
+from gansemble.recipe.weights import Schedule
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.pooling import Pool, leaving_no_trace
 from gansemble.training.sampler import StepSampler

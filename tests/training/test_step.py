@@ -22,7 +22,8 @@ from gansemble.parts.discriminators import Discriminators
 from gansemble.parts.optimisers import optimisers
 from gansemble.random import Draws
 from gansemble.recipe.schema import Recipe
-from gansemble.recipe.sections import Plan, Schedule
+from gansemble.recipe.sections import Plan
+from gansemble.recipe.weights import Schedule
 from gansemble.training import step as step_module
 from gansemble.training.pooling import Pool
 from gansemble.training.sampler import StepSampler

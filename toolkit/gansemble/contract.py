@@ -24,6 +24,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
 
+from gansemble.numbers import Channels, Classes, Count, NonNegative, Note, SampleRate, Samples
+
 #: Name of a degraded recording: what enhancement generators read, and what degradations and some corpora give.
 DEGRADED = "degraded"
 
@@ -51,8 +53,8 @@ class Contract:
     gives: frozenset[str] = frozenset()
     needs: frozenset[str] = frozenset()
     clashes: frozenset[str] = frozenset()
-    sample_rates: frozenset[int] | None = None
-    precisions: frozenset[str] | None = None
+    sample_rates: frozenset[SampleRate] | None = None
+    precisions: frozenset[Literal["no", "bf16", "fp16"]] | None = None
     because: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -65,8 +67,8 @@ class CorpusContract(Contract):
         pitches: lowest and highest pitch [MIDI note number].
     """
 
-    classes: int | None = None
-    pitches: tuple[int, int] | None = None
+    classes: Classes | None = None
+    pitches: tuple[Note, Note] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,10 +84,10 @@ class ItemContract(Contract):
     """
 
     domain: str | None = None
-    shape: tuple[int | None, ...] | None = None
+    shape: tuple[Samples | None, ...] | None = None
     square: bool = False
-    granularity: int | None = None
-    shortest: int | None = None
+    granularity: Samples | None = None
+    shortest: Samples | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +98,7 @@ class FeatureContract(Contract):
         channels: C of the signal [B, C, L] that it makes of audio.
     """
 
-    channels: int | None = None
+    channels: Channels | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,7 @@ class RepresentationContract(ItemContract):
             size.
     """
 
-    grows_to: float | None = None
+    grows_to: NonNegative | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,8 +134,8 @@ class TermContract(ItemContract):
         classes: number of classes that it is built for; must equal the corpus'.
     """
 
-    latent: int | None = None
-    classes: int | None = None
+    latent: Channels | None = None
+    classes: Classes | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,10 +149,10 @@ class NetworkContract(ItemContract):
         grows_to: for a network that grows in resolution during training, the progress at which it has its full size.
     """
 
-    classes: int | None = None
-    pitches: tuple[int, int] | None = None
-    latent: int | None = None
-    grows_to: float | None = None
+    classes: Classes | None = None
+    pitches: tuple[Note, Note] | None = None
+    latent: Channels | None = None
+    grows_to: NonNegative | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,9 +170,9 @@ class GeneratorContract(NetworkContract):
     """
 
     reads: frozenset[str] | None = None
-    channels: Mapping[str, int] = field(default_factory=dict)
-    codes: Mapping[str, int] = field(default_factory=dict)
-    upsampling: int | None = None
+    channels: Mapping[str, Channels] = field(default_factory=dict)
+    codes: Mapping[str, Count] = field(default_factory=dict)
+    upsampling: Samples | None = None
     latent_law: Literal["uniform", "normal"] = "uniform"
 
 
@@ -183,7 +185,7 @@ class DiscriminatorContract(NetworkContract):
             quarter of it is an error, because most of what is judged would be padding.
     """
 
-    receptive_field: int | None = None
+    receptive_field: Samples | None = None
 
 
 #: The contract of each kind of part; those that are not named here have :class:`Contract` itself.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from gansemble.contract import TermContract
 from gansemble.interfaces import Batch, Step, Turn, confidence
+from gansemble.numbers import BatchSize, NonNegative, Positive, Range, Several, Share, Signed, Steps
 from gansemble.random import Draws
 
 #: In the order in which they are applied.
@@ -72,21 +73,21 @@ class Augment:
         self,
         *,
         policy: tuple[Policy, ...] = ("time_shift", "frequency_shift", "time_mask", "frequency_mask"),
-        probability: float | None = None,
-        time_shift: float = 0.125,
-        frequency_shift: float = 0.125,
-        time_mask: float = 0.125,
-        frequency_mask: float = 0.125,
-        level: float = 0.1,
+        probability: Share | None = None,
+        time_shift: Share = 0.125,
+        frequency_shift: Share = 0.125,
+        time_mask: Share = 0.125,
+        frequency_mask: Share = 0.125,
+        level: NonNegative = 0.1,
         border: Literal["fill", "edge", "circular"] = "fill",
-        fill: tuple[float, ...] = (0.0,),
+        fill: Annotated[tuple[Signed, ...], Several] = (0.0,),
         axes: Literal["time_frequency", "frequency_time"] = "time_frequency",
         adaptive: bool = False,
-        target: float = 0.6,
-        adapt_every: int = 4,
-        kwav: float = 500.0,
-        threshold: float = 0.0,
-        batch_size: int = 16,
+        target: Annotated[float, Range(above=-1, below=1)] = 0.6,
+        adapt_every: Steps = 4,
+        kwav: Positive = 500.0,
+        threshold: Signed = 0.0,
+        batch_size: BatchSize = 16,
     ) -> None:
         unknown = [name for name in policy if name not in POLICIES]
         if not policy or unknown or len(set(policy)) < len(policy):

@@ -9,13 +9,15 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from gansemble import numbers
 from gansemble.interfaces import Alarm, Step
+from gansemble.numbers import Count, Positive, Range, Steps
 
 #: An item is kept as at most so many numbers, on a grid of about SIDE by SIDE.
 NUMBERS, SIDE = 256, 16
@@ -90,14 +92,14 @@ class CollapseMonitor:
     def __init__(
         self,
         *,
-        every: int = 50,
-        warm_up: int = 1000,
-        window: int = 20,
-        patience: int = 3,
-        threshold: float = 6.0,
-        floor: float = 0.25,
-        stuck: int | None = 100,
-        items: int = 16,
+        every: Steps = 50,
+        warm_up: numbers.Step = 1000,
+        window: Annotated[int, Range(at_least=4, at_most=1_000_000)] = 20,
+        patience: Count = 3,
+        threshold: Positive = 6.0,
+        floor: Annotated[float, Range(above=0, at_most=0.5)] = 0.25,
+        stuck: Count | None = 100,
+        items: Annotated[int, Range(at_least=2, at_most=1_000_000)] = 16,
     ) -> None:
         for name, value, least in (
             ("every", every, 1),

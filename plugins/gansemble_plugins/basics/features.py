@@ -11,6 +11,7 @@ from torch import Tensor
 from gansemble.audio.features import stft
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import FeatureContract
+from gansemble.numbers import Hertz, InnerShare
 
 
 class Energy:
@@ -63,7 +64,13 @@ class FundamentalFrequency:
     """
 
     def __init__(
-        self, *, audio: AudioSpec, fmin: float = 65.0, fmax: float = 600.0, threshold: float = 0.1, voicing: float = 0.4
+        self,
+        *,
+        audio: AudioSpec,
+        fmin: Hertz = 65.0,
+        fmax: Hertz = 600.0,
+        threshold: InnerShare = 0.1,
+        voicing: InnerShare = 0.4,
     ) -> None:
         if not 0 < fmin < fmax <= audio.sample_rate / 4:
             raise ValueError(

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gansemble.interfaces import Batch, Step, Turn
+from gansemble.numbers import NonNegative, Steps
 
 
 class Gaussian:
@@ -26,7 +27,7 @@ class Gaussian:
     statistic_turn: Turn = "discriminator"
     statistic_window = "interval"
 
-    def __init__(self, *, sigma: float = 0.1, decay_steps: int | None = None) -> None:
+    def __init__(self, *, sigma: NonNegative = 0.1, decay_steps: Steps | None = None) -> None:
         if sigma < 0:
             raise ValueError(f"sigma must not be negative, got {sigma:g}")
         if decay_steps is not None and decay_steps < 1:

@@ -8,8 +8,10 @@ from typing import Any, ClassVar, Literal
 import torch
 from torch import Tensor
 
+from gansemble import numbers
 from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
+from gansemble.numbers import BelowOne
 
 
 class LeCam:
@@ -43,7 +45,9 @@ class LeCam:
     statistic_turn: Turn = "discriminator"
     statistic_window = "interval"
 
-    def __init__(self, *, decay: float = 0.99, start: int = 0, sided: Literal["two", "one"] = "two") -> None:
+    def __init__(
+        self, *, decay: BelowOne = 0.99, start: numbers.Step = 0, sided: Literal["two", "one"] = "two"
+    ) -> None:
         if not 0 <= decay < 1:
             raise ValueError(f"decay must be from 0 to below 1, got {decay:g}")
         if start < 0:

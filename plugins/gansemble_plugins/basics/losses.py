@@ -1,6 +1,6 @@
 """Losses between real and fake audio, all in float32 whatever the networks' precision."""
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -9,6 +9,7 @@ from gansemble.audio.features import hann, log_mel, magnitude, pad_frames
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn, zero
+from gansemble.numbers import Channels, Floor, NonNegative, Several, Window
 
 GENERATOR = frozenset({"generator"})
 #: These compare each fake with its own real item.
@@ -66,9 +67,9 @@ class MultiScaleMel:
         self,
         *,
         audio: AudioSpec,
-        windows: tuple[int, ...] = (32, 64, 128, 256, 512, 1024, 2048),
-        mels: tuple[int, ...] = (5, 10, 20, 40, 80, 160, 320),
-        log_floor: float = 1e-5,
+        windows: Annotated[tuple[Window, ...], Several] = (32, 64, 128, 256, 512, 1024, 2048),
+        mels: Annotated[tuple[Channels, ...], Several] = (5, 10, 20, 40, 80, 160, 320),
+        log_floor: Floor = 1e-5,
     ) -> None:
         if len(windows) != len(mels):
             raise ValueError(f"windows and mels must be of one length, got {len(windows)} and {len(mels)}")
@@ -114,10 +115,14 @@ class MultiResolutionStftLoss:
     def __init__(
         self,
         *,
-        resolutions: tuple[tuple[int, int, int], ...] = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240)),
-        convergence: float = 1.0,
-        log_magnitude: float = 1.0,
-        floor: float = 1e-7,
+        resolutions: Annotated[tuple[tuple[Window, Window, Window], ...], Several] = (
+            (1024, 120, 600),
+            (2048, 240, 1200),
+            (512, 50, 240),
+        ),
+        convergence: NonNegative = 1.0,
+        log_magnitude: NonNegative = 1.0,
+        floor: Floor = 1e-7,
     ) -> None:
         self.resolutions = resolutions
         self.convergence = convergence

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor, nn
 
+from gansemble.numbers import BelowOne, Floor, NonNegative, Range, Rate
 from gansemble.recipe.parameter_names import chooses_nothing, chosen
 
 #: Coefficients of the quintic iteration, from the authors' code.
@@ -92,16 +93,16 @@ class Muon(torch.optim.Optimizer):
 def muon(
     named_parameters: Iterable[tuple[str, nn.Parameter]],
     *,
-    lr: float = 0.02,
-    momentum: float = 0.95,
+    lr: Rate = 0.02,
+    momentum: BelowOne = 0.95,
     nesterov: bool = True,
-    iterations: int = 5,
+    iterations: Annotated[int, Range(at_least=1, at_most=1000)] = 5,
     scale: Literal["original", "match_rms_adamw"] = "original",
-    weight_decay: float = 0.0,
+    weight_decay: NonNegative = 0.0,
     adamw: tuple[str, ...] = (),
-    adamw_lr: float = 3e-4,
-    betas: tuple[float, float] = (0.9, 0.95),
-    eps: float = 1e-8,
+    adamw_lr: Rate = 3e-4,
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.95),
+    eps: Floor = 1e-8,
 ) -> torch.optim.Optimizer:
     """Muon (Jordan et al. 2024) for weights of 2 or more dimensions, AdamW for everything else.
 

@@ -11,16 +11,18 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from gansemble.numbers import BelowOne, Floor, NonNegative, Positive, Rate
+
 EpsilonForm = Literal["torch", "tensorflow"]
 
 
 def adamw(
     parameters: Iterable[nn.Parameter],
     *,
-    lr: float = 2e-4,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    weight_decay: float = 0.01,
+    lr: Rate = 2e-4,
+    betas: tuple[BelowOne, BelowOne] = (0.9, 0.999),
+    eps: Floor = 1e-8,
+    weight_decay: NonNegative = 0.01,
     epsilon_form: EpsilonForm = "torch",
 ) -> torch.optim.Optimizer:
     """AdamW (Loshchilov and Hutter 2019); torch's default weight decay, as HiFi-GAN uses it.
@@ -39,9 +41,9 @@ def adamw(
 def adam(
     parameters: Iterable[nn.Parameter],
     *,
-    lr: float = 1e-4,
-    betas: tuple[float, float] = (0.5, 0.9),
-    eps: float = 1e-8,
+    lr: Rate = 1e-4,
+    betas: tuple[BelowOne, BelowOne] = (0.5, 0.9),
+    eps: Floor = 1e-8,
     epsilon_form: EpsilonForm = "torch",
 ) -> torch.optim.Optimizer:
     """Adam (Kingma and Ba 2015).
@@ -130,10 +132,10 @@ class TensorFlowRmsprop(torch.optim.Optimizer):
 def rmsprop(
     parameters: Iterable[nn.Parameter],
     *,
-    lr: float = 5e-5,
-    alpha: float = 0.99,
-    eps: float = 1e-8,
-    clip_weights: float | None = None,
+    lr: Rate = 5e-5,
+    alpha: BelowOne = 0.99,
+    eps: Floor = 1e-8,
+    clip_weights: Positive | None = None,
     epsilon_form: EpsilonForm = "torch",
 ) -> torch.optim.Optimizer:
     """RMSprop, as the first Wasserstein GAN used it.
@@ -166,7 +168,7 @@ def rmsprop(
     return optimiser
 
 
-def sgd(parameters: Iterable[nn.Parameter], *, lr: float = 0.1, momentum: float = 0.0) -> torch.optim.Optimizer:
+def sgd(parameters: Iterable[nn.Parameter], *, lr: Rate = 0.1, momentum: BelowOne = 0.0) -> torch.optim.Optimizer:
     """Stochastic gradient descent.
 
     Args:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import soxr
 
+from gansemble import numbers
 from gansemble.audio.levels import rms
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import Contract
+from gansemble.numbers import Decibels
 from gansemble_plugins.basics.pitch_shift import WINDOW, shifted
 
 Range = tuple[float, float]
+#: How much faster a crop may be played, as a factor.
+Factor = Annotated[float, numbers.Range(at_least=0.25, at_most=4)]
+#: How far a crop may be shifted [semitones].
+Semitones = Annotated[float, numbers.Range(at_least=-24, at_most=24)]
 
 
 def check_range(name: str, limits: Range, least: float = -math.inf, most: float = math.inf, unit: str = "") -> None:
@@ -47,7 +53,7 @@ class RandomGain:
     margin = 0
     suits_pairs = True
 
-    def __init__(self, *, gain: Range = (-6.0, 6.0)) -> None:
+    def __init__(self, *, gain: tuple[Decibels, Decibels] = (-6.0, 6.0)) -> None:
         check_range("gain", gain, -120, 120, "dB")
         self.gain = gain
 
@@ -89,7 +95,7 @@ class Speed:
         ValueError: for a range whose ends are not in order, or not from 0.25 to 4.
     """
 
-    def __init__(self, *, factors: Range = (0.9, 1.1)) -> None:
+    def __init__(self, *, factors: tuple[Factor, Factor] = (0.9, 1.1)) -> None:
         check_range("factors", factors, 0.25, 4)
         self.factors = factors
         # The resampler's filter is longest on tapes that run fast, where its cut-off is lowest. Beyond this reach its taps
@@ -128,7 +134,7 @@ class Pitch:
         ValueError: for a range whose ends are not in order, or not within ±24 semitones.
     """
 
-    def __init__(self, *, audio: AudioSpec, semitones: Range = (-2.0, 2.0)) -> None:
+    def __init__(self, *, audio: AudioSpec, semitones: tuple[Semitones, Semitones] = (-2.0, 2.0)) -> None:
         check_range("semitones", semitones, -24, 24)
         self.rate, self.semitones = audio.sample_rate, semitones
         self.margin = 2 ** round(math.log2(WINDOW * self.rate))  # a window of the vocoder
@@ -164,7 +170,10 @@ class AdditiveNoise:
     margin = 0
 
     def __init__(
-        self, *, snr: Range = (10.0, 40.0), colours: tuple[Literal["white", "pink"], ...] = ("white",)
+        self,
+        *,
+        snr: tuple[Decibels, Decibels] = (10.0, 40.0),
+        colours: tuple[Literal["white", "pink"], ...] = ("white",),
     ) -> None:
         check_range("snr", snr, -120, 120, "dB")
         if not colours:

@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 
 from gansemble.contract import RepresentationContract
+from gansemble.numbers import Channels, Samples
 
 
 class Picture:
@@ -28,7 +29,9 @@ class Picture:
     domain = "picture"
     soundless = True
 
-    def __init__(self, *, segment: int = 3072, channels: int = 3, height: int = 32, width: int = 32) -> None:
+    def __init__(
+        self, *, segment: Samples = 3072, channels: Channels = 3, height: Channels = 32, width: Channels = 32
+    ) -> None:
         _check(segment, channels, height, width)
         self.channels, self.height, self.width = channels, height, width
 

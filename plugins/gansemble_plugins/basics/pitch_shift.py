@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from gansemble.contract import Contract
+from gansemble.numbers import Range, Seconds, Several
 
 #: Of the phase vocoder's window [s]; the window is the power of two of samples that is nearest to it.
 WINDOW = 0.05
@@ -37,7 +38,17 @@ class PitchShift:
             not positive.
     """
 
-    def __init__(self, *, ratios: tuple[float, ...] = (0.75, 0.9, 1.15, 1.5), longest: float | None = 2.0) -> None:
+    def __init__(
+        self,
+        *,
+        ratios: Annotated[tuple[Annotated[float, Range(at_least=0.01, at_most=100)], ...], Several] = (
+            0.75,
+            0.9,
+            1.15,
+            1.5,
+        ),
+        longest: Seconds | None = 2.0,
+    ) -> None:
         _check(ratios, longest)
         self.ratios, self.longest = ratios, longest
 

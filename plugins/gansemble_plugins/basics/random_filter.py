@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 from scipy import signal
 
+from gansemble import numbers
 from gansemble.audio.spec import AudioSpec
-from gansemble_plugins.basics.perturbations import Range, check_range
+from gansemble.numbers import Hertz
+from gansemble_plugins.basics.perturbations import check_range
 
 Shape = Literal["low_shelf", "high_shelf", "peak", "band_pass"]
 #: What is left of a filter's ringing at the margin, as a share: -60 dB.
 LEFT = 1e-3
+#: Of shelves and peaks [dB].
+Gain = Annotated[float, numbers.Range(at_least=-60, at_most=60)]
 
 
 class RandomFilter:
@@ -46,9 +50,9 @@ class RandomFilter:
         *,
         audio: AudioSpec,
         shapes: tuple[Shape, ...] = ("low_shelf", "high_shelf"),
-        frequency: Range = (100.0, 3000.0),
-        gain: Range = (-6.0, 6.0),
-        q: float = 0.7,
+        frequency: tuple[Hertz, Hertz] = (100.0, 3000.0),
+        gain: tuple[Gain, Gain] = (-6.0, 6.0),
+        q: Annotated[float, numbers.Range(at_least=0.1, at_most=30)] = 0.7,
     ) -> None:
         if not shapes:
             raise ValueError(f"shapes must name some of {', '.join(get_args(Shape))}, got none")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gansemble.contract import TermContract
 from gansemble.interfaces import Condition, Step, Turn, zero
+from gansemble.numbers import NonNegative, Steps
 
 DISCRIMINATOR: frozenset[Turn] = frozenset({"discriminator"})
 
@@ -74,7 +75,7 @@ class GradientPenalty:
     def __init__(
         self,
         *,
-        target: float = 1.0,
+        target: NonNegative = 1.0,
         at: Literal["between", "real", "fake"] = "between",
         sided: Literal["two", "one"] = "two",
     ) -> None:
@@ -150,7 +151,7 @@ class R1:
 
     turns: ClassVar[frozenset[Turn]] = DISCRIMINATOR
 
-    def __init__(self, *, gamma: float = 10.0, every: int = 1) -> None:
+    def __init__(self, *, gamma: NonNegative = 10.0, every: Steps = 1) -> None:
         self.penalty = ZeroCentred(gamma, every)
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:
@@ -179,7 +180,7 @@ class R2:
 
     turns: ClassVar[frozenset[Turn]] = DISCRIMINATOR
 
-    def __init__(self, *, gamma: float = 10.0, every: int = 1) -> None:
+    def __init__(self, *, gamma: NonNegative = 10.0, every: Steps = 1) -> None:
         self.penalty = ZeroCentred(gamma, every)
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:

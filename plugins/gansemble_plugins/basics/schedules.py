@@ -10,9 +10,10 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Literal
+from typing import Annotated, Literal
 
 from gansemble.contract import ScheduleContract
+from gansemble.numbers import InnerShare, NonNegative, Range, Several, Step, Steps
 
 Unit = Literal["step", "epoch"]
 
@@ -43,7 +44,7 @@ class WarmupCosine:
         ValueError: if a number is negative, or the end is not after the warm-up.
     """
 
-    def __init__(self, *, warmup: int = 0, floor: float = 0.0, end: int | None = None) -> None:
+    def __init__(self, *, warmup: Step = 0, floor: NonNegative = 0.0, end: Steps | None = None) -> None:
         _demand_at_least(0, warmup=warmup, floor=floor)
         if end is not None and end <= warmup:
             raise ValueError(f"end must come after the warm-up of {warmup} steps, got {end}")
@@ -82,9 +83,9 @@ class OneCycle:
     def __init__(
         self,
         *,
-        rising: float = 0.3,
-        start: float = 0.04,
-        finish: float = 4e-6,
+        rising: InnerShare = 0.3,
+        start: NonNegative = 0.04,
+        finish: NonNegative = 4e-6,
         shape: Literal["cosine", "linear"] = "cosine",
     ) -> None:
         if not 0 < rising < 1:
@@ -123,7 +124,9 @@ class Milestones:
         ValueError: if milestones are missing, negative or not in order, or the factor is negative.
     """
 
-    def __init__(self, *, milestones: tuple[int, ...], factor: float = 0.1, by: Unit = "step") -> None:
+    def __init__(
+        self, *, milestones: Annotated[tuple[Step, ...], Several], factor: NonNegative = 0.1, by: Unit = "step"
+    ) -> None:
         rising = all(one < other for one, other in pairwise(milestones))
         if not milestones or milestones[0] < 0 or not rising:
             raise ValueError(f"milestones must be numbers of at least 0 in rising order, got {list(milestones)}")
@@ -152,7 +155,9 @@ class Exponential:
         ValueError: if ``decay`` is not above 0 and at most 1, or ``every`` less than 1.
     """
 
-    def __init__(self, *, decay: float = 0.999, every: int = 1, by: Unit = "epoch") -> None:
+    def __init__(
+        self, *, decay: Annotated[float, Range(at_least=1e-6, at_most=1)] = 0.999, every: Steps = 1, by: Unit = "epoch"
+    ) -> None:
         if not 0 < decay <= 1:
             raise ValueError(f"decay must be above 0 and at most 1, got {decay:g}")
         _demand_at_least(1, every=every)
@@ -180,7 +185,7 @@ class InverseSquareRoot:
         ValueError: if ``warmup`` is less than 1.
     """
 
-    def __init__(self, *, warmup: int = 4000) -> None:
+    def __init__(self, *, warmup: Step = 4000) -> None:
         _demand_at_least(1, warmup=warmup)
         self.warmup = warmup
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
 from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn, zero
+from gansemble.numbers import Positive, Range, Steps
 from gansemble_plugins.basics.weights import On, WeightMatrices, WeightMatrix
 
 #: Singular values that are followed: the largest, and the one that ``ratio`` compares it with.
@@ -57,10 +58,10 @@ class SpectralNorm:
         self,
         *,
         on: On = "discriminators",
-        limit: float | None = None,
-        ratio: float | None = None,
-        iterations: int = 1,
-        exact_every: int | None = None,
+        limit: Positive | None = None,
+        ratio: Annotated[float, Range(at_least=1, at_most=1e6)] | None = None,
+        iterations: Annotated[int, Range(at_least=1, at_most=1000)] = 1,
+        exact_every: Steps | None = None,
         skip: tuple[str, ...] = (),
         embeddings: bool = False,
     ) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
+from gansemble.numbers import Channels, Classes
 from gansemble_plugins.biggan import sizes
 from gansemble_plugins.biggan.attention import NonLocal
 from gansemble_plugins.biggan.blocks import Down, DownBlock
@@ -110,11 +111,11 @@ class SaGanDiscriminator(nn.Module):
     def __init__(
         self,
         *,
-        resolution: int = 128,
-        channels: int = 64,
-        image_channels: int = 1,
-        classes: int | None = None,
-        attention: int | None = 32,
+        resolution: Channels = 128,
+        channels: Channels = 64,
+        image_channels: Channels = 1,
+        classes: Classes | None = None,
+        attention: Channels | None = 32,
         spectral_norm: bool = True,
         initialisation: Initialisation = "xavier",
     ) -> None:
@@ -157,11 +158,11 @@ class BigGanDiscriminator(nn.Module):
     def __init__(
         self,
         *,
-        resolution: int = 128,
-        channels: int = 96,
-        image_channels: int = 1,
-        classes: int | None = None,
-        attention: int | None = 64,
+        resolution: Channels = 128,
+        channels: Channels = 96,
+        image_channels: Channels = 1,
+        classes: Classes | None = None,
+        attention: Channels | None = 64,
         spectral_norm: bool = True,
         initialisation: Initialisation = "orthogonal",
     ) -> None:
@@ -206,11 +207,11 @@ class ModifiedBigGanDiscriminator(nn.Module):
     def __init__(
         self,
         *,
-        resolution: int = 128,
-        channels: int = 96,
-        image_channels: int = 1,
-        classes: int | None = None,
-        attention: int | None = 64,
+        resolution: Channels = 128,
+        channels: Channels = 96,
+        image_channels: Channels = 1,
+        classes: Classes | None = None,
+        attention: Channels | None = 64,
         down: Down = "pool",
         spectral_norm: bool = True,
         initialisation: Initialisation = "orthogonal",

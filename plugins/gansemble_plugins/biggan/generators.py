@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
+from gansemble.numbers import Channels, Classes, Rounds
 from gansemble_plugins.biggan import sizes
 from gansemble_plugins.biggan.layers import Initialisation, Style, check_label
 from gansemble_plugins.biggan.norms import BatchStatistics, PlainNorm, class_norm, take_standing_statistics
@@ -42,15 +43,15 @@ class SaGan(nn.Module):
     def __init__(
         self,
         *,
-        resolution: int = 128,
-        channels: int = 64,
-        image_channels: int = 1,
-        latent: int = 128,
-        classes: int | None = None,
-        attention: int | None = 32,
+        resolution: Channels = 128,
+        channels: Channels = 64,
+        image_channels: Channels = 1,
+        latent: Channels = 128,
+        classes: Classes | None = None,
+        attention: Channels | None = 32,
         spectral_norm: bool = True,
         initialisation: Initialisation = "xavier",
-        standing: int = 0,
+        standing: Rounds = 0,
         batch_norm: BatchStatistics = "synchronised",
     ) -> None:
         super().__init__()
@@ -111,16 +112,16 @@ class BigGan(nn.Module):
     def __init__(
         self,
         *,
-        resolution: int = 128,
-        channels: int = 96,
-        image_channels: int = 1,
-        latent: int | None = None,
-        classes: int | None = None,
-        shared: int = 128,
-        attention: int | None = 64,
+        resolution: Channels = 128,
+        channels: Channels = 96,
+        image_channels: Channels = 1,
+        latent: Channels | None = None,
+        classes: Classes | None = None,
+        shared: Channels = 128,
+        attention: Channels | None = 64,
         spectral_norm: bool = True,
         initialisation: Initialisation = "orthogonal",
-        standing: int = 16,
+        standing: Rounds = 16,
         batch_norm: BatchStatistics = "synchronised",
     ) -> None:
         super().__init__()
@@ -177,18 +178,18 @@ class ModifiedBigGan(nn.Module):
     def __init__(
         self,
         *,
-        resolution: int = 128,
-        channels: int = 96,
-        image_channels: int = 1,
-        latent: int | None = None,
-        classes: int | None = None,
-        shared: int = 128,
+        resolution: Channels = 128,
+        channels: Channels = 96,
+        image_channels: Channels = 1,
+        latent: Channels | None = None,
+        classes: Classes | None = None,
+        shared: Channels = 128,
         skip_z: sizes.SkipZ | None = "chunks",
         linear_in: Literal["z", "z+c"] = "z+c",
-        attention: int | None = 64,
+        attention: Channels | None = 64,
         spectral_norm: bool = False,
         initialisation: Initialisation = "orthogonal",
-        standing: int = 16,
+        standing: Rounds = 16,
         batch_norm: BatchStatistics = "synchronised",
     ) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
 from gansemble.data.text_files import json_object
 from gansemble.errors import DataError
+from gansemble.numbers import BelowOne
 from gansemble_plugins.corpora import pictures
 from gansemble_plugins.corpora.folds import demand_training, gaps
 from gansemble_plugins.corpora.listing import check_shares, counted
@@ -45,7 +46,7 @@ class Cifar10:
     sha256 = "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd"
     archive_bytes = 170_052_171
 
-    def __init__(self, *, validation: float = 0.1) -> None:
+    def __init__(self, *, validation: BelowOne = 0.1) -> None:
         check_shares(validation, 0.0)
         self.validation = validation
 

@@ -13,6 +13,7 @@ from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
 from gansemble.data.text_files import brief, check_encoding, tidy
 from gansemble.errors import DataError
+from gansemble.numbers import Classes, Count, Seconds
 from gansemble_plugins.corpora.classes import check_classes, labelled
 from gansemble_plugins.corpora.common_voice_mini import write_mini
 from gansemble_plugins.corpora.folds import gaps
@@ -90,9 +91,9 @@ class CommonVoice:
         *,
         labels: Literal["none", "speaker", "gender", "age", "accent"] = "none",
         missing: Literal["drop", "class"] = "drop",
-        least: int = 1,
-        classes: int | None = None,
-        longest: float | None = None,
+        least: Count = 1,
+        classes: Classes | None = None,
+        longest: Seconds | None = None,
         encoding: str | None = None,
     ) -> None:
         check_classes(labels, classes)

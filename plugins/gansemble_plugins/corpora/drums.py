@@ -12,6 +12,7 @@ from gansemble.audio import files
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
 from gansemble.errors import DataError
+from gansemble.numbers import BelowOne, Classes
 from gansemble_plugins.corpora import collection
 from gansemble_plugins.corpora.classes import ClassLabels, check_classes, classes_by_folder, labelled, numbered
 from gansemble_plugins.corpora.listing import check_shares
@@ -74,10 +75,10 @@ class Drums:
     def __init__(
         self,
         *,
-        validation: float = 0.1,
-        test: float = 0.1,
+        validation: BelowOne = 0.1,
+        test: BelowOne = 0.1,
         labels: Literal["none", "folders", "names"] = "none",
-        classes: int | None = None,
+        classes: Classes | None = None,
     ) -> None:
         check_shares(validation, test)
         check_classes(labels, classes)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from gansemble.audio import files, listing
 from gansemble.audio.names import as_text
@@ -14,6 +14,7 @@ from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
 from gansemble.data.text_files import brief, check_encoding
 from gansemble.errors import DataError
+from gansemble.numbers import Classes, Range
 from gansemble_plugins.corpora.folds import check_folds, demand_training, gaps, split_of
 from gansemble_plugins.corpora.listing import counted
 from gansemble_plugins.corpora.textures import texture
@@ -92,10 +93,10 @@ class ESC50:
     def __init__(
         self,
         *,
-        test_fold: int = 1,
-        validation_fold: int = 2,
+        test_fold: Annotated[int, Range(at_least=1, at_most=5)] = 1,
+        validation_fold: Annotated[int, Range(at_least=1, at_most=5)] = 2,
         esc10: bool = False,
-        classes: int | None = None,
+        classes: Classes | None = None,
         encoding: str | None = None,
     ) -> None:
         check_folds(test_fold, validation_fold, FOLDS)

@@ -10,6 +10,7 @@ from gansemble.audio import files, listing
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
 from gansemble.errors import DataError
+from gansemble.numbers import BelowOne, Classes, CountOrZero, SampleRate
 from gansemble_plugins.corpora.classes import check_classes, classes_by_folder, labelled
 from gansemble_plugins.corpora.listing import audio_below, check_shares, counted, ids_of, split_by_hash
 from gansemble_plugins.corpora.recordings import recordings_by_folder, split_by_recording
@@ -51,14 +52,14 @@ class Folder:
     def __init__(
         self,
         *,
-        validation: float = 0.05,
-        test: float = 0.0,
-        minimum_validation: int = 1,
+        validation: BelowOne = 0.05,
+        test: BelowOne = 0.0,
+        minimum_validation: CountOrZero = 1,
         extensions: Sequence[str] = (),
         labels: Literal["none", "folders"] = "none",
-        classes: int | None = None,
+        classes: Classes | None = None,
         recording: Literal["file", "folder"] = "file",
-        mini_rate: int = 22050,
+        mini_rate: SampleRate = 22050,
     ) -> None:
         check_shares(validation, test)
         if minimum_validation < 0:

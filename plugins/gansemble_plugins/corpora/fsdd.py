@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from gansemble.audio.names import as_text
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import VOICES, build
 from gansemble.errors import DataError
+from gansemble.numbers import Range
 from gansemble_plugins.corpora.digits import WORDS, placed, spoken, takes
 from gansemble_plugins.corpora.listing import counted
 
@@ -41,7 +42,9 @@ class FSDD:
     licence = "CC BY-SA 4.0"
     url = "https://github.com/Jakobovski/free-spoken-digit-dataset"
 
-    def __init__(self, *, validation_takes: tuple[int, ...] = (5, 6)) -> None:
+    def __init__(
+        self, *, validation_takes: tuple[Annotated[int, Range(at_least=0, at_most=1000)], ...] = (5, 6)
+    ) -> None:
         wrong = [take for take in validation_takes if take < len(TEST_TAKES)]
         if wrong:
             raise ValueError(f"validation_takes must be 5 or more, as 0 to 4 are the test set; got {wrong[0]}")

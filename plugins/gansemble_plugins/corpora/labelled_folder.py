@@ -12,6 +12,7 @@ from gansemble.audio import listing
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
 from gansemble.errors import DataError
+from gansemble.numbers import BelowOne, Classes, SampleRate
 from gansemble_plugins.corpora.classes import check_classes, classes_by_folder
 from gansemble_plugins.corpora.collection import SPLIT_FOLDERS
 from gansemble_plugins.corpora.folds import demand_training, gaps
@@ -58,13 +59,13 @@ class LabelledFolder:
     def __init__(
         self,
         *,
-        validation: float = 0.1,
-        test: float = 0.1,
+        validation: BelowOne = 0.1,
+        test: BelowOne = 0.1,
         split: Literal["auto", "hash", "folders"] = "auto",
-        classes: int | None = None,
+        classes: Classes | None = None,
         extensions: Sequence[str] = (),
         recording: Literal["file", "folder"] = "file",
-        mini_rate: int = 22050,
+        mini_rate: SampleRate = 22050,
     ) -> None:
         check_shares(validation, test)
         check_classes("folders", classes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 from gansemble.audio import files, listing
 from gansemble.audio.names import as_text, shown
@@ -13,6 +13,7 @@ from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, speech
 from gansemble.errors import DataError
+from gansemble.numbers import Range
 
 if TYPE_CHECKING:
     from gansemble.contract import CorpusContract
@@ -59,7 +60,9 @@ class LJSpeech:
     archive_bytes = 2_748_572_632
     clips = 13_100
 
-    def __init__(self, *, validation_every: int = 8, encoding: str | None = None) -> None:
+    def __init__(
+        self, *, validation_every: Annotated[int, Range(at_least=2, at_most=1_000_000)] = 8, encoding: str | None = None
+    ) -> None:
         if validation_every < 2:
             raise ValueError(f"validation_every must be at least 2, got {validation_every}")
         text_files.check_encoding(encoding)

@@ -14,6 +14,7 @@ from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
 from gansemble.errors import DataError
+from gansemble.numbers import BelowOne
 from gansemble_plugins.corpora.listing import check_shares, counted, split_by_hash
 from gansemble_plugins.corpora.synthetic import beat, melody
 
@@ -73,7 +74,7 @@ class MUSDB18:
     archive_bytes = 22_656_664_047
 
     def __init__(
-        self, *, stem: Literal["mixture", "vocals", "drums", "bass", "other"] = "mixture", validation: float = 0.1
+        self, *, stem: Literal["mixture", "vocals", "drums", "bass", "other"] = "mixture", validation: BelowOne = 0.1
     ) -> None:
         check_shares(validation, 0.0)
         self.stem = stem

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from gansemble import numbers
 from gansemble.audio import files, listing
 from gansemble.audio.names import as_text, shown
 from gansemble.data import tables
@@ -95,7 +96,7 @@ class NSynth:
         self,
         *,
         instrument_source: Literal["acoustic", "all"] = "acoustic",
-        pitches: tuple[int, int] = (24, 84),
+        pitches: tuple[numbers.Note, numbers.Note] = (24, 84),
         split: Literal["gansynth", "original"] = "gansynth",
         encoding: str | None = None,
     ) -> None:

@@ -10,6 +10,7 @@ from gansemble.audio import files, listing
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
 from gansemble.errors import DataError
+from gansemble.numbers import BelowOne, CountOrZero, SampleRate
 from gansemble_plugins.corpora.listing import audio_below, check_shares, counted, ids_of, split_by_hash
 from gansemble_plugins.corpora.recordings import recordings_by_folder, split_by_recording
 from gansemble_plugins.corpora.synthetic import melody
@@ -55,11 +56,11 @@ class Pairs:
         *,
         clean: str = "high",
         degraded: str = "low",
-        validation: float = 0.05,
-        test: float = 0.0,
-        minimum_validation: int = 1,
+        validation: BelowOne = 0.05,
+        test: BelowOne = 0.0,
+        minimum_validation: CountOrZero = 1,
         recording: Literal["file", "folder"] = "file",
-        mini_rate: int = 44100,
+        mini_rate: SampleRate = 44100,
     ) -> None:
         check_shares(validation, test)
         if minimum_validation < 0:

@@ -9,6 +9,7 @@ import numpy as np
 from gansemble.audio import files
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
+from gansemble.numbers import BelowOne
 from gansemble_plugins.corpora import collection
 from gansemble_plugins.corpora.listing import check_shares
 
@@ -34,7 +35,7 @@ class Piano:
 
     licence = collection.NO_LICENCE
 
-    def __init__(self, *, validation: float = 0.1, test: float = 0.1) -> None:
+    def __init__(self, *, validation: BelowOne = 0.1, test: BelowOne = 0.1) -> None:
         check_shares(validation, test)
         self.validation = validation
         self.test = test

@@ -13,6 +13,7 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
 from gansemble.errors import DataError
+from gansemble.numbers import BelowOne, CountOrZero
 from gansemble_plugins.corpora.listing import audio_below, check_shares, counted, ids_of, split_by_hash
 
 if TYPE_CHECKING:
@@ -50,9 +51,9 @@ class TeacherForced:
         *,
         audio_folder: str = "wavs",
         mel_folder: str = "mels",
-        validation: float = 0.05,
-        test: float = 0.0,
-        minimum_validation: int = 1,
+        validation: BelowOne = 0.05,
+        test: BelowOne = 0.0,
+        minimum_validation: CountOrZero = 1,
         audio: AudioSpec,
     ) -> None:
         check_shares(validation, test)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
 from gansemble.data.text_files import brief, check_encoding
 from gansemble.errors import DataError
+from gansemble.numbers import Range
 from gansemble_plugins.corpora.folds import check_folds, demand_training, gaps, split_of
 from gansemble_plugins.corpora.listing import counted
 from gansemble_plugins.corpora.textures import texture
@@ -58,7 +59,13 @@ class UrbanSound8K:
     licence = "CC BY-NC 3.0, by the data set's own statement"
     url = "https://urbansounddataset.weebly.com/urbansound8k.html"
 
-    def __init__(self, *, test_fold: int = 10, validation_fold: int = 9, encoding: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        test_fold: Annotated[int, Range(at_least=1, at_most=10)] = 10,
+        validation_fold: Annotated[int, Range(at_least=1, at_most=10)] = 9,
+        encoding: str | None = None,
+    ) -> None:
         check_folds(test_fold, validation_fold, FOLDS)
         check_encoding(encoding)
         self.encoding = encoding

@@ -16,6 +16,7 @@ from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build, notes
 from gansemble.errors import DataError
+from gansemble.numbers import BelowOne
 from gansemble_plugins.corpora.listing import check_shares, counted, split_by_hash
 from gansemble_plugins.corpora.synthetic import beat, melody
 
@@ -55,7 +56,7 @@ class VCTK48:
     sha256 = "f96258be9fdc2cbff6559541aae7ea4f59df3fcaf5cf963aae5ca647357e359c"
     archive_bytes = 11_747_302_977
 
-    def __init__(self, *, mic: Literal["mic1", "mic2"] = "mic1", validation: float = 0.01) -> None:
+    def __init__(self, *, mic: Literal["mic1", "mic2"] = "mic1", validation: BelowOne = 0.01) -> None:
         check_shares(validation, 0.0)
         self.mic = mic
         self.validation = validation

@@ -6,13 +6,15 @@ import difflib
 import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from gansemble import numbers
 from gansemble.contract import TermContract
 from gansemble.interfaces import Alarm, Step
+from gansemble.numbers import Count, Range, Steps
 from gansemble_plugins.ddfn.departure import departure_from_normality_squared
 from gansemble_plugins.ddfn.squares import Channels, Policy, per_pixel
 from gansemble_plugins.ddfn.statistics import RealStatistics, Thinned, energy
@@ -48,13 +50,13 @@ class DepartureFromNormality:
     def __init__(
         self,
         *,
-        every: int = 1000,
-        share: float = 1.0,
-        reals: int = 512,
+        every: Steps = 1000,
+        share: Annotated[float, Range(above=0, at_most=1)] = 1.0,
+        reals: Count = 512,
         layers: list[str] | None = None,
-        layer_channels: int = 8,
-        jump: float | None = None,
-        history: int = 8,
+        layer_channels: numbers.Channels = 8,
+        jump: Annotated[float, Range(above=1, at_most=1e6)] | None = None,
+        history: Count = 8,
         squares: Policy = "error",
         channels: Channels = "mean",
         on_cpu: bool = False,

@@ -7,13 +7,15 @@ import logging
 import math
 import weakref
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
+from gansemble import numbers
 from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
+from gansemble.numbers import Count, NonNegative, Positive, Range
 from gansemble_plugins.ddfn.departure import KAPPA_MAX, departure_from_normality_squared
 from gansemble_plugins.ddfn.losses import LOSSES, Loss, adapted
 from gansemble_plugins.ddfn.squares import Channels, Policy, per_pixel
@@ -75,18 +77,18 @@ class DifferenceDepartureFromNormality:
         *,
         form: Form = "asymmetry",
         loss: Loss = "hinge",
-        epsilon: float = 0.1,
+        epsilon: NonNegative = 0.1,
         per_class: bool = False,
         squares: Policy = "error",
         channels: Channels = "mean",
-        warm_up: int = 0,
-        kappa_max: float = KAPPA_MAX,
+        warm_up: numbers.Step = 0,
+        kappa_max: Annotated[float, Range(at_least=1, at_most=1e15)] = KAPPA_MAX,
         on_cpu: bool = False,
-        rate: float = 0.01,
-        multiplier_max: float = 10.0,
-        curvature: float = 1.0,
-        log_exact_every: int = 100,
-        exact_items: int = 16,
+        rate: NonNegative = 0.01,
+        multiplier_max: Positive = 10.0,
+        curvature: NonNegative = 1.0,
+        log_exact_every: numbers.Step = 100,
+        exact_items: Count = 16,
     ) -> None:
         whole = {"warm_up": warm_up, "log_exact_every": log_exact_every}
         for name, number in {"epsilon": epsilon, "rate": rate, "curvature": curvature, **whole}.items():

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from scipy import signal
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import Contract
+from gansemble.numbers import Hertz, Several, Share
 from gansemble_plugins.degradations import filters
 
 #: Cut-offs of usual encoders, from low to middling bit rates, as shares of half the sample rate: 11, 13 and 16 kHz at 44.1 kHz.
@@ -49,9 +50,9 @@ class CodecBand:
         self,
         *,
         audio: AudioSpec,
-        cutoffs: tuple[float, ...] | None = None,
-        holes: float = 0.0,
-        above: float = 3000.0,
+        cutoffs: Annotated[tuple[Hertz, ...], Several] | None = None,
+        holes: Share = 0.0,
+        above: Hertz = 3000.0,
     ) -> None:
         _check(audio.sample_rate, cutoffs, holes, above)
         self.rate, self.holes, self.above = audio.sample_rate, holes, above

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from scipy import signal
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import Contract
+from gansemble.numbers import Range, SampleRate, Several
 from gansemble_plugins.degradations import filters
 
 
@@ -35,7 +36,13 @@ class Decimate:
         ValueError: for a rate that is not below the sample rate, for none, or an ``edge`` outside 0.5 to 0.99.
     """
 
-    def __init__(self, *, audio: AudioSpec, rates: tuple[int, ...] = (8000,), edge: float = 0.9) -> None:
+    def __init__(
+        self,
+        *,
+        audio: AudioSpec,
+        rates: Annotated[tuple[SampleRate, ...], Several] = (8000,),
+        edge: Annotated[float, Range(at_least=0.5, at_most=0.99)] = 0.9,
+    ) -> None:
         _check(audio.sample_rate, rates, edge)
         self.rates, self.edge = rates, edge
         self.ratios = [_ratio(rate, audio.sample_rate) for rate in rates]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import Contract
+from gansemble.numbers import Decibels, Hertz, Layers, Positive, Seconds, Several
 from gansemble_plugins.degradations import filters
 
 Family = Literal["cheby1", "butter", "bessel", "ellip", "sinc"]
@@ -64,12 +65,12 @@ class LowPass:
         *,
         audio: AudioSpec,
         families: tuple[Family, ...] = ("cheby1",),
-        orders: tuple[int, int] = (8, 8),
-        ripples: tuple[float, ...] = (0.05,),
-        attenuation: float = 20.0,
-        cutoff: tuple[float, float] = (4000.0, 4000.0),
+        orders: tuple[Layers, Layers] = (8, 8),
+        ripples: Annotated[tuple[Positive, ...], Several] = (0.05,),
+        attenuation: Decibels = 20.0,
+        cutoff: tuple[Hertz, Hertz] = (4000.0, 4000.0),
         spacing: Literal["log", "linear"] = "log",
-        longest: float = 1.0,
+        longest: Seconds = 1.0,
     ) -> None:
         _check(audio.sample_rate, families, orders, ripples, attenuation, cutoff)
         self.rate, self.families, self.orders, self.ripples = audio.sample_rate, families, orders, ripples

@@ -10,6 +10,7 @@ from scipy import signal
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import Contract
+from gansemble.numbers import Decibels, Hertz, Layers
 from gansemble_plugins.degradations import filters
 
 
@@ -41,10 +42,10 @@ class Muffle:
         self,
         *,
         audio: AudioSpec,
-        shelf: tuple[float, float] = (1500.0, 4000.0),
-        gain: tuple[float, float] = (-36.0, -12.0),
-        low_pass: tuple[float, float] = (3000.0, 7000.0),
-        orders: tuple[int, int] = (1, 2),
+        shelf: tuple[Hertz, Hertz] = (1500.0, 4000.0),
+        gain: tuple[Decibels, Decibels] = (-36.0, -12.0),
+        low_pass: tuple[Hertz, Hertz] = (3000.0, 7000.0),
+        orders: tuple[Layers, Layers] = (1, 2),
     ) -> None:
         _check(audio.sample_rate, shelf, gain, low_pass, orders)
         self.rate, self.shelf, self.gain, self.low_pass, self.orders = audio.sample_rate, shelf, gain, low_pass, orders

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
+from gansemble.numbers import Channels, Count, Layers, Note, Positive
 from gansemble_plugins.gansynth import growth
 from gansemble_plugins.gansynth.images import PHASE_SLOPE
 from gansemble_plugins.gansynth.layers import (
@@ -79,13 +80,13 @@ class GanSynthDiscriminator(nn.Module):
     def __init__(
         self,
         *,
-        pitches: tuple[int, int] = (24, 84),
-        blocks: int = 7,
-        start: tuple[int, int] = (2, 16),
-        fmap_base: int = 4096,
-        fmap_max: int = 256,
+        pitches: tuple[Note, Note] = (24, 84),
+        blocks: Layers = 7,
+        start: tuple[Channels, Channels] = (2, 16),
+        fmap_base: Count = 4096,
+        fmap_max: Channels = 256,
         gp_domain: Literal["raw", "normalised"] = "raw",
-        slopes: tuple[float, float] = (MEL_SLOPE, PHASE_SLOPE),
+        slopes: tuple[Positive, Positive] = (MEL_SLOPE, PHASE_SLOPE),
         minibatch_deviation_gradient: DeviationGradient = "tensorflow",
     ) -> None:
         super().__init__()

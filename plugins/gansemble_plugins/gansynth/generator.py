@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
+from gansemble.numbers import Channels, Count, Layers, Note
 from gansemble_plugins.gansynth import growth
 from gansemble_plugins.gansynth.layers import EqualConv2d, attached, check_networks, fmap, leaky, pixel_norm
 
@@ -69,12 +70,12 @@ class GanSynth(nn.Module):
     def __init__(
         self,
         *,
-        latent: int = 256,
-        pitches: tuple[int, int] = (24, 84),
-        blocks: int = 7,
-        start: tuple[int, int] = (2, 16),
-        fmap_base: int = 4096,
-        fmap_max: int = 256,
+        latent: Channels = 256,
+        pitches: tuple[Note, Note] = (24, 84),
+        blocks: Layers = 7,
+        start: tuple[Channels, Channels] = (2, 16),
+        fmap_base: Count = 4096,
+        fmap_max: Channels = 256,
     ) -> None:
         super().__init__()
         check_networks(blocks, start, fmap_base, fmap_max, pitches)

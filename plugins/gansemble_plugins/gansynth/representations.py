@@ -14,6 +14,7 @@ from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import RepresentationContract
+from gansemble.numbers import Samples, Window
 from gansemble_plugins.gansynth import spectrograms as spectra
 from gansemble_plugins.gansynth.images import NormalisedImages
 from gansemble_plugins.gansynth.spectrograms import framing
@@ -42,7 +43,9 @@ class PhaseSpectrogram:
 
     domain = "phase"
 
-    def __init__(self, *, segment: int, hires: bool = True, n_fft: int | None = None, hop: int | None = None) -> None:
+    def __init__(
+        self, *, segment: Samples, hires: bool = True, n_fft: Window | None = None, hop: Window | None = None
+    ) -> None:
         self.images = NormalisedImages(framing(segment, hires, n_fft, hop))
         # All that a representation keeps is its images' normaliser.
         self.state_dict, self.load_state_dict = self.images.state_dict, self.images.load_state_dict
@@ -89,7 +92,9 @@ class InstantaneousFrequency:
 
     domain = "instantaneous_frequency"
 
-    def __init__(self, *, segment: int, hires: bool = True, n_fft: int | None = None, hop: int | None = None) -> None:
+    def __init__(
+        self, *, segment: Samples, hires: bool = True, n_fft: Window | None = None, hop: Window | None = None
+    ) -> None:
         self.images = NormalisedImages(framing(segment, hires, n_fft, hop))
         # All that a representation keeps is its images' normaliser.
         self.state_dict, self.load_state_dict = self.images.state_dict, self.images.load_state_dict
@@ -145,10 +150,10 @@ class MelInstantaneousFrequency:
         self,
         *,
         audio: AudioSpec,
-        segment: int,
+        segment: Samples,
         hires: bool = True,
-        n_fft: int | None = None,
-        hop: int | None = None,
+        n_fft: Window | None = None,
+        hop: Window | None = None,
         scale: Literal["preset", "measured"] = "preset",
     ) -> None:
         self.sample_rate = audio.sample_rate

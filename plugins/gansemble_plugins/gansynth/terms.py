@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
+from gansemble.numbers import Range, Several
 
 
 class AuxiliaryClassifier:
@@ -61,7 +62,9 @@ class Consistency:
 
     turns: ClassVar[frozenset[Turn]] = frozenset({"generator"})
 
-    def __init__(self, *, channels: tuple[int, ...] = (0,)) -> None:
+    def __init__(
+        self, *, channels: Annotated[tuple[Annotated[int, Range(at_least=0, at_most=65_536)], ...], Several] = (0,)
+    ) -> None:
         self.channels = list(channels)
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 from gansemble.audio.features import reflect
 from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
+from gansemble.numbers import Channels, Layers, Range, Several, Width
 from gansemble_plugins.hifigan.spectral import cold_spectral_norm
 
 SLOPE = 0.1
@@ -63,10 +64,10 @@ class MultiPeriod(nn.Module):
     def __init__(
         self,
         *,
-        periods: tuple[int, ...] = (2, 3, 5, 7, 11),
-        channels: tuple[int, ...] = (32, 128, 512, 1024),
-        kernel: int = 5,
-        stride: int = 3,
+        periods: Annotated[tuple[Width, ...], Several] = (2, 3, 5, 7, 11),
+        channels: Annotated[tuple[Channels, ...], Several] = (32, 128, 512, 1024),
+        kernel: Width = 5,
+        stride: Width = 3,
         first_map: bool = True,
     ) -> None:
         super().__init__()
@@ -139,7 +140,11 @@ class MultiScale(nn.Module):
     items_apart = True
 
     def __init__(
-        self, *, scales: int = 3, width: float = 1.0, spectral_norm_start: Literal["cold", "warm"] = "cold"
+        self,
+        *,
+        scales: Layers = 3,
+        width: Annotated[float, Range(above=0, at_most=64)] = 1.0,
+        spectral_norm_start: Literal["cold", "warm"] = "cold",
     ) -> None:
         super().__init__()
         first = cold_spectral_norm if spectral_norm_start == "cold" else spectral_norm

@@ -1,6 +1,6 @@
 """HiFi-GAN's generator (section 2.2): mel spectrogram to waveform at any product of upsampling rates."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
+from gansemble.numbers import Channels, Classes, Several, Width
 
 SLOPE = 0.1
 
@@ -85,14 +86,18 @@ class HifiGan(nn.Module):
         self,
         *,
         audio: AudioSpec,
-        channels: int = 512,
-        upsample_rates: tuple[int, ...] = (8, 8, 2, 2),
-        upsample_kernels: tuple[int, ...] = (16, 16, 4, 4),
-        kernels: tuple[int, ...] = (3, 7, 11),
-        dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)),
+        channels: Channels = 512,
+        upsample_rates: Annotated[tuple[Width, ...], Several] = (8, 8, 2, 2),
+        upsample_kernels: Annotated[tuple[Width, ...], Several] = (16, 16, 4, 4),
+        kernels: Annotated[tuple[Width, ...], Several] = (3, 7, 11),
+        dilations: Annotated[tuple[Annotated[tuple[Width, ...], Several], ...], Several] = (
+            (1, 3, 5),
+            (1, 3, 5),
+            (1, 3, 5),
+        ),
         residual: Literal["1", "2"] = "1",
         initialisation: Literal["torch", "normal"] = "torch",
-        classes: int | None = None,
+        classes: Classes | None = None,
     ) -> None:
         super().__init__()
         width = channels

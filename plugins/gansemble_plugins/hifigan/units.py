@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
+from gansemble.numbers import Channels, Count, Layers, Several, Width
 from gansemble_plugins.hifigan.generator import HifiGan
 
 
@@ -42,16 +43,20 @@ class UnitHifiGan(HifiGan):
         self,
         *,
         audio: AudioSpec,
-        codebooks: int = 1,
-        size: int = 1024,
-        dim: int = 128,
+        codebooks: Layers = 1,
+        size: Count = 1024,
+        dim: Channels = 128,
         signal: str = "codes",
-        speaker: int | None = None,
-        channels: int = 512,
-        upsample_rates: tuple[int, ...] = (8, 8, 2, 2),
-        upsample_kernels: tuple[int, ...] = (16, 16, 4, 4),
-        kernels: tuple[int, ...] = (3, 7, 11),
-        dilations: tuple[tuple[int, ...], ...] = ((1, 3, 5), (1, 3, 5), (1, 3, 5)),
+        speaker: Channels | None = None,
+        channels: Channels = 512,
+        upsample_rates: Annotated[tuple[Width, ...], Several] = (8, 8, 2, 2),
+        upsample_kernels: Annotated[tuple[Width, ...], Several] = (16, 16, 4, 4),
+        kernels: Annotated[tuple[Width, ...], Several] = (3, 7, 11),
+        dilations: Annotated[tuple[Annotated[tuple[Width, ...], Several], ...], Several] = (
+            (1, 3, 5),
+            (1, 3, 5),
+            (1, 3, 5),
+        ),
     ) -> None:
         super().__init__(
             audio=audio,

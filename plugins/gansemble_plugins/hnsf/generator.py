@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
+from gansemble.numbers import Channels, Layers, Several, Width
 from gansemble_plugins.hnsf.source import HarmonicSource
 
 SLOPE = 0.1
@@ -59,12 +60,12 @@ class HarmonicSourceFilter(nn.Module):
         self,
         *,
         audio: AudioSpec,
-        channels: int = 512,
-        upsample_rates: tuple[int, ...] = (8, 8, 2, 2),
-        upsample_kernels: tuple[int, ...] = (16, 16, 4, 4),
-        kernels: tuple[int, ...] = (3, 7, 11),
-        dilations: tuple[int, ...] = (1, 3, 5),
-        harmonics: int = 9,
+        channels: Channels = 512,
+        upsample_rates: Annotated[tuple[Width, ...], Several] = (8, 8, 2, 2),
+        upsample_kernels: Annotated[tuple[Width, ...], Several] = (16, 16, 4, 4),
+        kernels: Annotated[tuple[Width, ...], Several] = (3, 7, 11),
+        dilations: Annotated[tuple[Width, ...], Several] = (1, 3, 5),
+        harmonics: Layers = 9,
     ) -> None:
         super().__init__()
         hop = math.prod(upsample_rates)

@@ -7,7 +7,7 @@ import math
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from gansemble.audio import files
 from gansemble.contract import Contract
 from gansemble.errors import PluginError
 from gansemble.interfaces import Score
+from gansemble.numbers import Range, Seconds
 from gansemble_plugins.metrics import workers
 from gansemble_plugins.metrics.inputs import UnscorableFile, scored, silent
 
@@ -49,9 +50,9 @@ class Pesq:
         self,
         *,
         mode: Literal["wb", "nb"] = "wb",
-        segment_seconds: float = 30.0,
+        segment_seconds: Annotated[float, Range(at_least=2, at_most=1e6)] = 30.0,
         resample: bool = True,
-        timeout: float = 120,
+        timeout: Seconds = 120,
     ):
         if mode not in PESQ_RATES:
             raise ValueError(f"mode must be 'wb' or 'nb', got {mode!r}")

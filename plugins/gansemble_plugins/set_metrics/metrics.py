@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from gansemble.contract import Contract
 from gansemble.data.labels import LabelledClips
 from gansemble.interfaces import Score
+from gansemble.numbers import Count, Range
 from gansemble_plugins.set_metrics import jackknife, scores
 from gansemble_plugins.set_metrics.corpus_classifier import CorpusClassifier
 from gansemble_plugins.set_metrics.sets import ClipSet, apart, both, clip_set, counts, measured, scored
@@ -41,7 +42,7 @@ class InceptionScore:
     better: Literal["higher", "lower"] = "higher"
     interval = jackknife.METHOD
 
-    def __init__(self, *, splits: int = 10, classifier: ClassifierSettings = CLASSIFIER) -> None:
+    def __init__(self, *, splits: Count = 10, classifier: ClassifierSettings = CLASSIFIER) -> None:
         if splits < 1:
             raise ValueError(f"splits must be at least 1, got {splits}")
         self.splits = splits
@@ -209,7 +210,13 @@ class Kid:
     better: Literal["higher", "lower"] = "lower"
     interval = jackknife.METHOD
 
-    def __init__(self, *, subsets: int = 100, size: int = 1000, classifier: ClassifierSettings = CLASSIFIER) -> None:
+    def __init__(
+        self,
+        *,
+        subsets: Count = 100,
+        size: Annotated[int, Range(at_least=2, at_most=1_000_000)] = 1000,
+        classifier: ClassifierSettings = CLASSIFIER,
+    ) -> None:
         if subsets < 1 or size < 2:
             raise ValueError(f"subsets must be at least 1 and size at least 2, got {subsets} and {size}")
         self.subsets, self.size = subsets, size

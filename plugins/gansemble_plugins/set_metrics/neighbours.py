@@ -10,6 +10,7 @@ from typing import Any, Literal
 from gansemble.contract import Contract
 from gansemble.data.labels import LabelledClips
 from gansemble.interfaces import Score
+from gansemble.numbers import Count
 from gansemble_plugins.set_metrics import jackknife
 from gansemble_plugins.set_metrics.corpus_classifier import CorpusClassifier
 from gansemble_plugins.set_metrics.manifolds import Overlap
@@ -48,7 +49,7 @@ class PrecisionRecall:
     better: Literal["higher", "lower"] = "higher"
     interval = jackknife.METHOD + "; shares by Wilson's bounds"
 
-    def __init__(self, *, nearest: int = 5, classifier: ClassifierSettings = CLASSIFIER) -> None:
+    def __init__(self, *, nearest: Count = 5, classifier: ClassifierSettings = CLASSIFIER) -> None:
         if nearest < 1:
             raise ValueError(f"nearest must be at least 1, got {nearest}")
         self.nearest = nearest

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from gansemble.numbers import Channels, Layers, Rate, Seed, Steps
 from gansemble_plugins.set_metrics import pictures
 from gansemble_plugins.set_metrics.classifier import check_sizes
 from gansemble_plugins.set_metrics.mel import MELS
@@ -32,14 +33,14 @@ class ClassifierSettings:
             ``hears: mel``.
     """
 
-    width: int = 128
-    blocks: int = 4
-    steps: int = 5000
+    width: Channels = 128
+    blocks: Layers = 4
+    steps: Steps = 5000
     optimiser: Literal["adam", "sgd"] = "adam"
-    lr: float = 1e-3
-    seed: int = 0
+    lr: Rate = 1e-3
+    seed: Seed = 0
     hears: Literal["mel", "picture"] = "mel"
-    picture: tuple[int, int, int] | None = None
+    picture: tuple[Channels, Channels, Channels] | None = None
 
     def __post_init__(self) -> None:
         self._check_what_it_hears()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch import Tensor
 from gansemble.data.labels import LabelledClips
 from gansemble.errors import DataError
 from gansemble.interfaces import Score
+from gansemble.numbers import Channels, Count, Range, Several, Width
 from gansemble_plugins.set_metrics import artefacts, scores, store
 from gansemble_plugins.set_metrics.mel import fine, patches
 from gansemble_plugins.set_metrics.sets import ClipSet, UnscorableSet, both, clip_set, counts, scored
@@ -77,7 +78,7 @@ class Ndb:
     keys = ("ndb", "ndb_divergence", "ndb_references")
     better: Literal["higher", "lower"] = "lower"
 
-    def __init__(self, *, cells: int = 50) -> None:
+    def __init__(self, *, cells: Annotated[int, Range(at_least=2, at_most=1_000_000)] = 50) -> None:
         if cells < 2:
             raise ValueError(f"cells must be at least 2, got {cells}")
         self.cells = cells
@@ -260,10 +261,10 @@ class ArtefactSpectrum:
     def __init__(
         self,
         *,
-        strides: tuple[int, ...] = (4, 4, 4, 4, 4),
-        kernel: int = 25,
-        dim: int = 4,
-        generators: int = 1000,
+        strides: Annotated[tuple[Width, ...], Several] = (4, 4, 4, 4, 4),
+        kernel: Width = 25,
+        dim: Channels = 4,
+        generators: Count = 1000,
     ) -> None:
         if not strides or min(*strides, kernel, dim, generators) < 1:
             raise ValueError(

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from gansemble.contract import TermContract
 from gansemble.interfaces import Batch, Step, Turn
+from gansemble.numbers import BatchSize, NonNegative, Seed, Signed
 from gansemble_plugins.specdiff.forward_process import ForwardProcess, noisy_items, wide
 from gansemble_plugins.specdiff.schedule import SCHEDULE, DiffusionSchedule
 
@@ -42,13 +43,13 @@ class Diffusion:
     def __init__(
         self,
         *,
-        sigma: float = 0.05,
+        sigma: NonNegative = 0.05,
         schedule: DiffusionSchedule = SCHEDULE,
-        threshold: float = 0.5,
+        threshold: Signed = 0.5,
         shared_t: bool = True,
         shared_noise: bool = False,
-        batch_size: int = 16,
-        seed: int = 0,
+        batch_size: BatchSize = 16,
+        seed: Seed = 0,
     ) -> None:
         if sigma < 0:
             raise ValueError(f"sigma must not be negative, got {sigma:g}")

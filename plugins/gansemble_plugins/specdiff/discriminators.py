@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -13,6 +13,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from gansemble.audio.features import reflect
 from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
+from gansemble.numbers import Channels, Several, Share, Window
 
 
 class MultiResolution(nn.Module):
@@ -39,9 +40,13 @@ class MultiResolution(nn.Module):
     def __init__(
         self,
         *,
-        resolutions: tuple[tuple[int, int, int], ...] = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240)),
-        channels: int = 32,
-        slope: float = 0.1,
+        resolutions: Annotated[tuple[tuple[Window, Window, Window], ...], Several] = (
+            (1024, 120, 600),
+            (2048, 240, 1200),
+            (512, 50, 240),
+        ),
+        channels: Channels = 32,
+        slope: Share = 0.1,
         window: Literal["rectangular", "hann"] = "rectangular",
     ) -> None:
         super().__init__()

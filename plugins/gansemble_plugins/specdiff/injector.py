@@ -12,6 +12,7 @@ from torch import Tensor
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import TermContract
 from gansemble.interfaces import Batch, Step, Turn
+from gansemble.numbers import BatchSize, Floor, NonNegative, Seed, Signed, Width
 from gansemble_plugins.specdiff.filter import noise_level, response, shape_noise
 from gansemble_plugins.specdiff.forward_process import ForwardProcess, noisy_items, wide
 from gansemble_plugins.specdiff.schedule import SCHEDULE, DiffusionSchedule
@@ -56,15 +57,15 @@ class SpectralDiffusion:
         audio: AudioSpec,
         shaping: Literal["inverse", "envelope", "none"] = "inverse",
         compat: Literal["principled", "official"] = "principled",
-        sigma: float = 0.05,
-        lifter: int = 24,
-        floor: float = 0.01,
+        sigma: NonNegative = 0.05,
+        lifter: Width = 24,
+        floor: Floor = 0.01,
         schedule: DiffusionSchedule = SCHEDULE,
-        threshold: float = 0.5,
+        threshold: Signed = 0.5,
         shared_t: bool = True,
         shared_noise: bool = False,
-        batch_size: int = 16,
-        seed: int = 0,
+        batch_size: BatchSize = 16,
+        seed: Seed = 0,
     ) -> None:
         if audio.n_fft % 2:
             raise ValueError(f"audio.n_fft must be even for a spectral envelope, got {audio.n_fft}")

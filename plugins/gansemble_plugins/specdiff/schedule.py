@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
+
+from gansemble.numbers import Count, InnerShare, Positive, Range, Rounds, Steps
 
 #: How likely each step t = 1..T is: proportional to t, proportional to t - 1 (never t = 1), or equal.
 Law = Literal["priority", "priority_shifted", "uniform"]
@@ -32,16 +34,16 @@ class DiffusionSchedule:
         ValueError: if a number is out of range.
     """
 
-    beta_first: float = 1e-6
-    beta_last: float = 1e-2
-    t_min: int = 10
-    t_max: int = 1000
-    fixed_t: int | None = None
-    target: float = 0.6
-    every: int = 4
-    kwav: float = 500.0
+    beta_first: InnerShare = 1e-6
+    beta_last: InnerShare = 1e-2
+    t_min: Rounds = 10
+    t_max: Rounds = 1000
+    fixed_t: Rounds | None = None
+    target: Annotated[float, Range(above=-1, below=1)] = 0.6
+    every: Steps = 4
+    kwav: Positive = 500.0
     law: Law = "priority"
-    pool: int = 64
+    pool: Count = 64
 
     def __post_init__(self) -> None:
         if not 0 < self.beta_first <= self.beta_last < 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
+from gansemble.numbers import Channels, Classes, Layers, Range
 from gansemble_plugins.specgan.padding import HalvingConvolution, initialise, narrow_end
 from gansemble_plugins.specgan.shuffle import TimeShuffle
 
@@ -45,13 +46,13 @@ class SpecGanCritic(nn.Module):
     def __init__(
         self,
         *,
-        dim: int = 64,
-        frames: int = 128,
-        bins: int = 128,
-        layers: int = 5,
-        shuffle: int = 0,
+        dim: Channels = 64,
+        frames: Channels = 128,
+        bins: Channels = 128,
+        layers: Layers = 5,
+        shuffle: Annotated[int, Range(at_least=0, at_most=65_536)] = 0,
         norm: Literal["none", "spectral"] = "none",
-        classes: int | None = None,
+        classes: Classes | None = None,
     ) -> None:
         super().__init__()
         base = narrow_end(frames, bins, layers)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
+from gansemble.numbers import Channels, Classes, Layers
 from gansemble_plugins.specgan.padding import DoublingConvolution, initialise, narrow_end
 
 
@@ -36,13 +37,13 @@ class SpecGan(nn.Module):
     def __init__(
         self,
         *,
-        dim: int = 64,
-        latent: int = 100,
-        frames: int = 128,
-        bins: int = 128,
-        layers: int = 5,
-        classes: int | None = None,
-        embedding: int = 32,
+        dim: Channels = 64,
+        latent: Channels = 100,
+        frames: Channels = 128,
+        bins: Channels = 128,
+        layers: Layers = 5,
+        classes: Classes | None = None,
+        embedding: Channels = 32,
     ) -> None:
         super().__init__()
         self.latent, self.base = latent, narrow_end(frames, bins, layers)

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gansemble.contract import RepresentationContract
+from gansemble.numbers import BelowOne, Floor, Positive, Rounds, Samples, Window
 from gansemble_plugins.specgan.griffin_lim import analyse, griffin_lim
 
 log = logging.getLogger(__name__)
@@ -47,15 +48,15 @@ class LogSpectrogram(nn.Module):
     def __init__(
         self,
         *,
-        segment: int = 16384,
-        n_fft: int = 256,
-        hop: int = 128,
-        floor: float = 1e-6,
-        span: float = 3.0,
-        iterations: int = 16,
-        momentum: float = 0.0,
+        segment: Samples = 16384,
+        n_fft: Window = 256,
+        hop: Window = 128,
+        floor: Floor = 1e-6,
+        span: Positive = 3.0,
+        iterations: Rounds = 16,
+        momentum: BelowOne = 0.0,
         legacy: bool = False,
-        least_std: float = 1e-6,
+        least_std: Positive = 1e-6,
     ) -> None:
         super().__init__()
         _check_framing(segment, n_fft, hop)

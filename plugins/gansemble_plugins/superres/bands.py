@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -11,6 +11,7 @@ from gansemble.audio.features import hann, pad_frames
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
+from gansemble.numbers import Floor, Hertz, NonNegative, Positive, Several, Window
 from gansemble_plugins.superres.spectra import bins, power_spectrum, signals
 
 GENERATOR = frozenset({"generator"})
@@ -44,13 +45,17 @@ class BandStft:
         self,
         *,
         audio: AudioSpec,
-        resolutions: tuple[tuple[int, int, int], ...] = ((512, 128, 512), (1024, 256, 1024), (2048, 512, 2048)),
-        low: float = 0.0,
-        high: float | None = None,
-        convergence: float = 1.0,
-        log_magnitude: float = 1.0,
-        floor: float = 1e-8,
-        quiet: float = 1e-3,
+        resolutions: Annotated[tuple[tuple[Window, Window, Window], ...], Several] = (
+            (512, 128, 512),
+            (1024, 256, 1024),
+            (2048, 512, 2048),
+        ),
+        low: Hertz = 0.0,
+        high: Hertz | None = None,
+        convergence: NonNegative = 1.0,
+        log_magnitude: NonNegative = 1.0,
+        floor: Floor = 1e-8,
+        quiet: Positive = 1e-3,
     ) -> None:
         self.resolutions = resolutions
         self.bands = [bins(n_fft, audio.sample_rate, low, high) for n_fft, _, _ in resolutions]
@@ -121,11 +126,11 @@ class LogSpectralDistance:
         self,
         *,
         audio: AudioSpec,
-        n_fft: int = 2048,
-        hop: int = 512,
-        low: float = 0.0,
-        high: float | None = None,
-        floor: float = 1e-8,
+        n_fft: Window = 2048,
+        hop: Window = 512,
+        low: Hertz = 0.0,
+        high: Hertz | None = None,
+        floor: Floor = 1e-8,
         floored: Literal["add", "clamp"] = "add",
     ) -> None:
         self.n_fft, self.hop = n_fft, hop

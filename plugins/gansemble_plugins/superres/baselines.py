@@ -14,6 +14,7 @@ from gansemble.audio.features import hann
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
+from gansemble.numbers import Hertz
 
 #: Zero crossings on each side of the sinc: from 0 to -100 dB within 1.3 % of the cut-off.
 CROSSINGS = 512
@@ -68,7 +69,7 @@ class SincLowpass(nn.Module):
     alignment = 1
     taps: Tensor
 
-    def __init__(self, *, audio: AudioSpec, cutoff: float | None = None) -> None:
+    def __init__(self, *, audio: AudioSpec, cutoff: Hertz | None = None) -> None:
         super().__init__()
         _check(audio.sample_rate, cutoff)
         self.rate, self.cutoff = audio.sample_rate, cutoff
@@ -118,7 +119,7 @@ class BandReplication(nn.Module):
 
     learns = False
 
-    def __init__(self, *, audio: AudioSpec, cutoff: float | None = None) -> None:
+    def __init__(self, *, audio: AudioSpec, cutoff: Hertz | None = None) -> None:
         super().__init__()
         _check(audio.sample_rate, cutoff, _lowest(audio.sample_rate))
         self.rate, self.cutoff, self.window = audio.sample_rate, cutoff, _window(audio.sample_rate)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
 
 from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
+from gansemble.numbers import Floor, Range, Window
 from gansemble_plugins.superres.spectra import power_spectrum, signals
 
 Padding = Literal["constant", "reflect"]
@@ -109,10 +110,10 @@ class SpectralFlatness:
     def __init__(
         self,
         *,
-        n_fft: int = 2048,
-        hop: int = 512,
-        power: float = 2.0,
-        amin: float = 1e-10,
+        n_fft: Window = 2048,
+        hop: Window = 512,
+        power: Annotated[float, Range(at_least=0.01, at_most=16)] = 2.0,
+        amin: Floor = 1e-10,
         pad_mode: Padding = "constant",
         weighting: Literal["none", "amplitude", "energy"] = "amplitude",
         weight_source: Literal["target", "max"] = "target",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
+from gansemble.numbers import BelowOne, Channels, Layers, Range, Several, Width
 from gansemble_plugins.superres.layers import InceptionDown, InceptionUp
 
 
@@ -39,13 +40,13 @@ class InceptionUNet(nn.Module):
     def __init__(
         self,
         *,
-        blocks: int = 8,
-        widths: tuple[int, ...] = (24, 24, 8, 8),
-        kernels: tuple[int, ...] = (3, 9, 27, 81),
-        doublings: int = 4,
-        bottleneck: int | None = 16,
-        dropout: float = 0.2,
-        out_kernel: int = 27,
+        blocks: Layers = 8,
+        widths: Annotated[tuple[Channels, ...], Several] = (24, 24, 8, 8),
+        kernels: Annotated[tuple[Width, ...], Several] = (3, 9, 27, 81),
+        doublings: Annotated[int, Range(at_least=0, at_most=30)] = 4,
+        bottleneck: Channels | None = 16,
+        dropout: BelowOne = 0.2,
+        out_kernel: Width = 27,
         additive_skip: bool = True,
         output_activation: Literal["tanh"] | None = None,
     ) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import RepresentationContract
+from gansemble.numbers import BelowOne, Hertz, Range, Rounds, Samples, Seconds
 from gansemble_plugins.time_frequency.imager import Imager, Inverse, contract_of
 from gansemble_plugins.time_frequency.morlet import MorletBank, frequencies
 from gansemble_plugins.time_frequency.pictures import PIXELS, Pixels
@@ -46,21 +47,21 @@ class Cwt:
         self,
         *,
         audio: AudioSpec,
-        segment: int,
-        size: int | None = 128,
-        scales: int = 128,
-        fmin: float = 40.0,
-        fmax: float | None = 7600.0,
+        segment: Samples,
+        size: Annotated[int, Range(at_least=2, at_most=65_536)] | None = 128,
+        scales: Annotated[int, Range(at_least=2, at_most=65_536)] = 128,
+        fmin: Hertz = 40.0,
+        fmax: Hertz | None = 7600.0,
         spacing: Literal["log", "linear"] = "log",
-        w0: float = 6.0,
-        window: float = 0.05,
-        hop: float = 0.025,
+        w0: Annotated[float, Range(at_least=2, at_most=1000)] = 6.0,
+        window: Seconds = 0.05,
+        hop: Seconds = 0.025,
         frame: Literal["mean", "middle"] = "mean",
         rate: Literal["decimated", "full"] = "decimated",
         pixels: Pixels = PIXELS,
         inverse: Inverse = "griffin_lim",
-        iterations: int = 8,
-        momentum: float = 0.9,
+        iterations: Rounds = 8,
+        momentum: BelowOne = 0.9,
     ) -> None:
         transform = Scalogram(
             _bank(audio.sample_rate, scales, fmin, fmax, spacing, w0),

@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from gansemble.audio.features import full_precision
+from gansemble.numbers import Range, Signed
 from gansemble_plugins.time_frequency.colours import paint, unpaint
 
 #: A clip quieter than this is not raised to a picture's top [full scale]: of digital silence that would be its rounding.
@@ -40,9 +41,9 @@ class Pixels:
     """
 
     magnitude: Literal["linear", "log", "log_real"] = "log"
-    floor_db: float = 80.0
+    floor_db: Annotated[float, Range(above=0, at_most=1000)] = 80.0
     reference: Literal["full_scale", "clip", "training"] = "full_scale"
-    range: tuple[float, float] = (-1.0, 1.0)
+    range: tuple[Signed, Signed] = (-1.0, 1.0)
     colours: Literal["grey", "grey3", "viridis", "jet"] = "grey"
     literal_zero: bool = False
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import RepresentationContract
+from gansemble.numbers import BelowOne, Range, Rounds, Samples, Window
 from gansemble_plugins.time_frequency.imager import Imager, Inverse, contract_of
 from gansemble_plugins.time_frequency.pictures import PIXELS, Pixels
 from gansemble_plugins.time_frequency.transforms import Spectrogram
@@ -40,15 +41,15 @@ class StftImage:
         self,
         *,
         audio: AudioSpec,
-        segment: int,
-        size: int | None = 128,
-        n_fft: int = 2048,
-        hop: int = 1024,
-        window: int | None = None,
+        segment: Samples,
+        size: Annotated[int, Range(at_least=2, at_most=65_536)] | None = 128,
+        n_fft: Window = 2048,
+        hop: Window = 1024,
+        window: Window | None = None,
         pixels: Pixels = PIXELS,
         inverse: Inverse = "griffin_lim",
-        iterations: int = 16,
-        momentum: float = 0.9,
+        iterations: Rounds = 16,
+        momentum: BelowOne = 0.9,
     ) -> None:
         transform = Spectrogram(segment, n_fft, hop, window or n_fft, pixels.magnitude == "log_real")
         self.domain = pixels.domain

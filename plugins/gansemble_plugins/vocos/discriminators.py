@@ -7,7 +7,7 @@ spectrograms and has convolutions of their own for each band of frequencies.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -17,6 +17,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from gansemble.audio.features import hann
 from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
+from gansemble.numbers import Channels, Range, Several, Share, Window
 
 SLOPE = 0.1
 #: Added to an item's peak before it divides by it.
@@ -48,10 +49,10 @@ class MultiResolutionBands(nn.Module):
     def __init__(
         self,
         *,
-        windows: tuple[int, ...] = (2048, 1024, 512),
-        hop: float = 0.25,
-        bands: tuple[tuple[float, float], ...] = BANDS,
-        channels: int = 32,
+        windows: Annotated[tuple[Window, ...], Several] = (2048, 1024, 512),
+        hop: Annotated[float, Range(above=0, at_most=1)] = 0.25,
+        bands: Annotated[tuple[tuple[Share, Share], ...], Several] = BANDS,
+        channels: Channels = 32,
     ) -> None:
         super().__init__()
         if not windows or not bands:

@@ -10,6 +10,7 @@ from gansemble.audio.features import istft
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
+from gansemble.numbers import Channels, Layers, Positive, Width
 
 
 class ConvNeXtBlock(nn.Module):
@@ -46,11 +47,11 @@ class Vocos(nn.Module):
         self,
         *,
         audio: AudioSpec,
-        dim: int = 512,
-        hidden: int = 1536,
-        blocks: int = 8,
-        kernel: int = 7,
-        largest: float = 100.0,
+        dim: Channels = 512,
+        hidden: Channels = 1536,
+        blocks: Layers = 8,
+        kernel: Width = 7,
+        largest: Positive = 100.0,
     ) -> None:
         super().__init__()
         self.audio, self.largest, self.kernel = audio, largest, kernel

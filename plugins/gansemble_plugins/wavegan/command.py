@@ -19,8 +19,10 @@ import click
     type=click.Path(path_type=Path),
     help="Experiment folder to make; else exp/NAME, named after the weights' folder.",
 )
-@click.option("--length", type=click.IntRange(min=1), help="Segment [samples], where the layers do not tell.")
-@click.option("--sample-rate", type=click.IntRange(min=1), default=16000, show_default=True, help="Of the audio [Hz].")
+@click.option("--length", type=click.IntRange(1, 2**31), help="Segment [samples], where the layers do not tell.")
+@click.option(
+    "--sample-rate", type=click.IntRange(1, 1_000_000), default=16000, show_default=True, help="Of the audio [Hz]."
+)
 def command(weights: Path, exp: Path | None, length: int | None, sample_rate: int) -> None:
     """Import weights in the released WaveGAN's raw format, such as those of its drum demonstration."""
     from gansemble_plugins.wavegan import published

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
+from gansemble.numbers import Channels, Classes, Range, Samples, Several, Width
 from gansemble_plugins.wavegan.padding import SameConv
 from gansemble_plugins.wavegan.shuffle import PhaseShuffle
 from gansemble_plugins.wavegan.sizes import Sizes, initialise, shape_reason
@@ -49,16 +50,16 @@ class WaveGanCritic(nn.Module):
     def __init__(
         self,
         *,
-        segment: int = 16384,
-        dim: int = 64,
-        kernel: int = 25,
-        base: int = 16,
-        strides: tuple[int, ...] | None = None,
-        widest: int = 32,
-        channels: int = 1,
-        shuffle: int = 2,
+        segment: Samples = 16384,
+        dim: Channels = 64,
+        kernel: Width = 25,
+        base: Channels = 16,
+        strides: Annotated[tuple[Width, ...], Several] | None = None,
+        widest: Channels = 32,
+        channels: Channels = 1,
+        shuffle: Annotated[int, Range(at_least=0, at_most=65_536)] = 2,
         per_sample: bool = False,
-        classes: int | None = None,
+        classes: Classes | None = None,
     ) -> None:
         super().__init__()
         sizes = Sizes.of(

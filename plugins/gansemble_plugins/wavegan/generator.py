@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
+from gansemble.numbers import Channels, Classes, Range, Samples, Several, Width
 from gansemble_plugins.wavegan.padding import NearestConv, SameConv, SameConvTranspose
 from gansemble_plugins.wavegan.sizes import Sizes, initialise, shape_reason
 
@@ -46,18 +47,18 @@ class WaveGan(nn.Module):
     def __init__(
         self,
         *,
-        segment: int = 16384,
-        dim: int = 64,
-        latent: int = 100,
-        kernel: int = 25,
-        base: int = 16,
-        strides: tuple[int, ...] | None = None,
-        widest: int = 32,
-        channels: int = 1,
+        segment: Samples = 16384,
+        dim: Channels = 64,
+        latent: Channels = 100,
+        kernel: Width = 25,
+        base: Channels = 16,
+        strides: Annotated[tuple[Width, ...], Several] | None = None,
+        widest: Channels = 32,
+        channels: Channels = 1,
         upsample: Literal["zeros", "nearest"] = "zeros",
-        post_filter: int = 0,
-        classes: int | None = None,
-        embedding: int = 32,
+        post_filter: Annotated[int, Range(at_least=0, at_most=65_536)] = 0,
+        classes: Classes | None = None,
+        embedding: Channels = 32,
     ) -> None:
         super().__init__()
         sizes = Sizes.of(

@@ -7,6 +7,9 @@ import hashlib
 import json
 from dataclasses import dataclass
 
+from gansemble import numbers
+from gansemble.numbers import Channels, Floor, Hertz, SampleRate, Window
+
 
 @dataclass(frozen=True)
 class AudioSpec:
@@ -28,15 +31,15 @@ class AudioSpec:
         ValueError: if the numbers cannot describe a spectrogram.
     """
 
-    sample_rate: int = 22050
-    n_fft: int = 1024
-    hop: int = 256
-    window: int = 1024
-    mels: int = 80
-    fmin: float = 0.0
-    fmax: float | None = 8000.0
-    log_floor: float = 1e-5
-    power_floor: float = 1e-9
+    sample_rate: SampleRate = 22050
+    n_fft: Window = 1024
+    hop: Window = 256
+    window: Window = 1024
+    mels: Channels = 80
+    fmin: Hertz = 0.0
+    fmax: Hertz | None = 8000.0
+    log_floor: Floor = 1e-5
+    power_floor: Floor = 1e-9
 
     def __post_init__(self) -> None:
         for key, message in self.problems():
@@ -44,10 +47,7 @@ class AudioSpec:
 
     def problems(self) -> list[tuple[str, str]]:
         """(key, message) for each impossible value; empty for a valid specification."""
-        found = []
-        for name in ("sample_rate", "n_fft", "hop", "window", "mels"):
-            if getattr(self, name) <= 0:
-                found.append((name, f"must be positive, got {getattr(self, name)}"))
+        found = [(str(place[0]), wrong) for place, wrong in numbers.outside_fields(self)]
         if found:  # what these are compared with would be called wrong, too
             return found
         if self.window > self.n_fft:

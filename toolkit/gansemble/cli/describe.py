@@ -144,7 +144,7 @@ def _parameters(target: Callable[..., object], within: str = "", settings: objec
     from gansemble.recipe import types
     from gansemble.recipe.schema import SUPPLIED
 
-    told, hints = documented(inspect.getdoc(target) or ""), types.hints(target)
+    told, hints = documented(inspect.getdoc(target) or ""), types.ranged_hints(target)
     rows: list[ParameterRow] = []
     for name, parameter in types.signature(target).items():
         hint, default = hints.get(name, types.ANYTHING), getattr(settings, name, parameter.default)

@@ -46,7 +46,8 @@ def show(path: Path, overrides: tuple[str, ...], defaults: bool, fast: bool, as_
     )
     width = max((len(row["key"]) for row in facts["values"]), default=0)
     for row in facts["values"]:
-        click.echo(f"  {row['key']:{width}}  {json.dumps(row['value']):28}  {row['where']}")
+        takes = f"  ({row['takes']})" if row["takes"] else ""
+        click.echo(f"  {row['key']:{width}}  {json.dumps(row['value']):28}  {row['where']}{takes}")
 
 
 def _packed(path: Path, overrides: tuple[str, ...]) -> str | None:
@@ -170,5 +171,30 @@ def _values(recipe: Recipe, defaults: bool) -> list[dict[str, Any]]:
         mark = recipe.document.marks.get(path)
         if mark is not None or defaults:
             where = "default" if mark is None else mark.file if mark.file == "--set" else f"{mark.file}:{mark.line}"
-            rows.append({"key": key, "value": value, "where": where})
+            rows.append({"key": key, "value": value, "where": where, "takes": _takes(recipe, path)})
     return rows
+
+
+def _takes(recipe: Recipe, path: tuple[str | int, ...]) -> str:
+    """The type of a key's values with the ranges of their numbers, as ``int from 1 to 16``; empty where none is stated."""
+    from gansemble import numbers
+    from gansemble.audio.spec import AudioSpec
+    from gansemble.recipe import types
+    from gansemble.recipe.sections import SECTIONS, LearningRate
+    from gansemble.recipe.weights import WeightOrSchedule
+
+    parts = [part for part in recipe.parts() if part.path == path[: len(part.path)]]
+    own: dict[str, object] = {}
+    if parts:
+        keys = path[len(parts[0].path) :]
+        rates = types.ranged_hints(LearningRate) if parts[0].kind == "optimiser" else {}
+        own = {"weight": WeightOrSchedule, "probability": numbers.Share, **rates, **types.ranged_hints(parts[0].target)}
+    else:
+        keys = path[1:]
+        section = AudioSpec if path[0] == "audio" else SECTIONS.get(str(path[0]))
+        own = types.ranged_hints(section) if section is not None else {}
+    hint = own.get(str(keys[0])) if keys else None
+    for key in keys[1:]:  # of settings that are a mapping
+        within = types.settings_of(numbers.bare(hint))
+        hint = types.ranged_hints(within).get(str(key)) if within is not None else None
+    return types.show(hint) if numbers.ranged(hint) else ""

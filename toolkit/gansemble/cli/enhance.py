@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gansemble.cli.input_files import demand_distinct, expand
-from gansemble.cli.options import PATH, finite, output_folder
+from gansemble.cli.options import CHUNK, PATH, finite, output_folder
 from gansemble.cli.terminal import say
 from gansemble.errors import DataError, GansembleError
 from gansemble.files import write_atomically
@@ -39,14 +39,18 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--chunk-seconds",
-    type=click.FloatRange(0, 100_000, min_open=True),
+    type=CHUNK,
     callback=finite,
     default=6.0,
     show_default=True,
     help="Length made at a time; memory grows with it, and what is spent on context falls.",
 )
 @click.option(
-    "--keep-below", type=float, metavar="HZ", help="Leave what lies below this frequency as it is; only add above it."
+    "--keep-below",
+    type=click.FloatRange(0, 1_000_000),
+    callback=finite,
+    metavar="HZ",
+    help="Leave what lies below this frequency as it is; only add above it.",
 )
 @click.option("--force", is_flag=True, help="Make files again that are there already.")
 def enhance(

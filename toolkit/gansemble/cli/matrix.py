@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gansemble.cli.options import PATH, set_option
+from gansemble.cli.options import PATH, PROCESSES, set_option
 from gansemble.cli.terminal import say
 from gansemble.errors import GansembleError, Interrupted
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--plan", "plan_only", is_flag=True, help="Show cells, reasons, sizes and times, and run nothing.")
 @click.option(
     "--timed-steps",
-    type=click.IntRange(0),
+    type=click.IntRange(0, 1_000_000),
     default=3,
     show_default=True,
     help="Steps timed of each kind; 0 times none.",
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--cell", "cells", multiple=True, help="Run this cell only; may be repeated.")
 @click.option(
     "--num-processes",
-    type=click.IntRange(1),
+    type=PROCESSES,
     default=1,
     show_default=True,
     help="Processes of each cell's training, one per GPU.",

@@ -16,6 +16,14 @@ from gansemble.stages import Project
 from gansemble.stages.project import corpus_folder, demand_outside
 
 PATH = click.Path(path_type=Path)
+#: How many processes may be asked for.
+PROCESSES = click.IntRange(1, 65_536)
+#: How many worker processes of one machine may be asked for.
+MOST_JOBS = 1024
+#: How many clips may be asked for.
+CLIPS = click.IntRange(1, 1_000_000)
+#: How much of a signal is made at a time [s]. Beside it goes ``callback=finite``.
+CHUNK = click.FloatRange(0.001, 100_000)
 recipe_argument = click.argument("recipe", type=PATH)
 set_option = click.option(
     "--set",
@@ -26,7 +34,7 @@ set_option = click.option(
 )
 jobs_option = click.option(
     "--jobs",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MOST_JOBS),
     default=None,
     help="Worker processes (default: the number of processors).",
 )

@@ -51,6 +51,10 @@ OPTIONS = (
     Option("--force-unlock", "", "take an experiment held by a dead run elsewhere, after watching for 75 s"),
     Option("--help", "", "this text"),
 )
+#: How many worker processes of one machine may be asked for.
+MOST_JOBS = 1024
+#: How many processes or machines may be asked for.
+MOST_PROCESSES = 65_536
 BY_NAME = {option.name: option for option in OPTIONS}
 
 
@@ -194,12 +198,14 @@ def _store(options: RunOptions, name: str, value: str) -> None:
             options.plugins.append(_path(name, value))
         case "--compare":
             options.compare.append(_path(name, value))
-        case "--jobs" | "--main-port":
-            setattr(options, name.rpartition("-")[2], _whole_number(name, value, 1))
+        case "--jobs":
+            options.jobs = _whole_number(name, value, 1, MOST_JOBS)
         case "--num-processes" | "--num-machines":
-            setattr(options, name.rpartition("-")[2], _whole_number(name, value, 1))
+            setattr(options, name.rpartition("-")[2], _whole_number(name, value, 1, MOST_PROCESSES))
+        case "--main-port":
+            options.port = _whole_number(name, value, 1, 65_535)
         case "--machine-rank":
-            options.rank = _whole_number(name, value, 0)
+            options.rank = _whole_number(name, value, 0, MOST_PROCESSES - 1)
         case "--main-address":
             options.address = value
 
@@ -220,9 +226,9 @@ def _path(name: str, value: str) -> Path:
     return Path(value).resolve()
 
 
-def _whole_number(name: str, value: str, minimum: int) -> int:
-    if not re.fullmatch("0|[1-9][0-9]{0,8}", value) or int(value) < minimum:
-        raise _Wrong(f"{name} must be a whole number of at least {minimum}, got '{value}'")
+def _whole_number(name: str, value: str, least: int, most: int) -> int:
+    if not re.fullmatch("0|[1-9][0-9]{0,8}", value) or not least <= int(value) <= most:
+        raise _Wrong(f"{name} must be a whole number from {least} to {most}, got '{value}'")
     return int(value)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gansemble.cli.options import PATH, finite, output_folder, truncation_mode
+from gansemble.cli.options import CLIPS, PATH, finite, output_folder, truncation_mode
 from gansemble.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -36,12 +36,12 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option("--output", type=PATH, required=True, help="Folder for the waveforms.")
 @click.option(
     "--count",
-    type=click.IntRange(1, 1_000_000),
+    type=CLIPS,
     default=16,
     show_default=True,
     help="Clips, or points of an interpolation.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Of latent vectors.")
+@click.option("--seed", type=click.IntRange(0, 2**53), default=0, show_default=True, help="Of latent vectors.")
 @click.option("--labels", callback=_numbers, help="Classes to make in turn, such as 0,2,5 or 0-9 (all).")
 @click.option(
     "--pitch",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gansemble.cli.input_files import demand_distinct, expand
-from gansemble.cli.options import PATH, output_folder, set_option
+from gansemble.cli.options import CHUNK, PATH, finite, output_folder, set_option
 from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say
 from gansemble.errors import DataError, GansembleError
@@ -60,7 +60,8 @@ FORMATS = click.Choice(["pcm16", "pcm24", "float"])
 )
 @click.option(
     "--chunk-seconds",
-    type=float,
+    type=CHUNK,
+    callback=finite,
     default=10.0,
     show_default=True,
     help="Length made at a time; memory grows with it.",

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--stop-after",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 10**12),
     help="Stop, with the state saved, after so many steps of this run.",
 )
 def train(
@@ -70,6 +70,7 @@ def _train(
     recipe = project.checked()
     check_segment(recipe, project.dump)
     check_splits(recipe, project.dump)
+    from gansemble.training import demands
     from gansemble.training.components import Components, Options
     from gansemble.training.trainer import Trainer
 
@@ -81,6 +82,9 @@ def _train(
     parts = Components.build(recipe, project.exp, project.dump, options)
     if run is not None:
         _demand_the_recipes_data(run, parts)
+    # Each process says what it reads before anything is moved; the trainer, which others build too, asks again.
+    demands.one_data(parts.processes, parts.clips.folder, parts.clips.manifest)
+    demands.one_content(parts.processes, recipe.files())
     anew = force or (run is not None and _is_another(run, parts, allow_change))
     if parts.processes.any(anew) and not force and (recipe.init.exp or recipe.teacher.exp):
         parts = Components.build(recipe, project.exp, project.dump, replace(options, anew=True))  # from where it begins

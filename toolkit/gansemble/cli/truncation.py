@@ -37,7 +37,9 @@ def _thresholds(context: click.Context, parameter: click.Parameter, value: str) 
     help="Of the truncation, separated by commas; none at all is always scored too.",
 )
 @truncation_mode("--mode", "resample")
-@click.option("--count", type=click.IntRange(2), default=256, show_default=True, help="Clips at each threshold.")
+@click.option(
+    "--count", type=click.IntRange(2, 1_000_000), default=256, show_default=True, help="Clips at each threshold."
+)
 def truncation(
     project: Project,
     force: bool,

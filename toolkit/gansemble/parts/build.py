@@ -24,8 +24,9 @@ from gansemble.plugins.signatures import has_ability
 from gansemble.recipe import contract, fill
 from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
-from gansemble.recipe.sections import Part, Schedule
+from gansemble.recipe.sections import Part
 from gansemble.recipe.task import Task
+from gansemble.recipe.weights import Schedule
 
 T = TypeVar("T")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gansemble.errors import PluginError, near
-from gansemble.plugins import signatures
+from gansemble.plugins import declarations, signatures
 
 #: The kinds of parts, in the order in which they are listed.
 KINDS = (
@@ -77,8 +77,8 @@ class Entry:
         """Imports the target and returns it: a class, or a function that makes the part.
 
         Raises:
-            PluginError: if it cannot be imported or called, takes ``**kwargs`` or a parameter of a reserved name, or
-                lacks a method that the toolkit calls on parts of its kind.
+            PluginError: if it cannot be imported or called, takes ``**kwargs`` or a parameter of a reserved name,
+                lacks a method that the toolkit calls on parts of its kind, or declares what the toolkit does not know.
         """
         module_name, _, attribute = self.target.partition(":")
         try:
@@ -111,7 +111,7 @@ def _checked(entry: Entry, target: object) -> Callable[..., object]:
                 f"{who}: parameter {parameter.name!r} is reserved by the recipe, whose key of this name for every "
                 f"{entry.kind} would never reach it; rename it, such as own_{parameter.name}"
             )
-    wrong = signatures.fault(entry.kind, target)
+    wrong = signatures.fault(entry.kind, target) or declarations.fault(entry.kind, target)
     if wrong:
         raise PluginError(f"{who}: {wrong}; see gansemble.interfaces.{_PROTOCOLS[entry.kind]}")
     return target

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
+from gansemble import numbers
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import PluginError, near
 from gansemble.plugins.registry import Registry
@@ -21,7 +22,8 @@ from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError
 from gansemble.recipe.required import Required
 from gansemble.recipe.rules.finding import Finding
 from gansemble.recipe.schema import CHANCED, MANY, SINGLE, SUPPLIED, WEIGHTED, Recipe
-from gansemble.recipe.sections import SECTIONS, Part, Schedule, Validation
+from gansemble.recipe.sections import SECTIONS, Part, Validation
+from gansemble.recipe.weights import Schedule, WeightOrSchedule
 
 
 def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = None, *, files: bool = True) -> Recipe:
@@ -301,9 +303,13 @@ class _Checker:
 
     def weight(self, path: KeyPath, value: object) -> Schedule:
         here = (*path, "weight")
-        good = types.misfit(types.convert(value, float | dict[int, float]), float | dict[int, float]) is None
+        hint = numbers.bare(WeightOrSchedule)
+        converted = types.convert(value, hint)
+        good = types.misfit(converted, hint) is None
         if not good or value == {}:
             message = f"expected a number or a schedule such as {{0: 45, 200000: 5}}, got {value!r}"
             self.problems.append(Problem(here, message, self.document.mark(here)))
             return Schedule.of(1.0)
-        return Schedule.of(cast("float | dict[int, float]", value))
+        for place, wrong in numbers.outside(converted, WeightOrSchedule):
+            self.problems.append(Problem((*here, *place), wrong, self.document.mark((*here, *place))))
+        return Schedule.of(cast("float | dict[int, float]", converted))

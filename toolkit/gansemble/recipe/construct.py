@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gansemble.plugins import declarations
 from gansemble.recipe import types
 from gansemble.recipe.document import Problem, RecipeError
 from gansemble.recipe.schema import Recipe
@@ -20,8 +21,8 @@ def construct(part: Part, recipe: Recipe, **extra: object) -> Any:
         extra: further values that are supplied in the same way, such as an optimiser's ``parameters``.
 
     Raises:
-        RecipeError: if a file or folder that the recipe names is not there or not what it demands, or the constructor
-            raises a ValueError; shown with its place in the recipe.
+        RecipeError: if a file or folder that the recipe names is not there or not what it demands, the constructor raises
+            a ValueError, or the part declares what the toolkit does not understand; shown with its place in the recipe.
     """
     problems = types.absent(part.path, part.arguments, recipe.document)
     if problems:
@@ -29,6 +30,21 @@ def construct(part: Part, recipe: Recipe, **extra: object) -> Any:
     names = types.signature(part.target)
     supplied = {name: value for name, value in (recipe.supplied() | extra).items() if name in names}
     try:
-        return part.target(**(supplied | part.arguments))
+        made = part.target(**(supplied | part.arguments))
     except ValueError as error:
         raise RecipeError([Problem(part.path, str(error), recipe.document.mark(part.path))]) from error
+    wrong = declarations.fault(part.kind, made)
+    if wrong is not None:
+        raise RecipeError([Problem(part.path, declared_wrongly(part, wrong), recipe.document.mark(part.path))])
+    return made
+
+
+def declared_wrongly(part: Part, wrong: str) -> str:
+    """The message for a part that declares what the toolkit does not understand.
+
+    Args:
+        part: of the recipe.
+        wrong: what :func:`gansemble.plugins.declarations.fault` says of it.
+    """
+    interface = f"its author finds what is understood in gansemble describe {part.kind}"
+    return f"{part.kind} {part.entry.plugin}/{part.entry.name} ({part.entry.target}): {wrong}; {interface}"

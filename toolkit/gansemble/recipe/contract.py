@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Mapping
 
+from gansemble import numbers
 from gansemble.abilities import Contracted
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import OF_KIND, Contract
@@ -48,14 +51,39 @@ def contract_of(part: Part, supplied: Mapping[str, object]) -> Contract:
 
 
 def of_its_kind(contract: object, kind: str) -> Contract:
-    """The contract itself, after checking that it is the contract class of this kind.
+    """The contract itself, after checking that it is the contract class of this kind, and its fields.
 
     Raises:
-        TypeError: if it is another; the message names the class that was expected.
+        TypeError: if it is another, or a field holds what contracts do not have, such as a latent law that is unknown; the
+            message names what was expected.
     """
     wanted = OF_KIND.get(kind, Contract)
     if not isinstance(contract, Contract) or type(contract) is not wanted:
         raise TypeError(
             f"its contract returns {type(contract).__name__}, but a {kind} has a {wanted.__name__} (gansemble.contract)"
         )
+    wrong = _fault(contract)
+    if wrong is not None:
+        raise TypeError(f"its contract's {wrong} ({wanted.__name__})")
     return contract
+
+
+@functools.lru_cache(maxsize=64)
+def _hints(kind: type[Contract]) -> Mapping[str, object]:
+    return types.ranged_hints(kind)
+
+
+def _fault(contract: Contract) -> str | None:
+    """What is wrong with the first field of a contract that is of another type or out of range; None if nothing is."""
+    hints = _hints(type(contract))  # type: ignore[arg-type]  # mypy takes the class for one of its objects
+    for field in dataclasses.fields(contract):
+        value, hint = getattr(contract, field.name), hints[field.name]
+        if field.default is not dataclasses.MISSING and value == field.default:
+            continue  # declares nothing
+        # A set that may change does as well as one that may not.
+        value = frozenset(value) if isinstance(value, set) else value
+        if types.misfit(value, numbers.bare(hint)) is not None:
+            return f"{field.name} must be {types.show(hint)}, got {value!r}"
+        for place, wrong in numbers.outside(value, hint):
+            return f"{'.'.join(map(str, (field.name, *place)))} {wrong}"
+    return None

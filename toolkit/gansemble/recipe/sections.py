@@ -7,41 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
-from typing import Literal
+from typing import Annotated, Literal
 
+from gansemble.numbers import (
+    BatchSize,
+    Count,
+    CountOrZero,
+    InnerShare,
+    Positive,
+    Range,
+    Samples,
+    Seconds,
+    Seed,
+    Step,
+    Steps,
+)
 from gansemble.plugins.registry import Entry
+from gansemble.recipe.weights import Schedule
 
-
-@dataclass(frozen=True)
-class Schedule:
-    """A weight that changes with the training step.
-
-    It is linear between two points, and constant before the first and after the last.
-
-    Args:
-        points: (step, weight), sorted by step.
-    """
-
-    points: tuple[tuple[int, float], ...]
-
-    @classmethod
-    def of(cls, value: float | dict[int, float]) -> Schedule:
-        """The schedule of a number, or of ``{step: weight}`` such as ``{0: 45, 200000: 5}``."""
-        pairs = sorted(value.items()) if isinstance(value, dict) else [(0, value)]
-        return cls(tuple((int(step), float(weight)) for step, weight in pairs))
-
-    def at(self, step: int) -> float:
-        """The weight at a step."""
-        before = [point for point in self.points if point[0] <= step]
-        after = [point for point in self.points if point[0] > step]
-        if not before or not after:
-            return (before[-1] if before else after[0])[1]
-        (x0, y0), (x1, y1) = before[-1], after[0]  # the neighbouring points, on a straight line
-        return y0 + (y1 - y0) * (step - x0) / (x1 - x0)
-
-    def plain(self) -> float | dict[int, float]:
-        """The number or the mapping from steps to weights, as it is written in YAML."""
-        return self.points[0][1] if len(self.points) == 1 else dict(self.points)
+#: How far a network has grown, in resolutions.
+Progress = Annotated[float, Range(at_least=0, at_most=1000)]
+#: What a learning rate is multiplied by, over and over: it does not grow.
+Decay = Annotated[float, Range(at_least=1e-6, at_most=1)]
 
 
 @dataclass(frozen=True)
@@ -56,9 +43,9 @@ class Phase:
         fresh_optimisers: begin it with optimisers that have lost their state, such as running means of gradients.
     """
 
-    steps: int
-    batch_size: int | None = None
-    progress: tuple[float, float] | None = None
+    steps: Steps
+    batch_size: BatchSize | None = None
+    progress: tuple[Progress, Progress] | None = None
     fresh_optimisers: bool = False
 
 
@@ -103,24 +90,24 @@ class Plan:
         phases: stretches of training with settings of their own; empty is one phase of ``steps``.
     """
 
-    steps: int = 1_000_000
-    batch_size: int = 16
-    segment: int = 8192
+    steps: Steps = 1_000_000
+    batch_size: BatchSize = 16
+    segment: Samples = 8192
     crop: Literal["random", "start"] = "random"
     drop_last: bool = False
-    generator_every: int = 1
-    discriminators_from: int = 0
+    generator_every: Steps = 1
+    discriminators_from: Step = 0
     fresh_fake: bool = False
-    ema: float | None = None
-    ema_from: int = 0
-    accumulate: int = 1
+    ema: InnerShare | None = None
+    ema_from: Step = 0
+    accumulate: BatchSize = 1
     precision: Literal["no", "bf16", "fp16"] = "no"
-    clip: float | None = None
-    seed: int = 1234
-    workers: int = 0
-    log_every: int = 100
-    save_every: int = 5000
-    keep: int = 2
+    clip: Positive | None = None
+    seed: Seed = 1234
+    workers: Annotated[int, Range(at_least=0, at_most=1024)] = 0
+    log_every: Steps = 100
+    save_every: Steps = 5000
+    keep: Count = 2
     on_nan: Literal["stop", "rollback"] = "stop"
     on_collapse: Literal["go_on", "stop", "rollback"] = "go_on"
     deterministic: bool = False
@@ -142,13 +129,13 @@ class Validation:
         audio: how many clips are written to TensorBoard, with their spectrograms.
     """
 
-    every: int = 5000
-    clips: int | None = 32
-    seconds: float | None = None
+    every: Steps = 5000
+    clips: Count | None = 32
+    seconds: Seconds | None = None
     metrics: tuple[str, ...] = ()
     best: str = ""
-    keep: int = 1
-    audio: int = 4
+    keep: CountOrZero = 1
+    audio: CountOrZero = 4
 
 
 @dataclass(frozen=True)
@@ -213,7 +200,7 @@ class Data:
             the clip's ``label``.
     """
 
-    normalise: float | None = 0.95
+    normalise: Annotated[float, Range(at_least=0.001, at_most=1)] | None = 0.95
     rate: Literal["error", "resample"] = "error"
     channels: Literal["error", "mix", "first"] = "error"
     samples: Literal["auto", "pcm16", "float32"] = "auto"
@@ -237,8 +224,8 @@ class Synthesis:
     """
 
     split: Literal["train", "validation", "test"] = "validation"
-    clips: int | None = None
-    chunk_seconds: float = 10.0
+    clips: Count | None = None
+    chunk_seconds: Seconds = 10.0
     format: Literal["pcm16", "pcm24", "float"] = "pcm16"
     checkpoint: Literal["best", "last"] = "best"
 
@@ -248,16 +235,16 @@ class Evaluation:
     """How stage 5 scores the generated clips, and what stage 6 shows.
 
     Args:
-        bootstrap: resamples that confidence intervals of mean scores are computed from.
+        bootstrap: resamples that confidence intervals of mean scores are computed from; 0 computes none.
         confidence: share of the resampled means that an interval holds, between 0 and 1.
         shown: clips on the report's page.
         seconds: of a longer clip, only its middle is shown, of this length [s]; null shows it whole.
     """
 
-    bootstrap: int = 1000
-    confidence: float = 0.95
-    shown: int = 8
-    seconds: float | None = 12.0
+    bootstrap: Annotated[int, Range(at_least=0, at_most=100_000)] = 1000
+    confidence: InnerShare = 0.95
+    shown: CountOrZero = 8
+    seconds: Seconds | None = 12.0
 
 
 @dataclass(frozen=True)
@@ -271,9 +258,9 @@ class LearningRate:
         cosine: it falls towards zero at the end of the plan, along half a period of a cosine.
     """
 
-    decay: float = 1.0
-    decay_every: int | None = None
-    warmup: int = 0
+    decay: Decay = 1.0
+    decay_every: Steps | None = None
+    warmup: Step = 0
     cosine: bool = False
 
     def factor(self, step: int, epoch: int, steps: int) -> float:

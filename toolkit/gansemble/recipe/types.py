@@ -1,7 +1,7 @@
 """Checks the values of a recipe against the signatures of constructors.
 
-Values are converted to the types asked for and checked by typeguard, every item of a list included; for a misspelt name
-a similar one is suggested.
+Values are converted to the types asked for and checked by typeguard, every item of a list included, and numbers are held
+to their ranges (:mod:`gansemble.numbers`); for a misspelt name a similar one is suggested.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import typing
 from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
-from gansemble import inputs
+from gansemble import inputs, numbers
 from gansemble.errors import near
 from gansemble.recipe.document import Document, KeyPath, Problem
 
@@ -33,7 +33,16 @@ def hints(target: Callable[..., object]) -> dict[str, object]:
     Raises:
         NameError: if an annotation names something that cannot be imported at run time.
     """
-    return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target)
+    return {name: numbers.bare(hint) for name, hint in ranged_hints(target).items()}
+
+
+def ranged_hints(target: Callable[..., object]) -> dict[str, object]:
+    """As :func:`hints`, with the ranges that are stated in them.
+
+    Raises:
+        NameError: if an annotation names something that cannot be imported at run time.
+    """
+    return typing.get_type_hints(target.__init__ if inspect.isclass(target) else target, include_extras=True)
 
 
 def check_arguments(
@@ -64,7 +73,7 @@ def check_arguments(
     Returns:
         The converted arguments that were given.
     """
-    parameters, types_of = signature(target), hints(target)
+    parameters, types_of = signature(target), ranged_hints(target)
     origin = f"{target.__module__}:{getattr(target, '__qualname__', target)}"
     arguments: dict[str, Any] = {}
     for key, value in given.items():
@@ -105,14 +114,15 @@ def check_value(
 
     Args:
         value: from the recipe.
-        hint: the type, such as ``tuple[int, ...] | None``.
+        hint: the type, such as ``tuple[int, ...] | None``, with the ranges that its numbers are held to.
         path: of the value.
         document: tells where values stand.
         problems: is added to.
         note: a line to add to problems.
         default: if the value becomes a dataclass, and this is one, too, keys that are not given keep its values.
     """
-    settings = _dataclass_of(hint)
+    ranged, hint = hint, numbers.bare(hint)
+    settings = settings_of(hint)
     if settings is not None and (settings is hint or isinstance(value, dict)):
         return _dataclass(value, settings, path, document, problems, default)
     arguments = typing.get_args(hint)
@@ -123,10 +133,15 @@ def check_value(
         and dataclasses.is_dataclass(arguments[0])
     ):
         items = [check_value(item, arguments[0], (*path, i), document, problems) for i, item in enumerate(value)]
+        wrong_count = [text for place, text in numbers.outside(value, ranged) if place == ()]
+        problems += [Problem(path, text, document.mark(path), note) for text in wrong_count]
         return tuple(items)
     converted = convert(value, hint)
     fault = misfit(converted, hint)
     if fault is None:
+        for place, text in numbers.outside(converted, ranged):
+            there = (*path, *place)
+            problems.append(Problem(there, text, document.mark(there), note))
         return converted
     at = path
     if isinstance(value, list):
@@ -141,7 +156,7 @@ def check_value(
     return converted
 
 
-def _dataclass_of(hint: object) -> type | None:
+def settings_of(hint: object) -> type | None:
     """The dataclass that a hint is, or the only one in a union such as ``Settings | None``; None if there is none."""
     union = typing.get_origin(hint) in (typing.Union, types.UnionType)
     found = [
@@ -209,8 +224,8 @@ def convert(value: object, hint: object) -> object:
             if misfit(candidate, arm) is None:
                 return candidate
         return value
-    if hint is float and type(value) is int:
-        return float(value)
+    if hint is float and type(value) is int and abs(value) <= numbers.LARGEST_FLOAT:
+        return float(value)  # a larger one is refused as the number that was written
     if origin in (tuple, list) and isinstance(value, list):
         if origin is tuple and arguments and arguments[-1] is not Ellipsis:
             pairs = zip(value, arguments, strict=False)
@@ -309,14 +324,22 @@ def _item_hint(hint: object) -> object:
 
 
 def show(hint: object) -> str:
-    """A type hint as it is written in messages, such as ``int or null``."""
+    """A type hint as it is written in messages, such as ``int from 1 to 16 or null``."""
     if typing.get_origin(hint) is typing.Literal:
         return " or ".join(repr(item) for item in typing.get_args(hint))
     if isinstance(hint, type) and not typing.get_args(hint):
         return {"NoneType": "null"}.get(hint.__name__, hint.__name__)
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         return " or ".join(show(arm) for arm in typing.get_args(hint))
-    return str(hint).replace("typing.", "").replace("NoneType", "None")
+    if not numbers.ranged(hint):
+        return str(hint).replace("typing.", "").replace("NoneType", "None")
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        stated = [each.words() for each in arguments[1:] if isinstance(each, numbers.Range | numbers.Items)]
+        joint = " of " if any(isinstance(each, numbers.Items) for each in arguments[1:]) else " "
+        return joint.join([show(arguments[0]), *(words for words in stated if words)])
+    inner = ", ".join("..." if each is Ellipsis else show(each) for each in arguments)
+    return f"{getattr(origin, '__name__', origin)}[{inner}]"
 
 
 def _shown(value: object) -> str:

@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 import torch
 
+from gansemble import numbers
 from gansemble.abilities import Stateful, learns
 from gansemble.errors import PluginError, near
 from gansemble.plugins.docstrings import documented
 from gansemble.plugins.registry import Entry, Registry
+from gansemble.recipe import types
 from gansemble.recipe.optimiser_keys import TAKEN
 from gansemble.recipe.schema import SUPPLIED
 from gansemble.testing import (
@@ -44,7 +46,8 @@ Check = Callable[[Subject], None]
 def constructor_can_be_checked(subject: Subject) -> None:
     """Every constructor parameter is annotated, keyword-only, and documented under Args in the class docstring.
 
-    What the toolkit supplies (``audio``, ``batch_size``, ``seed``, ``segment``) need not be documented.
+    What the toolkit supplies (``audio``, ``batch_size``, ``seed``, ``segment``) need not be documented. Defaults and the
+    example lie within the ranges that annotations state.
     """
     bare = [name for name in subject.signature if name not in subject.hints]
     demand(not bare, f"annotate {', '.join(bare)}, so that recipes can be checked")
@@ -62,6 +65,11 @@ def constructor_can_be_checked(subject: Subject) -> None:
     told = (*SUPPLIED, *TAKEN)
     silent = [name for name in subject.signature if name not in documented(text) and name not in told]
     demand(not silent, f"document {', '.join(silent)} in the docstring's Args: what it is, and its unit")
+    ranges = types.ranged_hints(subject.target)
+    for name, value in types.with_defaults(subject.target, subject.example).items():
+        for place, wrong in numbers.outside(value, ranges.get(name, types.ANYTHING)):
+            whose = "example" if name in subject.example else "default"
+            raise Fault(f"its {whose}'s {'.'.join(map(str, (name, *place)))} {wrong}; give another, or widen the range")
 
 
 def contract_is_sound(subject: Subject) -> None:

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gansemble.abilities import Adaptive, Constraint, PooledTerm, needs_real_output
 from gansemble.interfaces import Step, Term, Turn
+from gansemble.plugins.declarations import WINDOWS
 from gansemble.plugins.signatures import lacking
 from gansemble.testing.acting import acts_at, idle
 from gansemble.testing.frozen import saves_no_weights_that_never_learn
@@ -27,7 +28,6 @@ from gansemble.testing.subject import (
 )
 
 TURNS: tuple[Turn, ...] = get_args(Turn)
-WINDOWS = ("interval", "last")
 
 
 def _turns(term: Term) -> list[Turn]:

@@ -140,6 +140,26 @@ def classes(view: RecipeView) -> Iterator[Finding]:
             )
 
 
+def pitches(view: RecipeView) -> Iterator[Finding]:
+    """Two networks are built for other pitches: what is label 0 to the one is another note to the other."""
+    built = [(part, each.pitches) for part, each in view.of_classes() if isinstance(each, NetworkContract)]
+    stated = [(part, notes) for part, notes in built if notes is not None and part[0] not in APART]
+    for part, (low, high) in stated[1:]:
+        first, (lowest, highest) = stated[0]
+        if (low, high) != (lowest, highest):
+            yield Finding(
+                view.decided_by(part, "pitches"),
+                f"{view.use(part)} is built for pitches {low} to {high}, but {view.use(first)} for {lowest} to {highest}; "
+                "all networks count labels from their lowest pitch",
+                view.decided_by(first, "pitches"),
+                f"{view.use(first)} is built for pitches {lowest} to {highest}",
+                (
+                    *view.set(part, "pitches", f"[{lowest}, {highest}]"),
+                    *view.set(first, "pitches", f"[{low}, {high}]"),
+                ),
+            )
+
+
 def taught(view: RecipeView) -> Iterator[Finding]:
     """Advice: the generator reads a label that nothing else reads, so it cannot learn what labels mean."""
     generator = view.use(GENERATOR)

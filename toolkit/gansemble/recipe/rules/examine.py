@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from gansemble import inputs
 from gansemble.contract import Contract
+from gansemble.plugins import declarations
 from gansemble.recipe import types
+from gansemble.recipe.construct import declared_wrongly
 from gansemble.recipe.contract import contract_of, filled
 from gansemble.recipe.document import KeyPath
-from gansemble.recipe.rules.abilities import abilities, clashes, classes, taught
+from gansemble.recipe.rules.abilities import abilities, clashes, classes, pitches, taught
 from gansemble.recipe.rules.decoding import decodable
 from gansemble.recipe.rules.features import features, given, judged
 from gansemble.recipe.rules.finding import Finding
@@ -51,9 +53,12 @@ def examine(recipe: Recipe) -> list[Finding]:
             continue
         if part.kind in LIGHT and not any(inputs.held(part.arguments)):  # what reads files is built when it is needed
             try:
-                part.target(**filled(part, supplied))
+                made = part.target(**filled(part, supplied))
             except ValueError as error:
                 findings.append(Finding(_at_fault(part, str(error)), str(error)))
+            else:
+                wrong = declarations.fault(part.kind, made)
+                findings += [Finding((*part.path, "use"), declared_wrongly(part, wrong))] if wrong else []
     generator = recipe.single["generator"]
     if not findings and task_of(recipe.generator_contract) is None:
         findings.append(Finding((*generator.path, "use"), open_task(f"generator ({generator.use})")))
@@ -76,6 +81,7 @@ RULES = (
     perturbed,
     clashes,
     classes,
+    pitches,
     taught,
     features,
     given,

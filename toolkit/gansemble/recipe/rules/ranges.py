@@ -1,4 +1,4 @@
-"""Limits of the values in a recipe's own sections, such as ``plan`` and ``validation``."""
+"""Limits of a recipe's own sections, such as ``plan`` and ``validation``, that concern several values."""
 
 from __future__ import annotations
 
@@ -13,54 +13,30 @@ if TYPE_CHECKING:
     from gansemble.recipe.schema import Recipe
 
 
-COUNTS = ("steps", "batch_size", "segment", "generator_every", "accumulate", "log_every", "save_every", "keep")
-#: Whole numbers outside ``plan``'s counts, with their least value.
-LEAST: dict[tuple[str, str], int] = {
-    ("plan", "workers"): 0,
-    ("plan", "discriminators_from"): 0,
-    ("plan", "ema_from"): 0,
-    ("validation", "every"): 1,
-    ("validation", "clips"): 1,
-    ("synthesis", "clips"): 1,
-}
-POSITIVE = (("synthesis", "chunk_seconds"), ("validation", "seconds"), ("evaluation", "seconds"), ("data", "normalise"))
+#: Samples of a batch on one device beyond which no machine could hold it: 256 GiB as float32, before any network.
+MOST_SAMPLES = 2**36
 
 
-def numbers(recipe: Recipe) -> Iterator[Finding]:
-    """A number is out of its range."""
+def batches(recipe: Recipe) -> Iterator[Finding]:
+    """The audio of a micro-batch is more than any machine could hold."""
     plan = recipe.plan
-    for name in COUNTS:
-        if getattr(plan, name) < 1:
-            yield Finding(("plan", name), f"must be at least 1, got {getattr(plan, name)}")
-    for path, least in LEAST.items():
-        value = getattr(getattr(recipe, path[0]), path[1])
-        if value is not None and value < least:
-            yield Finding(path, f"must be at least {least}, got {value:g}")
-    for path in POSITIVE:
-        value = getattr(getattr(recipe, path[0]), path[1])
-        if value is not None and value <= 0:
-            yield Finding(path, f"must be positive, got {value:g}")
-    if not 0 < recipe.evaluation.confidence < 1:
-        shown = f"{recipe.evaluation.confidence:g}"
-        yield Finding(("evaluation", "confidence"), f"must be between 0 and 1, such as 0.95, got {shown}")
-    for name, part in recipe.many["optimisers"].items():
-        every = part.learning_rate.decay_every
-        if every is not None and every < 1:
+    for batch_size in (plan.batch_size, *(phase.batch_size or 0 for phase in plan.phases)):
+        samples = batch_size // plan.accumulate * plan.segment
+        if samples > MOST_SAMPLES:
             yield Finding(
-                ("optimisers", name, "decay_every"), f"must be at least 1, or null for each epoch, got {every}"
+                ("plan", "segment"),
+                f"the audio of {batch_size // plan.accumulate} clips of {plan.segment} samples alone takes "
+                f"{samples * 4 / 2**30:.0f} GiB; make plan.segment or plan.batch_size smaller",
+                ("plan", "batch_size"),
+                f"plan.batch_size is {plan.batch_size}",
             )
-        if part.learning_rate.warmup < 0:
-            yield Finding(("optimisers", name, "warmup"), f"must be at least 0, got {part.learning_rate.warmup}")
-    if plan.ema is not None and not 0 < plan.ema < 1:
-        yield Finding(("plan", "ema"), f"must be between 0 and 1, such as 0.999, or null, got {plan.ema:g}")
-    if plan.clip is not None and plan.clip <= 0:
-        yield Finding(("plan", "clip"), f"must be positive or null, got {plan.clip:g}")
+            return
 
 
 def windows(recipe: Recipe) -> Iterator[Finding]:
     """``plan.accumulate`` does not divide a batch size, or the phases' steps do not add up to ``plan.steps``."""
     plan = recipe.plan
-    if plan.accumulate >= 1 and plan.batch_size % plan.accumulate:
+    if plan.batch_size % plan.accumulate:
         divisors = [n for n in range(1, plan.batch_size + 1) if plan.batch_size % n == 0]
         best = min(divisors, key=lambda n: abs(n - plan.accumulate))
         yield Finding(
@@ -71,11 +47,7 @@ def windows(recipe: Recipe) -> Iterator[Finding]:
             ((f"plan.accumulate={best}",),),
         )
     for number, phase in enumerate(plan.phases, 1):
-        for name, value in (("steps", phase.steps), ("batch_size", phase.batch_size)):
-            if value is not None and value < 1:
-                yield Finding(("plan", "phases"), f"phase {number}: {name} must be at least 1, got {value}")
-                return
-        if phase.batch_size is not None and plan.accumulate >= 1 and phase.batch_size % plan.accumulate:
+        if phase.batch_size is not None and phase.batch_size % plan.accumulate:
             yield Finding(
                 ("plan", "accumulate"),
                 f"must divide every phase's batch_size, got {plan.accumulate} and phase {number}'s {phase.batch_size}",
@@ -126,4 +98,4 @@ def validation(recipe: Recipe) -> Iterator[Finding]:
         )
 
 
-LIMITS = (numbers, windows, learning, optimisers, schedules, validation)
+LIMITS = (batches, windows, learning, optimisers, schedules, validation)

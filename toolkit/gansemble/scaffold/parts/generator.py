@@ -1,6 +1,6 @@
 """A generator: mel spectrogram to waveform."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 import torch.nn.functional as F
@@ -9,6 +9,10 @@ from torch import Tensor, nn
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
+from gansemble.numbers import Channels, Several, Width
+
+#: A recipe that gives none, or a dilation of 0, is refused by its check.
+Dilations = Annotated[tuple[Width, ...], Several]
 
 
 class AcmeGenerator(nn.Module):
@@ -24,7 +28,7 @@ class AcmeGenerator(nn.Module):
     """
 
     def __init__(
-        self, *, audio: AudioSpec, channels: int = 192, dilations: tuple[int, ...] = (1, 3, 5, 1, 3, 5)
+        self, *, audio: AudioSpec, channels: Channels = 192, dilations: Dilations = (1, 3, 5, 1, 3, 5)
     ) -> None:
         super().__init__()
         # One-sided receptive field [frames], so that long files can be made in chunks: a kernel of 7 sees 3 frames to

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gansemble.contract import TermContract
 from gansemble.interfaces import Step, Turn
+from gansemble.numbers import Floor, Window
 
 
 class AcmeLoss:
@@ -23,7 +24,7 @@ class AcmeLoss:
 
     turns: ClassVar[frozenset[str]] = frozenset({"generator"})
 
-    def __init__(self, *, n_fft: int = 1024, floor: float = 1e-5) -> None:
+    def __init__(self, *, n_fft: Window = 1024, floor: Floor = 1e-5) -> None:
         self.n_fft, self.floor = n_fft, floor
 
     def __call__(self, step: Step, turn: Turn) -> Tensor:

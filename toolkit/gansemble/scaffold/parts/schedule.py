@@ -1,8 +1,10 @@
 """A schedule: what an optimiser's learning rate is multiplied by at a step; a function of its arguments alone."""
 
 from collections.abc import Mapping
+from typing import Annotated
 
 from gansemble.contract import ScheduleContract
+from gansemble.numbers import Range
 
 
 class AcmeSchedule:
@@ -12,15 +14,15 @@ class AcmeSchedule:
         period: of the triangle [steps], at least 2.
         floor: share of the base rate at the lowest point.
 
-    Raises:
-        ValueError: if ``period`` is less than 2, or ``floor`` not between 0 and 1.
     """
 
-    def __init__(self, *, period: int = 2000, floor: float = 0.1) -> None:
-        if period < 2:
-            raise ValueError(f"period must be at least 2, got {period}")
-        if not 0 < floor <= 1:
-            raise ValueError(f"floor must be above 0 and at most 1, got {floor:g}")
+    # A recipe with a number outside of these ranges is refused by its check.
+    def __init__(
+        self,
+        *,
+        period: Annotated[int, Range(at_least=2, at_most=10**9)] = 2000,
+        floor: Annotated[float, Range(above=0, at_most=1)] = 0.1,
+    ) -> None:
         self.period, self.floor = period, floor
 
     def __call__(self, step: int, epoch: int, steps: int) -> float:
