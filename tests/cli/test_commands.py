@@ -203,9 +203,10 @@ def test_plugins_doctor_shows_a_broken_plugins_traceback_and_exits_1(gansemble, 
     assert "No module named 'a_module_that_is_absent'" in out and "1 broken plugins" in out
 
 
-def test_a_broken_plugin_does_not_stop_a_recipe_that_does_not_use_it(gansemble, tmp_path):
+def test_a_broken_plugin_that_was_asked_for_stops_whatever_is_not_about_it(gansemble, tmp_path):
     (tmp_path / "cli_broken.py").write_text("import a_module_that_is_absent\n")
-    assert gansemble("--plugin", "cli_broken.py", "check", V1)[0] == 0
+    status, _, err = gansemble("--plugin", "cli_broken.py", "check", V1)
+    assert status == 1 and "cli_broken.py:1: could not be loaded (ModuleNotFoundError: " in err
 
 
 def test_doctor_names_versions_and_disk(gansemble):
