@@ -24,6 +24,10 @@ class PluginError(GansembleError):
     """A part cannot be found, or its plugin could not be loaded."""
 
 
+class PartError(GansembleError):
+    """A part failed at its work, or returned what the toolkit cannot use."""
+
+
 class TrainingError(GansembleError):
     """Training cannot start or had to stop, such as for a non-finite loss or a full disk."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gansemble.errors import GansembleError
 from gansemble.recipe import types
 from gansemble.recipe.document import Problem, RecipeError
 from gansemble.recipe.schema import Recipe
@@ -21,7 +22,7 @@ def construct(part: Part, recipe: Recipe, **extra: object) -> Any:
 
     Raises:
         RecipeError: if a file or folder that the recipe names is not there or not what it demands, or the constructor
-            raises a ValueError; shown with its place in the recipe.
+            fails; shown with its place in the recipe.
     """
     problems = types.absent(part.path, part.arguments, recipe.document)
     if problems:
@@ -30,5 +31,14 @@ def construct(part: Part, recipe: Recipe, **extra: object) -> Any:
     supplied = {name: value for name, value in (recipe.supplied() | extra).items() if name in names}
     try:
         return part.target(**(supplied | part.arguments))
+    except GansembleError:
+        raise
     except ValueError as error:
         raise RecipeError([Problem(part.path, str(error), recipe.document.mark(part.path))]) from error
+    except OSError:
+        raise  # of a file, which is told as such
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+            raise
+        text = f"{part.use} cannot be built: {type(error).__name__}: {error}; GANSEMBLE_TRACEBACK=1 shows the traceback"
+        raise RecipeError([Problem(part.path, text, recipe.document.mark(part.path))]) from error
