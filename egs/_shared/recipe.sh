@@ -5,7 +5,7 @@
 set -euo pipefail
 
 : "${recipe_dir:?is set by run.sh}" "${config:?is set by run.sh}"
-root=$(cd "$recipe_dir/../../.." && pwd)
+root=${recipe_dir%/*/*/*} # the tree that egs/ is in; without a command, which would cut line breaks off a name
 gansemble=()
 for python in "${VIRTUAL_ENV:-/none}/bin/python" "${CONDA_PREFIX:-/none}/bin/python" "$root/.venv/bin/python"; do
   if [[ -x $python && -x ${python%python}gansemble ]]; then

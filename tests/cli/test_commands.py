@@ -203,9 +203,10 @@ def test_plugins_doctor_shows_a_broken_plugins_traceback_and_exits_1(gansemble, 
     assert "No module named 'a_module_that_is_absent'" in out and "1 broken plugins" in out
 
 
-def test_a_broken_plugin_does_not_stop_a_recipe_that_does_not_use_it(gansemble, tmp_path):
+def test_a_broken_plugin_that_was_asked_for_stops_whatever_is_not_about_it(gansemble, tmp_path):
     (tmp_path / "cli_broken.py").write_text("import a_module_that_is_absent\n")
-    assert gansemble("--plugin", "cli_broken.py", "check", V1)[0] == 0
+    status, _, err = gansemble("--plugin", "cli_broken.py", "check", V1)
+    assert status == 1 and "cli_broken.py:1: could not be loaded (ModuleNotFoundError: " in err
 
 
 def test_doctor_names_versions_and_disk(gansemble):
@@ -301,3 +302,39 @@ def test_a_traceback_is_shown_only_when_asked_for(gansemble, monkeypatch):
 
     with pytest.raises(RecipeError):
         main(["fill", "absent.yaml"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", V1, "--exp", ""),
+        ("prepare", V1, "--data", ""),
+        ("prepare", V1, "--dump", " "),
+        ("synthesise", "--exp", ""),
+        ("sample", "--exp", "", "--output", "x"),
+        ("sample", "--exp", "x", "--output", ""),
+        ("enhance", "--exp", "x", "--output", "", "a.wav"),
+        ("enhance", "--exp", "x", "--output", "y", ""),
+        ("mels", V1, "--input", "", "--output", "x"),
+        ("mini", V1, "--output", ""),
+        ("report", V1, "--compare", ""),
+        ("status", ""),
+        ("diff", "x", ""),
+        ("check", ""),
+        ("fill", ""),
+        ("matrix", ""),
+        ("run", V1, "--exp", ""),
+        ("run", V1, "--data", " "),
+        ("run", V1, "--compare="),
+        ("run", ""),
+        ("describe", ""),
+        ("--plugin", "", "check", V1),
+    ],
+    ids=" ".join,
+)
+def test_an_empty_word_is_no_folder(gansemble, tmp_path, words):
+    before = sorted(tmp_path.rglob("*"))
+    status, _, err = gansemble(*words)
+    assert status in (1, 2) and "Traceback" not in err and sorted(tmp_path.rglob("*")) == before
+    if words[0] not in ("run", "describe", "--plugin"):
+        assert "got an empty word; is a variable of the shell unset?" in err

@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ RECIPE = {
     "plan": {"steps": 10, "betas": [0.8, 0.99]},
     "losses": {"mel": {"use": "mel_l1", "weight": 45.0}},
 }
-SCORES = {"pesq": "higher", "mel_distance": "lower", "snr": "higher", "lsd": "lower"}
+SCORES = {"unused": "higher", "pesq": "higher", "mel_distance": "lower", "snr": "higher", "lsd": "lower"}
 TWELVE = [float(n % 4) for n in range(12)]
 
 
@@ -211,3 +212,62 @@ def test_a_folder_that_is_no_experiment_is_named(gansemble, tmp_path, missing):
     assert err == (
         f"error: {missing}: expected an experiment folder with checkpoints; run a recipe's run.sh with --exp {missing}\n"
     )
+
+
+def sets(path: Path, clips=50, definition="as published", **scores) -> Path:
+    """An experiment of a generator whose clips imitate none: (value, low, high, better) of the whole set by key."""
+    experiment(path, unused=[1.0])
+    rows = {
+        key: {"mean": value, "low": low, "high": high, "n_ok": clips, "n_total": clips, "better": better}
+        | {"definition": definition, "metric": key, "reason": None}
+        for key, (value, low, high, better) in scores.items()
+    }
+    summary = {"step": 1200, "environment": {"torch": "2.11"}, "scores": rows}
+    (path / "scores" / "summary.json").write_text(json.dumps(summary))
+    (path / "scores" / "scores.jsonl").write_text(json.dumps({"id": "0", "scores": {}, "reasons": {}}) + "\n")
+    return path
+
+
+def set_lines(out: str) -> list[str]:
+    return [
+        " ".join(line.split()) for line in out.partition("\nscores of sets")[2].partition("\n\n")[0].splitlines()[1:]
+    ]
+
+
+def test_scores_of_whole_sets_are_compared_with_their_intervals(diff, tmp_path):
+    sets(
+        tmp_path / "a",
+        fid=(10.0, 9.0, 11.0, "lower"),
+        inception=(5.0, 4.0, 6.0, "higher"),
+        kid=(0.5, None, None, "lower"),
+    )
+    sets(
+        tmp_path / "b",
+        fid=(7.0, 6.0, 8.0, "lower"),
+        inception=(4.5, 3.5, 5.5, "higher"),
+        kid=(0.5, None, None, "lower"),
+    )
+    out = diff()
+    assert set_lines(out) == [
+        "fid ↓ 10.0000 [9.0000, 11.0000] -> 7.0000 [6.0000, 8.0000] -3.0000 better, intervals apart (50 clips)",
+        "inception ↑ 5.0000 [4.0000, 6.0000] -> 4.5000 [3.5000, 5.5000] -0.5000 worse, intervals overlap (50 clips)",
+        "kid ↓ 0.5000 -> 0.5000 +0.0000 the same, no intervals: nothing says how sure that is (50 clips)",
+    ]
+    assert "note" not in out and "\nscores  " not in out
+    facts = json.loads(diff("--json"))["sets"]
+    assert [(row["key"], row["difference"], row["apart"]) for row in facts] == [
+        ("fid", -3.0, True),
+        ("inception", -0.5, False),
+        ("kid", 0.0, None),
+    ]
+
+
+def test_a_set_score_without_a_value_or_of_another_definition_is_said(diff, tmp_path):
+    sets(tmp_path / "a", fid=(10.0, 9.0, 11.0, "lower"), alone=(1.0, None, None, "lower"))
+    sets(tmp_path / "b", clips=20, fid=(None, None, None, "lower"))
+    out = diff()
+    assert set_lines(out) == ["fid ↓ 10.0000 [9.0000, 11.0000] -> - one has no value"]
+    assert "note: only one of them has alone\n" in out
+    shutil.rmtree(tmp_path / "b")
+    sets(tmp_path / "b", definition="another", fid=(7.0, 6.0, 8.0, "lower"))
+    assert "note: fid: not compared, its definitions differ: 'as published' and 'another'\n" in diff()

@@ -15,7 +15,7 @@ from gansemble.data.degraded import Degrader
 from gansemble.data.manifest import Clip
 from gansemble.data.packed import Packed
 from gansemble.data.segments import Segments, collate
-from gansemble.errors import DataError
+from gansemble.errors import DataError, PartError
 from gansemble.parts.build import degrader
 from gansemble.recipe import check, schema
 
@@ -89,15 +89,28 @@ def test_loading_processes_change_nothing(packed):
     assert batches[0][0].shape == (2, 1, 4096)
 
 
-def test_a_degradation_that_shortens_is_told(packed):
-    class Short:
+@pytest.mark.parametrize(
+    ("makes", "said"),
+    [
+        (
+            lambda audio: audio[1:],
+            r"\(Odd\), .* must return as many samples as it is given, \[4096\], got float32 \[4095\]",
+        ),
+        (lambda audio: audio / 0, r"\(Odd\), .* makes NaN or Inf"),
+        (lambda audio: audio.nothing, r"degradation \(Odd\), at clip 0 in epoch 0, failed: AttributeError: "),
+        (lambda audio: "text", r"degradation \(Odd\), .* failed: ValueError: "),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:divide by zero", "ignore:invalid value")
+def test_a_degradation_that_fails_or_shortens_is_named(packed, makes, said):
+    class Odd:
         margin = 0
 
         def __call__(self, audio, rng):
-            return audio[1:]
+            return makes(audio)
 
-    with pytest.raises(ValueError, match=r"a degradation must keep the length: gave \[4095\] of \[4096\]"):
-        Degrader(Short(), 0).crop(packed[1], 0, 0, 4096, 0)
+    with pytest.raises(PartError, match=said):
+        Degrader(Odd(), 0).crop(packed[1], 0, 0, 4096, 0)
 
 
 def test_pairs_are_read_from_their_recordings(tmp_path):

@@ -175,7 +175,7 @@ def test_an_unreadable_file_is_named(tmp_path, content):
 
 
 def test_a_folder_is_no_recipe(tmp_path):
-    with pytest.raises(RecipeError, match="cannot be read as text"):
+    with pytest.raises(RecipeError, match="is a folder; give a recipe file"):
         read(tmp_path)
 
 

@@ -105,9 +105,9 @@ def test_the_name_of_a_recipe_that_gives_none(tmp_path, place, name):
     assert check.default_name(tmp_path / place) == name
 
 
-def test_a_name_that_is_given_counts_and_an_empty_one_does_not(base):
+def test_a_name_that_is_given_counts_and_else_that_of_the_file(base):
     assert check.load(base, ["name=mine"]).name == "mine"
-    assert check.load(base).name == check.load(base, ["name=''"]).name == check.load(base, ["name=null"]).name == "base"
+    assert check.load(base).name == check.load(base, ["name=null"]).name == "base"
 
 
 # what plugins say -------------------------------------------------------

@@ -67,6 +67,7 @@ DEFAULTS = {
         "normalise": 0.95,
         "rate": "error",
         "channels": "error",
+        "samples": "auto",
         "short": "error",
         "broken": "error",
         "label": "label",

@@ -178,7 +178,8 @@ def site(tmp_path, monkeypatch):
 def gansemble(capsys, monkeypatch, tmp_path):
     """Runs a command in this process as if it were the first: (exit status, standard output, standard error)."""
     monkeypatch.chdir(tmp_path)
-    for variable in ("GANSEMBLE_PLUGIN_FILES", "GANSEMBLE_PLUGINS", "GANSEMBLE_DISABLE", "GANSEMBLE_STRICT"):
+    monkeypatch.setenv("GANSEMBLE_PLUGIN_FILES", "")  # so that what a command adds is gone after the test
+    for variable in ("GANSEMBLE_PLUGINS", "GANSEMBLE_DISABLE", "GANSEMBLE_STRICT"):
         monkeypatch.delenv(variable, raising=False)
 
     def run(*words):
@@ -244,23 +245,97 @@ def gansemble_register(register):
 
 
 @pytest.mark.slow
-def test_a_part_named_like_a_built_in_one_makes_recipes_say_which(gansemble, site):
+def test_a_part_named_like_a_built_in_one_changes_no_recipe_and_is_told(gansemble, site, caplog):
     install(site, "gansemble-shadow", "[gansemble.plugins]\nshadow = bad_shadow\n")
     (site / "bad_shadow.py").write_text(SHADOW)
-    choice = "generator 'hifigan' is given by several plugins; say 'hifigan/hifigan' or 'shadow/hifigan'"
     uses, other = SOUND_RECIPES
-    status, _, err = gansemble("check", uses)
-    assert status == 1 and f": generator.use: {choice}" in err and "1 problem in the recipe" in err
+    assert gansemble("check", uses)[0] == 0
+    told = "generator 'hifigan' means hifigan/hifigan, which comes with the toolkit; for the other of this name say "
+    assert [record.message for record in caplog.records] == [told + "'shadow/hifigan'"]
+    assert loading.registry().get("generator", "hifigan").plugin == "hifigan"
     for name in ("hifigan/hifigan", "shadow/hifigan"):
         assert gansemble("check", uses, "--set", f"generator.use={name}")[0] == 0
     assert gansemble("check", other)[0] == 0
     status, out, _ = gansemble("plugins", "list", "--kind", "generator")
     assert status == 0 and [line.split()[0] for line in out.splitlines()].count("hifigan") == 2
-    assert gansemble("describe", "generator", "hifigan")[2] == f"error: {choice}\n"
+    assert gansemble("describe", "generator", "hifigan")[0] == 0
     assert gansemble("describe", "generator", "shadow/hifigan")[0] == 0
     status, out, _ = gansemble("plugins", "doctor")
-    assert status == 1 and "ambiguous: generator 'hifigan' is given by 2 plugins" in out
-    assert "recipes must say one of hifigan/hifigan, shadow/hifigan" in out
+    assert status == 0 and "ambiguous: generator 'hifigan' is given by 2 plugins" in out
+    assert "the name alone means hifigan/hifigan, of hifigan/hifigan, shadow/hifigan" in out
+
+
+def test_a_single_part_named_like_a_built_in_one_changes_no_recipe(gansemble, site):
+    install(site, "gansemble-shade", "[gansemble.generators]\nhifigan = gansemble_plugins.hifigan.generator:HifiGan\n")
+    assert gansemble("check", *SOUND_RECIPES)[0] == 0
+    assert loading.registry().get("generator", "gansemble-shade/hifigan").plugin == "gansemble-shade"
+
+
+def test_a_name_that_two_plugins_give_and_the_toolkit_does_not_is_to_be_told_apart(gansemble, site):
+    for name in ("one", "two"):
+        install(site, f"gansemble-{name}", f"[gansemble.plugins]\n{name} = bad_{name}\n")
+        (site / f"bad_{name}.py").write_text(PART)
+    status, _, err = gansemble("check", SOUND_RECIPES[0], "--set", "losses.more.use=part")
+    assert status == 1 and "loss 'part' is given by several plugins; say 'one/part' or 'two/part'" in err
+    assert gansemble("check", SOUND_RECIPES[0], "--set", "losses.more.use=two/part")[0] == 0
+    status, out, _ = gansemble("plugins", "doctor")
+    assert status == 1 and "recipes must say one of one/part, two/part" in out
+
+
+def test_recipes_named_like_the_toolkits_do_not_take_their_place(gansemble, site):
+    install(site, "aaa-usurper", "[gansemble.recipes]\nhifigan = no_such_recipes\n")
+    assert gansemble("check", "hifigan:ljspeech/v1")[0] == 0
+
+
+def test_entry_points_that_cannot_be_read_leave_all_others_alone(gansemble, site):
+    install(site, "gansemble-garbled", "[gansemble.plugins]\nno equals sign\n")
+    assert gansemble("check", *SOUND_RECIPES)[0] == 0
+    status, out, _ = gansemble("plugins", "doctor")
+    assert status == 1 and "broken: gansemble-garbled\n" in out and "its entry points cannot be read" in out
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "x = 1\nimport no_such_library\n",
+            ":2: could not be loaded (ModuleNotFoundError: No module named 'no_such_library')",
+        ),
+        ("raise SystemExit(3)\n", ":1: could not be loaded (SystemExit: 3)"),
+        ("def broken(:\n", ":1: could not be loaded (SyntaxError: "),
+        ("\0", ": could not be loaded (SyntaxError: "),
+        ("x = 1\n", ": could not be loaded (bad_file: lacks the required hook gansemble_register(register))"),
+        (
+            "from gansemble import hookimpl\n@hookimpl\ndef gansemble_register(register): pass\n",
+            ": could not be loaded (it registers nothing; call register(kind, name, ",
+        ),
+    ],
+)
+@pytest.mark.parametrize("words", [("check", SOUND_RECIPES[0]), ("run", SOUND_RECIPES[0], "--dry-run")])
+def test_a_single_file_that_cannot_be_loaded_ends_the_command_that_named_it(gansemble, tmp_path, content, said, words):
+    path = tmp_path / "bad_file.py"
+    path.write_text(content)
+    status, _, err = gansemble("--plugin", path, *words)
+    assert status == 1 and err.startswith(f"error: --plugin {path}") and said in err
+    assert f"`gansemble --plugin {path} plugins doctor` shows its traceback" in err
+    if words[0] == "run":
+        assert gansemble(*words, "--plugin", path)[2] == err
+    status, out, _ = gansemble("--plugin", path, "plugins", "doctor")
+    assert status == 1 and "broken: file:bad_file.py\n" in out
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("absent.py", "no such file"),
+        (".", "is a folder, expected a Python file"),
+        ("a:b.py", "must not have ':' in it"),
+    ],
+)
+def test_a_single_file_that_is_none_is_named(gansemble, tmp_path, name, said):
+    (tmp_path / "a:b.py").write_text(PART)
+    status, _, err = gansemble("--plugin", name, "check", SOUND_RECIPES[0])
+    assert status == 1 and err.startswith(f"error: --plugin {name}: ") and said in err
 
 
 def test_a_plugin_named_like_a_built_in_one_is_left_out(gansemble, site):

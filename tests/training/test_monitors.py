@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import resource
 from types import SimpleNamespace
 
@@ -133,3 +134,19 @@ def test_an_error_says_what_is_left(last, stalled, nonfinite):
     assert said.startswith("step 9: the generator and discriminators gradients") and stalled in said
     said = str(monitors.nonfinite(9, ("a", "b"), last))
     assert said.startswith("step 9: the loss is NaN or Inf; clips in this batch: a, b;") and nonfinite in said
+
+
+def test_the_terms_that_are_not_finite_are_named():
+    finite, one, nan = monitors.Finite(), torch.tensor(1.0), torch.tensor(math.nan)
+    finite.note(1, ("a",), {"generator/losses.mel": one, "generator/total": one})
+    finite.note(2, ("b",), {"generator/losses.mel": nan, "generator/losses.other": one, "generator/total": nan})
+    finite.note(3, ("c",), {"generator/losses.other": nan, "generator/total": nan})
+    assert finite.first_bad() == (2, ("b",)) and finite.terms == ("generator/losses.mel",)
+    said = str(monitors.nonfinite(2, ("b",), None, finite.terms))
+    assert "clips in this batch: b; NaN or Inf are generator/losses.mel; no checkpoint had been written yet." in said
+
+
+def test_a_term_that_is_not_counted_may_be_what_it_is():
+    finite, one = monitors.Finite(), torch.tensor(1.0)
+    finite.note(1, ("a",), {"generator/total": one, "gradient_norm/discriminators": torch.tensor(math.inf)})
+    assert finite.first_bad() is None and finite.terms == ()

@@ -116,17 +116,16 @@ LONGER = {"a callback every few steps": "four of its ten lines register it, as o
 
 
 @pytest.fixture
-def plugin(tmp_path):
-    """``plugin(name, text)`` loads a single-file plugin for the test."""
-    before = loading.files()
+def plugin(tmp_path, monkeypatch):
+    """``plugin(text)`` loads a single-file plugin for the test."""
+    monkeypatch.setenv(loading.FILES, "")  # so that what is added is gone after the test
 
     def load(text: str) -> None:
-        path = tmp_path / f"from_outside_{abs(hash(text)) % 10**8}.py"
+        path = tmp_path / f"from_outside_{abs(hash((text, tmp_path))) % 10**8}.py"
         path.write_text(text)
         loading.add_files((path,))
 
-    yield load
-    loading.add_files(before)
+    return load
 
 
 @pytest.fixture(scope="module")

@@ -26,14 +26,13 @@ def prepared(tmp_path_factory):
     """The page's plugin loaded, and its recipe's small corpus packed."""
     from gansemble.data import prepare
 
-    before = loading.files()
-    loading.add_files((SNIPPETS / "two_ways.py",))
-    folder = tmp_path_factory.mktemp("unpaired")
-    recipe = check.load(SNIPPETS / "unpaired.yaml", SMALL)
-    prepare.corpus_of(recipe).mini(folder / "data")
-    prepare.prepare(recipe, folder / "data", folder / "dump", 1, lambda line: None)
-    yield folder
-    loading.add_files(before)
+    with pytest.MonkeyPatch.context() as changed:
+        changed.setenv(loading.FILES, str(SNIPPETS / "two_ways.py"))
+        folder = tmp_path_factory.mktemp("unpaired")
+        recipe = check.load(SNIPPETS / "unpaired.yaml", SMALL)
+        prepare.corpus_of(recipe).mini(folder / "data")
+        prepare.prepare(recipe, folder / "data", folder / "dump", 1, lambda line: None)
+        yield folder
 
 
 def trained(folder: Path, exp: Path, *sets: str, stop_after: int | None = None) -> Path:

@@ -24,6 +24,10 @@ class PluginError(GansembleError):
     """A part cannot be found, or its plugin could not be loaded."""
 
 
+class PartError(GansembleError):
+    """A part failed at its work, or returned what the toolkit cannot use."""
+
+
 class TrainingError(GansembleError):
     """Training cannot start or had to stop, such as for a non-finite loss or a full disk."""
 
@@ -45,6 +49,8 @@ def near(word: str, known: Sequence[str]) -> str:
     """The end of a message, ``; did you mean 'x'?``, where a known word resembles ``word``; else an empty string."""
     import difflib
 
+    if len(word) > 100:  # comparing takes time with the square of the length
+        return ""
     matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
     return f"; did you mean {matches[0]!r}?" if matches else ""
 

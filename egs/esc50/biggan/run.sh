@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # BigGAN on wavelet pictures of the ESC-50 environmental sounds, small enough for two CPU cores.
-recipe_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+recipe_dir=$(readlink -f -- "${BASH_SOURCE[0]}") && recipe_dir=${recipe_dir%/*}
 # shellcheck disable=SC2034  # read by the stage runner
 config=conf/small.yaml
 # shellcheck source=egs/_shared/recipe.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SpecDiff-GAN on LJSpeech: HiFi-GAN whose discriminators see real and fake through spectrally shaped diffusion.
-recipe_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+recipe_dir=$(readlink -f -- "${BASH_SOURCE[0]}") && recipe_dir=${recipe_dir%/*}
 # shellcheck disable=SC2034  # read by the stage runner
 config=conf/v1.yaml
 # shellcheck source=egs/_shared/recipe.sh

@@ -83,12 +83,13 @@ class Lazy(click.Group):
         self._loaded = True
         from gansemble.plugins import loading
 
-        for plugin in loading.load().manager.get_plugins():
+        for name, plugin in loading.load().manager.list_name_plugin():
             if hasattr(plugin, "gansemble_commands"):
                 try:
                     plugin.gansemble_commands(group=PluginTarget(self))
-                except Exception as error:
-                    logging.getLogger(__name__).warning("a plugin's commands could not be added: %s", error)
+                except (Exception, SystemExit) as error:
+                    said = f"{type(error).__name__}: {error}"
+                    logging.getLogger(__name__).warning("the commands of plugin %r could not be added (%s)", name, said)
 
 
 class PluginTarget:
@@ -119,6 +120,8 @@ def group(plugin_files: tuple[Path, ...]) -> None:
         from gansemble.plugins import loading
 
         loading.add_files((*plugin_files, *loading.files()))  # each is looked for, whoever named it
+        if click.get_current_context().invoked_subcommand not in ("plugins", "doctor"):  # which say what is wrong
+            loading.demand_files()
 
 
 def main(arguments: list[str] | None = None) -> object:

@@ -20,12 +20,15 @@ from gansemble.stages.ledger import SOURCES, digest
 @click.option("--output", type=PATH, required=True, help="Folder to write it to.")
 def mini(recipe: Path, overrides: tuple[str, ...], output: Path) -> None:
     """Write a small corpus in the layout of RECIPE's corpus, made offline."""
-    from gansemble.data.prepare import corpus_of
+    from gansemble.data.prepare import at_work, corpus_of
     from gansemble.recipe import check
 
-    corpus = corpus_of(check.load(recipe, overrides))
-    corpus.mini(output)
-    say(f"mini corpus: {len(corpus.scan(output))} clips in {output}")
+    checked = check.load(recipe, overrides)
+    corpus = corpus_of(checked)
+    with at_work(checked, f"to make its small corpus in {output}"):
+        corpus.mini(output)
+        count = len(corpus.scan(output))
+    say(f"mini corpus: {count} clips in {output}")
 
 
 class _Percent:

@@ -12,7 +12,7 @@ import click
 from gansemble.cli.options import PATH
 
 if TYPE_CHECKING:
-    from gansemble.evaluation.compare import Comparison, ScoreDifference
+    from gansemble.evaluation.compare import Comparison, ScoreDifference, SetDifference
 
 
 @click.command()
@@ -20,13 +20,17 @@ if TYPE_CHECKING:
 @click.argument("second", metavar="EXP2", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def diff(first: Path, second: Path, as_json: bool) -> None:
-    """Show what differs between the experiments EXP1 and EXP2: recipe keys, scores over the files both have, versions."""
+    """Show what differs between the experiments EXP1 and EXP2: recipe keys, scores over the files both have, scores of
+    whole sets of clips, versions."""
     from gansemble.evaluation import compare
 
     ours, theirs = compare.load(first), compare.load(second)
     found = compare.compare(ours, theirs)
     if as_json:
-        click.echo(json.dumps(_without_nan(dataclasses.asdict(found)), indent=1, default=str))
+        facts = dataclasses.asdict(found)
+        for row, each in zip(facts["sets"], found.sets, strict=True):
+            row |= {"difference": each.difference, "apart": each.apart}
+        click.echo(json.dumps(_without_nan(facts), indent=1, default=str))
         return
     click.echo(f"1  {first} (step {ours.step:,})\n2  {second} (step {theirs.step:,})")
     for line in _text(found):
@@ -49,6 +53,9 @@ def _text(found: Comparison) -> list[str]:
         lines.append(_title("scores") + "  2 minus 1 over the files both have, with a 95 % interval")
         lines.append(f"  {'':24} {'1':>9} {'2':>9} {'difference':>11}")
         lines += [_score(score) for score in found.scores]
+    if found.sets:
+        lines.append(_title("scores of sets") + "  each with the interval that its metric gives")
+        lines += [line for each in found.sets for line in _set_score(each)]
     lines.append(_title("versions"))
     lines += _rows(found.environment) or ["  the same"]
     return [*lines, *(f"note: {note}" for note in found.notes)]
@@ -78,3 +85,26 @@ def _score(score: ScoreDifference) -> str:
     interval = f"[{change.low:+.4f}, {change.high:+.4f}]" if change.low == change.low else ""
     text = f"  {score.key + ' ' + arrow:24} {first:>9} {second:>9} {change.mean:>+11.4f} {interval:22} {word}"
     return f"{text} ({change.files} files)"
+
+
+def _set_score(score: SetDifference) -> list[str]:
+    """Both values, and what can be said of their difference: without files there is no interval of it."""
+    arrow = "↑" if score.better == "higher" else "↓"
+    sides = [(score.first, score.first_interval), (score.second, score.second_interval)]
+    values = [
+        ("-" if value is None else f"{value:.4f}") + (f" [{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else "")
+        for value, bounds in sides
+    ]
+    text = f"  {score.key + ' ' + arrow:24} {values[0]} -> {values[1]}"
+    if score.difference is None:
+        return [f"{text}   one has no value"]
+    better = (
+        "the same"
+        if not score.difference
+        else "better"
+        if (score.difference > 0) == (score.better == "higher")
+        else "worse"
+    )
+    sure = {True: "intervals apart", False: "intervals overlap", None: "no intervals: nothing says how sure that is"}
+    clips = " and ".join(f"{count}" for count in dict.fromkeys(score.clips))
+    return [f"{text}   {score.difference:+.4f} {better}, {sure[score.apart]} ({clips} clips)"]

@@ -71,12 +71,13 @@ def _entry_points() -> None:
     import tomllib
 
     import gansemble
+    from gansemble.plugins import loading
 
     pyproject = Path(gansemble.__file__).parents[2] / "pyproject.toml"
     if not pyproject.is_file():
         return
     declared = tomllib.loads(pyproject.read_text())["project"]["entry-points"]["gansemble.plugins"]
-    installed = {point.name for point in importlib.metadata.entry_points(group="gansemble.plugins")}
+    installed = {point.name for point in loading.installed_points([loading.GROUP])[0][loading.GROUP]}
     late = sorted(declared.keys() - installed)
     if late:
         click.echo(f"plugins declared in {pyproject} but not installed: {', '.join(late)}; run pip install -e . again")

@@ -15,7 +15,18 @@ from gansemble.errors import GansembleError
 from gansemble.stages import Project
 from gansemble.stages.project import corpus_folder, demand_outside
 
-PATH = click.Path(path_type=Path)
+
+class _PathWord(click.Path):
+    """A path as a word of a command line. An empty one would mean the working directory, which nobody means by it."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """The word as a path; refuses what cannot be one."""
+        if not str(value).strip() or "\0" in str(value):
+            self.fail("expected a path, got an empty word; is a variable of the shell unset?", parameter, context)
+        return super().convert(value, parameter, context)
+
+
+PATH = _PathWord(path_type=Path)
 #: How many processes may be asked for.
 PROCESSES = click.IntRange(1, 65_536)
 #: How many worker processes of one machine may be asked for.

@@ -110,16 +110,20 @@ def check(name: str, verbose: bool) -> None:
 def doctor() -> None:
     """Show broken plugins with their tracebacks, names given twice, and switched-off plugins.
 
-    Exits 1 when a plugin is broken, a part is missing, or a name is given twice: recipes that use it then fail.
+    Exits 1 when a plugin is broken, a part is missing, or several plugins give a name that is none of the toolkit's:
+    recipes that use it then fail.
     """
     from gansemble.plugins import loading as loading
 
     registry = loading.registry()
     for name, reason in registry.disabled.items():
         click.echo(f"off: {name} (by {reason})")
+    ambiguous = 0
     for kind, name, given in registry.ambiguous():
-        choices = ", ".join(f"{plugin}/{name}" for plugin in given)
-        click.echo(f"ambiguous: {kind} {name!r} is given by {len(given)} plugins; recipes must say one of {choices}")
+        choices, meant = ", ".join(f"{plugin}/{name}" for plugin in given), registry.meant(kind, name)
+        ambiguous += meant is None
+        rule = "recipes must say one of" if meant is None else f"the name alone means {meant.plugin}/{name}, of"
+        click.echo(f"ambiguous: {kind} {name!r} is given by {len(given)} plugins; {rule} {choices}")
     missing = []
     for entry in registry.entries():
         try:
@@ -133,5 +137,5 @@ def doctor() -> None:
     click.echo(
         f"{len(registry.entries())} parts of {count} plugins; {len(registry.broken)} broken plugins, {len(missing)} missing targets"
     )
-    if registry.broken or missing or registry.ambiguous():
+    if registry.broken or missing or ambiguous:
         raise SystemExit(1)

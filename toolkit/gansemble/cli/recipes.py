@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from gansemble.cli.options import PATH
 from gansemble.cli.terminal import say
 
-HERE = click.Path(path_type=Path)
+HERE = PATH
 
 
 @click.group()

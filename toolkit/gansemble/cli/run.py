@@ -84,12 +84,13 @@ def _add_plugins(options: RunOptions) -> None:
     """Adds the single-file plugins of the options to those of this process and of the stages' processes.
 
     Raises:
-        PluginError: if a file is not there.
+        PluginError: if a file is not there, or cannot be loaded.
     """
     if options.plugins:
         from gansemble.plugins import loading
 
         loading.add_files(options.plugins)
+        loading.demand_files()
 
 
 def _project(recipe: str, options: RunOptions) -> Project:

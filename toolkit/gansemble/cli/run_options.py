@@ -221,7 +221,7 @@ def _stage(name: str, value: str) -> Stage:
 
 def _path(name: str, value: str) -> Path:
     """An absolute path; a relative one is taken from the working directory."""
-    if not value:
+    if not value.strip():
         raise _Wrong(f"{name} needs a value", see_help=True)
     return Path(value).resolve()
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gansemble import random
-from gansemble.errors import DataError
+from gansemble.errors import DataError, PartError
+from gansemble.interfaces.at_work import AtWork, wrong
 
 if TYPE_CHECKING:
     from gansemble.data.packed import Packed
@@ -45,7 +46,7 @@ class Degrader:
 
         Raises:
             DataError: if there is no degradation and the corpus has no degraded recording of the clip.
-            ValueError: if the degradation changes the length of what it is given.
+            PartError: if the degradation fails, changes the length of what it is given, or makes NaN or Inf.
         """
         entry = packed.entries[index]
         if self.degradation is None:
@@ -74,13 +75,17 @@ class Degrader:
             float32 [T].
 
         Raises:
-            ValueError: if the degradation changes the length.
+            PartError: if the degradation fails, changes the length, or makes NaN or Inf.
         """
         assert self.degradation is not None
         rng = np.random.default_rng(random.key(self.seed, epoch, index, "degradation"))
-        made = np.asarray(self.degradation(clip, rng), np.float32)
+        who = f"degradation ({type(self.degradation).__name__}), at clip {index} in epoch {epoch},"
+        with AtWork(who):
+            made = np.asarray(self.degradation(clip, rng), np.float32)
         if made.shape != clip.shape:
-            raise ValueError(f"a degradation must keep the length: gave {list(made.shape)} of {list(clip.shape)}")
+            raise wrong(who, f"as many samples as it is given, [{len(clip)}]", made)
+        if not np.isfinite(made).all():
+            raise PartError(f"{who} makes NaN or Inf; change its parameters, or tell its author")
         return made
 
 

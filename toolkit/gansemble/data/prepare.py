@@ -7,7 +7,7 @@ import dataclasses
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
@@ -22,8 +22,9 @@ from gansemble.data.judgement import apply, as_stored, decided, say_all
 from gansemble.data.manifest import MANIFEST, SPLITS, Clip, ManifestEntry
 from gansemble.data.mini import MARK
 from gansemble.data.readers import in_use
-from gansemble.errors import DataError
+from gansemble.errors import DataError, PartError
 from gansemble.files import write_atomically
+from gansemble.interfaces.at_work import AtWork
 from gansemble.recipe.schema import Recipe
 from gansemble.stages import corpus_files
 from gansemble.stages.corpus_files import CorpusFile
@@ -43,14 +44,35 @@ def corpus_of(recipe: Recipe) -> Corpus:
     return construct(recipe.single["corpus"], recipe)
 
 
+@contextlib.contextmanager
+def at_work(recipe: Recipe, doing: str) -> Iterator[None]:
+    """Makes an error of the corpus one that names it; those of files are told as they are.
+
+    Args:
+        recipe: that names the corpus.
+        doing: what it was asked for.
+
+    Raises:
+        PartError: if the corpus raises anything but errors for the user and of files.
+    """
+    try:
+        with AtWork(f"corpus ({recipe.single['corpus'].use})", doing):
+            yield
+    except PartError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
+            raise error.__cause__ from None  # a full disk, or no permission
+        raise
+
+
 def fetch(recipe: Recipe, folder: Path, progress: Callable[[int, int | None], None] | None = None) -> list[Clip]:
     """Downloads the recipe's corpus into ``folder`` unless it is there, and returns its clips. Corpora that support it
     call ``progress`` with (bytes done, bytes in total)."""
     corpus = corpus_of(recipe)
-    if progress is not None and _tells_progress(corpus):
-        corpus.fetch(folder, progress=progress)
-    else:
-        corpus.fetch(folder)
+    with at_work(recipe, f"to fetch into {folder}"):
+        if progress is not None and _tells_progress(corpus):
+            corpus.fetch(folder, progress=progress)
+        else:
+            corpus.fetch(folder)
     return _scanned(recipe, corpus, folder)
 
 
@@ -61,7 +83,8 @@ def _tells_progress(corpus: Corpus) -> TypeGuard[ProgressiveCorpus]:
 
 def _scanned(recipe: Recipe, corpus: Corpus, folder: Path) -> list[Clip]:
     """The clips that a corpus lists; a DataError if it lists anything else."""
-    found = list(corpus.scan(folder))
+    with at_work(recipe, f"to list {folder}"):
+        found = list(corpus.scan(folder))
     clips = [clip for clip in found if isinstance(clip, Clip)]
     if len(clips) < len(found):
         wrong = next(type(each).__name__ for each in found if not isinstance(each, Clip))

@@ -1,4 +1,4 @@
-"""Comparison of two experiments (``gansemble diff``): recipes, scores file by file, and software versions."""
+"""Comparison of two experiments (``gansemble diff``): recipes, scores of files and of sets, and software versions."""
 
 from __future__ import annotations
 
@@ -60,6 +60,41 @@ class ScoreDifference:
     difference: Difference
 
 
+@dataclass(frozen=True)
+class SetDifference:
+    """One score of whole sets of clips, of two experiments. There are no files by which the two could be paired.
+
+    Args:
+        key: of the score.
+        better: ``higher`` or ``lower``.
+        first: the score of the first experiment; None where it has no value.
+        second: that of the second experiment.
+        first_interval: (low, high) as the metric gave it; None without one.
+        second_interval: the same of the second experiment.
+        clips: number of clips in each set.
+    """
+
+    key: str
+    better: str
+    first: float | None
+    second: float | None
+    first_interval: tuple[float, float] | None
+    second_interval: tuple[float, float] | None
+    clips: tuple[int, int]
+
+    @property
+    def difference(self) -> float | None:
+        """Second minus first; None where one has no value."""
+        return None if self.first is None or self.second is None else self.second - self.first
+
+    @property
+    def apart(self) -> bool | None:
+        """Whether the two intervals have nothing in common; None where one has no interval."""
+        if self.first_interval is None or self.second_interval is None:
+            return None
+        return self.first_interval[1] < self.second_interval[0] or self.second_interval[1] < self.first_interval[0]
+
+
 @dataclass
 class Comparison:
     """The differences of two experiments.
@@ -67,13 +102,15 @@ class Comparison:
     Args:
         recipe: (key, first value, second value) of each recipe key that differs.
         environment: the same of versions and machine.
-        scores: of each score that both have with the same definition.
+        scores: of each score of single files that both have with the same definition.
+        sets: of each score of whole sets that both have with the same definition.
         notes: remarks for the reader, such as what could not be compared, and why.
     """
 
     recipe: list[tuple[str, object, object]]
     environment: list[tuple[str, object, object]]
     scores: list[ScoreDifference]
+    sets: list[SetDifference]
     notes: list[str]
 
 
@@ -107,7 +144,7 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
     """Compares two experiments. Files that imitate different recordings in the two are left out of the scores."""
     notes = []
     for each in (first, second):
-        if not each.scores:
+        if not each.facts:
             notes.append(f"{each.path}: has no scores yet; run its stages 4 and 5")
     others: set[str] = set()
     if first.index is not None and second.index is not None:
@@ -121,13 +158,19 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
     versions: list[tuple[str, object, object]] = [
         (key, first.environment.get(key, ABSENT), second.environment.get(key, ABSENT)) for key in keys
     ]
-    scores = []
-    for key in [key for key in first.scores if key in second.scores]:
+    scores, sets = [], []
+    for key in [key for key in first.facts if key in second.facts]:
         ours, theirs = first.facts[key], second.facts[key]
         if ours["definition"] != theirs["definition"]:
             notes.append(
                 f"{key}: not compared, its definitions differ: {ours['definition']!r} and {theirs['definition']!r}"
             )
+            continue
+        if (key in first.scores) != (key in second.scores):
+            notes.append(f"{key}: not compared, it is of single files in one of them and of the whole set in the other")
+            continue
+        if key not in first.scores:
+            sets.append(_of_sets(key, ours, theirs))
             continue
         ours_by_id = {id_: value for id_, value in first.scores[key].items() if id_ not in others}
         difference = paired(ours_by_id, second.scores[key])
@@ -135,8 +178,17 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
     few = min((score.difference.files for score in scores), default=FEW)
     if few < FEW:
         notes.append(f"{few} files are few: intervals resampled from them are too narrow")
-    alone = sorted(set(first.scores) ^ set(second.scores)) if first.scores and second.scores else []
+    alone = sorted(first.facts.keys() ^ second.facts.keys()) if first.facts and second.facts else []
     if alone:
         notes.append(f"only one of them has {', '.join(alone)}")
     differing = [row for row in versions if row[1] != row[2]] if first.environment and second.environment else []
-    return Comparison(differences(first.recipe, second.recipe), differing, scores, notes)
+    return Comparison(differences(first.recipe, second.recipe), differing, scores, sets, notes)
+
+
+def _of_sets(key: str, ours: ScoreRow, theirs: ScoreRow) -> SetDifference:
+    intervals = [
+        (row["low"], row["high"]) if row["low"] is not None and row["high"] is not None else None
+        for row in (ours, theirs)
+    ]
+    clips = (ours["n_total"], theirs["n_total"])
+    return SetDifference(key, ours["better"], ours["mean"], theirs["mean"], intervals[0], intervals[1], clips)

@@ -396,4 +396,5 @@ tr.best th, tr.best td { background: #ecfdf5; } .wide-table { overflow-x: auto; 
 
 def assemble(title: str, body: Sequence[str]) -> str:
     """The complete HTML page from its title and the pieces of its body."""
-    return _PAGE.replace("{title}", html.escape(title)).replace("{body}", "\n".join(body))
+    before, after = _PAGE.split("{body}")  # first, as a title may hold the same word
+    return before.replace("{title}", html.escape(title)) + "\n".join(body) + after

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from gansemble.contract import DEGRADED
 from gansemble.inference.streaming import bounds
 from gansemble.interfaces import Condition, Representation
+from gansemble.interfaces.demands import generated
 from gansemble.parts.device import device_of
 
 
@@ -58,5 +59,5 @@ class KeepBelow(nn.Module):
 
     def forward(self, condition: Condition) -> Tensor:
         degraded = condition.signal(DEGRADED)
-        made = self.decode(self.generator(condition).float())[..., : degraded.shape[-1]]
+        made = self.decode(generated(self.generator, condition, degraded))[..., : degraded.shape[-1]]
         return made + nn.functional.conv1d(degraded - made, self.low, padding=self.low.shape[-1] // 2)

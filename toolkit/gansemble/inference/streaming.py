@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gansemble.abilities import alignment, context_frames
 from gansemble.contract import DEGRADED
 from gansemble.interfaces import Condition, Representation
+from gansemble.interfaces.demands import decoded, generated
 from gansemble.parts.conditioning import label_of
 from gansemble.parts.device import device_of
 
@@ -117,7 +118,7 @@ def vocoder_stream(
     def make(stacked: Tensor) -> Tensor:
         parts = stacked[None].to(device).split([channels[name] for name in names], 1)
         condition = Condition(None, label_of(label, device), dict(zip(names, parts, strict=True)))
-        return representation.decode(generator(condition).float())[0]
+        return decoded(representation, generated(generator, condition, parts[0]))[0]
 
     return ChunkedStream(make, core, *bounds(generator))
 
@@ -143,7 +144,7 @@ def enhancement_stream(
         one = label_of(label, device)
         told = None if one is None else one.expand(len(audio))
         condition = Condition(None, told, {DEGRADED: audio[:, None].to(device)})
-        made = representation.decode(generator(condition).float())
+        made = decoded(representation, generated(generator, condition, condition.signals[DEGRADED]))
         return made[:, 0, : audio.shape[1]]
 
     return ChunkedStream(make, core, *bounds(generator))

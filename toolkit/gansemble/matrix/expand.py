@@ -40,6 +40,7 @@ from gansemble.plugins.registry import Registry
 from gansemble.recipe import check
 from gansemble.recipe.compose import gather, merge, resolve_references
 from gansemble.recipe.document import Document, KeyPath, Mark, Problem, RecipeError
+from gansemble.recipe.names import title_of
 from gansemble.recipe.schema import MANY, SINGLE, Recipe
 from gansemble.recipe.sections import SECTIONS
 
@@ -267,7 +268,7 @@ def _cell(
     if not problems:
         try:
             resolve_references(document)
-            document.value["name"] = " · ".join(labels)  # a label may look like a reference
+            document.value["name"] = title_of(" · ".join(labels))  # a label may look like a reference
             cell.recipe, cell.problems = check.inspect(document, path, registry)
         except RecipeError as error:
             cell.problems = error.problems

@@ -65,6 +65,7 @@ class Parts:
         terms: losses and regularisers, each with its weight.
         monitors: by name.
         marks: by recipe path, what a part's statistics were measured on and with; see the field's comment.
+        uses: by recipe path, what each part is called in the recipe, for messages.
     """
 
     generator: nn.Module
@@ -83,6 +84,12 @@ class Parts:
     #: By recipe path: identifies what a part's state was measured on and with. A checkpoint's state with another mark
     #: is not restored.
     marks: dict[str, str] = field(default_factory=dict)
+    #: By recipe path, what a part is called in a recipe, for messages.
+    uses: dict[str, str] = field(default_factory=dict)
+
+    def who(self, path: str, part: object) -> str:
+        """A part's name for messages, such as ``losses.mel (mel_l1)``."""
+        return f"{path} ({self.uses.get(path, type(part).__name__)})"
 
     def encode(self, batch: Batch) -> Tensor:
         """Converts a batch's audio [B, C, T] to the representation's domain [B, ...]."""
@@ -171,9 +178,10 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
     discriminators = recipe.many["discriminators"]
     parts = Parts(
         generator=generator(recipe).to(device),
-        discriminators=Discriminators({name: construct(part, recipe) for name, part in discriminators.items()}).to(
-            device
-        ),
+        discriminators=Discriminators(
+            {name: construct(part, recipe) for name, part in discriminators.items()},
+            {name: part.use for name, part in discriminators.items()},
+        ).to(device),
         weights={name: part.weight for name, part in discriminators.items()},
         condition_builder=ConditionBuilder(recipe),
         representation=representation_of(recipe, device),
@@ -185,6 +193,7 @@ def build(recipe: Recipe, device: torch.device) -> Parts:
         parts.injector = _placed(construct(recipe.single["noise_injector"], recipe), device)
     parts.degrader, parts.given = degrader(recipe), GivenSignals.of_recipe(recipe)
     parts.perturber = perturber(recipe)
+    parts.uses = {".".join(map(str, part.path)): part.use for part in recipe.parts()}
     for section in ("losses", "regularisers"):
         for name, part in recipe.many[section].items():
             parts.terms.append(Weighted(f"{section}.{name}", _placed(construct(part, recipe), device), part.weight))

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from gansemble.audio.features import log_mel
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Batch, Condition, Feature
+from gansemble.interfaces.at_work import AtWork, wrong
 from gansemble.recipe import contract as recipe_contract
 from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
@@ -91,8 +92,12 @@ class ConditionBuilder:
         """
         if isinstance(feature, nn.Module):
             feature.to(audio.device)
-        made = feature(audio)
+        who = f"features.{name} ({type(feature).__name__})"
+        with AtWork(who):
+            made = feature(audio)
         frames = audio.shape[-1] // self.spec.hop
+        if not isinstance(made, Tensor):
+            raise wrong(who, f"a tensor [{len(audio)}, C, {frames}]", made)
         if made.dim() != 3 or made.shape[0] != len(audio) or made.shape[-1] != frames:
             raise TrainingError(
                 f"features.{name}: expected [{len(audio)}, C, {frames}] of {audio.shape[-1]} samples, a frame for each "

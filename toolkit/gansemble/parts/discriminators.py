@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
 
 from gansemble.abilities import items_apart
-from gansemble.interfaces import Condition, DiscriminatorOutput, as_outputs
+from gansemble.errors import PartError
+from gansemble.interfaces import Condition, DiscriminatorOutput
+from gansemble.interfaces.at_work import AtWork
+from gansemble.interfaces.demands import demand_outputs
 
 
 class Discriminators(nn.Module):
@@ -16,11 +19,23 @@ class Discriminators(nn.Module):
 
     Args:
         discriminators: by name.
+        uses: what each is called in messages besides its name, by name; None takes its class.
+
+    Raises:
+        PartError: if torch keeps a name for itself.
     """
 
-    def __init__(self, discriminators: dict[str, nn.Module]) -> None:
+    def __init__(self, discriminators: dict[str, nn.Module], uses: Mapping[str, str] | None = None) -> None:
         super().__init__()
+        for name in discriminators:
+            if hasattr(nn.ModuleDict(), name):
+                raise PartError(f"discriminators.{name}: torch keeps the name {name!r} for itself; choose another")
         self.parts = nn.ModuleDict(discriminators)
+        given = uses or {}
+        self.who = {
+            name: f"discriminators.{name} ({given.get(name, type(part).__name__)})"
+            for name, part in discriminators.items()
+        }
 
     def forward(self, *pairs: tuple[Tensor, Condition]) -> tuple[dict[str, tuple[DiscriminatorOutput, ...]], ...]:
         """Judges each pair (x [B, ...], condition) with every discriminator.
@@ -40,13 +55,18 @@ class Discriminators(nn.Module):
         for name, part in self.parts.items():
             if whole is not None and items_apart(part):
                 sizes = [x.shape[0] for x, _ in pairs]
-                shares = [_split(output, sizes) for output in as_outputs(part(*whole))]
+                shares = [_split(output, sizes) for output in self._judged(name, *whole)]
                 for place, outputs in enumerate(zip(*shares, strict=True)):
                     found[place][name] = outputs
             else:
                 for place, (x, condition) in enumerate(pairs):
-                    found[place][name] = as_outputs(part(x, condition))
+                    found[place][name] = self._judged(name, x, condition)
         return found
+
+    def _judged(self, name: str, x: Tensor, condition: Condition) -> tuple[DiscriminatorOutput, ...]:
+        with AtWork(self.who[name], "to judge items"):
+            answer = self.parts[name](x, condition)
+        return demand_outputs(self.who[name], answer, len(x))
 
 
 def _joined(pairs: Sequence[tuple[Tensor, Condition]]) -> tuple[Tensor, Condition] | None:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from gansemble.abilities import PhasedRepresentation, Standing
 from gansemble.errors import GansembleError
 from gansemble.interfaces import Batch, Condition, Representation
+from gansemble.interfaces.demands import generated
 from gansemble.parts.build import Parts
 from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.parts.device import device_of
@@ -138,7 +139,8 @@ class LatentSampler:
         labels = (
             self._labels(batch, condition, "sample") if label is None else torch.as_tensor(label, device=device)[None]
         )
-        made = self.generator(Condition(z, labels)).float()
+        condition = Condition(z, labels)
+        made = generated(self.generator, condition, next(iter(condition.tensors()), batch.audio))
         try:
             audio = (decode or self.representation.decode)(made)[0].mean(0).cpu().numpy()
         except ValueError as error:

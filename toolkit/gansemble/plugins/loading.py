@@ -96,7 +96,18 @@ class Plugins:
             raise
 
     def _add_file(self, path: Path) -> None:
-        self.add_module(path.stem, _module_of(path))
+        module = _module_of(path)
+        try:
+            self.add_module(path.stem, module)
+            others = [name for name in _hook_names() if name != "gansemble_register" and hasattr(module, name)]
+            if not others and path.stem not in {entry.plugin for entry in self.registry.entries()}:
+                self.manager.unregister(name=path.stem)
+                raise PluginError(
+                    'it registers nothing; call register(kind, name, "module:Target") in gansemble_register'
+                )
+        except BaseException:
+            del sys.modules[path.stem]  # a name that no plugin has is free for another file
+            raise
         self.registry.sources[path.stem] = PluginSource(file=str(path))
 
     def _add_point(self, point: importlib.metadata.EntryPoint) -> None:
@@ -119,8 +130,10 @@ class Plugins:
 
     def _discover(self) -> None:
         wanted, refused = _names("GANSEMBLE_PLUGINS"), _names("GANSEMBLE_DISABLE") or set()
-        installed = importlib.metadata.entry_points()  # once: every call reads the metadata of all that is installed
-        for point in self._origins.once(installed.select(group=GROUP)):
+        installed, unreadable = installed_points([GROUP, *GROUPS.values()])
+        for name, error in unreadable.items():
+            self._guard(name, partial(_refuse, error))
+        for point in self._origins.once(installed[GROUP]):
             if wanted is not None and point.name not in wanted:
                 self.registry.disabled[point.name] = "GANSEMBLE_PLUGINS"
             elif point.name in refused:
@@ -128,7 +141,7 @@ class Plugins:
             else:
                 self._guard(point.name, partial(self._add_point, point))
         for kind in KINDS:
-            for point in self._origins.once(installed.select(group=GROUPS[kind])):
+            for point in self._origins.once(installed[GROUPS[kind]]):
                 plugin = self._origins.source(point).distribution or "unnamed"
                 if (wanted is not None and plugin not in wanted) or plugin in refused:
                     self.registry.disabled[plugin] = "GANSEMBLE_PLUGINS or GANSEMBLE_DISABLE"
@@ -171,10 +184,38 @@ def add_files(added: Sequence[Path]) -> None:
     """
     for path in added:
         if not path.is_file():
-            raise PluginError(f"--plugin {path}: no such file")
+            raise PluginError(f"--plugin {path}: {_no_file(path)}")
+        if os.pathsep in str(path.resolve()):
+            raise PluginError(
+                f"--plugin {path}: its path must not have {os.pathsep!r} in it, which separates several; rename it"
+            )
     known = dict.fromkeys([*added, *files()])
     if known:
         os.environ[FILES] = os.pathsep.join(str(path.resolve()) for path in known)
+
+
+def demand_files() -> None:
+    """Demands that every single-file plugin of this process is loaded: who names a file means to use it.
+
+    Raises:
+        PluginError: if one could not be, with the reason and the line.
+    """
+    for path in files():
+        broken = registry().broken.get(f"file:{path.name}")
+        if broken is None:
+            continue
+        lines = [
+            frame.lineno for frame in traceback.extract_tb(broken.error.__traceback__) if frame.filename == str(path)
+        ]
+        if isinstance(broken.error, SyntaxError):
+            lines = [broken.error.lineno]
+        where = f"{path}:{lines[-1]}" if lines and lines[-1] else str(path)
+        said = str(broken.error).removeprefix(f"--plugin {path}: ")
+        kind = "" if isinstance(broken.error, PluginError) else f"{type(broken.error).__name__}: "
+        raise PluginError(
+            f"--plugin {where}: could not be loaded ({kind}{said}); `gansemble --plugin {path} plugins doctor` shows its "
+            "traceback"
+        ) from broken.error
 
 
 def registry() -> Registry:
@@ -185,6 +226,40 @@ def registry() -> Registry:
 def _names(variable: str) -> set[str] | None:
     value = os.environ.get(variable)
     return None if value is None else {name.strip() for name in value.split(",") if name.strip()}
+
+
+def installed_points(
+    groups: Iterable[str],
+) -> tuple[dict[str, list[importlib.metadata.EntryPoint]], dict[str, Exception]]:
+    """The entry points of all that is installed.
+
+    Python itself gives none at all if the file of a single distribution is damaged.
+
+    Args:
+        groups: whose are wanted.
+
+    Returns:
+        (the entry points by group; why those of a distribution cannot be read, by its name).
+    """
+    try:
+        points = importlib.metadata.entry_points()  # once: every call reads the files of all that is installed
+        return {group: list(points.select(group=group)) for group in groups}, {}
+    except Exception:
+        found: dict[str, list[importlib.metadata.EntryPoint]] = {}
+        unreadable: dict[str, Exception] = {}
+        for distribution in importlib.metadata.distributions():
+            name = repr(distribution)
+            try:
+                name = distribution.metadata["Name"] or name
+                found.setdefault(name, list(distribution.entry_points))  # the first of a name on the path counts
+            except Exception as error:
+                unreadable[name] = error
+        every = [point for each in found.values() for point in each]
+        return {group: [point for point in every if point.group == group] for group in groups}, unreadable
+
+
+def _refuse(error: Exception) -> None:
+    raise PluginError(f"its entry points cannot be read ({error}); install it again") from error
 
 
 class _Origins:
@@ -255,7 +330,7 @@ def _misspelt_hooks(plugin: object) -> list[str]:
 
 def _module_of(path: Path) -> ModuleType:
     if not path.is_file():
-        raise PluginError(f"--plugin {path}: no such file")
+        raise PluginError(f"--plugin {path}: {_no_file(path)}")
     loaded = getattr(sys.modules.get(path.stem), "__file__", None)
     taken = path.stem in sys.modules and (loaded is None or Path(loaded).resolve() != path.resolve())
     if taken or path.stem in sys.stdlib_module_names:
@@ -265,5 +340,13 @@ def _module_of(path: Path) -> ModuleType:
         raise PluginError(f"--plugin {path}: expected a Python file ending in .py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module  # targets are strings such as "my_plugin:MyLoss"
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[path.stem]
+        raise
     return module
+
+
+def _no_file(path: Path) -> str:
+    return "is a folder, expected a Python file" if path.is_dir() else "no such file"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -57,7 +58,7 @@ class Entry:
     Args:
         kind: one of :data:`KINDS`.
         name: how recipes refer to it; if several plugins have a part of this kind and name, ``plugin/name`` tells them
-            apart.
+            apart, and the name alone means the one that comes with the toolkit.
         target: ``package.module:attribute``, imported on first use.
         summary: one line about it.
         plugin: name of the plugin that provides it.
@@ -176,6 +177,7 @@ class Registry:
         self.broken: dict[str, Broken] = {}
         self.sources: dict[str, PluginSource] = {}
         self.disabled: dict[str, str] = {}
+        self._told: set[tuple[str, str]] = set()
 
     def add(self, entry: Entry) -> None:
         """Adds a part.
@@ -210,21 +212,43 @@ class Registry:
     def get(self, kind: str, name: str) -> Entry:
         """The part that a recipe means by ``name`` or ``plugin/name``.
 
+        Of several plugins with a part of this name, the toolkit's own is meant, as it was before the others were
+        installed; that there are others is logged as a warning, once.
+
         Args:
             kind: one of :data:`KINDS`.
             name: as in the recipe's ``use``.
 
         Raises:
-            PluginError: if there is none, several plugins give it, or its plugin is broken.
+            PluginError: if there is none, several plugins give it and none of them is the toolkit's, or its plugin is
+                broken.
         """
         plugin, _, short = name.rpartition("/")
         found = [e for e in self.entries(kind) if e.name == short and plugin in ("", e.plugin)]
         if len(found) == 1:
             return found[0]
+        own = self.meant(kind, short) if found else None
+        if own is not None:
+            others = " or ".join(f"'{entry.plugin}/{entry.name}'" for entry in found if entry != own)
+            if (kind, short) not in self._told:
+                self._told.add((kind, short))
+                logging.getLogger(__name__).warning(
+                    "%s %r means %s/%s, which comes with the toolkit; for the other of this name say %s",
+                    *(kind, short, own.plugin, own.name, others),
+                )
+            return own
         if found:
             choices = " or ".join(f"'{entry.plugin}/{entry.name}'" for entry in found)
             raise PluginError(f"{kind} {short!r} is given by several plugins; say {choices}")
         raise PluginError(self._missing(kind, plugin, short))
+
+    def meant(self, kind: str, name: str) -> Entry | None:
+        """The part that the toolkit itself has of a kind and name; None if it has none."""
+        own = [entry for entry in self.entries(kind) if entry.name == name and self._ships(entry.plugin)]
+        return own[0] if len(own) == 1 else None
+
+    def _ships(self, plugin: str) -> bool:
+        return plugin in self.sources and self.sources[plugin].distribution == "gansemble"
 
     def fault(self, plugin: str, part: str = "") -> Broken | None:
         """Why a plugin, or a single part of a distribution, could not be loaded; None if no failure is known.

@@ -16,14 +16,19 @@ from gansemble import numbers
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import PluginError, near
 from gansemble.plugins.registry import Registry
-from gansemble.recipe import optimiser_keys, packages, types
+from gansemble.recipe import names, optimiser_keys, packages, types
 from gansemble.recipe.compose import compose
-from gansemble.recipe.document import Document, KeyPath, Problem, RecipeError
+from gansemble.recipe.document import MOST_PROBLEMS, Document, KeyPath, Problem, RecipeError
 from gansemble.recipe.required import Required
 from gansemble.recipe.rules.finding import Finding
 from gansemble.recipe.schema import CHANCED, MANY, SINGLE, SUPPLIED, WEIGHTED, Recipe
 from gansemble.recipe.sections import SECTIONS, Part, Validation
 from gansemble.recipe.weights import Schedule, WeightOrSchedule
+
+#: For so many problems a similar name is looked for, which takes time for each name that is known.
+SUGGESTED = 20
+#: Most parts of a section. Rules compare each with each.
+MOST_PARTS = 200
 
 
 def load(path: Path, overrides: Sequence[str] = (), registry: Registry | None = None, *, files: bool = True) -> Recipe:
@@ -153,14 +158,13 @@ class _Checker:
         value = self.document.value
         known = ["name", "plugins", "audio", *SECTIONS, *SINGLE, *MANY]
         self.problems += self.required.problems
-        for key in value:
-            if key not in known:
-                hint = near(str(key), known)
-                note = "" if hint else f"sections: {', '.join(known)}"
-                self.problems.append(
-                    Problem((key,), f"a recipe has no such section{hint}", self.document.key_mark((key,)), note)
-                )
-        types.check_value(value.get("name"), str | None, ("name",), self.document, self.problems)
+        for key in [key for key in value if key not in known][:MOST_PROBLEMS]:
+            hint = near(str(key), known) if len(self.problems) < SUGGESTED else ""
+            note = "" if hint else f"sections: {', '.join(known)}"
+            self.problems.append(
+                Problem((key,), f"a recipe has no such section{hint}", self.document.key_mark((key,)), note)
+            )
+        self.title(value.get("name"))
         sections = {name: self.section(name, cls) for name, cls in SECTIONS.items()}
         audio = self.audio()
         single = {name: part for name, (kind, required) in SINGLE.items() if (part := self.one(name, kind, required))}
@@ -182,6 +186,14 @@ class _Checker:
             registry=self.registry,
             **sections,  # type: ignore[arg-type]
         )
+
+    def title(self, given: object) -> None:
+        """Looks at the recipe's own name."""
+        types.check_value(given, str | None, ("name",), self.document, self.problems)
+        # A checkpoint's recipe may have a name that was allowed when it was trained.
+        fault = names.title_fault(given) if isinstance(given, str) and self.files else None
+        if fault is not None:
+            self.problems.append(Problem(("name",), f"{given!r} {fault}", self.document.mark(("name",))))
 
     def section(self, name: str, cls: type) -> object | None:
         given = self.document.value.get(name)
@@ -235,9 +247,23 @@ class _Checker:
             message = f"expected parts by name, such as {section}: {{my_name: {{use: …}}}}, got {type(given).__name__}"
             self.problems.append(Problem((section,), message, self.document.mark((section,))))
             return {}
-        found = {
-            str(name): self.part((section, name), kind, value) for name, value in given.items() if value is not None
-        }
+        if len(given) > MOST_PARTS:
+            message = f"has {len(given):,} parts, at most {MOST_PARTS} are built; leave some out"
+            self.problems.append(Problem((section,), message, self.document.key_mark((section,))))
+            self.broken = True
+            return {}
+        found: dict[str, Part | None] = {}
+        for name, value in given.items():
+            if value is None:
+                continue
+            fault = names.part_fault(name) if self.files else None
+            if fault is not None:
+                key = (section, name)
+                self.problems.append(Problem(key, f"the name {name!r} {fault}", self.document.key_mark(key)))
+            if len(self.problems) >= MOST_PROBLEMS:
+                self.broken = True
+                break
+            found[str(name)] = self.part((section, name), kind, value)
         return {name: part for name, part in found.items() if part is not None}
 
     def part(self, path: KeyPath, kind: str, given: object) -> Part | None:

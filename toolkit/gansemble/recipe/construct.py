@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gansemble.errors import GansembleError
 from gansemble.plugins import declarations
 from gansemble.recipe import types
 from gansemble.recipe.document import Problem, RecipeError
@@ -21,8 +22,8 @@ def construct(part: Part, recipe: Recipe, **extra: object) -> Any:
         extra: further values that are supplied in the same way, such as an optimiser's ``parameters``.
 
     Raises:
-        RecipeError: if a file or folder that the recipe names is not there or not what it demands, the constructor raises
-            a ValueError, or the part declares what the toolkit does not understand; shown with its place in the recipe.
+        RecipeError: if a file or folder that the recipe names is not there or not what it demands, the constructor fails,
+            or the part declares what the toolkit does not understand; shown with its place in the recipe.
     """
     problems = types.absent(part.path, part.arguments, recipe.document)
     if problems:
@@ -31,8 +32,17 @@ def construct(part: Part, recipe: Recipe, **extra: object) -> Any:
     supplied = {name: value for name, value in (recipe.supplied() | extra).items() if name in names}
     try:
         made = part.target(**(supplied | part.arguments))
+    except GansembleError:
+        raise
     except ValueError as error:
         raise RecipeError([Problem(part.path, str(error), recipe.document.mark(part.path))]) from error
+    except OSError:
+        raise  # of a file, which is told as such
+    except Exception as error:
+        if type(error).__name__ == "OutOfMemoryError" or isinstance(error, MemoryError):
+            raise
+        text = f"{part.use} cannot be built: {type(error).__name__}: {error}; GANSEMBLE_TRACEBACK=1 shows the traceback"
+        raise RecipeError([Problem(part.path, text, recipe.document.mark(part.path))]) from error
     wrong = declarations.fault(part.kind, made)
     if wrong is not None:
         raise RecipeError([Problem(part.path, declared_wrongly(part, wrong), recipe.document.mark(part.path))])

@@ -1,7 +1,8 @@
 """Reads YAML so that every value keeps its file, line and column, and has the type that it seems to have.
 
 ``1e-4`` is a float. Only ``true`` and ``false`` are bools. There are no octal or sexagesimal numbers and no dates, and
-a key that is repeated is an error.
+a key that is repeated is an error. So are tags and merge keys (``<<``). A file's size, its depth and the number of its
+values are bounded, with those that aliases repeat, so that no file can occupy a machine.
 """
 
 from __future__ import annotations
@@ -13,6 +14,18 @@ from pathlib import Path
 import yaml
 
 from gansemble.errors import GansembleError
+from gansemble.recipe.text import TextFault, first_unreadable, read_text
+
+#: The most values in a recipe, at any depth, and with what aliases and references repeat; shipped ones have below 500.
+MOST_VALUES = 10_000
+#: The deepest that lists and mappings are nested.
+DEEPEST = 50
+#: After so many problems no further ones are looked for.
+MOST_PROBLEMS = 100
+#: Longest text of a problem, and of a line of a file that is shown with it [characters].
+LONGEST_MESSAGE, LONGEST_LINE = 1500, 160
+#: Longest key [characters].
+LONGEST_KEY = 1000
 
 KeyPath = tuple[str | int, ...]
 
@@ -43,8 +56,12 @@ class Mark:
     def caret(self) -> str:
         """The line, and below it a line of carets under the value."""
         number = f"{self.line:5d}"
-        pad = "".join("\t" if letter == "\t" else " " for letter in self.text[: self.column - 1])
-        return f"{number} | {self.text}\n{'':5} | {pad}{'^' * max(1, self.width)}"
+        # Of a very long line, the part around the value.
+        start = max(0, self.column - 1 - LONGEST_LINE // 2) if len(self.text) > LONGEST_LINE else 0
+        cut, before = self.text[start : start + LONGEST_LINE], self.column - 1 - start
+        shown = "".join(each if each == "\t" or each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in cut)
+        pad = "".join("\t" if letter == "\t" else " " for letter in shown[:before].ljust(before))
+        return f"{number} | {shown}\n{'':5} | {pad}{'^' * max(1, min(self.width, len(shown) - before))}"
 
 
 @dataclass(frozen=True)
@@ -71,10 +88,10 @@ class Problem:
 
     def __str__(self) -> str:
         where = f"{self.mark.place}: " if self.mark else ""
-        name = f"{dotted(self.path)}: " if self.path else ""
-        lines = [f"{where}{name}{self.message}"]
+        name = f"{readable(dotted(self.path), 200)}: ".replace("\n", "\\n") if self.path else ""
+        lines = [f"{readable(where, 400)}{name}{readable(self.message)}"]
         if self.note:
-            lines.append(f"      ({self.note})")
+            lines.append(f"      ({readable(self.note)})")
         if self.mark:
             lines.append(self.mark.caret())
         if self.other:
@@ -94,9 +111,12 @@ class RecipeError(GansembleError):
             problems, key=lambda p: (p.mark.file, p.mark.line, p.mark.column) if p.mark else ("", 0, 0)
         )
         count = f"{len(problems)} problems" if len(problems) > 1 else "1 problem"
-        super().__init__(
-            "\n\n".join([*map(str, self.problems), f"{count} in the recipe; nothing was built or changed."])
-        )
+        if len(problems) > MOST_PROBLEMS:
+            count = f"{count}, of which the first {MOST_PROBLEMS} are shown,"
+        elif len(problems) == MOST_PROBLEMS:
+            count = f"{count}, and no more were looked for,"
+        shown = map(str, self.problems[:MOST_PROBLEMS])
+        super().__init__("\n\n".join([*shown, f"{count} in the recipe; nothing was built or changed."]))
 
 
 @dataclass
@@ -134,10 +154,43 @@ def dotted(path: KeyPath) -> str:
     return text
 
 
+def readable(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Text for a terminal: what is no letter, digit or sign, such as an escape character, as a code, and not too long."""
+    if len(text) > longest:
+        half = longest // 2
+        text = f"{text[:half]} […] {text[-half:]}"
+    return "".join(
+        each if each.isprintable() or each == "\n" else each.encode("unicode_escape").decode() for each in text
+    )
+
+
 class _Loader(yaml.SafeLoader):
     """A YAML loader that has rules of its own for the types of plain values; those of PyYAML stay as they are."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._depth = self._nodes = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Composes as PyYAML does, and counts: its recursion would end in an error of Python's at some depth."""
+        self._depth, self._nodes = self._depth + 1, self._nodes + 1
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+        if self._depth > DEEPEST:
+            raise yaml.MarkedYAMLError(
+                problem=f"lists and mappings more than {DEEPEST} deep, which no recipe needs", problem_mark=mark
+            )
+        if self._nodes > 2 * MOST_VALUES:  # keys count here, too
+            raise yaml.MarkedYAMLError(problem=_too_many(), problem_mark=mark)
+        try:
+            return super().compose_node(parent, index)  # type: ignore[no-untyped-call,no-any-return]
+        finally:
+            self._depth -= 1
+
+
+def _too_many() -> str:
+    return f"more than {MOST_VALUES:,} values, with those that aliases (*name) repeat, which no recipe needs; leave some out"
 
 
 _KINDS = frozenset({"map", "seq", "str", "int", "float", "bool", "null"})
@@ -159,12 +212,12 @@ def read(path: Path) -> Document:
         RecipeError: if the file is missing, is not YAML, repeats a key, or is not a mapping.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise RecipeError([Problem((), f"{path}: no such recipe file")]) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError([Problem((), f"{path}: cannot be read as text ({error})")]) from error
-    return parse(text, str(path))
+        return parse(read_text(path), str(path))
+    except TextFault as fault:
+        if fault.line is None:
+            raise RecipeError([Problem((), f"{path}: {fault.message}")]) from fault
+        mark = Mark(str(path), fault.line, fault.column, fault.text, 1)
+        raise RecipeError([Problem((), fault.message, mark)]) from fault
 
 
 def parse(text: str, file: str) -> Document:
@@ -181,21 +234,18 @@ def parse(text: str, file: str) -> Document:
     try:
         loader = _Loader(text)
     except yaml.YAMLError as error:  # a character that YAML cannot hold
-        raise RecipeError([Problem((), f"{file}: not YAML: {str(error).splitlines()[0]}")]) from error
+        raise RecipeError([_unreadable(text, file, error)]) from error
     try:
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = Mark(file, mark.line + 1, mark.column + 1, lines[min(mark.line, len(lines) - 1)], 1) if mark else None
-        context = f"{error.context}, " if "single document" in str(error.context) else ""
-        hint = "; a tab cannot indent YAML: use spaces" if "\\t" in str(error.problem) else ""
-        raise RecipeError([Problem((), f"not YAML: {context}{error.problem or error}{hint}", where)]) from error
-    except yaml.YAMLError as error:
+        raise RecipeError([_not_yaml(error, lines, file)]) from error
+    except (yaml.YAMLError, ValueError, OverflowError) as error:  # the latter of PyYAML's scanner, for odd escapes
         raise RecipeError([Problem((), f"{file}: not YAML: {error}")]) from error
     finally:
         loader.dispose()
     document = Document()
     if node is None:
+        document.marks[()] = Mark(file, 1, 1, lines[0], 1)  # what is missing in an empty file is missing here
         return document
     walker = _Walker(document, lines, file, loader)
     value = walker.build(node, ())
@@ -210,6 +260,30 @@ def parse(text: str, file: str) -> Document:
     return document
 
 
+def _unreadable(text: str, file: str, error: yaml.YAMLError) -> Problem:
+    """A character that YAML cannot hold, with its place."""
+    found = first_unreadable(text)
+    if found is None:
+        return Problem((), f"{file}: not YAML: {str(error).splitlines()[0]}")
+    line, column, shown = found
+    letter = shown[column - 1]
+    name = "a NUL" if letter == "\0" else f"the control character U+{ord(letter):04X}"
+    message = f'not YAML: {name}, which text cannot hold; take it out, or write it as "\\x{ord(letter):02x}" in quotes'
+    return Problem((), message, Mark(file, line, column, shown, 1))
+
+
+def _not_yaml(error: yaml.MarkedYAMLError, lines: list[str], file: str) -> Problem:
+    mark, said = error.problem_mark or error.context_mark, str(error.problem or error)
+    where = Mark(file, mark.line + 1, mark.column + 1, lines[min(mark.line, len(lines) - 1)], 1) if mark else None
+    if "single document" in str(error.context):
+        said = f"{error.context}, {said}; a recipe is one document, without lines of ---"
+    if "\\t" in said:
+        said += "; a tab cannot indent YAML: use spaces"
+    if said.startswith("could not determine a constructor"):
+        said += "; tags are not read"
+    return Problem((), f"not YAML: {said}", where)
+
+
 class _Walker:
     """Builds plain values from YAML nodes, and records where each one stands."""
 
@@ -220,9 +294,15 @@ class _Walker:
         self.loader = loader
         self.problems: list[Problem] = []
         self.open: list[yaml.Node] = []
+        self.values = 0
 
     def build(self, node: yaml.Node, path: KeyPath) -> object:
         self.document.marks[path] = self.mark(node)
+        self.values += 1
+        if self.values > MOST_VALUES or len(path) > DEEPEST:
+            too_deep = f"lists and mappings more than {DEEPEST} deep, with what aliases (*name) repeat"
+            # At once: the rest of what aliases repeat may have no end in any time.
+            raise RecipeError([Problem(path[:3], too_deep if len(path) > DEEPEST else _too_many(), self.mark(node))])
         if node in self.open:
             self.problems.append(Problem(path, "an alias inside its own anchor has no end", self.mark(node)))
             return None
@@ -247,7 +327,16 @@ class _Walker:
             key = self.scalar(key_node, path) if isinstance(key_node, yaml.ScalarNode) else None
             mark = self.mark(key_node)
             if not isinstance(key, str | int) or isinstance(key, bool):
-                self.problems.append(Problem(path, f"keys must be names or whole numbers, got {key!r}", mark))
+                got = repr(key) if isinstance(key_node, yaml.ScalarNode) else f"a {key_node.id}"
+                self.problems.append(Problem(path, f"keys must be names or whole numbers, got {got}", mark))
+                continue
+            if key == "<<" and isinstance(key_node, yaml.ScalarNode) and key_node.style is None:
+                message = "merge keys (<<) are not read; write the values out, or include a file that has them"
+                self.problems.append(Problem(path, message, mark))
+                continue
+            if isinstance(key, str) and len(key) > LONGEST_KEY:
+                message = f"keys have at most {LONGEST_KEY} characters, this one has {len(key):,}"
+                self.problems.append(Problem(path, message, mark))
                 continue
             child = (*path, key)
             if key in result:
@@ -262,12 +351,21 @@ class _Walker:
         kind, text = node.tag.rpartition(":")[2], node.value
         try:
             if kind == "int":
-                return int(text)
+                number = int(text) if len(text) < 100 else None  # Python itself refuses very long ones
+                if number is None or not -(2**63) <= number < 2**63:
+                    raise OverflowError
+                return number
             if kind == "float":
                 plain = text.replace("_", "").lower()
-                return float(plain.replace(".inf", "inf").replace(".nan", "nan"))
+                found = float(plain.replace(".inf", "inf").replace(".nan", "nan"))
+                if found in (float("inf"), float("-inf")) and "inf" not in plain:  # such as 1e400
+                    raise OverflowError
+                return found
+        except OverflowError:
+            self.problems.append(Problem(path, f"too large for a number of a recipe: {text[:60]}", self.mark(node)))
+            return None
         except ValueError:
-            self.problems.append(Problem(path, f"not a number: {text!r}", self.mark(node)))
+            self.problems.append(Problem(path, f"not a number: {text[:60]!r}", self.mark(node)))
             return None
         return {"bool": text == "true", "null": None}.get(kind, text)
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import ModuleType
 
 from gansemble.errors import GansembleError, near
+from gansemble.plugins.loading import installed_points
 
 GROUP = "gansemble.recipes"
 #: ``PACKAGE:RECIPE`` or ``PACKAGE:RECIPE/CONFIGURATION``.
@@ -178,9 +179,10 @@ def address_of(path: Path) -> str | None:
 
 
 def _points() -> dict[str, importlib.metadata.EntryPoint]:
-    """The entry points by name; of two of one name, the first on the path."""
+    """The entry points by name; of two of one name the toolkit's, or else the first on the path."""
     found: dict[str, importlib.metadata.EntryPoint] = {}
-    for point in importlib.metadata.entry_points(group=GROUP):
+    points, _ = installed_points([GROUP])
+    for point in sorted(points[GROUP], key=lambda point: not (point.dist and point.dist.name == "gansemble")):
         found.setdefault(point.name, point)
     return found
 
@@ -199,7 +201,7 @@ def _recipes(package: str) -> list[PackagedRecipe]:
     point = _points()[package]
     try:
         folders = _loaded(point)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         given = point.dist.name if point.dist else "an unnamed distribution"
         raise AddressError(
             f"the recipes {package!r} of {given} cannot be loaded from {point.value} ({type(error).__name__}: {error}); "

@@ -15,7 +15,7 @@ from typing import Any
 
 from gansemble import inputs, numbers
 from gansemble.errors import near
-from gansemble.recipe.document import Document, KeyPath, Problem
+from gansemble.recipe.document import MOST_PROBLEMS, Document, KeyPath, Problem
 
 #: The hint of a parameter without one: any value fits.
 ANYTHING: object = Any
@@ -82,8 +82,11 @@ def check_arguments(
             continue
         if key not in parameters:
             usable = [*(name for name in parameters if name not in supplied), *(name for name in skip if name != "use")]
-            text = f"{what} takes no such parameter{near(str(key), usable)}"
-            note = "" if near(str(key), usable) else f"parameters: {', '.join(usable) or 'none'}"
+            if len(problems) >= MOST_PROBLEMS:  # more are not shown, and a suggestion takes time
+                continue
+            hint_of_name = near(str(key), usable)
+            note = "" if hint_of_name else f"parameters: {', '.join(usable) or 'none'}"
+            text = f"{what} takes no such parameter{hint_of_name}"
             problems.append(Problem(here, text, document.key_mark(here), note))
             continue
         if key == "audio" and key in supplied:

@@ -19,7 +19,7 @@ RUN_SH = """\
 #!/usr/bin/env bash
 {header}
 set -euo pipefail
-recipe_dir=$(cd "$(dirname "${{BASH_SOURCE[0]}}")" && pwd)
+recipe_dir=$(readlink -f -- "${{BASH_SOURCE[0]}}") && recipe_dir=${{recipe_dir%/*}}
 config={default}
 if ! command -v gansemble >/dev/null; then
   echo "run.sh: gansemble is not installed in the active environment" >&2

@@ -24,11 +24,16 @@ from gansemble.data.verification import verify
 from gansemble.errors import DataError, TrainingError
 from gansemble.files import write_atomically
 from gansemble.interfaces import Metric, Monitor, Representation, Term
+from gansemble.parts.plain import read_plain
 from gansemble.recipe import fill
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Part
 
 BATCH = 64
+
+
+#: What to do about a file of statistics that cannot be read.
+ANEW = "delete it, and run stage 2 again with --force, which measures anew"
 
 
 def place(recipe: Recipe, dump: Path, clips: LabelledClips) -> Path:
@@ -81,7 +86,7 @@ def fit(representation: Representation, recipe: Recipe, dump: Path, anew: bool =
     clips = LabelledClips.of(recipe, Packed(dump, "train", recipe.data.normalise))
     path = place(recipe, dump, clips)
     if path.is_file() and not anew:
-        representation.load_state_dict(torch.load(path, weights_only=True))
+        representation.load_state_dict(read_plain(path, ANEW))
         return path
     verify(dump, {"train"})  # what is measured is kept, and loaded again for this very data
     representation.fit(_batches(clips))
@@ -123,7 +128,7 @@ def fit_items(
         place = dump / f"{part.kind}-{_mark(common | {'part': {**fill.part(part), 'weight': None}})}.pt"
         places[path] = place
         if place.is_file() and not anew:
-            made.load_state_dict(torch.load(place, weights_only=True))
+            made.load_state_dict(read_plain(place, ANEW))
             continue
         verify(dump, {"train"})
         try:

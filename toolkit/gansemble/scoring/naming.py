@@ -8,6 +8,8 @@ import numpy as np
 
 from gansemble.abilities import ClasswiseIntervals, ClasswiseMetric, DetailedMetric, IntervalMetric, SetMetric
 from gansemble.interfaces import Metric, Score
+from gansemble.interfaces.at_work import AtWork
+from gansemble.interfaces.demands import demand_found
 from gansemble.recipe.sections import Part
 
 
@@ -38,8 +40,19 @@ def scores(
         estimate, reference: audio [T] each.
         sample_rate: [Hz].
     """
-    found = metric.score(estimate, reference, sample_rate)
-    return {renamed(key, str(part.path[-1]), part.entry.name): score for key, score in found.items()}
+    with AtWork(who(part)):
+        found = metric.score(estimate, reference, sample_rate)
+    return _renamed(part, found)
+
+
+def who(part: Part) -> str:
+    """A metric's name for messages, such as ``metrics.quality (pesq)``."""
+    return f"{'.'.join(map(str, part.path))} ({part.entry.name})"
+
+
+def _renamed(part: Part, found: object) -> dict[str, Score]:
+    scores = demand_found(who(part), found)
+    return {renamed(key, str(part.path[-1]), part.entry.name): score for key, score in scores.items()}
 
 
 def set_scores(
@@ -61,11 +74,12 @@ def set_scores(
         labels: of the estimates, None for a clip without one.
         reference_labels: of the references; only metrics that score class by class are given them.
     """
-    if isinstance(metric, ClasswiseMetric) and metric.wants_reference_labels:
-        found = metric.score_set(estimates, references, sample_rate, labels, reference_labels=reference_labels)
-    else:
-        found = metric.score_set(estimates, references, sample_rate, labels)
-    return {renamed(key, str(part.path[-1]), part.entry.name): score for key, score in found.items()}
+    with AtWork(who(part)):
+        if isinstance(metric, ClasswiseMetric) and metric.wants_reference_labels:
+            found = metric.score_set(estimates, references, sample_rate, labels, reference_labels=reference_labels)
+        else:
+            found = metric.score_set(estimates, references, sample_rate, labels)
+    return _renamed(part, found)
 
 
 def set_intervals(
@@ -94,12 +108,13 @@ def set_intervals(
     """
     if not isinstance(metric, IntervalMetric):
         return {}
-    if isinstance(metric, ClasswiseIntervals) and metric.wants_reference_labels:
-        found = metric.intervals(
-            estimates, references, sample_rate, labels, reference_labels=reference_labels, confidence=confidence
-        )
-    else:
-        found = metric.intervals(estimates, references, sample_rate, labels, confidence=confidence)
+    with AtWork(who(part), "to give intervals"):
+        if isinstance(metric, ClasswiseIntervals) and metric.wants_reference_labels:
+            found = metric.intervals(
+                estimates, references, sample_rate, labels, reference_labels=reference_labels, confidence=confidence
+            )
+        else:
+            found = metric.intervals(estimates, references, sample_rate, labels, confidence=confidence)
     return {renamed(key, str(part.path[-1]), part.entry.name): bounds for key, bounds in found.items()}
 
 

@@ -25,8 +25,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from gansemble import __version__
-from gansemble.errors import CheckpointError
+from gansemble.errors import CheckpointError, GansembleError
 from gansemble.files import alive, sha256, sync, unused, write_atomically
+from gansemble.parts.plain import read_plain
 
 log = logging.getLogger(__name__)
 PREFIX = "step-"
@@ -58,8 +59,15 @@ class Saved:
         return name in self.manifest["files"]
 
     def state(self, name: str) -> Any:
-        """The content of ``<name>.pt``, with tensors on the CPU."""
-        return torch.load(self.folder / f"{name}.pt", map_location="cpu", weights_only=True)
+        """The content of ``<name>.pt``, with tensors on the CPU.
+
+        Raises:
+            CheckpointError: if it is damaged, or holds anything but plain tensors and containers.
+        """
+        try:
+            return read_plain(self.folder / f"{name}.pt", "take another checkpoint, and ask who made this one")
+        except GansembleError as error:
+            raise CheckpointError(str(error)) from error
 
 
 class Store:

@@ -44,10 +44,14 @@ class Finite:
     """Finds steps with a non-finite loss, without waiting for the GPU at every step.
 
     The flags stay on the device until :meth:`first_bad` reads them.
+
+    Attributes:
+        terms: names of the scalars that were not finite in the step that :meth:`first_bad` told last, without sums.
     """
 
     def __init__(self) -> None:
-        self._seen: list[tuple[int, tuple[str, ...], Tensor]] = []
+        self._seen: list[tuple[int, tuple[str, ...], tuple[str, ...], Tensor]] = []
+        self.terms: tuple[str, ...] = ()
         self.last: tuple[int, tuple[str, ...]] = (0, ())
 
     def note(self, index: int, ids: Sequence[str], logs: Mapping[str, Tensor]) -> None:
@@ -59,17 +63,22 @@ class Finite:
             logs: scalars of the step, by name.
         """
         self.last = (index, tuple(ids))
-        totals = [value for name, value in logs.items() if name.endswith(("/total", "gradient_norm/generator"))]
-        if totals:
-            self._seen.append((index, tuple(ids), torch.isfinite(torch.stack([t.float() for t in totals])).all()))
+        if any(map(_decides, logs)):
+            flags = torch.isfinite(torch.stack([value.float() for value in logs.values()]))
+            self._seen.append((index, tuple(ids), tuple(logs), flags))
 
     def first_bad(self) -> tuple[int, tuple[str, ...]] | None:
         """(steps done, clip ids) of the first step with a non-finite loss since the last call, or None."""
         seen, self._seen = self._seen, []
         if not seen:
             return None
-        flags = torch.stack([flag for _, _, flag in seen]).tolist()
-        return next(((index, ids) for (index, ids, _), good in zip(seen, flags, strict=True) if not good), None)
+        flags = iter(torch.cat([flags for *_, flags in seen]).tolist())  # once: on a GPU it is waited for
+        for index, ids, names, _ in seen:
+            bad = [name for name in names if not next(flags)]
+            if any(map(_decides, bad)):
+                self.terms = tuple(name for name in bad if not _decides(name))
+                return index, ids
+        return None
 
     def bad_weights(self, networks: Sequence[nn.Module]) -> tuple[int, tuple[str, ...]] | None:
         """(steps done, clip ids) of the last step, if some weight is not finite now, or None.
@@ -78,6 +87,11 @@ class Finite:
         """
         flags = [torch.isfinite(p.detach()).all() for network in networks for p in network.parameters()]
         return None if bool(torch.stack(flags).all()) else self.last
+
+
+def _decides(name: str) -> bool:
+    """Whether a step with such a scalar that is not finite is a bad one."""
+    return name.endswith(("/total", "gradient_norm/generator"))
 
 
 class Speed:
@@ -157,17 +171,19 @@ def stalled(step: int, names: Sequence[str], last: int | None) -> TrainingError:
     )
 
 
-def nonfinite(step: int, ids: Sequence[str], last: int | None) -> TrainingError:
+def nonfinite(step: int, ids: Sequence[str], last: int | None, terms: Sequence[str] = ()) -> TrainingError:
     """The error to raise for a loss that is not finite.
 
     Args:
         step: number of steps done.
         ids: of the clips in that step's batch.
         last: step of the newest checkpoint, or None.
+        terms: names of the terms that are not finite, as they are logged; empty where they are not known.
     """
     kept = f"the checkpoint of step {last} is sound" if last is not None else "no checkpoint had been written yet"
+    those = f"NaN or Inf are {', '.join(terms)}; " if terms else ""
     return TrainingError(
-        f"step {step}: the loss is NaN or Inf; clips in this batch: {', '.join(ids)}; {kept}. "
+        f"step {step}: the loss is NaN or Inf; clips in this batch: {', '.join(ids)}; {those}{kept}. "
         "Look at these files (gansemble prepare --force examines them), lower the learning rate, set plan.clip, "
         "or set plan.on_nan: rollback to go on from the checkpoint with other data"
     )

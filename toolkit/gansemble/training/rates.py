@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from gansemble.errors import TrainingError
+from gansemble.interfaces.at_work import AtWork
 from gansemble.parts.optimisers import schedules
 from gansemble.recipe.schema import Recipe
 
@@ -37,7 +38,8 @@ class Rates:
         schedule = self.schedules.get(name)
         if schedule is None:
             return factor
-        given = schedule(step, epoch, steps)
+        with AtWork(f"schedules.{name} ({self.recipe.many['schedules'][name].use})", f"at step {step}"):
+            given = schedule(step, epoch, steps)
         if not isinstance(given, int | float) or not math.isfinite(given) or given < 0:
             use = self.recipe.many["schedules"][name].use
             raise TrainingError(

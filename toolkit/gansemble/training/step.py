@@ -20,6 +20,8 @@ from torch.nn.utils import parametrize
 
 from gansemble.abilities import Constraint, PooledTerm, needs_real_output, wants_real_scores
 from gansemble.interfaces import Batch, DiscriminatorOutput, Objective, Step, Turn, zero
+from gansemble.interfaces.at_work import AtWork, wrong
+from gansemble.interfaces.demands import demand_items, demand_scalar
 from gansemble.parts.build import Parts, Weighted
 from gansemble.recipe.sections import Plan
 from gansemble.training.encoding import Encoder
@@ -144,7 +146,7 @@ class TrainingStep:
         for weighted in self.constraints if side.optimisers else ():
             term = weighted.term
             if isinstance(term, Constraint) and turn in weighted.term.turns and weighted.weight.at(index) != 0:
-                with torch.no_grad():
+                with torch.no_grad(), AtWork(self.parts.who(weighted.name, term), f"in step {index + 1}"):
                     term.constrain(side.network, turn)
 
     def _for_generator(self, index: int, batch: Batch, with_graph: bool, adversarial: bool) -> Step:
@@ -173,7 +175,8 @@ class TrainingStep:
                     self._judge(step, turn, bare=True)
                 for weighted in wanted:
                     assert isinstance(weighted.term, PooledTerm)
-                    pool.note(weighted.name, weighted.term.item_values(step, turn))
+                    with AtWork(self.parts.who(weighted.name, weighted.term), f"in step {index + 1}"):
+                        pool.note(weighted.name, weighted.term.item_values(step, turn))
         return pool
 
     @staticmethod
@@ -188,15 +191,18 @@ class TrainingStep:
 
     def _generate(self, index: int, batch: Batch, turn: str, with_graph: bool, inject: bool) -> Step:
         parts = self.parts
+        who, doing = parts.who("representation", parts.representation), f"in step {index + 1}"
         with torch.no_grad():
-            real = self.encode(batch)
+            with AtWork(who, doing):
+                real = self.encode(batch)
+            demand_items(f"{who}, to encode,", real, batch.audio)
             real_condition, fake_condition = parts.condition_builder(batch, turn)
-        with torch.set_grad_enabled(with_graph), self.autocast():
-            fake = self.generator.wrapped(fake_condition).float()
-        seen = (real, fake)
-        if inject and parts.injector is not None:
-            with torch.set_grad_enabled(with_graph):
-                seen = parts.injector(real, fake, batch)
+        who = parts.who("generator", parts.generator)
+        with torch.set_grad_enabled(with_graph), self.autocast(), AtWork(who, doing):
+            fake = self.generator.wrapped(fake_condition)
+        # Discriminators and losses compare fakes with real items, of which they have the shape.
+        fake = demand_items(f"{who}, in {doing[3:]},", fake, real, real.shape).float()
+        seen = self._injected(real, fake, batch, doing, with_graph) if inject else (real, fake)
         weights = {name: weight.at(index) for name, weight in parts.weights.items()}
         return Step(
             index,
@@ -212,6 +218,20 @@ class TrainingStep:
             representation=parts.representation,
             teacher=self.teacher.lazily(fake_condition, fake, self.autocast) if self.teacher else None,
         )
+
+    def _injected(
+        self, real: Tensor, fake: Tensor, batch: Batch, doing: str, with_graph: bool
+    ) -> tuple[Tensor, Tensor]:
+        """What the discriminators see of real and generated items, with the noise of the recipe's injector."""
+        injector = self.parts.injector
+        if injector is None:
+            return real, fake
+        who = self.parts.who("noise_injector", injector)
+        with torch.set_grad_enabled(with_graph), AtWork(who, doing):
+            seen = injector(real, fake, batch)
+        if not isinstance(seen, tuple | list) or len(seen) != 2:
+            raise wrong(who, "(real items, fakes), two tensors of the shapes that it was given", seen)
+        return demand_items(who, seen[0], real, real.shape), demand_items(who, seen[1], fake, fake.shape)
 
     def _turn(
         self,
@@ -242,11 +262,14 @@ class TrainingStep:
 
     def _value(self, weighted: Weighted, step: Step, turn: Turn, pool: Pool, place: int) -> Tensor:
         """A term's value: of this micro-batch, or, for a pooled term, of the whole batch."""
-        term = weighted.term
-        if not isinstance(term, PooledTerm):
-            return term(step, turn)
-        whole = pool.whole(weighted.name, place, term.item_values(step, turn))
-        return term.pool(whole, step, turn)
+        term, who = weighted.term, self.parts.who(weighted.name, weighted.term)
+        with AtWork(who, f"in the {turn}'s turn of step {step.index + 1}"):
+            if not isinstance(term, PooledTerm):
+                value = term(step, turn)
+            else:
+                whole = pool.whole(weighted.name, place, term.item_values(step, turn))
+                value = term.pool(whole, step, turn)
+        return demand_scalar(f"{who}, in the {turn}'s turn of step {step.index + 1},", value, step.fake)
 
     def _judge(self, step: Step, turn: Turn, bare: bool = False) -> None:
         """Runs the discriminators and fills in the step's outputs for this turn.
@@ -282,7 +305,10 @@ class TrainingStep:
                 losses: Iterator[Tensor] = (objective.discriminator(real.score, fake.score) for real, fake in pairs)
             else:
                 losses = self._generator_loss(objective, step, name, fakes)
-            share: Tensor = sum(losses)  # type: ignore[assignment,arg-type]
+            who = self.parts.who("objective", objective)
+            with AtWork(who, f"in the {turn}'s turn of step {step.index + 1}"):
+                values = [demand_scalar(who, value, step.fake) for value in losses]
+            share: Tensor = sum(values)  # type: ignore[assignment]
             _add(logs, f"{turn}/adversarial.{name}", share, window)
             total = total + step.weights[name] * share
         return total * self.parts.objective_weight.at(step.index) if turn == "generator" else total

@@ -20,6 +20,7 @@ from gansemble.data.labels import LabelledClips, Labels
 from gansemble.data.manifest import Manifest
 from gansemble.data.packed import Packed
 from gansemble.interfaces import Batch
+from gansemble.interfaces.demands import decoded, generated
 from gansemble.parts.build import Parts
 from gansemble.parts.conditioning import label_of
 from gansemble.parts.sampling import LatentSampler
@@ -76,7 +77,7 @@ class Validator:
     ) -> None:
         self.recipe, self.folder = recipe, folder
         self.settings, self.spec, self.parts = recipe.validation, recipe.audio, parts
-        self.seed = recipe.plan.seed
+        self.seed, self._who = recipe.plan.seed, f"generator ({recipe.single['generator'].use})"
         # A clip that is imitated keeps its level; sets are held against clips at the level that was learnt from.
         self.imitates = recipe.task.imitates
         level = None if self.imitates else recipe.data.normalise
@@ -149,7 +150,7 @@ class Validator:
             degraded = self.parts.degrader.crop(self.packed, index, 0, len(reference), 0)
             batch.signals[DEGRADED] = torch.from_numpy(degraded)[None, None].to(device)
         _, condition = self.parts.condition_builder(self.parts.condition_builder.prepare(batch), "validation")
-        made = self.parts.representation.decode(generator(condition).float())
+        made = decoded(self.parts.representation, generated(generator, condition, clip, self._who))
         return made.clamp(-1, 1)[0, 0].cpu().numpy()
 
     def _sets(self, generator: nn.Module) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]:

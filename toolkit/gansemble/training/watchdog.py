@@ -109,7 +109,8 @@ class Watchdog:
             return None
         step, ids = bad or (counters.step, ("another process",))
         saved = self.store.newest(log.warning if self.processes.main else None)
-        error = monitors.nonfinite(step, ids, saved.step if saved else None)
+        terms = self.finite.terms if bad is not None else ()
+        error = monitors.nonfinite(step, ids, saved.step if saved else None, terms)
         if self.plan.on_nan == "stop" or saved is None or counters.rollbacks >= ROLLBACKS:
             raise error
         return self._back(saved, error, counters, schedule.position(step))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from gansemble.abilities import NetworkMonitor, SuspiciousMonitor
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Alarm, Monitor, Step
+from gansemble.interfaces.at_work import AtWork, wrong
 from gansemble.scoring.curves import read_rows
 from gansemble.training.processes import Processes
 
@@ -75,8 +76,12 @@ class Watch:
         """Measures a micro-batch's items, in the discriminators' turn of the steps that a monitor looks at."""
         for name, monitor in self.monitors.items() if turn == "discriminator" else ():
             if (step.index + 1) % monitor.every == 0:
-                seen = self._seen.setdefault(name, {})
-                for key, values in monitor.item_values(step).items():
+                seen, who = self._seen.setdefault(name, {}), f"monitors.{name} ({type(monitor).__name__})"
+                with AtWork(who, f"in step {step.index + 1}"):
+                    found = monitor.item_values(step)
+                if not isinstance(found, Mapping) or not all(isinstance(each, Tensor) for each in found.values()):
+                    raise wrong(who, "tensors of values by key", found)
+                for key, values in found.items():
                     seen.setdefault(key, []).append(values.detach().float())
 
     def end_step(self, done: int) -> tuple[dict[str, float], list[Raised]]:
@@ -93,9 +98,11 @@ class Watch:
         seen, self._seen = self._seen, {}
         for name, values in seen.items():
             whole = {key: self.processes.joined(torch.cat(values[key]).contiguous()).cpu() for key in sorted(values)}
-            numbers = dict(self.monitors[name].summarise(whole))
-            row |= {f"monitors.{name}/{key}": float(value) for key, value in numbers.items()}
-            alarm = self.monitors[name].judge(done, numbers)
+            monitor = self.monitors[name]
+            with AtWork(f"monitors.{name} ({type(monitor).__name__})", f"after step {done}"):
+                numbers = dict(monitor.summarise(whole))
+                row |= {f"monitors.{name}/{key}": float(value) for key, value in numbers.items()}
+                alarm = monitor.judge(done, numbers)
             if alarm is not None:
                 raised.append(Raised(name, alarm))
         return row, raised

@@ -47,14 +47,20 @@ def examine(recipe: Recipe) -> list[Finding]:
     for part in recipe.parts():
         try:
             contracts[part.path] = contract_of(part, supplied)
-        except (ValueError, TypeError, ArithmeticError, KeyError) as error:
+        except Exception as error:  # of the part's own making
             shown = f"its contract needs the parameter {error}" if isinstance(error, KeyError) else str(error)
+            if not isinstance(error, ValueError | TypeError | ArithmeticError | KeyError):
+                shown = f"its contract fails: {type(error).__name__}: {error}"
             findings.append(Finding(_at_fault(part, shown), shown))
             continue
         if part.kind in LIGHT and not any(inputs.held(part.arguments)):  # what reads files is built when it is needed
             try:
                 made = part.target(**filled(part, supplied))
-            except ValueError as error:
+            except Exception as error:
+                if not isinstance(error, ValueError):
+                    text = f"{part.use} cannot be built: {type(error).__name__}: {error}"
+                    findings.append(Finding(part.path, text))
+                    continue
                 findings.append(Finding(_at_fault(part, str(error)), str(error)))
             else:
                 wrong = declarations.fault(part.kind, made)

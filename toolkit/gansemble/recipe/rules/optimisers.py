@@ -194,8 +194,9 @@ def schedules(recipe: Recipe) -> Iterator[Finding]:
         for step in sorted({0, steps // 2, steps - 1}):
             try:
                 factor = float(schedule(step, 0, steps))
-            except (ValueError, TypeError, ArithmeticError) as error:
-                yield Finding((*path, "use"), f"{part.use} fails at step {step} of {steps}: {error}")
+            except Exception as error:  # of the part's own making
+                said = error if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+                yield Finding((*path, "use"), f"{part.use} fails at step {step} of {steps}: {said}")
                 break
             if not (math.isfinite(factor) and factor >= 0):
                 yield Finding((*path, "use"), f"{part.use} gives a factor of {factor:g} at step {step} of {steps}")
