@@ -225,9 +225,9 @@ def test_a_second_command_goes_on_where_the_first_was(enhance, inputs, tmp_path)
     enhance(inputs / "short.wav", "--output", tmp_path)
     before = (tmp_path / "short.wav").stat().st_mtime_ns
     status, out, _ = enhance(inputs / "short.wav", inputs / "silent.wav", "--output", tmp_path)
-    assert status == 0 and "short.wav: is there already; --force makes it again" in out
+    assert status == 0 and "short.wav: is there already, made of the same input; --overwrite makes it again" in out
     assert (tmp_path / "short.wav").stat().st_mtime_ns == before
-    enhance(inputs / "short.wav", "--output", tmp_path, "--force")
+    enhance(inputs / "short.wav", "--output", tmp_path, "--overwrite")
     assert (tmp_path / "short.wav").stat().st_mtime_ns > before
 
 

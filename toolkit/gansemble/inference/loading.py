@@ -17,6 +17,7 @@ from gansemble.data.labels import Labels
 from gansemble.data.mel_scale import MelStatistics
 from gansemble.data.trained_on import History
 from gansemble.errors import CheckpointError, GansembleError, near
+from gansemble.files import sha256
 from gansemble.interfaces import Condition, Representation
 from gansemble.parts.build import Waveform, generator
 from gansemble.parts.conditioning import ConditionBuilder
@@ -75,6 +76,11 @@ class TrainedGenerator:
     def task(self) -> Task:
         """The task of the recipe: vocoding, enhancement or generation."""
         return self.recipe.task
+
+    @property
+    def identity(self) -> str:
+        """A hash of the checkpoint's weights and recipe, wherever the experiment lies."""
+        return sha256(self.source / "manifest.json")
 
     @property
     def device(self) -> torch.device:

@@ -26,7 +26,7 @@ from safetensors.torch import load_file, save_file
 
 from gansemble import __version__
 from gansemble.errors import CheckpointError
-from gansemble.files import alive, sha256, sync, unused, write_atomically
+from gansemble.files import alive, give_usual_mode, sha256, sync, unused, write_atomically
 
 log = logging.getLogger(__name__)
 PREFIX = "step-"
@@ -237,6 +237,7 @@ def save_network(path: Path, state: Mapping[str, torch.Tensor]) -> None:
     """Writes a network's state as a safetensors file, from contiguous copies on the CPU."""
     # Copies, because safetensors refuses tensors that share memory.
     save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, path)
+    give_usual_mode(path)  # safetensors makes it readable by its owner alone
 
 
 #: What the writers of checkpoints raise when the disk is full.

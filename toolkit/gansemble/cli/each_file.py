@@ -1,0 +1,163 @@
+"""Commands over many files: a fault of one file is told in one line, and the others are made all the same."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType, TracebackType
+
+import click
+
+from gansemble.cli.terminal import printable, say
+from gansemble.errors import GansembleError, Interrupted
+
+#: Errors of the machine that meet every file alike: no space, no quota, read-only, too many open files.
+_OF_ALL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
+
+
+class _Stopped(BaseException):
+    """The command was asked to end by SIGTERM or SIGHUP."""
+
+
+class EachFile:
+    """Goes on with the next file after a fault of one, and counts.
+
+    Use::
+
+        with EachFile(len(sources), "restored", output) as each:
+            for source in sources:
+                with each.file(source):
+                    …
+
+    Any exception is that file's fault, told in one line on stderr; but for errors that every other file would meet as
+    well (a full disk, an output folder that is gone), which end the command at once. Ctrl-C, SIGTERM and SIGHUP end it,
+    too, and what was made is kept. At the end a line counts.
+
+    Args:
+        total: number of files, those that are there already included.
+        word: what is done with a file, such as ``restored``, for the lines.
+        output: the folder that files are made in.
+        there: number of files that an earlier command has made already.
+        unit: what is counted, for the lines.
+
+    Raises:
+        GansembleError: at the end if a file failed; at once for an error of all files.
+        Interrupted: after a signal.
+    """
+
+    def __init__(self, total: int, word: str, output: Path, there: int = 0, unit: str = "files") -> None:
+        self.total, self.word, self.output, self.there, self.unit = total, word, output, there, unit
+        self.made = self.failed = 0
+        self._signals = contextlib.ExitStack()
+
+    def __enter__(self) -> EachFile:
+        self._signals.enter_context(_raising())
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._signals.close()
+        if isinstance(error, _Stopped | KeyboardInterrupt):
+            raise Interrupted(f"stopped: {self.count()}; the same command again goes on with the rest") from None
+        if error is not None:
+            return
+        if self.failed:
+            raise GansembleError(
+                f"{self.failed} of {self.total} {self.unit} could not be {self.word}, as said above; {self.count()}"
+            )
+        say(self.count())
+
+    @contextlib.contextmanager
+    def file(self, source: Path | str) -> Iterator[None]:
+        """One file; ``source`` names it in the line about its fault."""
+        try:
+            yield
+        except BrokenPipeError:
+            raise  # nobody reads what this command says
+        except Exception as error:
+            cause = _of_all(error, self.output)
+            if cause is not None:
+                raise GansembleError(
+                    f"{cause}; {self.count()}. The same command again goes on with the rest"
+                ) from error
+            if os.environ.get("GANSEMBLE_TRACEBACK") == "1":
+                raise
+            self.failed += 1
+            click.echo(f"error: {printable(fault(source, error))}", err=True)
+        else:
+            self.made += 1
+
+    def count(self) -> str:
+        """How many files are there now, in words."""
+        there = f", {self.there} were there already" if self.there else ""
+        return f"{self.made} of {self.total} {self.unit} {self.word} in {printable(str(self.output))}{there}"
+
+
+def fault(source: Path | str, error: Exception) -> str:
+    """What is wrong with a file, in one line that names it.
+
+    Args:
+        source: the file.
+        error: the exception that it gave.
+    """
+    text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if isinstance(error, GansembleError):
+        return text if str(source) in text else f"{source}: {text}"
+    if isinstance(error, UnicodeError) and _unprintable(str(source)):
+        return f"{source}: its name is not valid text on this system; rename it"
+    if isinstance(error, MemoryError):
+        return f"{source}: there is not enough memory for it ({text or 'MemoryError'})"
+    if isinstance(error, OSError):
+        place = f" {error.filename}" if error.filename and str(error.filename) != str(source) else ""
+        return f"{source}: {error.strerror or text or type(error).__name__}{place}"
+    return f"{source}: {type(error).__name__}: {text} (GANSEMBLE_TRACEBACK=1 shows where)"
+
+
+def _unprintable(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _of_all(error: BaseException, output: Path) -> str | None:
+    """What is wrong for all files alike, in words; None if it is one file's fault."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError) and found.errno in _OF_ALL:
+            place = printable(str(found.filename or output))
+            return f"{place}: {found.strerror or os.strerror(found.errno or 0)}"
+        found = found.__cause__ or found.__context__
+    if not output.is_dir():
+        return f"--output {printable(str(output))}: is no longer a folder"
+    if not os.access(output, os.W_OK | os.X_OK):
+        return f"--output {printable(str(output))}: can no longer be written"
+    return None
+
+
+@contextlib.contextmanager
+def _raising() -> Iterator[None]:
+    """Lets SIGTERM and SIGHUP raise an exception, as Ctrl-C does, so that an unfinished file is removed.
+
+    A thread other than the main one cannot handle signals; nothing is changed there. An ignored SIGHUP, as of nohup,
+    stays ignored.
+    """
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise _Stopped
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[signal.Signals, Callable[[int, FrameType | None], object] | int | None] = {}
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            before[number] = signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
