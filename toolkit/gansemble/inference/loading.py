@@ -19,6 +19,7 @@ from gansemble.data.trained_on import History
 from gansemble.errors import CheckpointError, GansembleError, near
 from gansemble.files import sha256
 from gansemble.interfaces import Condition, Representation
+from gansemble.parts import weights
 from gansemble.parts.build import Waveform, generator
 from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.parts.device import default_device, device_of
@@ -257,7 +258,8 @@ def load(
             grown to their full size.
 
     Raises:
-        CheckpointError: if the experiment has no undamaged checkpoint, or it lacks statistics of its representation.
+        CheckpointError: if the experiment has no undamaged checkpoint, its weights are not finite or not the generator's, or
+            it lacks statistics of its representation.
         GansembleError: if there is no such folder.
         RecipeError: if the checkpoint's recipe does not fit the installed toolkit and plugins.
     """
@@ -266,8 +268,9 @@ def load(
     saved = _saved(Path(exp), which, warn)
     recipe = check.load(saved.folder / "recipe.yaml", files=False)  # those of losses may be elsewhere by now
     network = generator(recipe)
-    network.load_state_dict(saved.network("ema" if saved.has("ema.safetensors") else "generator"))
-    kept = saved.state("state")["parts"].get("representation") if saved.has("state.pt") else None
+    name = "ema" if saved.has("ema.safetensors") else "generator"
+    weights.load(network, saved.network(name), str(saved.folder / f"{name}.safetensors"))
+    kept = saved.parts().get("representation") if saved.has("state.pt") else None
     representation = _representation(recipe, kept, saved.folder)
     place = default_device() if device is None else torch.device(device)
     ready = fold(network).eval().requires_grad_(False).to(place)
@@ -309,7 +312,7 @@ def _representation(recipe: Recipe, state: dict[str, object] | None, source: Pat
         return Waveform()
     made = construct(recipe.single["representation"], recipe)
     if state is not None:
-        made.load_state_dict(state)
+        weights.restore(made, state, f"{source / 'state.pt'}: the representation's statistics")
     elif isinstance(made, Fitted) and not made.fitted:
         raise CheckpointError(f"{source}: holds no statistics of its representation; train it again")
     return made
