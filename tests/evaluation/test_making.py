@@ -536,7 +536,7 @@ def test_the_clips_of_every_task_are_written_and_listed(monkeypatch, tmp_path, t
 
     def write(path: Path, audio: np.ndarray, rate: int, form: str) -> int:
         path.write_bytes(b"x")
-        written.append((path.relative_to(tmp_path).as_posix(), len(audio), rate, form))
+        written.append((path.parent.relative_to(tmp_path).as_posix(), len(audio), rate, form))
         return 3
 
     def clips(given: Work) -> Iterator[Generated]:
@@ -559,8 +559,8 @@ def test_the_clips_of_every_task_are_written_and_listed(monkeypatch, tmp_path, t
     found = synthesis.synthesise(project, said.append)
     own, restored = task is Task.GENERATION, task is Task.ENHANCEMENT
     assert written == [
-        ("samples/test/a.wav", 5, 1000, "pcm24"),
-        ("samples/test/baselines/low/a.wav", 6, 1000, "pcm24"),
+        ("samples/test", 5, 1000, "pcm24"),
+        ("samples/test/baselines/low", 6, 1000, "pcm24"),
     ]
     assert found.clips == [GeneratedClip("a", 4.0, 1.0, 3)] and list(found.files) == [
         "test/a.wav",

@@ -10,6 +10,7 @@ import click
 from gansemble.cli.options import PATH, default_jobs, jobs_option, recipe_argument, set_option, stage_options
 from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say
+from gansemble.data.clip_names import demand_room
 from gansemble.stages import Project, corpus_files
 from gansemble.stages.ledger import SOURCES, digest
 
@@ -77,6 +78,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 )
 def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shard: tuple[int, int] | None) -> None:
     """Stage 1: examine every file and pack the audio, with a manifest."""
+    demand_room(project.exp)  # told now, and not after training
     lock = project.dump if shard is None else project.dump / "shards" / f"{shard[0]}-of-{shard[1]}"
     with StageRun(project, "prepare", force or shard is not None, dry_run, lock) as run:
         if not run.needed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import signal
 import threading
@@ -14,10 +13,7 @@ from types import FrameType, TracebackType
 import click
 
 from gansemble.cli.terminal import printable, say
-from gansemble.errors import GansembleError, Interrupted
-
-#: Errors of the machine that meet every file alike: no space, no quota, read-only, too many open files.
-_OF_ALL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
+from gansemble.errors import GansembleError, Interrupted, fault_of, of_all_files
 
 
 class _Stopped(BaseException):
@@ -89,7 +85,7 @@ class EachFile:
             if os.environ.get("GANSEMBLE_TRACEBACK") == "1":
                 raise
             self.failed += 1
-            click.echo(f"error: {printable(fault(source, error))}", err=True)
+            click.echo(f"error: {printable(fault_of(source, error))}", err=True)
         else:
             self.made += 1
 
@@ -99,38 +95,11 @@ class EachFile:
         return f"{self.made} of {self.total} {self.unit} {self.word} in {printable(str(self.output))}{there}"
 
 
-def fault(source: Path | str, error: Exception) -> str:
-    """What is wrong with a file, in one line that names it.
-
-    Args:
-        source: the file.
-        error: the exception that it gave.
-    """
-    text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
-    if isinstance(error, GansembleError):
-        return text if str(source) in text else f"{source}: {text}"
-    if isinstance(error, UnicodeError) and _unprintable(str(source)):
-        return f"{source}: its name is not valid text on this system; rename it"
-    if isinstance(error, MemoryError):
-        return f"{source}: there is not enough memory for it ({text or 'MemoryError'})"
-    if isinstance(error, OSError):
-        place = f" {error.filename}" if error.filename and str(error.filename) != str(source) else ""
-        return f"{source}: {error.strerror or text or type(error).__name__}{place}"
-    return f"{source}: {type(error).__name__}: {text} (GANSEMBLE_TRACEBACK=1 shows where)"
-
-
-def _unprintable(text: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in text)
-
-
-def _of_all(error: BaseException, output: Path) -> str | None:
+def _of_all(error: Exception, output: Path) -> str | None:
     """What is wrong for all files alike, in words; None if it is one file's fault."""
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, OSError) and found.errno in _OF_ALL:
-            place = printable(str(found.filename or output))
-            return f"{place}: {found.strerror or os.strerror(found.errno or 0)}"
-        found = found.__cause__ or found.__context__
+    cause = of_all_files(error)
+    if cause is not None:
+        return f"{printable(str(cause.filename or output))}: {cause.strerror or os.strerror(cause.errno or 0)}"
     if not output.is_dir():
         return f"--output {printable(str(output))}: is no longer a folder"
     if not os.access(output, os.W_OK | os.X_OK):
