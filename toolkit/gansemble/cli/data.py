@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,22 +14,54 @@ from gansemble.cli.options import PATH, default_jobs, jobs_option, recipe_argume
 from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say
 from gansemble.data.clip_names import demand_room
+from gansemble.errors import GansembleError
 from gansemble.stages import Project, corpus_files
 from gansemble.stages.ledger import SOURCES, digest
+
+if TYPE_CHECKING:
+    from gansemble.interfaces import Corpus
 
 
 @click.command()
 @recipe_argument
 @set_option
 @click.option("--output", type=PATH, required=True, help="Folder to write it to.")
-def mini(recipe: Path, overrides: tuple[str, ...], output: Path) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace another mini corpus that is there; other files never.")
+def mini(recipe: Path, overrides: tuple[str, ...], output: Path, overwrite: bool) -> None:
     """Write a small corpus in the layout of RECIPE's corpus, made offline."""
     from gansemble.data.prepare import corpus_of
     from gansemble.recipe import check
 
     corpus = corpus_of(check.load(recipe, overrides))
+    _demand_replaceable(corpus, output, overwrite)
     corpus.mini(output)
     say(f"mini corpus: {len(corpus.scan(output))} clips in {output}")
+
+
+def _demand_replaceable(corpus: Corpus, output: Path, overwrite: bool) -> None:
+    """Refuses a folder with anything but the same mini corpus; or, with ``overwrite``, anything but a mini corpus.
+
+    Raises:
+        GansembleError: saying what is there.
+    """
+    from gansemble.data.mini import stamp_of
+
+    if not os.path.lexists(output) or (output.is_dir() and not any(output.iterdir())):
+        return
+    there = stamp_of(output)
+    if there is None:
+        raise GansembleError(
+            f"--output {output}: holds something that is no mini corpus; give another, or an empty folder"
+        )
+    if overwrite:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        corpus.mini(Path(folder) / "corpus")
+        wanted = stamp_of(Path(folder) / "corpus")
+    if wanted != there:
+        raise GansembleError(
+            f"--output {output}: holds another mini corpus ({there!r}, not {wanted!r}); give another --output, or --overwrite"
+        )
 
 
 class _Percent:
