@@ -36,8 +36,10 @@ class ClipNames:
         """The name for an id."""
         if identity not in self._names:
             name = file_name(identity)
-            if folded(name) in self._taken:
-                name = _hashed(identity)
+            turn = 0
+            while folded(name) in self._taken:
+                name = _hashed(identity, turn)
+                turn += 1
             self._names[identity] = name
             self._taken.add(folded(name))
         return self._names[identity]
@@ -67,14 +69,14 @@ def folded(name: str) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
-def _hashed(identity: str) -> str:
-    """The beginning of an id, with a hash of the whole."""
+def _hashed(identity: str, turn: int = 0) -> str:
+    """The beginning of an id, with a hash of the whole; another one at each turn."""
     raw = identity.encode("utf-8", "surrogatepass")
     text = raw.decode("utf-8", "replace")
     plain = "".join("_" if c in _SPECIAL or not c.isprintable() else c for c in text).strip(" .")
     room = LONGEST - _DIGITS - 1
     head = plain.encode()[:room].decode("utf-8", "ignore").strip(" .")
-    return f"{head or 'clip'}-{hashlib.sha256(raw).hexdigest()[:_DIGITS]}"
+    return f"{head or 'clip'}-{hashlib.sha256(raw + bytes(turn)).hexdigest()[:_DIGITS]}"
 
 
 def demand_room(exp: Path) -> None:
