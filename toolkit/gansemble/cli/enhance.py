@@ -69,8 +69,8 @@ def enhance(
     """Restore recordings: audio files, or folders of them, of any length and any number of channels.
 
     Files are made in chunks whose result is the whole file's, channel by channel, and keep their name, format and the tags
-    that libsndfile knows: title, artist, album, comment, date, genre, track number, copyright, license and software. The names
-    of other tags that an input has are told. A file that this command has made already is left as it is, so that an
+    that libsndfile knows: title, artist, album, comment, date, genre, track number, copyright, license and software. Others,
+    such as album artist, ReplayGain and pictures, are left out; their names are told for FLAC, Ogg and MP3 (ID3v2). A file that this command has made already is left as it is, so that an
     interrupted command can be given again; any other file that is there is refused.
     """
     from gansemble.audio import listing
@@ -116,6 +116,8 @@ def _tell(done: EnhancedFile) -> None:
     notes += [f"{done.clipped} samples clipped"] if done.clipped else []
     speed = done.seconds / max(1e-9, done.took)  # a clock may have seen no time pass
     say(f"{done.target}: {done.seconds:.2f} s, {speed:.2f} x real time; {'; '.join(notes)}")
+    if done.left_out:
+        say(f"{done.target}: tags that were left out: {', '.join(done.left_out)}")
 
 
 def _check_band(keep_below: float | None, loaded: TrainedGenerator) -> None:

@@ -1,4 +1,4 @@
-"""Restores audio files block by block, in their own format and with their tags."""
+"""Restores audio files block by block, in their own format and with the tags that libsndfile knows."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import soundfile
 import torch
 from torch import Tensor
 
-from gansemble.audio import files
+from gansemble.audio import files, tags
 from gansemble.audio.reader import ADVICE, AudioReader
 from gansemble.data import doctor
 from gansemble.data.facts import Facts
@@ -28,7 +28,6 @@ from gansemble.parts.build import Waveform
 
 #: Samples read at a time.
 BLOCK = 1 << 16
-TAGS = ("title", "artist", "album", "comment", "date", "genre", "tracknumber", "copyright", "license", "software")
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,7 @@ class EnhancedFile:
         bandwidth: where the spectrum of the input, and of the output, ends abruptly [Hz]; half the rate where it does
             not.
         note: what was done besides, such as resampling.
+        left_out: names of the recording's tags that the result has not, as far as they are known.
     """
 
     target: Path
@@ -51,6 +51,7 @@ class EnhancedFile:
     clipped: int
     bandwidth: tuple[float, float]
     note: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def enhance(
             _writer(temporary, reader.sound, rate, wanted) as out,
         ):
             reader.warn()
-            _copy_tags(reader.sound, out)
+            lost = _copy_tags(reader.sound, out)
             pieces = _stream(loaded, wanted).pieces(_blocks(reader, rate, total))
             tell = progress or (lambda made, total: None)
             made, clipped = _written(out, pieces, source, lambda made: tell(made, total))
@@ -135,7 +136,13 @@ def enhance(
     after = doctor.examine_file(target, target.stem)
     note = f"resampled from {fact.sample_rate} Hz" if fact.sample_rate != rate else ""
     return EnhancedFile(
-        target, made / rate, time.monotonic() - begun, clipped, (fact.bandwidth_hz, after.bandwidth_hz), note
+        target,
+        made / rate,
+        time.monotonic() - begun,
+        clipped,
+        (fact.bandwidth_hz, after.bandwidth_hz),
+        note,
+        (*lost, *tags.left_out(source)),
     )
 
 
@@ -211,15 +218,17 @@ def _writer(path: Path, sound: soundfile.SoundFile, rate: int, wanted: EnhanceOp
         ) from error
 
 
-def _copy_tags(source: soundfile.SoundFile, target: soundfile.SoundFile) -> None:
-    """Copies the tags that both formats have; one that the output's format refuses is left out."""
-    for name in TAGS:
+def _copy_tags(source: soundfile.SoundFile, target: soundfile.SoundFile) -> list[str]:
+    """Copies the tags that libsndfile knows, and returns the names of those that the output's format refuses."""
+    refused = []
+    for name in tags.KNOWN:
         value = getattr(source, name, "")
         if value:
             try:
                 setattr(target, name, value)
-            except (soundfile.LibsndfileError, RuntimeError, AttributeError):
-                continue
+            except (soundfile.LibsndfileError, RuntimeError, AttributeError, UnicodeError):
+                refused.append(name)
+    return refused
 
 
 def _blocks(reader: AudioReader, to_rate: int, total: int) -> Iterator[Tensor]:
