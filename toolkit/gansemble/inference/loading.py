@@ -26,6 +26,7 @@ from gansemble.parts.device import default_device, device_of
 from gansemble.parts.sampling import LatentSampler
 from gansemble.recipe import check
 from gansemble.recipe.construct import construct
+from gansemble.recipe.document import RecipeError
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import NO_SIGNALS, Task, listed
 from gansemble.training import checkpoint
@@ -266,7 +267,7 @@ def load(
     if not Path(exp).is_dir():
         raise GansembleError(f"{exp}: no such folder; expected an experiment")
     saved = _saved(Path(exp), which, warn)
-    recipe = check.load(saved.folder / "recipe.yaml", files=False)  # those of losses may be elsewhere by now
+    recipe = _recipe(saved.folder / "recipe.yaml")
     network = generator(recipe)
     name = "ema" if saved.has("ema.safetensors") else "generator"
     weights.load(network, saved.network(name), str(saved.folder / f"{name}.safetensors"))
@@ -284,6 +285,21 @@ def load(
     return TrainedGenerator(
         ready, representation, recipe, saved.step, saved.folder, history, grown, names, saved.manifest.get("mel")
     )
+
+
+def _recipe(path: Path) -> Recipe:
+    """A checkpoint's recipe.
+
+    Raises:
+        CheckpointError: if the file holds no recipe.
+        RecipeError: if it does not fit the installed toolkit and plugins.
+    """
+    try:
+        return check.load(path, files=False)  # those of losses may be elsewhere by now
+    except RecipeError as error:
+        if str(path) in str(error):
+            raise
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _saved(exp: Path, which: str, warn: Warn | None) -> checkpoint.Saved:
