@@ -14,6 +14,7 @@ from torch import Tensor
 from gansemble.abilities import SetMetric
 from gansemble.data.labels import LabelledClips, prior
 from gansemble.data.packed import Packed
+from gansemble.errors import GansembleError
 from gansemble.evaluation.references import references
 from gansemble.files import write_atomically
 from gansemble.inference import loading
@@ -55,6 +56,7 @@ def sweep(
 
     Raises:
         DataError: if the packed data were altered, or hold clips that the run was trained on.
+        GansembleError: if the generator makes NaN or Inf.
     """
     loaded = loading.load(project.exp, recipe.synthesis.checkpoint, warn=say)
     sampler = loaded.sampler(recipe.plan.seed)
@@ -70,6 +72,13 @@ def sweep(
     unknown: dict[str, str | None] = {}
     for cut in cuts:
         made = [sampler.one(index, truncation=cut) for index in range(count)]
+        wrong = [index for index, sample in enumerate(made) if not np.isfinite(sample.audio).all()]
+        if wrong:
+            where = "without truncation" if cut is None else f"at threshold {cut.threshold:g}"
+            raise GansembleError(
+                f"{loaded.source}: the generator made NaN or Inf of {len(wrong)} of {count} clips {where}, such as clip {wrong[0]}; "
+                "leave that threshold out of --thresholds, or take another synthesis.checkpoint"
+            )
         row: Row = {"threshold": None if cut is None else cut.threshold}
         row[DIVERSITY] = distance(torch.stack([sample.made for sample in made if sample.made is not None])) / apart
         found = _scores(metrics, made, held_out, recipe.audio.sample_rate)
