@@ -52,6 +52,8 @@ def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> C
             cli.main([os.fspath(word) if isinstance(word, Path) else str(word) for word in words])
         except SystemExit as stop:
             code = int(stop.code or 0)
+        except GansembleError as error:  # with GANSEMBLE_TRACEBACK
+            code = error.exit_code
         sys.stdout.flush()
         found = capfd.readouterr()
         return Result(code, found.out + found.err)
@@ -152,6 +154,9 @@ def test_any_exception_of_one_file_is_its_own(run, exp, tmp_path, monkeypatch, e
         and (tmp_path / "out" / "b.wav").is_file()
     )
     assert "Traceback" not in done.said and "1 of 2 waveforms could not be made" in done.said.splitlines()[-1]
+    monkeypatch.setenv("GANSEMBLE_TRACEBACK", "1")
+    done = run("synthesise", "--exp", exp, "--input", tmp_path / "in" / "a.npy", "--output", tmp_path / "out")
+    assert "Traceback" in done.said and "in synthesise_file" in done.said
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE])

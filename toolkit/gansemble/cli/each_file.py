@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -83,7 +84,7 @@ class EachFile:
                     f"{cause}; {self.count()}. The same command again goes on with the rest"
                 ) from error
             if os.environ.get("GANSEMBLE_TRACEBACK") == "1":
-                raise
+                traceback.print_exc()
             self.failed += 1
             click.echo(f"error: {printable(fault_of(source, error))}", err=True)
         else:
