@@ -72,13 +72,7 @@ def sweep(
     unknown: dict[str, str | None] = {}
     for cut in cuts:
         made = [sampler.one(index, truncation=cut) for index in range(count)]
-        wrong = [index for index, sample in enumerate(made) if not np.isfinite(sample.audio).all()]
-        if wrong:
-            where = "without truncation" if cut is None else f"at threshold {cut.threshold:g}"
-            raise GansembleError(
-                f"{loaded.source}: the generator made NaN or Inf of {len(wrong)} of {count} clips {where}, such as clip {wrong[0]}; "
-                "leave that threshold out of --thresholds, or take another synthesis.checkpoint"
-            )
+        _demand_finite(made, cut, loaded.source)
         row: Row = {"threshold": None if cut is None else cut.threshold}
         row[DIVERSITY] = distance(torch.stack([sample.made for sample in made if sample.made is not None])) / apart
         found = _scores(metrics, made, held_out, recipe.audio.sample_rate)
@@ -96,6 +90,17 @@ def sweep(
     title = f"{recipe.name}, step {loaded.step:,}, {count} clips at each threshold, {mode}"
     write_atomically(picture, plot(rows, title))
     return picture
+
+
+def _demand_finite(made: Sequence[Sample], cut: Truncation | None, source: Path) -> None:
+    """Refuses clips with NaN or Inf, of which no score would mean anything."""
+    wrong = [index for index, sample in enumerate(made) if not np.isfinite(sample.audio).all()]
+    if wrong:
+        where = "without truncation" if cut is None else f"at threshold {cut.threshold:g}"
+        raise GansembleError(
+            f"{source}: the generator made NaN or Inf of {len(wrong)} of {len(made)} clips {where}, such as clip {wrong[0]}; leave "
+            "that threshold out of --thresholds, or take another synthesis.checkpoint"
+        )
 
 
 def _scores(

@@ -126,8 +126,7 @@ def enhance(
             reader.warn()
             lost = _copy_tags(reader.sound, out)
             pieces = _stream(loaded, wanted).pieces(_blocks(reader, rate, total))
-            tell = progress or (lambda made, total: None)
-            made, clipped = _written(out, pieces, source, lambda made: tell(made, total))
+            made, clipped = _written(out, pieces, source, total, progress)
     except FileExistsError as error:
         raise DataError(f"{target}: is there by now, made by another; it was left as it is") from error
     except (soundfile.LibsndfileError, OSError) as error:
@@ -172,7 +171,11 @@ def _stream(loaded: TrainedGenerator, wanted: EnhanceOptions) -> ChunkedStream:
 
 
 def _written(
-    out: soundfile.SoundFile, pieces: Iterator[Tensor], source: Path, tell: Callable[[int], None]
+    out: soundfile.SoundFile,
+    pieces: Iterator[Tensor],
+    source: Path,
+    total: int,
+    progress: Callable[[int, int], None] | None,
 ) -> tuple[int, int]:
     """Writes pieces [C, T'] of audio, and returns (samples of each channel, samples that were clipped).
 
@@ -189,7 +192,8 @@ def _written(
             audio = np.clip(audio, -1, 1)
         _write(out, audio)
         made += len(audio)
-        tell(made)
+        if progress is not None:
+            progress(made, total)
     return made, clipped
 
 
