@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -115,9 +116,11 @@ def refuse(folder: Path) -> None:
     raise AssertionError("it is there already")
 
 
-def test_a_finished_corpus_is_stamped_with_the_size_of_each_file(tmp_path):
+def test_a_finished_corpus_is_stamped_with_the_size_and_hash_of_each_file(tmp_path):
     build(tmp_path / "c", "v1", writes(a="one", b__c="", d="four"))
-    assert json.loads((tmp_path / "c" / MARK).read_text()) == {"stamp": "v1", "bytes": {"a": 3, "b/c": 0, "d": 4}}
+    made = json.loads((tmp_path / "c" / MARK).read_text())
+    hashes = {name: hashlib.sha256(text).hexdigest() for name, text in (("a", b"one"), ("b/c", b""), ("d", b"four"))}
+    assert made == {"stamp": "v1", "bytes": {"a": 3, "b/c": 0, "d": 4}, "sha256": hashes}
     build(tmp_path / "c", "v1", refuse)
 
 
@@ -130,13 +133,61 @@ def test_a_corpus_that_lacks_a_file_is_made_again(tmp_path, name):
     assert (tmp_path / "c/a").read_text() == "2" and there(tmp_path / "c") == sorted([MARK, "a", "b", "b/c", "d"])
 
 
-def test_a_file_of_another_size_is_made_again_and_one_of_the_same_is_kept(tmp_path):
+@pytest.mark.parametrize("text", ["three", "two"])
+def test_a_file_that_somebody_changed_is_never_replaced(tmp_path, text):
+    """Of another size or of the same."""
+    build(tmp_path / "c", "v1", writes(a="one", b="1"))
+    (tmp_path / "c/a").write_text(text)
+    (tmp_path / "c/b").unlink()
+    for stamp in ("v1", "v2"):
+        with pytest.raises(DataError, match=rf"1 files that are not of it, such as {tmp_path / 'c/a'}; move them away"):
+            build(tmp_path / "c", stamp, refuse)
+    assert (tmp_path / "c/a").read_text() == text
+
+
+def test_files_behind_a_link_are_never_deleted(tmp_path):
+    build(tmp_path / "c", "v1", writes(a__b="one"))
+    (tmp_path / "c/a").rename(tmp_path / "elsewhere")
+    (tmp_path / "c/a").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(DataError, match="files that are not of it"):
+        build(tmp_path / "c", "v2", refuse)
+    assert (tmp_path / "elsewhere/b").read_text() == "one"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"stamp": 1, "bytes": {}}', '{"stamp": "v1"}', "[" * 100_000])
+def test_a_folder_with_a_damaged_stamp_is_left_alone(tmp_path, text):
     build(tmp_path / "c", "v1", writes(a="one"))
-    (tmp_path / "c/a").write_text("two")
-    build(tmp_path / "c", "v1", refuse)
-    (tmp_path / "c/a").write_text("three")
-    build(tmp_path / "c", "v1", writes(a="one"))
+    (tmp_path / "c" / MARK).write_text(text)
+    with pytest.raises(DataError, match="holds something that is no mini corpus"):
+        build(tmp_path / "c", "v1", refuse)
     assert (tmp_path / "c/a").read_text() == "one"
+
+
+def test_the_command_replaces_no_other_corpus_unless_it_is_told_to(tmp_path):
+    from click.testing import CliRunner
+
+    from gansemble.cli import group
+
+    recipe = tmp_path / "r.yaml"
+    recipe.write_text(RECIPE)
+    words = ["mini", str(recipe), "--output", str(tmp_path / "c")]
+    other = [*words, "--set", "corpus.mini_rate=8000"]
+    assert CliRunner().invoke(group, words).exit_code == CliRunner().invoke(group, words).exit_code == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "c").iterdir()}
+    refused = CliRunner().invoke(group, other)
+    assert refused.exit_code == 1 and "holds another mini corpus ('notes 1 at 16000 Hz'" in str(refused.exception)
+    assert before == {path: path.read_bytes() for path in (tmp_path / "c").iterdir()}
+    (tmp_path / "c" / "mine.txt").write_text("mine")
+    refused = CliRunner().invoke(group, [*other, "--overwrite"])
+    assert refused.exit_code == 1 and "1 files that are not of it" in str(refused.exception)
+    (tmp_path / "c" / "mine.txt").unlink()
+    assert CliRunner().invoke(group, [*other, "--overwrite"]).exit_code == 0
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "mine.wav").write_text("mine")
+    for words in (other, [*other, "--overwrite"]):
+        refused = CliRunner().invoke(group, [*words[:3], str(tmp_path / "d"), *words[4:]])
+        assert refused.exit_code == 1 and "is no mini corpus" in str(refused.exception)
+    assert [path.name for path in (tmp_path / "d").iterdir()] == ["mine.wav"]
 
 
 def test_an_older_corpus_is_replaced_with_all_its_folders(tmp_path):
@@ -165,6 +216,18 @@ def test_only_a_folder_that_is_empty_or_not_there_is_built_in(tmp_path):
     with pytest.raises(DataError, match=r"file: holds something that is no mini corpus"):
         build(tmp_path / "file", "v1", refuse)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+RECIPE = """
+name: tiny
+audio: {sample_rate: 16000, n_fft: 256, hop: 64, window: 256, mels: 20, fmax: null}
+corpus: {use: folder, mini_rate: 16000}
+generator: {use: vocos, dim: 4, hidden: 4, blocks: 1}
+losses: {mel: {use: mel_l1}}
+metrics: {mel_distance: {use: mel_distance}}
+plan: {steps: 9, batch_size: 2, segment: 1024}
+optimisers: {generator: {use: adamw}}
+"""
 
 
 def test_nothing_outside_the_folder_is_deleted_whatever_the_stamp_lists(tmp_path):

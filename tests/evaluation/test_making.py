@@ -536,7 +536,7 @@ def test_the_clips_of_every_task_are_written_and_listed(monkeypatch, tmp_path, t
 
     def write(path: Path, audio: np.ndarray, rate: int, form: str) -> int:
         path.write_bytes(b"x")
-        written.append((path.relative_to(tmp_path).as_posix(), len(audio), rate, form))
+        written.append((path.parent.relative_to(tmp_path).as_posix(), len(audio), rate, form))
         return 3
 
     def clips(given: Work) -> Iterator[Generated]:
@@ -559,8 +559,8 @@ def test_the_clips_of_every_task_are_written_and_listed(monkeypatch, tmp_path, t
     found = synthesis.synthesise(project, said.append)
     own, restored = task is Task.GENERATION, task is Task.ENHANCEMENT
     assert written == [
-        ("samples/test/a.wav", 5, 1000, "pcm24"),
-        ("samples/test/baselines/low/a.wav", 6, 1000, "pcm24"),
+        ("samples/test", 5, 1000, "pcm24"),
+        ("samples/test/baselines/low", 6, 1000, "pcm24"),
     ]
     assert found.clips == [GeneratedClip("a", 4.0, 1.0, 3)] and list(found.files) == [
         "test/a.wav",
@@ -605,7 +605,7 @@ def sweep(monkeypatch, tmp_path, real):
 
     def one(index: int, truncation: Truncation | None = None) -> Sample:
         size = 1.0 if truncation is None else truncation.threshold
-        return Sample(np.array([2.0 * index, -0.5]), np.zeros(1), index, torch.full((1, 3), index * size))
+        return Sample(np.array([2.0 * index, -0.5 + 0 * size]), np.zeros(1), index, torch.full((1, 3), index * size))
 
     def run(cuts: list[Truncation | None], values: list[float], count: int = 2) -> Any:
         left = iter(values)
@@ -616,7 +616,7 @@ def sweep(monkeypatch, tmp_path, real):
 
         representation = space(encode=lambda audio: audio[:, :, :3])
         sampler = space(condition_builder=space(), representation=representation, one=one)
-        loaded = space(sampler=lambda seed: sampler, labels=None, history="history", step=1200)
+        loaded = space(sampler=lambda seed: sampler, labels=None, history="history", step=1200, source="exp")
         monkeypatch.setattr(truncation.loading, "load", lambda exp, checkpoint, warn: loaded)
         monkeypatch.setattr(truncation, "Packed", lambda dump, split, normalise: split)
         monkeypatch.setattr(truncation, "prior", lambda packed, labels: ("prior", packed))
@@ -668,6 +668,11 @@ def test_a_score_without_a_value_is_null_and_its_reason_is_told_once(sweep):
     assert [row["fid"] for row in rows] == [None, None] and facts["reasons"] == {"fid": "too few"}
     assert facts["mode"] == "scale" and sum("too few" in line for line in said) == 1
     assert all("fid" not in line for line in said if line.startswith("threshold"))
+
+
+def test_clips_that_are_not_finite_have_no_score(sweep):
+    with pytest.raises(GansembleError, match="NaN or Inf of 2 of 2 clips at threshold nan, such as clip 0; leave that"):
+        sweep([Truncation(1.0), Truncation(NAN)], [1.0, 1.0])
 
 
 def test_a_sweep_without_truncations_has_no_mode(sweep):

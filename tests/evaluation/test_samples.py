@@ -67,6 +67,7 @@ def make(monkeypatch, tmp_path) -> Callable[..., Any]:
             step=7,
             source=Path("checkpoints/step-7"),
             device="cpu",
+            identity="0123456789abcdef of its weights",
         )
         loaded, pages, folders = [], [], []
         lowest = contract.pitches[0] if contract.pitches else None
@@ -82,7 +83,8 @@ def make(monkeypatch, tmp_path) -> Callable[..., Any]:
         monkeypatch.setattr(walls, "wall", lambda *given: pages.append(given) or "page")
         output = tmp_path / "out"
         output.mkdir(exist_ok=True)
-        said = samples.make(SampleOptions(Path("exp"), output, **wanted), lambda *given: folders.append(given), print)
+        options = SampleOptions(Path("exp"), output, **{"overwrite": True} | wanted)
+        said = samples.make(options, lambda *given: folders.append(given), print)
         assert demanded == [(Task.GENERATION, Path("exp"))] and folders == [(output, Path("exp"))]
         assert loaded == [(Path("exp"), wanted.get("checkpoint", "best"))]
         assert (output / "index.html").read_text() == "page"
@@ -101,6 +103,8 @@ def test_what_is_made_where_nothing_is_asked_for(make, tmp_path):
         "exp": "exp",
         "checkpoint": "step-7",
         "step": 7,
+        "generator": "0123456789abcdef",
+        "format": "pcm16",
         "seed": 0,
         "index": 4,
         "label": 1,
@@ -132,9 +136,10 @@ def test_samples_beyond_full_scale_are_counted(make):
     assert [each["clipped"] for each in facts] == [0, 0, 100, 100] and said.endswith(", 200 samples clipped")
 
 
-def test_what_is_not_finite_is_not_written(make, tmp_path):
-    with pytest.raises(GansembleError, match=r"sample-00000\.wav: the generator made NaN or Inf"):
+def test_what_is_not_finite_is_not_written(make, tmp_path, capsys):
+    with pytest.raises(GansembleError, match="2 of 2 clips could not be made, as said above; 0 are in"):
         make(count=2, level=float("inf"))
+    assert "sample-00000.wav: the generator made NaN or Inf" in capsys.readouterr().out
     assert not list((tmp_path / "out").iterdir())
 
 

@@ -1,6 +1,7 @@
 """Recipes of installed distributions: their addresses, includes by address, and where a run of one puts its folders."""
 
 import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -255,6 +256,33 @@ def test_a_copy_leaves_out_what_runs_have_made(tmp_path):
     assert sorted(path.relative_to(target).as_posix() for path in target.rglob("*") if path.is_file()) == [
         "conf/data/kept.yaml", "conf/v1.yaml", "run.sh",
     ]  # fmt: skip
+
+
+def test_a_copy_of_files_that_nobody_may_write_can_be_changed(tmp_path):
+    """Its permissions are those of any new file, and a copy that fails leaves nothing."""
+    source = tmp_path / "camp"
+    (source / "conf").mkdir(parents=True)
+    (source / "conf" / "v1.yaml").write_text("plan: {steps: 1}\n")
+    (source / "conf" / "v1.yaml").chmod(0o400)
+    (source / "conf").chmod(0o500)
+    found = packages.Found(packages.PackagedRecipe("tents", "camp", source), None)
+    before = os.umask(0o027)
+    try:
+        target = writing.copy(found, tmp_path / "mine")
+    finally:
+        os.umask(before)
+    modes = {name: (target / name).stat().st_mode & 0o777 for name in ("conf/v1.yaml", "run.sh")}
+    assert modes == {"conf/v1.yaml": 0o640, "run.sh": 0o750} and target.joinpath("conf").stat().st_mode & 0o200
+    (source / "conf").chmod(0o700)
+    (source / "conf" / "v1.yaml").chmod(0o600)
+    (source / "conf" / "v1.yaml").write_text("plan: {")
+    with pytest.raises(GansembleError):
+        writing.copy(found, tmp_path / "broken")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["camp", "mine"]
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    with pytest.raises(GansembleError, match="expected no such folder"):
+        writing.copy(found, tmp_path / "link")
+    assert not (tmp_path / "gone").exists()
 
 
 def test_a_new_recipe_builds_on_another_and_refuses_bad_names(standing, capsys):

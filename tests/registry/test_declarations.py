@@ -23,7 +23,7 @@ DECLARED = [
     ("loss", "turns", frozenset({"generator"}), frozenset({"generater"})),
     ("loss", "turns", {"generator", "discriminator"}, frozenset()),
     ("loss", "turns", frozenset({"discriminator"}), "generator"),
-    ("regulariser", "turns", frozenset({"discriminator"}), ("discriminator",)),
+    ("regulariser", "turns", ("discriminator",), ("discriminators",)),
     ("regulariser", "turns", frozenset({"discriminator"}), frozenset({"discriminator", "both"})),
     ("loss", "needs_real_output", True, "no"),
     ("objective", "needs_real_output", False, 0),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -191,6 +192,21 @@ def test_files_keep_format_channels_length_and_tags(enhance, inputs, tmp_path):
     assert set(facts) == {"stereo.flac", "tagged.ogg"} and facts["stereo.flac"]["step"] == 3
 
 
+def test_tags_that_are_left_out_are_named(enhance, tmp_path):
+    soundfile.write(tmp_path / "a.flac", np.zeros(2000), RATE)
+    data, texts = (
+        (tmp_path / "a.flac").read_bytes(),
+        (b"TITLE=Song", b"ALBUMARTIST=All", b"REPLAYGAIN_TRACK_GAIN=-6 dB"),
+    )
+    listed = b"".join(struct.pack("<I", len(text)) + text for text in texts)
+    comments = struct.pack("<II", 0, len(texts)) + listed
+    # Right behind the first block of metadata, which has 38 bytes and begins behind the first 4.
+    (tmp_path / "a.flac").write_bytes(data[:42] + bytes([4]) + len(comments).to_bytes(3, "big") + comments + data[42:])
+    status, out, _ = enhance(tmp_path / "a.flac", "--output", tmp_path / "out")
+    assert status == 0 and "a.flac: tags that were left out: albumartist, replaygain_track_gain" in out
+    assert soundfile.SoundFile(tmp_path / "out" / "a.flac").title == "Song"
+
+
 def test_a_file_is_restored_as_its_samples_are(enhance, exp, inputs, tmp_path):
     """What is written is what the generator makes of the whole recording."""
     from gansemble.inference import loading
@@ -225,9 +241,9 @@ def test_a_second_command_goes_on_where_the_first_was(enhance, inputs, tmp_path)
     enhance(inputs / "short.wav", "--output", tmp_path)
     before = (tmp_path / "short.wav").stat().st_mtime_ns
     status, out, _ = enhance(inputs / "short.wav", inputs / "silent.wav", "--output", tmp_path)
-    assert status == 0 and "short.wav: is there already; --force makes it again" in out
+    assert status == 0 and "short.wav: is there already, made of the same input; --overwrite makes it again" in out
     assert (tmp_path / "short.wav").stat().st_mtime_ns == before
-    enhance(inputs / "short.wav", "--output", tmp_path, "--force")
+    enhance(inputs / "short.wav", "--output", tmp_path, "--overwrite")
     assert (tmp_path / "short.wav").stat().st_mtime_ns > before
 
 

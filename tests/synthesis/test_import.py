@@ -418,6 +418,42 @@ def test_an_experiment_is_not_overwritten(tmp_path, config, generator_file):
         write_experiment(generator_file, None, config, tmp_path / "exp")
 
 
+def test_weights_that_are_not_finite_are_refused_and_leave_nothing(tmp_path, config, generator_file):
+    for name, file in (("ups.0.bias", generator_file), ("resblocks.0.convs1.1.weight_v", tmp_path / "inf")):
+        state = reference_generator().state_dict()
+        state[name] = torch.full_like(state[name], torch.nan if file is generator_file else torch.inf)
+        torch.save({"generator": state}, file)
+        with pytest.raises(CheckpointError, match=rf"{file.name}: 1 of \d+ tensors hold NaN or Inf: {name}"):
+            write_experiment(file, None, config, tmp_path / "new" / "exp")
+    assert list((tmp_path / "new").iterdir() if (tmp_path / "new").exists() else ()) == []
+
+
+def test_weights_saved_from_several_processes_are_taken(tmp_path, config):
+    state = {f"module.{name}": tensor for name, tensor in reference_generator().state_dict().items()}
+    torch.save({"generator": state}, tmp_path / "g")
+    write_experiment(tmp_path / "g", None, config, tmp_path / "exp")
+    made = loading.load(tmp_path / "exp").generator(Condition(signals={"mel": mel()}))
+    torch.testing.assert_close(made, reference_generator()(mel()), atol=1e-5, rtol=0)
+
+
+def test_a_failed_import_leaves_the_folder_as_it_was(tmp_path, config, generator_file):
+    """A folder that holds anything is no place for an experiment, whether or not the import would succeed."""
+    exp = tmp_path / "exp"
+    exp.mkdir()
+    (tmp_path / "text").write_text("no checkpoint")
+    with pytest.raises(CheckpointError, match="not readable"):
+        write_experiment(tmp_path / "text", None, config, exp)
+    assert list(exp.iterdir()) == []
+    (exp / "recipe.yaml").write_text("mine")
+    for file in (generator_file, tmp_path / "text"):
+        with pytest.raises(CheckpointError, match=r"exp: holds recipe\.yaml; import into another --exp"):
+            write_experiment(file, None, config, exp)
+    assert [path.name for path in exp.iterdir()] == ["recipe.yaml"] and (exp / "recipe.yaml").read_text() == "mine"
+    (exp / "recipe.yaml").unlink()
+    assert write_experiment(generator_file, None, config, exp) == exp / "recipe.yaml" and loading.load(exp).step == 0
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
 def test_the_old_names_are_translated():
     names = {"ups.0.weight_g": "ups.0.parametrizations.weight.original0",
              "ups.0.weight_v": "ups.0.parametrizations.weight.original1",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -192,3 +194,41 @@ class Moved(nn.Module):
     def to(self, place: object) -> Moved:  # type: ignore[override]
         self.places.append(place)
         return self
+
+
+@pytest.mark.parametrize("average", [None, float("inf")])
+def test_weights_that_are_not_finite_are_refused(exp, average):
+    folder = exp.add(1, float("nan") if average is None else 1.0, average=average)
+    name = "generator" if average is None else "ema"
+    with pytest.raises(CheckpointError, match=rf"{folder}/{name}\.safetensors: \d+ of \d+ tensors hold NaN or Inf"):
+        exp.load()
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"step": "3"}, r"damaged \(step\)"),
+        ({"step": -1}, r"damaged \(step\)"),
+        ({"best": {"../../other": 1.0}}, r"damaged \(best\.\.\./\.\./other\)"),
+        ({"best": [1]}, r"damaged \(best"),
+        ({"files": {"a": 3}}, r"damaged \(files\)"),
+        ({"files": {"../a": {"bytes": 1, "sha256": ""}}}, r"damaged \(files\)"),
+        ({"files": None}, r"damaged \(files\)"),
+        ({"data": {}}, r"damaged \(data\)"),
+        ({"classes": 3}, r"damaged \(classes\)"),
+    ],
+)
+def test_a_manifest_that_is_none_is_told(exp, change, told):
+    path = exp.add(1, 1.0) / "manifest.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    said: list[str] = []
+    with pytest.raises(CheckpointError, match="no checkpoint here is sound"):
+        exp.load(warn=said.append)
+    assert len(said) == 1 and re.search(rf"manifest\.json: {told}", said[0])
+
+
+def test_a_folder_beside_the_checkpoints_is_none(exp):
+    folder = exp.add(1, 1.0)
+    folder.with_name("step-00000009 (copy)").mkdir()
+    folder.with_name("step-").mkdir()
+    assert exp.load()[0] == 1

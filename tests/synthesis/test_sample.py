@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,8 @@ from gansemble.contract import GeneratorContract
 from gansemble.data.labels import Labels
 from gansemble.errors import GansembleError
 from gansemble.evaluation import generation, samples
-from gansemble.parts.sampling import Sample
+from gansemble.evaluation.generated import Work
+from gansemble.parts.sampling import LatentSampler, Sample
 
 CONF = """
 name: dreamer
@@ -157,9 +159,44 @@ def test_what_another_command_made_is_never_written_over(sample, done, tmp_path)
     ours = tmp_path / "ours"
     sample(ours, "--count", 3)
     (ours / "sample-00002.json").unlink()  # as if it had been stopped at the third clip
-    assert sample(ours, "--count", 1)[0] == 0
+    status, said = sample(ours, "--count", 1)
+    assert status == 1 and "sample-00001.wav would be removed" in said and len(list(ours.glob("*.wav"))) == 3
+    assert sample(ours, "--count", 1, "--overwrite")[0] == 0
     names = ("index.html", "sample-00000.json", "sample-00000.npy", "sample-00000.wav")
     assert tuple(sorted(path.name for path in ours.iterdir())) == names
+
+
+def test_an_interrupted_command_is_given_again_and_another_one_is_refused(sample, tmp_path):
+    sample(tmp_path, "--count", 3)
+    before = audio(tmp_path)
+    for end in ("json", "npy", "wav"):
+        (tmp_path / f"sample-00002.{end}").unlink()  # as if it had been stopped before the third clip
+        assert sample(tmp_path, "--count", 3)[0] == 0 and audio(tmp_path) == before
+    status, said = sample(tmp_path, "--count", 3, "--labels", 1)
+    assert status == 1 and "sample-00000.wav was made otherwise (label: 0, now 1)" in said
+    (tmp_path / f".sample-00001.wav.{'0' * 16}.tmp").write_text("of a killed run")
+    status, said = sample(tmp_path, "--count", 3, "--seed", 1)
+    assert status == 1 and "sample-00000.wav was made otherwise (seed: 0, now 1)" in said and "--overwrite" in said
+    assert audio(tmp_path) == before
+    assert sample(tmp_path, "--count", 3, "--seed", 1, "--overwrite")[0] == 0 and audio(tmp_path) != before
+
+
+def test_one_clip_that_fails_stops_no_other(sample, tmp_path, monkeypatch):
+    """It is named, and what an older run left of it goes."""
+    sample(tmp_path, "--count", 3)
+    make = LatentSampler.one
+
+    def one(self, index, *arguments, **options):
+        if index == 1:
+            raise MemoryError
+        made = make(self, index, *arguments, **options)
+        return replace(made, audio=np.full_like(made.audio, np.nan)) if index == 2 else made
+
+    monkeypatch.setattr(LatentSampler, "one", one)
+    status, said = sample(tmp_path, "--count", 4, "--labels", "0-9")
+    assert status == 1 and "2 of 4 clips could not be made" in said
+    assert [path.name for path in sorted(tmp_path.glob("*.wav"))] == ["sample-00000.wav", "sample-00003.wav"]
+    assert (tmp_path / "index.html").read_text().count("<audio") == 2
 
 
 def test_a_page_shows_what_was_made(sample, tmp_path):
@@ -281,11 +318,8 @@ def test_stage_4_notes_the_label_and_the_pitch_of_each_clip(monkeypatch, label, 
     recipe = SimpleNamespace(
         audio=SimpleNamespace(sample_rate=8000), plan=SimpleNamespace(seed=0), synthesis=SimpleNamespace(clips=None)
     )
-    work = SimpleNamespace(
-        recipe=recipe,
-        trained=SimpleNamespace(sampler=lambda seed: sampler, labels=Labels(lowest)),
-        project=SimpleNamespace(dump=None),
-    )
+    trained = SimpleNamespace(sampler=lambda seed: sampler, labels=Labels(lowest))
+    work = Work(SimpleNamespace(dump=None), recipe, trained, print)
     found = [each.clip for each in generation.clips(work)]
     assert [clip.id for clip in found] == [f"sample-{index:05d}" for index in range(64)]
     assert {(clip.label, clip.pitch, clip.seconds, clip.clipped) for clip in found} == {(label, pitch, 0.1, 0)}

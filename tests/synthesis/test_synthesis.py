@@ -394,7 +394,8 @@ def test_the_command_makes_a_waveform_of_each_input(experiment, tmp_path):
     assert done.exit_code == 0, done.output
     lengths = {str(p.relative_to(tmp_path / "out")): files.info(p).frames for p in (tmp_path / "out").rglob("*.wav")}
     assert lengths == {"a.wav": 6400, "sub/b.wav": 3200, "c.wav": 30 * 64}
-    assert json.loads((tmp_path / "out/synthesis.json").read_text())["files"] == 3
+    facts = json.loads((tmp_path / "out/synthesis.json").read_text())
+    assert set(facts) == set(lengths) and facts["a.wav"]["step"] == 2 and facts["a.wav"]["seconds"] == 0.4
     network = loading.load(experiment).generator
     mel = log_mel(torch.from_numpy(files.read(folder / "a.wav")[0]), SPEC)[0]
     made = torch.from_numpy(files.read(tmp_path / "out/a.wav")[0])
@@ -408,7 +409,7 @@ def test_the_command_goes_on_after_an_unusable_input_and_fails_at_the_end(experi
     arguments += ["--input", tmp_path / "rate.wav", "--input", tmp_path / "good.wav"]
     done = command(*arguments)
     assert isinstance(done.exception, GansembleError)
-    assert "1 of 2 inputs could not be used" in str(done.exception)
+    assert "1 of 2 waveforms could not be made" in str(done.exception)
     assert "expected 16000 Hz, got 8000 Hz" in done.output
     assert (tmp_path / "out/good.wav").is_file() and not (tmp_path / "out/rate.wav").exists()
     assert command(*arguments, "--resample").exit_code == 0

@@ -226,6 +226,10 @@ def test_mels_are_written_as_the_corpus_expects_them(place, tmp_path):
     assert said.count("frames") == 8
     before = {path.name: path.read_bytes() for path in (tmp_path / "mels").iterdir()}
     words = ["mels", place.recipe, "--input", place.folder / "data" / "wavs", "--output", tmp_path / "mels"]
+    assert place.call(*words).count("is there already, made of the same input") == 8
+    assert before == {path.name: path.read_bytes() for path in (tmp_path / "mels").iterdir()}
+    (tmp_path / "mels" / "mels-made.json").unlink()  # as if another system had made them
+    before.pop("mels-made.json")
     found = CliRunner().invoke(group, [str(word) for word in words])
     assert found.exit_code != 0 and "8 of 8 outputs are there already" in str(found.exception)
     assert "nothing was written" in str(found.exception) and "--overwrite" in str(found.exception)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from gansemble.errors import CheckpointError, TrainingError
 from gansemble.files import sha256
-from gansemble.training.checkpoint import Store
+from gansemble.training.checkpoint import Store, save_network
 
 TUNED = ("plan.steps=3", "plan.save_every=1", "optimisers.generator.lr=1e-4", "optimisers.discriminators.lr=1e-4")
 
@@ -154,3 +156,25 @@ def test_a_source_without_discriminators_says_how_to_go_on(workshop, source, tmp
     (copied / "manifest.json").write_text(json.dumps(facts))
     with pytest.raises(CheckpointError, match=r"has no discriminators; set init.networks=\[generator\]"):
         workshop.trainer(tmp_path / "exp", f"init.exp={tmp_path / 'generator-only'}")
+
+
+@pytest.mark.parametrize("name", ["generator", "discriminators", "ema"])
+@pytest.mark.parametrize("option", ["init", "teacher"])
+def test_networks_that_are_not_finite_are_refused_by_the_name_of_the_tensor(workshop, source, tmp_path, option, name):
+    """Whether a run would begin with them or be taught by them."""
+    if option == "teacher" and name != "ema":
+        pytest.skip("the average teaches")
+    folder = newest(source).folder
+    copied = tmp_path / "spoiled" / "checkpoints" / folder.name
+    shutil.copytree(folder, copied)
+    state = load_file(copied / f"{name}.safetensors")
+    spoiled = next(iter(state))
+    state[spoiled].view(-1)[0] = torch.nan
+    save_network(copied / f"{name}.safetensors", state)
+    facts = json.loads((copied / "manifest.json").read_text())
+    file = copied / f"{name}.safetensors"
+    facts["files"][file.name] = {"bytes": file.stat().st_size, "sha256": sha256(file)}
+    (copied / "manifest.json").write_text(json.dumps(facts))
+    loss = ("losses.taught={use: distillation, weight: 10}",) if option == "teacher" else ()
+    with pytest.raises(CheckpointError, match=rf"{option}\.exp: {file}: 1 of \d+ tensors hold NaN or Inf: {spoiled}"):
+        workshop.trainer(tmp_path / "exp", f"{option}.exp={tmp_path / 'spoiled'}", *loss)

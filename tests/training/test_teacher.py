@@ -288,8 +288,8 @@ def test_a_teacher_of_other_statistics_is_refused(workshop, source):
         def has(self, name):
             return True
 
-        def state(self, name):
-            return {"parts": {"representation": Levelled(0.5).state_dict()}}
+        def parts(self):
+            return {"representation": Levelled(0.5).state_dict()}
 
     note = {"exp": "x", "choice": "last", "checkpoint": "y", "files": {}}
     made = Teacher(torch.nn.Identity(), At(), note, workshop.load())

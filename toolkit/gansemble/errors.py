@@ -1,6 +1,10 @@
 """The errors a user is meant to read. Each says what was wrong, what was expected and what to do."""
 
+import errno
 from collections.abc import Sequence
+
+#: Errors of the machine that meet every file alike: no space, no quota, read-only, too many open files.
+_OF_ALL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
 
 
 class GansembleError(Exception):
@@ -58,3 +62,33 @@ def near(word: str, known: Sequence[str]) -> str:
 def first_few(names: Sequence[str], most: int) -> str:
     """The first of many names for a message, ``a, b, …``."""
     return ", ".join(names[:most]) + (", …" if len(names) > most else "")
+
+
+def of_all_files(error: BaseException) -> OSError | None:
+    """The error of the machine that an error came of, if it would meet every other file as well, such as a full disk."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, OSError) and found.errno in _OF_ALL:
+            return found
+        found = found.__cause__ or found.__context__
+    return None
+
+
+def fault_of(source: object, error: Exception) -> str:
+    """What is wrong with one of many files or clips, in one line that names it.
+
+    Args:
+        source: the file, or the clip's id.
+        error: the exception that it gave, of whatever kind.
+    """
+    text = "; ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if isinstance(error, GansembleError):
+        return text if str(source) in text else f"{source}: {text}"
+    if isinstance(error, UnicodeError) and any("\ud800" <= character <= "\udfff" for character in str(source)):
+        return f"{source}: its name is not valid text on this system; rename it"
+    if isinstance(error, MemoryError):
+        return f"{source}: there is not enough memory for it"
+    if isinstance(error, OSError):
+        place = f" {error.filename}" if error.filename and str(error.filename) != str(source) else ""
+        return f"{source}: {error.strerror or text or type(error).__name__}{place}"
+    return f"{source}: {type(error).__name__}: {text} (GANSEMBLE_TRACEBACK=1 shows where)"

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import os
 import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+#: Bytes that are tried to be written where a library failed to write, and did not say why.
+_TRIED = 1 << 16
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -14,8 +20,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     Folders that are missing are created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Random, not a process id: processes in two containers may have the same. Cut, as file systems limit a name.
-    temporary = path.with_name(f".{path.name[:100]}.{secrets.token_hex(8)}.tmp")
+    temporary = beside(path)
     data = content.encode() if isinstance(content, str) else content
     try:
         with temporary.open("wb") as stream:
@@ -26,6 +31,85 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def beside(path: Path) -> Path:
+    """A new hidden name in the folder of ``path``, for a file that will be renamed to it."""
+    # Random, not a process id: processes in two containers may have the same. Cut, as file systems limit a name to 255
+    # bytes, and a character may have four.
+    return path.with_name(f".{path.name[:40]}.{secrets.token_hex(8)}.tmp")
+
+
+@contextlib.contextmanager
+def staged_file(path: Path, overwrite: bool = True, complete: Callable[[Path], None] | None = None) -> Iterator[Path]:
+    """A context manager: a temporary file beside ``path`` that gets its name at the end, and is deleted on an exception.
+
+    A symbolic link at ``path`` is replaced, never written through. Folders that are missing are created.
+
+    Args:
+        path: the file that is made.
+        overwrite: replace a file that is there by then; else it is left as it is.
+        complete: called with the temporary file when its content is complete, before it gets its name.
+
+    Raises:
+        FileExistsError: if there is a file by then and ``overwrite`` is off.
+        OSError: if it cannot be written; such as for a full disk, whatever the exception that came of it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = beside(path)
+    try:
+        yield temporary
+        if complete is not None:
+            complete(temporary)
+        _put_in_place(temporary, path, overwrite)
+    except Exception as error:
+        full = _no_space(path.parent)  # now, while what was written still takes the space
+        if full is not None:
+            raise OSError(full.errno, full.strerror, str(path)) from error
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _put_in_place(temporary: Path, path: Path, overwrite: bool) -> None:
+    """Renames a file to ``path``; unless ``overwrite``, only if nothing is there."""
+    if not overwrite:
+        try:
+            os.link(temporary, path)  # fails if the name is taken, in one step; a rename would replace what is there
+            return
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links, such as FAT
+            if os.path.lexists(path):
+                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path)) from None
+    temporary.replace(path)
+
+
+def _no_space(folder: Path) -> OSError | None:
+    """The error of a full disk or quota, if a small file cannot be written to ``folder`` for that reason; else None.
+
+    Libraries that write audio or weights fail without telling the reason.
+    """
+    tried = beside(folder / "tried")
+    try:
+        with tried.open("wb") as stream:
+            stream.write(bytes(_TRIED))
+    except OSError as error:
+        return error if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+    finally:
+        with contextlib.suppress(OSError):
+            tried.unlink(missing_ok=True)
+    return None
+
+
+def give_usual_mode(path: Path) -> None:
+    """Gives a file the permissions that a new file gets in its folder, by the umask, where a library made it private."""
+    usual = beside(path)
+    try:
+        usual.touch()
+        path.chmod(usual.stat().st_mode & 0o777)
+    finally:
+        usual.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -6,14 +6,16 @@ from pathlib import Path
 
 import click
 
-PATH = click.Path(path_type=Path, exists=True, dir_okay=False)
+from gansemble.cli.options import PATH, NamedPath
+
+FILE = NamedPath(exists=True, dir_okay=False)
 
 
 @click.command("hifigan")
-@click.option("--generator", "generator_file", type=PATH, required=True, help="The published g_… file.")
-@click.option("--discriminators", "discriminator_file", type=PATH, help="The published do_… file, for fine-tuning.")
-@click.option("--config", type=PATH, required=True, help="The published config.json.")
-@click.option("--exp", type=click.Path(path_type=Path), required=True, help="Experiment folder to make.")
+@click.option("--generator", "generator_file", type=FILE, required=True, help="The published g_… file.")
+@click.option("--discriminators", "discriminator_file", type=FILE, help="The published do_… file, for fine-tuning.")
+@click.option("--config", type=FILE, required=True, help="The published config.json.")
+@click.option("--exp", type=PATH, required=True, help="Experiment folder to make.")
 def command(generator_file: Path, discriminator_file: Path | None, config: Path, exp: Path) -> None:
     """Import a checkpoint in the published HiFi-GAN format."""
     from gansemble_plugins.hifigan import published

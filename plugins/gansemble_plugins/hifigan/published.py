@@ -6,7 +6,6 @@ The format keeps weight norm as ``weight_g`` and ``weight_v``; torch's parametri
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,9 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gansemble.data.download import staged
 from gansemble.data.text_files import json_object
 from gansemble.errors import CheckpointError, GansembleError
 from gansemble.files import write_atomically
+from gansemble.parts import weights
 
 #: Entries of a ``do_…`` file -> the discriminator part and its name in the recipe.
 DISCRIMINATORS = {"mpd": "multi_period", "msd": "multi_scale", "mrd": "multi_resolution"}
@@ -126,8 +127,13 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> N
     """Loads published weights, with weight norm or folded.
 
     Raises:
-        CheckpointError: naming the tensors that do not fit.
+        CheckpointError: naming the tensors that do not fit, or hold NaN or Inf.
     """
+    if not isinstance(state, Mapping) or not all(isinstance(tensor, Tensor) for tensor in state.values()):
+        odd = state if not isinstance(state, Mapping) else next(t for t in state.values() if not isinstance(t, Tensor))
+        raise CheckpointError(f"{source}: expected tensors by name, got a {type(odd).__name__}")
+    state = weights.without_prefix(state)
+    weights.demand_finite(state, source)
     spectral = {name.rpartition(".")[0] for name in state if name.endswith(".weight_orig")}
     # Spectral norm also calls its second vector weight_v; it is told apart by the weight_orig beside it.
     marked = {
@@ -145,7 +151,7 @@ def load_into(network: nn.Module, state: Mapping[str, Tensor], source: str) -> N
         raise CheckpointError(
             f"{source}: {len(wrong)} tensors missing or of another shape, {len(extra)} unknown (such as {listed}); is it this config's?"
         )
-    network.load_state_dict(renamed)
+    weights.load(network, renamed, source)
 
 
 def _unfold(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -167,8 +173,9 @@ def _unfold(state: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> dict[str,
 def _read(path: Path) -> Mapping[str, Any]:
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, KeyError, ValueError, OSError) as error:
-        raise CheckpointError(f"{path}: not readable as a checkpoint of plain tensors ({error})") from error
+    except Exception as error:  # of damaged files torch and pickle raise errors of many kinds
+        said = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CheckpointError(f"{path}: not readable as a checkpoint of plain tensors ({said})") from error
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path}: expected a dictionary of tensors, got a {type(content).__name__}")
     return content
@@ -178,43 +185,49 @@ def write_experiment(generator_file: Path, discriminator_file: Path | None, conf
     """Makes an experiment at step 0 with the published weights; returns its recipe file.
 
     Raises:
-        CheckpointError: if the folder already holds checkpoints, or the weights do not fit the configuration.
+        CheckpointError: if the folder holds anything already, or the weights are not finite or do not fit the configuration.
+        GansembleError: if the configuration cannot be read, or describes no such network.
     """
     from gansemble.parts.build import build
     from gansemble.recipe import check, fill
     from gansemble.training import checkpoint
 
-    store = checkpoint.Store(exp / "checkpoints")
-    if store.folders():
-        raise CheckpointError(f"{exp}: already holds checkpoints; import into another --exp")
+    checkpoint.demand_new(exp)
     config = json_object(config_file)
-    weights = _read(generator_file)
+    found = _read(generator_file)
     judges = _read(discriminator_file) if discriminator_file else {}
     names = [name for name in DISCRIMINATORS if name in judges]
     if discriminator_file and not names:
         raise CheckpointError(
             f"{discriminator_file}: expected entries {', '.join(DISCRIMINATORS)}, got {', '.join(map(str, judges))}"
         )
-    path = exp / "recipe.yaml"
-    write_atomically(path, fill.dump(recipe_of(config, names)))
-    recipe = check.load(path)
-    parts = build(recipe, torch.device("cpu"))
-    load_into(parts.generator, weights.get("generator", weights), str(generator_file))
-    for name in names:
-        load_into(parts.discriminators.parts[name], judges[name], f"{discriminator_file} ({name})")
+    with staged(exp) as place:  # a failure leaves nothing
+        path = place / "recipe.yaml"
+        write_atomically(path, fill.dump(recipe_of(config, names)))
+        try:
+            recipe = check.load(path)
+            parts = build(recipe, torch.device("cpu"))
+        except (GansembleError, ValueError, TypeError) as error:
+            said = str(error).replace(str(path), "the recipe made of it")
+            raise GansembleError(f"{config_file}: describes no network that can be built: {said}") from error
+        load_into(parts.generator, found.get("generator", found), str(generator_file))
+        for name in names:
+            load_into(parts.discriminators.parts[name], judges[name], f"{discriminator_file} ({name})")
+        _write(checkpoint.Store(place / "checkpoints"), recipe, parts)
+    return exp / "recipe.yaml"
+
+
+def _write(store: Any, recipe: Any, parts: Any) -> None:
+    """The checkpoint of step 0."""
+    from gansemble.recipe import fill
+    from gansemble.training import checkpoint
+
     folder = store.begin(0)
     checkpoint.save_network(folder / "generator.safetensors", parts.generator.state_dict())
-    if names:
+    if list(parts.discriminators.parameters()):
         checkpoint.save_network(folder / "discriminators.safetensors", parts.discriminators.state_dict())
     counters = {"step": 0, "offset": 0, "rollbacks": 0, "best": {}, "validated": -1}
     torch.save({"counters": counters, "parts": {}, "adaptation": {}}, folder / "state.pt")
     (folder / "recipe.yaml").write_text(fill.dump(fill.fill(recipe)))
-    facts = {
-        "audio": recipe.audio.as_dict(),
-        "audio_digest": recipe.audio.digest(),
-        "world": 1,
-        "best": {},
-        "name": recipe.name,
-    }
-    store.commit(folder, 0, facts, set())
-    return path
+    facts = {"audio": recipe.audio.as_dict(), "audio_digest": recipe.audio.digest(), "world": 1, "best": {}}
+    store.commit(folder, 0, facts | {"name": recipe.name}, set())

@@ -57,6 +57,7 @@ def kept(folder: Path, kind: str, decides: Mapping[str, Any], learn: Callable[[]
     try:
         with staged(place) as temporary:
             safetensors.torch.save_file(tensors, temporary / WEIGHTS)
+            files.give_usual_mode(temporary / WEIGHTS)  # safetensors makes it readable by its owner alone
             facts["weights_sha256"] = files.sha256(temporary / WEIGHTS)
             files.write_atomically(temporary / FACTS, json.dumps(facts, indent=1) + "\n")
             files.sync(temporary / WEIGHTS)

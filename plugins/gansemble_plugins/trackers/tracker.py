@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gansemble.audio import files
+from gansemble.data.clip_names import file_name
 from gansemble.files import write_atomically
 from gansemble.recipe.fill import flatten
 
@@ -125,7 +126,7 @@ class Tracker:
         with tempfile.TemporaryDirectory() as folder:
             for name, pair in sounds.items():
                 for word, audio in zip(("real", "generated"), pair, strict=True):
-                    path = Path(folder) / f"{name.replace('/', '_')}-{word}.wav"
+                    path = Path(folder) / f"{file_name(name)}-{word}.wav"
                     files.write(path, audio[None], sample_rate)
                     self._tell_clip(done, f"{name}/{word}", path)
 

@@ -6,17 +6,19 @@ from pathlib import Path
 
 import click
 
+from gansemble.cli.options import PATH, NamedPath
+
 
 @click.command("wavegan")
 @click.option(
     "--weights",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=NamedPath(exists=True, file_okay=False),
     required=True,
     help="Folder with manifest.json and one raw float32 file for each variable.",
 )
 @click.option(
     "--exp",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Experiment folder to make; else exp/NAME, named after the weights' folder.",
 )
 @click.option("--length", type=click.IntRange(1, 2**31), help="Segment [samples], where the layers do not tell.")

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
+from gansemble.data.download import staged
 from gansemble.data.text_files import json_object
-from gansemble.errors import CheckpointError, DataError
+from gansemble.errors import CheckpointError, DataError, GansembleError
 from gansemble.files import write_atomically
+from gansemble.parts import weights
 
 PROJECT, POST = "G/z_project/dense", "G/pp_filt/conv1d/kernel"
 UP = re.compile(r"G/upconv_(\d+)/(conv2d_transpose|conv1d)/(kernel|bias)")
@@ -172,15 +174,14 @@ def write_experiment(folder: Path, exp: Path, length: int | None = None, sample_
     recipe file.
 
     Raises:
-        CheckpointError: if the experiment already holds checkpoints, or the weights are not WaveGAN's.
+        CheckpointError: if the experiment's folder holds anything already, or the weights are not finite or not WaveGAN's.
+        GansembleError: if no network can be built of them.
     """
     from gansemble.parts.build import build
     from gansemble.recipe import check, fill
     from gansemble.training import checkpoint
 
-    store = checkpoint.Store(exp / "checkpoints")
-    if store.folders():
-        raise CheckpointError(f"{exp}: already holds checkpoints; import into another --exp")
+    checkpoint.demand_new(exp)
     arrays = read(folder)
     try:
         state = generator_state(arrays)
@@ -193,23 +194,27 @@ def write_experiment(folder: Path, exp: Path, length: int | None = None, sample_
             f"{folder}: makes {parameters['channels']} channels; recipes, and so experiments, are of one. "
             "gansemble_plugins.wavegan.published.generator_state reads the weights for use from Python"
         )
-    path = exp / "recipe.yaml"
-    text = fill.dump(recipe_of(parameters, sample_rate))
-    write_atomically(path, text)
-    recipe = check.load(path)
-    parts = build(recipe, torch.device("cpu"))
-    load_into(parts.generator, state, f"{folder} (generator)")
-    if judge is not None:
-        load_into(parts.discriminators.parts["critic"], judge, f"{folder} (critic)")
-    _write(store, recipe, parts)
-    return path
+    with staged(exp) as place:  # a failure leaves nothing
+        path = place / "recipe.yaml"
+        write_atomically(path, fill.dump(recipe_of(parameters, sample_rate)))
+        try:
+            recipe = check.load(path)
+            parts = build(recipe, torch.device("cpu"))
+        except (GansembleError, ValueError, TypeError) as error:
+            said = str(error).replace(str(path), "the recipe made of it")
+            raise GansembleError(f"{folder}: holds the weights of no network that can be built: {said}") from error
+        load_into(parts.generator, state, f"{folder} (generator)")
+        if judge is not None:
+            load_into(parts.discriminators.parts["critic"], judge, f"{folder} (critic)")
+        _write(checkpoint.Store(place / "checkpoints"), recipe, parts)
+    return exp / "recipe.yaml"
 
 
 def load_into(network: torch.nn.Module, state: Mapping[str, Tensor], source: str) -> None:
     """Loads a state dict.
 
     Raises:
-        CheckpointError: naming the tensors that do not fit, with both shapes.
+        CheckpointError: naming the tensors that do not fit, with both shapes, or hold NaN or Inf.
     """
     own = network.state_dict()
     wrong = [
@@ -220,7 +225,7 @@ def load_into(network: torch.nn.Module, state: Mapping[str, Tensor], source: str
     wrong += [f"{name} unknown" for name in state if name not in own]
     if wrong:
         raise CheckpointError(f"{source}: {len(wrong)} arrays do not fit: {', '.join(wrong[:4])}")
-    network.load_state_dict(dict(state))
+    weights.load(network, state, source)
 
 
 def _write(store: Any, recipe: Any, parts: Any) -> None:

@@ -140,7 +140,9 @@ def main(arguments: list[str] | None = None) -> object:
     except GansembleError as error:
         if os.environ.get("GANSEMBLE_TRACEBACK") == "1":
             raise
-        click.echo(f"error: {error}" if error.exit_code == 1 else str(error), err=True)
+        from gansemble.cli.terminal import printable
+
+        click.echo(printable(f"error: {error}" if error.exit_code == 1 else str(error)), err=True)
         sys.exit(error.exit_code)
     except OSError as error:
         if os.environ.get("GANSEMBLE_TRACEBACK") == "1" or error.errno is None:

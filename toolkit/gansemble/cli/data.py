@@ -3,32 +3,68 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from gansemble.cli.options import PATH, default_jobs, jobs_option, recipe_argument, set_option, stage_options
 from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say
+from gansemble.data.clip_names import demand_room
+from gansemble.errors import GansembleError
 from gansemble.stages import Project, corpus_files
 from gansemble.stages.ledger import SOURCES, digest
+
+if TYPE_CHECKING:
+    from gansemble.interfaces import Corpus
 
 
 @click.command()
 @recipe_argument
 @set_option
 @click.option("--output", type=PATH, required=True, help="Folder to write it to.")
-def mini(recipe: Path, overrides: tuple[str, ...], output: Path) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace another mini corpus that is there; other files never.")
+def mini(recipe: Path, overrides: tuple[str, ...], output: Path, overwrite: bool) -> None:
     """Write a small corpus in the layout of RECIPE's corpus, made offline."""
     from gansemble.data.prepare import at_work, corpus_of
     from gansemble.recipe import check
 
     checked = check.load(recipe, overrides)
     corpus = corpus_of(checked)
+    _demand_replaceable(corpus, output, overwrite)
     with at_work(checked, f"to make its small corpus in {output}"):
         corpus.mini(output)
         count = len(corpus.scan(output))
     say(f"mini corpus: {count} clips in {output}")
+
+
+def _demand_replaceable(corpus: Corpus, output: Path, overwrite: bool) -> None:
+    """Refuses a folder with anything but the same mini corpus; or, with ``overwrite``, anything but a mini corpus.
+
+    Raises:
+        GansembleError: saying what is there.
+    """
+    from gansemble.data.mini import stamp_of
+
+    if not os.path.lexists(output) or (output.is_dir() and not any(output.iterdir())):
+        return
+    there = stamp_of(output)
+    if there is None:
+        raise GansembleError(
+            f"--output {output}: holds something that is no mini corpus; give another, or an empty folder"
+        )
+    if overwrite:
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        corpus.mini(Path(folder) / "corpus")
+        wanted = stamp_of(Path(folder) / "corpus")
+    if wanted != there:
+        raise GansembleError(
+            f"--output {output}: holds another mini corpus ({there!r}, not {wanted!r}); give another --output, or --overwrite"
+        )
 
 
 class _Percent:
@@ -80,6 +116,7 @@ def _shard(context: click.Context, parameter: click.Parameter, value: str | None
 )
 def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shard: tuple[int, int] | None) -> None:
     """Stage 1: examine every file and pack the audio, with a manifest."""
+    demand_room(project.exp)  # told now, and not after training
     lock = project.dump if shard is None else project.dump / "shards" / f"{shard[0]}-of-{shard[1]}"
     with StageRun(project, "prepare", force or shard is not None, dry_run, lock) as run:
         if not run.needed:

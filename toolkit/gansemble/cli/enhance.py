@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from gansemble.cli.input_files import demand_distinct, expand
-from gansemble.cli.options import CHUNK, PATH, finite, output_folder
-from gansemble.cli.terminal import say
-from gansemble.errors import DataError, GansembleError
-from gansemble.files import write_atomically
+from gansemble.cli.each_file import EachFile
+from gansemble.cli.input_files import expand
+from gansemble.cli.made_files import Job, MadeFiles, demand_apart, demand_outside_inputs
+from gansemble.cli.options import CHUNK, PATH, finite, output_folder, overwrite_option
+from gansemble.cli.terminal import printable, say
+from gansemble.errors import GansembleError
 
 if TYPE_CHECKING:
     from gansemble.audio.files import SampleFormat
@@ -52,7 +52,8 @@ if TYPE_CHECKING:
     metavar="HZ",
     help="Leave what lies below this frequency as it is; only add above it.",
 )
-@click.option("--force", is_flag=True, help="Make files again that are there already.")
+@overwrite_option
+@click.option("--force", is_flag=True, hidden=True)  # what --overwrite was called before
 def enhance(
     inputs: tuple[Path, ...],
     exp: Path,
@@ -62,21 +63,25 @@ def enhance(
     sample_format: SampleFormat | None,
     chunk_seconds: float,
     keep_below: float | None,
+    overwrite: bool,
     force: bool,
 ) -> None:
     """Restore recordings: audio files, or folders of them, of any length and any number of channels.
 
-    Files are made in chunks whose result is the whole file's, channel by channel, and keep their name, format and tags.
-    One that is in the output folder already is left as it is, so that an interrupted command can be given again.
+    Files are made in chunks whose result is the whole file's, channel by channel, and keep their name, format and the tags
+    that libsndfile knows: title, artist, album, comment, date, genre, track number, copyright, license and software. Others,
+    such as album artist, ReplayGain and pictures, are left out; their names are told for FLAC, Ogg and MP3 (ID3v2). A file that this command has made already is left as it is, so that an
+    interrupted command can be given again; any other file that is there is refused.
     """
     from gansemble.audio import listing
     from gansemble.inference import enhancement, loading, streaming
     from gansemble.recipe.task import Task
 
     sources = [found for path in inputs for found in expand(path, listing.audio)]
-    _check_places(
-        inputs, [(source, enhancement.target_of(source, output, name, sample_format)) for source, name in sources]
-    )
+    jobs = [Job(source, enhancement.target_of(source, output, name, sample_format)) for source, name in sources]
+    demand_outside_inputs(jobs, inputs, output)
+    _demand_other_folder(jobs)
+    demand_apart(jobs)
     output_folder(output, exp)
     loaded = loading.load(exp, checkpoint, warn=lambda text: click.echo(f"warning: {text}", err=True))
     loaded.recipe.demand_task(Task.ENHANCEMENT, exp)
@@ -89,30 +94,19 @@ def enhance(
         say(
             "this generator must see whole recordings: --chunk-seconds has no effect, and memory grows with their length"
         )
-    failed = 0
-    for source, name in sources:
-        target = enhancement.target_of(source, output, name, sample_format)
-        if target.exists() and not target.is_dir() and not force:
-            say(f"{target}: is there already; --force makes it again")
-            continue
-        try:
-            with _bar(source) as progress:
-                done = enhancement.enhance(loaded, source, target, wanted, progress)
-        except DataError as error:
-            failed += 1
-            click.echo(f"error: {error}", err=True)
-            continue
-        _tell(done)
-        facts = {
-            "source": str(source),
-            "exp": str(exp),
-            "step": loaded.step,
-            "seconds": done.seconds,
-            "took": done.took,
-        }
-        _record(output / "enhancement.json", str(target.relative_to(output)), facts)
-    if failed:
-        raise GansembleError(f"{failed} of {len(sources)} files could not be restored; the others are in {output}")
+    made = MadeFiles(output, "enhancement.json")
+    decides = {"generator": loaded.identity, "format": sample_format, "keep_below": keep_below}
+    todo, there = made.make(jobs, overwrite or force, lambda job: decides)
+    for target in there:
+        say(f"{target}: is there already, made of the same input; --overwrite makes it again")
+    facts = {"exp": str(exp), "step": loaded.step}
+    with contextlib.closing(made), EachFile(len(jobs), "restored", output, len(there)) as each:
+        for job in todo:
+            with each.file(job.source), _bar(job.source) as progress:
+                note = made.complete(job, facts)
+                done = enhancement.enhance(loaded, job.source, job.target, wanted, progress, overwrite or force, note)
+                made.add(job, {"seconds": done.seconds, "took": done.took})
+                _tell(done)
 
 
 def _tell(done: EnhancedFile) -> None:
@@ -122,6 +116,8 @@ def _tell(done: EnhancedFile) -> None:
     notes += [f"{done.clipped} samples clipped"] if done.clipped else []
     speed = done.seconds / max(1e-9, done.took)  # a clock may have seen no time pass
     say(f"{done.target}: {done.seconds:.2f} s, {speed:.2f} x real time; {'; '.join(notes)}")
+    if done.left_out:
+        say(f"{done.target}: tags that were left out: {', '.join(done.left_out)}")
 
 
 def _check_band(keep_below: float | None, loaded: TrainedGenerator) -> None:
@@ -134,30 +130,14 @@ def _check_band(keep_below: float | None, loaded: TrainedGenerator) -> None:
             raise GansembleError(f"--keep-below {keep_below:g}: {error}") from error
 
 
-def _record(path: Path, name: str, facts: Mapping[str, object]) -> None:
-    """Adds a file to the record of what was restored, ``enhancement.json``, or replaces its entry there."""
-    try:
-        known = json.loads(path.read_text())
-    except (OSError, ValueError):
-        known = {}
-    write_atomically(path, json.dumps({**known, name: facts}, indent=1))
-
-
-def _check_places(inputs: tuple[Path, ...], targets: list[tuple[Path, Path]]) -> None:
-    """Refuses an output in an input folder, in the folder of its own input, or at the place of another output."""
-    for folder in (path.resolve() for path in inputs if path.is_dir()):
-        for _, target in targets:
-            if target.resolve().is_relative_to(folder):
-                raise GansembleError(
-                    f"--output: {target} would lie in the input folder {folder}; give another --output, outside of it"
-                )
-    for source, target in targets:
-        if source.resolve().parent == target.resolve().parent:
+def _demand_other_folder(jobs: list[Job]) -> None:
+    """Refuses an output in the folder of its own input: restored files keep their names."""
+    for job in jobs:
+        if job.source.resolve().parent == job.target.parent.resolve():
             raise GansembleError(
-                f"--output {target.parent}: is the folder of the input {source.name}; restored files keep their names, so "
-                "give another --output"
+                f"--output {job.target.parent}: is the folder of the input {printable(job.source.name)}; restored files keep "
+                "their names, so give another --output"
             )
-    demand_distinct([target for _, target in targets])
 
 
 @contextlib.contextmanager
@@ -169,5 +149,5 @@ def _bar(source: Path) -> Iterator[Callable[[int, int], None] | None]:
     from rich.progress import Progress
 
     with Progress(transient=True) as progress:
-        task = progress.add_task(source.name, total=None)
+        task = progress.add_task(printable(source.name), total=None)
         yield lambda made, total: progress.update(task, completed=made, total=total)

@@ -1,14 +1,11 @@
-"""The files that ``--input`` stands for, and refusals of outputs that would be written over something."""
+"""The files that ``--input`` stands for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
-from gansemble.errors import DataError, GansembleError, first_few
-
-#: Files that a message names.
-SHOWN = 3
+from gansemble.errors import DataError
 
 
 def expand(path: Path, listed: Callable[[Path], list[Path]], kind: str = "audio") -> list[tuple[Path, str]]:
@@ -33,32 +30,3 @@ def expand(path: Path, listed: Callable[[Path], list[Path]], kind: str = "audio"
     if not path.is_file():
         raise DataError(f"{path}: no such file or folder")
     return [(path, path.stem)]
-
-
-def demand_distinct(targets: Sequence[Path]) -> None:
-    """Refuses outputs of which two would be one file.
-
-    Raises:
-        GansembleError: naming the first.
-    """
-    places = [target.resolve() for target in targets]
-    twice = sorted({place for place in places if places.count(place) > 1})
-    if twice:
-        shown = next(target for target in targets if target.resolve() == twice[0])
-        raise GansembleError(
-            f"several inputs would be written to {shown}; give one folder that holds them, or run once for each"
-        )
-
-
-def demand_free(targets: Sequence[Path]) -> None:
-    """Refuses outputs that are there already.
-
-    Raises:
-        GansembleError: naming some of them.
-    """
-    there = [str(target) for target in targets if target.exists()]
-    if there:
-        raise GansembleError(
-            f"{len(there)} of {len(targets)} outputs are there already ({first_few(there, SHOWN)}); nothing was written. Give another "
-            "--output, or --overwrite"
-        )

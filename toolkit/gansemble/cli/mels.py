@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from gansemble.cli.input_files import demand_distinct, demand_free, expand
-from gansemble.cli.options import PATH, set_option
+from gansemble.cli.each_file import EachFile
+from gansemble.cli.input_files import expand
+from gansemble.cli.made_files import Job, MadeFiles, demand_apart
+from gansemble.cli.options import PATH, overwrite_option, set_option, writable_folder
 from gansemble.cli.terminal import say
-from gansemble.errors import DataError, GansembleError
+from gansemble.errors import GansembleError
 from gansemble.stages import Project
 
 #: File in the output folder that says how its spectrograms were computed.
 FACTS = "mels.json"
+#: Record of the files that were made there.
+MADE = "mels-made.json"
 
 
 @click.command()
@@ -23,7 +29,7 @@ FACTS = "mels.json"
 @click.option("--exp", type=PATH, help="Take the recipe of this experiment.")
 @click.option("--input", "inputs", type=PATH, multiple=True, required=True, help="Audio files, or folders of them.")
 @click.option("--output", type=PATH, required=True, help="Folder to write them in, named like the inputs.")
-@click.option("--overwrite", is_flag=True, help="Write over files of the same names, such as another system's.")
+@overwrite_option
 @click.option("--resample", is_flag=True, help="Resample inputs of another rate instead of refusing them.")
 def mels(
     recipe: Path | None,
@@ -38,10 +44,11 @@ def mels(
 
     They are natural logarithms of magnitudes by the recipe's audio section, at the level of the files: what to train a
     text-to-speech system on whose mel spectrograms the vocoder shall read. Frame k stands for the samples from k * hop to
-    (k + 1) * hop; a file of T samples has T / hop frames, rounded down.
+    (k + 1) * hop; a file of T samples has T / hop frames, rounded down. A file that this command has made already is left
+    as it is; any other file that is there is refused.
     """
     from gansemble.audio import listing
-    from gansemble.files import write_atomically
+    from gansemble.files import staged_file, write_atomically
     from gansemble.inference.vocoding import mel_file
 
     if (recipe is None) == (exp is None):
@@ -49,20 +56,35 @@ def mels(
     project = Project.recall(exp) if exp is not None else Project.of(recipe or Path(), overrides)
     spec = project.checked().audio
     sources = [found for path in inputs for found in expand(path, listing.audio)]
-    targets = [output / f"{name}.npy" for _, name in sources]
-    demand_distinct(targets)
-    if not overwrite:
-        demand_free(targets)
-    failed = []
-    for (source, _), target in zip(sources, targets, strict=True):
-        try:
-            mel, frames = mel_file(source, spec, resample)
-        except DataError as error:
-            failed.append(str(error))
-            click.echo(f"error: {error}", err=True)
-            continue
-        write_atomically(target, mel)
-        say(f"{target}: {frames} frames")
+    jobs = [Job(source, output / f"{name}.npy") for source, name in sources]
+    demand_apart(jobs)  # they may lie beside the audio: spectrograms are no inputs of the next run
+    writable_folder(output)
+    _demand_same_scale(output, spec.as_dict(), overwrite)
+    made = MadeFiles(output, MADE)
+    todo, there = made.make(jobs, overwrite, lambda job: spec.as_dict())
+    for target in there:
+        say(f"{target}: is there already, made of the same input; --overwrite makes it again")
     write_atomically(output / FACTS, json.dumps(spec.as_dict(), indent=1))
-    if failed:
-        raise GansembleError(f"{len(failed)} of {len(sources)} inputs could not be used; the others are in {output}")
+    with contextlib.closing(made), EachFile(len(jobs), "made", output, len(there), "spectrograms") as each:
+        for job in todo:
+            with each.file(job.source):
+                mel, frames = mel_file(job.source, spec, resample)
+                with staged_file(job.target, overwrite, made.complete(job, {"frames": frames})) as temporary:
+                    temporary.write_bytes(mel)
+                say(f"{job.target}: {frames} frames")
+
+
+def _demand_same_scale(output: Path, audio: Mapping[str, object], overwrite: bool) -> None:
+    """Refuses a folder of spectrograms that were computed otherwise: what its facts say would be wrong for some."""
+    path = output / FACTS
+    try:
+        known = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, RecursionError):
+        known = None
+    if known != audio and not overwrite:
+        raise GansembleError(
+            f"{path}: says that the spectrograms in this folder were computed otherwise than this recipe does; give another "
+            "--output, or --overwrite"
+        )

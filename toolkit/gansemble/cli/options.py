@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import math
 import os
@@ -16,17 +17,31 @@ from gansemble.stages import Project
 from gansemble.stages.project import corpus_folder, demand_outside
 
 
-class _PathWord(click.Path):
-    """A path as a word of a command line. An empty one would mean the working directory, which nobody means by it."""
+class NamedPath(click.Path):
+    """A path that is not empty: ``""`` would silently stand for the folder that the user is in."""
 
-    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
-        """The word as a path; refuses what cannot be one."""
+    def __init__(self, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """The path.
+
+        Raises:
+            click.BadParameter: if it is empty, or not what is wanted.
+        """
         if not str(value).strip() or "\0" in str(value):
-            self.fail("expected a path, got an empty word; is a variable of the shell unset?", parameter, context)
-        return super().convert(value, parameter, context)
+            self.fail(
+                "expected a path, got an empty text; is a variable of the shell unset? Give . for the folder that you are in",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
 
 
-PATH = _PathWord(path_type=Path)
+PATH = NamedPath()
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 #: How many processes may be asked for.
 PROCESSES = click.IntRange(1, 65_536)
 #: How many worker processes of one machine may be asked for.
@@ -117,13 +132,24 @@ def output_folder(path: Path, exp: Path) -> None:
         exp: the experiment, whose corpus it must not lie in.
 
     Raises:
-        GansembleError: if it cannot be made, a file has its name, or it lies in the experiment's corpus.
+        GansembleError: if it cannot be made or written, a file has its name, or it lies in the experiment's corpus.
     """
     corpus = corpus_folder(exp.resolve())
     if corpus is not None:
         demand_outside("--output", path, corpus)
+    writable_folder(path)
+
+
+def writable_folder(path: Path) -> None:
+    """Makes the folder of ``--output``, with those above it.
+
+    Raises:
+        GansembleError: if it cannot be made or written, or a file has its name.
+    """
     try:
         path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     except OSError as error:
         raise GansembleError(
             f"--output {path}: must be a folder that can be written ({error.strerror or error}); give another"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gansemble.cli.options import PATH
 from gansemble.plugins.registry import KINDS
 
 
@@ -54,7 +55,7 @@ def list_(kind: str | None, as_json: bool) -> None:
     help="A kind of part to begin with; may be repeated (default: generator).",
 )
 @click.option("--all", "every", is_flag=True, help="One part of every kind.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path(), help="Folder to write it in (default: here).")
+@click.option("--out", type=PATH, default=Path(), help="Folder to write it in (default: here).")
 @click.option(
     "--recipe", "base", metavar="ADDRESS", help="Give it a recipe that builds on this one (gansemble recipes list)."
 )

@@ -10,8 +10,6 @@ import click
 from gansemble.cli.options import PATH
 from gansemble.cli.terminal import say
 
-HERE = PATH
-
 
 @click.group()
 def recipes() -> None:
@@ -47,7 +45,7 @@ def list_(as_json: bool) -> None:
 
 @recipes.command()
 @click.argument("address")
-@click.argument("folder", type=HERE, required=False)
+@click.argument("folder", type=PATH, required=False)
 def copy(address: str, folder: Path | None) -> None:
     """Copy the recipe ADDRESS to FOLDER (default: a folder here, called as the recipe is), to change it as you like."""
     from gansemble.recipe import packages
@@ -63,7 +61,7 @@ def copy(address: str, folder: Path | None) -> None:
 @recipes.command()
 @click.argument("name")
 @click.option("--from", "base", required=True, metavar="ADDRESS", help="The recipe that it builds on.")
-@click.option("--out", type=HERE, default=Path(), help="Folder to write it in (default: here).")
+@click.option("--out", type=PATH, default=Path(), help="Folder to write it in (default: here).")
 def new(name: str, base: str, out: Path) -> None:
     """Write a new recipe NAME that includes an installed one and changes some of it."""
     from gansemble.recipe import packages

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gansemble.cli.options import CLIPS, PATH, finite, output_folder, truncation_mode
+from gansemble.cli.options import CLIPS, PATH, finite, output_folder, overwrite_option, truncation_mode
 from gansemble.cli.terminal import say
 
 if TYPE_CHECKING:
@@ -78,11 +78,13 @@ def _numbers(context: click.Context, parameter: click.Parameter, value: str | No
 @click.option(
     "--format", "sample_format", type=click.Choice(["pcm16", "pcm24", "float"]), default="pcm16", show_default=True
 )
+@overwrite_option
 def sample(exp: Path, output: Path, **given: Any) -> None:
     """Make clips from latent vectors: each WAV with its vector (.npy) and what it was made from (.json) beside it, and a
     page to look at and listen to them (index.html).
 
-    The same command makes the same files again, bit for bit on the CPU, whatever --count was.
+    The same command makes the same files again, bit for bit on the CPU, whatever --count was, also where it was interrupted.
+    Clips that were made otherwise are not replaced without --overwrite, and other files never.
     """
     from gansemble.evaluation.samples import SampleOptions, make
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gansemble.cli.input_files import demand_distinct, expand
-from gansemble.cli.options import CHUNK, PATH, finite, output_folder, set_option
+from gansemble.cli.each_file import EachFile
+from gansemble.cli.input_files import expand
+from gansemble.cli.made_files import Job, MadeFiles, demand_apart, demand_outside_inputs
+from gansemble.cli.options import CHUNK, PATH, finite, output_folder, overwrite_option, set_option
 from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say
-from gansemble.errors import DataError, GansembleError
 from gansemble.stages import Project
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ FORMATS = click.Choice(["pcm16", "pcm24", "float"])
     help="A signal that the generator reads, .npy [channels, frames], instead of what is computed of --input; or a folder "
     "of them, named like the inputs.",
 )
+@overwrite_option
 def synthesise(
     recipe: Path | None,
     overrides: tuple[str, ...],
@@ -92,20 +93,25 @@ def synthesise(
     resample: bool,
     label: str | None,
     signals: tuple[str, ...],
+    overwrite: bool,
 ) -> None:
     """Generate waveforms.
 
     With RECIPE: stage 4, copy-synthesis of the held-out clips into exp/<name>/samples. With --exp, --input and
-    --output: copy-synthesis of any audio, or waveforms of mel spectrograms.
+    --output: copy-synthesis of any audio, or waveforms of mel spectrograms. A waveform that such a command has made already
+    is left as it is, so that an interrupted command can be given again; any other file that is there is refused.
     """
     if inputs:
         if exp is None or output is None:
             raise click.UsageError("--input needs --exp and --output")
         given = _Signals.read(signals)
-        _files(exp, inputs, output, sample_format, checkpoint, chunk_seconds, resample, label, given)
+        _files(exp, inputs, output, sample_format, checkpoint, chunk_seconds, resample, label, given, overwrite)
         return
-    if label is not None or signals:
-        raise click.UsageError("--label and --signal go with --input; stage 4 takes what the held-out clips have")
+    if label is not None or signals or overwrite:
+        raise click.UsageError(
+            "--label, --signal and --overwrite go with --input; stage 4 takes what the held-out clips have, and makes its own "
+            "clips again with --force"
+        )
     if recipe is None:
         raise click.UsageError("expected RECIPE (stage 4), or --exp, --input and --output")
     project = Project.of(recipe, overrides, exp, data, dump)
@@ -129,6 +135,7 @@ def _files(
     resample: bool,
     label: str | None,
     signals: _Signals,
+    overwrite: bool,
 ) -> None:
     from gansemble.audio import listing
     from gansemble.inference import loading, vocoding
@@ -138,13 +145,10 @@ def _files(
         return sorted([*listing.audio(folder), *listing.arrays(folder)])
 
     sources = [found for path in inputs for found in expand(path, listed, "audio or .npy")]
-    demand_distinct([output / f"{name}.wav" for _, name in sources])
-    for folder in (path.resolve() for path in inputs if path.is_dir()):
-        if output.resolve().is_relative_to(folder):
-            raise GansembleError(
-                f"--output {output}: lies in the input folder {folder}, where its waveforms would be inputs of the next "
-                "run; give another --output, outside of it"
-            )
+    jobs = [Job(source, output / f"{name}.wav") for source, name in sources]
+    names = {job.target: name for job, (_, name) in zip(jobs, sources, strict=True)}
+    demand_outside_inputs(jobs, inputs, output)
+    demand_apart(jobs)
     output_folder(output, exp)
     loaded = loading.load(exp, which, warn=lambda text: click.echo(f"warning: {text}", err=True))
     loaded.recipe.demand_task(Task.VOCODING, exp)
@@ -152,26 +156,23 @@ def _files(
     say(f"generator of step {loaded.step}, {loaded.source}")
     vocoding.demand_usable(loaded, [source for source, _ in sources], signals.places.keys(), chosen is not None)
     shared = signals.shared(loaded.recipe)
-    failed = []
-    for source, name in sources:
-        target = output / f"{name}.wav"
-        if target.resolve() == source.resolve():
-            raise GansembleError(f"{target}: the output would overwrite its input; give another --output")
-        try:
-            facts = vocoding.synthesise_file(
-                loaded, source, target, sample_format, chunk, resample, chosen, signals.of(name) | shared
-            )
-        except DataError as error:
-            failed.append(str(error))
-            click.echo(f"error: {error}", err=True)
-            continue
-        note = f", {facts['clipped']} samples clipped" if facts["clipped"] else ""
-        say(f"{target}: {facts['seconds']:.2f} s, {facts['seconds'] / max(1e-9, facts['took']):.1f} x real time{note}")
-    (output / "synthesis.json").write_text(
-        json.dumps({"exp": os.path.relpath(exp, output), "step": loaded.step, "files": len(sources) - len(failed)})
-    )
-    if failed:
-        raise GansembleError(f"{len(failed)} of {len(sources)} inputs could not be used; the others are in {output}")
+    made = MadeFiles(output, "synthesis.json")
+    settings = {"generator": loaded.identity, "format": sample_format, "label": chosen}
+    todo, there = made.make(jobs, overwrite, lambda job: settings | signals.digests(names[job.target]))
+    for target in there:
+        say(f"{target}: is there already, made of the same input; --overwrite makes it again")
+    facts = {"exp": str(exp), "step": loaded.step}
+    with contextlib.closing(made), EachFile(len(jobs), "made", output, len(there), "waveforms") as each:
+        for job in todo:
+            with each.file(job.source):
+                given, note = signals.of(names[job.target]) | shared, made.complete(job, facts)
+                done = vocoding.synthesise_file(
+                    loaded, job.source, job.target, sample_format, chunk, resample, chosen, given, overwrite, note
+                )
+                made.add(job, {"seconds": done["seconds"], "took": done["took"]})
+                clipped = f", {done['clipped']} samples clipped" if done["clipped"] else ""
+                speed = done["seconds"] / max(1e-9, done["took"])
+                say(f"{job.target}: {done['seconds']:.2f} s, {speed:.1f} x real time{clipped}")
 
 
 @dataclass(frozen=True)
@@ -206,6 +207,19 @@ class _Signals:
     def of(self, name: str) -> dict[str, Path | Tensor]:
         """The files in folders for an input of this name, by the signal's name."""
         return {key: place / f"{name}.npy" for key, place in self.places.items() if place.is_dir()}
+
+    def digests(self, name: str) -> dict[str, str]:
+        """The SHA-256 of each signal's file for an input of this name.
+
+        Raises:
+            OSError: if one cannot be read.
+        """
+        from gansemble.files import sha256
+
+        return {
+            f"signal {key}": sha256(place / f"{name}.npy" if place.is_dir() else place)
+            for key, place in self.places.items()
+        }
 
     def shared(self, recipe: Recipe) -> dict[str, Path | Tensor]:
         """The signals [C, L] of those files that are for all inputs, read here once.

@@ -9,7 +9,12 @@ from gansemble.stages import StageState
 
 def say(text: str) -> None:
     """Prints a line for the user."""
-    click.echo(text)
+    click.echo(printable(text))
+
+
+def printable(text: str) -> str:
+    """A text in which bytes of file names that are no valid text are replaced, so that it can be printed."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def say_up_to_date(state: StageState) -> None:

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NotRequired, TypedDict, cast
 
 import numpy as np
 
@@ -20,8 +21,9 @@ from gansemble.audio import levels
 from gansemble.audio.files import resample
 from gansemble.data.download import staged
 from gansemble.errors import DataError
+from gansemble.files import sha256
 
-#: File in a finished mini corpus: its stamp, and the size of every file that was made.
+#: File in a finished mini corpus: its stamp, and the size and hash of every file that was made.
 MARK = ".mini.json"
 
 
@@ -134,54 +136,100 @@ def build(folder: Path, stamp: str, write: Callable[[Path], None]) -> None:
         write: called with the temporary folder, writes the corpus' files into it.
 
     Raises:
-        DataError: if ``folder`` holds files that do not belong to a mini corpus.
+        DataError: if ``folder`` holds files that do not belong to a mini corpus, or that were changed since it was made.
     """
     if _complete(folder, stamp):
         return
-    ours = (folder / MARK).is_file()
-    if not ours and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    made = _record(folder)
+    if made is None and os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError(f"{folder}: holds something that is no mini corpus; name another folder with --data")
-    foreign = _foreign(folder) if ours else []
-    if foreign:  # found now, before the older corpus is deleted
-        raise DataError(
-            f"{folder}: holds an older mini corpus, and {len(foreign)} files that are not of it, such as {foreign[0]}; move "
-            "them away, or name another folder with --data"
-        )
+    if made is not None:  # now, before the corpus is made
+        _demand_own(folder, made)
     try:
         with staged(folder) as temporary:
             write(temporary)
             names = sorted(path for path in temporary.rglob("*") if path.is_file())
-            sizes = {str(path.relative_to(temporary)): _size(path) for path in names}
-            (temporary / MARK).write_text(json.dumps({"stamp": stamp, "bytes": sizes}), encoding="utf-8")
-            if ours:
-                _clear(folder)
+            own = {path.relative_to(temporary).as_posix(): path for path in names}
+            facts = {
+                "stamp": stamp,
+                "bytes": {name: _size(path) for name, path in own.items()},
+                "sha256": {name: sha256(path) for name, path in own.items()},
+            }
+            (temporary / MARK).write_text(json.dumps(facts), encoding="utf-8")
+            if made is not None:
+                _demand_own(folder, made)  # and once more, right before the older corpus is deleted
+                _clear(folder, made)
     except DataError:
         if not _complete(folder, stamp):  # else another process was faster, and made the same
             raise
 
 
+def stamp_of(folder: Path) -> str | None:
+    """The stamp of the mini corpus in a folder; None if there is none, or what lies there is not one."""
+    made = _record(folder)
+    return None if made is None else made["stamp"]
+
+
+class _Made(TypedDict):
+    """What the mark of a mini corpus says: its stamp, and the size and hash of each file that was made."""
+
+    stamp: str
+    bytes: dict[str, int]
+    sha256: NotRequired[dict[str, str]]
+
+
+def _record(folder: Path) -> _Made | None:
+    """The mark of a mini corpus; None if there is none that can be read."""
+    try:
+        made = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    sound = isinstance(made, dict) and isinstance(made.get("stamp"), str) and isinstance(made.get("bytes"), dict)
+    return cast(_Made, made) if sound and isinstance(made.get("sha256", {}), dict) else None
+
+
 def _complete(folder: Path, stamp: str) -> bool:
-    if not (folder / MARK).is_file():
+    made = _record(folder)
+    if made is None:
         return False
-    made = json.loads((folder / MARK).read_text(encoding="utf-8"))
-    sizes = made["bytes"].items()
-    return made["stamp"] == stamp and all(_size(folder / name) == size for name, size in sizes)
+    return made["stamp"] == stamp and all(_size(folder / name) == size for name, size in made["bytes"].items())
 
 
-def _foreign(folder: Path) -> list[Path]:
-    """Files in the folder of a mini corpus that are not of the corpus itself."""
-    made = json.loads((folder / MARK).read_text(encoding="utf-8"))
-    own = {folder / name for name in (*made["bytes"], MARK)}
-    return sorted(path for path in folder.rglob("*") if not path.is_dir() and path not in own)
+def _demand_own(folder: Path, made: _Made) -> None:
+    """Refuses to replace a mini corpus in whose folder there are files that are not of it, or were changed.
+
+    Raises:
+        DataError: naming one.
+    """
+    foreign = _foreign(folder, made)
+    if foreign:
+        raise DataError(
+            f"{folder}: holds an older mini corpus, and {len(foreign)} files that are not of it, such as {foreign[0]}; move "
+            "them away, or name another folder with --data"
+        )
+
+
+def _foreign(folder: Path, made: _Made) -> list[Path]:
+    """Files in the folder of a mini corpus that are not of the corpus itself, or not as they were made."""
+    own = {folder / name: name for name in (*made["bytes"], MARK)}
+
+    def changed(path: Path) -> bool:
+        name = own[path]
+        if name == MARK:
+            return False
+        known = made.get("sha256", {}).get(name)
+        return _size(path) != made["bytes"][name] or (known is not None and sha256(path) != known)
+
+    there = [path for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()]
+    return sorted(path for path in there if path not in own or path.is_symlink() or changed(path))
 
 
 def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else -1
 
 
-def _clear(folder: Path) -> None:
+def _clear(folder: Path, made: _Made) -> None:
     """Deletes the files of an older mini corpus, and only those."""
-    made = json.loads((folder / MARK).read_text(encoding="utf-8"))
     for name in [*made["bytes"], MARK]:
         if ".." not in Path(name).parts and not Path(name).is_absolute():
             (folder / name).unlink(missing_ok=True)

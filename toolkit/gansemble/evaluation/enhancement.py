@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -41,15 +42,26 @@ def degraded_clips(recipe: Recipe, packed: Packed, count: int) -> Iterator[Degra
 
     The random numbers are keyed on the seed and the clip, so that they are the same in every run.
     """
+    for _, make in _degraded(recipe, packed, count):
+        yield make()
+
+
+def _degraded(recipe: Recipe, packed: Packed, count: int) -> Iterator[tuple[str, Callable[[], DegradedClip]]]:
+    """(id, function that makes it) of each degraded clip."""
     chosen: Mapping[str, Degrader | None] = {
         name: degrader(recipe, part) for name, part in recipe.many["test_degradations"].items()
     } or {"": degrader(recipe)}
-    for index in range(count):
+
+    def make(identity: str, index: int, name: str, each: Degrader) -> DegradedClip:
         entry = packed.entries[index]
+        return DegradedClip(identity, entry.id, name, each.crop(packed, index, 0, entry.frames, 0))
+
+    for index in range(count):
         for name, each in chosen.items():
             assert each is not None
-            audio = each.crop(packed, index, 0, entry.frames, 0)
-            yield DegradedClip(f"{entry.id}@{name}" if name else entry.id, entry.id, name, audio)
+            own = packed.entries[index].id
+            identity = f"{own}@{name}" if name else own
+            yield identity, partial(make, identity, index, name, each)
 
 
 def clips(work: Work) -> Iterator[Generated]:
@@ -65,13 +77,23 @@ def clips(work: Work) -> Iterator[Generated]:
     systems = {"": work.trained.generator}
     systems |= {name: construct(part, recipe).eval() for name, part in recipe.many["baselines"].items()}
     by_id, labels = {entry.id: entry for entry in packed.entries}, work.trained.labels
-    for item in degraded_clips(recipe, packed, work.count(packed)):
-        label = labels(by_id[item.clip])
+
+    def restored(item: DegradedClip) -> list[Generated]:
+        """One clip by every system: all of them, or none."""
+        made = []
         for name, network in systems.items():
-            stream = enhancement_stream(network, work.trained.representation, core, label)
+            stream = enhancement_stream(network, work.trained.representation, core, labels(by_id[item.clip]))
             begun = time.monotonic()
-            made = stream.whole(torch.from_numpy(item.audio)[None])
+            audio = stream.whole(torch.from_numpy(item.audio)[None])
             took = time.monotonic() - begun
             seconds = len(item.audio) / spec.sample_rate
             facts = GeneratedClip(item.id, seconds, took, 0, item.clip, by_id[item.clip].sha256, item.condition)
-            yield Generated(facts, made.numpy(), name)
+            made.append(Generated(facts, audio.numpy(), name))
+        return made
+
+    for identity, make in _degraded(recipe, packed, work.count(packed)):
+        yield from work.attempt(identity, partial(_then, make, restored)) or ()
+
+
+def _then(make: Callable[[], DegradedClip], restore: Callable[[DegradedClip], list[Generated]]) -> list[Generated]:
+    return restore(make())

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
 from gansemble.data.packed import Packed
+from gansemble.errors import fault_of, of_all_files
 from gansemble.evaluation.index import GeneratedClip
 from gansemble.evaluation.references import references
 from gansemble.inference.loading import TrainedGenerator
 from gansemble.recipe.schema import Recipe
 from gansemble.stages import Project
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -24,12 +28,37 @@ class Work:
         recipe: the project's recipe, whose ``synthesis`` section says which clips are made and how many.
         trained: the generator from the checkpoint, with its representation.
         say: called with each line for the user.
+        failed: ids of the clips that could not be made, which are added here.
     """
 
     project: Project
     recipe: Recipe
     trained: TrainedGenerator
     say: Callable[[str], None]
+    failed: list[str] = field(default_factory=list)
+
+    def attempt(self, identity: str, make: Callable[[], T]) -> T | None:
+        """Does one clip's part of the work.
+
+        Whatever exception it raises is that clip's fault, told in one line, and the other clips are made; but for errors that
+        every other clip would meet as well, such as a full disk.
+
+        Args:
+            identity: the clip's id.
+            make: does the work.
+
+        Returns:
+            What it gave; None if it failed.
+        """
+        try:
+            return make()
+        except Exception as error:
+            if of_all_files(error) is not None:
+                raise
+            if identity not in self.failed:
+                self.failed.append(identity)
+            self.say(f"error: {fault_of(identity, error)}")
+            return None
 
     def references(self) -> Packed:
         """The real clips to imitate: those of ``synthesis.split`` that the generator was not trained on."""

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -44,14 +45,23 @@ def clips(work: Work) -> Iterator[Generated]:
     training = Packed(work.project.dump, "train")
     labels = work.trained.labels
     sampler.condition_builder.prior = prior(training, labels)
-    for index in range(recipe.synthesis.clips or COUNT):
+
+    def one(index: int) -> Generated:
         begun = time.monotonic()
         sample = sampler.one(index)
         took = time.monotonic() - begun
         pitch = sample.label + labels.lowest if sample.label is not None and labels.lowest is not None else None
         seconds = len(sample.audio) / spec.sample_rate
-        facts = GeneratedClip(f"sample-{index:05d}", seconds, took, 0, label=sample.label, pitch=pitch)
-        yield Generated(facts, sample.audio)
+        facts = GeneratedClip(name(index), seconds, took, 0, label=sample.label, pitch=pitch)
+        return Generated(facts, sample.audio)
+
+    def name(index: int) -> str:
+        return f"sample-{index:05d}"
+
+    for index in range(recipe.synthesis.clips or COUNT):
+        found = work.attempt(name(index), partial(one, index))
+        if found is not None:
+            yield found
 
 
 @dataclass(frozen=True)
@@ -130,7 +140,7 @@ def score(project: Project, recipe: Recipe, index: Index, say: Callable[[str], N
     """
     spec = recipe.audio
     folder = project.exp / "samples" / index.split
-    estimates = [files.read_mono(folder / f"{clip.id}.wav", spec.sample_rate) for clip in index.clips]
+    estimates = [files.read_mono(folder / clip.sound, spec.sample_rate) for clip in index.clips]
     made = Set(estimates, [clip.label for clip in index.clips])
     real = real_sets(project, recipe, index, len(estimates), say)
     references = real[f"{index.split} clips"]

@@ -26,7 +26,7 @@ class GeneratedClip:
     """The entry of one generated clip in the index.
 
     Args:
-        id: name of its file, without the suffix.
+        id: its name, of any length and any characters.
         seconds: its length [s].
         took: computing time of the generator [s].
         clipped: number of samples beyond full scale, which were clipped when the file was written.
@@ -35,6 +35,7 @@ class GeneratedClip:
         condition: name of the test degradation that the clip was made under; empty where it has no name, or none was.
         label: index of the class or pitch that the generator was given.
         pitch: MIDI note number that the generator was given.
+        file: name of its file, without the suffix, where that is not the id.
     """
 
     id: str
@@ -46,6 +47,12 @@ class GeneratedClip:
     condition: str = ""
     label: int | None = None
     pitch: int | None = None
+    file: str = ""
+
+    @property
+    def sound(self) -> str:
+        """Name of its sound file."""
+        return f"{self.file or self.id}.wav"
 
 
 @dataclass(frozen=True)
@@ -171,9 +178,11 @@ def read(exp: Path) -> Index:
     kinds = {"split": str, "step": int, "checkpoint": str, "device": str, "threads": int, "clips": list, "files": dict}
     demand_fields(path, found, kinds, REMEDY)
     try:
-        return Index(
-            **{**facts, "task": Task(found["task"]), "clips": [GeneratedClip(**clip) for clip in found["clips"]]}
-        )
+        clips = [GeneratedClip(**clip) for clip in found["clips"]]
+        wrong = [clip.sound for clip in clips if Path(clip.sound).name != clip.sound]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no name of a file")
+        return Index(**{**facts, "task": Task(found["task"]), "clips": clips})
     except (TypeError, ValueError, KeyError) as error:
         raise DataError(f"{path}: damaged ({error}); {REMEDY}") from error
 

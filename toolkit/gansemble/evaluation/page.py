@@ -157,9 +157,9 @@ def clip(
     loudest = top(reference, spec)
     columns: list[tuple[str, np.ndarray, System | None]] = [("reference", reference, None)]
     for system in systems:
-        path = system.samples / f"{identity}.wav"
-        if path.is_file() and identity in system.rows:
-            made = files.read_mono(path, spec.sample_rate)
+        sound = next((clip.sound for clip in system.index.clips if clip.id == identity), None)
+        if sound is not None and identity in system.rows and (system.samples / sound).is_file():
+            made = files.read_mono(system.samples / sound, spec.sample_rate)
             columns.append((system.name, _middle(made, length, spec, seconds), system))
     cells = []
     for name, audio, owner in columns:

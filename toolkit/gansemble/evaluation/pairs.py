@@ -13,11 +13,12 @@ from pathlib import Path
 from gansemble.audio import files
 from gansemble.data.packed import Packed
 from gansemble.data.workers import end_with_parent, workers
+from gansemble.errors import of_all_files
 from gansemble.evaluation.index import BASELINES, Index, folder_of
 from gansemble.evaluation.records import FileRow, Overall
 from gansemble.evaluation.references import demand_same, references
 from gansemble.files import write_atomically
-from gansemble.interfaces import Metric
+from gansemble.interfaces import Metric, Score
 from gansemble.recipe import check
 from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
@@ -50,7 +51,7 @@ def score(project: Project, recipe: Recipe, index: Index, jobs: int, say: Say) -
     demand_same(project, packed, index.clips)
     names = ["", *index.baselines]
     folders = {name: folder_of(project.exp, index.split, name) for name in names}
-    work = [(clip.id, str(clip.clip), folders[name] / f"{clip.id}.wav") for name in names for clip in index.clips]
+    work = [(clip.id, str(clip.clip), folders[name] / clip.sound) for name in names for clip in index.clips]
     # A process takes seconds to start, so there is at most one for every eight files.
     scored = _score_all(project, index.split, work, min(jobs, -(-len(work) // 8)))
     count = len(index.clips)
@@ -152,10 +153,23 @@ class _Scorer:
         reference = self.packed.read(self.places[clip], 0, len(estimate))
         scores: dict[str, float | None] = {}
         reasons: dict[str, str] = {}
+        faults: dict[str, str] = {}
+        rate = self.recipe.audio.sample_rate
         for part, metric in self.metrics:
-            found = naming.scores(part, metric, estimate, reference, self.recipe.audio.sample_rate)
+            try:
+                found = naming.scores(part, metric, estimate, reference, rate)
+            except Exception as error:
+                if of_all_files(error) is not None:
+                    raise
+                # A metric that fails of silence as well fails of every clip, and its error ends the stage here.
+                why = f"{type(error).__name__}: {error}"
+                found = {key: Score(math.nan, why) for key in naming.keys(part, metric, rate)}
+                faults[str(part.path[-1])] = why
             for name, score in found.items():
                 scores[name] = None if math.isnan(score.value) else float(score.value)
                 if score.reason:
                     reasons[name] = score.reason
-        return {"id": identity, "scores": scores, "reasons": reasons}
+        row: FileRow = {"id": identity, "scores": scores, "reasons": reasons}
+        if faults:
+            row["faults"] = faults
+        return row

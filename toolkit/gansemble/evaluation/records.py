@@ -55,12 +55,14 @@ class FileRow(TypedDict):
         scores: by key; None where a score could not be computed. Empty for unconditional generation, where only the
             whole set is scored.
         reasons: why a score could not be computed, by key.
+        faults: what a metric raised, by its name in the recipe; its scores are None.
         rms: root mean square of the clip, full scale being 1; for unconditional generation only.
     """
 
     id: str
     scores: Mapping[str, float | None]
     reasons: Mapping[str, str]
+    faults: NotRequired[Mapping[str, str]]
     rms: NotRequired[float]
 
 

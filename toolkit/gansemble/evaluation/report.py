@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gansemble.data.packed import Packed
 from gansemble.data.verification import verify
-from gansemble.errors import GansembleError
+from gansemble.errors import DataError, GansembleError, fault_of, of_all_files
 from gansemble.evaluation import onsets, page, walls
 from gansemble.evaluation.page import System
 from gansemble.evaluation.references import demand_same
@@ -28,13 +28,15 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
 
     Raises:
         GansembleError: if an experiment has not been evaluated, or another one has no clips that can be compared.
-        DataError: if the packed data were altered, or are not those that the clips were made from.
+        DataError: if the packed data were altered, or are not those that the clips were made from; when the page is written,
+            if a clip could not be shown.
     """
     recipe = project.checked()
     systems = [page.system_of(item.exp, number) for number, item in enumerate([project, *others])]
     systems[1:] = [_of_the_same_recordings(systems[0], system) for system in systems[1:]]
     verify(project.dump, {systems[0].index.split})
     packed = Packed(project.dump, systems[0].index.split)
+    failed: list[str] = []
     ids = [clip.id for clip in systems[0].index.clips][: recipe.evaluation.shown]
     if systems[0].index.task is Task.GENERATION:
         look, count = walls.look_of(recipe), recipe.evaluation.shown
@@ -47,7 +49,7 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
     else:
         demand_same(project, packed, systems[0].index.clips)
         shown = [*systems, *page.baselines_of(systems[0])]
-        clips = (page.clip(identity, shown, packed, recipe.audio, recipe.evaluation.seconds) for identity in ids)
+        clips = [_clip(identity, shown, packed, recipe, failed) for identity in ids]
         listen = [*_tables(shown, recipe), "<h2>Listen</h2>", *clips]
     body = [
         _header(recipe.name, systems),
@@ -62,7 +64,23 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
     ]
     path = project.exp / "report" / "index.html"
     write_atomically(path, page.assemble(recipe.name, body))
+    if failed:
+        raise DataError(
+            f"{len(failed)} of {len(ids)} clips could not be shown; {path} has the others, but stage 6 is not done:\n  "
+            + "\n  ".join(failed)
+        )
     return path
+
+
+def _clip(identity: str, shown: Sequence[System], packed: Packed, recipe: Recipe, failed: list[str]) -> str:
+    """A clip's section of the page; of one that cannot be shown the reason, which is added to ``failed``."""
+    try:
+        return page.clip(identity, shown, packed, recipe.audio, recipe.evaluation.seconds)
+    except Exception as error:
+        if of_all_files(error) is not None:
+            raise
+        failed.append(fault_of(identity, error))
+        return f"<section><h3>{html.escape(identity)}</h3><p class=note>{html.escape(failed[-1])}</p></section>"
 
 
 def _of_the_same_recordings(first: System, other: System) -> System:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -16,9 +16,9 @@ from torch import Tensor
 from gansemble.abilities import mixes_labels
 from gansemble.audio import files
 from gansemble.data.labels import Labels
-from gansemble.errors import GansembleError
+from gansemble.errors import GansembleError, fault_of, of_all_files
 from gansemble.evaluation import walls
-from gansemble.files import write_atomically
+from gansemble.files import staged_file, write_atomically
 from gansemble.inference import phases
 from gansemble.inference.generation import between
 from gansemble.inference.loading import TrainedGenerator, load
@@ -56,6 +56,7 @@ class SampleOptions:
         latent: ``.npy`` file with the latent vector for all clips, such as one written beside a clip.
         checkpoint: ``best`` or ``last``.
         sample_format: of the sound files.
+        overwrite: replace and remove clips that this command made before with other options.
     """
 
     exp: Path
@@ -74,6 +75,7 @@ class SampleOptions:
     latent: Path | None = None
     checkpoint: str = "best"
     sample_format: files.SampleFormat = "pcm16"
+    overwrite: bool = False
 
     @property
     def one_latent(self) -> bool:
@@ -99,8 +101,9 @@ def make(wanted: SampleOptions, folder: Callable[[Path, Path], None], warn: Call
         A sentence that says what was made.
 
     Raises:
-        GansembleError: if the experiment's generator cannot make such clips, makes NaN or Inf, or the output folder
-            holds files that this command did not make.
+        GansembleError: if the experiment's generator cannot make such clips, or the output folder holds files that this
+            command did not make, or made with other options and ``overwrite`` is off; when the others are made, if a clip
+            could not be, such as for NaN or Inf.
     """
     trained = load(wanted.exp, wanted.checkpoint, warn=warn)
     trained.recipe.demand_task(Task.GENERATION, wanted.exp)
@@ -111,27 +114,90 @@ def make(wanted: SampleOptions, folder: Callable[[Path, Path], None], warn: Call
     points, labels = _points(wanted, sampler, labels)
     folder(wanted.output, wanted.exp)
     earlier = _earlier(wanted.output)
-    shown, clipped, made = [], 0, None
+    common = {"exp": str(wanted.exp), "checkpoint": trained.source.name, "step": trained.step}
+    common["generator"] = trained.identity[:16]
+    if not wanted.overwrite:
+        _demand_same(wanted, earlier, common | _facts(wanted, 0, None, None, lowest, phase), labels)
+    shown, clipped, kept, seconds = [], 0, set[Path](), 0.0
     for index in range(wanted.count):
         label = labels[index % len(labels)] if labels else None
-        made = sampler.one(index, label, points[index], wanted.cut, decode)
-        facts = {"exp": str(wanted.exp), "checkpoint": trained.source.name, "step": trained.step}
-        facts |= _facts(wanted, index, made, label, lowest, phase)
-        clipped += _write(wanted, index, made, trained, facts)
+        try:
+            made = sampler.one(index, label, points[index], wanted.cut, decode)
+            facts = common | _facts(wanted, index, made, label, lowest, phase)
+            clipped += _write(wanted, index, made, trained, facts)
+        except Exception as error:
+            if of_all_files(error) is not None:
+                raise
+            warn(fault_of(_path(wanted, index), error))
+            continue
+        kept |= {_path(wanted, index, suffix) for suffix in SUFFIXES}
+        seconds = len(made.audio) / trained.spec.sample_rate
         if index < SHOWN:
             shown.append((_caption(index, facts), made.audio))
-    assert made is not None
-    for path in earlier - {_path(wanted, index, suffix) for index in range(wanted.count) for suffix in SUFFIXES}:
-        path.unlink()  # of an earlier run with more clips: the folder would otherwise mix clips of two runs
-    note = _note(wanted, trained) + (f"; phase: {phase}" if phase is not None else "")
-    page = walls.wall("Samples", note, shown, trained.spec, walls.look_of(trained.recipe))
-    write_atomically(wanted.output / "index.html", page)
-    seconds = len(made.audio) / trained.spec.sample_rate
+    for path in earlier - kept:
+        path.unlink()  # of an earlier run: the folder would otherwise mix clips of two runs
+    _write_page(wanted, trained, shown, phase)
+    count = len(kept) // len(SUFFIXES)
+    if count < wanted.count:
+        raise GansembleError(
+            f"{wanted.count - count} of {wanted.count} clips could not be made, as said above; {count} are in {wanted.output}"
+        )
     return (
         f"{wanted.count} clips of {seconds:.2f} s in {wanted.output} (step {trained.step}, seed {wanted.seed})"
         + (f", {clipped} samples clipped" if clipped else "")
         + (f"; phase: {phase}" if phase is not None else "")
     )
+
+
+def _write_page(
+    wanted: SampleOptions, trained: TrainedGenerator, shown: Sequence[tuple[str, np.ndarray]], phase: str | None
+) -> None:
+    """Writes the page of the clips (caption, audio); removes that of an earlier run where there are none."""
+    path = wanted.output / "index.html"
+    if not shown:
+        path.unlink(missing_ok=True)
+        return
+    note = _note(wanted, trained) + (f"; phase: {phase}" if phase is not None else "")
+    page = walls.wall("Samples", note, shown, trained.spec, walls.look_of(trained.recipe))
+    write_atomically(path, page)
+
+
+def _demand_same(wanted: SampleOptions, earlier: set[Path], now: Mapping[str, object], labels: Sequence[Label]) -> None:
+    """Refuses to replace or remove clips that an earlier command made with other options.
+
+    Args:
+        wanted: which clips to generate.
+        earlier: files of that command.
+        now: what all clips are made from now.
+        labels: that they get in turn.
+
+    Raises:
+        GansembleError: naming a clip, and what differs.
+    """
+    more = "; give another --output, or --overwrite"
+    asked = {_path(wanted, index, suffix) for index in range(wanted.count) for suffix in SUFFIXES}
+    if earlier - asked:
+        raise GansembleError(
+            f"--output {wanted.output}: {min(earlier - asked).with_suffix('.wav').name} would be removed, as --count is "
+            f"{wanted.count}{more}"
+        )
+    known = None
+    for path in sorted(each for each in earlier if each.suffix == ".json"):
+        try:
+            known = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            known = None
+        if not isinstance(known, dict):
+            raise GansembleError(f"--output {wanted.output}: {path.name} is damaged{more}")
+        plain = json.loads(json.dumps(now))
+        label = labels[int(path.stem.removeprefix("sample-")) % len(labels)] if labels else None
+        plain |= {"label": label} if isinstance(label, int) else {"label": known.get("label")}
+        keys = [key for key in plain if key not in ("exp", "index", "pitch", "checkpoint")]
+        odd = [f"{key}: {known.get(key)}, now {plain[key]}" for key in keys if known.get(key) != plain[key]]
+        if odd:
+            raise GansembleError(
+                f"--output {wanted.output}: {path.with_suffix('.wav').name} was made otherwise ({odd[0]}){more}"
+            )
 
 
 def _points(
@@ -165,18 +231,21 @@ def _write(wanted: SampleOptions, index: int, made: Sample, trained: TrainedGene
         raise GansembleError(
             f"{path}: the generator made NaN or Inf; take another --latent, --truncation or --checkpoint"
         )
-    facts["clipped"] = files.write(path, made.audio, trained.spec.sample_rate, wanted.sample_format)
-    np.save(path.with_suffix(".npy"), made.latent)
-    path.with_suffix(".json").write_text(json.dumps(facts, indent=1))
+    with staged_file(path) as temporary:  # a link that lies there is replaced, not written through
+        facts["clipped"] = files.write(temporary, made.audio, trained.spec.sample_rate, wanted.sample_format)
+    with staged_file(path.with_suffix(".npy")) as temporary, temporary.open("wb") as stream:
+        np.save(stream, made.latent)
+    write_atomically(path.with_suffix(".json"), json.dumps(facts, indent=1))
     return int(facts["clipped"])
 
 
 def _facts(
-    wanted: SampleOptions, index: int, made: Sample, label: Label | None, lowest: int | None, phase: str | None
+    wanted: SampleOptions, index: int, made: Sample | None, label: Label | None, lowest: int | None, phase: str | None
 ) -> dict[str, Any]:
-    """Everything that a clip was made from, as it is written beside it in JSON."""
-    facts: dict[str, Any] = {"seed": wanted.seed, "index": index, "label": made.label}
-    facts |= {"pitch": made.label + lowest} if made.label is not None and lowest is not None else {}
+    """Everything that a clip was made from, as it is written beside it in JSON; without the clip, what is the same of all."""
+    own = None if made is None else made.label
+    facts: dict[str, Any] = {"seed": wanted.seed, "index": index, "label": own, "format": wanted.sample_format}
+    facts |= {"pitch": own + lowest} if own is not None and lowest is not None else {}
     facts |= {"truncation": wanted.truncation, "truncation_mode": None if wanted.cut is None else wanted.cut.mode}
     facts |= {"interpolate": wanted.interpolate, "same_latent": wanted.one_latent}
     facts |= {"between_labels": wanted.between_labels}
@@ -212,6 +281,9 @@ def _earlier(output: Path) -> set[Path]:
     Raises:
         GansembleError: if the folder holds any other file.
     """
+    for left in output.iterdir():
+        if re.fullmatch(r"\.(sample-\d+\.\w+|index\.html)\.[0-9a-f]{16}\.tmp", left.name):
+            left.unlink()  # of a run that was killed
     there = set(output.iterdir()) - {output / "index.html"}
     named = {path for path in there if re.fullmatch(r"sample-\d+", path.stem) and path.suffix in SUFFIXES}
     # The .json of a clip is written last. A stopped run leaves at most one clip without it; more than one, or none with

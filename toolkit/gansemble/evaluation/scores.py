@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from gansemble.errors import DataError
 from gansemble.evaluation import generation, index, pairs
 from gansemble.evaluation.environment import environment
 from gansemble.evaluation.index import Index
@@ -31,7 +32,8 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
         The path of the summary.
 
     Raises:
-        DataError: if the clips or the packed data are missing or were altered.
+        DataError: if the clips or the packed data are missing or were altered; when the scores are written, if a metric failed
+            of some clips.
     """
     recipe = project.checked()
     made = index.read(project.exp)
@@ -40,7 +42,17 @@ def evaluate(project: Project, jobs: int, say: Callable[[str], None]) -> Path:
         rows, found = generation.score(project, recipe, made, say)
     else:
         rows, found = pairs.score(project, recipe, made, jobs, say)
-    return _write(project, rows, _summary(recipe, made, found), recipe.evaluation.confidence, say)
+    path = _write(project, rows, _summary(recipe, made, found), recipe.evaluation.confidence, say)
+    faults = [(row["id"], metric, why) for row in rows for metric, why in row.get("faults", {}).items()]
+    for identity, metric, why in faults:
+        say(f"error: {identity}: metric {metric} failed: {why}")
+    if faults:
+        clips = len({identity for identity, _, _ in faults})
+        raise DataError(
+            f"{clips} of {len(rows)} clips could not be scored by every metric, as said above; {path} has the scores of the others, "
+            "but stage 5 is not done. Remove the cause, or leave the metric out"
+        )
+    return path
 
 
 def _write(

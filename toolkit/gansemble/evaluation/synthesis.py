@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from gansemble.audio import files
-from gansemble.errors import GansembleError
+from gansemble.data.clip_names import ClipNames
+from gansemble.errors import DataError, GansembleError
 from gansemble.evaluation import enhancement, generation, vocoding
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip, Index, folder_of
+from gansemble.files import staged_file
 from gansemble.inference.loading import TrainedGenerator, load
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import Task
@@ -41,23 +45,48 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Index:
 
     Raises:
         GansembleError: if the checkpoint was trained with another audio specification than the recipe has.
-        DataError: if the packed data were altered, or are not those of the run and hold clips that it was trained on.
+        DataError: if the packed data were altered, or are not those of the run and hold clips that it was trained on; or, when
+            the others are made, if a clip could not be.
     """
     recipe = project.checked()
     trained = load(project.exp, recipe.synthesis.checkpoint, warn=say)
     _demand_one_specification(trained, recipe)
+    work, names = Work(project, recipe, trained, say), ClipNames()
     made_files: list[Path] = []
     clips: list[GeneratedClip] = []
-    for made in CLIPS[recipe.task](Work(project, recipe, trained, say)):
-        path = folder_of(project.exp, recipe.synthesis.split, made.baseline) / f"{made.clip.id}.wav"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        clipped = files.write(path, made.audio, recipe.audio.sample_rate, recipe.synthesis.format)
+    for made in CLIPS[recipe.task](work):
+        name = names.of(made.clip.id)
+        clip = replace(made.clip, file=name if name != made.clip.id else "")
+        path = folder_of(project.exp, recipe.synthesis.split, made.baseline) / clip.sound
+        clipped = work.attempt(clip.id, partial(_write, path, made, recipe))
+        if clipped is None:
+            continue
         made_files.append(path)
         if not made.baseline:
-            clips.append(replace(made.clip, clipped=clipped))
+            clips.append(replace(clip, clipped=clipped))
+    if work.failed:
+        raise DataError(
+            f"{len(work.failed)} clips could not be made, as said above, and {len(clips)} were; stage 4 is not done, for scores "
+            "would be of some clips only. Remove the cause, or choose another synthesis.checkpoint, and run it again"
+        )
     index = _index(recipe, trained, clips)
     say(_summary(index))
     return index.write(project.exp, made_files)
+
+
+def _write(path: Path, made: Generated, recipe: Recipe) -> int:
+    """Writes a clip's file, and returns how many samples were clipped.
+
+    Raises:
+        DataError: if it holds NaN or Inf.
+    """
+    wrong = ~np.isfinite(made.audio).reshape(-1, made.audio.shape[-1]).all(axis=0)
+    if wrong.any():
+        who = f"baseline {made.baseline}" if made.baseline else "the generator"
+        first = int(wrong.argmax()) / recipe.audio.sample_rate
+        raise DataError(f"{made.clip.id}: {who} made NaN or Inf of it, near {first:.1f} s")
+    with staged_file(path) as temporary:
+        return files.write(temporary, made.audio, recipe.audio.sample_rate, recipe.synthesis.format)
 
 
 def _demand_one_specification(trained: TrainedGenerator, recipe: Recipe) -> None:

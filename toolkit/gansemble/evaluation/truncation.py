@@ -14,6 +14,7 @@ from torch import Tensor
 from gansemble.abilities import SetMetric
 from gansemble.data.labels import LabelledClips, prior
 from gansemble.data.packed import Packed
+from gansemble.errors import GansembleError
 from gansemble.evaluation.references import references
 from gansemble.files import write_atomically
 from gansemble.inference import loading
@@ -55,6 +56,7 @@ def sweep(
 
     Raises:
         DataError: if the packed data were altered, or hold clips that the run was trained on.
+        GansembleError: if the generator makes NaN or Inf.
     """
     loaded = loading.load(project.exp, recipe.synthesis.checkpoint, warn=say)
     sampler = loaded.sampler(recipe.plan.seed)
@@ -70,6 +72,7 @@ def sweep(
     unknown: dict[str, str | None] = {}
     for cut in cuts:
         made = [sampler.one(index, truncation=cut) for index in range(count)]
+        _demand_finite(made, cut, loaded.source)
         row: Row = {"threshold": None if cut is None else cut.threshold}
         row[DIVERSITY] = distance(torch.stack([sample.made for sample in made if sample.made is not None])) / apart
         found = _scores(metrics, made, held_out, recipe.audio.sample_rate)
@@ -87,6 +90,17 @@ def sweep(
     title = f"{recipe.name}, step {loaded.step:,}, {count} clips at each threshold, {mode}"
     write_atomically(picture, plot(rows, title))
     return picture
+
+
+def _demand_finite(made: Sequence[Sample], cut: Truncation | None, source: Path) -> None:
+    """Refuses clips with NaN or Inf, of which no score would mean anything."""
+    wrong = [index for index, sample in enumerate(made) if not np.isfinite(sample.audio).all()]
+    if wrong:
+        where = "without truncation" if cut is None else f"at threshold {cut.threshold:g}"
+        raise GansembleError(
+            f"{source}: the generator made NaN or Inf of {len(wrong)} of {len(made)} clips {where}, such as clip {wrong[0]}; leave "
+            "that threshold out of --thresholds, or take another synthesis.checkpoint"
+        )
 
 
 def _scores(

@@ -45,7 +45,7 @@ def gallery(system: System, count: int, spec: AudioSpec, look: Look | None = Non
     """
     made = []
     for clip in system.index.clips[:count]:
-        audio = files.read_mono(system.samples / f"{clip.id}.wav", spec.sample_rate)
+        audio = files.read_mono(system.samples / clip.sound, spec.sample_rate)
         label = "" if clip.label is None else f" · label {clip.label}"
         label = label if clip.pitch is None else f" · pitch {clip.pitch}"
         made.append((f"{clip.id}{label}", audio))

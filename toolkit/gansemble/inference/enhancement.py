@@ -1,4 +1,4 @@
-"""Restores audio files block by block, in their own format and with their tags."""
+"""Restores audio files block by block, in their own format and with the tags that libsndfile knows."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ import soundfile
 import torch
 from torch import Tensor
 
-from gansemble.audio import files
+from gansemble.audio import files, tags
 from gansemble.audio.reader import ADVICE, AudioReader
 from gansemble.data import doctor
 from gansemble.data.facts import Facts
 from gansemble.errors import DataError
+from gansemble.files import staged_file
 from gansemble.inference.keep_below import KeepBelow
 from gansemble.inference.loading import TrainedGenerator
 from gansemble.inference.streaming import ChunkedStream, enhancement_stream
@@ -27,7 +28,6 @@ from gansemble.parts.build import Waveform
 
 #: Samples read at a time.
 BLOCK = 1 << 16
-TAGS = ("title", "artist", "album", "comment", "date", "genre", "tracknumber", "copyright", "license", "software")
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class EnhancedFile:
         bandwidth: where the spectrum of the input, and of the output, ends abruptly [Hz]; half the rate where it does
             not.
         note: what was done besides, such as resampling.
+        left_out: names of the recording's tags that the result has not, as far as they are known.
     """
 
     target: Path
@@ -50,6 +51,7 @@ class EnhancedFile:
     clipped: int
     bandwidth: tuple[float, float]
     note: str = ""
+    left_out: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,8 @@ def enhance(
     target: Path,
     wanted: EnhanceOptions,
     progress: Callable[[int, int], None] | None = None,
+    overwrite: bool = True,
+    complete: Callable[[Path], None] | None = None,
 ) -> EnhancedFile:
     """Restores one audio file.
 
@@ -99,6 +103,8 @@ def enhance(
         target: the file to write.
         wanted: how it is restored.
         progress: called with (samples made, samples in all).
+        overwrite: replace a file that is there.
+        complete: called with the temporary file that holds the whole result, before it gets its name.
 
     Raises:
         DataError: if the file cannot be read, is of another rate and ``resample`` is off, the generator makes NaN or
@@ -110,36 +116,32 @@ def enhance(
     rate = loaded.spec.sample_rate
     fact = _examined(source, rate, wanted.resample)
     total = -(-fact.frames * rate // fact.sample_rate)  # rounded up, so that no part of the input is lost
-    begun, made, clipped = time.monotonic(), 0, 0
-    stream = _stream(loaded, wanted)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.part")  # another command may be writing the same
+    begun = time.monotonic()
     try:
-        with AudioReader(source) as reader, _writer(temporary, reader.sound, rate, wanted) as out:
+        with (
+            staged_file(target, overwrite, complete) as temporary,
+            AudioReader(source) as reader,
+            _writer(temporary, reader.sound, rate, wanted) as out,
+        ):
             reader.warn()
-            _copy_tags(reader.sound, out)
-            whole_numbers = out.subtype not in ("FLOAT", "DOUBLE")
-            for piece in stream.pieces(_blocks(reader, rate, total)):
-                audio = piece.numpy().T
-                if not np.isfinite(audio).all():
-                    raise DataError(f"{source}: the generator made NaN or Inf of it, near {made / rate:.1f} s")
-                if whole_numbers:
-                    clipped += int((np.abs(audio) > 1).sum())
-                    audio = np.clip(audio, -1, 1)
-                _write(out, audio)
-                made += len(audio)
-                if progress is not None:
-                    progress(made, total)
-        temporary.replace(target)
+            lost = _copy_tags(reader.sound, out)
+            pieces = _stream(loaded, wanted).pieces(_blocks(reader, rate, total))
+            made, clipped = _written(out, pieces, source, total, progress)
+    except FileExistsError as error:
+        raise DataError(f"{target}: is there by now, made by another; it was left as it is") from error
     except (soundfile.LibsndfileError, OSError) as error:
         reason = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
         raise DataError(f"{target}: cannot be written ({reason}); is the disk full?") from error
-    finally:
-        temporary.unlink(missing_ok=True)
     after = doctor.examine_file(target, target.stem)
     note = f"resampled from {fact.sample_rate} Hz" if fact.sample_rate != rate else ""
     return EnhancedFile(
-        target, made / rate, time.monotonic() - begun, clipped, (fact.bandwidth_hz, after.bandwidth_hz), note
+        target,
+        made / rate,
+        time.monotonic() - begun,
+        clipped,
+        (fact.bandwidth_hz, after.bandwidth_hz),
+        note,
+        (*lost, *tags.left_out(source)),
     )
 
 
@@ -168,6 +170,33 @@ def _stream(loaded: TrainedGenerator, wanted: EnhanceOptions) -> ChunkedStream:
     return enhancement_stream(kept, Waveform(), wanted.core)
 
 
+def _written(
+    out: soundfile.SoundFile,
+    pieces: Iterator[Tensor],
+    source: Path,
+    total: int,
+    progress: Callable[[int, int], None] | None,
+) -> tuple[int, int]:
+    """Writes pieces [C, T'] of audio, and returns (samples of each channel, samples that were clipped).
+
+    Raises:
+        DataError: naming ``source`` if a piece holds NaN or Inf.
+    """
+    made, clipped, whole_numbers = 0, 0, out.subtype not in ("FLOAT", "DOUBLE")
+    for piece in pieces:
+        audio = piece.numpy().T
+        if not np.isfinite(audio).all():
+            raise DataError(f"{source}: the generator made NaN or Inf of it, near {made / out.samplerate:.1f} s")
+        if whole_numbers:
+            clipped += int((np.abs(audio) > 1).sum())
+            audio = np.clip(audio, -1, 1)
+        _write(out, audio)
+        made += len(audio)
+        if progress is not None:
+            progress(made, total)
+    return made, clipped
+
+
 def _write(out: soundfile.SoundFile, audio: np.ndarray) -> None:
     """Writes samples [T, C] in pieces, because libsndfile's Vorbis encoder crashes on a minute at once."""
     for first in range(0, len(audio), BLOCK):
@@ -185,7 +214,7 @@ def _writer(path: Path, sound: soundfile.SoundFile, rate: int, wanted: EnhanceOp
     else:
         subtype, container = sound.subtype, sound.format
     try:
-        return soundfile.SoundFile(str(path), "w", rate, sound.channels, subtype, format=container)
+        return soundfile.SoundFile(os.fsencode(path), "w", rate, sound.channels, subtype, format=container)
     except (soundfile.LibsndfileError, ValueError) as error:
         raise DataError(
             f"{sound.name}: its format {container} {subtype} cannot be written at {rate} Hz with {sound.channels} "
@@ -193,15 +222,17 @@ def _writer(path: Path, sound: soundfile.SoundFile, rate: int, wanted: EnhanceOp
         ) from error
 
 
-def _copy_tags(source: soundfile.SoundFile, target: soundfile.SoundFile) -> None:
-    """Copies the tags that both formats have; one that the output's format refuses is left out."""
-    for name in TAGS:
+def _copy_tags(source: soundfile.SoundFile, target: soundfile.SoundFile) -> list[str]:
+    """Copies the tags that libsndfile knows, and returns the names of those that the output's format refuses."""
+    refused = []
+    for name in tags.KNOWN:
         value = getattr(source, name, "")
         if value:
             try:
                 setattr(target, name, value)
-            except (soundfile.LibsndfileError, RuntimeError, AttributeError):
-                continue
+            except (soundfile.LibsndfileError, RuntimeError, AttributeError, UnicodeError):
+                refused.append(name)
+    return refused
 
 
 def _blocks(reader: AudioReader, to_rate: int, total: int) -> Iterator[Tensor]:

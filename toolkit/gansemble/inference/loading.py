@@ -17,13 +17,16 @@ from gansemble.data.labels import Labels
 from gansemble.data.mel_scale import MelStatistics
 from gansemble.data.trained_on import History
 from gansemble.errors import CheckpointError, GansembleError, near
+from gansemble.files import sha256
 from gansemble.interfaces import Condition, Representation
+from gansemble.parts import weights
 from gansemble.parts.build import Waveform, generator
 from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.parts.device import default_device, device_of
 from gansemble.parts.sampling import LatentSampler
 from gansemble.recipe import check
 from gansemble.recipe.construct import construct
+from gansemble.recipe.document import RecipeError
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import NO_SIGNALS, Task, listed
 from gansemble.training import checkpoint
@@ -75,6 +78,11 @@ class TrainedGenerator:
     def task(self) -> Task:
         """The task of the recipe: vocoding, enhancement or generation."""
         return self.recipe.task
+
+    @property
+    def identity(self) -> str:
+        """A hash of the checkpoint's weights and recipe, wherever the experiment lies."""
+        return sha256(self.source / "manifest.json")
 
     @property
     def device(self) -> torch.device:
@@ -251,17 +259,19 @@ def load(
             grown to their full size.
 
     Raises:
-        CheckpointError: if the experiment has no undamaged checkpoint, or it lacks statistics of its representation.
+        CheckpointError: if the experiment has no undamaged checkpoint, its weights are not finite or not the generator's, or
+            it lacks statistics of its representation.
         GansembleError: if there is no such folder.
         RecipeError: if the checkpoint's recipe does not fit the installed toolkit and plugins.
     """
     if not Path(exp).is_dir():
         raise GansembleError(f"{exp}: no such folder; expected an experiment")
     saved = _saved(Path(exp), which, warn)
-    recipe = check.load(saved.folder / "recipe.yaml", files=False)  # those of losses may be elsewhere by now
+    recipe = _recipe(saved.folder / "recipe.yaml")
     network = generator(recipe)
-    network.load_state_dict(saved.network("ema" if saved.has("ema.safetensors") else "generator"))
-    kept = saved.state("state")["parts"].get("representation") if saved.has("state.pt") else None
+    name = "ema" if saved.has("ema.safetensors") else "generator"
+    weights.load(network, saved.network(name), str(saved.folder / f"{name}.safetensors"))
+    kept = saved.parts().get("representation") if saved.has("state.pt") else None
     representation = _representation(recipe, kept, saved.folder)
     place = default_device() if device is None else torch.device(device)
     ready = fold(network).eval().requires_grad_(False).to(place)
@@ -275,6 +285,21 @@ def load(
     return TrainedGenerator(
         ready, representation, recipe, saved.step, saved.folder, history, grown, names, saved.manifest.get("mel")
     )
+
+
+def _recipe(path: Path) -> Recipe:
+    """A checkpoint's recipe.
+
+    Raises:
+        CheckpointError: if the file holds no recipe.
+        RecipeError: if it does not fit the installed toolkit and plugins.
+    """
+    try:
+        return check.load(path, files=False)  # those of losses may be elsewhere by now
+    except RecipeError as error:
+        if str(path) in str(error):
+            raise
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _saved(exp: Path, which: str, warn: Warn | None) -> checkpoint.Saved:
@@ -303,7 +328,7 @@ def _representation(recipe: Recipe, state: dict[str, object] | None, source: Pat
         return Waveform()
     made = construct(recipe.single["representation"], recipe)
     if state is not None:
-        made.load_state_dict(state)
+        weights.restore(made, state, f"{source / 'state.pt'}: the representation's statistics")
     elif isinstance(made, Fitted) and not made.fitted:
         raise CheckpointError(f"{source}: holds no statistics of its representation; train it again")
     return made

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import itertools
+import os
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence, Set
 from pathlib import Path
 from types import MappingProxyType
 
@@ -22,6 +23,7 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.data import mel_scale, signal_files
 from gansemble.data.mel_scale import MelStatistics
 from gansemble.errors import DataError, GansembleError
+from gansemble.files import staged_file
 from gansemble.inference.loading import TrainedGenerator
 from gansemble.inference.streaming import stack, vocoder_stream
 from gansemble.parts.conditioning import ConditionBuilder
@@ -139,6 +141,8 @@ def synthesise_file(
     resample: bool = False,
     label: int | None = None,
     signals: Mapping[str, Path | Tensor] = MappingProxyType({}),
+    overwrite: bool = True,
+    complete: Callable[[Path], None] | None = None,
 ) -> dict[str, float]:
     """Writes the waveform that a vocoder makes from an audio file or a mel spectrogram.
 
@@ -153,16 +157,19 @@ def synthesise_file(
         label: class or pitch index, for a generator that reads one.
         signals: other signals by name, in place of what is computed of audio: ``.npy`` files [C, L] or [L], or what
             :func:`read_signal` made of such a file.
+        overwrite: replace a file that is there.
+        complete: called with the temporary file that holds the whole waveform, before it gets its name.
 
     Returns:
         By name: the ``seconds`` of audio made, the time it ``took`` [s], and how many samples were ``clipped``.
 
     Raises:
-        DataError: if an input is not what the experiment's audio section describes, or a signal is missing.
+        DataError: if an input is not what the experiment's audio section describes, a signal is missing, the generator makes
+            NaN or Inf, or the waveform cannot be written.
     """
     spec = loaded.spec
     block = max(16, int(chunk_seconds * spec.sample_rate / spec.hop))
-    begun, clipped, length = time.monotonic(), 0, 0
+    begun = time.monotonic()
     blocks, there = _source(loaded, source, block, resample)
     given = {
         name: found if isinstance(found, Tensor) else read_signal(name, found, loaded.recipe)
@@ -173,22 +180,37 @@ def synthesise_file(
         loaded.demand_read(there | given.keys() | constant.keys(), label is not None)
     except GansembleError as error:
         raise DataError(f"{source}: {error}") from error
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.part")
+    pieces = _pieces(loaded, _with(blocks, given, constant, source), block, label)
     try:
-        with soundfile.SoundFile(
-            str(temporary), "w", spec.sample_rate, 1, files.SUBTYPES[sample_format], format="WAV"
-        ) as out:
-            for piece in _pieces(loaded, _with(blocks, given, constant, source), block, label):
-                audio = piece.numpy().T
-                clipped += int((np.abs(audio) > 1).sum())
-                length += len(audio)
-                out.write(np.clip(audio, -1, 1))
-        temporary.replace(target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+        with staged_file(target, overwrite, complete) as temporary:
+            length, clipped = _write(temporary, pieces, spec.sample_rate, sample_format, source)
+    except FileExistsError as error:
+        raise DataError(f"{target}: is there by now, made by another; it was left as it is") from error
+    except soundfile.LibsndfileError as error:
+        raise DataError(f"{target}: cannot be written ({error.error_string or 'the system refused it'})") from error
     return {"seconds": length / spec.sample_rate, "took": time.monotonic() - begun, "clipped": clipped}
+
+
+def _write(
+    path: Path, pieces: Iterator[Tensor], sample_rate: int, sample_format: files.SampleFormat, source: Path
+) -> tuple[int, int]:
+    """Writes pieces [1, T'] of a waveform to a WAV file, and returns (samples written, samples clipped).
+
+    Raises:
+        DataError: naming ``source`` if a piece holds NaN or Inf.
+    """
+    length, clipped = 0, 0
+    with soundfile.SoundFile(
+        os.fsencode(path), "w", sample_rate, 1, files.SUBTYPES[sample_format], format="WAV"
+    ) as out:
+        for piece in pieces:
+            audio = piece.numpy().T
+            if not np.isfinite(audio).all():
+                raise DataError(f"{source}: the generator made NaN or Inf of it, near {length / sample_rate:.1f} s")
+            clipped += int((np.abs(audio) > 1).sum())
+            length += len(audio)
+            out.write(np.clip(audio, -1, 1))
+    return length, clipped
 
 
 def _pieces(
@@ -299,7 +321,7 @@ def _blocks(name: str, path: Path, block: int) -> Iterator[Tensor]:
 def _npy_blocks(path: Path, spec: AudioSpec, block: int, learnt: MelStatistics | None) -> Iterator[Tensor]:
     try:
         mel = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise DataError(f"{path}: not readable as a .npy array ({error})") from error
     if not (isinstance(mel, np.ndarray) and np.issubdtype(mel.dtype, np.floating)):
         raise DataError(f"{path}: expected floating-point numbers, got {getattr(mel, 'dtype', type(mel).__name__)}")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gansemble.data.packed import Packed
-from gansemble.errors import GansembleError
+from gansemble.errors import fault_of
 from gansemble.evaluation import page, walls
 from gansemble.evaluation.compare import FEW
 from gansemble.evaluation.page import System
@@ -85,7 +85,9 @@ def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
         if states[run.cell.name].word == "done":
             try:
                 system = page.system_of(run.exp, len(systems))
-            except GansembleError:
+            except Exception as error:  # one cell's results are damaged, whatever that makes of reading them
+                state = states[run.cell.name]
+                states[run.cell.name] = dataclasses.replace(state, word="failed", reason=fault_of(run.exp, error))
                 continue
             systems[run.cell.name] = dataclasses.replace(system, name=_title(run.cell.choices))
     first = next((run.cell.recipe for run in runs if run.cell.recipe), None)

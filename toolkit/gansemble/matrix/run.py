@@ -301,7 +301,8 @@ def submit(run: CellRun, template: str, command: Sequence[str]) -> str:
     run.write()
     script = run.exp / "job.sh"
     write_atomically(script, f"#!/usr/bin/env bash\nexec {shlex.join(command)}\n")
-    script.chmod(0o755)
+    mode = script.stat().st_mode
+    script.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
     values = {"command": shlex.join(command), "script": str(script), "name": run.cell.name, "log": str(run.log)}
     try:
         words = [word.format(**values) for word in shlex.split(template)]

@@ -64,7 +64,10 @@ def _whole(kinds: frozenset[str], least: int, of: str, beside: str = "", none: b
 
 
 def _are_turns(value: object) -> bool:
-    return isinstance(value, frozenset | set) and bool(value) and value <= set(TURNS)
+    # A tuple or list of them works as well; text does not, in which a turn would be looked for by its letters.
+    if not isinstance(value, frozenset | set | tuple | list):
+        return False
+    return bool(value) and all(isinstance(turn, str) and turn in TURNS for turn in value)
 
 
 def _are_keys(value: object) -> bool:

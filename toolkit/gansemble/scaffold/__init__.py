@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib.util
 import keyword
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -56,7 +57,7 @@ def create(name: str, kinds: Sequence[str], folder: Path, base: Found | None = N
     _check_name(name)
     _check_taken(name, kinds)
     root = folder / f"gansemble-{name.replace('_', '-')}"
-    if root.exists() and any(root.iterdir()):
+    if os.path.lexists(root) and (not root.is_dir() or any(root.iterdir())):
         raise PluginError(f"{root}: expected no such folder, or an empty one; choose another name or another --out")
     chosen = [kind for kind in KINDS if kind in kinds]
     for source, target in (("pyproject.toml.in", "pyproject.toml"), ("README.md.in", "README.md")):

@@ -6,9 +6,11 @@ import itertools
 import os
 import re
 import shutil
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
+from gansemble.data.download import staged
 from gansemble.errors import GansembleError
 from gansemble.files import write_atomically
 from gansemble.recipe import packages
@@ -61,10 +63,14 @@ def copy(found: Found, target: Path) -> Path:
     """
     source = found.recipe.folder.resolve()
     _demand_empty(target)
-    shutil.copytree(source, target, ignore=_made_of(source), dirs_exist_ok=True)
-    for path in sorted(target.rglob("*.yaml")):
-        _rewrite(path, source / path.relative_to(target), source, target)
-    _script(target, _header(found.recipe), packages.default_of(source))
+    with staged(target) as place:  # a failure leaves nothing
+        # Contents alone: an installed recipe may be one that nobody may write.
+        shutil.copytree(source, place, ignore=_made_of(source), copy_function=shutil.copyfile, dirs_exist_ok=True)
+        for folder in (place, *(path for path in place.rglob("*") if path.is_dir())):
+            folder.chmod(folder.stat().st_mode | stat.S_IRWXU)
+        for path in sorted(place.rglob("*.yaml")):
+            _rewrite(path, source / path.relative_to(place), source, place)
+        _script(place, _header(found.recipe), packages.default_of(source))
     return target
 
 
@@ -89,17 +95,19 @@ def new(name: str, found: Found, folder: Path) -> Path:
     target = folder / name
     _demand_empty(target)
     text = f"# What this recipe changes of {found.address}; gansemble fill shows every value.\ninclude: [{found.address}]\n"
-    write_atomically(target / "conf" / f"{name}.yaml", text)
-    if found.recipe.file(packages.MINI).is_file():
-        mini = f"# Small networks and a small corpus, to try the recipe.\ninclude: [{found.recipe.address}/{packages.MINI}]\n"
-        write_atomically(target / "conf" / f"{packages.MINI}.yaml", mini)
-    write_atomically(target / "README.md", NEW_README.format(name=name, address=found.address))
-    _script(target, f"# A recipe that builds on {found.address}.", f"conf/{name}.yaml")
+    with staged(target) as place:
+        write_atomically(place / "conf" / f"{name}.yaml", text)
+        if found.recipe.file(packages.MINI).is_file():
+            included = f"include: [{found.recipe.address}/{packages.MINI}]\n"
+            mini = f"# Small networks and a small corpus, to try the recipe.\n{included}"
+            write_atomically(place / "conf" / f"{packages.MINI}.yaml", mini)
+        write_atomically(place / "README.md", NEW_README.format(name=name, address=found.address))
+        _script(place, f"# A recipe that builds on {found.address}.", f"conf/{name}.yaml")
     return target
 
 
 def _demand_empty(target: Path) -> None:
-    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+    if os.path.lexists(target) and (not target.is_dir() or any(target.iterdir())):
         raise GansembleError(f"{target}: expected no such folder, or an empty one; choose another")
 
 
@@ -126,7 +134,8 @@ def _script(target: Path, header: str, default: str | None) -> None:
     path = target / "run.sh"
     path.unlink(missing_ok=True)
     write_atomically(path, RUN_SH.format(header=header, default=default))
-    path.chmod(0o755)
+    mode = path.stat().st_mode
+    path.chmod(mode | (mode & 0o444) >> 2)  # whoever may read it may run it
 
 
 def _rewrite(path: Path, original: Path, source: Path, target: Path) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import re
 import shutil
 import socket
 from collections.abc import Callable, Iterator, Mapping
@@ -26,11 +27,18 @@ from safetensors.torch import load_file, save_file
 
 from gansemble import __version__
 from gansemble.errors import CheckpointError, GansembleError
-from gansemble.files import alive, sha256, sync, unused, write_atomically
+from gansemble.files import alive, give_usual_mode, sha256, sync, unused, write_atomically
 from gansemble.parts.plain import read_plain
 
 log = logging.getLogger(__name__)
+#: The types of fields of a manifest, where they are there.
+FIELDS: Mapping[str, type] = {
+    **{"step": int, "files": dict, "best": dict, "audio": dict, "data": list, "classes": list, "mel": dict},
+    **{"init": dict, "teacher": dict, "name": str},
+}
 PREFIX = "step-"
+#: What to do about a checkpoint's file that cannot be read.
+RESTORE = "copy the experiment again, or take another checkpoint (remove this one's folder)"
 
 
 @dataclass(frozen=True)
@@ -51,8 +59,16 @@ class Saved:
         return int(self.manifest["step"])
 
     def network(self, name: str) -> dict[str, torch.Tensor]:
-        """The weights of ``generator``, ``discriminators`` or ``ema`` (the generator's moving average), on the CPU."""
-        return load_file(self.folder / f"{name}.safetensors")
+        """The weights of ``generator``, ``discriminators`` or ``ema`` (the generator's moving average), on the CPU.
+
+        Raises:
+            CheckpointError: if the file cannot be read.
+        """
+        path = self.folder / f"{name}.safetensors"
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError, ValueError, KeyError, RuntimeError) as error:
+            raise CheckpointError(f"{path}: not readable as weights ({error}); {RESTORE}") from error
 
     def has(self, name: str) -> bool:
         """Whether the checkpoint has a file of this name, suffix included."""
@@ -68,6 +84,18 @@ class Saved:
             return read_plain(self.folder / f"{name}.pt", "take another checkpoint, and ask who made this one")
         except GansembleError as error:
             raise CheckpointError(str(error)) from error
+
+    def parts(self) -> Mapping[str, Any]:
+        """What parts other than networks knew, by recipe path.
+
+        Raises:
+            CheckpointError: if ``state.pt`` cannot be read, or holds something else.
+        """
+        found = self.state("state")
+        parts = found.get("parts") if isinstance(found, Mapping) else None
+        if not isinstance(parts, Mapping):
+            raise CheckpointError(f"{self.folder / 'state.pt'}: holds no parts by name; {RESTORE}")
+        return parts
 
 
 class Store:
@@ -158,7 +186,9 @@ class Store:
         """Checkpoint folders, oldest first."""
         if not self.folder.is_dir():
             return []
-        return sorted(path for path in self.folder.iterdir() if path.name.startswith(PREFIX) and path.is_dir())
+        return sorted(
+            path for path in self.folder.iterdir() if re.fullmatch(rf"{PREFIX}[0-9]+", path.name) and path.is_dir()
+        )
 
     def clean(self) -> None:
         """Deletes temporary folders of processes of this machine that ended before their checkpoint was complete."""
@@ -209,6 +239,19 @@ class Store:
         return found
 
 
+def demand_new(exp: Path) -> None:
+    """Refuses a folder for a new experiment that holds anything.
+
+    Raises:
+        CheckpointError: naming what is there.
+    """
+    if Store(exp / "checkpoints").folders():
+        raise CheckpointError(f"{exp}: already holds checkpoints; import into another --exp")
+    if os.path.lexists(exp) and (not exp.is_dir() or any(exp.iterdir())):
+        what = f"holds {min(exp.iterdir()).name}" if exp.is_dir() else "is no folder"
+        raise CheckpointError(f"{exp}: {what}; import into another --exp, one that is new or empty")
+
+
 def step_of(folder: Path) -> int:
     """The step in a checkpoint folder's name."""
     return int(folder.name.removeprefix(PREFIX))
@@ -220,15 +263,8 @@ def verify(folder: Path) -> Saved:
     Raises:
         CheckpointError: if the manifest cannot be read, or a file is missing, cut or altered; it names the file.
     """
-    path = folder / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text())
-        files = manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path}: missing or unreadable ({type(error).__name__}); the checkpoint is incomplete"
-        ) from error
-    for name, stated in files.items():
+    manifest = _manifest(folder)
+    for name, stated in manifest["files"].items():
         file = folder / name
         if not file.is_file():
             raise CheckpointError(f"{file}: missing, though the manifest lists it")
@@ -241,10 +277,42 @@ def verify(folder: Path) -> Saved:
     return Saved(folder, manifest)
 
 
+def _manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a checkpoint, whose fields have the types that readers rely on."""
+    path = folder / "manifest.json"
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        files = manifest["files"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(
+            f"{path}: missing or unreadable ({type(error).__name__}); the checkpoint is incomplete"
+        ) from error
+    wrong = [
+        name
+        for name, kind in FIELDS.items()
+        if manifest.get(name) is not None and (not isinstance(manifest[name], kind) or isinstance(manifest[name], bool))
+    ]
+    wrong += [] if isinstance(manifest.get("step"), int) else ["step"]
+    wrong += [f"best.{name}" for name in manifest.get("best") or () if not re.fullmatch(rf"{PREFIX}[0-9]+", str(name))]
+    stated = files.values() if isinstance(files, dict) else [None]
+    sound = all(isinstance(each, dict) and {"bytes", "sha256"} <= each.keys() for each in stated)
+    wrong += [] if sound and all(Path(name).name == name for name in files) else ["files"]
+    if wrong or manifest["step"] < 0:
+        raise CheckpointError(
+            f"{path}: damaged ({', '.join(dict.fromkeys(wrong)) or 'step'}); the checkpoint is of no use"
+        )
+    return manifest
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def save_network(path: Path, state: Mapping[str, torch.Tensor]) -> None:
     """Writes a network's state as a safetensors file, from contiguous copies on the CPU."""
     # Copies, because safetensors refuses tensors that share memory.
     save_file({name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}, path)
+    give_usual_mode(path)  # safetensors makes it readable by its owner alone
 
 
 #: What the writers of checkpoints raise when the disk is full.

@@ -10,6 +10,7 @@ from torch import nn
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import CheckpointError, TrainingError
+from gansemble.parts import weights
 from gansemble.parts.build import Parts
 from gansemble.parts.optimisers import named, shares
 from gansemble.recipe.parameter_names import chooses_nothing, chosen
@@ -92,7 +93,7 @@ def load_networks(recipe: Recipe, saved: Saved | None, parts: Parts) -> Origin |
     Statistics of a representation are taken with the networks, as these work on what it makes.
 
     Raises:
-        CheckpointError: if a network is not in the checkpoint, or of another shape.
+        CheckpointError: if a network is not in the checkpoint, of another shape, or holds NaN or Inf.
     """
     if saved is None:
         return None
@@ -103,19 +104,21 @@ def load_networks(recipe: Recipe, saved: Saved | None, parts: Parts) -> Origin |
         if not saved.has(f"{file}.safetensors"):
             others = [other for other in recipe.init.networks if other != name]
             raise CheckpointError(f"init.exp: {saved.folder}: has no {name}; set init.networks=[{', '.join(others)}]")
+        state = saved.network(file)
+        weights.demand_finite(state, f"init.exp: {saved.folder / f'{file}.safetensors'}", network.state_dict())
         try:
-            network.load_state_dict(saved.network(file))
-        except RuntimeError as error:
+            weights.load(network, state, f"{file}.safetensors")
+        except CheckpointError as error:
             raise CheckpointError(
                 f"init.exp: {saved.folder}: its {name} is not this recipe's ({error}); copy its part from "
                 f"{saved.folder / 'recipe.yaml'}, or leave {name} out of init.networks"
             ) from error
         read.append(f"{file}.safetensors")
     if "generator" in recipe.init.networks and saved.has("state.pt"):
-        state = saved.state("state")["parts"].get("representation")
+        known = saved.parts().get("representation")
         part = parts.stateful().get("representation")
-        if state is not None and part is not None:
-            part.load_state_dict(state)
+        if known is not None and part is not None:
+            weights.restore(part, known, f"init.exp: {saved.folder / 'state.pt'}: the representation's statistics")
             read.append("state.pt")
     files = {name: str(saved.manifest["files"][name]["sha256"]) for name in read}
     return {"exp": str(saved.folder.parents[1]), "checkpoint": saved.folder.name, "files": files}
@@ -132,7 +135,9 @@ def load_training(
     if saved is None:
         return
     if ema is not None and "generator" in recipe.init.networks and saved.has("ema.safetensors"):
-        ema.load_state_dict(saved.network("ema"))
+        average = saved.network("ema")
+        weights.demand_finite(average, f"init.exp: {saved.folder / 'ema.safetensors'}", ema.state_dict())
+        ema.load_state_dict(average)
     for name in recipe.init.networks if recipe.init.optimisers else ():
         each = networks[name]
         if not each.optimisers:

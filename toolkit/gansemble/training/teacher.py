@@ -19,6 +19,7 @@ from gansemble.contract import DEGRADED
 from gansemble.errors import CheckpointError
 from gansemble.files import sha256, sync, write_atomically
 from gansemble.interfaces import Representation
+from gansemble.parts import weights
 from gansemble.parts.build import Waveform, generator
 from gansemble.recipe import check, fill
 from gansemble.recipe.schema import Recipe
@@ -82,7 +83,7 @@ class Teacher:
         """
         if not self.saved.has("state.pt") or not isinstance(representation, Stateful):
             return
-        theirs = self.saved.state("state")["parts"].get("representation")
+        theirs = self.saved.parts().get("representation")
         if theirs is not None and not _equal(theirs, representation.state_dict()):
             raise CheckpointError(
                 f"teacher.exp: {self.saved.folder}: its representation was fitted to other data, so that what it makes has "
@@ -140,7 +141,8 @@ def load(
             that is damaged, or of another ``teacher`` section, is passed over.
 
     Raises:
-        CheckpointError: if ``teacher.exp`` is no experiment, is the run's own, is being trained, or does not fit.
+        CheckpointError: if ``teacher.exp`` is no experiment, is the run's own, is being trained, or does not fit; or its
+            weights are not finite.
         RecipeError: if the teacher's recipe does not fit the installed toolkit and plugins.
     """
     if recipe.teacher.exp is None:
@@ -150,12 +152,12 @@ def load(
     _demand_fits(recipe, theirs, saved, names)
     with torch.random.fork_rng([]):  # its first weights are drawn in vain, and must not move the run's draws
         network = generator(theirs)
-    weights = "ema.safetensors" if saved.has("ema.safetensors") else "generator.safetensors"
-    network.load_state_dict(saved.network(weights.removesuffix(".safetensors")))
+    file = "ema.safetensors" if saved.has("ema.safetensors") else "generator.safetensors"
+    weights.load(network, saved.network(file.removesuffix(".safetensors")), f"teacher.exp: {saved.folder / file}")
     progress = TrainingSchedule(theirs.plan, 1).progress(max(0, saved.step - 1))
     if progress is not None and isinstance(network, Growable):
         network.set_progress(progress)
-    files = {name: str(saved.manifest["files"][name]["sha256"]) for name in ("recipe.yaml", weights)}
+    files = {name: str(saved.manifest["files"][name]["sha256"]) for name in ("recipe.yaml", file)}
     known = saved.manifest.get("teacher", {}) if saved.folder == exp / TEACHER else {}
     note: Note = {
         "exp": recipe.teacher.exp,
