@@ -1,6 +1,7 @@
 """``run``: the stages of a recipe, one after the other, given a file or a folder."""
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -49,10 +50,11 @@ def corpus(tmp_path):
 
 
 @pytest.fixture
-def run(gansemble, tiny, corpus, tmp_path):
+def run(gansemble, tiny, corpus, tmp_path, monkeypatch):
     """``run(words…)`` of the tiny recipe on the sounds, in folders of its own."""
     places = ["--exp", tmp_path / "exp", "--data", corpus, "--dump", tmp_path / "dump"]
     (tmp_path / "watching.py").write_text(WATCHING)
+    monkeypatch.delitem(sys.modules, "watching", raising=False)  # that of another test, from another folder
     return lambda *words: gansemble("run", tiny, *places, "--plugin", tmp_path / "watching.py", *words)
 
 
