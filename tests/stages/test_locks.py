@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -134,13 +135,13 @@ def test_an_empty_lock_is_nobodys(tmp_path):
         assert owner_of(tmp_path)["pid"] == os.getpid()
 
 
-def test_a_disk_too_full_for_the_owners_name_leaves_no_lock(tmp_path, monkeypatch):
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space left"), FolderLock(tmp_path / "new"):
-        pass
+def test_a_disk_too_full_for_the_owners_name_leaves_no_lock(tmp_path):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, resource.RLIM_INFINITY))
+    try:
+        with pytest.raises(OSError, match=r"File too large.*owner\.json"), FolderLock(tmp_path / "new"):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert not (tmp_path / "new").exists()
 
 

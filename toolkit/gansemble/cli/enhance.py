@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gansemble import json_files
 from gansemble.cli.input_files import demand_distinct, expand
 from gansemble.cli.options import PATH, finite, output_folder
 from gansemble.cli.terminal import say
 from gansemble.errors import DataError, GansembleError
-from gansemble.files import write_atomically
 
 if TYPE_CHECKING:
     from gansemble.audio.files import SampleFormat
@@ -133,10 +132,13 @@ def _check_band(keep_below: float | None, loaded: TrainedGenerator) -> None:
 def _record(path: Path, name: str, facts: Mapping[str, object]) -> None:
     """Adds a file to the record of what was restored, ``enhancement.json``, or replaces its entry there."""
     try:
-        known = json.loads(path.read_text())
-    except (OSError, ValueError):
+        known = json_files.read(path, dict[str, object], "it is begun anew")
+    except json_files.MissingFile:
         known = {}
-    write_atomically(path, json.dumps({**known, name: facts}, indent=1))
+    except json_files.DamagedFile as error:
+        say(f"note: {error}")
+        known = {}
+    json_files.write(path, {**known, name: facts})
 
 
 def _check_places(inputs: tuple[Path, ...], targets: list[tuple[Path, Path]]) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+from gansemble import json_files
 
 
 @dataclass(frozen=True)
@@ -43,3 +46,16 @@ class Facts:
     sha256: str = ""
     error: str | None = None
     message: str = ""
+
+
+def read(path: Path, remedy: str) -> list[Facts]:
+    """Reads a ``facts.json``, the measurements of the clips of a prepare stage.
+
+    Args:
+        path: of the file.
+        remedy: what to do about one that is damaged, for the message.
+
+    Raises:
+        DataError: if it is missing or damaged.
+    """
+    return json_files.read(path, list[Facts], remedy)

@@ -13,9 +13,11 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
+from gansemble import json_files
 from gansemble.audio import levels
 from gansemble.audio.files import resample
 from gansemble.data.download import staged
@@ -160,17 +162,31 @@ def build(folder: Path, stamp: str, write: Callable[[Path], None]) -> None:
             raise
 
 
+class _Mark(TypedDict):
+    """What a mini corpus notes of itself: what it was made from, and the size of each of its files [bytes]."""
+
+    stamp: str
+    bytes: dict[str, int]
+
+
+def _mark(folder: Path) -> _Mark:
+    remedy = (
+        f"delete {folder} if it is nothing but a mini corpus, which is then made again, or name another with --data"
+    )
+    return json_files.read(folder / MARK, _Mark, remedy)
+
+
 def _complete(folder: Path, stamp: str) -> bool:
     if not (folder / MARK).is_file():
         return False
-    made = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    made = _mark(folder)
     sizes = made["bytes"].items()
     return made["stamp"] == stamp and all(_size(folder / name) == size for name, size in sizes)
 
 
 def _foreign(folder: Path) -> list[Path]:
     """Files in the folder of a mini corpus that are not of the corpus itself."""
-    made = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    made = _mark(folder)
     own = {folder / name for name in (*made["bytes"], MARK)}
     return sorted(path for path in folder.rglob("*") if not path.is_dir() and path not in own)
 
@@ -181,7 +197,7 @@ def _size(path: Path) -> int:
 
 def _clear(folder: Path) -> None:
     """Deletes the files of an older mini corpus, and only those."""
-    made = json.loads((folder / MARK).read_text(encoding="utf-8"))
+    made = _mark(folder)
     for name in [*made["bytes"], MARK]:
         if ".." not in Path(name).parts and not Path(name).is_absolute():
             (folder / name).unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
+from gansemble import json_files
 from gansemble.abilities import DescribedCorpus, ProgressiveCorpus
 from gansemble.data import augmented, doctor, manifest, pack, partners, shards, signals
 from gansemble.data import facts as data_facts
@@ -183,7 +184,7 @@ def _write_examination(target: Path, findings: Sequence[AudioFinding], facts: Se
     """Writes the findings to ``doctor.json`` and the measurements of every clip to ``facts.json``."""
     rows = [dataclasses.asdict(finding) for finding in findings]
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
-    write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in facts]))
+    json_files.write(target / "facts.json", [dataclasses.asdict(fact) for fact in facts])
 
 
 def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:

@@ -80,7 +80,7 @@ def merged(
         if any(path not in files or not corpus_files.same(was, files[path], folder) for path, was in sources.items()):
             continue  # it is another file, though its size and time are as they were
         # Each shard was examined by itself: copies and leakage between shards can be found only now.
-        known = [data_facts.Facts(**row) for shard in found for row in json.loads((shard / "facts.json").read_text())]
+        known = [fact for shard in found for fact in data_facts.read(shard / "facts.json", f"pack {shard.name} again")]
         if {fact.id for fact in known} != {clip.id for clip in clips}:
             continue  # the corpus lists other clips of the same files now
         entries = [

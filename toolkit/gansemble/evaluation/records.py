@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict
 
-from gansemble.errors import DataError
-from gansemble.evaluation.index import demand_fields, read_json
+from gansemble import json_files
 from gansemble.scoring.statistics import SummaryRecord
 
 REMEDY = "run stage 5 again with --force"
@@ -113,9 +111,7 @@ def summary(exp: Path) -> ScoresSummary:
         DataError: if it is missing or damaged.
     """
     path = exp / "scores" / "summary.json"
-    found = read_json(path, REMEDY)
-    demand_fields(path, found, {"step": int, "scores": dict, "environment": dict}, REMEDY)
-    return cast(ScoresSummary, found)
+    return json_files.read(path, ScoresSummary, REMEDY)
 
 
 def rows(path: Path) -> dict[str, FileRow]:
@@ -124,8 +120,4 @@ def rows(path: Path) -> dict[str, FileRow]:
     Raises:
         DataError: if it is missing or damaged.
     """
-    try:
-        found = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-        return {row["id"]: row for row in found}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: missing or damaged ({error}); {REMEDY}") from error
+    return {row["id"]: row for row in json_files.read_rows(path, FileRow, REMEDY)}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
 import socket
@@ -24,6 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TypedDict
 
+from gansemble import json_files
 from gansemble.errors import FolderInUse
 from gansemble.files import alive
 
@@ -259,7 +259,7 @@ class FolderLock:
         """
         self._new_folder = self._new_folder or not self.path.parent.exists()
         self._own.mkdir(parents=True, exist_ok=True)  # another run that gave up may have removed the folder itself
-        (self._own / "owner.json").write_text(json.dumps(self.owner))
+        json_files.write(self._own / "owner.json", self.owner)  # flushed to disk, or a power cut would leave it empty
         if self.path.is_symlink() or self.path.is_file():
             raise FolderInUse(f"{self.path}: something else stands where the lock belongs; remove it")
         try:
@@ -274,12 +274,12 @@ class FolderLock:
         """The owner of the lock; None if there is no lock any more."""
         file = self.path / "owner.json"
         try:
-            facts: OwnerIdentity = json.loads(file.read_text())
-        except FileNotFoundError:
+            facts = json_files.read(file, OwnerIdentity, "see --force-unlock")
+        except json_files.MissingFile:
             return None if not self.path.exists() else Owner({}, self._age(self.path))
-        except (OSError, ValueError):
+        except json_files.DamagedFile:
             facts = {}
-        return Owner(facts if isinstance(facts, dict) else {}, self._age(file))
+        return Owner(facts, self._age(file))
 
     def _age(self, path: Path) -> float:
         try:

@@ -18,18 +18,21 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from gansemble import __version__
-from gansemble.errors import CheckpointError
+from gansemble import __version__, json_files
+from gansemble.data.trained_on import TrainedData
+from gansemble.errors import CheckpointError, DataError
 from gansemble.files import alive, sha256, sync, unused, write_atomically
 
 log = logging.getLogger(__name__)
 PREFIX = "step-"
+#: Suffixes of the files that a checkpoint is made of; others in its folder are not ours.
+WRITTEN = (".pt", ".safetensors", ".yaml")
 
 
 @dataclass(frozen=True)
@@ -206,6 +209,23 @@ def step_of(folder: Path) -> int:
     return int(folder.name.removeprefix(PREFIX))
 
 
+class _File(TypedDict):
+    bytes: int
+    sha256: str
+
+
+class _Promised(TypedDict):
+    """The entries of a checkpoint's manifest that its use relies on; there are others."""
+
+    step: int
+    files: dict[str, _File]
+    audio: NotRequired[dict[str, object]]
+    best: NotRequired[dict[str, float]]
+    world: NotRequired[int]
+    data: NotRequired[list[TrainedData] | None]
+    classes: NotRequired[list[str] | None]
+
+
 def verify(folder: Path) -> Saved:
     """Checks that every file of a checkpoint has the size and hash that its manifest states.
 
@@ -213,13 +233,18 @@ def verify(folder: Path) -> Saved:
         CheckpointError: if the manifest cannot be read, or a file is missing, cut or altered; it names the file.
     """
     path = folder / "manifest.json"
+    remedy = "the checkpoint is incomplete"
     try:
-        manifest = json.loads(path.read_text())
-        files = manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(
-            f"{path}: missing or unreadable ({type(error).__name__}); the checkpoint is incomplete"
-        ) from error
+        manifest = json_files.read(path, dict[str, object], remedy)
+        promised = json_files.checked(manifest, _Promised)
+    except DataError as error:
+        raise CheckpointError(str(error)) from error
+    except ValueError as error:
+        raise CheckpointError(f"{path}: damaged ({error}); {remedy}") from error
+    files = promised["files"]
+    unlisted = [each.name for each in folder.iterdir() if each.suffix in WRITTEN and each.name not in files]
+    if unlisted:
+        raise CheckpointError(f"{path}: damaged (it does not list {', '.join(sorted(unlisted))}); {remedy}")
     for name, stated in files.items():
         file = folder / name
         if not file.is_file():
