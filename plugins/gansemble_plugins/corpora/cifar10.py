@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
+from gansemble import json_files
 from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 FOLDER = "cifar-10-batches-bin"
 ALL = {"train": 50_000, "test": 10_000}
+
+
+class _Noted(TypedDict):
+    """What the clips' folder notes of them: the names of the classes, and the label of each clip by batch."""
+
+    classes: list[str]
+    labels: dict[str, list[int]]
 
 
 class Cifar10:
@@ -147,12 +154,12 @@ def _noted(folder: Path) -> tuple[list[str], Mapping[str, list[int]]]:
             f"{folder}: expected {_LAYOUT}, {found}; run stage fetch into a new folder, or name another with --data"
         )
     try:
-        noted = json.loads(path.read_text(encoding="utf-8"))
+        noted = json_files.read(path, _Noted, f"delete {path.parent} and run stage fetch")
         names, labels = noted["classes"], noted["labels"]
         sound = all(
             isinstance(label, int) and 0 <= label < len(names) for b in (*BATCHES, TEST_BATCH) for label in labels[b]
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except KeyError as error:
         raise DataError(f"{path}: damaged; delete {path.parent} and run stage fetch") from error
     if not sound:
         raise DataError(f"{path}: damaged; delete {path.parent} and run stage fetch")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gansemble import json_files
 from gansemble.audio.levels import to_int16
 from gansemble.data.download import staged
 from gansemble.errors import DataError
@@ -125,15 +126,15 @@ def convert(source: Path, clips: Path) -> None:
 def _complete(clips: Path, made_from: dict[str, str], counts: dict[str, int]) -> bool:
     """Whether all clips are there and whole, made from these batches."""
     try:
-        noted = json.loads((clips / LABELS).read_text(encoding="utf-8"))
-        if not isinstance(noted, dict) or noted.get("made_from") != made_from:
+        noted = json_files.read(clips / LABELS, dict[str, object], "the clips are made again")
+        if noted.get("made_from") != made_from:
             return False
         return all(
             os.stat(f"{clips}/{clip_path(batch, number)}").st_size == len(_HEADER) + 2 * RATE  # noqa: PTH116
             for batch, count in counts.items()
             for number in range(count)
         )
-    except (OSError, ValueError):
+    except (OSError, DataError):
         return False
 
 
