@@ -189,7 +189,14 @@ def write(path: Path, value: object) -> None:
 
 def write_rows(path: Path, rows: Iterable[object]) -> None:
     """Writes values as one line of JSON each, whole or not at all, as :func:`write` does."""
-    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows))
+    write_atomically(path, b"".join(_line(row) + b"\n" for row in rows))
+
+
+def _line(row: object) -> bytes:
+    try:
+        return json.dumps(row, ensure_ascii=False).encode()
+    except UnicodeEncodeError:  # a file name that is not UTF-8
+        return json.dumps(row).encode()
 
 
 def _text(path: Path, remedy: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import time
 from collections.abc import Collection
 from pathlib import Path
@@ -11,7 +12,8 @@ from typing import Required
 
 from gansemble import json_files
 from gansemble.errors import DataError
-from gansemble.stages.locks import STALE_SECONDS, Beat, Owner, OwnerIdentity, identify
+from gansemble.stages.locks import STALE_SECONDS, Beat
+from gansemble.stages.owners import Owner, OwnerIdentity, identify
 
 FOLDER = ".reading"
 
@@ -64,10 +66,12 @@ def in_use(folder: Path) -> dict[str, Owner]:
         One reader of each pack, by the pack's file name.
     """
     found: dict[str, Owner] = {}
+    now: float | None = None
     for note in (folder / FOLDER).glob("*.json"):
         try:
             facts = json_files.read(note, _Note, "it counts for nothing")
-            owner = Owner(facts, max(0.0, time.time() - note.stat().st_mtime))
+            now = _now(folder / FOLDER) if now is None else now
+            owner = Owner(facts, max(0.0, now - note.stat().st_mtime))
             packs = facts["packs"]
         except (OSError, DataError):
             continue  # a note that was just deleted, or is damaged
@@ -77,3 +81,19 @@ def in_use(folder: Path) -> dict[str, Owner]:
             continue
         found |= dict.fromkeys(packs, owner)
     return found
+
+
+def _now(folder: Path) -> float:
+    """The present time by the clock of the folder's disk, by which the notes there are dated [s since the epoch].
+
+    This machine's own clock may be ahead of it, and would make living readers look dead.
+    """
+    probe = folder / f".{secrets.token_hex(8)}"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except OSError:
+        return time.time()
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)

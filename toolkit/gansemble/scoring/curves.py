@@ -30,7 +30,11 @@ class Curves:
 
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._told = False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            log.warning("%s: cannot be made (%s); its curves are lost", path.parent, error.strerror)
         if path.is_file():
             rewrite(path, [row for row in read_curves(path) if step > 0 and (row["step"] or 0) <= step])
 
@@ -46,7 +50,10 @@ class Curves:
             with self.path.open("a") as stream:
                 stream.write(json.dumps(row) + "\n")
         except OSError as error:
-            log.warning("%s: the row of step %d is lost (%s)", self.path, step, error)
+            if not self._told:
+                self._told = True
+                text = "%s: the row of step %d is lost (%s); the run goes on, and does not say so of further rows"
+                log.warning(text, self.path, step, error.strerror)
 
 
 def read_curves(path: Path) -> list[CurveRow]:

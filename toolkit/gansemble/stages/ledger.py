@@ -110,11 +110,11 @@ class Ledger:
 
     def record(self, name: str) -> Record | None:
         """What was recorded when a stage last finished; None if it never did, or if the record is damaged."""
-        return self._read(self._folder(BY_NAME[name])).sound.get(name)
+        return self._read(self.folder(BY_NAME[name])).sound.get(name)
 
     def damage(self, name: str) -> str | None:
         """What is wrong with the record of a stage, as a reason why it counts as not done; None if nothing is."""
-        read = self._read(self._folder(BY_NAME[name]))
+        read = self._read(self.folder(BY_NAME[name]))
         return read.damaged.get(name, read.unreadable)
 
     def state(self, name: str, known: dict[str, StageState] | None = None) -> StageState:
@@ -187,7 +187,7 @@ class Ledger:
             data: of the prepare stage, the identity of each split.
         """
         stage = BY_NAME[name]
-        folder = self._folder(stage)
+        folder = self.folder(stage)
         record: Record = {
             "version": stage.version,
             "keys": dict(beginning.keys),
@@ -253,7 +253,8 @@ class Ledger:
             self._composed[given] = flatten(compose(self.project.recipe, given).value)
         return self._composed[given]
 
-    def _folder(self, stage: Stage) -> Path:
+    def folder(self, stage: Stage) -> Path:
+        """The folder that a stage writes its record and its results to."""
         return self.project.dump if stage.shared else self.project.exp
 
     def _read(self, folder: Path) -> _Records:
@@ -276,7 +277,7 @@ class Ledger:
         The lock is needed because training and a stage after it may finish at the same moment. Damaged records are
         left out of what is written back: their stages have to be run again anyway.
         """
-        folder = self._folder(stage)
+        folder = self.folder(stage)
         with FolderLock(folder, name=".lock-records", work="writing records", wait=lambda text: None):
             records = _Records.read(folder / RECORD).sound
             before = json.dumps(records)
@@ -325,7 +326,7 @@ class Ledger:
                     else [f"stage {BY_NAME[other].number} {other} was done again"]
                 )
         for name, size in record["outputs"].items():
-            path = self._folder(stage) / name
+            path = self.folder(stage) / name
             if not path.exists():
                 yield f"{path} is gone"
             elif path.is_file() and path.stat().st_size != size:
