@@ -24,7 +24,8 @@ def handlers():
 
 
 @pytest.mark.parametrize("number", BOTH)
-def test_the_first_signal_is_noted_and_the_second_ends_the_run(number: signal.Signals, handlers):
+def test_the_first_signal_is_noted_and_the_second_ends_the_run(number: signal.Signals, handlers, monkeypatch):
+    monkeypatch.setattr(signals, "SAME_REQUEST", 0.0)
     with StopRequest() as stop:
         assert not stop.asked
         signal.raise_signal(number)

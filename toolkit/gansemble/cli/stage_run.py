@@ -209,9 +209,10 @@ class StageRun:
     def _demand_earlier(self, known: dict[str, StageState]) -> None:
         for other in self.stage.after:
             if self.ledger.record(other) is None:
-                number = BY_NAME[other].number
+                number, damage = BY_NAME[other].number, self.ledger.damage(other)
+                why = f" ({damage})" if damage else ""
                 raise GansembleError(
-                    f"{self.label}: stage {number} {other} has not been done; run it first (run.sh --stage {number})"
+                    f"{self.label}: stage {number} {other} has not been done{why}; run it first (run.sh --stage {number})"
                 )
         for other in self.stage.after:
             before = self.ledger.state(other, known)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import sys
 from contextlib import suppress
 from typing import TextIO
@@ -45,11 +46,15 @@ def silence() -> None:
     Python would else end with an error of its own when it flushes them.
     """
     for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a stream of a test or a notebook has no descriptor
+            poll = select.poll()
+            poll.register(stream.fileno(), select.POLLOUT)
+            if any(event & (select.POLLERR | select.POLLNVAL) for _, event in poll.poll(0)):
+                _gone.append(stream.name)
+                _to_nowhere(stream)
         try:
             stream.flush()
-        except OSError as error:
-            if isinstance(error, BrokenPipeError):  # a full disk or a closed terminal is no wish that the command ends
-                _gone.append(stream.name)
+        except OSError:  # a full disk or a closed terminal is no wish that the command ends
             _to_nowhere(stream)
         except ValueError:  # it was closed
             continue

@@ -26,7 +26,7 @@ class StopRequest:
 
     def __init__(self) -> None:
         self._event = threading.Event()
-        self._first: tuple[int, float] | None = None
+        self._first: float | None = None
         self._before: dict[int, Any] = {}
         self.why = "stopped"
 
@@ -59,11 +59,10 @@ class StopRequest:
 
     def _ask(self, number: int, frame: FrameType | None) -> None:
         if self._first is None:
-            self._first = (number, time.monotonic())
+            self._first = time.monotonic()
             self._event.set()
             return
-        first, when = self._first
-        if number != first and time.monotonic() - when < SAME_REQUEST:
+        if time.monotonic() - self._first < SAME_REQUEST:
             return
         if number == signal.SIGINT:
             raise KeyboardInterrupt
