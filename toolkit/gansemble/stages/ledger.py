@@ -329,6 +329,8 @@ class Ledger:
             path = self.folder(stage) / name
             if not path.exists():
                 yield f"{path} is gone"
+            elif not path.is_file() and path.suffix:  # what a metric has learnt is a folder, of a name without a dot
+                yield f"{path} is no file any more"
             elif path.is_file() and path.stat().st_size != size:
                 yield f"{path} is of {path.stat().st_size} bytes, it was written with {size}"
 
