@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from gansemble import json_files
 from gansemble.data.trained_on import History, TrainedData
@@ -168,9 +168,9 @@ class _Record(TypedDict):
     threads: int
     trained_on: list[TrainedData]
     clips: list[dict[str, object]]
-    baselines: list[str]
-    seed: int | None
-    phase: str | None
+    baselines: NotRequired[list[str]]
+    seed: NotRequired[int | None]
+    phase: NotRequired[str | None]
     files: dict[str, str]
 
 
