@@ -108,7 +108,7 @@ class _Demanded(TypedDict):
     """The fields of a summary without which nothing can be shown of it."""
 
     step: int
-    scores: dict[str, dict[str, object]]
+    scores: dict[str, ScoreRow]
     environment: dict[str, str]
 
 
