@@ -30,7 +30,8 @@ from gansemble.data.segments import Segments, collate
 from gansemble.data.trained_on import held_out, note
 from gansemble.data.verification import Background, verify, wrong_clips
 from gansemble.errors import DataError
-from gansemble.stages.locks import STALE_SECONDS, identify
+from gansemble.stages.locks import STALE_SECONDS
+from gansemble.stages.owners import identify
 
 RATE = 8000
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,30 @@ def test_points_are_those_of_rows_with_a_step_and_a_value():
     assert points(rows, "b") == []
 
 
-def test_a_line_cut_short_is_left_out_and_no_file_has_no_rows(tmp_path: Path):
+def test_a_line_cut_short_is_left_out_and_no_file_has_no_rows(tmp_path: Path, caplog: pytest.LogCaptureFixture):
     path = tmp_path / "rows.jsonl"
-    assert read_rows(path) == []
+    assert read_rows(path, dict) == []
     path.write_text('{"step": 1}\n{"ste\n[2]\n{"step": 3')
-    assert read_rows(path) == [{"step": 1}, [2]]
+    assert read_rows(path, dict) == [{"step": 1}]
+    assert "3 lines (2, 3, 4) are damaged and left out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "line", [b"\xff\xfe", b"[1]", b"null", b"[" * 9000, b'{"step": "1"}', b'{"a": 1}', b'{"step": true}']
+)
+def test_a_damaged_line_does_not_keep_a_run_from_going_on(path: Path, line: bytes, caplog: pytest.LogCaptureFixture):
+    path.write_bytes(line + b"\n" + path.read_bytes())
+    Curves(path, 1)
+    assert read_curves(path) == ROWS[:3]
+    assert f"{path}: line 1 is damaged and left out" in caplog.text
+
+
+def test_curves_on_a_full_disk_do_not_keep_a_run_from_going_on(tmp_path: Path, caplog: pytest.LogCaptureFixture):
+    path = tmp_path / "train.jsonl"
+    path.write_text('{"step": 1}\n{"step": 2}\n')
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, resource.RLIM_INFINITY))
+    try:
+        Curves(path, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert path.read_text() == '{"step": 1}\n{"step": 2}\n' and str(path) in caplog.text

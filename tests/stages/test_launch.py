@@ -1,4 +1,4 @@
-"""The command that starts a stage: which launcher, for how many processes, at which port. Nothing is started."""
+"""The command that starts a stage: for how many processes, at which port. Nothing is started."""
 
 import os
 import signal
@@ -11,37 +11,32 @@ import pytest
 from gansemble.stages import launch
 from gansemble.stages.children import Children
 from gansemble.stages.launch import Machines
-
-
-@pytest.fixture(params=[False, True], ids=["cpu", "gpu"])
-def gpu(request, monkeypatch):
-    monkeypatch.setattr(launch, "has_gpu", lambda: request.param)
-    return request.param
+from gansemble.stages.together import Plan
 
 
 @pytest.mark.parametrize("stage", ["prepare", "evaluate", "report"])
-def test_only_training_is_launched(gpu, stage):
+def test_only_training_is_launched(stage):
     words, environment = launch.command(stage, processes=4)
     assert words == [sys.executable, "-m", "gansemble", stage] and "GANSEMBLE_PROCESSES" not in environment
     assert launch.command("train")[0] == [sys.executable, "-m", "gansemble", "train"]
 
 
-def test_processes_of_one_machine_take_a_free_port_unless_told_one(gpu):
-    words, environment = launch.command("train", 4)
-    assert words[-3:] == ["-m", "gansemble", "train"] and environment["GANSEMBLE_PROCESSES"] == "4"
-    assert words[2] == ("accelerate.commands.launch" if gpu else "torch.distributed.run")
-    assert ("--standalone" in words) != gpu
-    if gpu:
-        assert words[words.index("--main_process_port") + 1] == "0"
-    assert "29501" in launch.command("train", 4, Machines(port=29501))[0]
+def plan_of(*given) -> Plan:
+    words, environment = launch.command("train", *given)
+    assert words[:3] == [sys.executable, "-m", "gansemble.stages.together"]
+    assert words[4:] == [sys.executable, "-m", "gansemble", "train"]
+    assert environment["GANSEMBLE_PROCESSES"] == str(given[0])
+    return Plan.of(words[3])
 
 
-def test_several_machines_meet_at_machine_0(gpu):
-    words, _ = launch.command("train", 4, Machines(2, 1, "host"))
-    assert {"host", "29500"} <= set(words) and "--standalone" not in words
-    each = "--num_processes" if gpu else "--nproc-per-node"  # in all, or on each machine
-    assert words[words.index(each) + 1] == ("4" if gpu else "2")
-    assert words[words.index("--machine_rank" if gpu else "--node-rank") + 1] == "1"
+def test_processes_of_one_machine_take_a_free_port_unless_told_one():
+    assert plan_of(4) == Plan(4, 0, 4, "127.0.0.1", 0)
+    assert plan_of(4, Machines(port=29501)).port == 29501
+
+
+def test_several_machines_meet_at_machine_0():
+    assert plan_of(4, Machines(2, 1, "host")) == Plan(2, 2, 4, "host", 29500)
+    assert plan_of(4, Machines(2, 0, "fe80::1", 29501)) == Plan(2, 0, 4, "fe80::1", 29501)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -14,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from gansemble.errors import FolderInUse
-from gansemble.stages import locks
-from gansemble.stages.locks import FolderLock, identify
+from gansemble.stages import locks, owners
+from gansemble.stages.locks import FolderLock
+from gansemble.stages.owners import identify
 
 
 @pytest.fixture(autouse=True)
@@ -101,10 +103,59 @@ def test_a_machine_of_the_same_name_is_another_machine(tmp_path):
 
 
 def test_a_lock_from_before_this_machine_was_started_anew_is_nobodys(tmp_path, monkeypatch):
-    monkeypatch.setattr(locks, "_text", lambda path: "this machine" if "machine" in path else "this start")
-    hold(tmp_path, boot="an earlier start")
+    told = {
+        "/etc/machine-id": "this machine",
+        "/proc/uptime": "100.5 20",
+        "/proc/sys/kernel/random/boot_id": "this start",
+    }
+    monkeypatch.setattr(owners, "_text", told.get)
+    hold(tmp_path, boot="an earlier start", age=120)
     with FolderLock(tmp_path):
         assert owner_of(tmp_path)["token"] != "theirs"
+
+
+@pytest.mark.parametrize(("age", "up"), [(90, "100.5 20"), (20, "10 2"), (1e6, ""), (1e6, "x")])
+def test_a_host_with_the_same_name_and_machine_id_is_not_this_machine_restarted(tmp_path, monkeypatch, age, up):
+    """As hosts are whose containers are of one image: the owner has given signs of life since this machine was started."""
+    told = {"/etc/machine-id": "this machine", "/proc/uptime": up, "/proc/sys/kernel/random/boot_id": "this start"}
+    monkeypatch.setattr(owners, "_text", told.get)
+    hold(tmp_path, boot="of another host", age=age)
+    with pytest.raises(FolderInUse, match="is dead, pass --force-unlock"), FolderLock(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("spoil", ["removed", "emptied", "damaged"])
+def test_a_lock_that_somebody_deleted_or_damaged_is_put_back_by_its_owner(tmp_path, spoil):
+    with FolderLock(tmp_path) as lock:
+        token = owner_of(tmp_path)["token"]
+        (tmp_path / ".lock" / "owner.json").unlink()
+        if spoil == "removed":
+            (tmp_path / ".lock").rmdir()
+        elif spoil == "damaged":
+            (tmp_path / ".lock" / "owner.json").write_text("{half")
+        assert not lock.held() and lock.kept() and owner_of(tmp_path)["token"] == token
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_lock_that_another_run_has_taken_is_left_to_it(tmp_path):
+    with FolderLock(tmp_path) as lock:
+        (tmp_path / ".lock").rename(tmp_path / "aside")
+        hold(tmp_path)
+        assert not lock.kept()
+    assert owner_of(tmp_path)["token"] == "theirs"
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_a_clock_that_jumps_takes_no_lock_from_the_living(tmp_path, hours):
+    """Neither of a process of this machine, nor of one elsewhere that gives signs of life."""
+    owner = hold(tmp_path, age=3600 * hours)
+    with pytest.raises(FolderInUse), FolderLock(tmp_path, force=True):
+        pass
+    owner.write_text(json.dumps({**json.loads(owner.read_text()), "host": "elsewhere"}))
+    thread = beating(owner, 30, when=time.time() - 3600 * hours)
+    with pytest.raises(FolderInUse, match="gives signs of life"), FolderLock(tmp_path, force=True):
+        pass
+    thread.join()
 
 
 def test_a_container_of_the_same_name_is_another_machine(tmp_path):
@@ -134,13 +185,13 @@ def test_an_empty_lock_is_nobodys(tmp_path):
         assert owner_of(tmp_path)["pid"] == os.getpid()
 
 
-def test_a_disk_too_full_for_the_owners_name_leaves_no_lock(tmp_path, monkeypatch):
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(OSError, match="No space left"), FolderLock(tmp_path / "new"):
-        pass
+def test_a_disk_too_full_for_the_owners_name_leaves_no_lock(tmp_path):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5, resource.RLIM_INFINITY))
+    try:
+        with pytest.raises(OSError, match=r"File too large.*owner\.json"), FolderLock(tmp_path / "new"):
+            pass
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert not (tmp_path / "new").exists()
 
 

@@ -341,7 +341,7 @@ def test_a_finished_run_is_not_set_aside_for_one_on_damaged_audio(place, done, r
     assert status == 1 and "not what the manifest says" in said and not place.previous() and place.steps() == [2, 4]
 
 
-def test_a_run_whose_lock_was_taken_saves_nothing_more(place, done, run, monkeypatch):
+def test_a_run_whose_lock_was_taken_saves_its_state_elsewhere(place, done, run, monkeypatch):
     """As one that was suspended for long, and then goes on."""
     from gansemble.training.trainer import Trainer
 
@@ -357,6 +357,10 @@ def test_a_run_whose_lock_was_taken_saves_nothing_more(place, done, run, monkeyp
     status, said = run("train")
     assert status == 1 and "another run took this folder while this one gave no sign of life" in said
     assert place.steps() == [2]
+    (aside,) = place.previous()
+    assert f"--exp {aside}" in said and aside.name.endswith("-taken")
+    done("train", at=place.at(exp=aside))  # from the state that was saved there
+    assert place.at(exp=aside).steps() == [3, 4]
 
 
 @pytest.mark.parametrize("steps", [2, 4, 6])

@@ -178,15 +178,6 @@ def test_an_epoch_holds_a_whole_batch_where_others_are_dropped():
     demands.batches(Plan(batch_size=8), 7, 1)
 
 
-def test_a_run_that_lost_its_folder_saves_nothing(tmp_path: Path):
-    demands.still_ours(None)
-    lock: Any = SimpleNamespace(path=tmp_path / ".lock", held=lambda: True)
-    demands.still_ours(lock)
-    lock.held = lambda: False
-    with pytest.raises(TrainingError, match=str(tmp_path)):
-        demands.still_ours(lock)
-
-
 # verification ------------------------------------------------------------
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 from types import SimpleNamespace
 from typing import Any
 
@@ -67,10 +70,10 @@ def test_a_run_is_introduced(shown, tmp_path):
     made, lines = shown()
     what = "training tiny: generator 1.50 M, discriminators 0.02 M parameters"
     assert lines() == [f"{what}; 1 process on cpu; steps 0 to 10000"]
-    assert made.board.folder == str(tmp_path / "logs" / "tensorboard") and made.board.purge_step is None
+    assert made.board.writer.folder == str(tmp_path / "logs" / "tensorboard") and made.board.writer.purge_step is None
     made, lines = shown(1, 2, True)
     assert lines() == [f"{what}; 2 processes on cpu; steps 1 to 10000 (resumed)"]
-    assert made.board.purge_step == 1, "what an earlier run wrote of later steps goes"
+    assert made.board.writer.purge_step == 1, "what an earlier run wrote of later steps goes"
 
 
 def test_of_a_steps_numbers_the_totals_and_two_of_each_kind_are_printed(shown):
@@ -79,9 +82,9 @@ def test_of_a_steps_numbers_the_totals_and_two_of_each_kind_are_printed(shown):
     lines()
     made.report(1, ROW)
     assert lines() == ["step 1/10000: G 1.23e+03, D 0.5, mel 1, stft 0.25, share 0.1, 2.00 steps/s"]
-    assert made.board.scalars == [(name, value, 1) for name, value in ROW.items()]
+    assert made.board.writer.scalars == [(name, value, 1) for name, value in ROW.items()]
     made.plot(2, {"a": 3.0})
-    assert made.board.scalars[-1] == ("a", 3.0, 2) and lines() == []
+    assert made.board.writer.scalars[-1] == ("a", 3.0, 2) and lines() == []
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def test_validated_clips_are_heard_and_seen_and_their_references_once(shown):
     for step in (0, 7):
         made.validated(step, ValidationOutcome({"snr": 1.23456, "lsd": 2.0}, {"clip": (reference, estimate)}))
     assert lines() == [f"step {step}: validation snr 1.235, lsd 2" for step in (0, 7)]
-    board = made.board
+    board = made.board.writer
     assert board.scalars[:2] == [("validation/snr", 1.23456, 0), ("validation/lsd", 2.0, 0)]
     assert list(board.audio) == [("clip/reference", 0, 8000), ("clip/generated", 0, 8000), ("clip/generated", 7, 8000)]
     assert [name for name, _ in board.pictures] == ["clip/reference", "clip/generated", "clip/generated"]
@@ -134,4 +137,26 @@ def test_a_validation_without_scores_says_nothing(shown):
     made, lines = shown()
     lines()
     made.validated(3, ValidationOutcome())
-    assert lines() == [] and made.board.scalars == []
+    assert lines() == [] and made.board.writer.scalars == []
+
+
+class Unwritable(io.StringIO):
+    """A stream that fails as one of the operating system does."""
+
+    def __init__(self, error: int) -> None:
+        super().__init__()
+        self.error = error
+
+    def write(self, text: str) -> int:
+        raise OSError(self.error, os.strerror(self.error))
+
+
+@pytest.mark.parametrize(("error", "told"), [(errno.EPIPE, 1), (errno.EIO, 0), (errno.ENOSPC, 0)])
+def test_lines_that_cannot_be_printed_end_no_run_and_an_unread_pipe_is_told(shown, monkeypatch, error, told):
+    """A closed terminal (EIO) or a log on a full disk is no wish that the run ends; of a pipe, nobody reads it any more."""
+    made, _ = shown()
+    calls: list[int] = []
+    made.unread = lambda: calls.append(1)
+    monkeypatch.setattr("sys.stderr", Unwritable(error))
+    made.say("a line")
+    assert len(calls) == told

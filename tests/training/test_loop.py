@@ -13,6 +13,7 @@ from gansemble.errors import Interrupted, TrainingError
 from gansemble.recipe.sections import Phase, Plan
 from gansemble.training import trainer as module
 from gansemble.training.saving import Counters
+from gansemble.training.signals import StopRequest
 from gansemble.training.trainer import Trainer
 
 
@@ -53,7 +54,7 @@ def trainer_of(monkeypatch: pytest.MonkeyPatch):
         made.counters, made.observers, made.lock = Counters(), ("observers",), None  # type: ignore[assignment]
         made.rates = SimpleNamespace(factor=lambda name, step, epoch: (name, step, epoch))  # type: ignore[assignment]
         made.processes = SimpleNamespace(any=lambda flag: flag, gather=lambda rows: rows)  # type: ignore[assignment]
-        made.stop = SimpleNamespace(asked=False)  # type: ignore[assignment]
+        made.stop = SimpleNamespace(asked=False, why="stopped", ask=lambda why: None)  # type: ignore[assignment]
         made.verification = SimpleNamespace(  # type: ignore[assignment]
             start=lambda: note("verify"), check=lambda: note("check"), wait=lambda: note("wait")
         )
@@ -67,7 +68,9 @@ def trainer_of(monkeypatch: pytest.MonkeyPatch):
         )
         made.reporter = SimpleNamespace(  # type: ignore[assignment]
             speed=SimpleNamespace(step=lambda waited: note(("waited", waited))),
-            advance=lambda done: setattr(made.stop, "asked", done == asked) or note(("advance", done)),
+            advance=lambda done: (
+                (asked is not None and setattr(made.stop, "asked", done == asked)) or note(("advance", done))
+            ),
             begin_step=lambda reports: note(("begin", reports)),
             looked=lambda done, numbers: note(("looked", done, numbers)),
             report=lambda done, epoch, logs: note(("report", done, epoch)),
@@ -76,8 +79,8 @@ def trainer_of(monkeypatch: pytest.MonkeyPatch):
             open_curves=lambda done: note(("curves", done)),
         )
 
-        def batches(components: Any, schedule: Any, first: int, stop: int) -> Iterator[list[Any]]:
-            assert components is run and schedule.plan is plan
+        def batches(components: Any, schedule: Any, first: int, stop: int, asked: Any) -> Iterator[list[Any]]:
+            assert components is run and schedule.plan is plan and not asked()
             note(("stream", first, stop))
             try:
                 for index in range(first, stop):
@@ -243,12 +246,17 @@ def test_networks_that_have_not_grown_are_not_ranked(trainer_of: Any):
     assert sorted(made.counters.best) == [f"step-{step:08d}" for step in range(4, 10)]
 
 
-def test_a_lost_folder_is_found_before_a_save(trainer_of: Any, tmp_path: Path):
-    made, done = trainer_of(Plan(steps=1))
-    made.lock = SimpleNamespace(path=tmp_path / ".lock", held=lambda: False)
+@pytest.mark.parametrize("steps", [1, 5000])
+def test_a_run_that_lost_its_folder_saves_elsewhere_and_stops_at_its_next_report(
+    trainer_of: Any, tmp_path: Path, steps: int
+):
+    made, done = trainer_of(Plan(steps=steps, log_every=3, save_every=1000))
+    made.lock = SimpleNamespace(path=tmp_path / ".lock", kept=lambda: False)
+    made.exp, made.stop = tmp_path, StopRequest()
     with pytest.raises(TrainingError, match="another run"):
         made._loop()
-    assert of(done, "save") == [] and done.count("wait") == 1
+    assert of(done, "save") == [("save", min(steps, 3), True)]
+    assert made.saver.store.folder.parent.parent == made.exp / "previous"
 
 
 # beginning and end --------------------------------------------------------

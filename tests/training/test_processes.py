@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from gansemble.errors import TrainingError
+from gansemble.training import processes
 from gansemble.training.checkpoint import Store
 
 BATCH = ("plan.batch_size=16", "plan.steps=6", "plan.save_every=3")
@@ -45,6 +46,18 @@ def test_launcher_that_starts_too_few_processes_is_found_out(workshop, monkeypat
     assert isinstance(result.exception, TrainingError)
     assert "asked for 2 processes, the launcher started 1" in str(result.exception)
     assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(("able", "world", "found"), [(False, "2", "1"), (True, "2", None), (False, "1", None)])
+def test_gpus_that_cannot_reach_each_other_are_not_asked_to(monkeypatch, able, world, found):
+    for name in ("NCCL_P2P_DISABLE", "NCCL_IB_DISABLE"):
+        monkeypatch.setenv(name, "to be put back")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("WORLD_SIZE", world)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(processes, "check_cuda_p2p_ib_support", lambda: able)
+    processes._settle_gpus()
+    assert os.environ.get("NCCL_P2P_DISABLE") == os.environ.get("NCCL_IB_DISABLE") == found
 
 
 @pytest.mark.processes

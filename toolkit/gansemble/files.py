@@ -18,6 +18,9 @@ def write_atomically(path: Path, content: str | bytes) -> None:
     """Writes a file under a temporary name in the same folder, flushes it to disk, and renames it to ``path``.
 
     Folders that are missing are created.
+
+    Raises:
+        OSError: if it cannot be written, as on a full disk; it names ``path``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = beside(path)
@@ -28,8 +31,13 @@ def write_atomically(path: Path, content: str | bytes) -> None:
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # the first error is the one to tell
+            temporary.unlink(missing_ok=True)
+        if (
+            isinstance(error, OSError) and error.errno is not None
+        ):  # write() names no file, and open() names the temporary one
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

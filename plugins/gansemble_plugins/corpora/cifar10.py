@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from gansemble.data.download import Progress, fetch_archive
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
-from gansemble.data.text_files import json_object
 from gansemble.errors import DataError
 from gansemble.numbers import BelowOne
+from gansemble.stages import json_files
 from gansemble_plugins.corpora import pictures
 from gansemble_plugins.corpora.folds import demand_training, gaps
 from gansemble_plugins.corpora.listing import check_shares, counted
@@ -23,6 +23,13 @@ if TYPE_CHECKING:
 
 FOLDER = "cifar-10-batches-bin"
 ALL = {"train": 50_000, "test": 10_000}
+
+
+class _Noted(TypedDict):
+    """What the clips' folder notes of them: the names of the classes, and the label of each clip by batch."""
+
+    classes: list[str]
+    labels: dict[str, list[int]]
 
 
 class Cifar10:
@@ -148,13 +155,13 @@ def _noted(folder: Path) -> tuple[list[str], Mapping[str, list[int]]]:
             f"{folder}: expected {_LAYOUT}, {found}; run stage fetch into a new folder, or name another with --data"
         )
     try:
-        noted: dict[str, Any] = json_object(path)
+        noted = json_files.read(path, _Noted, f"delete {path.parent} and run stage fetch")
         names, labels = noted["classes"], noted["labels"]
         sound = isinstance(names, list) and all(isinstance(name, str) for name in names)
         sound = sound and all(
             isinstance(label, int) and 0 <= label < len(names) for b in (*BATCHES, TEST_BATCH) for label in labels[b]
         )
-    except (DataError, KeyError, TypeError) as error:
+    except (KeyError, TypeError) as error:
         raise DataError(f"{path}: damaged ({error}); delete {path.parent} and run stage fetch") from error
     if not sound:
         raise DataError(f"{path}: damaged; delete {path.parent} and run stage fetch")

@@ -18,6 +18,7 @@ from gansemble.data import text_files
 from gansemble.data.download import staged
 from gansemble.errors import DataError
 from gansemble.files import sha256, sync
+from gansemble.stages import json_files
 
 CHANNELS, HEIGHT, WIDTH = 3, 32, 32
 RATE = CHANNELS * HEIGHT * WIDTH  # [Hz] nominal: a picture a second
@@ -127,15 +128,15 @@ def convert(source: Path, clips: Path) -> None:
 def _complete(clips: Path, made_from: dict[str, str], counts: dict[str, int]) -> bool:
     """Whether all clips are there and whole, made from these batches."""
     try:
-        noted = json.loads((clips / LABELS).read_text(encoding="utf-8"))
-        if not isinstance(noted, dict) or noted.get("made_from") != made_from:
+        noted = json_files.read(clips / LABELS, dict[str, object], "the clips are made again")
+        if noted.get("made_from") != made_from:
             return False
         return all(
             os.stat(f"{clips}/{clip_path(batch, number)}").st_size == len(_HEADER) + 2 * RATE  # noqa: PTH116
             for batch, count in counts.items()
             for number in range(count)
         )
-    except (OSError, ValueError):
+    except (OSError, DataError):
         return False
 
 

@@ -16,6 +16,7 @@ from torch import Tensor
 from gansemble import files
 from gansemble.data.download import staged
 from gansemble.errors import DataError
+from gansemble.stages import json_files
 
 log = logging.getLogger(__name__)
 FACTS, WEIGHTS = "facts.json", "weights.safetensors"
@@ -49,7 +50,7 @@ def kept(folder: Path, kind: str, decides: Mapping[str, Any], learn: Callable[[]
     if place.exists():
         try:
             return _read(place)
-        except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+        except (OSError, DataError, ValueError, safetensors.SafetensorError) as error:
             log.warning("%s: %s; learning it again", place, error)
             shutil.rmtree(place)
     tensors, facts = learn()
@@ -59,7 +60,7 @@ def kept(folder: Path, kind: str, decides: Mapping[str, Any], learn: Callable[[]
             safetensors.torch.save_file(tensors, temporary / WEIGHTS)
             files.give_usual_mode(temporary / WEIGHTS)  # safetensors makes it readable by its owner alone
             facts["weights_sha256"] = files.sha256(temporary / WEIGHTS)
-            files.write_atomically(temporary / FACTS, json.dumps(facts, indent=1) + "\n")
+            json_files.write(temporary / FACTS, facts)
             files.sync(temporary / WEIGHTS)
     except DataError:
         if not place.exists():
@@ -69,8 +70,8 @@ def kept(folder: Path, kind: str, decides: Mapping[str, Any], learn: Callable[[]
 
 
 def _read(place: Path) -> Learnt:
-    facts = json.loads((place / FACTS).read_text(encoding="utf-8"))
+    facts = json_files.read(place / FACTS, dict[str, Any], "it is learnt again")
     content = (place / WEIGHTS).read_bytes()
-    if hashlib.sha256(content).hexdigest() != facts["weights_sha256"]:
+    if hashlib.sha256(content).hexdigest() != facts.get("weights_sha256"):
         raise ValueError(f"{WEIGHTS} is not what {FACTS} was written for")
     return safetensors.torch.load(content), facts

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import importlib.util
-import json
+import logging
 import math
 import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict
 
 import numpy as np
 
 from gansemble.audio import files
 from gansemble.data.clip_names import file_name
-from gansemble.files import write_atomically
 from gansemble.recipe.fill import flatten
+from gansemble.stages import json_files
 
 Kind = Literal["tensorboard", "mlflow", "trackio", "wandb", "aim", "comet_ml"]
 #: The Python package of each kind, where it is called otherwise.
 PACKAGES = {"comet_ml": "comet-ml"}
+
+
+log = logging.getLogger(__name__)
+
+
+class _Note(TypedDict):
+    """What an experiment notes of its run at the tracker: by what it is found again there."""
+
+    run: str
 
 
 class Tracker:
@@ -51,11 +60,17 @@ class Tracker:
             package = PACKAGES.get(self.kind, self.kind)
             raise ImportError(f"the tracker {self.kind} needs the package {package}: pip install {package}")
         record = exp / "logs" / f"tracker-{self.kind}.json"
-        known = json.loads(record.read_text())["run"] if record.is_file() else None
+        try:
+            known = json_files.read(record, _Note, "the run is opened anew")["run"]
+        except json_files.MissingFile:
+            known = None
+        except json_files.DamagedFile as error:
+            log.warning("%s", error)
+            known = None
         self.tracker = self._opened(exp, known)
         self.tracker.start()
         record.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(record, json.dumps({"kind": self.kind, "project": self.project, "run": self._identity(exp)}))
+        json_files.write(record, {"kind": self.kind, "project": self.project, "run": self._identity(exp)})
         if known is None:
             plain = {
                 key: value if isinstance(value, int | float | bool) else str(value)

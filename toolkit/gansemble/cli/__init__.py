@@ -7,13 +7,19 @@ import gc
 import importlib
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
+from traceback import format_exc
+from typing import NoReturn
 
 import click
 
 from gansemble import __version__
+from gansemble.cli import terminal
+from gansemble.cli.terminal import told
 from gansemble.errors import GansembleError, near
+from gansemble.stages import last_words
 
 #: name -> (module:attribute, help). The order is the order of ``--help``.
 COMMANDS = {
@@ -76,6 +82,22 @@ class Lazy(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
+    def invoke(self, context: click.Context) -> object:
+        """Runs a command; its exit status says if it was interrupted, or nobody reads its output any more.
+
+        The handling by click would end both with status 1, as if the command had failed.
+        """
+        try:
+            found = super().invoke(context)
+        except KeyboardInterrupt:
+            terminal.tell("interrupted")
+            sys.exit(128 + signal.SIGINT)
+        except BrokenPipeError:
+            terminal.silence()
+        if terminal.unread():
+            sys.exit(last_words.UNREAD)
+        return found
+
     def load_plugin_commands(self) -> None:
         """Lets each plugin add its commands, once; a plugin that fails at it is passed over with a warning."""
         if self._loaded:
@@ -135,20 +157,27 @@ def main(arguments: list[str] | None = None) -> object:
     # At its end, Python would search all that was imported for unreachable cycles: with torch, 0.4 s for nothing.
     atexit.register(gc.freeze)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr)
+    logging.raiseExceptions = False  # a warning that cannot be written, as nobody reads it, is no error of its own
+    traceback = os.environ.get("GANSEMBLE_TRACEBACK") == "1"
     try:
         return group.main(args=arguments, prog_name="gansemble")
     except GansembleError as error:
-        if os.environ.get("GANSEMBLE_TRACEBACK") == "1":
+        if traceback:
             raise
-        from gansemble.cli.terminal import printable
-
-        click.echo(printable(f"error: {error}" if error.exit_code == 1 else str(error)), err=True)
-        sys.exit(error.exit_code)
+        _end(f"error: {error}" if error.exit_code == 1 else str(error), error.exit_code)
     except OSError as error:
-        if os.environ.get("GANSEMBLE_TRACEBACK") == "1" or error.errno is None:
+        if traceback or error.errno is None:
             raise
-        click.echo(
-            f"error: {error.strerror or error}: {error.filename or ''} (GANSEMBLE_TRACEBACK=1 shows where)",
-            err=True,
-        )
-        sys.exit(1)
+        _end(f"error: {told(error)} (GANSEMBLE_TRACEBACK=1 shows where)", 1)
+    except Exception:
+        if not os.environ.get(last_words.PLACE):
+            raise
+        _end(format_exc(), 1)  # of one of several processes: the one that started them shows it, once
+    return None
+
+
+def _end(text: str, status: int) -> NoReturn:
+    """Ends this process with a message, which the one that started it shows where it is one of several."""
+    if not last_words.leave(text, status):
+        terminal.tell(text)
+    sys.exit(status)

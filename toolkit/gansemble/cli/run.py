@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import chdir
+from contextlib import chdir, suppress
 from pathlib import Path
 
 import click
@@ -17,11 +17,11 @@ import click
 from gansemble.cli.run_options import Misuse, RunOptions, read
 from gansemble.cli.run_recipe import Program, choose, usage
 from gansemble.cli.stage_run import StageRun
-from gansemble.cli.terminal import say, say_up_to_date
+from gansemble.cli.terminal import say, say_up_to_date, tell
 from gansemble.errors import GansembleError, Interrupted
 from gansemble.stages import Ledger, Project, Stage, StageState, corpus_files, launch
 from gansemble.stages.children import Children
-from gansemble.stages.last_words import continuation, ending, keeps_force, training_state
+from gansemble.stages.last_words import ASKED_TO_END, continuation, ending, keeps_force, training_state
 from gansemble.stages.ledger import SOURCES
 from gansemble.stages.recipe_place import RecipePlace
 
@@ -234,13 +234,16 @@ class _Runner:
     def _child(self, command: list[str], environment: dict[str, str]) -> int:
         if self.children.stopped:  # between two stages
             return 128 + signal.SIGTERM
-        sys.stdout.flush()
+        with suppress(OSError):
+            sys.stdout.flush()
         status = self.children.run(command, self.environment | environment, self.folder)
         return status if status >= 0 else 128 - status  # -n: ended by signal n, which a shell counts as 128 + n
 
     def _end(self, stage: Stage, status: int, before: list[str]) -> None:
         """Says how a stage ended and which command goes on with it, and ends this process."""
+        if self.children.received is not None and status in ASKED_TO_END:
+            status = 128 + self.children.received  # the stage was sent SIGTERM, whichever signal came
         force = keeps_force(stage, status, before, training_state(self.exp))
-        click.echo(ending(stage, status), err=True)
-        click.echo(f"Continue with: {continuation(self.program.command, self.given, stage, force)}", err=True)
+        tell(ending(stage, status))
+        tell(f"Continue with: {continuation(self.program.command, self.given, stage, force)}")
         sys.exit(status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import signal
 import threading
 import time
@@ -49,6 +50,10 @@ def _plugins_needed(project: Project) -> dict[str, str]:
 
 #: Stages that decide where an experiment's things are; the later ones only read what these noted.
 _DECIDING = ("fetch", "prepare", "statistics", "train")
+
+
+#: Errors of a disk that takes no more: full, over a quota or a limit of the size of files, or mounted to be read only.
+_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 
 
 class StageRun:
@@ -138,6 +143,16 @@ class StageRun:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         self._stack.close()
+        place = f"a file below {self.ledger.folder(self.stage)}"
+        then = "and run the same command again"
+        if isinstance(error, OSError) and error.errno in _NO_SPACE:
+            raise GansembleError(
+                f"{self.label}: {error.filename or place} cannot be written ({error.strerror}); free space there, {then}"
+            ) from error
+        if isinstance(error, RuntimeError) and type(error).__module__ == "soundfile":  # it keeps the reason to itself
+            raise GansembleError(
+                f"{self.label}: {place} cannot be written or read ({error}); see whether the disk is full, {then}"
+            ) from error
 
     @property
     def label(self) -> str:
@@ -194,9 +209,10 @@ class StageRun:
     def _demand_earlier(self, known: dict[str, StageState]) -> None:
         for other in self.stage.after:
             if self.ledger.record(other) is None:
-                number = BY_NAME[other].number
+                number, damage = BY_NAME[other].number, self.ledger.damage(other)
+                why = f" ({damage})" if damage else ""
                 raise GansembleError(
-                    f"{self.label}: stage {number} {other} has not been done; run it first (run.sh --stage {number})"
+                    f"{self.label}: stage {number} {other} has not been done{why}; run it first (run.sh --stage {number})"
                 )
         for other in self.stage.after:
             before = self.ledger.state(other, known)
@@ -207,7 +223,7 @@ class StageRun:
 
 @contextlib.contextmanager
 def _unwinding() -> Iterator[None]:
-    """Lets SIGTERM and Ctrl-C raise ``SystemExit`` while in the ``with`` block.
+    """Lets SIGTERM, Ctrl-C and SIGHUP raise ``SystemExit`` while in the ``with`` block.
 
     Locks and unfinished files are then removed as after an error. In a thread other than the main one, which cannot
     handle signals, nothing is changed.
@@ -219,7 +235,9 @@ def _unwinding() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGINT)}
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # as after nohup
+    before = {number: signal.signal(number, leave) for number in heeded}
     try:
         yield
     finally:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from gansemble.audio.reader import FaultCode
+from gansemble.stages import json_files
 
 
 @dataclass(frozen=True)
@@ -51,3 +53,16 @@ class Facts:
     subtype: str = ""
     remark: str = ""
     fine: bool = False
+
+
+def read(path: Path, remedy: str) -> list[Facts]:
+    """Reads a ``facts.json``, the measurements of the clips of a prepare stage.
+
+    Args:
+        path: of the file.
+        remedy: what to do about one that is damaged, for the message.
+
+    Raises:
+        DataError: if it is missing or damaged.
+    """
+    return json_files.read(path, list[Facts], remedy)

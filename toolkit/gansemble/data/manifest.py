@@ -18,6 +18,7 @@ from typing import TypedDict
 
 from gansemble.errors import DataError
 from gansemble.files import write_atomically
+from gansemble.stages import json_files
 from gansemble.stages.records import SplitRecord
 
 SPLITS = ("train", "validation", "test")
@@ -282,9 +283,9 @@ class _Header(TypedDict):
 
 def _header(path: Path, line: bytes) -> _Header:
     try:
-        header = json.loads(line)
+        header = json_files.parse(line, dict[str, object])
         version = header["manifest"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError) as error:
         raise DataError(
             f"{path}:1: no manifest header; it was written by an earlier version or damaged; {_REMEDY}"
         ) from error
@@ -294,13 +295,14 @@ def _header(path: Path, line: bytes) -> _Header:
             f"{path}:1: packed data of version {version} with samples {header.get('samples')!r}; this gansemble reads "
             f"versions {READABLE[0]} to {VERSION}, little-endian. Use the gansemble that wrote them, or {_REMEDY}"
         )
-    if not isinstance(header.get("splits"), dict) or not isinstance(header.get("sha256"), str):
-        raise DataError(f"{path}:1: a damaged manifest header; {_REMEDY}")
-    return header
+    try:
+        return json_files.checked(header, _Header)
+    except ValueError as error:
+        raise DataError(f"{path}:1: a damaged manifest header ({error}); {_REMEDY}") from error
 
 
 def _entry(path: Path, number: int, line: bytes) -> ManifestEntry:
     try:
         return ManifestEntry(**json.loads(line))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise DataError(f"{path}:{number}: not a manifest line ({error}); {_REMEDY}") from error

@@ -26,7 +26,7 @@ from gansemble.errors import DataError, PartError
 from gansemble.files import write_atomically
 from gansemble.interfaces.at_work import AtWork
 from gansemble.recipe.schema import Recipe
-from gansemble.stages import corpus_files
+from gansemble.stages import corpus_files, json_files
 from gansemble.stages.corpus_files import CorpusFile
 from gansemble.stages.ledger import SOURCES
 
@@ -236,8 +236,8 @@ def _write_examination(
     is stored of clips that were mixed down or resampled to ``stored.json``."""
     rows = [dataclasses.asdict(finding) for finding in findings]
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
-    write_atomically(target / "facts.json", json.dumps([dataclasses.asdict(fact) for fact in facts]))
-    write_atomically(target / shards.STORED, json.dumps([dataclasses.asdict(fact) for fact in measured]))
+    json_files.write(target / "facts.json", [dataclasses.asdict(fact) for fact in facts])
+    json_files.write(target / shards.STORED, [dataclasses.asdict(fact) for fact in measured])
 
 
 def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:

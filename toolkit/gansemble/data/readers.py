@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import json
+import secrets
 import time
 from collections.abc import Collection
 from pathlib import Path
 from types import TracebackType
+from typing import Required
 
-from gansemble.files import write_atomically
-from gansemble.stages.locks import STALE_SECONDS, Beat, Owner, identify
+from gansemble.errors import DataError
+from gansemble.stages import json_files
+from gansemble.stages.locks import STALE_SECONDS, Beat
+from gansemble.stages.owners import Owner, OwnerIdentity, identify
 
 FOLDER = ".reading"
+
+
+class _Note(OwnerIdentity):
+    """Who reads, and which packs."""
+
+    packs: Required[list[str]]
 
 
 class Reading:
@@ -29,12 +38,12 @@ class Reading:
     def __init__(self, folder: Path, packs: Collection[str]) -> None:
         me = identify()
         self.note = folder / FOLDER / f"{me['token']}.json"
-        self.facts = me | {"packs": sorted(packs)}
+        self.facts: _Note = {**me, "packs": sorted(packs)}
         self._beat: Beat | None = None
 
     def __enter__(self) -> Reading:
         with contextlib.suppress(OSError):
-            write_atomically(self.note, json.dumps(self.facts))
+            json_files.write(self.note, self.facts)
             self._beat = Beat(self.note)
         return self
 
@@ -57,16 +66,34 @@ def in_use(folder: Path) -> dict[str, Owner]:
         One reader of each pack, by the pack's file name.
     """
     found: dict[str, Owner] = {}
+    now: float | None = None
     for note in (folder / FOLDER).glob("*.json"):
         try:
-            facts = json.loads(note.read_text())
-            owner = Owner(facts, max(0.0, time.time() - note.stat().st_mtime))
-            packs = [str(name) for name in facts["packs"]]
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
+            facts = json_files.read(note, _Note, "it counts for nothing")
+            now = _now(folder / FOLDER) if now is None else now
+            owner = Owner(facts, max(0.0, now - note.stat().st_mtime))
+            packs = facts["packs"]
+        except (OSError, DataError):
+            continue  # a note that was just deleted, or is damaged
         # For a process of this machine the table of processes decides; the age of its note does not matter.
         if owner.dead or (not owner.here and owner.age > STALE_SECONDS):
             note.unlink(missing_ok=True)
             continue
         found |= dict.fromkeys(packs, owner)
     return found
+
+
+def _now(folder: Path) -> float:
+    """The present time by the clock of the folder's disk, by which the notes there are dated [s since the epoch].
+
+    This machine's own clock may be ahead of it, and would make living readers look dead.
+    """
+    probe = folder / f".{secrets.token_hex(8)}"
+    try:
+        probe.touch()
+        return probe.stat().st_mtime
+    except OSError:
+        return time.time()
+    finally:
+        with contextlib.suppress(OSError):
+            probe.unlink(missing_ok=True)

@@ -84,7 +84,7 @@ def merged(
         if any(path not in files or not corpus_files.same(was, files[path], folder) for path, was in sources.items()):
             continue  # it is another file, though its size and time are as they were
         # Each shard was examined by itself: copies and leakage between shards can be found only now.
-        known = [fact for shard in found for fact in _facts(shard / "facts.json")]
+        known = [fact for shard in found for fact in data_facts.read(shard / "facts.json", f"pack {shard.name} again")]
         if {fact.id for fact in known} != {clip.id for clip in clips}:
             continue  # the corpus lists other clips of the same files now
         entries = [
@@ -101,7 +101,7 @@ def merged(
         hashes = {path: found.sha256 for path, found in sources.items() if found.sha256 is not None}
         augmented.demand_distinct(entries)
         augmented.told(entries, augmented.Tally(), augmented.Augmentations(), say)
-        measured = [fact for shard in found for fact in _facts(shard / STORED)]
+        measured = [fact for shard in found for fact in data_facts.read(shard / STORED, f"pack {shard.name} again")]
         packed = PackedCorpus(_as_scanned(entries, clips), hashes, measured=measured)
         return MergedShards(packed, findings, known)
     if there:
@@ -110,10 +110,6 @@ def merged(
             "files, clips or another recipe than now; everything is packed here instead"
         )
     return None
-
-
-def _facts(path: Path) -> list[data_facts.Facts]:
-    return [data_facts.Facts(**row) for row in json.loads(path.read_text())]
 
 
 def _placed(entry: ManifestEntry, folder: str) -> ManifestEntry:

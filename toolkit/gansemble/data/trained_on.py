@@ -8,7 +8,6 @@ Checkpoints hold a history of such keys, each with the training step from which 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
@@ -16,7 +15,7 @@ from typing import TypedDict
 from gansemble.data.manifest import Manifest, SplitIdentity
 from gansemble.data.packed import Packed
 from gansemble.errors import DataError, first_few
-from gansemble.files import write_atomically
+from gansemble.stages import json_files
 from gansemble.stages.records import SplitRecord
 
 FOLDER = "trained-on"
@@ -64,7 +63,7 @@ def note(exp: Path, manifest: Manifest) -> None:
     if _read(exp, key(manifest.identity)) is not None:
         return
     rows = [[e.split, e.id, e.sha256, e.partner_sha256] for e in manifest.entries if e.split in SPLITS]
-    write_atomically(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    json_files.write_rows(path, rows)
 
 
 def difference(exp: Path, before: TrainedData, manifest: Manifest) -> str:
@@ -161,12 +160,9 @@ def _path(exp: Path, of: str) -> Path:
 
 def _read(exp: Path, of: str) -> list[Row] | None:
     try:
-        lines = _path(exp, of).read_text(encoding="utf-8").split("\n")
-        rows = [json.loads(line) for line in lines if line]
-    except (OSError, ValueError):
+        return json_files.read_rows(_path(exp, of), tuple[str, str, str, str | None], "it is written anew")
+    except DataError:
         return None
-    whole = all(isinstance(row, list) and len(row) == 4 for row in rows)
-    return [(split, id_, sha256, partner) for split, id_, sha256, partner in rows] if whole else None
 
 
 def _clips(manifest: Manifest, split: str) -> int:

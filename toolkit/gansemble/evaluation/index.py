@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
-from gansemble.data.trained_on import History
+from gansemble.data.trained_on import History, TrainedData
 from gansemble.errors import DataError
-from gansemble.files import sha256, write_atomically
+from gansemble.files import sha256
 from gansemble.recipe.task import Task
+from gansemble.stages import json_files
 
 #: Version of the fields of the index; an index of another version cannot be read.
 VERSION = 2
@@ -124,7 +124,7 @@ class Index:
             {name: value for name, value in asdict(clip).items() if value not in (None, "")} for clip in self.clips
         ]
         facts = {"version": VERSION, **whole.__dict__, "clips": clips, "real_time_factor": self.real_time_factor}
-        write_atomically(self.path(exp), json.dumps(facts, indent=1))
+        json_files.write(self.path(exp), facts)
         return whole
 
     def promised(self, exp: Path) -> list[Path]:
@@ -164,6 +164,23 @@ def folder_of(exp: Path, split: str, baseline: str = "") -> Path:
     return folder / BASELINES / baseline if baseline else folder
 
 
+class _Record(TypedDict):
+    """The fields of :class:`Index` as JSON holds them."""
+
+    task: str
+    split: str
+    step: int
+    checkpoint: str
+    device: str
+    threads: int
+    trained_on: list[TrainedData]
+    clips: list[dict[str, object]]
+    baselines: NotRequired[list[str]]
+    seed: NotRequired[int | None]
+    phase: NotRequired[str | None]
+    files: dict[str, str]
+
+
 def read(exp: Path) -> Index:
     """Reads the index of an experiment, as :meth:`Index.write` wrote it.
 
@@ -171,52 +188,17 @@ def read(exp: Path) -> Index:
         DataError: if it is missing, damaged or of another version.
     """
     path = Index.path(exp)
-    found = read_json(path, REMEDY)
+    found = json_files.read(path, dict[str, Any], REMEDY)
     if found.get("version") != VERSION:
         raise DataError(f"{path}: of version {found.get('version', 1)}, expected {VERSION}; {REMEDY}")
-    facts = {name: value for name, value in found.items() if name not in ("version", "real_time_factor")}
-    kinds = {"split": str, "step": int, "checkpoint": str, "device": str, "threads": int, "clips": list, "files": dict}
-    demand_fields(path, found, kinds, REMEDY)
     try:
-        clips = [GeneratedClip(**clip) for clip in found["clips"]]
+        facts = json_files.checked(found, _Record)
+        clips = json_files.checked(facts["clips"], list[GeneratedClip])
         wrong = [clip.sound for clip in clips if Path(clip.sound).name != clip.sound]
         if wrong:
             raise ValueError(f"{wrong[0]!r} is no name of a file")
-        return Index(**{**facts, "task": Task(found["task"]), "clips": clips})
-    except (TypeError, ValueError, KeyError) as error:
+        if not clips or sum(clip.seconds for clip in clips) <= 0:
+            raise ValueError("it lists no clips")
+        return Index(**{**facts, "task": Task(facts["task"]), "clips": clips})  # type: ignore[arg-type]
+    except ValueError as error:
         raise DataError(f"{path}: damaged ({error}); {REMEDY}") from error
-
-
-def read_json(path: Path, remedy: str) -> dict[str, Any]:
-    """Reads a file that holds one JSON object. ``remedy`` says in error messages what the user should do.
-
-    Raises:
-        DataError: if the file is missing, or does not hold a JSON object.
-    """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(f"{path}: is not there; {remedy}") from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: damaged ({error}); {remedy}") from error
-    if not isinstance(found, dict):
-        raise DataError(f"{path}: damaged (expected an object, got {type(found).__name__}); {remedy}")
-    return found
-
-
-def demand_fields(path: Path, found: Mapping[str, object], fields: Mapping[str, type], remedy: str) -> None:
-    """Checks the types of the fields of a record.
-
-    Args:
-        path: of the file, for the error message.
-        found: the record.
-        fields: the type of each field that must be there.
-        remedy: what the user should do, for the error message.
-
-    Raises:
-        DataError: if a field is missing or has another type.
-    """
-    for name, kind in fields.items():
-        value = found.get(name)
-        if not isinstance(value, kind):
-            raise DataError(f"{path}: damaged ({name} is {type(value).__name__}, not {kind.__name__}); {remedy}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
-from gansemble.errors import DataError
-from gansemble.evaluation.index import demand_fields, read_json
 from gansemble.scoring.statistics import SummaryRecord
+from gansemble.stages import json_files
 
 REMEDY = "run stage 5 again with --force"
 
@@ -108,6 +106,14 @@ class ScoresSummary(TypedDict):
     anchors: NotRequired[dict[str, dict[str, ScoreRow]]]
 
 
+class _Demanded(TypedDict):
+    """The fields of a summary without which nothing can be shown of it."""
+
+    step: int
+    scores: dict[str, ScoreRow]
+    environment: dict[str, str]
+
+
 def summary(exp: Path) -> ScoresSummary:
     """Reads ``scores/summary.json`` of an experiment.
 
@@ -115,8 +121,11 @@ def summary(exp: Path) -> ScoresSummary:
         DataError: if it is missing or damaged.
     """
     path = exp / "scores" / "summary.json"
-    found = read_json(path, REMEDY)
-    demand_fields(path, found, {"step": int, "scores": dict, "environment": dict}, REMEDY)
+    found = json_files.read(path, dict[str, object], REMEDY)
+    try:
+        json_files.checked(found, _Demanded)
+    except ValueError as error:
+        raise json_files.DamagedFile(f"{path}: damaged ({error}); {REMEDY}") from error
     return cast(ScoresSummary, found)
 
 
@@ -126,8 +135,8 @@ def rows(path: Path) -> dict[str, FileRow]:
     Raises:
         DataError: if it is missing or damaged.
     """
-    try:
-        found = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-        return {row["id"]: row for row in found}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{path}: missing or damaged ({error}); {REMEDY}") from error
+    found = json_files.read_rows(path, dict[str, object], REMEDY)
+    for number, row in enumerate(found, 1):
+        if not isinstance(row.get("id"), str):
+            raise json_files.DamagedFile(f"{path}:{number}: damaged (its id is missing or no text); {REMEDY}")
+    return {str(row["id"]): cast(FileRow, row) for row in found}

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gansemble.files import write_atomically
 from gansemble.matrix.expand import Cell
 from gansemble.recipe.fill import fill
+from gansemble.stages import json_files
 
+log = logging.getLogger(__name__)
 #: Sections of a recipe that do not change the cost of a training step.
 _IDLE = ("name", "metrics", "validation", "synthesis", "evaluation", "plugins", "corpus")
 
@@ -46,11 +48,13 @@ class Costs:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.known: dict[str, Cost] = {}
         try:
-            found = json.loads(path.read_text())
-            self.known: dict[str, Cost] = {mark: Cost(**facts) for mark, facts in found.items()}
-        except (OSError, ValueError, TypeError):
-            self.known = {}
+            self.known = json_files.read(path, dict[str, Cost], "what it noted is measured again")
+        except json_files.MissingFile:
+            pass
+        except json_files.DamagedFile as error:
+            log.warning("%s", error)
 
     def get(self, cell: Cell) -> Cost | None:
         """The cost of a cell; None if it was not measured."""
@@ -77,7 +81,7 @@ class Costs:
                 say(f"{cell.name} could not be timed: {type(error).__name__}: {error}")
                 continue
             rows = {mark: dataclasses.asdict(cost) for mark, cost in self.known.items()}
-            write_atomically(self.path, json.dumps(rows, indent=1))
+            json_files.write(self.path, rows)
 
 
 def _mark(cell: Cell) -> str:

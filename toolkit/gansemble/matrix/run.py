@@ -15,13 +15,15 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from typing import NotRequired, TypedDict
 
+from gansemble.data.trained_on import TrainedData
 from gansemble.errors import GansembleError, Interrupted
 from gansemble.files import alive, write_atomically
 from gansemble.matrix.expand import Cell, Matrix
 from gansemble.recipe.document import read
 from gansemble.recipe.fill import dump, fill, flatten
-from gansemble.stages import Ledger, Project, launch
+from gansemble.stages import Ledger, Project, json_files, launch
 from gansemble.stages.children import Children
 from gansemble.stages.project import content_mark, demand_outside
 
@@ -76,6 +78,21 @@ class Places:
             processes,
             mini,
         )
+
+
+class _StateRecord(TypedDict):
+    """The fields of a cell's state file that decide about it."""
+
+    state: str
+    reason: NotRequired[str]
+    host: NotRequired[str]
+    pid: NotRequired[int]
+
+
+class _Learnt(TypedDict):
+    """Of the manifest of a checkpoint, the history of the data that it was trained on."""
+
+    data: NotRequired[list[TrainedData] | None]
 
 
 @dataclass
@@ -141,12 +158,18 @@ class CellRun:
 
     def state(self) -> CellState:
         """The state of the cell from its state file, checked against its process and the records of its stages."""
+        path = self.exp / "state.json"
         try:
-            facts = json.loads((self.exp / "state.json").read_text())
-        except (OSError, ValueError):
+            facts = json_files.read(path, dict[str, object], "the cell counts as not begun")
+            known = json_files.checked(facts, _StateRecord)
+        except json_files.MissingFile:
             return CellState()
-        state = CellState(facts["state"], facts.get("reason", ""), facts)
-        if state.word == "running" and not (facts.get("host") != os.uname().nodename or alive(facts.get("pid", 0))):
+        except json_files.DamagedFile as error:
+            return CellState(reason=str(error))
+        except ValueError as error:
+            return CellState(reason=f"{path}: damaged ({error}); the cell counts as not begun")
+        state = CellState(known["state"], known.get("reason", ""), facts)
+        if state.word == "running" and not (known.get("host") != os.uname().nodename or alive(known.get("pid", 0))):
             state.word, state.reason = "stopped", "its process is gone"
         if state.word == "done" and not self.up_to_date():
             state.word, state.reason = "missing", "its recipe changed"
@@ -169,17 +192,18 @@ class CellRun:
         if blocking_differences(flatten(read(found[-1]).value), flatten(fill(self.cell.recipe))):
             return True
         try:
-            history = json.loads((found[-1].parent / "manifest.json").read_text()).get("data")
+            path = found[-1].parent / "manifest.json"
+            history = json_files.read(path, _Learnt, "train again").get("data")
             now = trained_on.key(manifest.load(self.dump / manifest.MANIFEST).identity)
         except (OSError, ValueError, GansembleError):
             return False  # if something is wrong here, training will report it
-        return bool(history) and history[-1]["key"] != now
+        return history is not None and history != [] and history[-1]["key"] != now
 
     def note(self, word: str, reason: str = "", **facts: object) -> None:
         """Writes the state file, with this process as the one that runs the cell."""
         about = {"state": word, "reason": reason, "host": os.uname().nodename, "pid": os.getpid()}
         about["at"] = time.strftime("%Y-%m-%d %H:%M:%S")
-        write_atomically(self.exp / "state.json", json.dumps(about | facts, indent=1))
+        json_files.write(self.exp / "state.json", about | facts)
 
     def arguments(self, *words: str) -> list[str]:
         """Command-line arguments of a stage: the recipe, its folders, and further ``words``."""

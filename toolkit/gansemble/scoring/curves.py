@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
+from gansemble.stages import json_files
+
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 #: One row of a curves file: the number of steps under ``step``, and values by name; None where one was not finite.
@@ -27,10 +30,13 @@ class Curves:
 
     def __init__(self, path: Path, step: int) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._told = False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            log.warning("%s: cannot be made (%s); its curves are lost", path.parent, error.strerror)
         if path.is_file():
-            kept = [row for row in read_curves(path) if step > 0 and (row["step"] or 0) <= step]
-            path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+            rewrite(path, [row for row in read_curves(path) if step > 0 and (row["step"] or 0) <= step])
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Appends a row; a value that is not finite becomes null, and a row that cannot be written is logged as lost.
@@ -44,12 +50,20 @@ class Curves:
             with self.path.open("a") as stream:
                 stream.write(json.dumps(row) + "\n")
         except OSError as error:
-            log.warning("%s: the row of step %d is lost (%s)", self.path, step, error)
+            if not self._told:
+                self._told = True
+                text = "%s: the row of step %d is lost (%s); the run goes on, and does not say so of further rows"
+                log.warning(text, self.path, step, error.strerror)
 
 
 def read_curves(path: Path) -> list[CurveRow]:
     """All complete rows of a file of curves; none if there is no file."""
-    return list(read_rows(path))
+    # Plain type checks: a long run has millions of values, of which typeguard checks some hundred thousand a second.
+    return read_rows(path, dict, _is_row)
+
+
+def _is_row(row: CurveRow) -> bool:
+    return "step" in row and all(type(value) in (float, int, type(None)) for value in row.values())
 
 
 def points(rows: Iterable[CurveRow], name: str) -> list[tuple[float, float]]:
@@ -58,15 +72,20 @@ def points(rows: Iterable[CurveRow], name: str) -> list[tuple[float, float]]:
     return [(step, value) for step, value in pairs if step is not None and value is not None]
 
 
-def read_rows(path: Path) -> list[Any]:
-    """The values in a file with one JSON value per line; none if there is no file.
+def rewrite(path: Path, rows: Iterable[object]) -> None:
+    """Writes the rows that are kept of a log; if they cannot be written, that is logged, and the file stays as it was."""
+    try:
+        json_files.write_rows(path, rows)
+    except OSError as error:
+        log.warning("%s: cannot be written (%s), so it keeps rows of steps that are done again", path, error.strerror)
 
-    A line that is no JSON, such as a last one cut short by a crash, is left out.
+
+def read_rows(path: Path, kind: type[T], fits: Callable[[T], bool] = lambda row: True) -> list[T]:
+    """The values in a file with one JSON value of a type per line; none if there is no file.
+
+    A damaged line, such as a last one cut short by a crash, is left out, which is said in the log.
     """
-    rows = []
-    for line in path.read_text().splitlines() if path.is_file() else ():
-        try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError:
-            continue
-    return rows
+    found = json_files.sound_rows(path, kind, fits)
+    if found.loss is not None:
+        log.warning("%s", found.loss)
+    return found.rows

@@ -87,14 +87,14 @@ class Children:
             cwd=folder,
             env=os.environ | dict(environment or {}),
             start_new_session=True,
-            preexec_fn=_die_with_parent,
+            preexec_fn=die_with_parent,
         )
         if self.stopped:  # a signal came before the process was known
             os.killpg(self._process.pid, signal.SIGTERM)
         return self._process.wait()
 
 
-def _die_with_parent() -> None:
+def die_with_parent() -> None:
     """Asks the Linux kernel to send this process SIGTERM when its parent dies, even by ``kill -9``.
 
     Training then saves a checkpoint before it ends. On systems without ``prctl`` nothing is asked for.

@@ -20,7 +20,8 @@ from pathlib import Path
 from gansemble.audio.names import shown
 from gansemble.audio.walk import walk
 from gansemble.errors import DataError, first_few
-from gansemble.files import sha256, write_atomically
+from gansemble.files import sha256
+from gansemble.stages import json_files
 
 #: Files that were not packed, such as archives beside the unpacked audio, are hashed up to this size [bytes]; larger
 #: ones are known by size and time.
@@ -104,19 +105,17 @@ def record(path: Path, folder: Path, files: Mapping[str, CorpusFile], hashes: Ma
         if known is None and file.size <= LARGEST_HASHED:
             known = _hash(folder / name)
             known = known if survey(folder, [name], whole=False).get(name) == file else None
-        rows.append(json.dumps([file.path, *file.facts, known]))
-    write_atomically(path, "".join(row + "\n" for row in rows))
+        rows.append([file.path, *file.facts, known])
+    json_files.write_rows(path, rows)
 
 
 def recorded(path: Path) -> dict[str, CorpusFile] | None:
     """Reads what :func:`record` wrote; None if the file is missing or damaged."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-        rows = [CorpusFile(*json.loads(line)) for line in lines if line]
-    except (OSError, ValueError, TypeError):
+        rows = json_files.read_rows(path, tuple[str, int, int, int, int, str | None], "run the prepare stage again")
+    except DataError:
         return None
-    whole = all(isinstance(row.path, str) and all(isinstance(fact, int) for fact in row.facts) for row in rows)
-    return {row.path: row for row in rows} if whole else None
+    return {row[0]: CorpusFile(*row) for row in rows}
 
 
 def changes(before: Mapping[str, CorpusFile], folder: Path) -> str | None:
@@ -155,9 +154,8 @@ def refresh(path: Path, folder: Path) -> None:
     now = survey(folder, before or ())
     if before is None or all(before[name].facts == file.facts for name, file in now.items() if name in before):
         return
-    rows = [json.dumps([name, *file.facts, before[name].sha256]) for name, file in now.items()]
     with contextlib.suppress(OSError):
-        write_atomically(path, "".join(row + "\n" for row in rows))
+        json_files.write_rows(path, [[name, *file.facts, before[name].sha256] for name, file in now.items()])
 
 
 def same(before: CorpusFile, now: CorpusFile, folder: Path) -> bool:

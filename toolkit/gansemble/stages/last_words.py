@@ -2,16 +2,58 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from gansemble.errors import Interrupted
+from gansemble.stages import json_files
 from gansemble.stages.stage import Stage
 
 #: Exit statuses of a process that a signal ended with nothing to save: 128 + the signal's number, as in a shell.
 ASKED_TO_END = tuple(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+
+
+#: Environment variable of a process that trains together with others: the file for what it says last.
+PLACE = "GANSEMBLE_LAST_WORDS"
+#: Exit status of a process that nobody reads the output of any more, as a shell counts SIGPIPE.
+UNREAD = 128 + signal.SIGPIPE
+
+
+class LastWords(TypedDict):
+    """What one of several processes says at its end: its message, its exit status, and when [s since the epoch]."""
+
+    text: str
+    status: int
+    time: float
+
+
+def leave(text: str, status: int) -> bool:
+    """Leaves the last words of a process that trains together with others to the one that started them.
+
+    It shows those of the first that ended: the others only miss that one. Words that were left before are kept.
+
+    Args:
+        text: the message.
+        status: the exit status.
+
+    Returns:
+        Whether they were left; if not, the process is to print them itself.
+    """
+    place = os.environ.get(PLACE)
+    if not place:
+        return False
+    try:
+        if not Path(place).exists():
+            words: LastWords = {"text": text, "status": status, "time": time.time()}
+            json_files.write(Path(place), words)
+    except OSError:
+        return False
+    return True
 
 
 def ending(stage: Stage, status: int) -> str:
@@ -23,6 +65,8 @@ def ending(stage: Stage, status: int) -> str:
     """
     if status == Interrupted.exit_code:
         return "Interrupted with the state saved."
+    if status == UNREAD:
+        return f"\nStage {stage.number} {stage.name} is done; what would follow is left, as nobody reads the output."
     if status in ASKED_TO_END:
         return f"\nStage {stage.number} {stage.name} was interrupted."
     return f"\nStage {stage.number} {stage.name} failed (exit {status}); its last lines are above."

@@ -1,11 +1,11 @@
-"""Builds the command that starts a stage: the only module that knows the launchers. Imports no torch."""
+"""Builds the command that starts a stage: for training on several processes and machines, through their launcher. Imports no torch."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
+
+from gansemble.stages.together import Plan
 
 #: The port of machine 0 where none is given and several machines have to agree on one.
 PORT = 29500
@@ -32,19 +32,10 @@ class Machines:
 ONE_MACHINE = Machines()
 
 
-def has_gpu() -> bool:
-    """Whether ``nvidia-smi`` lists a GPU."""
-    if shutil.which("nvidia-smi") is None:
-        return False
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
-    return "GPU" in listed.stdout
-
-
 def command(stage: str, processes: int = 1, machines: Machines = ONE_MACHINE) -> tuple[list[str], dict[str, str]]:
     """The beginning of the command that runs a stage, to which the caller appends the stage's own arguments.
 
-    Only training is started as several processes: by Accelerate's launcher where there is a GPU, and by torch's where
-    there is none, because ``accelerate launch --cpu --num_processes 2`` starts a single process.
+    Only training is started as several processes, by :mod:`gansemble.stages.together`.
 
     Args:
         stage: its name.
@@ -56,34 +47,11 @@ def command(stage: str, processes: int = 1, machines: Machines = ONE_MACHINE) ->
     """
     # Nothing is ever imported from the folder that a command happens to be started in, or from the recipe's.
     environment = {"PYTHONSAFEPATH": "1"}
-    start = [sys.executable]
+    words = [sys.executable, "-m", "gansemble", stage]
     if stage == "train" and processes > 1:
         environment["GANSEMBLE_PROCESSES"] = str(processes)
-        start += ["-m", *(_accelerate if has_gpu() else _torch)(processes, machines)]
-    return [*start, "-m", "gansemble", stage], environment
-
-
-def _accelerate(processes: int, machines: Machines) -> list[str]:
-    """Module and options of Accelerate's launcher; port 0 lets it choose a free one."""
-    place = ["--num_processes", str(processes), "--num_machines", str(machines.number)]
-    if machines.number > 1:
-        place += ["--machine_rank", str(machines.rank), "--main_process_ip", machines.address]
-    port = machines.port or (PORT if machines.number > 1 else 0)
-    place += ["--main_process_port", str(port), "--mixed_precision", "no", "--dynamo_backend", "no"]
-    return ["accelerate.commands.launch", "--multi_gpu", *place]
-
-
-def _torch(processes: int, machines: Machines) -> list[str]:
-    """Module and options of torch's launcher; ``--standalone`` lets it choose a free port."""
-    here = ["torch.distributed.run", "--nproc-per-node", str(processes // machines.number)]  # of each machine
-    if machines.number == 1 and machines.port is None:
-        return [*here, "--standalone"]
-    place = ["--nnodes", str(machines.number), "--node-rank", str(machines.rank)]
-    return [
-        *here,
-        *place,
-        "--master-addr",
-        machines.address or "127.0.0.1",
-        "--master-port",
-        str(machines.port or PORT),
-    ]
+        here = processes // machines.number
+        port = machines.port or (PORT if machines.number > 1 else 0)
+        plan = Plan(here, machines.rank * here, processes, machines.address or "127.0.0.1", port)
+        words = [sys.executable, "-m", "gansemble.stages.together", plan.word(), *words]
+    return words, environment

@@ -15,17 +15,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from gansemble import inputs
-from gansemble.files import write_atomically
 from gansemble.recipe.compose import compose
 from gansemble.recipe.fill import flatten, plain
 from gansemble.recipe.sections import defaults
-from gansemble.stages import corpus_files
+from gansemble.stages import corpus_files, json_files
 from gansemble.stages.locks import FolderLock
 from gansemble.stages.project import Place, Project, both
-from gansemble.stages.records import Changes, Record, Result, SplitRecord, data_reasons, shown, sound
+from gansemble.stages.records import Changes, Record, Result, SplitRecord, data_reasons, shown
 from gansemble.stages.stage import BY_NAME, STAGES, Stage
 
 RECORD = "stage.json"
@@ -68,6 +66,39 @@ class Beginning:
     files: dict[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class _Records:
+    """What a file of records holds.
+
+    Args:
+        sound: the records that are whole, by stage.
+        damaged: what is wrong with each of the others, by stage.
+        unreadable: what is wrong with the whole file, if it cannot be read at all.
+    """
+
+    sound: dict[str, Record] = field(default_factory=dict)
+    damaged: dict[str, str] = field(default_factory=dict)
+    unreadable: str | None = None
+
+    @classmethod
+    def read(cls, path: Path) -> _Records:
+        """The records in a file; none if it is not there."""
+        remedy = "so this stage counts as not done"
+        try:
+            found = json_files.read(path, dict[str, object], remedy)
+        except json_files.MissingFile:
+            return cls()
+        except json_files.DamagedFile as error:
+            return cls(unreadable=str(error))
+        records = cls()
+        for name, value in found.items():
+            try:
+                records.sound[name] = json_files.checked(value, Record)  # type: ignore[arg-type]
+            except ValueError as error:
+                records.damaged[name] = f"{path}: the record of stage {name} is damaged ({error}); {remedy}"
+        return records
+
+
 class Ledger:
     """The records of a project's stages, in ``exp/stage.json`` and, of stages 0 to 2, in ``dump/stage.json``."""
 
@@ -75,11 +106,16 @@ class Ledger:
         self.project = project
         self._leaves = flatten(project.values)
         self._composed: dict[tuple[str, ...], dict[str, object]] = {project.overrides: self._leaves}
+        self._known: dict[Path, tuple[tuple[int, int, int], _Records]] = {}
 
     def record(self, name: str) -> Record | None:
         """What was recorded when a stage last finished; None if it never did, or if the record is damaged."""
-        found = self._read(self._folder(BY_NAME[name])).get(name)
-        return cast(Record, found) if isinstance(found, dict) and sound(found) else None
+        return self._read(self.folder(BY_NAME[name])).sound.get(name)
+
+    def damage(self, name: str) -> str | None:
+        """What is wrong with the record of a stage, as a reason why it counts as not done; None if nothing is."""
+        read = self._read(self.folder(BY_NAME[name]))
+        return read.damaged.get(name, read.unreadable)
 
     def state(self, name: str, known: dict[str, StageState] | None = None) -> StageState:
         """Whether a stage is done, stale or missing.
@@ -110,7 +146,8 @@ class Ledger:
     def _own_state(self, stage: Stage) -> StageState:
         record = self.record(stage.name)
         if record is None:
-            return StageState(stage, "missing", tuple(self._progress(stage)))
+            damage = self.damage(stage.name)
+            return StageState(stage, "missing", tuple([damage] if damage else self._progress(stage)))
         changed = self._changed_keys(stage, record)
         reasons = tuple(self._reasons(stage, record, changed))
         return StageState(stage, "stale" if reasons else "done", reasons, record, tuple(changed))
@@ -129,9 +166,8 @@ class Ledger:
         """Records that a stage has begun anew: until it finishes, the result of its earlier run counts as stale."""
         stage = BY_NAME[name]
         with self._records(stage) as records:
-            found = records.get(name)
-            if isinstance(found, dict):
-                found["begun_again"] = time.strftime("%Y-%m-%d %H:%M:%S")
+            if name in records:
+                records[name]["begun_again"] = time.strftime("%Y-%m-%d %H:%M:%S")
 
     def finish(
         self,
@@ -151,7 +187,7 @@ class Ledger:
             data: of the prepare stage, the identity of each split.
         """
         stage = BY_NAME[name]
-        folder = self._folder(stage)
+        folder = self.folder(stage)
         record: Record = {
             "version": stage.version,
             "keys": dict(beginning.keys),
@@ -217,29 +253,38 @@ class Ledger:
             self._composed[given] = flatten(compose(self.project.recipe, given).value)
         return self._composed[given]
 
-    def _folder(self, stage: Stage) -> Path:
+    def folder(self, stage: Stage) -> Path:
+        """The folder that a stage writes its record and its results to."""
         return self.project.dump if stage.shared else self.project.exp
 
-    def _read(self, folder: Path) -> dict[str, object]:
+    def _read(self, folder: Path) -> _Records:
+        """The records in a folder; they are checked once, as long as the file stays the same."""
+        path = folder / RECORD
         try:
-            found = json.loads((folder / RECORD).read_text())
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
+            facts = path.stat()
+            stamp = (facts.st_ino, facts.st_size, facts.st_mtime_ns)
+        except OSError:
+            stamp = (0, 0, 0)
+        known = self._known.get(folder)
+        if known is None or known[0] != stamp:
+            known = self._known[folder] = (stamp, _Records.read(path))
+        return known[1]
 
     @contextmanager
-    def _records(self, stage: Stage) -> Iterator[dict[str, object]]:
+    def _records(self, stage: Stage) -> Iterator[dict[str, Record]]:
         """The records in a stage's folder, locked while they are changed and written back if they were.
 
-        The lock is needed because training and a stage after it may finish at the same moment.
+        The lock is needed because training and a stage after it may finish at the same moment. Damaged records are
+        left out of what is written back: their stages have to be run again anyway.
         """
-        folder = self._folder(stage)
+        folder = self.folder(stage)
         with FolderLock(folder, name=".lock-records", work="writing records", wait=lambda text: None):
-            records = self._read(folder)
+            records = _Records.read(folder / RECORD).sound
             before = json.dumps(records)
             yield records
             if json.dumps(records) != before:
-                write_atomically(folder / RECORD, json.dumps(records, indent=1))
+                json_files.write(folder / RECORD, records)
+                self._known.pop(folder, None)
 
     def _progress(self, stage: Stage) -> Iterator[str]:
         checkpoints = sorted((self.project.exp / "checkpoints").glob("step-*")) if stage.name == "train" else []
@@ -281,9 +326,11 @@ class Ledger:
                     else [f"stage {BY_NAME[other].number} {other} was done again"]
                 )
         for name, size in record["outputs"].items():
-            path = self._folder(stage) / name
+            path = self.folder(stage) / name
             if not path.exists():
                 yield f"{path} is gone"
+            elif not path.is_file() and path.suffix:  # what a metric has learnt is a folder, of a name without a dot
+                yield f"{path} is no file any more"
             elif path.is_file() and path.stat().st_size != size:
                 yield f"{path} is of {path.stat().st_size} bytes, it was written with {size}"
 

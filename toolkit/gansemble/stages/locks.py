@@ -11,21 +11,17 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import json
 import os
 import shutil
-import socket
 import threading
 import time
-import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TypedDict
 
 from gansemble.errors import FolderInUse
-from gansemble.files import alive
+from gansemble.stages import json_files
+from gansemble.stages.owners import Owner, OwnerIdentity, identify
 
 #: Time between two signs of life of an owner.
 BEAT_SECONDS = 30.0
@@ -63,85 +59,6 @@ class Beat:
         self._thread.join(timeout=5)
 
 
-class OwnerIdentity(TypedDict, total=False):
-    """What :func:`identify` returns; a damaged file or one of another version may lack any of it.
-
-    Attributes:
-        host: name of the machine.
-        machine: its id, from ``/etc/machine-id``.
-        boot: id that changes each time the machine is started.
-        namespace: the PID namespace; containers on one machine have different ones.
-        pid: process number.
-        started: when the process began [clock ticks since boot].
-        since: date and time when the lock was asked for.
-        token: a random text, different for each lock.
-    """
-
-    host: str
-    machine: str | None
-    boot: str | None
-    namespace: str | None
-    pid: int
-    started: int | None
-    since: str
-    token: str
-
-
-def identify() -> OwnerIdentity:
-    """Describes this process so that no other is taken for it, since process numbers and host names are used again."""
-    return {
-        "host": socket.gethostname(),
-        "machine": _text("/etc/machine-id"),
-        "boot": _text("/proc/sys/kernel/random/boot_id"),
-        "namespace": _namespace(),
-        "pid": os.getpid(),
-        "started": _started(os.getpid()),
-        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-        "token": uuid.uuid4().hex,
-    }
-
-
-@dataclass(frozen=True)
-class Owner:
-    """Who holds a lock, as the file in it tells.
-
-    Args:
-        facts: from :func:`identify` of the owner; empty if the file is damaged.
-        age: time since the last sign of life [s], for messages only: it is by this machine's clock, and another
-            machine's may differ.
-    """
-
-    facts: OwnerIdentity
-    age: float
-
-    @property
-    def here(self) -> bool:
-        """Whether this machine's process table can tell if the owner lives.
-
-        That takes the same machine, boot and PID namespace; what the file does not tell counts as the same.
-        """
-        mine = identify()
-        return all(self.facts.get(key) in (None, mine[key]) for key in ("boot", "namespace")) and self._same_machine(
-            mine
-        )
-
-    @property
-    def dead(self) -> bool:
-        """Whether the owner is certainly gone: its process has ended, or its machine was restarted."""
-        mine = identify()
-        if self._same_machine(mine) and self.facts.get("machine") and self.facts.get("boot") != mine["boot"]:
-            return True
-        return self.here and not living(self.facts)
-
-    def _same_machine(self, mine: OwnerIdentity) -> bool:
-        return self.facts.get("host") == mine["host"] and self.facts.get("machine") in (None, mine["machine"])
-
-    def __str__(self) -> str:
-        if not self.facts:
-            return "a run whose name cannot be read"
-        return f"run {self.facts.get('pid')} on {self.facts.get('host')}"
-
-
 def holder(folder: Path, name: str = ".lock") -> Owner | None:
     """Who holds the lock of a folder; None if there is no lock, or its owner is certainly gone.
 
@@ -151,19 +68,6 @@ def holder(folder: Path, name: str = ".lock") -> Owner | None:
     """
     owner = FolderLock(folder, name=name)._read()
     return None if owner is None or owner.dead else owner
-
-
-def living(facts: OwnerIdentity) -> bool:
-    """Whether a process still runs on this machine; another one that got its number later is told by its starting time.
-
-    Args:
-        facts: from :func:`identify` of the process.
-    """
-    pid = facts.get("pid")
-    if not isinstance(pid, int) or not alive(pid):
-        return False
-    began = facts.get("started")
-    return began is None or _started(pid) in (None, began)
 
 
 class FolderLock:
@@ -199,6 +103,7 @@ class FolderLock:
         self.owner = identify()
         self._beat: Beat | None = None
         self._new_folder = False
+        self._number = 0
 
     def __enter__(self) -> FolderLock:
         try:
@@ -220,6 +125,24 @@ class FolderLock:
         """
         found = self._read()
         return found is not None and found.facts.get("token") == self.owner["token"]
+
+    def kept(self) -> bool:
+        """Whether this process holds the lock; one that nobody else has taken is put back in place.
+
+        Somebody may have deleted or emptied the lock's folder, or damaged the file in it, while this process was at work.
+        """
+        if self.held():
+            return True
+        found = self._read()
+        with contextlib.suppress(OSError):
+            if found is not None and not found.facts and self.path.stat().st_ino == self._number:
+                json_files.write(self.path / "owner.json", self.owner)  # the folder is still this process's own
+            elif found is None and not self._put_in_place():
+                return False
+        with contextlib.suppress(OSError):
+            shutil.rmtree(self._own, ignore_errors=True)
+            self._number = self.path.stat().st_ino
+        return self.held()
 
     def release(self) -> None:
         """Releases the lock if it is held; a folder that was made for it and is still empty is removed."""
@@ -250,6 +173,7 @@ class FolderLock:
                 waiting.once(owner)
             else:
                 raise FolderInUse(self._refusal(owner))
+        self._number = self.path.stat().st_ino
         self._beat = Beat(self.path / "owner.json")
 
     def _put_in_place(self) -> bool:
@@ -259,7 +183,7 @@ class FolderLock:
         """
         self._new_folder = self._new_folder or not self.path.parent.exists()
         self._own.mkdir(parents=True, exist_ok=True)  # another run that gave up may have removed the folder itself
-        (self._own / "owner.json").write_text(json.dumps(self.owner))
+        json_files.write(self._own / "owner.json", self.owner)  # flushed to disk, or a power cut would leave it empty
         if self.path.is_symlink() or self.path.is_file():
             raise FolderInUse(f"{self.path}: something else stands where the lock belongs; remove it")
         try:
@@ -274,12 +198,12 @@ class FolderLock:
         """The owner of the lock; None if there is no lock any more."""
         file = self.path / "owner.json"
         try:
-            facts: OwnerIdentity = json.loads(file.read_text())
-        except FileNotFoundError:
+            facts = json_files.read(file, OwnerIdentity, "see --force-unlock")
+        except json_files.MissingFile:
             return None if not self.path.exists() else Owner({}, self._age(self.path))
-        except (OSError, ValueError):
+        except json_files.DamagedFile:
             facts = {}
-        return Owner(facts if isinstance(facts, dict) else {}, self._age(file))
+        return Owner(facts, self._age(file))
 
     def _age(self, path: Path) -> float:
         try:
@@ -359,29 +283,5 @@ class _Waiting:
 def _content(path: Path) -> bytes | None:
     try:
         return path.read_bytes()
-    except OSError:
-        return None
-
-
-def _text(path: str) -> str | None:
-    try:
-        return Path(path).read_text().strip() or None
-    except OSError:
-        return None
-
-
-def _started(pid: int) -> int | None:
-    """When a process began [clock ticks since boot], from Linux's ``/proc``; None where that is not known."""
-    try:
-        # Field 22 in proc(5). What is split begins behind the name in parentheses, with field 3: index 22 - 3.
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except (OSError, ValueError, IndexError):
-        return None
-
-
-def _namespace() -> str | None:
-    """The PID namespace of this process; None where it is not known."""
-    try:
-        return str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return None

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
-from gansemble.errors import GansembleError
-from gansemble.files import write_atomically
+from gansemble.errors import DataError, GansembleError
 from gansemble.recipe.compose import compose
+from gansemble.stages import json_files
 from gansemble.stages.recipe_place import RecipePlace
 from gansemble.stages.stage import BY_NAME
 
@@ -159,7 +159,7 @@ class Project:
         }
         if self.address:
             facts |= {"address": self.address, "root": both(self.root, self.exp)}
-        write_atomically(self.exp / RECORD, json.dumps(facts, indent=1))
+        json_files.write(self.exp / RECORD, facts)
 
     @property
     def remembered(self) -> bool:
@@ -169,8 +169,7 @@ class Project:
     def needed_before(self) -> dict[str, str]:
         """The plugins that the experiment needed when a command last ran there, with how to get each."""
         known = _Record.read(self.exp)
-        found = known.facts.get("plugins") if known else None
-        return found if isinstance(found, dict) else {}
+        return known.facts.get("plugins", {}) if known else {}
 
     @classmethod
     def recall(cls, exp: Path) -> Project:
@@ -180,17 +179,13 @@ class Project:
             GansembleError: if no command ever ran there, or the record is damaged.
             RecipeError: if the recipe cannot be composed any more.
         """
-        if not (exp / RECORD).is_file():
+        if not (exp / RECORD).exists():
             raise GansembleError(
                 f"{exp}: expected an experiment folder, but it has no {RECORD}; run a recipe's run.sh with --exp {exp}"
             )
-        known = _Record.read(exp)
-        if known is None:
-            raise GansembleError(
-                f"{exp / RECORD}: damaged; run the recipe's run.sh with --exp {exp} once more, which writes it anew"
-            )
-        overrides = tuple(str(each) for each in known.facts.get("overrides") or ())
-        if "address" in known.facts:
+        known = _Record.demand(exp)
+        overrides = tuple(known.facts.get("overrides", ()))
+        if "address" in known.facts and "root" in known.facts:
             recipe, root = Path(known.facts["address"]), known.place("root")
             return replace(cls.of(recipe, overrides, exp, root=root), recalled=True)
         return replace(cls.of(known.place("recipe"), overrides, exp), recalled=True)
@@ -283,12 +278,20 @@ class _Record:
     def read(cls, exp: Path, corpus: str | None = None) -> _Record | None:
         """The record of an experiment; None if there is none that can be read, or if it is of another ``corpus``."""
         try:
-            facts = json.loads((exp / RECORD).read_text())
-            places = [facts[name]["path"] for name in ("recipe", "data", "dump")]
-        except (OSError, ValueError, KeyError, TypeError):
+            known = cls.demand(exp)
+        except DataError:
             return None
-        sound = all(isinstance(place, str) for place in places) and isinstance(facts.get("given", []), list)
-        return cls(exp, facts) if sound and corpus in (None, facts.get("corpus")) else None
+        return known if corpus in (None, known.facts.get("corpus")) else None
+
+    @classmethod
+    def demand(cls, exp: Path) -> _Record:
+        """The record of an experiment.
+
+        Raises:
+            DataError: if there is none, or it is damaged; it says how.
+        """
+        remedy = f"run the recipe's run.sh with --exp {exp} once more, which writes it anew"
+        return cls(exp, json_files.read(exp / RECORD, _Facts, remedy))
 
     def given(self, name: str) -> bool:
         """Whether the user said where a thing is."""

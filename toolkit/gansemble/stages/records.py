@@ -54,30 +54,6 @@ class Record(TypedDict):
     files: NotRequired[dict[str, str]]
 
 
-#: The fields of a record that are checked when it is read, with their types; not every stage has ``data`` and ``files``.
-_FIELDS = {
-    "keys": dict,
-    "inputs": dict,
-    "upstream": dict,
-    "outputs": dict,
-    "overrides": list,
-    "result": str,
-    "data": dict,
-    "files": dict,
-}
-
-
-def sound(record: Mapping[str, object]) -> bool:
-    """Whether a record has the fields that are written, of the right types; a damaged one counts for nothing."""
-    known = {name: kind for name, kind in _FIELDS.items() if name not in ("data", "files") or name in record}
-    data = record.get("data", {})
-    splits = [*data.values()] if isinstance(data, dict) else [None]
-    return all(isinstance(record.get(name), kind) for name, kind in known.items()) and all(
-        isinstance(split, dict) and isinstance(split.get("clips"), int) and isinstance(split.get("sha256"), str)
-        for split in splits
-    )
-
-
 def data_reasons(before: Result, now: Mapping[str, SplitRecord]) -> Iterator[str]:
     """Says how the splits that a stage was made from differ from those that are packed now."""
     before = before if isinstance(before, dict) else {}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import itertools
+from collections.abc import Callable, Generator
 
 import torch
 
 from gansemble.audio.features import log_mel
 from gansemble.data.mel_scale import MelStatistics, statistics
-from gansemble.data.segments import Collated, Segments, collate
-from gansemble.errors import GansembleError
+from gansemble.data.segments import Segments, collate
 from gansemble.interfaces import Batch
 from gansemble.random import Draws
 from gansemble.training.components import Components
+from gansemble.training.loading import Loader, read
 from gansemble.training.sampler import StepSampler
 from gansemble.training.schedule import TrainingSchedule
 from gansemble.training.signals import patient_worker
@@ -36,7 +37,9 @@ def mel_statistics(run: Components) -> MelStatistics | None:
     return statistics(found) if found else None
 
 
-def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) -> Generator[list[Batch], None, None]:
+def batches(
+    run: Components, schedule: TrainingSchedule, first: int, stop: int, asked: Callable[[], bool] = lambda: False
+) -> Generator[list[Batch], None, None]:
     """Yields the micro-batches of each training step.
 
     The order of clips and their crops depend on seed and epoch alone, so a run can begin with any step without reading
@@ -47,32 +50,39 @@ def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) 
         schedule: which clips each step uses.
         first: step to begin with.
         stop: step to end before.
+        asked: whether the run was asked to stop, so that it no longer waits for processes that bring nothing.
 
     Yields:
         For each step this process's ``plan.accumulate`` micro-batches, with audio [B, 1, T] of B items and T =
             ``plan.segment`` samples.
     """
     plan, device, processes = run.plan, run.device, run.processes
-    loader = torch.utils.data.DataLoader(
-        Segments(
-            run.clips,
-            plan.segment,
-            plan.seed,
-            run.labels,
-            run.parts.degrader,
-            plan.crop,
-            run.parts.given,
-            run.parts.perturber,
-        ),
-        batch_sampler=StepSampler(schedule, first, stop, processes.rank, processes.world),
-        collate_fn=collate,  # type: ignore[arg-type]
-        num_workers=plan.workers,
-        pin_memory=device.type == "cuda",
-        worker_init_fn=patient_worker,
-        generator=torch.Generator(),  # else each start of the loader would draw from torch's own, which is resumed
-    )
+
+    def make(done: int, workers: int, limit: float) -> Loader:
+        begun, rest = divmod(done, plan.accumulate)
+        sampler = StepSampler(schedule, first + begun, stop, processes.rank, processes.world)
+        return torch.utils.data.DataLoader(
+            Segments(
+                run.clips,
+                plan.segment,
+                plan.seed,
+                run.labels,
+                run.parts.degrader,
+                plan.crop,
+                run.parts.given,
+                run.parts.perturber,
+            ),
+            batch_sampler=itertools.islice(sampler, rest, None) if rest else sampler,  # type: ignore[arg-type]
+            collate_fn=collate,  # type: ignore[arg-type]
+            num_workers=workers,
+            timeout=limit if workers else 0,
+            pin_memory=device.type == "cuda",
+            worker_init_fn=patient_worker,
+            generator=torch.Generator(),  # else each start of the loader would draw from torch's own, which is resumed
+        )
+
     window: list[Batch] = []
-    for raw in _read(loader):
+    for raw in read(make, plan.workers, asked):
         label = raw["label"].to(device) if raw["label"] is not None else None
         audio = raw["audio"].to(device, non_blocking=True)
         signals = {name: value.to(device, non_blocking=True) for name, value in raw["signals"].items()}
@@ -82,27 +92,3 @@ def batches(run: Components, schedule: TrainingSchedule, first: int, stop: int) 
         if len(window) == plan.accumulate:
             yield window
             window = []
-
-
-def _read(loader: torch.utils.data.DataLoader[Collated]) -> Generator[Collated, None, None]:
-    """Yields what a loader reads; the error of a loading process comes as it would without loading processes.
-
-    Such an error is raised again without the frames of the loader in its traceback. While these are held, so is the
-    loader, its processes are not told to end, and as they ignore a first SIGTERM, Python would wait for them for ever.
-    """
-    failed: Exception | None = None
-    try:
-        yield from loader
-    except Exception as error:
-        if loader.num_workers == 0:
-            raise
-        failed = _plain(error.with_traceback(None))
-    if failed is not None:
-        raise failed
-
-
-def _plain(error: Exception) -> Exception:
-    """An error for the user with its own message, which torch puts behind the traceback of the loading process."""
-    kind = type(error)
-    before, _, message = str(error).rpartition(f"{kind.__module__}.{kind.__qualname__}: ")
-    return kind(message.rstrip("\n")) if before and isinstance(error, GansembleError) else error

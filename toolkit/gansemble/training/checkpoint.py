@@ -19,26 +19,27 @@ import socket
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from gansemble import __version__
-from gansemble.errors import CheckpointError, GansembleError
+from gansemble.data.trained_on import TrainedData
+from gansemble.errors import CheckpointError, DataError, GansembleError
 from gansemble.files import alive, give_usual_mode, sha256, sync, unused, write_atomically
 from gansemble.parts.plain import read_plain
+from gansemble.stages import json_files
 
 log = logging.getLogger(__name__)
-#: The types of fields of a manifest, where they are there.
-FIELDS: Mapping[str, type] = {
-    **{"step": int, "files": dict, "best": dict, "audio": dict, "data": list, "classes": list, "mel": dict},
-    **{"init": dict, "teacher": dict, "name": str},
-}
+#: What is said of a checkpoint whose manifest cannot be relied on.
+INCOMPLETE = "the checkpoint is incomplete"
 PREFIX = "step-"
 #: What to do about a checkpoint's file that cannot be read.
 RESTORE = "copy the experiment again, or take another checkpoint (remove this one's folder)"
+#: Suffixes of the files that a checkpoint is made of; others in its folder are not ours.
+WRITTEN = (".pt", ".safetensors", ".yaml")
 
 
 @dataclass(frozen=True)
@@ -257,6 +258,27 @@ def step_of(folder: Path) -> int:
     return int(folder.name.removeprefix(PREFIX))
 
 
+class _File(TypedDict):
+    bytes: int
+    sha256: str
+
+
+class _Promised(TypedDict):
+    """The entries of a checkpoint's manifest that its use relies on; there are others."""
+
+    step: int
+    files: dict[str, _File]
+    audio: NotRequired[dict[str, object]]
+    best: NotRequired[dict[str, float]]
+    world: NotRequired[int]
+    data: NotRequired[list[TrainedData] | None]
+    classes: NotRequired[list[str] | None]
+    mel: NotRequired[dict[str, object] | None]
+    init: NotRequired[dict[str, object] | None]
+    teacher: NotRequired[dict[str, object] | None]
+    name: NotRequired[str]
+
+
 def verify(folder: Path) -> Saved:
     """Checks that every file of a checkpoint has the size and hash that its manifest states.
 
@@ -264,7 +286,13 @@ def verify(folder: Path) -> Saved:
         CheckpointError: if the manifest cannot be read, or a file is missing, cut or altered; it names the file.
     """
     manifest = _manifest(folder)
-    for name, stated in manifest["files"].items():
+    files = manifest["files"]
+    unlisted = [each.name for each in folder.iterdir() if each.suffix in WRITTEN and each.name not in files]
+    if unlisted:
+        raise CheckpointError(
+            f"{folder / 'manifest.json'}: damaged (it does not list {', '.join(sorted(unlisted))}); {INCOMPLETE}"
+        )
+    for name, stated in files.items():
         file = folder / name
         if not file.is_file():
             raise CheckpointError(f"{file}: missing, though the manifest lists it")
@@ -281,26 +309,17 @@ def _manifest(folder: Path) -> dict[str, Any]:
     """The manifest of a checkpoint, whose fields have the types that readers rely on."""
     path = folder / "manifest.json"
     try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        files = manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise CheckpointError(
-            f"{path}: missing or unreadable ({type(error).__name__}); the checkpoint is incomplete"
-        ) from error
-    wrong = [
-        name
-        for name, kind in FIELDS.items()
-        if manifest.get(name) is not None and (not isinstance(manifest[name], kind) or isinstance(manifest[name], bool))
-    ]
-    wrong += [] if isinstance(manifest.get("step"), int) else ["step"]
-    wrong += [f"best.{name}" for name in manifest.get("best") or () if not re.fullmatch(rf"{PREFIX}[0-9]+", str(name))]
-    stated = files.values() if isinstance(files, dict) else [None]
-    sound = all(isinstance(each, dict) and {"bytes", "sha256"} <= each.keys() for each in stated)
-    wrong += [] if sound and all(Path(name).name == name for name in files) else ["files"]
-    if wrong or manifest["step"] < 0:
-        raise CheckpointError(
-            f"{path}: damaged ({', '.join(dict.fromkeys(wrong)) or 'step'}); the checkpoint is of no use"
-        )
+        manifest = json_files.read(path, dict[str, Any], INCOMPLETE)
+        promised = json_files.checked(manifest, _Promised)
+    except DataError as error:
+        raise CheckpointError(str(error)) from error
+    except ValueError as error:
+        raise CheckpointError(f"{path}: damaged ({error}); {INCOMPLETE}") from error
+    odd = [name for name in promised["files"] if Path(name).name != name]
+    odd += [f"best.{name}" for name in promised.get("best", {}) if not re.fullmatch(rf"{PREFIX}[0-9]+", name)]
+    odd += ["step"] if promised["step"] < 0 else []
+    if odd:
+        raise CheckpointError(f"{path}: damaged ({', '.join(odd)}); {INCOMPLETE}")
     return manifest
 
 

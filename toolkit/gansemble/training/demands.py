@@ -22,7 +22,6 @@ from gansemble.recipe.contract import contract_of
 from gansemble.recipe.document import dotted
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Plan
-from gansemble.stages.locks import FolderLock
 from gansemble.training.checkpoint import Saved
 from gansemble.training.processes import Processes
 from gansemble.training.schedule import check_batches, check_share
@@ -198,24 +197,6 @@ def _told(check: Callable[[], object]) -> None:
         check()
     except ValueError as error:
         raise TrainingError(str(error)) from error
-
-
-def still_ours(lock: FolderLock | None) -> None:
-    """Refuses to save into a folder whose lock this run has lost.
-
-    While a run is suspended and gives no sign of life, another run may take the folder.
-
-    Args:
-        lock: of the experiment's folder; None on processes that hold none.
-
-    Raises:
-        TrainingError: if the lock is not held any more.
-    """
-    if lock is not None and not lock.held():
-        raise TrainingError(
-            f"{lock.path.parent}: another run took this folder while this one gave no sign of life; this one stops, and "
-            "writes nothing more"
-        )
 
 
 class DataVerification:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 
 from gansemble.recipe.schema import Recipe
+from gansemble.training.board import Board
 from gansemble.training.validation import ValidationOutcome
 
 #: What the names of curves of the generator's losses begin with.
@@ -32,6 +34,7 @@ class Display:
         sizes: number of parameters by network.
         resumed: whether a checkpoint was restored.
         own: recipe paths of the parts that report numbers of their own.
+        unread: called when a line cannot be printed because nobody reads the pipe that it goes to any more.
     """
 
     def __init__(
@@ -44,14 +47,14 @@ class Display:
         sizes: Mapping[str, int],
         resumed: bool,
         own: Sequence[str] = (),
+        unread: Callable[[], None] = lambda: None,
     ) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
         self.own = tuple(f"{path}/" for path in own)
         self.total, self.started, self.first = recipe.plan.steps, time.monotonic(), done
         self.rate = recipe.audio.sample_rate
         self.spec = recipe.audio
-        self.board = SummaryWriter(str(exp / "logs" / "tensorboard"), purge_step=done or None)
+        self.board = Board(exp / "logs" / "tensorboard", done or None)
+        self.unread = unread
         self.bar: Any = None
         self.task: Any = None
         networks = ", ".join(f"{name} {size / 1e6:.2f} M" for name, size in sizes.items())
@@ -87,11 +90,16 @@ class Display:
 
     def say(self, text: str) -> None:
         """Prints a line, above the progress bar where there is one."""
-        if self.bar is not None:
-            self.bar.console.print(text, highlight=False, markup=False)
-        else:
-            sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
-            sys.stderr.flush()
+        try:
+            if self.bar is not None:
+                self.bar.console.print(text, highlight=False, markup=False)
+            else:
+                sys.stderr.write(f"{time.strftime('%H:%M:%S')} {text}\n")
+                sys.stderr.flush()
+        except BrokenPipeError:
+            self.unread()
+        except OSError:  # a terminal that was closed, or a log on a full disk: the run goes on without a word
+            self.bar = None
 
     def advance(self, step: int) -> None:
         """Moves the progress bar to ``step`` steps done."""
@@ -105,8 +113,7 @@ class Display:
             step: number of steps done.
             row: numbers by curve name, among them ``speed/steps_per_second``.
         """
-        for name, value in row.items():
-            self.board.add_scalar(name, value, step)
+        self.board.scalars(step, row)
         parts = [f"{label} {row[name]:.3g}" for name, label in self._labels(row).items()]
         note = ", ".join([*parts, f"{row['speed/steps_per_second']:.2f} steps/s"])
         if self.bar is not None:
@@ -135,8 +142,7 @@ class Display:
 
     def plot(self, step: int, row: Mapping[str, float]) -> None:
         """Writes numbers of a step to TensorBoard without printing them."""
-        for name, value in row.items():
-            self.board.add_scalar(name, value, step)
+        self.board.scalars(step, row)
 
     def validated(self, step: int, outcome: ValidationOutcome) -> None:
         """Prints validation scores, and writes them and the first clips' audio and spectrograms to TensorBoard.
@@ -146,16 +152,13 @@ class Display:
         if outcome.means:
             shown = ", ".join(f"{name} {value:.4g}" for name, value in outcome.means.items())
             self.say(f"step {step}: validation {shown}")
-        for name, value in outcome.means.items():
-            self.board.add_scalar(f"validation/{name}", value, step)
+        self.board.scalars(step, {f"validation/{name}": value for name, value in outcome.means.items()})
         for name, (reference, estimate) in outcome.audio.items():
             if step == 0:
-                self.board.add_audio(
-                    f"{name}/reference", torch.from_numpy(reference)[None].clamp(-1, 1), step, self.rate
-                )
-                self.board.add_image(f"{name}/reference", self._picture(reference), step)
-            self.board.add_audio(f"{name}/generated", torch.from_numpy(estimate)[None].clamp(-1, 1), step, self.rate)
-            self.board.add_image(f"{name}/generated", self._picture(estimate), step)
+                self.board.audio(f"{name}/reference", reference, step, self.rate)
+                self.board.picture(f"{name}/reference", self._picture(reference), step)
+            self.board.audio(f"{name}/generated", estimate, step, self.rate)
+            self.board.picture(f"{name}/generated", self._picture(estimate), step)
         self.board.flush()
 
     def _picture(self, audio: np.ndarray) -> np.ndarray:
@@ -172,6 +175,7 @@ class Display:
     def close(self) -> None:
         """Stops the progress bar and closes the TensorBoard log."""
         if self.bar is not None:
-            self.bar.stop()
+            with contextlib.suppress(OSError):  # the terminal was closed
+                self.bar.stop()
             self.bar = None
         self.board.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TypeVar
 
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import gather_object
+from accelerate.utils import check_cuda_p2p_ib_support, gather_object
 from torch import Tensor, nn
 
 from gansemble.errors import TrainingError
@@ -34,6 +35,7 @@ class Processes:
     """
 
     def __init__(self, asked_for: int | None = None) -> None:
+        _settle_gpus()
         # Gradients are averaged by the wrapper; precision, scaling and accumulation are the step's own.
         self.accelerator = Accelerator(
             cpu=not torch.cuda.is_available(),
@@ -83,3 +85,13 @@ class Processes:
     def end(self) -> None:
         """Leaves the process group; a process that exits without leaving it may abort."""
         self.accelerator.end_training()
+
+
+def _settle_gpus() -> None:
+    """Switches off what some consumer GPUs cannot do between each other, as ``accelerate launch`` does.
+
+    Without it Accelerate refuses several processes on them.
+    """
+    if torch.cuda.is_available() and int(os.environ.get("WORLD_SIZE", "1")) > 1 and not check_cuda_p2p_ib_support():
+        for name in ("NCCL_P2P_DISABLE", "NCCL_IB_DISABLE"):
+            os.environ.setdefault(name, "1")

@@ -30,10 +30,13 @@ class Reporter:
         run: the components whose numbers are reported.
         observer: the caller's, told of each report and validation beside those of the recipe. One that raises is named
             in the log once, and not called again; so is one of the recipe that does not return.
+        unread: called when nobody reads what the run prints any more.
     """
 
-    def __init__(self, run: Components, observer: Observer | None = None) -> None:
-        self.run, self.main = run, run.processes.main
+    def __init__(
+        self, run: Components, observer: Observer | None = None, unread: Callable[[], None] = lambda: None
+    ) -> None:
+        self.run, self.main, self.unread = run, run.processes.main, unread
         self.observers: dict[str, Observer] = {} if observer is None else {"the caller's observer": observer}
         self._callers: dict[str, PatientCaller] = {}
         if self.main:
@@ -55,7 +58,9 @@ class Reporter:
         run, bare = self.run, {name: each.network for name, each in self.run.networks.items()}
         sizes = {name: sum(p.numel() for p in network.parameters()) for name, network in bare.items()}
         own = list(run.parts.monitored())
-        self.display = Display(run.exp, run.recipe, done, run.processes.world, run.device, sizes, resumed, own)
+        self.display = Display(
+            run.exp, run.recipe, done, run.processes.world, run.device, sizes, resumed, own, self.unread
+        )
         self.open_curves(done)
         self._begin(done)
 

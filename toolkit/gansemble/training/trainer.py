@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import time
+import traceback
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager
+from typing import NoReturn
 
 from gansemble.data import manifest, trained_on
 from gansemble.data.readers import Reading
-from gansemble.errors import Interrupted
+from gansemble.errors import GansembleError, Interrupted, TrainingError
+from gansemble.files import unused
 from gansemble.interfaces import Batch, Observer
 from gansemble.plugins import loading
+from gansemble.stages import last_words
 from gansemble.stages.locks import FolderLock
 from gansemble.training import demands, watching
 from gansemble.training.batches import batches, mel_statistics
+from gansemble.training.checkpoint import Store
 from gansemble.training.components import Components
 from gansemble.training.demands import DataVerification
 from gansemble.training.rates import Rates
@@ -50,10 +55,10 @@ class Trainer:
         taught = run.teacher.note if run.teacher is not None else None
         noted = (run.labels.names, run.origin, mel_statistics(run), taught)
         self.saver = Saver(run.recipe, run.store, run.processes, *built, *noted)
-        self.reporter = Reporter(run, observer)
+        self.stop = StopRequest()
+        self.reporter = Reporter(run, observer, lambda: self.stop.ask("nobody reads its output any more: stopped"))
         self.watchdog = Watchdog(run, self.saver, self.reporter.say)
         self.observers = (run.adaptation.observe, self.watchdog.observe, self.reporter.observe)
-        self.stop = StopRequest()
         self.verification = DataVerification(
             run.processes, run.clips.folder, run.clips.manifest, run.splits, self.reporter.say
         )
@@ -84,12 +89,24 @@ class Trainer:
                 return self.counters.step
             except BaseException as raised:
                 error = raised
+                self._leave_words(raised)
                 raise
             finally:
                 if hooks is not None:
                     hooks.end(self, error)
                 self.reporter.close(error)
                 self.processes.end()
+
+    def _leave_words(self, error: BaseException) -> None:
+        """Leaves word of an error that ends this one of several processes, before it leaves the group of processes.
+
+        By that the others fail, too, or wait for ever: what started them has to know which was the first, and that there was
+        one.
+        """
+        if isinstance(error, GansembleError):
+            last_words.leave(f"error: {error}" if error.exit_code == 1 else str(error), error.exit_code)
+        elif isinstance(error, Exception):
+            last_words.leave("".join(traceback.format_exception(error)), 1)
 
     def _start(self) -> None:
         """Checks data and recipe, restores the newest sound checkpoint, and opens the logs."""
@@ -133,6 +150,8 @@ class Trainer:
             self.reporter.advance(step)
             validating = step % self.recipe.validation.every == 0 or step == self.plan.steps
             due = validating or step % self.plan.save_every == 0
+            if step % self.plan.log_every == 0 and self._lost():
+                self.stop.ask("stopped")  # and what is saved then is saved elsewhere
             stopping = self.processes.any(self.stop.asked) or (step >= stop and step < self.plan.steps)
             if self._went_back(due or stopping):
                 stream.close()
@@ -144,7 +163,7 @@ class Trainer:
                 self._save(stopping)
             if stopping and step < self.plan.steps:
                 raise Interrupted(
-                    f"stopped after step {step} of {self.plan.steps}; the state is saved, {self.components.options.again}"
+                    f"{self.stop.why} after step {step} of {self.plan.steps}; the state is saved, {self.components.options.again}"
                 )
 
     def _step(self, window: list[Batch]) -> None:
@@ -209,12 +228,31 @@ class Trainer:
 
     def _save(self, stopping: bool) -> None:
         self.verification.wait()  # nothing that was learnt from damaged audio is kept
-        demands.still_ours(self.lock)
+        if self.processes.any(self._lost()):
+            self._save_aside()
         self.watchdog.keep_healthy(self.counters)
         self.saver.save(self.counters, last_chance=stopping or self.counters.step >= self.plan.steps)
 
+    def _lost(self) -> bool:
+        """Whether another run has taken this one's folder, as it may while this one is suspended."""
+        return self.lock is not None and not self.lock.kept()
+
+    def _save_aside(self) -> NoReturn:
+        """Saves the state where no other run writes, and ends this one.
+
+        Raises:
+            TrainingError: always.
+        """
+        place = unused(self.exp / "previous" / f"{time.strftime('%Y%m%d-%H%M%S')}-taken")
+        self.saver.store = Store(place / "checkpoints")
+        self.saver.save(self.counters, last_chance=True)
+        raise TrainingError(
+            f"{self.exp}: another run took this folder while this one gave no sign of life. This one stops; its state of step "
+            f"{self.counters.step} is saved in {self.saver.store.folder}; go on from there with --exp {place}"
+        )
+
     def _batches(self, stop: int) -> Generator[list[Batch], None, None]:
-        return batches(self.components, self._schedule(), self.counters.step, stop)
+        return batches(self.components, self._schedule(), self.counters.step, stop, lambda: self.stop.asked)
 
     def _schedule(self) -> TrainingSchedule:
         return TrainingSchedule(self.plan, len(self.components.clips), self.counters.origin)

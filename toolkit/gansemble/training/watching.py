@@ -16,7 +16,7 @@ from gansemble.abilities import NetworkMonitor, SuspiciousMonitor
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Alarm, Monitor, Step
 from gansemble.interfaces.at_work import AtWork, wrong
-from gansemble.scoring.curves import read_rows
+from gansemble.scoring.curves import read_rows, rewrite
 from gansemble.training.processes import Processes
 
 log = logging.getLogger(__name__)
@@ -139,7 +139,7 @@ def cut(exp: Path, done: int) -> None:
     path = exp / "logs" / ONSETS
     if path.is_file():
         kept = [row for row in onsets(exp) if row["step"] <= done or row.get("action") == "rollback"]
-        path.write_text("".join(json.dumps(row) + "\n" for row in kept))
+        rewrite(path, kept)
 
 
 class Onset(TypedDict):
@@ -154,7 +154,7 @@ class Onset(TypedDict):
 
 def onsets(exp: Path) -> list[Onset]:
     """The alarms of an experiment, oldest first."""
-    return [row for row in read_rows(exp / "logs" / ONSETS) if {"step", "onset", "monitor"} <= row.keys()]
+    return read_rows(exp / "logs" / ONSETS, Onset)
 
 
 def collapsed(done: int, raised: Raised, kept: int | None, again: bool) -> TrainingError:
