@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo test quick mutate check recipes docs bench clean distclean help
+.PHONY: install demo test fuzz quick mutate check recipes docs bench clean distclean help
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -23,7 +23,11 @@ demo: $(STAMP)  ## the SpecDiff recipe on a small corpus made offline, in about 
 	./egs/ljspeech/specdiff/run.sh --mini
 
 test: $(STAMP)  ## the tests, a process for each processor
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not fuzz"
+
+# Each test prints its seed; SEED=… repeats it.
+fuzz: $(STAMP)  ## thousands of changed files, recipes, tables, records and checkpoints, and runs that end anyhow: an hour
+	$(if $(SEED),GANSEMBLE_SEED=$(SEED)) GANSEMBLE_ENDS=$(or $(ENDS),50) $(BIN)/python -m pytest -n auto --dist loadfile -s -m "fuzz or kill" tests/hostile
 
 # Without tests that kill runs, start several processes or run whole stages, and without the slow ones.
 quick: $(STAMP)  ## the quick tests, in about a minute on two processors

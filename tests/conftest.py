@@ -22,6 +22,7 @@ MARKED = {
     "contracts/": "slow",
     "evaluation/test_report.py::test_experiments_are_compared_side_by_side": "slow",
     "evaluation/test_restored.py": "end_to_end",
+    "hostile/test_random_ends.py": "kill",
     "matrix/test_expand.py::test_a_shipped_matrix_expands[common_voice": "slow",
     "matrix/test_expand.py::test_a_shipped_matrix_expands[esc50": "slow",
     "matrix/test_expand.py::test_a_shipped_matrix_expands[urbansound8k": "slow",
@@ -86,6 +87,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for beginning, marker in MARKED.items():
             if name.startswith(beginning):
                 item.add_marker(marker)
+        if file.startswith("hostile/") and item.get_closest_marker("slow") is not None:
+            item.add_marker("fuzz")
         whole = file in WHOLE_STAGES and WHOLE_STAGES[file] in getattr(item, "fixturenames", ())
         if whole or item.get_closest_marker("recipe") is not None:
             item.add_marker("end_to_end")
