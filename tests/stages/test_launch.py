@@ -39,6 +39,20 @@ def test_several_machines_meet_at_machine_0():
     assert plan_of(4, Machines(2, 0, "fe80::1", 29501)) == Plan(2, 0, 4, "fe80::1", 29501)
 
 
+@pytest.mark.parametrize("gpu", [False, True])
+def test_accelerate_starts_them_where_that_is_asked_for(monkeypatch, gpu):
+    monkeypatch.setattr(launch, "has_gpu", lambda: gpu)
+    words, environment = launch.command("train", 4, Machines(launcher="accelerate"))
+    assert words[-3:] == ["-m", "gansemble", "train"] and environment["GANSEMBLE_PROCESSES"] == "4"
+    assert words[2] == ("accelerate.commands.launch" if gpu else "torch.distributed.run")
+    assert ("--standalone" in words) != gpu
+    words, _ = launch.command("train", 4, Machines(2, 1, "host", launcher="accelerate"))
+    assert {"host", "29500"} <= set(words) and "--standalone" not in words
+    each = "--num_processes" if gpu else "--nproc-per-node"  # in all, or on each machine
+    assert words[words.index(each) + 1] == ("4" if gpu else "2")
+    assert words[words.index("--machine_rank" if gpu else "--node-rank") + 1] == "1"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_passed_on_as_sigterm_and_what_follows_is_not_started(tmp_path, number):
     """The child takes its time to end, and is waited for."""

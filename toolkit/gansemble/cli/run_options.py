@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gansemble.errors import GansembleError
-from gansemble.stages.launch import PORT, Machines
+from gansemble.stages.launch import PORT, Launcher, Machines
 from gansemble.stages.stage import STAGES, Stage, parse
 
 
@@ -42,6 +42,7 @@ OPTIONS = (
     Option("--num-machines", "N", "machines (1)"),
     Option("--machine-rank", "N", "this machine's number (0)"),
     Option("--main-address", "HOST", "address of machine 0"),
+    Option("--launcher", "NAME", "what starts several processes: gansemble, or accelerate (gansemble)"),
     Option("--main-port", "N", f"its port ({PORT}; on one machine, any that is free)"),
     Option("--plugin", "FILE.py", "a single-file plugin for this run; may be repeated"),
     Option("--compare", "EXP", "show another experiment on the report's page; may be repeated"),
@@ -81,6 +82,7 @@ class RunOptions:
         rank: number of this machine among them, from 0.
         address: host name or IP address of machine 0.
         port: TCP port of machine 0.
+        launcher: what starts several processes.
         plugins: single-file plugins.
         compare: experiments to show on the report's page.
     """
@@ -105,6 +107,7 @@ class RunOptions:
     rank: int = 0
     address: str = ""
     port: int | None = None
+    launcher: Launcher = "gansemble"
     plugins: list[Path] = field(default_factory=list)
     compare: list[Path] = field(default_factory=list)
 
@@ -116,7 +119,7 @@ class RunOptions:
     @property
     def together(self) -> Machines:
         """The machines that train together, as :func:`gansemble.stages.launch.command` takes them."""
-        return Machines(self.machines, self.rank, self.address, self.port)
+        return Machines(self.machines, self.rank, self.address, self.port, self.launcher)
 
 
 def read(given: Sequence[str], program: str, words: int = 0) -> RunOptions:
@@ -208,6 +211,16 @@ def _store(options: RunOptions, name: str, value: str) -> None:
             options.rank = _whole_number(name, value, 0, MOST_PROCESSES - 1)
         case "--main-address":
             options.address = value
+        case "--launcher":
+            options.launcher = _launcher(value)
+
+
+def _launcher(value: str) -> Launcher:
+    match value:
+        case "gansemble" | "accelerate":
+            return value
+        case _:
+            raise _Wrong(f"--launcher {value}: expected gansemble or accelerate")
 
 
 def _stage(name: str, value: str) -> Stage:
