@@ -26,7 +26,8 @@ NAN = float("nan")
 
 
 def fact(mean: float | None = 1.0, definition: str = "d", better: str = "higher", **more: Any) -> dict[str, Any]:
-    return {"mean": mean, "definition": definition, "better": better} | more
+    counts = {"low": None, "high": None, "n_ok": 2, "n_total": 2}
+    return {"mean": mean, "definition": definition, "better": better, "metric": "snr"} | counts | more
 
 
 def experiment(name: str = "one", **more: Any) -> Experiment:
@@ -87,7 +88,11 @@ def test_scores_of_other_definitions_are_not_compared():
 @pytest.mark.parametrize(("with_scores", "told"), [((), ["one", "two"]), (("one",), ["two"]), (("two",), ["one"])])
 def test_experiments_without_scores_are_told(with_scores, told):
     made = [
-        experiment(name, scores={"snr": {"a": 1.0}} if name in with_scores else {}, facts={"snr": fact()})
+        experiment(
+            name,
+            scores={"snr": {"a": 1.0}} if name in with_scores else {},
+            facts={"snr": fact()} if name in with_scores else {},
+        )
         for name in ("one", "two")
     ]
     found = compare.compare(*made)
@@ -127,9 +132,10 @@ def test_files_of_other_recordings_are_left_out():
 
 def evaluated(exp: Path, rows: list[dict[str, Any]]) -> None:
     (exp / "scores").mkdir(parents=True)
-    summary = {"step": 5, "scores": {"snr": fact(2.0)}, "environment": {"torch": "2"}}
+    made = {"name": "x", "split": "test", "real_time_factor": 0.5, "device": "cpu", "threads": 1}
+    summary = {"step": 5, "scores": {"snr": fact(2.0)}, "environment": {"torch": "2"}} | made
     (exp / "scores" / "summary.json").write_text(json.dumps(summary))
-    (exp / "scores" / "scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (exp / "scores" / "scores.jsonl").write_text("".join(json.dumps({"reasons": {}} | row) + "\n" for row in rows))
 
 
 def test_an_experiment_is_read_from_its_newest_checkpoint_and_its_scores(tmp_path):
@@ -159,9 +165,9 @@ def test_rows_are_read_by_the_id_of_their_clip(tmp_path):
     path = tmp_path / "scores" / "scores.jsonl"
     assert list(records.rows(path)) == ["b", "a\u2028"] and records.rows(path)["b"]["scores"] == {"snr": 1.0}
     assert records.summary(tmp_path)["step"] == 5
-    path.write_text('{"id": "b"}\n\n{"id": "c"}')
+    path.write_text('{"id": "b", "scores": {}, "reasons": {}}\n\n{"id": "c", "scores": {}, "reasons": {}}')
     assert list(records.rows(path)) == ["b", "c"]
-    with pytest.raises(DataError, match=r"missing or damaged .*run stage 5 again"):
+    with pytest.raises(DataError, match=r"no.jsonl: is not there; run stage 5 again"):
         records.rows(tmp_path / "no.jsonl")
 
 

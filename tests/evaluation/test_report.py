@@ -285,7 +285,11 @@ def test_a_clip_that_is_not_the_one_stage_4_made_is_not_scored(copy, spoilt):
             r"value of key 'step'",
         ),
         ("scores/scores.jsonl", lambda text: text[:-5], r"damaged \("),
-        ("scores/scores.jsonl", lambda text: text.replace('"id"', '"name"'), r"damaged \(its id is missing"),
+        (
+            "scores/scores.jsonl",
+            lambda text: text.replace('"id"', '"name"'),
+            r"damaged \(.*missing required key\(s\): .id.",
+        ),
         ("scores/scores.jsonl", lambda text: "[1]\n", r"damaged \("),
     ],
 )

@@ -341,7 +341,7 @@ WRONG_CHOICES = {
     "wrong type on a key path": (
         "plan.batch_size: [4, four]",
         "m.yaml:3:24: plan.batch_size: expected int, got text 'four'\n"
-        "      (batch_size: int = 16 of gansemble.recipe.sections:Plan)\n"
+        "      (batch_size: int from 1 to 1000000 = 16 of gansemble.recipe.sections:Plan)\n"
         "    3 |   plan.batch_size: [4, four]\n"
         "      |                        ^^^^",
     ),

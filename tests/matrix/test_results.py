@@ -58,10 +58,15 @@ class Comparison:
         self.mark_done(run.project())
         names = list(dict.fromkeys(name for values in scores.values() for name in values))
         rows = [
-            {"id": name, "scores": {key: values[name] for key, values in scores.items() if name in values}}
+            {
+                "id": name,
+                "scores": {key: values[name] for key, values in scores.items() if name in values},
+                "reasons": {},
+            }
             for name in names
         ]
-        summary: dict[str, Any] = {"name": name, "step": 2, "split": "validation", "environment": {"torch": "2 | 3"}}
+        made = {"real_time_factor": 0.5, "device": "cpu", "threads": 1, "environment": {"torch": "2 | 3"}}
+        summary: dict[str, Any] = {"name": name, "step": 2, "split": "validation"} | made
         summary["scores"] = {
             key: summarise([math.nan if v is None else v for v in values.values()]).as_dict()
             | {"definition": f"{key} of the test", "better": BETTER[key], "metric": key}

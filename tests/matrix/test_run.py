@@ -32,6 +32,7 @@ from gansemble.matrix.run import CellRun, Places, last_words
 from gansemble.plugins import loading
 from gansemble.recipe import check
 from gansemble.recipe.fill import dump, fill
+from gansemble.stages.together import Plan
 from gansemble.training.components import Components
 from gansemble.training.trainer import Trainer
 
@@ -466,12 +467,16 @@ def test_an_interrupted_cell_ends_where_an_uninterrupted_one_does(workshop, brok
 def test_a_cell_that_dies_is_reported_and_the_others_go_on(broken):
     assert broken.code == 1, broken.output
     said = [line for line in broken.output.splitlines() if line.startswith("[")]
-    assert said[1] == "[1/2] early: failed: RuntimeError: the gate fell | at step 3; the others go on"
+    assert said[1].startswith(
+        "[1/2] early: failed: error: stage 3 train: losses.gate (gate) failed in the generator's turn of step 4"
+    )
+    assert "RuntimeError: the gate fell | at step 3" in said[1] and said[1].endswith("; the others go on")
     assert said[3].startswith("[2/2] whole: done in ")
     assert broken.errors == "error: 1 of 2 cells failed: early\n"
     text = (broken.exp / "RESULTS.md").read_text()
     assert "2 cells: 1 done, 1 failed, 0 impossible." in text and "| whole | 5.64 k" not in text
-    assert "| early | failed | RuntimeError: the gate fell \\| at step 3 |" in text
+    assert "| early | failed | error: stage 3 train: losses.gate (gate) failed" in text
+    assert "the gate fell \\| at step 3" in text
     assert state(broken.exp / "cells" / "early")["state"] == "failed"
     assert (broken.exp / "index.html").is_file()
 
@@ -652,7 +657,7 @@ def test_one_process_runs_all_stages_and_two_are_launched_for_the_training(works
     (two, _), child = runs_of(workshop, tmp_path, processes=2), Recorder()
     two.run(child)
     first, second = child.commands
-    assert first[-8:-6] == ["train", str(two.recipe)] and first[first.index("--nproc-per-node") + 1] == "2"
+    assert first[-8:-6] == ["train", str(two.recipe)] and Plan.of(first[3]).here == 2
     assert child.environments[0]["GANSEMBLE_PROCESSES"] == "2" and child.environments[1] == {}
     assert second[2:4] == ["gansemble", "run"] and second[-2:] == ["--stage", "synthesise"]
 

@@ -111,7 +111,13 @@ def _dry_run(recipe: str, options: RunOptions) -> None:
             with StageRun(project, stage.name, _forced(stage, options), dry_run=True):
                 pass
         except GansembleError as error:
-            raise GansembleError(f"stage {stage.number} {stage.name}: {error}") from error
+            raise GansembleError(_of_stage(stage, str(error))) from error
+
+
+def _of_stage(stage: Stage, text: str) -> str:
+    """A message that begins with its stage, once."""
+    label = f"stage {stage.number} {stage.name}: "
+    return label + text.removeprefix(label)
 
 
 def _in_this_process(recipe: str, options: RunOptions) -> None:
@@ -127,7 +133,7 @@ def _in_this_process(recipe: str, options: RunOptions) -> None:
         except Interrupted:
             raise
         except GansembleError as error:
-            raise GansembleError(f"stage {stage.number} {stage.name}: {error}") from error
+            raise GansembleError(_of_stage(stage, str(error))) from error
 
 
 def _words(stage: Stage, recipe: str, options: RunOptions) -> list[str]:

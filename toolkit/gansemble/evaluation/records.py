@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict
 
 from gansemble.scoring.statistics import SummaryRecord
 from gansemble.stages import json_files
@@ -106,27 +106,13 @@ class ScoresSummary(TypedDict):
     anchors: NotRequired[dict[str, dict[str, ScoreRow]]]
 
 
-class _Demanded(TypedDict):
-    """The fields of a summary without which nothing can be shown of it."""
-
-    step: int
-    scores: dict[str, ScoreRow]
-    environment: dict[str, str]
-
-
 def summary(exp: Path) -> ScoresSummary:
     """Reads ``scores/summary.json`` of an experiment.
 
     Raises:
         DataError: if it is missing or damaged.
     """
-    path = exp / "scores" / "summary.json"
-    found = json_files.read(path, dict[str, object], REMEDY)
-    try:
-        json_files.checked(found, _Demanded)
-    except ValueError as error:
-        raise json_files.DamagedFile(f"{path}: damaged ({error}); {REMEDY}") from error
-    return cast(ScoresSummary, found)
+    return json_files.read(exp / "scores" / "summary.json", ScoresSummary, REMEDY)
 
 
 def rows(path: Path) -> dict[str, FileRow]:
@@ -135,8 +121,4 @@ def rows(path: Path) -> dict[str, FileRow]:
     Raises:
         DataError: if it is missing or damaged.
     """
-    found = json_files.read_rows(path, dict[str, object], REMEDY)
-    for number, row in enumerate(found, 1):
-        if not isinstance(row.get("id"), str):
-            raise json_files.DamagedFile(f"{path}:{number}: damaged (its id is missing or no text); {REMEDY}")
-    return {str(row["id"]): cast(FileRow, row) for row in found}
+    return {row["id"]: row for row in json_files.read_rows(path, FileRow, REMEDY)}
