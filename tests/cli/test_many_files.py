@@ -422,3 +422,16 @@ def test_a_closed_pipe_is_no_files_fault(exp, tmp_path):
     )
     os.close(writing)
     assert child.returncode != 0 and "could not be made" not in child.stderr and "Traceback" not in child.stderr
+
+
+def test_a_command_says_what_a_folder_of_inputs_holds_besides(tmp_path, capsys):
+    """An ``.m4a`` that nobody decodes would else be missed after an hour."""
+    from gansemble.cli.input_files import expand
+
+    for name in ("a.WAV", "b.m4a", "._a.wav", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "gone.wav").symlink_to("nowhere")
+    assert expand(tmp_path) == [(tmp_path / "a.WAV", "a")]
+    said = capsys.readouterr().out
+    assert "passed over, as no inputs: 1 link to nothing (gone.wav), 1 hidden file (._a.wav), 1 file of .txt" in said
+    assert "warning: left out, as their formats cannot be decoded here: 1 file (b.m4a)" in said

@@ -188,12 +188,13 @@ def suffix_of(name: str) -> str:
     return os.path.splitext(name)[1].lower()  # noqa: PTH122  path objects are slow for many files
 
 
-def told(found: Listing, taken: Collection[str]) -> list[str]:
-    """What is said of files that are no clips: a line that counts them by reason, and a warning of undecoded sound.
+def told(found: Listing, taken: Collection[str], role: str = "clips") -> list[str]:
+    """What is said of files that are not used: a line that counts them by reason, and a warning of undecoded sound.
 
     Args:
-        found: of the corpus folder, with the suffixes of audio.
-        taken: paths of the files that are used, relative to the corpus folder.
+        found: what a folder holds.
+        taken: paths of the files that are used, relative to that folder.
+        role: of the files that are used, as of a corpus' clips.
 
     Returns:
         No line, one or two.
@@ -213,7 +214,7 @@ def told(found: Listing, taken: Collection[str]) -> list[str]:
     kinds = kinds[:KINDS_TOLD] + ([(("other file", "other files"), rest)] if rest else [])
     lines = []
     if kinds:
-        lines.append("passed over, as no clips: " + ", ".join(_counted(*words, names) for words, names in kinds))
+        lines.append(f"passed over, as no {role}: " + ", ".join(_counted(*words, names) for words, names in kinds))
     if undecoded:
         first = Path(undecoded[0])
         lines.append(

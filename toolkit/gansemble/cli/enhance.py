@@ -73,11 +73,10 @@ def enhance(
     such as album artist, ReplayGain and pictures, are left out; their names are told for FLAC, Ogg and MP3 (ID3v2). A file that this command has made already is left as it is, so that an
     interrupted command can be given again; any other file that is there is refused.
     """
-    from gansemble.audio import listing
     from gansemble.inference import enhancement, loading, streaming
     from gansemble.recipe.task import Task
 
-    sources = [found for path in inputs for found in expand(path, listing.audio)]
+    sources = [found for path in inputs for found in expand(path)]
     jobs = [Job(source, enhancement.target_of(source, output, name, sample_format)) for source, name in sources]
     demand_outside_inputs(jobs, inputs, output)
     _demand_other_folder(jobs)

@@ -47,7 +47,6 @@ def mels(
     (k + 1) * hop; a file of T samples has T / hop frames, rounded down. A file that this command has made already is left
     as it is; any other file that is there is refused.
     """
-    from gansemble.audio import listing
     from gansemble.files import staged_file, write_atomically
     from gansemble.inference.vocoding import mel_file
 
@@ -55,7 +54,7 @@ def mels(
         raise click.UsageError("give RECIPE or --exp")
     project = Project.recall(exp) if exp is not None else Project.of(recipe or Path(), overrides)
     spec = project.checked().audio
-    sources = [found for path in inputs for found in expand(path, listing.audio)]
+    sources = [found for path in inputs for found in expand(path)]
     jobs = [Job(source, output / f"{name}.npy") for source, name in sources]
     demand_apart(jobs)  # they may lie beside the audio: spectrograms are no inputs of the next run
     writable_folder(output)

@@ -141,10 +141,8 @@ def _files(
     from gansemble.inference import loading, vocoding
     from gansemble.recipe.task import Task
 
-    def listed(folder: Path) -> list[Path]:
-        return sorted([*listing.audio(folder), *listing.arrays(folder)])
-
-    sources = [found for path in inputs for found in expand(path, listed, "audio or .npy")]
+    kinds = listing.SUFFIXES | listing.ARRAYS
+    sources = [found for path in inputs for found in expand(path, kinds, "audio or .npy")]
     jobs = [Job(source, output / f"{name}.wav") for source, name in sources]
     names = {job.target: name for job, (_, name) in zip(jobs, sources, strict=True)}
     demand_outside_inputs(jobs, inputs, output)

@@ -234,7 +234,7 @@ def _source(
         DataError: if it is audio, and the generator reads nothing that is computed of audio.
     """
     builder, main = ConditionBuilder(loaded.recipe), loaded.main_signal
-    if source.suffix == ".npy":
+    if source.suffix.lower() == ".npy":
         pieces = _npy_blocks(source, loaded.spec, block, loaded.mel) if main == "mel" else _blocks(main, source, block)
         return ({main: piece} for piece in pieces), {main}
     if builder.computable:
@@ -258,7 +258,7 @@ def demand_usable(loaded: TrainedGenerator, sources: Sequence[Path], signals: Se
         GansembleError: if of none of the inputs and what is given the generator has all that it reads, and no more.
     """
     refused: GansembleError | None = None
-    for source in {path.suffix == ".npy": path for path in sources}.values():
+    for source in {path.suffix.lower() == ".npy": path for path in sources}.values():
         try:
             loaded.demand_read(_source(loaded, source, 1, False)[1] | signals, labelled)
             return
