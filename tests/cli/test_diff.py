@@ -19,6 +19,10 @@ SCORES = {"unused": "higher", "pesq": "higher", "mel_distance": "lower", "snr": 
 TWELVE = [float(n % 4) for n in range(12)]
 
 
+#: How the scored clips were made.
+MADE = {"name": "x", "split": "validation", "real_time_factor": 0.5, "device": "cpu", "threads": 1}
+
+
 def experiment(path: Path, recipe=RECIPE, step=1200, environment=None, definitions=None, **scores) -> Path:
     """A folder as training and evaluation leave it; scores by key, a value for each file, None where there is none."""
     folder = path / "checkpoints" / f"step-{step:08d}"
@@ -36,13 +40,13 @@ def experiment(path: Path, recipe=RECIPE, step=1200, environment=None, definitio
         "environment": environment or {"torch": "2.11"},
         "scores": {
             key: summarise([math.nan if v is None else v for v in table.values()]).as_dict()
-            | {"better": SCORES[key], "definition": (definitions or {}).get(key, f"{key} as published")}
+            | {"better": SCORES[key], "definition": (definitions or {}).get(key, f"{key} as published"), "metric": key}
             for key, table in tables.items()
         },
-    }
+    } | MADE
     (path / "scores").mkdir()
     (path / "scores" / "summary.json").write_text(json.dumps(summary))
-    (path / "scores" / "scores.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (path / "scores" / "scores.jsonl").write_text("".join(json.dumps({"reasons": {}} | row) + "\n" for row in rows))
     return path
 
 
@@ -222,7 +226,7 @@ def sets(path: Path, clips=50, definition="as published", **scores) -> Path:
         | {"definition": definition, "metric": key, "reason": None}
         for key, (value, low, high, better) in scores.items()
     }
-    summary = {"step": 1200, "environment": {"torch": "2.11"}, "scores": rows}
+    summary = {"step": 1200, "environment": {"torch": "2.11"}, "scores": rows} | MADE
     (path / "scores" / "summary.json").write_text(json.dumps(summary))
     (path / "scores" / "scores.jsonl").write_text(json.dumps({"id": "0", "scores": {}, "reasons": {}}) + "\n")
     return path

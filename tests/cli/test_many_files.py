@@ -395,7 +395,7 @@ def test_an_empty_path_is_refused(run, tmp_path, monkeypatch, words):
     for name in ("g", "c"):
         (tmp_path / name).touch()
     done = run(*words)
-    assert done.code == 2 and "expected a path, got an empty text" in done.said and len(list(tmp_path.iterdir())) == 2
+    assert done.code == 2 and "expected a path, got an empty word" in done.said and len(list(tmp_path.iterdir())) == 2
 
 
 def test_stage_1_tells_of_an_experiment_that_lies_too_deep(tmp_path):

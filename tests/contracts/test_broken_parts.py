@@ -212,7 +212,7 @@ LISTING = {
         ("StaysSmall", "representation_grows_as_it_says", "it encodes otherwise than newly made"),
         ("DropsNyquist", "encodes_what_its_contract_says", "behind the batch, encode gives [2, 256, 65]"),
         ("OtherDomain", "encodes_what_its_contract_says", "says domain 'complex_spectrum', the part 'spectrum'"),
-        ("Nameless", "encodes_what_its_contract_says", "it has no domain"),
+        ("Nameless", "encodes_what_its_contract_says", "its domain must be text that is not empty, got None"),
         ("LosesTheTail", "decodes_to_audio", "should give [2, 1, 8192], got [2, 1, 7680]"),
         ("LosesThePhase", "decodes_to_audio", "of the original's away from it"),
         ("LogOfSilence", "representation_takes_silence", "encoded silence is not finite"),

@@ -138,8 +138,10 @@ def experiment(exp: Path, **more: Any) -> Path:
     (exp / "samples").mkdir()
     listed(made("a"), baselines=["low", "mid"]).write(exp, [])
     row = {"id": "a", "scores": {"snr": 1.0}, "reasons": {}}
-    fact = {"better": "higher", "definition": "d"}
-    summary = {"name": exp.name, "step": 3, "scores": {"snr": fact}, "environment": {}}
+    fact = {"better": "higher", "definition": "d", "metric": "snr", "mean": 1.0, "low": None, "high": None}
+    fact |= {"n_ok": 1, "n_total": 1}
+    summary = {"name": exp.name, "step": 3, "scores": {"snr": fact}, "environment": {}, "split": "test"}
+    summary |= {"real_time_factor": 0.5, "device": "cpu", "threads": 1}
     summary["baselines"] = {name: {"scores": {f"{name}_snr": fact}} for name in ("low", "mid")}
     (exp / "scores" / "summary.json").write_text(json.dumps(summary | more))
     (exp / "scores" / "scores.jsonl").write_text(json.dumps(row))

@@ -1,6 +1,6 @@
 """Runs that end at random moments, in every way that a run can: the same command again ends as an undisturbed run does.
 
-It ends bitwise equal to one, and nothing has to be unlocked by hand. A few moments here; ``GANSEMBLE_ENDS=100`` tries more. The
+It ends bitwise equal to one, and nothing has to be unlocked by hand. One moment here; ``GANSEMBLE_ENDS=100`` tries more. The
 seed is printed, and ``GANSEMBLE_SEED`` repeats it.
 """
 
@@ -22,7 +22,7 @@ from safetensors.torch import load_file
 
 from gansemble.training.checkpoint import Store
 
-ENDS = int(os.environ.get("GANSEMBLE_ENDS", "3"))
+ENDS = int(os.environ.get("GANSEMBLE_ENDS", "1"))
 SEED = int(os.environ.get("GANSEMBLE_SEED", str(time.time_ns() % 100_000)))
 RECIPE = """\
 audio: {sample_rate: 16000, n_fft: 256, hop: 64, window: 256, mels: 20, fmin: 0, fmax: null}

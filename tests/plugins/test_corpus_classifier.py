@@ -324,7 +324,7 @@ def test_damaged_weights_are_trained_again_with_a_warning(harm, tmp_path, caplog
 def test_what_a_crash_leaves_is_not_taken_for_a_classifier(tmp_path, monkeypatch):
     settings = ClassifierSettings(width=2, blocks=2, steps=3)
     with monkeypatch.context() as patched:
-        patched.setattr(store.files, "write_atomically", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
+        patched.setattr(store.json_files, "write", lambda *_: (_ for _ in ()).throw(OSError("disk full")))
         with pytest.raises(OSError, match="disk full"):
             trained(corpus(), settings, tmp_path, silence)
     assert list(tmp_path.iterdir()) == []

@@ -416,7 +416,7 @@ def test_facts_are_written_as_indented_json_and_weights_are_on_the_disk_before_t
     monkeypatch.setattr(store.files, "sync", lambda path: synced.append(path.name))
     _, facts = store.kept(tmp_path, "thing", {"what": 1}, lambda: ({"x": torch.ones(1)}, {"n": 3}))
     (place,) = tmp_path.glob("thing-*")
-    assert (place / "facts.json").read_text() == json.dumps(facts, indent=1) + "\n"
+    assert (place / "facts.json").read_text() == json.dumps(facts, indent=1)
     assert "weights.safetensors" in synced
 
 

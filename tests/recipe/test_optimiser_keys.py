@@ -174,7 +174,7 @@ def test_one_without_patterns_or_groups_is_filled_as_before(base):
     ("factor", "message"),
     [
         (lambda step, steps: 1 - 2 * step / steps, "one_cycle gives a factor of -0.8 at step 9 of 10"),
-        (lambda step, steps: 1 / step, "one_cycle fails at step 0 of 10: division by zero"),
+        (lambda step, steps: 1 / step, "one_cycle fails at step 0 of 10: ZeroDivisionError: division by zero"),
         (lambda step, steps: float("inf") if step == 5 else 1.0, "one_cycle gives a factor of inf at step 5 of 10"),
         (lambda step, steps: None, "one_cycle fails at step 0 of 10: "),
     ],

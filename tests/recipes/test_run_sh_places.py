@@ -14,6 +14,8 @@ from gansemble.recipe import packages
 from gansemble.scaffold import recipes
 
 EGS = Path(__file__).parents[2] / "egs"
+#: What the help of the recipe lists.
+LISTED = "configurations: mini.yaml small.yaml v1.yaml"
 NAMES = [
     "plain",
     "with space",
@@ -58,7 +60,7 @@ def tree(tmp_path):
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_it_runs_in_a_folder_of_any_name(tree, tmp_path, name):
     folder = tree(name)
-    assert helps(folder / "run.sh", tmp_path).count("small.yaml") == 1
+    assert LISTED in helps(folder / "run.sh", tmp_path)
     assert not list(tmp_path.rglob("made")), "no part of a name is run"
 
 
@@ -86,4 +88,4 @@ def test_the_run_sh_of_a_copied_recipe_runs_by_a_link(tmp_path):
     target = tmp_path / "my recipe"
     recipes.copy(packages.find("wavegan:fsdd"), target)
     (tmp_path / "link.sh").symlink_to(target / "run.sh")
-    assert helps("link.sh", tmp_path).count("small.yaml") == 1
+    assert LISTED in helps("link.sh", tmp_path)

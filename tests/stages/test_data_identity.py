@@ -178,7 +178,10 @@ def test_a_manifest_edited_by_hand_is_refused_and_its_splits_do_not_count(place,
     ("changes", "message"),
     [
         ({"manifest": 99}, "packed data of version 99"),
-        ({"samples": ">i2"}, "packed data of version 1 with samples '>i2'; this gansemble reads version 1 with '<i2'"),
+        (
+            {"manifest": 1, "samples": ">i2"},
+            "packed data of version 1 with samples '>i2'; this gansemble reads versions 1 to 2",
+        ),
         ({"manifest": None}, "packed data of version None"),
         ({"splits": []}, "a damaged manifest header"),
         (None, "no manifest header; it was written by an earlier version or damaged"),

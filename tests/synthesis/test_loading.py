@@ -207,15 +207,15 @@ def test_weights_that_are_not_finite_are_refused(exp, average):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"step": "3"}, r"damaged \(step\)"),
+        ({"step": "3"}, r"damaged \(.*'step'"),
         ({"step": -1}, r"damaged \(step\)"),
         ({"best": {"../../other": 1.0}}, r"damaged \(best\.\.\./\.\./other\)"),
-        ({"best": [1]}, r"damaged \(best"),
-        ({"files": {"a": 3}}, r"damaged \(files\)"),
-        ({"files": {"../a": {"bytes": 1, "sha256": ""}}}, r"damaged \(files\)"),
-        ({"files": None}, r"damaged \(files\)"),
-        ({"data": {}}, r"damaged \(data\)"),
-        ({"classes": 3}, r"damaged \(classes\)"),
+        ({"best": [1]}, r"damaged \(.*'best'"),
+        ({"files": {"a": 3}}, r"damaged \(.*'files'"),
+        ({"files": {"../a": {"bytes": 1, "sha256": ""}}}, r"damaged \(files\.\.\./a\)"),
+        ({"files": None}, r"damaged \(.*'files'"),
+        ({"data": {}}, r"damaged \(.*'data'"),
+        ({"classes": 3}, r"damaged \(.*'classes'"),
     ],
 )
 def test_a_manifest_that_is_none_is_told(exp, change, told):

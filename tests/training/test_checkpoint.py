@@ -61,8 +61,8 @@ SPOILERS = {
     "one bit of the weights": (lambda folder: flip(folder / "generator.safetensors"), "altered"),
     "a shorter optimiser": (lambda folder: cut(folder / "optimiser-generator.pt"), "expected .* bytes, got"),
     "no average": (lambda folder: (folder / "ema.safetensors").unlink(), "ema.safetensors: missing"),
-    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "manifest.json: missing"),
-    "half a manifest": (lambda folder: cut(folder / "manifest.json"), "manifest.json: missing or unreadable"),
+    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), "manifest.json: is not there"),
+    "half a manifest": (lambda folder: cut(folder / "manifest.json"), "manifest.json: damaged"),
     "a manifest of something else": (lambda folder: (folder / "manifest.json").write_text("[]"), "manifest.json"),
 }
 

@@ -33,7 +33,7 @@ class NamedPath(click.Path):
         """
         if not str(value).strip() or "\0" in str(value):
             self.fail(
-                "expected a path, got an empty text; is a variable of the shell unset? Give . for the folder that you are in",
+                "expected a path, got an empty word; is a variable of the shell unset? Give . for the folder that you are in",
                 param,
                 ctx,
             )

@@ -315,7 +315,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
         raise CheckpointError(str(error)) from error
     except ValueError as error:
         raise CheckpointError(f"{path}: damaged ({error}); {INCOMPLETE}") from error
-    odd = [name for name in promised["files"] if Path(name).name != name]
+    odd = [f"files.{name}" for name in promised["files"] if Path(name).name != name]
     odd += [f"best.{name}" for name in promised.get("best", {}) if not re.fullmatch(rf"{PREFIX}[0-9]+", name)]
     odd += ["step"] if promised["step"] < 0 else []
     if odd:

@@ -148,7 +148,7 @@ class Onset(TypedDict):
     step: int
     onset: int
     monitor: str
-    reason: str
+    reason: NotRequired[str]
     action: NotRequired[str]
 
 
