@@ -178,7 +178,7 @@ def passed_over(folder: Path, clips: Sequence[Clip]) -> list[str]:
     lines = listing.told(listing.below(folder, strict=False), [*used, MARK])
     if odd:
         lines.append(
-            f"{len(odd)} clips have names that are no text on one line, such as {shown(odd[0].path)}; their ids and labels "
+            f"{len(odd)} of {len(clips)} clips have names that are no text on one line, such as {shown(odd[0].path)}; their ids and labels "
             f"hold U+FFFD and two digits for each such byte: {odd[0].id}"
         )
     return lines
