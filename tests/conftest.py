@@ -1,6 +1,7 @@
 """Settings of the whole suite."""
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     # Files that take long come first: at the end, one process would be left with them alone.
     long = {item.path for item in items if any(map(item.get_closest_marker, ("end_to_end", "kill", "processes")))}
     items.sort(key=lambda item: item.path not in long)
+
+
+@pytest.fixture
+def signals_heard():
+    """Interrupts and hangups are heard, which a job in the background, or one of nohup, inherits as ignored."""
+    usual = {signal.SIGINT: signal.default_int_handler, signal.SIGHUP: signal.SIG_DFL}
+    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

@@ -336,6 +336,7 @@ def test_spectrograms_keep_to_the_same(run, exp, tmp_path):
 # ends -------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("signals_heard")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_ends_the_command_and_keeps_what_was_made(exp, tmp_path, monkeypatch, number):
     for name in ("a", "b", "c"):

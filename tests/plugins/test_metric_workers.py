@@ -104,6 +104,7 @@ def test_a_call_leaves_no_thread_behind():
     ("__import__('os').write(2, b'why') and __import__('os')._exit(1)",
      "the worker process crashed (exit status 1: why)"),
 ])  # fmt: skip
+@pytest.mark.usefixtures("signals_heard")
 def test_how_a_worker_died_is_told_with_its_last_line(does, says):
     with pytest.raises(workers.CallFailed) as caught:
         workers.call(eval, does)
