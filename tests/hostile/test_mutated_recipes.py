@@ -87,7 +87,7 @@ def value(text: str, draw: random.Random) -> str:
 
 def key(text: str, draw: random.Random) -> str:
     """Another word before one of the colons."""
-    found = list(re.finditer(r"[a-z_0-9]+:", text))
+    found = list(re.finditer(r"(?<![a-z_0-9])[a-z_0-9]+:", text))  # a long word is looked at once, not from each letter
     if not found:
         return text
     where = draw.choice(found)
