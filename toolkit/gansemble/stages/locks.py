@@ -30,6 +30,8 @@ STALE_SECONDS = 600.0
 #: The same for a run that was told to take the lock (``--force-unlock``): two intervals and some delay of the disk.
 FORCE_SECONDS = 75.0
 POLL_SECONDS = 1.0
+#: How long a process may take to take a dead owner's lock away [s]; it is a matter of milliseconds.
+TURN_SECONDS = 10.0
 REMIND_SECONDS = 60.0
 
 
@@ -168,7 +170,7 @@ class FolderLock:
                 continue
             limit = STALE_SECONDS if self.wait is not None else FORCE_SECONDS
             if owner.dead or (not owner.here and waiting.silent(owner) > limit):
-                self._take_away()
+                self._take_away(owner)
             elif self.wait is not None or (self.force and not owner.here and not waiting.moved):
                 waiting.once(owner)
             else:
@@ -211,23 +213,39 @@ class FolderLock:
         except OSError:
             return 0.0
 
-    def _take_away(self) -> None:
-        """Removes the lock of a dead owner, and of no other.
+    def _take_away(self, judged: Owner) -> None:
+        """Removes the lock of an owner that was judged to be dead, and of no other.
 
-        The lock is renamed in one step, and its owner is read again afterwards: if another process took it in between,
-        it is put back.
+        Of several processes that do so one at a time looks at the owner again and takes the lock away: no other owner can
+        come in between, as its lock cannot be put in place before this one is gone.
         """
-        aside = self.path.with_name(f"{self.path.name}.dead-{self.owner['token']}")
-        before = _content(self.path / "owner.json")
+        turn = self.path.with_name(f"{self.path.name}.taking")
         try:
-            self.path.rename(aside)
+            turn.mkdir()
         except OSError:
-            return  # somebody else was faster
-        if _content(aside / "owner.json") != before and not self.path.exists():
-            with contextlib.suppress(OSError):  # it had a new owner already
-                aside.rename(self.path)
+            self._wait_for(turn)
+            return
+        aside = self.path.with_name(f"{self.path.name}.dead-{self.owner['token']}")
+        try:
+            found = self._read()
+            if found is None or found.facts != judged.facts:
                 return
-        shutil.rmtree(aside, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self.path.rename(aside)
+            shutil.rmtree(aside, ignore_errors=True)
+        finally:
+            with contextlib.suppress(OSError):
+                turn.rmdir()
+
+    def _wait_for(self, turn: Path) -> None:
+        """Lets another process take the lock away; one that died at it is waited for no longer than some seconds."""
+        until = time.monotonic() + TURN_SECONDS
+        while turn.exists():
+            if time.monotonic() > until:
+                with contextlib.suppress(OSError):
+                    turn.rmdir()
+                return
+            time.sleep(min(POLL_SECONDS, 0.01))
 
     def _refusal(self, owner: Owner) -> str:
         since = f" since {owner.facts['since']}" if owner.facts.get("since") else ""
@@ -278,10 +296,3 @@ class _Waiting:
             how_long = f" ({waited / 60:.0f} min)" if waited >= REMIND_SECONDS else ""
             self.lock.wait(f"{self.lock.path.parent}: waiting for {owner}, which is {self.lock.work} here{how_long}")
         time.sleep(POLL_SECONDS)
-
-
-def _content(path: Path) -> bytes | None:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return None
