@@ -243,21 +243,28 @@ def test_waiting_ends_when_an_owner_elsewhere_gives_no_sign_of_life(tmp_path, mo
 
 @pytest.mark.processes
 def test_two_that_find_a_dead_owner_do_not_both_get_the_lock(tmp_path):
-    """Many processes at once: one at a time is inside."""
+    """Many processes that begin together: one at a time is inside."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
     dead = subprocess.Popen(["true"])
     dead.wait()
-    hold(tmp_path, pid=dead.pid, started=None)
+    hold(folder, pid=dead.pid, started=None)
     code = (
         "import sys, os, time\nfrom pathlib import Path\nfrom gansemble.stages import locks\nlocks.POLL_SECONDS = 0.002\n"
         "folder = Path(sys.argv[1])\n"
-        "for _ in range(15):\n"
+        "(folder.parent / f'ready-{os.getpid()}').touch()\n"
+        "while not (folder.parent / 'go').exists():\n    time.sleep(0.001)\n"
+        "for _ in range(5):\n"
         "    with locks.FolderLock(folder, wait=lambda text: None):\n"
         "        (folder / 'inside').mkdir()\n        time.sleep(0.001)\n        (folder / 'inside').rmdir()\n"
     )
-    running = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], stderr=subprocess.PIPE) for _ in range(4)]
+    running = [subprocess.Popen([sys.executable, "-c", code, str(folder)], stderr=subprocess.PIPE) for _ in range(8)]
+    while len(list(tmp_path.glob("ready-*"))) < 8:
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
     errors = [child.communicate(timeout=120)[1].decode() for child in running]
-    assert [child.returncode for child in running] == [0] * 4, errors
-    assert not list(tmp_path.iterdir())
+    assert [child.returncode for child in running] == [0] * 8, errors
+    assert not list(folder.iterdir())
 
 
 def test_a_link_that_leads_nowhere_in_the_locks_place_is_named(tmp_path):
