@@ -52,7 +52,7 @@ def test_a_file_of_each_suffix_is_decoded_and_listed_in_any_case(tmp_path):
             path = tmp_path / f"sound-of-{suffix[1:]}{suffix.upper()}"
             soundfile.write(str(path), sound, 48000, format=form, subtype=subtype)
             assert len(soundfile.read(str(path))[0]) == 4800, suffix
-    assert {path.suffix.lower() for path in listing.audio(tmp_path)} == listing.SUFFIXES
+    assert {path.suffix.lower() for path in listing.below(tmp_path).with_links} == listing.SUFFIXES
 
 
 def test_hidden_files_and_folders_are_passed_over_alike_for_every_suffix(tmp_path):
@@ -70,13 +70,13 @@ def test_what_a_disk_keeps_at_its_root_is_no_data(tmp_path):
 
 def test_arrays_are_listed_as_audio_is(tmp_path):
     touch(tmp_path, "x.NPY", "._x.npy", "sub/y.npy", "z.wav")
-    assert [path.relative_to(tmp_path).as_posix() for path in listing.arrays(tmp_path)] == ["sub/y.npy", "x.NPY"]
+    assert [path.as_posix() for path in listing.below(tmp_path, listing.ARRAYS).with_links] == ["sub/y.npy", "x.NPY"]
 
 
 def test_the_order_is_that_of_the_parts_of_paths(tmp_path):
     touch(tmp_path, "b/a.wav", "b.wav", "b-c/a.wav", "a/z/y.wav", "a/b.wav")
     assert below(tmp_path) == ["a/b.wav", "a/z/y.wav", "b/a.wav", "b-c/a.wav", "b.wav"]
-    assert listing.audio(tmp_path) == sorted(listing.audio(tmp_path))
+    assert listing.below(tmp_path).with_links == sorted(listing.below(tmp_path).with_links)
 
 
 def test_an_empty_file_is_listed_so_that_its_reader_judges_it(tmp_path):
@@ -128,7 +128,7 @@ def test_a_file_is_listed_under_its_own_name_and_not_again_under_those_of_links(
     assert [str(path) for path in found.paths] == ["b.wav"]
     assert found.again == {Path("a.wav"): Path("b.wav"), Path("c.wav"): Path("b.wav")}
     assert [str(path) for path in found.with_links] == ["a.wav", "b.wav", "c.wav"]
-    assert listing.audio(folder) == [folder / name for name in ("a.wav", "b.wav", "c.wav")], (
+    assert listing.below(folder).with_links == [Path(name) for name in ("a.wav", "b.wav", "c.wav")], (
         "inputs are known by their names"
     )
 

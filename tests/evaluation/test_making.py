@@ -157,7 +157,7 @@ class Halving:
 def test_clips_are_degraded_in_every_way_of_the_recipe_or_in_that_of_training(monkeypatch):
     recipe = space(many={"test_degradations": {"half": 0.5, "tenth": 0.1}})
     monkeypatch.setattr(enhancement, "degrader", lambda recipe, part=None: Halving(part or 0.25))
-    found = list(enhancement.degraded_clips(recipe, Recordings(), 2))
+    found = [make() for _, make in enhancement.degraded_clips(recipe, Recordings(), 2)]
     assert [(each.id, each.clip, each.condition, len(each.audio)) for each in found] == [
         ("a@half", "a", "half", 100),
         ("a@tenth", "a", "tenth", 100),
@@ -166,7 +166,7 @@ def test_clips_are_degraded_in_every_way_of_the_recipe_or_in_that_of_training(mo
     ]
     assert [each.audio[10] for each in found] == pytest.approx([5, 1, 5, 1]) and found[0].audio[0] == 0
     recipe.many["test_degradations"] = {}
-    found = list(enhancement.degraded_clips(recipe, Recordings(), 1))
+    found = [make() for _, make in enhancement.degraded_clips(recipe, Recordings(), 1)]
     assert [(each.id, each.condition, each.audio[8]) for each in found] == [("a", "", 2.0)]
 
 

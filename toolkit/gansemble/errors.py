@@ -3,8 +3,10 @@
 import errno
 from collections.abc import Sequence
 
+#: Numbers of the errors of a disk, or a quota, that is full.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Errors of the machine that meet every file alike: no space, no quota, read-only, too many open files.
-_OF_ALL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE})
+_OF_ALL = NO_ROOM | frozenset({errno.EROFS, errno.EMFILE, errno.ENFILE})
 
 
 class GansembleError(Exception):

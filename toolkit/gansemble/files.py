@@ -10,6 +10,8 @@ import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from gansemble.errors import NO_ROOM
+
 #: Bytes that are tried to be written where a library failed to write, and did not say why.
 _TRIED = 1 << 16
 
@@ -103,7 +105,7 @@ def _no_space(folder: Path) -> OSError | None:
         with tried.open("wb") as stream:
             stream.write(bytes(_TRIED))
     except OSError as error:
-        return error if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+        return error if error.errno in NO_ROOM else None
     finally:
         with contextlib.suppress(OSError):
             tried.unlink(missing_ok=True)

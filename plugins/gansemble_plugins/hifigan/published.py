@@ -13,10 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gansemble.data.download import staged
 from gansemble.data.text_files import json_object
 from gansemble.errors import CheckpointError, GansembleError
-from gansemble.files import write_atomically
 from gansemble.parts import weights
 
 #: Entries of a ``do_…`` file -> the discriminator part and its name in the recipe.
@@ -188,11 +186,10 @@ def write_experiment(generator_file: Path, discriminator_file: Path | None, conf
         CheckpointError: if the folder holds anything already, or the weights are not finite or do not fit the configuration.
         GansembleError: if the configuration cannot be read, or describes no such network.
     """
-    from gansemble.parts.build import build
-    from gansemble.recipe import check, fill
     from gansemble.training import checkpoint
+    from gansemble.training.imported import imported
 
-    checkpoint.demand_new(exp)
+    checkpoint.demand_new(exp)  # before anything is read
     config = json_object(config_file)
     found = _read(generator_file)
     judges = _read(discriminator_file) if discriminator_file else {}
@@ -201,33 +198,8 @@ def write_experiment(generator_file: Path, discriminator_file: Path | None, conf
         raise CheckpointError(
             f"{discriminator_file}: expected entries {', '.join(DISCRIMINATORS)}, got {', '.join(map(str, judges))}"
         )
-    with staged(exp) as place:  # a failure leaves nothing
-        path = place / "recipe.yaml"
-        write_atomically(path, fill.dump(recipe_of(config, names)))
-        try:
-            recipe = check.load(path)
-            parts = build(recipe, torch.device("cpu"))
-        except (GansembleError, ValueError, TypeError) as error:
-            said = str(error).replace(str(path), "the recipe made of it")
-            raise GansembleError(f"{config_file}: describes no network that can be built: {said}") from error
+    with imported(exp, recipe_of(config, names), f"{config_file}: describes") as parts:
         load_into(parts.generator, found.get("generator", found), str(generator_file))
         for name in names:
             load_into(parts.discriminators.parts[name], judges[name], f"{discriminator_file} ({name})")
-        _write(checkpoint.Store(place / "checkpoints"), recipe, parts)
     return exp / "recipe.yaml"
-
-
-def _write(store: Any, recipe: Any, parts: Any) -> None:
-    """The checkpoint of step 0."""
-    from gansemble.recipe import fill
-    from gansemble.training import checkpoint
-
-    folder = store.begin(0)
-    checkpoint.save_network(folder / "generator.safetensors", parts.generator.state_dict())
-    if list(parts.discriminators.parameters()):
-        checkpoint.save_network(folder / "discriminators.safetensors", parts.discriminators.state_dict())
-    counters = {"step": 0, "offset": 0, "rollbacks": 0, "best": {}, "validated": -1}
-    torch.save({"counters": counters, "parts": {}, "adaptation": {}}, folder / "state.pt")
-    (folder / "recipe.yaml").write_text(fill.dump(fill.fill(recipe)))
-    facts = {"audio": recipe.audio.as_dict(), "audio_digest": recipe.audio.digest(), "world": 1, "best": {}}
-    store.commit(folder, 0, facts | {"name": recipe.name}, set())

@@ -18,10 +18,8 @@ import torch
 from torch import Tensor
 
 from gansemble.audio.spec import AudioSpec
-from gansemble.data.download import staged
 from gansemble.data.text_files import json_object
-from gansemble.errors import CheckpointError, DataError, GansembleError
-from gansemble.files import write_atomically
+from gansemble.errors import CheckpointError, DataError
 from gansemble.parts import weights
 
 PROJECT, POST = "G/z_project/dense", "G/pp_filt/conv1d/kernel"
@@ -177,11 +175,10 @@ def write_experiment(folder: Path, exp: Path, length: int | None = None, sample_
         CheckpointError: if the experiment's folder holds anything already, or the weights are not finite or not WaveGAN's.
         GansembleError: if no network can be built of them.
     """
-    from gansemble.parts.build import build
-    from gansemble.recipe import check, fill
     from gansemble.training import checkpoint
+    from gansemble.training.imported import imported
 
-    checkpoint.demand_new(exp)
+    checkpoint.demand_new(exp)  # before anything is read
     arrays = read(folder)
     try:
         state = generator_state(arrays)
@@ -194,50 +191,8 @@ def write_experiment(folder: Path, exp: Path, length: int | None = None, sample_
             f"{folder}: makes {parameters['channels']} channels; recipes, and so experiments, are of one. "
             "gansemble_plugins.wavegan.published.generator_state reads the weights for use from Python"
         )
-    with staged(exp) as place:  # a failure leaves nothing
-        path = place / "recipe.yaml"
-        write_atomically(path, fill.dump(recipe_of(parameters, sample_rate)))
-        try:
-            recipe = check.load(path)
-            parts = build(recipe, torch.device("cpu"))
-        except (GansembleError, ValueError, TypeError) as error:
-            said = str(error).replace(str(path), "the recipe made of it")
-            raise GansembleError(f"{folder}: holds the weights of no network that can be built: {said}") from error
-        load_into(parts.generator, state, f"{folder} (generator)")
+    with imported(exp, recipe_of(parameters, sample_rate), f"{folder}: holds the weights of") as parts:
+        weights.load(parts.generator, state, f"{folder} (generator)")
         if judge is not None:
-            load_into(parts.discriminators.parts["critic"], judge, f"{folder} (critic)")
-        _write(checkpoint.Store(place / "checkpoints"), recipe, parts)
+            weights.load(parts.discriminators.parts["critic"], judge, f"{folder} (critic)")
     return exp / "recipe.yaml"
-
-
-def load_into(network: torch.nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    """Loads a state dict.
-
-    Raises:
-        CheckpointError: naming the tensors that do not fit, with both shapes, or hold NaN or Inf.
-    """
-    own = network.state_dict()
-    wrong = [
-        f"{name} {list(state[name].shape) if name in state else 'missing'} for {list(tensor.shape)}"
-        for name, tensor in own.items()
-        if name not in state or state[name].shape != tensor.shape
-    ]
-    wrong += [f"{name} unknown" for name in state if name not in own]
-    if wrong:
-        raise CheckpointError(f"{source}: {len(wrong)} arrays do not fit: {', '.join(wrong[:4])}")
-    weights.load(network, state, source)
-
-
-def _write(store: Any, recipe: Any, parts: Any) -> None:
-    """The checkpoint of step 0."""
-    from gansemble.recipe import fill
-    from gansemble.training import checkpoint
-
-    folder = store.begin(0)
-    checkpoint.save_network(folder / "generator.safetensors", parts.generator.state_dict())
-    checkpoint.save_network(folder / "discriminators.safetensors", parts.discriminators.state_dict())
-    counters = {"step": 0, "offset": 0, "rollbacks": 0, "best": {}, "validated": -1}
-    torch.save({"counters": counters, "parts": {}, "adaptation": {}}, folder / "state.pt")
-    (folder / "recipe.yaml").write_text(fill.dump(fill.fill(recipe)))
-    facts = {"audio": recipe.audio.as_dict(), "audio_digest": recipe.audio.digest(), "world": 1, "best": {}}
-    store.commit(folder, 0, facts | {"name": recipe.name}, set())

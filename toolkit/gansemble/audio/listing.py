@@ -119,26 +119,6 @@ def _repeated(folder: Path, wanted: Sequence[str], found: Walk) -> dict[str, str
     return again
 
 
-def audio(folder: Path) -> list[Path]:
-    """The audio files below a folder as inputs of a command, each ``folder`` and the path below it, sorted.
-
-    They are those that :func:`below` finds and the links that repeat them, as each is known by its own name.
-
-    Raises:
-        DataError: if a folder cannot be listed.
-    """
-    return [folder / path for path in below(folder).with_links]
-
-
-def arrays(folder: Path) -> list[Path]:
-    """The ``.npy`` files below a folder as inputs of a command, as :func:`audio` lists those of audio.
-
-    Raises:
-        DataError: if a folder cannot be listed.
-    """
-    return [folder / path for path in below(folder, ARRAYS).with_links]
-
-
 def by_name(folder: Path, suffixes: Collection[str] = SUFFIXES) -> dict[str, Path]:
     """The files below a folder by their path without the suffix, in the order of :func:`below`; paths are relative to it.
 

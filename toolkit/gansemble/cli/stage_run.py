@@ -14,7 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from gansemble.cli.terminal import say, say_up_to_date
-from gansemble.errors import GansembleError
+from gansemble.errors import NO_ROOM, GansembleError
 from gansemble.stages import BY_NAME, Ledger, Project, StageState
 from gansemble.stages.ledger import Beginning
 from gansemble.stages.locks import FolderLock
@@ -53,7 +53,7 @@ _DECIDING = ("fetch", "prepare", "statistics", "train")
 
 
 #: Errors of a disk that takes no more: full, over a quota or a limit of the size of files, or mounted to be read only.
-_NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+_NO_SPACE = NO_ROOM | {errno.EFBIG, errno.EROFS}
 
 
 class StageRun:

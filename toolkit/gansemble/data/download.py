@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import http.client
 import lzma
@@ -24,7 +23,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from gansemble import __version__, files
-from gansemble.errors import DataError
+from gansemble.errors import NO_ROOM, DataError
 
 #: Called with (bytes done, bytes in total or None when the server does not state the length).
 Progress = Callable[[int, int | None], None]
@@ -92,7 +91,7 @@ def _collect(
         try:
             return _receive(url, part, size, progress, timeout_s)
         except (OSError, http.client.HTTPException) as error:
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
                 raise DataError(f"{part}: no space left; free some and run again, the download goes on") from error
             failures = 1 if _length(part) > before else failures + 1
             if failures >= attempts:
@@ -310,7 +309,7 @@ def _readable(archive: Path) -> Iterator[None]:
     except FileExistsError as error:
         raise DataError(f"{archive}: holds {error.filename!r} twice; not unpacked") from error
     except _DAMAGE as error:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise DataError(f"{archive}: no space left to unpack it; free some and run again") from error
         raise DataError(f"{archive}: cannot be unpacked ({error}); delete it and download it again") from error
 

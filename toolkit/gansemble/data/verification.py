@@ -12,7 +12,7 @@ from pathlib import Path
 from gansemble.data import manifest
 from gansemble.data.manifest import SPLITS, Manifest, ManifestEntry
 from gansemble.data.stored import bytes_of, suffix_of
-from gansemble.errors import DataError
+from gansemble.errors import DataError, first_few
 
 SHOWN = 3
 #: Bytes of a value of a signal, which is float32.
@@ -47,7 +47,7 @@ def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | Non
         if not altered:
             _SOUND.add(known)
     if wrong:
-        named = ", ".join(entry.id for entry in wrong[:SHOWN]) + (", \u2026" if len(wrong) > SHOWN else "")
+        named = first_few([entry.id for entry in wrong], SHOWN)
         packs = ", ".join(sorted({entry.pack for entry in wrong}))
         raise DataError(
             f"{folder}: {len(wrong)} of {read} packed clips are not what the manifest says ({named} in {packs}): the file was "

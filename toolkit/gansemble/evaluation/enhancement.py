@@ -37,17 +37,14 @@ class DegradedClip:
     audio: np.ndarray
 
 
-def degraded_clips(recipe: Recipe, packed: Packed, count: int) -> Iterator[DegradedClip]:
+def degraded_clips(recipe: Recipe, packed: Packed, count: int) -> Iterator[tuple[str, Callable[[], DegradedClip]]]:
     """Degrades the first ``count`` clips by every test degradation of the recipe, or by the training's if it has none.
 
     The random numbers are keyed on the seed and the clip, so that they are the same in every run.
+
+    Yields:
+        (id, function that makes it) of each degraded clip.
     """
-    for _, make in _degraded(recipe, packed, count):
-        yield make()
-
-
-def _degraded(recipe: Recipe, packed: Packed, count: int) -> Iterator[tuple[str, Callable[[], DegradedClip]]]:
-    """(id, function that makes it) of each degraded clip."""
     chosen: Mapping[str, Degrader | None] = {
         name: degrader(recipe, part) for name, part in recipe.many["test_degradations"].items()
     } or {"": degrader(recipe)}
@@ -78,9 +75,9 @@ def clips(work: Work) -> Iterator[Generated]:
     systems |= {name: construct(part, recipe).eval() for name, part in recipe.many["baselines"].items()}
     by_id, labels = {entry.id: entry for entry in packed.entries}, work.trained.labels
 
-    def restored(item: DegradedClip) -> list[Generated]:
+    def restored(make: Callable[[], DegradedClip]) -> list[Generated]:
         """One clip by every system: all of them, or none."""
-        made = []
+        item, made = make(), []
         for name, network in systems.items():
             stream = enhancement_stream(network, work.trained.representation, core, labels(by_id[item.clip]))
             begun = time.monotonic()
@@ -91,9 +88,5 @@ def clips(work: Work) -> Iterator[Generated]:
             made.append(Generated(facts, audio.numpy(), name))
         return made
 
-    for identity, make in _degraded(recipe, packed, work.count(packed)):
-        yield from work.attempt(identity, partial(_then, make, restored)) or ()
-
-
-def _then(make: Callable[[], DegradedClip], restore: Callable[[DegradedClip], list[Generated]]) -> list[Generated]:
-    return restore(make())
+    for identity, make in degraded_clips(recipe, packed, work.count(packed)):
+        yield from work.attempt(identity, partial(restored, make)) or ()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 from gansemble.data.trained_on import History, TrainedData
-from gansemble.errors import DataError
+from gansemble.errors import DataError, first_few
 from gansemble.files import sha256
 from gansemble.recipe.task import Task
 from gansemble.stages import json_files
@@ -143,7 +143,7 @@ class Index:
             if not path.is_file() or sha256(path) != digest:
                 wrong.append(name)
         if wrong:
-            named = ", ".join(wrong[:SHOWN]) + (", …" if len(wrong) > SHOWN else "")
+            named = first_few(wrong, SHOWN)
             raise DataError(
                 f"{exp / 'samples'}: {len(wrong)} of {len(self.files)} samples are gone or not those that stage 4 made "
                 f"({named}); {REMEDY}"

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.abilities import Stateful
-from gansemble.errors import CheckpointError
+from gansemble.errors import CheckpointError, first_few
 
 #: Put before every name by wrappers of several processes and by compilation.
 PREFIXES = ("module.", "_orig_mod.")
@@ -43,7 +43,9 @@ def load(network: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
         if name in own and _number(tensor) != _number(own[name])
     ]
     if kinds:
-        raise CheckpointError(f"{source}: {len(kinds)} tensors are of another kind of number: {_few(kinds)}")
+        raise CheckpointError(
+            f"{source}: {len(kinds)} tensors are of another kind of number: {first_few(kinds, SHOWN)}"
+        )
     try:
         network.load_state_dict(dict(state))
     except Exception as error:  # whatever a network's own loading makes of tensors that are not its own
@@ -123,7 +125,7 @@ def demand_finite(state: Mapping[str, Tensor], source: str, own: Mapping[str, Te
         wrong.append(f"{name} ({bad:,} of {tensor.numel():,} numbers)")
     if wrong:
         raise CheckpointError(
-            f"{source}: {len(wrong)} of {len(state)} tensors hold NaN or Inf: {_few(wrong)}; take another checkpoint, or copy the "
+            f"{source}: {len(wrong)} of {len(state)} tensors hold NaN or Inf: {first_few(wrong, SHOWN)}; take another checkpoint, or copy the "
             "file again"
         )
 
@@ -148,11 +150,7 @@ def _difference(own: Mapping[str, Tensor], state: Mapping[str, Tensor], error: E
     ]
     missing = [name for name in own if name not in state]
     unknown = [str(name) for name in state if name not in own]
-    said = [f"{len(shapes)} tensors of another shape ({_few(shapes)})"] if shapes else []
-    said += [f"{len(missing)} missing ({_few(missing)})"] if missing else []
-    said += [f"{len(unknown)} unknown ({_few(unknown)})"] if unknown else []
+    said = [f"{len(shapes)} tensors of another shape ({first_few(shapes, SHOWN)})"] if shapes else []
+    said += [f"{len(missing)} missing ({first_few(missing, SHOWN)})"] if missing else []
+    said += [f"{len(unknown)} unknown ({first_few(unknown, SHOWN)})"] if unknown else []
     return f"these are not this network's weights: {'; '.join(said) or error}"
-
-
-def _few(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

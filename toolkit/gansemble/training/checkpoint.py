@@ -323,10 +323,6 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return manifest
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
-
-
 def save_network(path: Path, state: Mapping[str, torch.Tensor]) -> None:
     """Writes a network's state as a safetensors file, from contiguous copies on the CPU."""
     # Copies, because safetensors refuses tensors that share memory.
