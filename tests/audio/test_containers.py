@@ -236,6 +236,15 @@ def test_a_folder_and_a_file_that_may_not_be_read_are_no_audio(tmp_path):
         files.read(tmp_path / "folder.wav")
 
 
+def test_a_page_that_is_called_an_mp3_is_no_audio(tmp_path):
+    """libsndfile says that there is no such file."""
+    (tmp_path / "page.mp3").write_bytes(b"<html>not found</html>")
+    with pytest.raises(
+        DataError, match=r"page\.mp3: not readable as audio \(no kind of audio that libsndfile knows\); 22 bytes"
+    ):
+        files.read(tmp_path / "page.mp3")
+
+
 @pytest.mark.parametrize(("rate", "to_rate"), [(22051, 22050), (44101, 16000), (8001, 48000)])
 def test_rates_without_a_common_factor_are_resampled_in_little_memory(rate, to_rate):
     time = np.arange(rate) / rate

@@ -121,11 +121,11 @@ class AudioReader:
         except (soundfile.LibsndfileError, OSError, TypeError, RuntimeError) as error:
             # TypeError: a headerless format, whose parameters nothing states.
             self.close()
-            reason = getattr(error, "error_string", None) or str(error)
+            reason = str(getattr(error, "error_string", None) or error).rstrip(".")
+            if "not a regular file" in reason:  # what libsndfile says of a file that its MP3 decoder cannot use
+                reason = "no kind of audio that libsndfile knows"
             size = self.path.stat().st_size
-            raise AudioFault(
-                "unreadable", self.path, f"not readable as audio ({str(reason).rstrip('.')}); {size} bytes"
-            ) from error
+            raise AudioFault("unreadable", self.path, f"not readable as audio ({reason}); {size} bytes") from error
 
     def blocks(self, frames: int = BLOCK) -> Iterator[np.ndarray]:
         """Yields the audio from where reading stands, float32 [T, C], T up to ``frames`` samples of C channels.
