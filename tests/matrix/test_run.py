@@ -532,9 +532,6 @@ def test_two_processes_train_a_cell(workshop, finished):
     code, out, err = workshop.here("m", "two", *words)
     cell = workshop.folder / "two" / "cells" / "period+first"
     log = (cell / "log.txt").read_text()
-    if code and "Signal 6" in log:  # gloo's children may abort at exit after correct work
-        code, out, err = workshop.here("m", "two", *words)
-        log = (cell / "log.txt").read_text()
     assert (code, err) == (0, ""), log
     assert "2 processes on cpu" in log and "[1/1] period+first: done in " in out
     assert json.loads((cell / "checkpoints" / "step-00000002" / "manifest.json").read_text())["world"] == 2

@@ -135,3 +135,20 @@ def test_a_port_that_is_taken_or_none_is_refused_in_one_line(tmp_path):
             demand_free(port)
     demand_free(free_port())
     assert PLACE not in os.environ
+
+
+def test_a_process_that_aborts_after_it_was_done_is_done(tmp_path):
+    """As C++ libraries may when Python ends: nothing is lost, and the other process is not asked to end."""
+    aborts = "leave('', 0); os.abort()"
+    process = start(tmp_path, "time.sleep(0.5); said('', 0)", aborts)
+    said, _ = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "")
+    process = start(tmp_path, aborts)
+    said, _ = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "")
+
+
+def test_a_process_that_is_done_and_does_not_exit_is_waited_for_within_bounds(tmp_path):
+    process = start(tmp_path, "leave('', 0); time.sleep(60)", grace=0.5)
+    said, _ = process.communicate(timeout=30)
+    assert (process.returncode, said) == (0, "")

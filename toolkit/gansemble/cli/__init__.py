@@ -161,6 +161,10 @@ def main(arguments: list[str] | None = None) -> object:
     traceback = os.environ.get("GANSEMBLE_TRACEBACK") == "1"
     try:
         return group.main(args=arguments, prog_name="gansemble")
+    except SystemExit as end:
+        if not end.code:
+            last_words.leave("", 0)
+        raise
     except GansembleError as error:
         if traceback:
             raise

@@ -31,6 +31,8 @@ GRACE_SECONDS = 30.0
 #: How long processes may take to save their state after a signal [s].
 SAVE_SECONDS = 900.0
 REMIND_SECONDS = 30.0
+#: Exit statuses of a process that has done what it was to do, or has saved its state.
+DONE = (0, Interrupted.exit_code)
 #: How long they have after a second signal [s].
 KILL_SECONDS = 3.0
 
@@ -173,6 +175,8 @@ class Together:
         if self._limit is None and any(self._failed(index) for index in range(self.plan.here)):
             self._begun, self._limit = now, now + GRACE_SECONDS
             self._send(signal.SIGTERM)
+        if self._limit is None and all(self._status(index) in DONE for index in range(self.plan.here)):
+            self._begun, self._limit = now, now + GRACE_SECONDS  # all that is left is to exit
         if self._limit is None:
             return
         if now > self._limit:
@@ -186,11 +190,15 @@ class Together:
             )
 
     def _failed(self, index: int) -> bool:
-        status = self.processes[index].poll()
-        if status is not None:
-            return status not in (0, Interrupted.exit_code)
+        return self._status(index) not in (None, *DONE)
+
+    def _status(self, index: int) -> int | None:
+        """How a process has ended; None while that is open.
+
+        One that said that it is done is done: as Python ends, libraries may still abort, with nothing lost.
+        """
         said = self._said_last(index)
-        return said is not None and said["status"] not in (0, Interrupted.exit_code)
+        return said["status"] if said is not None else self.processes[index].poll()
 
     def _said_last(self, index: int) -> LastWords | None:
         try:
@@ -201,9 +209,9 @@ class Together:
     def _outcome(self) -> tuple[str, int]:
         """What is said of all processes, and their common exit status: those of the first that failed."""
         said = [self._said_last(index) for index in range(self.plan.here)]
-        ends = [process.returncode for process in self.processes]
+        ends = [self._status(index) or 0 for index in range(self.plan.here)]
         # Whether it has saved and recorded is what the first process knows: what others die of afterwards changes nothing.
-        if ends[0] in (0, Interrupted.exit_code):
+        if ends[0] in DONE:
             return (said[0]["text"] if said[0] is not None else ""), ends[0]
         ended = {index: -end for index, end in enumerate(ends) if end < 0 and index not in self.killed}
         of_signals = {index: number for index, number in ended.items() if number != signal.SIGTERM}
@@ -213,7 +221,7 @@ class Together:
             rank = self.plan.first + index
             text = f"error: process {rank} of {self.plan.total} was ended by signal {number} ({signal.strsignal(number)}{why})"
             return f"{text}; the last checkpoint is untouched, run the same command to go on from it", 1
-        words = [each for each in said if each is not None and each["status"] not in (0, Interrupted.exit_code)]
+        words = [each for each in said if each is not None and each["status"] not in DONE]
         if words:
             first = min(words, key=lambda each: each["time"])
             return first["text"], first["status"]
