@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from gansemble.evaluation.environment import environment
+from gansemble.scoring.environment import environment
 
 NAMES = (
     "startup",

@@ -21,6 +21,7 @@ ROOMS = (
     "scaffold",
     "testing",
     "matrix",
+    "suite",
     "evaluation",
     "inference",
     "training",

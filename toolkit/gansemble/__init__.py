@@ -29,13 +29,14 @@ _OFFERED = {
     "Frozen": "gansemble.parts.frozen:Frozen",
     "Session": "gansemble.training.session:Session",
     "load": "gansemble.inference.loading:load",
+    "score": "gansemble.suite.api:score",
 }
 
-__all__ = ["File", "Folder", "Frozen", "Session", "__version__", "hookimpl", "hookspec", "load"]
+__all__ = ["File", "Folder", "Frozen", "Session", "__version__", "hookimpl", "hookspec", "load", "score"]
 
 
 def __getattr__(name: str) -> Any:
-    """``gansemble.load``, ``gansemble.Session`` and ``gansemble.Frozen``."""
+    """``gansemble.load``, ``gansemble.score``, ``gansemble.Session`` and ``gansemble.Frozen``."""
     if name not in _OFFERED:
         raise AttributeError(f"module 'gansemble' has no attribute {name!r}")
     module, _, attribute = _OFFERED[name].partition(":")

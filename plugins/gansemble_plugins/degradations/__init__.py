@@ -10,6 +10,7 @@ def gansemble_register(register):
         "low_pass": ("low_pass:LowPass", "zero-phase low-pass whose family, order, ripple and cut-off are drawn"),
         "muffle": ("muffle:Muffle", "an equaliser's high shelf and gentle low-pass, zero-phase, gains drawn"),
         "decimate": ("decimate:Decimate", "resampled to a lower rate and back"),
+        "codec": ("codec:Codec", "MP3, Ogg Vorbis or Opus: really encoded and decoded, at a drawn strength"),
         "codec_band": ("codec_band:CodecBand", "a lossy codec's band limit, and bands missing at times"),
     }
     for name, (target, summary) in parts.items():

@@ -45,6 +45,9 @@ class Pesq:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    packages = ("pesq",)
+    without_effect = ("timeout",)
+    by_default = True
 
     def __init__(
         self,
@@ -162,6 +165,8 @@ class Stoi:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    packages = ("pystoi",)
+    by_default = True
 
     def __init__(self, *, extended: bool = False):
         self.extended = extended

@@ -32,6 +32,7 @@ class MelDistance:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    by_default = True
 
     def __init__(self, *, audio: AudioSpec, full_band: bool = True):
         self.spec = audio.full_band() if full_band else audio
@@ -68,6 +69,7 @@ class MultiResolutionStftDistance:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    by_default = True
     definition = (
         "spectral convergence + mean |ln magnitude difference|, power floor 1e-8, mean over (n_fft, hop, "
         "Hann window) (1024, 120, 600), (2048, 240, 1200), (512, 50, 240), centred: auraloss 0.4 defaults"
@@ -102,6 +104,7 @@ class Lsd:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    by_default = True
     definition = "log-spectral distance of log10 |X|^2 (floor 1e-8), n_fft 2048, hop 512, Hann 2048, centred"
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:

@@ -24,6 +24,7 @@ class SiSdr:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    by_default = True
     definition = "SI-SDR [dB], both signals made zero-mean, clamped to ±100 dB"
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:

@@ -52,6 +52,8 @@ COMMANDS = {
     "enhance": ("enhance:enhance", "Restore audio files, with a generator that reads degraded recordings."),
     "evaluate": ("evaluate:evaluate", "Stage 5: score what was generated."),
     "report": ("evaluate:report", "Stage 6: write the listening page."),
+    "score": ("score:score", "Score any folders of audio against a folder of references."),
+    "metric-card": ("score:metric_card", "Show or measure what else a metric's scores depend on."),
     "run": ("run:run", "Run the stages of a recipe, each where it is not up to date."),
     "status": ("status:status", "Show every stage of an experiment: done, stale (why) or missing."),
     "import": ("imports:imports", "Turn published checkpoints into experiments."),

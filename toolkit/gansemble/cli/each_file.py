@@ -109,6 +109,23 @@ def _of_all(error: Exception, output: Path) -> str | None:
 
 
 @contextlib.contextmanager
+def stoppable(kept: str) -> Iterator[None]:
+    """A context manager in which Ctrl-C, SIGTERM and SIGHUP end the command with the exit code of an interrupted one.
+
+    Args:
+        kept: what was kept, and how to go on, for the message.
+
+    Raises:
+        Interrupted: after a signal.
+    """
+    try:
+        with _raising():
+            yield
+    except (_Stopped, KeyboardInterrupt):
+        raise Interrupted(f"stopped: {kept}") from None
+
+
+@contextlib.contextmanager
 def _raising() -> Iterator[None]:
     """Lets SIGTERM and SIGHUP raise an exception, as Ctrl-C does, so that an unfinished file is removed.
 

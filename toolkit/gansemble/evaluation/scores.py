@@ -8,12 +8,12 @@ from pathlib import Path
 
 from gansemble.errors import DataError
 from gansemble.evaluation import generation, index, pairs
-from gansemble.evaluation.environment import environment
 from gansemble.evaluation.index import Index
 from gansemble.evaluation.records import FileRow, Overall, ScoresSummary
 from gansemble.files import write_atomically
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import Task
+from gansemble.scoring.environment import environment
 from gansemble.stages import Project
 
 

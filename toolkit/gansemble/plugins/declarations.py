@@ -74,6 +74,10 @@ def _are_keys(value: object) -> bool:
     return isinstance(value, tuple | list) and bool(value) and all(isinstance(key, str) and key for key in value)
 
 
+def _are_names(value: object) -> bool:
+    return isinstance(value, tuple) and all(isinstance(name, str) and name for name in value)
+
+
 _TERMS = frozenset({"loss", "regulariser"})
 _ADAPTIVE = _TERMS | {"noise_injector"}
 _GENERATOR = frozenset({"generator"})
@@ -92,6 +96,10 @@ DECLARED: Mapping[str, Declaration] = {
     "every": _whole(frozenset({"monitor"}), 1, "steps"),
     "healthy_until": _whole(frozenset({"monitor"}), 0, "steps"),
     "better": _one_of(frozenset({"metric"}), DIRECTIONS),
+    "by_default": _flag("metric"),
+    "needs_reference": _flag("metric"),
+    "packages": Declaration(frozenset({"metric"}), _are_names, 'a tuple of distributions, such as ("pesq",)'),
+    "without_effect": Declaration(frozenset({"metric"}), _are_names, "a tuple of names of parameters"),
     "keys": Declaration(frozenset({"metric"}), _are_keys, "a tuple of the scores' names", beside="score_set"),
     "wants_reference_labels": _flag("metric"),
     "learns": _flag("generator"),
@@ -101,6 +109,7 @@ DECLARED: Mapping[str, Declaration] = {
     "standing_passes": _whole(_GENERATOR, 0, "batches"),
     "items_apart": _flag("discriminator"),
     "margin": _whole(frozenset({"degradation", "perturbation"}), 0, "samples"),
+    "exact_crops": _flag("degradation"),
     "suits_pairs": _flag("perturbation"),
     "draws": _flag("perturbation"),
     "domain": _text("representation"),

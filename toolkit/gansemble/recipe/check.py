@@ -101,6 +101,34 @@ def inspect(document: Document, path: Path, registry: Registry | None = None) ->
     return recipe, problems
 
 
+def metrics_alone(document: Document, path: Path, sample_rate: int, registry: Registry | None = None) -> Recipe:
+    """Metrics without a recipe around them, for folders of audio that no experiment made.
+
+    Args:
+        document: its section ``metrics`` is read, and ``audio`` where it has one; other sections are not looked at, so that
+            the file of a whole recipe serves as well.
+        path: what to call the document.
+        sample_rate: of the audio [Hz], which overrides that of the document.
+        registry: of the parts that may be named; None is that of this process' plugins.
+
+    Returns:
+        A recipe that has metrics, and nothing that could be trained.
+
+    Raises:
+        RecipeError: with every problem found.
+    """
+    from gansemble.plugins import loading
+
+    known = registry or loading.registry()
+    given = document.value.get("audio")
+    document.value["audio"] = {"fmax": None} | (given if isinstance(given, dict) else {}) | {"sample_rate": sample_rate}
+    checker = _Checker(document, known)
+    audio, metrics = checker.audio(), checker.several("metrics", "metric")
+    if checker.problems or audio is None:
+        raise RecipeError(checker.problems)
+    return Recipe(path, document, audio, many={"metrics": metrics}, registry=known)
+
+
 def _asked(recipe: Recipe) -> list[Problem]:
     """The problems that plugins find in a recipe, by their hook ``gansemble_check_recipe``.
 

@@ -66,9 +66,17 @@ def gather(path: Path, overrides: Sequence[str] = ()) -> Document:
     """
     path = packages.file_of(path)
     shown = Path(os.path.relpath(path)) if path.is_absolute() and path.is_relative_to(Path.cwd()) else path
-    document = _Includes().merged(shown, ())
-    for override in overrides:
-        merge(document, _override(override))
+    return override(_Includes().merged(shown, ()), overrides)
+
+
+def override(document: Document, overrides: Sequence[str]) -> Document:
+    """Merges ``key.path=value`` of ``--set`` options into a document, in their order, and returns it.
+
+    Raises:
+        RecipeError: if one cannot be read.
+    """
+    for each in overrides:
+        merge(document, _override(each))
     return document
 
 

@@ -1,0 +1,1 @@
+"""Scores of any folders of audio, whoever made them: no experiment and no recipe is needed."""

@@ -1,0 +1,220 @@
+"""The results of a run as one page of HTML without links to anything outside: tables, a picture, definitions, cards."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from gansemble.evaluation.page import COLOURS, assemble, png
+from gansemble.evaluation.page import environment as environment_table
+from gansemble.files import write_atomically
+from gansemble.plugins.registry import Registry
+from gansemble.scoring import cards
+from gansemble.scoring.environment import environment
+from gansemble.suite.columns import Column
+from gansemble.suite.summary import Key, Results
+from gansemble.suite.tables import WRITTEN, troubles
+
+#: Clips of which the picture shows each; of more, the distribution alone.
+MOST_DOTS = 400
+
+
+def write(results: Results, path: Path, registry: Registry | None = None) -> None:
+    """Writes the page.
+
+    Args:
+        results: of the run.
+        path: of the page.
+        registry: tells where the metrics' integrity cards are; None is that of this process' plugins.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    from gansemble.plugins import loading
+
+    known = registry or loading.registry()
+    scored = results.scored
+    body = [f"<header><h1>Scores</h1><p>{html.escape(_heading(results))}</p></header>"]
+    if results.keys:
+        body += ["<h2>Means</h2>", _means(results)]
+    if results.set_keys:
+        body += ["<h2>Scores of whole sets</h2>", _sets(results)]
+    if len(results.systems) > 1 and results.keys:
+        body += ["<h2>Systems compared, clip by clip</h2>", _comparisons(results)]
+    if results.keys:
+        body += ["<h2>Every clip</h2>", _picture(results)]
+    wrong = troubles(results, 20)
+    if wrong or scored.notes:
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in [*scored.notes, *wrong])
+        body += ["<h2>What has no score, and why</h2>", f"<section><ul>{items}</ul></section>"]
+    body += ["<h2>What the scores are</h2>", *(_about(column, known) for column in scored.columns.values())]
+    files = "".join(f"<li><a href='{name}'>{name}</a>: {html.escape(what)}</li>" for name, what in WRITTEN.items())
+    body += [
+        "<h2>Files beside this page</h2>",
+        f"<section><ul>{files}</ul></section>",
+        environment_table(environment()),
+    ]
+    write_atomically(path, assemble("Scores", body))
+
+
+def _heading(results: Results) -> str:
+    request, reading = results.scored.request, results.scored.reading
+    against = f"against {request.reference}" if request.reference is not None else "without a reference"
+    return (
+        f"{len(results.systems)} systems, {len(results.scored.ids)} clips {against}, at {reading.sample_rate} Hz; "
+        f"lengths: {reading.lengths}; channels: {reading.channels}"
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], note: str) -> str:
+    top = "".join(f"<th>{cell}</th>" for cell in head)
+    body = "".join(f"<tr><th>{first}</th>{''.join(f'<td>{cell}</td>' for cell in rest)}</tr>" for first, *rest in rows)
+    table = f"<table class=scores><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return f"<div class=wide-table>{table}</div><p class=note>{html.escape(note)}</p>"
+
+
+def _means(results: Results) -> str:
+    rows = []
+    for key in results.keys:
+        shared = results.common(key)
+        cells = []
+        for system in results.systems:
+            mean = results.mean(system, key, shared) if shared else None
+            cells.append("–" if mean is None else _number(mean.mean) + _bounds(mean.low, mean.high))
+        rows.append([_name(key), *cells, f"{len(shared)} of {len(results.scored.ids)}"])
+    note = (
+        f"Mean over the clips that every system has a value for, with a {100 * results.confidence:g} % bootstrap interval over "
+        "clips. ↑ higher is better, ↓ lower."
+    )
+    return _table(["", *map(html.escape, results.systems), "clips"], rows, note)
+
+
+def _sets(results: Results) -> str:
+    """A row for each definition: values of different numbers of clips, say, never stand in one row."""
+    rows = []
+    for key in results.set_keys:
+        values = {system: results.set_value(system, key) for system in results.systems}
+        for hash_ in dict.fromkeys(value.hash for value in values.values()):
+            cells = []
+            for value in values.values():
+                same = value.hash == hash_
+                shown = (
+                    _number(value.value) + _bounds(value.low, value.high)
+                    if same and not math.isnan(value.value)
+                    else "–"
+                )
+                shown += f"<small>{html.escape(value.reason)}</small>" if same and value.reason else ""
+                cells.append(shown)
+            clips = next(value.clips for value in values.values() if value.hash == hash_)
+            rows.append([_name(key), *cells, str(clips)])
+    note = "One value for all clips of a system. Values of another definition, such as of another number of clips, have a row of their own."
+    return _table(["", *map(html.escape, results.systems), "clips"], rows, note)
+
+
+def _comparisons(results: Results) -> str:
+    rows = []
+    for each in results.comparisons:
+        paired = each.paired
+        if not paired.files:
+            continue
+        key = next(key for key in results.keys if key.name == each.key)
+        verdict = _verdict(each.p, paired.mean, key.column.better, each.first, each.second)
+        rows.append(
+            [
+                f"{html.escape(each.key)}<br><small>{html.escape(each.second)} minus {html.escape(each.first)}</small>",
+                _number(paired.mean) + _bounds(paired.low, paired.high),
+                "–" if math.isnan(each.p) else f"{each.p:.2g}",
+                "–" if math.isnan(paired.effect) else f"{paired.effect:+.2f}",
+                f"{100 * paired.wins:.0f} %",
+                str(paired.files),
+                html.escape(verdict),
+            ]
+        )
+    head = ["", "mean difference", "p", "effect size", "clips higher", "clips", ""]
+    note = (
+        "p: permutation test of paired clips, two-sided, raised for the number of comparisons on this page (Holm). Effect size: "
+        "mean difference in standard deviations of the differences. All of it is about these clips only, not about other training runs."
+    )
+    return _table(head, rows, note)
+
+
+def _verdict(p: float, mean: float, better: str, first: str, second: str) -> str:
+    if math.isnan(p) or p >= 0.05:
+        return "cannot be told apart"
+    return f"{second if (mean > 0) == (better == 'higher') else first} is better"
+
+
+def _picture(results: Results) -> str:
+    """The values of all clips by system, a panel for each score."""
+    import numpy as np
+    from matplotlib.figure import Figure
+
+    columns = min(3, len(results.keys))
+    rows = -(-len(results.keys) // columns)
+    height = 0.9 + 0.32 * len(results.systems)
+    figure = Figure(figsize=(4 * columns, height * rows), dpi=100, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for axes in panels:
+        axes.set_visible(False)
+    for axes, key in zip(figure.axes, results.keys, strict=False):
+        axes.set_visible(True)
+        for place, system in enumerate(results.systems):
+            values = np.array([value for value in results.values(system, key).values() if not math.isnan(value)])
+            if not len(values):
+                continue
+            colour = COLOURS[place % len(COLOURS)]
+            if len(values) <= MOST_DOTS:
+                spread = np.random.default_rng(0).uniform(-0.22, 0.22, len(values))
+                axes.plot(values, place + spread, ".", color=colour, markersize=3, alpha=0.5)
+            axes.boxplot(values, positions=[place], orientation="horizontal", widths=0.5, showfliers=False)
+        axes.set_yticks(range(len(results.systems)), results.systems, fontsize=7)
+        axes.set_title(f"{key.name} ({key.column.better} is better)", fontsize=8)
+        axes.tick_params(labelsize=7)
+        axes.grid(alpha=0.25, axis="x")
+        axes.invert_yaxis()
+    return f'<img class=wide alt="values of all clips by system" src="{png(figure)}"><p class=note>A dot for each clip; boxes from the first to the third quartile, with the median.</p>'
+
+
+def _about(column: Column, registry: Registry) -> str:
+    """A metric's definition and its integrity card, as HTML."""
+    entry = registry.get("metric", f"{column.plugin}/{column.part}")
+    card = cards.of_definition(entry, column.card_hash)
+    title = f"<h3>{html.escape(column.metric)} <small>{column.hash}</small></h3><p>{html.escape(column.definition)}</p>"
+    if card is None:
+        others = [each for each in cards.shipped(entry)]
+        note = "No integrity card was measured of this definition"
+        note += ", only of others of this metric" if others else ""
+        return f"<section>{title}<p class=note>{note}; gansemble metric-card {html.escape(column.part)} measures one.</p></section>"
+    of = f"{card['clips']} clips of {card['audio']}, {card['sample_rate']} Hz, {card['measured'].get('date', '')}"
+    keys = list(card["keys"])
+    head = ["", *(html.escape(key) for key in keys)]
+    rows = [["white noise at 20 dB, at 30 dB", *(_pair(card["keys"][key]) for key in keys)]]
+    for change, words in cards.CHANGES.items():
+        found = [card["keys"][key]["changes"].get(change) for key in keys]
+        if any(found):
+            rows.append([words, *("–" if each is None else html.escape(cards.said(each)) for each in found)])
+    table = _table(head, rows, f"Integrity card, measured on {of}.")
+    return f"<section>{title}<details><summary>What else moves this score</summary>{table}</details></section>"
+
+
+def _pair(card: cards.KeyCard) -> str:
+    return f"{_or_dash(card['at_20_db'])}, {_or_dash(card['at_30_db'])}"
+
+
+def _or_dash(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4g}"
+
+
+def _name(key: Key) -> str:
+    arrow = "↑" if key.column.better == "higher" else "↓"
+    return f"<span title='{html.escape(key.column.definition)}'>{html.escape(key.name)} {arrow}</span><br><small>{key.column.hash}</small>"
+
+
+def _bounds(low: float, high: float) -> str:
+    return "" if math.isnan(low) else f"<small>{_number(low)} … {_number(high)}</small>"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3f}" if value == 0 or 0.0005 <= abs(value) < 1e5 else f"{value:.2e}"

@@ -1,0 +1,115 @@
+"""What is written of each file and metric, as soon as it is known, so that a run that was interrupted goes on. Imports no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Literal, NotRequired, TypedDict
+
+from gansemble.files import sha256
+from gansemble.stages import json_files
+
+#: How the computation of a row ended. ``scored`` has values, or NaN with the metric's own reason, which would be the same
+#: the next time; the others are accidents.
+Ended = Literal["scored", "crashed", "hung", "killed", "failed"]
+FILE = "rows.jsonl"
+
+
+class Row(TypedDict):
+    """What one metric gives for one file of a system, or for the whole system.
+
+    Attributes:
+        system: its name.
+        id: of the clip; empty for a metric of whole sets.
+        metric: its name.
+        hash: of the metric's definition.
+        inputs: hash of the content of the estimate and the reference, or of all of them for a metric of sets.
+        scores: by key; None where there is no value.
+        reasons: why there is none, or what is to be said of a value, by key.
+        ended: how the computation ended.
+        seconds: what it took.
+        clips: number of estimates of a metric of sets.
+        details: what a metric of sets has to say besides.
+    """
+
+    system: str
+    id: str
+    metric: str
+    hash: str
+    inputs: str
+    scores: dict[str, float | None]
+    reasons: dict[str, str]
+    ended: Ended
+    seconds: float
+    clips: NotRequired[int]
+    details: NotRequired[object]
+
+
+Key = tuple[str, str, str, str, str]
+
+
+def key(row: Row) -> Key:
+    """What a row is of: the same key would give the same scores."""
+    return row["system"], row["id"], row["metric"], row["hash"], row["inputs"]
+
+
+def inputs_hash(paths: Iterable[Path]) -> str:
+    """A hash of the content of some files, in their order; of one that cannot be read, of its name alone.
+
+    Raises:
+        nothing: whoever reads the file says what is wrong with it.
+    """
+    found = hashlib.sha256()
+    for path in paths:
+        try:
+            found.update(sha256(path).encode())
+        except OSError:
+            found.update(f"unreadable {path}".encode(errors="surrogateescape"))
+    return found.hexdigest()[:16]
+
+
+class Rows:
+    """The rows of a folder: those that are there already, and those that are appended.
+
+    Args:
+        folder: that ``rows.jsonl`` lies in.
+        keep_accidents: take rows that ended in a crash, a hang or a kill as done, too; else they are computed again.
+    """
+
+    def __init__(self, folder: Path, keep_accidents: bool = True) -> None:
+        self.path = folder / FILE
+        there = json_files.sound_rows(self.path, Row)
+        self.loss = there.loss
+        self.done: dict[Key, Row] = {}
+        for row in there.rows:
+            if keep_accidents or row["ended"] == "scored":
+                self.done[key(row)] = row
+        self._stream = None if there.path.is_dir() else self.path.open("ab")
+        if self._stream is not None and self.path.stat().st_size and not self._ends_line():
+            self._stream.write(b"\n")  # of a run that was killed in the middle of a line
+
+    def _ends_line(self) -> bool:
+        with self.path.open("rb") as stream:
+            stream.seek(-1, 2)
+            return stream.read(1) == b"\n"
+
+    def append(self, row: Row) -> None:
+        """Adds a row and writes it at once.
+
+        Raises:
+            OSError: if it cannot be written, as on a full disk; it names the file.
+        """
+        self.done[key(row)] = row
+        if self._stream is not None:
+            try:
+                self._stream.write(json.dumps(row).encode() + b"\n")
+                self._stream.flush()
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, str(self.path)) from error
+
+    def close(self) -> None:
+        """Closes the file."""
+        if self._stream is not None:
+            self._stream.close()
