@@ -53,6 +53,7 @@ MARKED = {
     "stages/test_up_to_date.py": "slow",
     "stages/test_up_to_date.py::test_sigterm_leaves_no_lock_and_no_half_made_pack": "kill",
     "suite/test_accidents.py": "processes",
+    "suite/test_folders.py": "slow",
     "synthesis/test_enhance.py::test_a_minute_is_written_to_vorbis_in_pieces": "slow",
     "test_mutants.py::test_every_module_of_a_room_has_tests": "slow",
     "test_mutants.py::test_the_tests_of_a_module_are_those_of_its_room": "slow",

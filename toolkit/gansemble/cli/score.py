@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -134,7 +135,10 @@ def score(
     results = Results(scored, confidence=confidence)
     tables.write(results, output)
     page.write(results, output / "index.html")
-    for line in (*tables.lines(results), *(f"no score: {line}" for line in tables.troubles(results))):
+    for line in (
+        *tables.lines(results, shutil.get_terminal_size().columns),
+        *(f"no score: {line}" for line in tables.troubles(results)),
+    ):
         say(line)
     say(f"open {output / 'index.html'}")
     _demand_whole(results, strict)

@@ -14,11 +14,13 @@ from gansemble.plugins.registry import Registry
 from gansemble.scoring import cards
 from gansemble.scoring.environment import environment
 from gansemble.suite.columns import Column
-from gansemble.suite.summary import Key, Results
+from gansemble.suite.summary import LEVEL, Comparison, Key, Results
 from gansemble.suite.tables import WRITTEN, troubles
 
 #: Clips of which the picture shows each; of more, the distribution alone.
 MOST_DOTS = 400
+#: Comparisons beyond which their tables are folded.
+OPEN_ROWS = 16
 
 
 def write(results: Results, path: Path, registry: Registry | None = None) -> None:
@@ -72,23 +74,29 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], note: str) -> str
     top = "".join(f"<th>{cell}</th>" for cell in head)
     body = "".join(f"<tr><th>{first}</th>{''.join(f'<td>{cell}</td>' for cell in rest)}</tr>" for first, *rest in rows)
     table = f"<table class=scores><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<div class=wide-table>{table}</div><p class=note>{html.escape(note)}</p>"
+    return f"<div class=wide-table>{table}</div>" + (f"<p class=note>{html.escape(note)}</p>" if note else "")
 
 
 def _means(results: Results) -> str:
+    shared = {key.name: results.common(key) for key in results.keys}
     rows = []
-    for key in results.keys:
-        shared = results.common(key)
+    for place, system in enumerate(results.systems):
         cells = []
-        for system in results.systems:
-            mean = results.mean(system, key, shared) if shared else None
+        for key in results.keys:
+            mean = results.mean(system, key, shared[key.name]) if shared[key.name] else None
             cells.append("–" if mean is None else _number(mean.mean) + _bounds(mean.low, mean.high))
-        rows.append([_name(key), *cells, f"{len(shared)} of {len(results.scored.ids)}"])
+        rows.append([f"{_dot(place)}{html.escape(system)}", *cells])
+    counts = [f"{len(shared[key.name])} of {len(results.scored.ids)}" for key in results.keys]
+    rows.append(["clips", *counts])
     note = (
         f"Mean over the clips that every system has a value for, with a {100 * results.confidence:g} % bootstrap interval over "
         "clips. ↑ higher is better, ↓ lower."
     )
-    return _table(["", *map(html.escape, results.systems), "clips"], rows, note)
+    return _table(["", *map(_name, results.keys)], rows, note)
+
+
+def _dot(place: int) -> str:
+    return f'<i class=dot style="background:{COLOURS[place % len(COLOURS)]}"></i>'
 
 
 def _sets(results: Results) -> str:
@@ -114,36 +122,52 @@ def _sets(results: Results) -> str:
 
 
 def _comparisons(results: Results) -> str:
-    rows = []
-    for each in results.comparisons:
-        paired = each.paired
-        if not paired.files:
-            continue
-        key = next(key for key in results.keys if key.name == each.key)
-        verdict = _verdict(each.p, paired.mean, key.column.better, each.first, each.second)
-        rows.append(
-            [
-                f"{html.escape(each.key)}<br><small>{html.escape(each.second)} minus {html.escape(each.first)}</small>",
-                _number(paired.mean) + _bounds(paired.low, paired.high),
-                "–" if math.isnan(each.p) else f"{each.p:.2g}",
-                "–" if math.isnan(paired.effect) else f"{paired.effect:+.2f}",
-                f"{100 * paired.wins:.0f} %",
-                str(paired.files),
-                html.escape(verdict),
-            ]
-        )
-    head = ["", "mean difference", "p", "effect size", "clips higher", "clips", ""]
+    """A table for each score, folded where there are many rows in all."""
+    tables = []
+    for key in results.keys:
+        rows = [
+            _compared(each, key.column.better)
+            for each in results.comparisons
+            if each.key == key.name and each.paired.files
+        ]
+        if rows:
+            table = _table(["", "mean difference", "p", "effect size", "clips higher", "clips", ""], rows, "")
+            folded = "" if len(results.comparisons) <= OPEN_ROWS else "<details>"
+            title = f"<h3>{html.escape(key.name)}</h3>" if not folded else f"<summary>{html.escape(key.name)}</summary>"
+            tables.append(f"{folded}{title}{table}{'</details>' if folded else ''}")
     note = (
-        "p: permutation test of paired clips, two-sided, raised for the number of comparisons on this page (Holm). Effect size: "
-        "mean difference in standard deviations of the differences. All of it is about these clips only, not about other training runs."
+        "p: permutation test of paired clips, two-sided, raised for the number of comparisons by the same score (Holm). Effect "
+        "size: mean difference in standard deviations of the differences. All of it is about these clips only, not about other "
+        "training runs."
     )
-    return _table(head, rows, note)
+    return f"<section>{''.join(tables)}<p class=note>{note}</p></section>"
 
 
-def _verdict(p: float, mean: float, better: str, first: str, second: str) -> str:
-    if math.isnan(p) or p >= 0.05:
+def _compared(each: Comparison, better: str) -> list[str]:
+    paired = each.paired
+    return [
+        f"{html.escape(each.second)} minus {html.escape(each.first)}",
+        _number(paired.mean) + _bounds(paired.low, paired.high),
+        "–" if math.isnan(each.p) else f"{each.p:.2g}",
+        "–" if math.isnan(paired.effect) else f"{paired.effect:+.2f}",
+        f"{100 * paired.wins:.0f} %",
+        str(paired.files),
+        html.escape(verdict(each, better)),
+    ]
+
+
+def verdict(each: Comparison, better: str) -> str:
+    """What a comparison says, in words.
+
+    Args:
+        each: the comparison.
+        better: ``higher`` or ``lower``.
+    """
+    if math.isnan(each.p) or each.too_few:
+        return "too few clips to tell"
+    if each.p >= LEVEL:
         return "cannot be told apart"
-    return f"{second if (mean > 0) == (better == 'higher') else first} is better"
+    return f"{each.second if (each.paired.mean > 0) == (better == 'higher') else each.first} is better"
 
 
 def _picture(results: Results) -> str:

@@ -14,6 +14,8 @@ from gansemble.scoring.statistics import Summary, summarise
 from gansemble.suite.columns import Column
 from gansemble.suite.run import Scored
 
+#: Probability below which two systems are said to differ.
+LEVEL = 0.05
 #: Systems beyond which not every two of them are compared: the first with each other one instead.
 MOST_COMPARED = 8
 
@@ -61,7 +63,8 @@ class Comparison:
         key: of the score.
         first, second: names of the systems; a positive difference means that the second is higher.
         paired: the figures.
-        p: of the test, raised for the number of comparisons (Holm).
+        p: of the test, raised for the number of comparisons by this score (Holm).
+        tests: how many these are.
     """
 
     key: str
@@ -69,6 +72,12 @@ class Comparison:
     second: str
     paired: Paired
     p: float
+    tests: int
+
+    @property
+    def too_few(self) -> bool:
+        """Whether no difference could be told by so few clips: the smallest p that their signs allow is too large."""
+        return self.tests * 2.0 ** (1 - self.paired.files) >= LEVEL
 
 
 class Results:
@@ -145,5 +154,10 @@ class Results:
             for key in self.keys
             for first, second in pairs
         ]
-        raised = holm([paired.p for *_, paired in found])
-        return [Comparison(*each, p=p) for each, p in zip(found, raised, strict=True)]
+        made = []
+        for key in self.keys:
+            # The comparisons by one score are a family: more scores do not make a difference by one of them doubtful.
+            ours = [each for each in found if each[0] == key.name]
+            raised = holm([paired.p for *_, paired in ours])
+            made += [Comparison(*each, p=p, tests=len(ours)) for each, p in zip(ours, raised, strict=True)]
+        return made

@@ -125,29 +125,53 @@ def _none(value: object) -> object:
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
-def lines(results: Results) -> list[str]:
-    """The results as lines of text with aligned columns, for a terminal."""
+def lines(results: Results, width: int = 100) -> list[str]:
+    """The results as lines of text with aligned columns, for a terminal.
+
+    Args:
+        results: of the run.
+        width: of the terminal [characters]; systems that do not fit beside each other follow below.
+    """
     names = [*(key.name for key in results.keys), *(key.name for key in results.set_keys)]
     wide = max([12, *map(len, names)])
-    across = max([22, *(len(system) + 2 for system in results.systems)])
-    found = [
-        f"{'score':{wide}} {'':7}" + "".join(f"{system:>{across}}" for system in results.systems) + f"{'clips':>9}"
-    ]
+    across = max([24, *(len(system) + 2 for system in results.systems)])
+    together = max(1, (width - wide - 17) // across)
+    found: list[str] = []
+    for start in range(0, len(results.systems), together):
+        systems = results.systems[start : start + together]
+        found += [""] if found else []
+        found.append(
+            f"{'score':{wide}} {'better':7}" + "".join(f"{name:>{across}}" for name in systems) + f"{'clips':>9}"
+        )
+        found += _clip_lines(results, systems, wide, across)
+        found += _set_lines(results, systems, wide, across)
+    return found
+
+
+def _clip_lines(results: Results, systems: list[str], wide: int, across: int) -> list[str]:
+    """A line for each score of clips; means are over the clips that all systems have a value for."""
+    found = []
     for key in results.keys:
         shared = results.common(key)
-        arrow = "higher" if key.column.better == "higher" else "lower"
-        means = [results.mean(system, key, shared) if shared else None for system in results.systems]
-        cells = [f"{_interval(m.mean, m.low, m.high) if m else '-':>{across}}" for m in means]
-        found.append(f"{key.name:{wide}} {arrow:7}" + "".join(cells) + f"{len(shared):>4}/{len(results.scored.ids):<4}")
+        means = [results.mean(system, key, shared) if shared else None for system in systems]
+        cells = "".join(f"{_interval(m.mean, m.low, m.high) if m else '-':>{across}}" for m in means)
+        count = f"{len(shared)}/{len(results.scored.ids)}"
+        found.append(f"{key.name:{wide}} {key.column.better:7}{cells}{count:>9}")
+    return found
+
+
+def _set_lines(results: Results, systems: list[str], wide: int, across: int) -> list[str]:
+    found = []
     for key in results.set_keys:
-        values = [results.set_value(system, key) for system in results.systems]
-        cells = [f"{_interval(v.value, v.low, v.high):>{across}}" for v in values]
+        values = [results.set_value(system, key) for system in systems]
+        cells = "".join(f"{_interval(v.value, v.low, v.high):>{across}}" for v in values)
         clips = {v.clips for v in values}
-        count = f"{next(iter(clips)):>4} " if len(clips) == 1 else " differ"
-        found.append(f"{key.name:{wide}} {key.column.better:7}" + "".join(cells) + count)
-        if len({v.hash for v in values}) > 1:
+        found.append(
+            f"{key.name:{wide}} {key.column.better:7}{cells}{next(iter(clips)) if len(clips) == 1 else 'differ':>9}"
+        )
+        if len({results.set_value(system, key).hash for system in results.systems}) > 1:
             found.append("  not to be compared: the definitions differ, as in the number of clips")
-        found += [f"  {system}: {v.reason}" for system, v in zip(results.systems, values, strict=True) if v.reason]
+        found += [f"  {system}: {v.reason}" for system, v in zip(systems, values, strict=True) if v.reason]
     return found
 
 
