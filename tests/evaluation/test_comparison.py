@@ -15,12 +15,13 @@ from typing import Any
 import pytest
 
 from gansemble.errors import DataError, GansembleError
-from gansemble.evaluation import compare, environment, index, records, references, scores
+from gansemble.evaluation import compare, index, records, references, scores
 from gansemble.evaluation.compare import Experiment
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip, Index
 from gansemble.files import sha256
 from gansemble.recipe.task import Task
+from gansemble.scoring import environment
 
 NAN = float("nan")
 
@@ -424,3 +425,19 @@ def test_the_processor_is_named_where_its_name_is_known(monkeypatch, text, name)
     monkeypatch.setattr(platform, "processor", lambda: "")
     if text is None:
         assert environment.environment()["machine"].startswith("unknown processor, ")
+
+
+def test_scores_of_another_hash_are_not_compared_though_their_words_are_the_same():
+    row = {
+        "mean": 1.0,
+        "low": None,
+        "high": None,
+        "n_ok": 1,
+        "n_total": 1,
+        "definition": "d",
+        "better": "lower",
+        "metric": "m",
+    }
+    assert records.comparable(row, dict(row)) and not records.comparable(row, row | {"definition": "other"})
+    assert records.comparable(row | {"hash": "a"}, row)  # of an earlier version, which wrote no hash
+    assert not records.comparable(row | {"hash": "a"}, row | {"hash": "b"})

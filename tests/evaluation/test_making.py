@@ -341,6 +341,7 @@ def scored(monkeypatch, real) -> Callable[..., Any]:
 
         monkeypatch.setattr(generation, "construct", lambda part, recipe: metric or Sets())
         monkeypatch.setattr(generation, "fit_metric", lambda *given: None)
+        monkeypatch.setattr(generation, "definition_hash", lambda part, metric, **conditions: str(conditions))
         monkeypatch.setattr(generation.naming, "set_scores", set_scores)
         monkeypatch.setattr(generation.naming, "set_details", lambda part, metric: details or {})
         monkeypatch.setattr(generation.naming, "set_intervals", lambda part, metric, *given: {"n": (0.5, given[-1])})
@@ -360,6 +361,7 @@ def test_a_set_and_real_sets_are_scored_against_the_held_out_clips(scored):
     rows, found = scored(100)
     row = {"mean": 2.0, "low": 0.5, "high": 0.75, "n_ok": 2, "n_total": 2, "reason": None}
     row |= {"definition": "how many", "better": "higher", "metric": "mine", "interval": "of nothing"}
+    row["hash"] = "{'sample_rate': 1000}"
     assert found["scores"] == {"n": row}
     assert found["anchors"] == {
         "training clips": {"n": row},
@@ -486,6 +488,7 @@ def test_every_baseline_has_rows_of_its_own(paired, tmp_path):
 def test_scores_are_averaged_over_all_clips_and_by_degradation(monkeypatch):
     metric = space(definition="d", better="lower")
     monkeypatch.setattr(pairs, "construct", lambda part, recipe: metric)
+    monkeypatch.setattr(pairs, "definition_hash", lambda part, metric, **conditions: str(conditions))
     monkeypatch.setattr(pairs.naming, "keys", lambda part, metric, rate: [f"{part}_{rate}", f"{part}_b"])
     recipe = space(
         many={"metrics": {"mine": "m"}}, audio=space(sample_rate=8), evaluation=Evaluation(bootstrap=20, confidence=0.5)
@@ -500,11 +503,17 @@ def test_scores_are_averaged_over_all_clips_and_by_degradation(monkeypatch):
         return Index(Task.ENHANCEMENT, "test", 3, "c", "cpu", 1, [], clips)
 
     found = pairs.overall(recipe, rows, index("x", "x", "x", "x"))
-    mean = summarise([1.0, 2.0, NAN, 5.0], 20, 0.5).as_dict()
+    mean, mark = summarise([1.0, 2.0, NAN, 5.0], 20, 0.5).as_dict(), "{'sample_rate': 8}"
     assert found == {
         "scores": {
-            "m_8": {**mean, "definition": "d", "better": "lower", "metric": "mine"},
-            "m_b": {**summarise([NAN] * 4).as_dict(), "definition": "d", "better": "lower", "metric": "mine"},
+            "m_8": {**mean, "definition": "d", "hash": mark, "better": "lower", "metric": "mine"},
+            "m_b": {
+                **summarise([NAN] * 4).as_dict(),
+                "definition": "d",
+                "hash": mark,
+                "better": "lower",
+                "metric": "mine",
+            },
         }
     }
     assert (mean["n_ok"], mean["n_total"]) == (3, 4) and mean["low"] < mean["mean"] < mean["high"]

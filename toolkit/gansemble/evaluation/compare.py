@@ -8,7 +8,7 @@ from pathlib import Path
 from gansemble.errors import GansembleError
 from gansemble.evaluation import index, records
 from gansemble.evaluation.index import Index
-from gansemble.evaluation.records import ScoreRow
+from gansemble.evaluation.records import ScoreRow, comparable
 from gansemble.recipe.document import read
 from gansemble.recipe.fill import differences
 from gansemble.scoring.statistics import Difference, paired
@@ -161,10 +161,8 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
     scores, sets = [], []
     for key in [key for key in first.facts if key in second.facts]:
         ours, theirs = first.facts[key], second.facts[key]
-        if ours["definition"] != theirs["definition"]:
-            notes.append(
-                f"{key}: not compared, its definitions differ: {ours['definition']!r} and {theirs['definition']!r}"
-            )
+        if not comparable(ours, theirs):
+            notes.append(_of_other_definition(key, ours, theirs))
             continue
         if (key in first.scores) != (key in second.scores):
             notes.append(f"{key}: not compared, it is of single files in one of them and of the whole set in the other")
@@ -183,6 +181,15 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
         notes.append(f"only one of them has {', '.join(alone)}")
     differing = [row for row in versions if row[1] != row[2]] if first.environment and second.environment else []
     return Comparison(differences(first.recipe, second.recipe), differing, scores, sets, notes)
+
+
+def _of_other_definition(key: str, ours: ScoreRow, theirs: ScoreRow) -> str:
+    if ours["definition"] != theirs["definition"]:
+        return f"{key}: not compared, its definitions differ: {ours['definition']!r} and {theirs['definition']!r}"
+    return (
+        f"{key}: not compared, its definitions differ (hashes {ours.get('hash')} and {theirs.get('hash')}), though their words are "
+        "the same: in a parameter, a file that the metric reads, or the version of a package that computes it"
+    )
 
 
 def _of_sets(key: str, ours: ScoreRow, theirs: ScoreRow) -> SetDifference:

@@ -25,6 +25,7 @@ from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Part
 from gansemble.scoring import naming
+from gansemble.scoring.definitions import definition_hash
 from gansemble.scoring.fitting import fit, fit_metric
 from gansemble.stages import Project
 
@@ -158,6 +159,7 @@ def score(project: Project, recipe: Recipe, index: Index, say: Callable[[str], N
                 sure = naming.set_intervals(part, metric, *given, recipe.evaluation.confidence)
             for key, value in found.items():
                 target[key] = _row(part, metric, value, len(clips.clips), sure.get(key), details.get(key))
+                target[key]["hash"] = definition_hash(part, metric, sample_rate=spec.sample_rate)
     rows: list[FileRow] = [
         {"id": clip.id, "scores": {}, "reasons": {}, "rms": float(np.sqrt(np.mean(x**2)))}
         for clip, x in zip(index.clips, estimates, strict=True)

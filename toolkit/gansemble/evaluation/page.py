@@ -18,6 +18,7 @@ from gansemble.data.packed import Packed
 from gansemble.errors import GansembleError
 from gansemble.evaluation import index, records
 from gansemble.evaluation.index import BASELINES, Index, folder_of
+from gansemble.evaluation.layout import PAGE
 from gansemble.evaluation.records import FileRow, ScoreRow, ScoresSummary
 from gansemble.recipe.sections import Evaluation
 from gansemble.scoring.curves import CurveRow, points, read_curves
@@ -113,7 +114,10 @@ def table(systems: Sequence[System], settings: Evaluation) -> str:
     for key in keys:
         facts = next(system.summary["scores"][key] for system in systems if key in system.summary["scores"])
         better = facts["better"]
-        having = {i: system.scores(key) for i, system in enumerate(systems) if key in system.summary["scores"]}
+        owners = [i for i, system in enumerate(systems) if key in system.summary["scores"]]
+        # A score of another definition is not put beside this one.
+        others = [i for i in owners if not records.comparable(facts, systems[i].summary["scores"][key])]
+        having = {i: systems[i].scores(key) for i in owners if i not in others}
         shared = common({str(place): values for place, values in having.items()})
         cells, means = [], []
         for place in range(len(systems)):
@@ -121,11 +125,12 @@ def table(systems: Sequence[System], settings: Evaluation) -> str:
             means.append(summarise(values, settings.bootstrap, settings.confidence))
         good = [m.mean for m in means if m.n_ok]
         best = (max if better == "higher" else min)(good) if good else None
-        for system, mean in zip(systems, means, strict=True):
+        for place, (system, mean) in enumerate(zip(systems, means, strict=True)):
             total = len(system.rows)
             mark = " class=best" if len(systems) > 1 and mean.n_ok and mean.mean == best else ""
             interval = f"<small>{_number(mean.low)} … {_number(mean.high)}</small>" if mean.low == mean.low else ""
             count = f"<small>{mean.n_ok} of {total} files</small>" if mean.n_ok < total else ""
+            count = "<small>another definition</small>" if place in others else count
             cells.append(f"<td{mark}>{_number(mean.mean)}{interval}{count}</td>" if mean.n_ok else f"<td>–{count}</td>")
         arrow = "↑" if better == "higher" else "↓"
         title = html.escape(facts["definition"])
@@ -190,8 +195,11 @@ def set_table(systems: Sequence[System]) -> str:
     head += "".join(f"<th>real: {html.escape(name)}</th>" for name in anchors)
     rows = []
     for key in keys:
-        found = [system.summary["scores"].get(key) for system in systems] + [each.get(key) for each in anchors.values()]
-        facts = next(each for each in found if each)
+        ours = [system.summary["scores"].get(key) for system in systems]
+        facts = next(each for each in ours if each)
+        # Sets of real clips may be of another size, which stands below each value; systems of another definition are left out.
+        ours = [each if each and records.comparable(facts, each) else None for each in ours]
+        found = [*ours, *(each.get(key) for each in anchors.values())]
         cells = [
             "<td>–</td>"
             if not each or each["mean"] is None
@@ -370,31 +378,7 @@ def _nan(value: float | None) -> float:
     return float("nan") if value is None else value
 
 
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{title}</title>
-<style>
-:root { color-scheme: light; --ink: #1f2937; --soft: #6b7280; --line: #e5e7eb; --paper: #ffffff; --wash: #f9fafb; }
-* { box-sizing: border-box; }
-body { font: 15px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; color: var(--ink); background: var(--wash); margin: 0 auto; max-width: 1240px; padding: 0 20px 60px; }
-header { padding: 28px 0 4px; } h1 { margin: 0; font-size: 28px; } header p { color: var(--soft); margin: 4px 0 0; }
-h2 { font-size: 19px; margin: 34px 0 10px; } h3 { font-size: 14px; margin: 0 0 8px; font-weight: 600; }
-section { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px 14px; margin-bottom: 12px; }
-.wall { display: grid; grid-template-columns: repeat(4, 1fr); gap: 14px; } .wall figure { min-width: 0; } .row { display: flex; gap: 14px; overflow-x: auto; } figure { margin: 0; flex: 1 1 0; min-width: 205px; max-width: 560px; }
-figcaption { font-size: 13px; font-weight: 600; margin-bottom: 4px; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; } figcaption small { display: block; font-weight: 400; color: var(--soft); min-height: 1.3em; white-space: nowrap; overflow: hidden; text-overflow: ellipsis; }
-figure img { width: 100%; display: block; } audio { width: 100%; height: 34px; margin-top: 4px; } img.wide { width: 100%; background: #fff; border: 1px solid var(--line); border-radius: 8px; }
-table { border-collapse: collapse; background: var(--paper); } th, td { padding: 6px 14px; border: 1px solid var(--line); text-align: right; font-variant-numeric: tabular-nums; }
-tbody th { text-align: left; font-weight: 500; } .scores tbody th { cursor: help; } td small { display: block; color: var(--soft); font-size: 11.5px; } td.best { background: #ecfdf5; font-weight: 600; } td.best small { font-weight: 400; }
-.dot { display: inline-block; width: 9px; height: 9px; border-radius: 50%; margin-right: 6px; }
-tr.best th, tr.best td { background: #ecfdf5; } .wide-table { overflow-x: auto; } .wide-table th, .wide-table td { white-space: nowrap; } .output { font-size: 16px; } .text { text-align: left; }
-.note { color: var(--soft); font-size: 13px; } details { margin: 8px 0; } summary { cursor: pointer; } pre { background: var(--paper); border: 1px solid var(--line); border-radius: 8px; padding: 12px; overflow-x: auto; font-size: 12.5px; }
-</style></head><body>
-{body}
-</body></html>
-"""
-
-
 def assemble(title: str, body: Sequence[str]) -> str:
     """The complete HTML page from its title and the pieces of its body."""
-    before, after = _PAGE.split("{body}")  # first, as a title may hold the same word
+    before, after = PAGE.split("{body}")  # first, as a title may hold the same word
     return before.replace("{title}", html.escape(title)) + "\n".join(body) + after

@@ -23,6 +23,7 @@ from gansemble.recipe import check
 from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
 from gansemble.scoring import naming
+from gansemble.scoring.definitions import definition_hash
 from gansemble.scoring.statistics import SummaryRecord, summarise
 from gansemble.stages import Project
 
@@ -74,11 +75,12 @@ def overall(recipe: Recipe, rows: Sequence[FileRow], index: Index) -> Overall:
         rows: scores of each clip.
         index: tells under which degradation a clip was made.
     """
-    definitions: dict[str, tuple[Metric, str]] = {}
+    definitions: dict[str, tuple[Metric, str, str]] = {}
     for name, part in recipe.many["metrics"].items():
         metric = construct(part, recipe)
+        mark = definition_hash(part, metric, sample_rate=recipe.audio.sample_rate)
         for key in naming.keys(part, metric, recipe.audio.sample_rate):
-            definitions[key] = (metric, name)
+            definitions[key] = (metric, name, mark)
     settings = recipe.evaluation
 
     def mean(key: str, chosen: Sequence[FileRow]) -> SummaryRecord:
@@ -87,8 +89,14 @@ def overall(recipe: Recipe, rows: Sequence[FileRow], index: Index) -> Overall:
 
     found: Overall = {
         "scores": {
-            key: {**mean(key, rows), "definition": metric.definition, "better": metric.better, "metric": name}
-            for key, (metric, name) in definitions.items()
+            key: {
+                **mean(key, rows),
+                "definition": metric.definition,
+                "hash": mark,
+                "better": metric.better,
+                "metric": name,
+            }
+            for key, (metric, name, mark) in definitions.items()
         }
     }
     if len(index.conditions) > 1:

@@ -25,6 +25,7 @@ class ScoreRow(TypedDict):
         n_ok: number of files that have a value.
         n_total: number of files.
         definition: the exact variant of the metric, in words.
+        hash: of the definition, with the parameters, packages and files behind it; what an earlier version wrote has none.
         better: ``higher`` or ``lower``.
         metric: name of the metric in the recipe, which may give several scores.
         reason: why there is no value.
@@ -38,11 +39,19 @@ class ScoreRow(TypedDict):
     n_ok: int
     n_total: int
     definition: str
+    hash: NotRequired[str]
     better: str
     metric: str
     reason: NotRequired[str | None]
     interval: NotRequired[str]
     details: NotRequired[object]
+
+
+def comparable(first: ScoreRow, second: ScoreRow) -> bool:
+    """Whether two scores mean the same: their hashes are equal, or their words where one has no hash."""
+    if "hash" in first and "hash" in second:
+        return first["hash"] == second["hash"]
+    return first["definition"] == second["definition"]
 
 
 class FileRow(TypedDict):
