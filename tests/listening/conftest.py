@@ -9,6 +9,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,15 @@ import pytest
 import soundfile
 
 RATE = 16_000
+#: The browser reads commands from descriptor 3 and answers on 4. They are copied to high numbers first, as one of the pipes
+#: may be 3 or 4 itself.
+PIPES = """
+import fcntl, os, sys
+pipes = [fcntl.fcntl(int(word), fcntl.F_DUPFD, 10) for word in sys.argv[1:3]]
+for number, pipe in enumerate(pipes, 3):
+    os.dup2(pipe, number)
+os.execvp(sys.argv[3], sys.argv[3:])
+"""
 #: Keys that a test presses, as the protocol wants them: (code, text, virtual key).
 KEYS = {
     " ": ("Space", " ", 32),
@@ -44,7 +54,7 @@ class Browser:
         ]
         words += ["--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}", "about:blank"]
         self.process = subprocess.Popen(
-            ["/bin/sh", "-c", f'exec "$@" 3<&{ours[0]} 4>&{theirs[1]}', "sh", *words],
+            [sys.executable, "-c", PIPES, str(ours[0]), str(theirs[1]), *words],
             pass_fds=(ours[0], theirs[1]),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -142,17 +152,25 @@ class Browser:
             os.close(self.read)
 
 
-@pytest.fixture
-def browser(tmp_path):
-    """A browser; the test is skipped where there is none."""
-    program = next(
-        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-    )
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """A browser for the tests of a file; they are skipped where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next((found for name in names if (found := shutil.which(name))), None)
     if program is None:
         pytest.skip("no chromium on this machine")
-    found = Browser(program, tmp_path)
+    found = Browser(program, tmp_path_factory.mktemp("browser"))
     yield found
     found.close()
+
+
+@pytest.fixture
+def browser(chromium):
+    """The browser with an empty page, which remembers nothing of the test before."""
+    chromium.call("Runtime.evaluate", expression="localStorage.clear()")  # of an empty page, which has none, it fails
+    chromium.call("Page.navigate", url="about:blank")
+    chromium.errors.clear()
+    return chromium
 
 
 def tone(hertz: float, seconds: float = 1.0, level: float = 0.3, rate: int = RATE) -> np.ndarray:
@@ -168,3 +186,49 @@ def folders(tmp_path):
             (tmp_path / name / "sub").mkdir(parents=True, exist_ok=True)
             soundfile.write(tmp_path / name / "sub" / f"clip{number}.wav", audio, RATE)
     return tmp_path
+
+
+@pytest.fixture
+def made(folders):
+    """Makes a test of ``real`` and the folders named, in ``test``: its folder."""
+    from gansemble.listening.making import Options, make
+    from gansemble.listening.matching import system_of
+
+    def run(mode, *names, to="test", **options):
+        systems = [system_of(str(folders / name)) for name in names or ("alpha", "beta")]
+        make(system_of(str(folders / "real")), systems, folders / to, Options(mode=mode, **options))
+        return folders / to
+
+    return run
+
+
+@pytest.fixture
+def answered():
+    """Answers to all trials of a test, as the page gives them; ``choose`` gets the systems of a trial by sound, and its X."""
+
+    def write(folder, listener, choose, trials=None, session=None, **changed):
+        key = json.loads((folder / "key.json").read_text())
+        rows = []
+        for name, trial in list(key["trials"].items())[:trials]:
+            systems = {sound: key["sounds"][sound]["system"] for sound in trial["sounds"]}
+            unknown = key["sounds"][trial["x"]]["system"] if "x" in trial else None
+            found = choose(systems, unknown)
+            given = {"ratings": found} if isinstance(found, dict) else {"choice": found}
+            rows.append({"trial": name, "shown": trial["sounds"], "seconds": 1.5, "played": {}, **given})
+        document = {
+            "format": "gansemble listening answers",
+            "version": 1,
+            "test": key["test"],
+            "mode": key["mode"],
+            "listener": listener,
+            "session": session or f"{listener}-1",
+            "started": "2026-11-30T12:00:00Z",
+            "trials": len(key["trials"]),
+            "complete": len(rows) == len(key["trials"]),
+            "answers": rows,
+        } | changed
+        path = folder / "answers" / f"{listener}-{len(list((folder / 'answers').iterdir()))}.json"
+        path.write_text(json.dumps(document))
+        return path
+
+    return write

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NotRequired, TypedDict
 
-from gansemble.audio.names import shown
+from gansemble.audio.names import is_text, shown
 from gansemble.errors import DataError
 from gansemble.listening.design import Key, TrialKey
 from gansemble.listening.making import ANSWERS, KEY
 from gansemble.stages import json_files
 
 FORMAT = "gansemble listening answers"
+#: Longest name of a listener [characters].
+LONGEST_NAME = 200
 #: Grades of MUSHRA.
 LOWEST, HIGHEST = 0, 100
 
@@ -80,6 +82,8 @@ def check(found: Answers, key: Key) -> None:
     """
     if found["test"] != key["test"]:
         raise ValueError(f"belongs to another test ({found['test']}, expected {key['test']})")
+    if not found["listener"].strip() or len(found["listener"]) > LONGEST_NAME or not is_text(found["listener"]):
+        raise ValueError(f"listener must be a printable name of 1 to {LONGEST_NAME} characters")
     seen = set()
     for number, row in enumerate(found["answers"], 1):
         trial = key["trials"].get(row["trial"])
