@@ -13,6 +13,7 @@ const ABOUT = {
     "In each trial you hear a recording, the reference, and several versions of it. Grade each from 0, bad, to 100, excellent. One of " +
     "them is the reference itself, which should be graded 100.",
 };
+const DOWN = ["Home", "PageDown", "ArrowLeft", "ArrowDown"];
 const KEYS = {
   ab: "A B listen to A or B · ← → answer",
   abx: "A B X listen to A, B or X · ← → answer",
@@ -171,10 +172,14 @@ function gradeRow(name, label, button) {
   const slider = make("input", { type: "range", min: 0, max: 100, step: 1, value: ratings[name] ?? 0 });
   slider.dataset.grade = name;
   slider.setAttribute("aria-label", `Grade of sound ${label}, from 0 to 100`);
-  slider.oninput = () => {
+  const grade = () => {
     ratings[name] = Number(slider.value);
     keepPartial();
   };
+  slider.oninput = grade;
+  // A grade of 0 changes nothing of a slider that is there already, of which a browser then tells nothing.
+  slider.onpointerup = grade;
+  slider.onkeyup = (event) => DOWN.includes(event.key) && slider.value === "0" && grade();
   return make("div", { className: "grade" }, button, slider, make("output"));
 }
 
