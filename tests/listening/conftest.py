@@ -191,8 +191,9 @@ def folders(tmp_path):
 @pytest.fixture
 def made(folders):
     """Makes a test of ``real`` and the folders named, in ``test``: its folder."""
-    from gansemble.listening.making import Options, make
+    from gansemble.listening.making import make
     from gansemble.listening.matching import system_of
+    from gansemble.listening.options import Options
 
     def run(mode, *names, to="test", **options):
         systems = [system_of(str(folders / name)) for name in names or ("alpha", "beta")]

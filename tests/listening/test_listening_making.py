@@ -14,8 +14,9 @@ import soundfile
 from gansemble.errors import DataError, GansembleError
 from gansemble.listening import anchors
 from gansemble.listening.design import comparisons, plan
-from gansemble.listening.making import Options, make
+from gansemble.listening.making import make
 from gansemble.listening.matching import common_files, demand_distinct, system_of
+from gansemble.listening.options import Options
 
 MODES = ["ab", "abx", "mushra"]
 

@@ -12,8 +12,9 @@ import soundfile
 
 from gansemble.listening import page
 from gansemble.listening.answers import collect
-from gansemble.listening.making import Options, make
+from gansemble.listening.making import make
 from gansemble.listening.matching import System
+from gansemble.listening.options import Options
 from gansemble.listening.results import evaluate
 from gansemble.listening.serving import Server
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gansemble.cli import listening_tables
 from gansemble.cli.options import CLIPS, PATH, finite
 from gansemble.cli.terminal import say, tell
 
 if TYPE_CHECKING:
     from gansemble.listening.design import Mode, Pairs
-    from gansemble.listening.results import Results, Row
     from gansemble.listening.sounds import Levels
 
 
@@ -87,10 +84,11 @@ def make(
     OUTPUT/page is for listeners: it opens from the file, or by `gansemble listening serve OUTPUT`. No name of a system
     is in it; OUTPUT/key.json tells them, and stays with you.
     """
-    from gansemble.listening import making
+    from gansemble.listening import making, places
     from gansemble.listening.matching import system_of
+    from gansemble.listening.options import Options
 
-    options = making.Options(
+    options = Options(
         mode=mode,
         trials=trials,
         clips=clips,
@@ -108,7 +106,7 @@ def make(
     say(f"{made.page}: {made.trials} trials of {made.clips} clips, {made.size / 1e6:.1f} MB; levels: {_LEVELS[levels]}")
     say(
         f"show it here: gansemble listening serve {output}\nor give listeners {made.page.parent}, and put the files that they send "
-        f"back into {output / making.ANSWERS}; keep {output / making.KEY} to yourself"
+        f"back into {output / places.ANSWERS}; keep {output / places.KEY} to yourself"
     )
 
 
@@ -156,56 +154,10 @@ def results(
 
     found = [evaluate(collect(folder), confidence, not no_screening) for folder in folders]
     if csv_file is not None:
-        write_atomically(csv_file, _csv(found))
+        write_atomically(csv_file, listening_tables.as_csv(found))
     if as_json:
         click.echo(json.dumps([each.as_dict() for each in found], indent=1))
         return
     for folder, each in zip(folders, found, strict=True):
-        for line in _text(folder, each):
+        for line in listening_tables.lines(folder, each):
             say(line)
-
-
-def _csv(found: Sequence[Results]) -> str:
-    """All rows of all tables, with the columns of any; cells that a row does not have are empty."""
-    rows: list[Row] = [
-        {"test": each.test, "mode": each.mode, "table": name, **row}
-        for each in found
-        for name, table in each.tables.items()
-        for row in table
-    ]
-    columns = list(dict.fromkeys(name for row in rows for name in row))
-    out = io.StringIO()
-    writer = csv.DictWriter(out, columns, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: "" if value != value else value for name, value in row.items()} for row in rows)
-    return out.getvalue()
-
-
-def _text(folder: Path, found: Results) -> list[str]:
-    lines = [click.style(f"{folder}: {found.title}", bold=True) + f" ({found.mode}, {len(found.listeners)} listeners)"]
-    lines += [f"excluded: {name}: {why}" for name, why in found.excluded.items()]
-    for name, rows in found.tables.items():
-        if rows:
-            lines += ["", name, *_table(rows)]
-    return [*lines, "", *(f"note: {note}" for note in found.notes), ""]
-
-
-def _table(rows: Sequence[Row]) -> list[str]:
-    columns = list(rows[0])
-    cells = [columns, *([_cell(row[name]) for name in columns] for row in rows)]
-    widths = [max(len(line[place]) for line in cells) for place in range(len(columns))]
-    text = [isinstance(rows[0][name], str) for name in columns]
-    return [
-        "  "
-        + "  ".join(
-            f"{cell:<{width}}" if left else f"{cell:>{width}}"
-            for cell, width, left in zip(line, widths, text, strict=True)
-        ).rstrip()
-        for line in cells
-    ]
-
-
-def _cell(value: str | int | float | None) -> str:
-    if isinstance(value, float):
-        return "–" if value != value else f"{value:.3g}" if abs(value) < 0.001 and value else f"{value:.3f}"
-    return "–" if value is None else str(value)

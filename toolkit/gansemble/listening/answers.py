@@ -10,7 +10,7 @@ from typing import Literal, NotRequired, TypedDict
 from gansemble.audio.names import is_text, shown
 from gansemble.errors import DataError
 from gansemble.listening.design import Key, TrialKey
-from gansemble.listening.making import ANSWERS, KEY
+from gansemble.listening.places import ANSWERS, KEY
 from gansemble.stages import json_files
 
 FORMAT = "gansemble listening answers"

@@ -2,74 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import numpy as np
-import soundfile
 
 from gansemble.audio import files
 from gansemble.audio.names import shown
 from gansemble.errors import GansembleError, first_few
-from gansemble.files import beside
-from gansemble.listening import anchors, page
-from gansemble.listening.design import Design, Key, Mode, Pairs, choose, comparisons, design, plan
+from gansemble.listening import anchors, writing
+from gansemble.listening.design import Design, Key, Mode, choose, comparisons, design, plan
 from gansemble.listening.matching import System, common_files, demand_distinct
-from gansemble.listening.sounds import Levels, Prepared, prepare
-from gansemble.numbers import Count, Range, Seed
-from gansemble.stages import json_files
-
-#: The maker's file in a test's folder.
-KEY = "key.json"
-#: The folder of what listeners get, and the page in it.
-PAGE, INDEX = "page", "index.html"
-#: Folder of the sounds beside the page, where they are not within it.
-SOUNDS = "sounds"
-#: Folder of the answers.
-ANSWERS = "answers"
-QUESTIONS = {
-    "ab": "Which of the two sounds better?",
-    "abx": "Is X the same sound as A or as B?",
-    "mushra": "How good is each sound, compared with the reference?",
-}
-#: Size of a whole page beyond which a warning is given [bytes].
-HEAVY = 200e6
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """How a test is made.
-
-    Args:
-        mode: ``ab`` asks which of two is better, ``abx`` which of two is X, ``mushra`` for a grade of each from 0 to 100.
-        trials: how many; None is each comparison of each clip once.
-        clips: at most so many of the common files, drawn by the seed.
-        seed: of all that is drawn.
-        pairs: what is compared in AB and ABX; None as :func:`gansemble.listening.design.comparisons` has it.
-        levels: ``rms`` aligns all versions of a clip with the reference's.
-        cut: longest clip [s]; what is longer is cut at its end. None cuts nothing.
-        title: heading of the page.
-        question: what is asked; None is the mode's own.
-        embed: sounds of a page that are smaller in all are embedded in it [MB].
-    """
-
-    mode: Mode
-    trials: Count | None = None
-    clips: Count = 10
-    seed: Seed = 0
-    pairs: Pairs | None = None
-    levels: Levels = "none"
-    cut: Annotated[float, Range(at_least=0.1, at_most=3600)] | None = None
-    title: str = "Listening test"
-    question: str | None = None
-    embed: Annotated[float, Range(at_least=0, at_most=2000)] = 30.0
+from gansemble.listening.options import QUESTIONS, Options
+from gansemble.listening.places import INDEX, KEY, PAGE
+from gansemble.listening.sounds import Prepared, prepare
 
 
 @dataclass(frozen=True)
@@ -128,9 +74,11 @@ def make(reference: System, estimates: Sequence[System], output: Path, options: 
         _add_anchors(prepared, reference.name, rate, notes)
     planned = plan(options.mode, list(prepared), compared, reference.name, options.trials, options.seed)
     found = design(options.mode, planned, reference.name, rate, options.seed)
-    flac = {name: encoded(prepared[row["clip"]].versions[row["system"]], rate) for name, row in found.sounds.items()}
-    key = _key(options, found, _identity(flac, found), [each.name for each in systems], rate, notes)
-    size = _write(output, key, flac, prepared, options.embed, notes)
+    flac = {
+        name: writing.encoded(prepared[row["clip"]].versions[row["system"]], rate) for name, row in found.sounds.items()
+    }
+    key = _key(options, found, writing.identity(flac, found), [each.name for each in systems], rate, notes)
+    size = writing.write(output, key, flac, prepared, options.embed, notes)
     return Made(
         output / PAGE / INDEX, len(found.trials), len({row["clip"] for row in found.sounds.values()}), size, notes
     )
@@ -195,13 +143,6 @@ def _add_anchors(prepared: dict[str, Prepared], reference: str, rate: int, notes
             each.versions[name] = anchors.low_pass(each.versions[reference], rate, cutoff)
 
 
-def encoded(audio: np.ndarray, rate: int) -> bytes:
-    """Audio [C, T] as a FLAC file of 16 bits."""
-    buffer = io.BytesIO()
-    soundfile.write(buffer, np.clip(audio, -1, 1).T, rate, format="FLAC", subtype="PCM_16")
-    return buffer.getvalue()
-
-
 def _key(options: Options, found: Design, identity: str, systems: list[str], rate: int, notes: list[str]) -> Key:
     """What ``key.json`` holds; the first of ``systems`` is the reference."""
     return {
@@ -218,46 +159,3 @@ def _key(options: Options, found: Design, identity: str, systems: list[str], rat
         "sounds": found.sounds,
         "trials": found.trials,
     }
-
-
-def _identity(sounds: dict[str, bytes], found: Design) -> str:
-    """The name of a test: a hash of its trials and of all that is heard in them, so that answers find their own."""
-    hashed = hashlib.sha256(json.dumps(found.trials, sort_keys=True).encode())
-    for name in sorted(sounds):
-        hashed.update(name.encode() + hashlib.sha256(sounds[name]).digest())
-    return hashed.hexdigest()[:16]
-
-
-def _write(
-    output: Path, key: Key, sounds: dict[str, bytes], prepared: dict[str, Prepared], embed: float, notes: list[str]
-) -> int:
-    """Writes the folder whole or not at all; the size of what listeners get [bytes]."""
-    texts = {name: page.as_text(data) for name, data in sounds.items()}
-    total = sum(map(len, texts.values()))
-    within = total <= embed * 1e6
-    if not within:
-        notes.append(
-            f"the sounds have {total / 1e6:.0f} MB, more than --embed {embed:g}: they lie beside the page in {PAGE}/{SOUNDS}, and "
-            "the whole folder must be given away"
-        )
-    if total > HEAVY:
-        notes.append(f"warning: {total / 1e6:.0f} MB is much for a browser; use fewer --clips or --cut 10")
-    loudest = page.loudest(key, prepared)
-    staged = beside(output.absolute())
-    try:
-        folder = staged / PAGE
-        folder.mkdir(parents=True)
-        (staged / ANSWERS).mkdir()
-        html = page.assemble(key, loudest, texts if within else None)
-        (folder / INDEX).write_text(html, encoding="utf-8")
-        if not within:
-            (folder / SOUNDS).mkdir()
-            for name, text in texts.items():
-                (folder / SOUNDS / f"{name}.js").write_text(page.sound_script(name, text), encoding="utf-8")
-        json_files.write(staged / KEY, key)
-        if output.is_dir():
-            output.rmdir()
-        staged.replace(output)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-    return len(html.encode()) + (0 if within else total)
