@@ -23,6 +23,7 @@ ROOMS = (
     "matrix",
     "suite",
     "evaluation",
+    "listening",
     "inference",
     "training",
     "scoring",

@@ -54,6 +54,10 @@ COMMANDS = {
     "report": ("evaluate:report", "Stage 6: write the listening page."),
     "score": ("score:score", "Score any folders of audio against a folder of references."),
     "metric-card": ("score:metric_card", "Show or measure what else a metric's scores depend on."),
+    "listening": (
+        "listening:listening",
+        "Make a blinded listening test of any folders, show it, evaluate its answers.",
+    ),
     "run": ("run:run", "Run the stages of a recipe, each where it is not up to date."),
     "status": ("status:status", "Show every stage of an experiment: done, stale (why) or missing."),
     "import": ("imports:imports", "Turn published checkpoints into experiments."),
