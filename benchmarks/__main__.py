@@ -20,6 +20,7 @@ NAMES = (
     "latent",
     "normality",
     "wavelets",
+    "suite",
 )
 
 
