@@ -21,6 +21,8 @@ SCALE = 100.0
 CHUNK = 512
 #: Points among which the median of distances is searched, so that all of them fit into 140 MB; more are drawn from a seed.
 MOST = 8192
+#: Rows are the same when they are apart by less than this share of their length.
+SAME = 1e-6
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,8 @@ class Kernels:
 def bandwidth(references: Array, seed: int = 0) -> float:
     """The median of the distances between different rows [N, D]; of :data:`MOST` rows drawn from a seed where there are more.
 
+    It is 0 where half of the pairs or more are of equal rows.
+
     Raises:
         ValueError: if there are fewer than two rows.
     """
@@ -81,7 +85,9 @@ def bandwidth(references: Array, seed: int = 0) -> float:
         for row, line in enumerate(squares, start + 1):
             found[filled : filled + len(points) - row] = line[row:]
             filled += len(points) - row
-    return math.sqrt(float(np.median(found, overwrite_input=True)))
+    width = float(np.median(np.sqrt(found, out=found), overwrite_input=True))
+    # Equal rows may be apart by what subtracting nearly equal numbers leaves.
+    return width if width > SAME * math.sqrt(float(np.square(points).sum(axis=1).mean())) else 0.0
 
 
 def kad(

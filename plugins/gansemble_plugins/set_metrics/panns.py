@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gansemble import File
-from gansemble.audio.features import full_precision, hann
+from gansemble.audio.features import hann
 from gansemble.numbers import Range
 from gansemble_plugins.set_metrics import published
 from gansemble_plugins.set_metrics.training import device
@@ -142,36 +142,38 @@ class Panns:
 
 
 def log_mel(audio: Tensor) -> Tensor:
-    """Log-mel spectrogram in dB.
+    """Log-mel spectrogram in dB, computed in float64.
 
     Shape:
         - input: [T] at 32 kHz
-        - output: [1 + T / 320, 64]
+        - output: float32 [1 + T / 320, 64]
     """
-    window = hann(N_FFT, audio.device, audio.dtype)
-    spectrum = torch.stft(audio[None], N_FFT, HOP, window=window, center=True, pad_mode="reflect", return_complex=True)[
-        0
-    ]
-    with full_precision():
-        return 10 * torch.log10((spectrum.abs().square().T @ bands().to(audio.device)).clamp_min(FLOOR))
+    window = hann(N_FFT, audio.device, torch.float64)
+    sound = audio.double()[None]
+    spectrum = torch.stft(sound, N_FFT, HOP, window=window, center=True, pad_mode="reflect", return_complex=True)[0]
+    power = spectrum.abs().square().T @ bands().to(audio.device)
+    return (10 * torch.log10(power.clamp_min(FLOOR))).float()
 
 
 @lru_cache(maxsize=1)
 def bands() -> Tensor:
-    """Weights of the mel bands, float32 [513, 64], of Slaney's scale and of equal area."""
+    """Weights of the mel bands, float64 [513, 64], of Slaney's scale and of equal area."""
     from gansemble.audio.torchaudio import functional
 
     made: Tensor = functional.melscale_fbanks(
         N_FFT // 2 + 1, LOWEST_HZ, HIGHEST_HZ, BANDS, RATE, norm="slaney", mel_scale="slaney"
     )
-    return made
+    return made.double()
 
 
 @lru_cache(maxsize=1)
 def _network(path: Path | None) -> tuple[Network, str]:
     """The network with weights of a file, or untrained ones, and the file's digest; kept, as several metrics ask for it."""
+    if path is not None:
+        with torch.device("meta"):  # first weights would be drawn for nothing
+            network = Network()
+        digest = published.load(network, path, ignored=OTHERS)
+        return network.requires_grad_(False).eval(), digest
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = Network()
-    digest = "" if path is None else published.load(network, path, ignored=OTHERS)
-    return network.requires_grad_(False).eval(), digest
+        return Network().requires_grad_(False).eval(), ""

@@ -62,7 +62,7 @@ def load(network: nn.Module, path: Path, ignored: tuple[str, ...] = ()) -> str:
     """Loads weights into a network, without running any code that the file may hold.
 
     Args:
-        network: whose weights they are.
+        network: whose weights they are; it may be on torch's meta device.
         path: of a state dict saved by torch, by itself or as ``model`` of a mapping, or of safetensors.
         ignored: beginnings of names in it that are not the network's.
 
@@ -84,7 +84,9 @@ def load(network: nn.Module, path: Path, ignored: tuple[str, ...] = ()) -> str:
     odd = next((name for name, value in chosen.items() if not bool(torch.isfinite(value).all())), None)
     if odd is not None:
         raise GansembleError(f"{path}: {odd} holds NaN or Inf; fetch the file again")
-    network.load_state_dict(chosen)
+    # Assigned, not copied, as the network may be one that holds no numbers yet.
+    kept = {name: value.to(own[name].dtype) for name, value in chosen.items()}
+    network.load_state_dict(kept, assign=True)
     return inputs.digest(path)
 
 

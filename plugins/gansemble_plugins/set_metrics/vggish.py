@@ -114,8 +114,11 @@ class Vggish:
 @lru_cache(maxsize=1)
 def _network(path: Path | None) -> tuple[Network, str]:
     """The network with weights of a file, or untrained ones, and the file's digest; kept, as several metrics ask for it."""
+    if path is not None:
+        with torch.device("meta"):  # first weights would be drawn for nothing
+            network = Network()
+        digest = published.load(network, path, ignored=("pproc.",))
+        return network.requires_grad_(False).eval(), digest
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        network = Network()
-    digest = "" if path is None else published.load(network, path, ignored=("pproc.",))
-    return network.requires_grad_(False).eval(), digest
+        return Network().requires_grad_(False).eval(), ""
