@@ -159,3 +159,12 @@ def test_a_value_that_is_no_part_becomes_an_empty_mapping_and_a_problem():
 def test_a_part_without_nested_parts_names_none():
     entry = loading.registry().get("embedder", "ear")
     assert list(nested.entries(Part("embedder", ("x",), "ear", entry, Ear, {}))) == []
+
+
+def test_a_description_shows_the_part_that_is_the_default():
+    from click.testing import CliRunner
+
+    from gansemble.cli import group
+
+    said = CliRunner().invoke(group, ["describe", "metric", "listener"]).output
+    assert "by: embedder {use: NAME, …} = {'use': 'ear'}" in said
