@@ -34,6 +34,10 @@ class PartError(GansembleError):
     """A part failed at its work, or returned what the toolkit cannot use."""
 
 
+class NotInstalled(PartError):
+    """A part needs a package that is not installed, or does not load, on this machine."""
+
+
 class TrainingError(GansembleError):
     """Training cannot start or had to stop, such as for a non-finite loss or a full disk."""
 

@@ -27,5 +27,25 @@ def gansemble_register(register):
             {"generators": 20},
         ),
     }
+    heard = {"embedder": {"use": "logmel", "seconds": 0.05}}
+    parts |= {
+        "fad": ("audio_distances:Fad", "Fréchet audio distance, by any embedder", heard),
+        "fad_inf": (
+            "audio_distances:FadInfinity",
+            "Fréchet audio distance of endless estimates, by any embedder",
+            heard | {"least": 20, "sizes": 5},
+        ),
+        "kad": ("audio_distances:Kad", "kernel audio distance, for few clips, by any embedder", heard),
+    }
     for name, (target, summary, example) in parts.items():
         register("metric", name, f"{__name__}.{target}", summary, example=example)
+    random = {"weights": "random"}
+    embedders = {
+        "vggish": ("vggish:Vggish", "VGGish: 128 numbers for each 0.96 s", random),
+        "panns": ("panns:Panns", "PANNs CNN14: 2048 numbers for each 10 s", random),
+        "clap": ("clap:Clap", "CLAP's audio embedding for each 10 s, by transformers", {"folder": "random"}),
+        "logmel": ("log_mel_statistics:LogMel", "mean and deviation of log-mel bands; no weights", {"seconds": 0.2}),
+        "corpus_classifier": ("corpus_embedder:CorpusEmbedder", "features of a classifier of the corpus", small),
+    }
+    for name, (target, summary, example) in embedders.items():
+        register("embedder", name, f"{__name__}.{target}", summary, example=example)

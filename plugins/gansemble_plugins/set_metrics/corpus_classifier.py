@@ -12,7 +12,7 @@ import torch
 
 from gansemble.data.labels import LabelledClips
 from gansemble_plugins.set_metrics.pictures import described
-from gansemble_plugins.set_metrics.sets import ClipSet, UnscorableSet
+from gansemble_plugins.set_metrics.sets import ClipSet, UnscorableSet, fitted
 from gansemble_plugins.set_metrics.settings import ClassifierSettings
 from gansemble_plugins.set_metrics.training import Say, Trained, device, trained
 
@@ -77,7 +77,7 @@ class CorpusClassifier:
         Raises:
             UnscorableSet: if no classifier has been fitted.
         """
-        return self._ready().classes
+        return self.ready.classes
 
     def predict(self, clips: ClipSet, sample_rate: int) -> Predictions:
         """Logits and features of a set's clips, in the set's order.
@@ -88,7 +88,7 @@ class CorpusClassifier:
             UnscorableSet: if no classifier has been fitted, or it was to clips of another rate, or to pictures of
                 another size.
         """
-        ready = self._ready()
+        ready = self.ready
         if sample_rate != ready.network.sample_rate:
             raise UnscorableSet(f"its classifier hears clips of {ready.network.sample_rate} Hz, got {sample_rate} Hz")
         shape = self.settings.picture
@@ -97,27 +97,41 @@ class CorpusClassifier:
             raise UnscorableSet(f"its classifier looks at pictures of {described(shape)} samples, a clip has {odd}")
         key = (ready.facts["digest"], clips.mark)
         if key not in _answers:
-            _answers[key] = _ask(ready, clips)
+            _answers[key] = _ask(ready, clips.stacked(ready.network.length))
         _answers.move_to_end(key)
         while len(_answers) > REMEMBERED:
             _answers.popitem(last=False)
         return _answers[key]
 
+    def heard(self, audio: np.ndarray) -> Predictions:
+        """Logits and features of clips [N, T] of the classifier's rate, cut or padded to its length.
+
+        Raises:
+            UnscorableSet: if no classifier has been fitted.
+        """
+        ready = self.ready
+        return _ask(ready, np.stack([fitted(clip, ready.network.length) for clip in audio]))
+
     def features(self, made: ClipSet, real: ClipSet, sample_rate: int) -> tuple[np.ndarray, np.ndarray]:
         """Features of both sets, [N, D] and [M, D]; raises what :meth:`predict` raises."""
         return self.predict(made, sample_rate).features, self.predict(real, sample_rate).features
 
-    def _ready(self) -> Trained:
+    @property
+    def ready(self) -> Trained:
+        """The trained classifier.
+
+        Raises:
+            UnscorableSet: if none has been fitted.
+        """
         if self.trained is None:
             raise UnscorableSet("its classifier has not been fitted to a corpus; run the statistics stage")
         return self.trained
 
 
 @torch.no_grad()
-def _ask(ready: Trained, clips: ClipSet) -> Predictions:
+def _ask(ready: Trained, audio: np.ndarray) -> Predictions:
     place = device()
     network = ready.network.to(place)
-    audio = clips.stacked(network.length)
     passes = [network(torch.from_numpy(audio[i : i + BATCH]).to(place)) for i in range(0, len(audio), BATCH)]
     logits, features = (torch.cat(each).double().cpu().numpy() for each in zip(*passes, strict=True))
     return Predictions(logits, features)

@@ -108,7 +108,7 @@ def _inception_without(known: Array) -> Array:
     return np.exp((own.sum() - own) / rest - xlogy(marginals, marginals).sum(axis=1))
 
 
-def fid_variance(first: Array, second: Array) -> float:
+def fid_variance(first: Array, second: Array, owners: Array | None = None, other_owners: Array | None = None) -> float:
     """The variance of :func:`scores.fid`, by the infinitesimal jackknife (Jaeckel 1972).
 
     That is from the score's derivatives with respect to the weight of each clip. It needs one decomposition, where
@@ -118,9 +118,11 @@ def fid_variance(first: Array, second: Array) -> float:
 
     Args:
         first, second: features [N, D] and [M, D].
+        owners, other_owners: the clip, counted from 0, that each row is of [N] and [M]; None where each is of its own. Rows of
+            one clip are alike, so it is clips that are taken as independent.
 
     Raises:
-        ValueError: if a set has fewer than two clips.
+        ValueError: if a set has fewer than two rows.
     """
     for features in (first, second):
         if len(features) < 2:
@@ -130,7 +132,10 @@ def fid_variance(first: Array, second: Array) -> float:
     (basis, a), (other_basis, b) = _rotated(one), _rotated(other)
     u, s, vt = np.linalg.svd(a @ b.T, full_matrices=False)
     found = 0.0
-    for points, direction, place, vectors in ((one, gap, basis, u), (other, -gap, other_basis, vt.T)):
+    for points, direction, place, vectors, owner in (
+        (one, gap, basis, u, owners),
+        (other, -gap, other_basis, vt.T, other_owners),
+    ):
         count, centred = len(points), points - points.mean(axis=0)
         vectors = vectors if place is None else place @ vectors
         spread = count / (count - 1) * np.square(centred).sum(axis=1)
@@ -138,7 +143,9 @@ def fid_variance(first: Array, second: Array) -> float:
         # The derivatives of the squared distance of the means, of the trace of the own covariance, and of the trace of
         # twice the root, the last two about their means.
         influence = 2 * centred @ direction + spread - spread.mean() - (common - common.mean())
-        found += float(np.square(influence).sum()) / (count * (count - 1))
+        whole = influence if owner is None else np.bincount(owner, influence)
+        clips = len(whole)
+        found += clips / (clips - 1) * float(np.square(whole).sum()) / count**2 if clips > 1 else math.nan
     return found
 
 

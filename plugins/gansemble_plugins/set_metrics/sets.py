@@ -69,7 +69,7 @@ def clip_set(name: str, clips: Sequence[Any], labels: Sequence[int | None] | Non
     """
     if len(clips) < least:
         raise UnscorableSet(f"needs {least} {name} or more, got {len(clips)}")
-    audio = [_checked(f"{name}[{index}]", clip) for index, clip in enumerate(clips)]
+    audio = [checked(f"{name}[{index}]", clip) for index, clip in enumerate(clips)]
     told = [None] * len(audio) if labels is None else list(labels)
     if len(told) != len(audio):
         raise UnscorableSet(f"{len(audio)} {name} have {len(told)} labels")
@@ -86,7 +86,12 @@ def silent(clip: np.ndarray) -> bool:
     return levels.rms(clip - clip.mean(dtype=np.float64)) < SILENCE
 
 
-def _checked(name: str, clip: Any) -> np.ndarray:
+def checked(name: str, clip: Any) -> np.ndarray:
+    """A clip as finite float32 [T].
+
+    Raises:
+        UnscorableSet: if it is anything else, or empty.
+    """
     array = np.asarray(clip)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating):
         raise UnscorableSet(f"{name} must be float samples [T], got {array.dtype} {list(array.shape)}")

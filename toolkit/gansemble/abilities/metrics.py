@@ -166,3 +166,13 @@ class FittedMetric(Protocol):
     """
 
     def fit(self, clips: Mapping[str, LabelledAudio], folder: Path, say: Callable[[str], None]) -> None: ...
+
+
+@runtime_checkable
+class FittedEmbedder(Protocol):
+    """An embedder that learns from the corpus before it hears anything; called as :class:`FittedMetric` is.
+
+    Its ``sample_rate``, ``window`` and ``dim`` need be known only after that.
+    """
+
+    def fit(self, clips: Mapping[str, LabelledAudio], folder: Path, say: Callable[[str], None]) -> None: ...

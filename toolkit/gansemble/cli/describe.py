@@ -92,7 +92,10 @@ def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool,
     if facts["text"]:
         click.echo(facts["text"] + "\n")
     for row in facts["parameters"]:
-        default = f" = {row['default']!r}" if "default" in row and not isinstance(row["default"], dict) else ""
+        # Settings have rows of their own below; a part as a parameter has not.
+        value = row.get("default")
+        settings = isinstance(value, dict) and "use" not in value
+        default = f" = {value!r}" if "default" in row and not settings else ""
         if row["supplied"]:
             default = " (supplied by the toolkit)"
         click.echo(f"  {row['name']}: {row['type']}{default}" + (f"\n      {row['text']}" if row["text"] else ""))

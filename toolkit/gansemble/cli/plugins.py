@@ -93,10 +93,12 @@ def check(name: str, verbose: bool) -> None:
             own.append(next(results))
         wrong = [result for result in own if result.fault]
         promises, faults = promises + len(own), faults + len(wrong)
+        untested = [result.untested for result in own if result.untested]
         mark = click.style("FAULT", fg="red") if wrong else click.style("ok   ", fg="green")
-        click.echo(
-            f"{mark} {entry.kind} {entry.plugin}/{entry.name}: {len(own) - len(wrong)} of {len(own)} promises kept"
-        )
+        told = f"{len(own) - len(wrong) - len(untested)} of {len(own)} promises kept"
+        click.echo(f"{'?    ' if untested else mark} {entry.kind} {entry.plugin}/{entry.name}: {told}")
+        if untested:
+            click.echo(f"      not tested here: {untested[0]}")
         for result in own:
             if result.fault:
                 click.echo(f"      {result.name.replace('_', ' ')}: {result.fault}")

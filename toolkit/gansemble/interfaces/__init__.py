@@ -5,7 +5,7 @@ an item, K classes, Z numbers of a latent vector. A part need not inherit from i
 Protocol check says little about an ``nn.Module``, the conformance kit (:mod:`gansemble.testing`) calls every part.
 """
 
-from gansemble.interfaces.data import Augmentation, Corpus, Degradation, Feature, Metric, Perturbation, Score
+from gansemble.interfaces.data import Augmentation, Corpus, Degradation, Embedder, Feature, Metric, Perturbation, Score
 from gansemble.interfaces.networks import (
     Alarm,
     Batch,
@@ -38,6 +38,7 @@ __all__ = [
     "Discriminator",
     "DiscriminatorOutput",
     "DiscriminatorOutputs",
+    "Embedder",
     "Feature",
     "Generator",
     "Metric",

@@ -53,6 +53,32 @@ class Metric(Protocol):
     def score(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> Mapping[str, Score]: ...
 
 
+class Embedder(Protocol):
+    """Hears audio in windows and describes each by numbers, for metrics that compare sets of clips by such numbers.
+
+    It gives equal numbers for equal audio, whatever it was given before, and draws nothing.
+
+    Attributes:
+        sample_rate: of the audio that it hears [Hz]; clips of another rate are resampled by who asks it.
+        window: the shortest audio that it hears whole [samples]; shorter audio is padded with zeros at its end.
+        dim: how many numbers it gives for a window.
+        key: its name in the keys of scores, of letters, digits and ``_``, with the variant of it, such as the layer.
+        definition: what exactly it computes, in words, with the digest of its weights: scores of two definitions are never
+            compared.
+
+    Methods:
+        embed(audio): float32 [L, dim] of L windows, one or more, of float32 [T] at ``sample_rate``, T at least 1.
+    """
+
+    sample_rate: int
+    window: int
+    dim: int
+    key: str
+    definition: str
+
+    def embed(self, audio: np.ndarray) -> np.ndarray: ...
+
+
 class Corpus(Protocol):
     """A source of audio: where it is downloaded from, how its folder is laid out, and how it is split.
 

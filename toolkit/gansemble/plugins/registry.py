@@ -34,6 +34,7 @@ KINDS = (
     "feature",
     "observer",
     "schedule",
+    "embedder",
 )
 _PLURALS = {"corpus": "corpora", "loss": "losses"}
 #: kind -> the entry-point group that takes single parts of this kind, without a plugin around them.

@@ -29,6 +29,7 @@ CALLS: dict[str, dict[str, tuple[str, ...]]] = {
     "feature": {"()": ("audio",)},
     "observer": {"step": ("done", "logs"), "validation": ("done", "scores"), "end": ("error",)},
     "schedule": {"()": ("step", "epoch", "steps")},
+    "embedder": {"embed": ("audio",)},
 }
 #: A metric that compares sets of clips, rather than pairs, has this method instead.
 SET_METRIC: dict[str, tuple[str, ...]] = {"score_set": ("estimates", "references", "sample_rate", "labels")}

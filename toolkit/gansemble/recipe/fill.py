@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import yaml
 
 from gansemble import inputs
-from gansemble.recipe import optimiser_keys, types
+from gansemble.recipe import nested, optimiser_keys, types
 from gansemble.recipe.document import _Loader
 from gansemble.recipe.schema import CHANCED, MANY, ORDERED, SINGLE, SUPPLIED, WEIGHTED, Recipe
 from gansemble.recipe.sections import SECTIONS, Part
@@ -41,10 +41,11 @@ def needed_plugins(recipe: Recipe) -> dict[str, str]:
     sources = recipe.registry.sources if recipe.registry else {}
     found = dict(recipe.plugins)
     for part in recipe.parts():
-        source = sources.get(part.entry.plugin)
-        requirement = source.requirement() if source else None
-        if requirement is not None:
-            found.setdefault(part.entry.plugin, requirement)
+        for entry in (part.entry, *nested.entries(part)):
+            source = sources.get(entry.plugin)
+            requirement = source.requirement() if source else None
+            if requirement is not None:
+                found.setdefault(entry.plugin, requirement)
     return found
 
 
@@ -54,7 +55,7 @@ def part(value: Part) -> dict[str, object]:
     Values that the toolkit supplies, such as the audio specification, are left out, as they stand elsewhere in the
     recipe.
     """
-    hints = types.hints(value.target)
+    hints = types.ranged_hints(value.target)
     result: dict[str, object] = {"use": value.use if "/" in value.use else value.entry.name}
     if value.kind in WEIGHTED:
         result["weight"] = value.weight.plain()
@@ -64,7 +65,7 @@ def part(value: Part) -> dict[str, object]:
         if name in value.arguments:
             result[name] = plain(value.arguments[name])
         elif name not in SUPPLIED and parameter.default is not parameter.empty:
-            result[name] = plain(types.convert(parameter.default, hints.get(name, types.ANYTHING)))
+            result[name] = plain(types.default(parameter.default, hints.get(name, types.ANYTHING)))
     if value.kind == "optimiser":
         result |= {key: getattr(value.learning_rate, key) for key in optimiser_keys.RATE_KEYS} | _claimed(value)
     return result

@@ -14,7 +14,8 @@ from collections.abc import Callable, Container, Mapping, Sequence
 from typing import Any
 
 from gansemble import inputs, numbers
-from gansemble.errors import near
+from gansemble.errors import PluginError, near
+from gansemble.plugins.nested import PartOf, kind_of
 from gansemble.recipe.document import MOST_PROBLEMS, Document, KeyPath, Problem
 
 #: The hint of a parameter without one: any value fits.
@@ -125,6 +126,9 @@ def check_value(
         default: if the value becomes a dataclass, and this is one, too, keys that are not given keep its values.
     """
     ranged, hint = hint, numbers.bare(hint)
+    kind = kind_of(ranged)
+    if kind is not None:
+        return check_part(value, kind, path, document, problems)
     settings = settings_of(hint)
     if settings is not None and (settings is hint or isinstance(value, dict)):
         return _dataclass(value, settings, path, document, problems, default)
@@ -157,6 +161,34 @@ def check_value(
             return converted
     problems.append(Problem(at, f"expected {show(hint)}, got {_shown(value)}", document.mark(at), note))
     return converted
+
+
+def check_part(
+    given: object, kind: str, path: KeyPath, document: Document, problems: list[Problem]
+) -> Mapping[str, object]:
+    """A part that is a parameter of another, with every default written out; see :mod:`gansemble.plugins.nested`.
+
+    Args:
+        given: ``{use: NAME, …}``, with the arguments of its constructor.
+        kind: of the part.
+        path: of that mapping.
+        document: tells where values stand.
+        problems: is added to.
+    """
+    from gansemble.plugins import loading
+
+    use = given.get("use") if isinstance(given, Mapping) else None
+    if not isinstance(given, Mapping) or not isinstance(use, str):
+        problems.append(Problem(path, f"expected {PartOf(kind).words()}, got {_shown(given)}", document.mark(path)))
+        return {}
+    try:
+        target = loading.registry().get(kind, use).load()
+        hints(target)
+    except (PluginError, NameError, TypeError) as error:
+        problems.append(Problem((*path, "use"), str(error), document.mark((*path, "use"))))
+        return {"use": use}
+    arguments = check_arguments(target, given, path, document, problems, what=use, skip=("use",))
+    return {"use": use, **with_defaults(target, arguments)}
 
 
 def settings_of(hint: object) -> type | None:
@@ -288,13 +320,21 @@ def _bool_as_number(value: object, hint: object) -> bool:
 
 def with_defaults(target: Callable[..., object], given: Mapping[str, object]) -> dict[str, object]:
     """The arguments of a call with the defaults of parameters that are not given, converted to their types as well."""
-    types_of = hints(target)
+    types_of = ranged_hints(target)
     defaults = {
-        name: convert(parameter.default, types_of.get(name, ANYTHING))
+        name: default(parameter.default, types_of.get(name, ANYTHING))
         for name, parameter in signature(target).items()
         if parameter.default is not parameter.empty and name not in given
     }
     return defaults | dict(given)
+
+
+def default(value: object, hint: object) -> object:
+    """A parameter's default as a recipe's value would be: of its type, and a part with its own defaults."""
+    kind = kind_of(hint)
+    if kind is None or not isinstance(value, Mapping):
+        return convert(value, numbers.bare(hint))
+    return check_part(value, kind, (), Document(), [])
 
 
 def absent(path: KeyPath, arguments: Mapping[str, object], document: Document) -> list[Problem]:
@@ -338,6 +378,8 @@ def show(hint: object) -> str:
         return str(hint).replace("typing.", "").replace("NoneType", "None")
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
+        if kind_of(hint) is not None:
+            return PartOf(str(kind_of(hint))).words()
         stated = [each.words() for each in arguments[1:] if isinstance(each, numbers.Range | numbers.Items)]
         joint = " of " if any(isinstance(each, numbers.Items) for each in arguments[1:]) else " "
         return joint.join([show(arguments[0]), *(words for words in stated if words)])

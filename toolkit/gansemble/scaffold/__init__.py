@@ -39,6 +39,8 @@ KIND_LINES = {
     "schedule": ("schedules: {generator: {use: acme}}", "a triangle that comes back every few steps"),
     "feature": ("features: {acme: {use: acme}}", "level of each frame [dB]"),
     "monitor": ("monitors: {acme: {use: acme}}", "fakes whose levels no longer differ"),
+    # A comment, as it stands within a metric that takes embedders, of which the toolkit's core knows none by name.
+    "embedder": ("# metrics: {NAME: {use: METRIC, embedder: {use: acme}}}", "levels of octave bands"),
 }
 
 

@@ -16,7 +16,7 @@ import torch
 
 from gansemble import numbers
 from gansemble.abilities import Stateful, learns
-from gansemble.errors import PluginError, near
+from gansemble.errors import NotInstalled, PluginError, near
 from gansemble.plugins.docstrings import documented
 from gansemble.plugins.registry import Entry, Registry
 from gansemble.recipe import types
@@ -28,6 +28,7 @@ from gansemble.testing import (
     data,
     degradations,
     discriminators,
+    embedders,
     features,
     injectors,
     monitors,
@@ -147,6 +148,7 @@ CHECKS: dict[str, tuple[Check, ...]] = {
     "feature": (*EVERY, *features.FEATURE),
     "observer": (*EVERY, *observers.OBSERVER),
     "schedule": (*EVERY, *schedules.SCHEDULE),
+    "embedder": (*EVERY, *embedders.EMBEDDER),
 }
 
 
@@ -158,11 +160,13 @@ class Result:
         entry: the registered part.
         check: the promise.
         fault: how it is broken; None if it is kept.
+        untested: why nothing can be said of it here; None if it was tested.
     """
 
     entry: Entry
     check: Check
     fault: str | None
+    untested: str | None = None
 
     @property
     def name(self) -> str:
@@ -180,12 +184,13 @@ def hold(entry: Entry, check: Check) -> None:
     Raises:
         Fault: if the promise is broken. Any other error of the part counts as a fault, too; its message then ends with
             the line of the part that it came from.
+        NotInstalled: if the part needs a package that is not there, so that nothing can be said of it.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             check(Subject(entry))
-    except Fault:
+    except (Fault, NotInstalled):
         raise
     except Exception as error:
         raise Fault(f"{type(error).__name__}: {error}{_place(error, entry)}") from error
@@ -207,6 +212,8 @@ def examine(entries: Sequence[Entry]) -> Iterator[Result]:
         for check in CHECKS[entry.kind]:
             try:
                 hold(entry, check)
+            except NotInstalled as absent:
+                yield Result(entry, check, None, str(absent))
             except Fault as fault:
                 yield Result(entry, check, str(fault))
             else:
@@ -268,7 +275,10 @@ def test_function(name: str) -> Callable[..., None]:
 
     @pytest.mark.parametrize(("entry", "check"), cases)
     def test_conformance(entry: Entry, check: Check) -> None:
-        hold(entry, check)
+        try:
+            hold(entry, check)
+        except NotInstalled as absent:
+            pytest.skip(str(absent))
 
     return test_conformance
 

@@ -138,7 +138,7 @@ def corpus(subject: Subject) -> dict[str, LabelledClips]:
 
 
 @functools.lru_cache(maxsize=1)
-def _folder() -> Path:
+def folder() -> Path:
     """One temporary folder for all metrics, so that metrics with the same classifier train it once."""
     folder = tempfile.TemporaryDirectory()
     atexit.register(folder.cleanup)
@@ -149,7 +149,7 @@ def ready(subject: Subject) -> SetMetric:
     """The metric, fitted to :func:`corpus` if it learns."""
     metric = subject.make()
     if isinstance(metric, FittedMetric):
-        metric.fit(corpus(subject), _folder(), lambda line: None)
+        metric.fit(corpus(subject), folder(), lambda line: None)
     return metric
 
 
