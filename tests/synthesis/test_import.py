@@ -12,11 +12,11 @@ from torch import nn
 from gansemble.errors import CheckpointError, GansembleError
 from gansemble.inference import loading
 from gansemble.interfaces import Condition
+from gansemble.parts.weight_norm import load_into, translate
 from gansemble.recipe import check
 from gansemble.training import checkpoint
-from gansemble_plugins.hifigan import published
 from gansemble_plugins.hifigan.discriminators import MultiPeriod, MultiScale
-from gansemble_plugins.hifigan.published import load_into, write_experiment
+from gansemble_plugins.hifigan.published import write_experiment
 from gansemble_plugins.specdiff.discriminators import MultiResolution
 
 torch.set_num_threads(1)
@@ -460,4 +460,4 @@ def test_the_old_names_are_translated():
              "c.weight_orig": "c.parametrizations.weight.original",
              "c.weight_u": "c.parametrizations.weight.0._u",
              "c.bias": "c.bias"}  # fmt: skip
-    assert list(published.translate({name: torch.zeros(1) for name in names})) == list(names.values())
+    assert list(translate({name: torch.zeros(1) for name in names})) == list(names.values())

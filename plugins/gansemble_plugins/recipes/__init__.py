@@ -18,9 +18,11 @@ def of_method(method: str) -> dict[str, Path]:
 
 
 biggan = of_method("biggan")
+bigvgan = of_method("bigvgan")
 ddfn = of_method("ddfn")
 gansynth = of_method("gansynth")
 hifigan = of_method("hifigan")
+istftnet = of_method("istftnet")
 sagan = of_method("sagan")
 specdiff = of_method("specdiff")
 specgan = of_method("specgan")
