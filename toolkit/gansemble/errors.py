@@ -30,6 +30,10 @@ class PluginError(GansembleError):
     """A part cannot be found, or its plugin could not be loaded."""
 
 
+class MissingNeed(PluginError):
+    """A part needs a package that is not installed, or a file that only the user can supply."""
+
+
 class PartError(GansembleError):
     """A part failed at its work, or returned what the toolkit cannot use."""
 

@@ -13,6 +13,7 @@ from gansemble.abilities.metrics import (
     FittedMetric,
     IntervalMetric,
     LabelledAudio,
+    ReferenceFree,
     SetMetric,
 )
 from gansemble.abilities.networks import (
@@ -86,6 +87,7 @@ __all__ = [
     "PooledTerm",
     "ProgressiveCorpus",
     "ReadsRealOutput",
+    "ReferenceFree",
     "SetMetric",
     "Standing",
     "Stateful",

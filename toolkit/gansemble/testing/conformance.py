@@ -16,7 +16,7 @@ import torch
 
 from gansemble import numbers
 from gansemble.abilities import Stateful, learns
-from gansemble.errors import PluginError, near
+from gansemble.errors import MissingNeed, PluginError, near
 from gansemble.plugins.docstrings import documented
 from gansemble.plugins.registry import Entry, Registry
 from gansemble.recipe import types
@@ -180,12 +180,13 @@ def hold(entry: Entry, check: Check) -> None:
     Raises:
         Fault: if the promise is broken. Any other error of the part counts as a fault, too; its message then ends with
             the line of the part that it came from.
+        MissingNeed: if the part cannot be built here, for want of a package or of a file that only a user can supply.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             check(Subject(entry))
-    except Fault:
+    except (Fault, MissingNeed):
         raise
     except Exception as error:
         raise Fault(f"{type(error).__name__}: {error}{_place(error, entry)}") from error
@@ -209,6 +210,8 @@ def examine(entries: Sequence[Entry]) -> Iterator[Result]:
                 hold(entry, check)
             except Fault as fault:
                 yield Result(entry, check, str(fault))
+            except MissingNeed as missing:
+                yield Result(entry, check, f"cannot be checked here: {missing}")
             else:
                 yield Result(entry, check, None)
 
@@ -268,7 +271,10 @@ def test_function(name: str) -> Callable[..., None]:
 
     @pytest.mark.parametrize(("entry", "check"), cases)
     def test_conformance(entry: Entry, check: Check) -> None:
-        hold(entry, check)
+        try:
+            hold(entry, check)
+        except MissingNeed as missing:
+            pytest.skip(str(missing))
 
     return test_conformance
 
