@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from gansemble.errors import MissingNeed
 from gansemble.plugins.registry import KINDS, Entry
 from gansemble.testing import conformance
 from gansemble.testing.subject import Fault
@@ -20,7 +21,7 @@ PLURALS = {"corpus": "corpora", "loss": "losses"}
 CONTROLS = {kind: ("Sound",) for kind in KINDS} | {
     "discriminator": ("Sound", "Spectral"),
     "loss": ("Sound", "FrozenFeatures"),
-    "metric": ("Sound", "SoundSet"),
+    "metric": ("Sound", "SoundAlone", "SoundSet"),
     "representation": ("Sound", "Levelled"),
     "perturbation": ("Sound", "SoundStretch", "SoundFixed"),
     "optimiser": ("Sound", "TwoRates", "ByName"),
@@ -143,6 +144,7 @@ LISTING = {
     ],
     "metric": [
         ("Unlimited", "scores_better_what_is_better", "snr: is infinite"),
+        ("PeeksAtReference", "scores_better_what_is_better", "says needs_reference = False, but scores otherwise"),
         ("UpsideDown", "scores_better_what_is_better", "lower is better, but a perfect estimate scores 100"),
         ("DistanceUpsideDown", "scores_better_what_is_better", "higher is better, but a perfect estimate scores 0"),
         ("NoDirection", "scores_better_what_is_better", "better must be 'higher' or 'lower', got 'max'"),
@@ -446,6 +448,18 @@ CASES = [(kind, name, check) for kind, name in SOUND for check in conformance.CH
 def test_a_sound_part_passes(kind: str, name: str, check: conformance.Check) -> None:
     """The parts above differ from this one by their mistake, so that the check caught the mistake."""
     conformance.hold(entry(kind, name), check)
+
+
+def test_a_part_that_lacks_a_package_is_neither_kept_nor_broken() -> None:
+    """What cannot be built is skipped by the tests, and a check on the command line says what is needed."""
+    unmet = Entry("metric", "utmos", "gansemble_plugins.metrics.unreferenced:Utmos", "", "metrics", {})
+    (check,) = (each for each in conformance.CHECKS["metric"] if each.__name__ == "metric_repeats_itself")
+    with pytest.raises(MissingNeed, match="TorchScript file"):
+        conformance.hold(unmet, check)
+    found = {result.name: result for result in conformance.examine([unmet])}
+    assert found["constructor_can_be_checked"].fault is found["constructor_can_be_checked"].untested is None
+    repeats = found["metric_repeats_itself"]
+    assert repeats.fault is None and str(repeats.untested).startswith("metric utmos needs")
 
 
 @pytest.mark.parametrize("kind", KINDS)

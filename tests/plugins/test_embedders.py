@@ -13,7 +13,7 @@ import torch
 
 from gansemble import File, Folder
 from gansemble.data import download
-from gansemble.errors import GansembleError, NotInstalled
+from gansemble.errors import GansembleError, MissingNeed
 from gansemble_plugins.set_metrics import clap, panns, patches, published, vggish
 from gansemble_plugins.set_metrics.log_mel_statistics import LogMel
 
@@ -245,5 +245,5 @@ def test_an_absent_file_of_weights_is_named(tmp_path):
 def test_clap_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "transformers", None)
     clap._model.cache_clear()
-    with pytest.raises(NotInstalled, match=r"needs the package transformers.*pip install 'gansemble\[clap\]'"):
+    with pytest.raises(MissingNeed, match=r"needs the package transformers.*pip install 'gansemble\[clap\]'"):
         clap.Clap(folder=Folder(tmp_path))

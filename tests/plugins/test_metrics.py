@@ -17,6 +17,7 @@ import torch
 
 from gansemble.audio import files
 from gansemble.audio.spec import AudioSpec
+from gansemble.errors import MissingNeed
 from gansemble.plugins.loading import Plugins
 from gansemble_plugins import metrics
 from gansemble_plugins.metrics import workers
@@ -72,16 +73,23 @@ def crashing(tmp_path, monkeypatch):
 def test_every_metric_is_registered_and_can_be_built():
     plugins = Plugins(discover=False)
     plugins.add_module("metrics", metrics)
-    built = {}
+    built, unmet = {}, set()
     for entry in plugins.registry.entries("metric"):
         extra = {"audio": SPEC} if entry.name == "mel_distance" else {}
-        built[entry.name] = entry.load()(**entry.example, **extra)
-    first = "pesq stoi estoi mel_distance multi_resolution_stft lsd si_sdr snr"
+        try:
+            built[entry.name] = entry.load()(**entry.example, **extra)
+        except MissingNeed:
+            unmet.add(entry.name)
+    assert "utmos" in unmet <= {"utmos", "dnsmos", "visqol"}
+    first = "warpq mcd f0_rmse vuv_f1 periodicity pesq stoi estoi mel_distance multi_resolution_stft lsd si_sdr snr"
     first += " residual_snr power_ratio_snr"
-    assert sorted(built) == sorted(f"{first} lsd_hf lsd_lf lsd_ssr_eval flatness_distance".split())
+    assert sorted(built.keys() - {"dnsmos", "visqol"}) == sorted(
+        f"{first} lsd_hf lsd_lf lsd_ssr_eval flatness_distance".split()
+    )
     for name, metric in built.items():
         assert metric.definition and metric.better in ("higher", "lower")
-        assert name in metric.score(bursts(2), bursts(2), RATE)
+        if name != "dnsmos":  # takes seconds
+            assert any(key.startswith(name) for key in metric.score(bursts(2), bursts(2), RATE))
 
 
 def test_registration_imports_neither_torch_nor_numpy():

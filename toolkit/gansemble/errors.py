@@ -30,12 +30,12 @@ class PluginError(GansembleError):
     """A part cannot be found, or its plugin could not be loaded."""
 
 
+class MissingNeed(PluginError):
+    """A part needs a package that is not installed or does not load here, or a file that only the user can supply."""
+
+
 class PartError(GansembleError):
     """A part failed at its work, or returned what the toolkit cannot use."""
-
-
-class NotInstalled(PartError):
-    """A part needs a package that is not installed, or does not load, on this machine."""
 
 
 class TrainingError(GansembleError):

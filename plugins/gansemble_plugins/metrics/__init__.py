@@ -1,4 +1,4 @@
-"""Metrics that compare a generated clip with its reference: perceptual, spectral and waveform."""
+"""Metrics of a generated clip, most of them against its reference: perceptual, spectral, of pitch and waveform."""
 
 from gansemble import hookimpl
 
@@ -22,6 +22,14 @@ def gansemble_register(register):
         "flatness_distance": ("bands:FlatnessDistance", "mean difference of spectral flatness, plain and weighted"),
         "si_sdr": ("waveform:SiSdr", "scale-invariant signal-to-distortion ratio [dB]"),
         "snr": ("waveform:Snr", "signal-to-noise ratio [dB]"),
+        "mcd": ("mcd:Mcd", "mel-cepstral distortion, in named variants [dB]"),
+        "warpq": ("warpq:WarpQ", "warped cost of finding the estimate's speech in the reference (Jassim et al. 2022)"),
+        "f0_rmse": ("voice:F0Rmse", "difference of pitch where both are voiced [Hz, cents]"),
+        "vuv_f1": ("voice:VuvF1", "F1 of voiced frames (Morrison et al. 2022)"),
+        "periodicity": ("voice:Periodicity", "difference of periodicity (Morrison et al. 2022)"),
+        "visqol": ("visqol:Visqol", "ViSQOL MOS-LQO, of audio or speech (Chinen et al. 2020)"),
+        "dnsmos": ("unreferenced:Dnsmos", "DNSMOS, predicted scores of noisy speech, without a reference"),
+        "utmos": ("unreferenced:Utmos", "UTMOS, predicted naturalness of speech, without a reference; your weights"),
         "residual_snr": ("levels:ResidualSnr", "signal-to-noise ratio to the clip whose phase was borrowed [dB]"),
         "power_ratio_snr": (
             "levels:PowerRatioSnr",

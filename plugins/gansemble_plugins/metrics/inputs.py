@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gansemble.audio import levels
+from gansemble.audio import files, levels
 from gansemble.interfaces import Score
 
 #: Lengths that differ by at most this many samples are cut to the shorter: a frame of padding is no fault.
@@ -69,6 +69,22 @@ def aligned(
         if silent(array) and not (silent_estimate and name == "estimate"):
             raise UnscorableFile(f"{name} is silent")
     return first, second
+
+
+def at_rate(
+    estimate: np.ndarray, reference: np.ndarray, sample_rate: int, to_rate: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both signals at another sample rate, float64 [T'].
+
+    Args:
+        estimate, reference: [T].
+        sample_rate: theirs [Hz].
+        to_rate: the wanted one [Hz].
+    """
+    if sample_rate == to_rate:
+        return estimate, reference
+    pair = files.resample(np.stack([estimate, reference]).astype(np.float32), sample_rate, to_rate)
+    return pair[0].astype(np.float64), pair[1].astype(np.float64)
 
 
 def silent(signal: np.ndarray) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gansemble import Folder, inputs
-from gansemble.errors import GansembleError, NotInstalled
+from gansemble.errors import GansembleError, MissingNeed
 from gansemble_plugins.set_metrics.training import device
 
 #: CLAP hears 10 s at 48 kHz; shorter audio is repeated until it is as long.
@@ -90,7 +90,7 @@ def _model(folder: Path | None) -> tuple[Any, Any, str]:
     try:
         from transformers import ClapConfig, ClapFeatureExtractor, ClapModel
     except (ImportError, OSError) as error:
-        raise NotInstalled(
+        raise MissingNeed(
             f"embedder clap needs the package transformers, which does not load here ({error}); pip install 'gansemble[clap]'"
         ) from error
     if folder is None:

@@ -14,6 +14,7 @@ from gansemble.abilities.metrics import (
     FittedMetric,
     IntervalMetric,
     LabelledAudio,
+    ReferenceFree,
     SetMetric,
 )
 from gansemble.abilities.networks import (
@@ -88,6 +89,7 @@ __all__ = [
     "PooledTerm",
     "ProgressiveCorpus",
     "ReadsRealOutput",
+    "ReferenceFree",
     "SetMetric",
     "Standing",
     "Stateful",

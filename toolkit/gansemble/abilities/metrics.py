@@ -126,6 +126,17 @@ class ClasswiseIntervals(Protocol):
     ) -> Mapping[str, tuple[float, float]]: ...
 
 
+@runtime_checkable
+class ReferenceFree(Protocol):
+    """A metric of a clip alone. It is called as any other, with ``reference=None`` where there is none.
+
+    Attributes:
+        needs_reference: False for a metric that never looks at the reference.
+    """
+
+    needs_reference: bool
+
+
 class LabelledAudio(Protocol):
     """A split of a corpus as a sequence of labelled clips of one length.
 

@@ -16,7 +16,7 @@ import torch
 
 from gansemble import numbers
 from gansemble.abilities import Stateful, learns
-from gansemble.errors import NotInstalled, PluginError, near
+from gansemble.errors import MissingNeed, PluginError, near
 from gansemble.plugins.docstrings import documented
 from gansemble.plugins.registry import Entry, Registry
 from gansemble.recipe import types
@@ -184,13 +184,13 @@ def hold(entry: Entry, check: Check) -> None:
     Raises:
         Fault: if the promise is broken. Any other error of the part counts as a fault, too; its message then ends with
             the line of the part that it came from.
-        NotInstalled: if the part needs a package that is not there, so that nothing can be said of it.
+        MissingNeed: if the part cannot be built here, for want of a package or of a file that only a user can supply.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             check(Subject(entry))
-    except (Fault, NotInstalled):
+    except (Fault, MissingNeed):
         raise
     except Exception as error:
         raise Fault(f"{type(error).__name__}: {error}{_place(error, entry)}") from error
@@ -212,8 +212,8 @@ def examine(entries: Sequence[Entry]) -> Iterator[Result]:
         for check in CHECKS[entry.kind]:
             try:
                 hold(entry, check)
-            except NotInstalled as absent:
-                yield Result(entry, check, None, str(absent))
+            except MissingNeed as missing:
+                yield Result(entry, check, None, str(missing))
             except Fault as fault:
                 yield Result(entry, check, str(fault))
             else:
@@ -277,8 +277,8 @@ def test_function(name: str) -> Callable[..., None]:
     def test_conformance(entry: Entry, check: Check) -> None:
         try:
             hold(entry, check)
-        except NotInstalled as absent:
-            pytest.skip(str(absent))
+        except MissingNeed as missing:
+            pytest.skip(str(missing))
 
     return test_conformance
 

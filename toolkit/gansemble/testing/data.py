@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gansemble.abilities import Fitted, Growable, HasDomain
+from gansemble.abilities import Fitted, Growable, HasDomain, ReferenceFree
 from gansemble.interfaces import Metric, Representation, Score
 from gansemble.plugins.signatures import lacking
 from gansemble.recipe.optimiser_keys import TAKEN
@@ -174,9 +174,10 @@ def _tone(subject: Subject, seconds: float = 2.0) -> np.ndarray:
     return subject.audio(1, int(seconds * subject.spec.sample_rate))[0, 0].numpy().astype(np.float32)
 
 
-def _score(subject: Subject, metric: Metric, estimate: np.ndarray, reference: np.ndarray) -> dict[str, Score]:
+def _score(subject: Subject, metric: Metric, estimate: np.ndarray, reference: np.ndarray | None) -> dict[str, Score]:
     try:
-        found = metric.score(estimate, reference, subject.spec.sample_rate)
+        # Only a metric that says that it needs no reference is called without one.
+        found = metric.score(estimate, reference, subject.spec.sample_rate)  # type: ignore[arg-type]
     except Exception as error:
         raise Fault(f"score raises {type(error).__name__}: {error}; give NaN with a reason instead") from error
     demand(bool(found), "score gives no score")
@@ -192,13 +193,17 @@ def _score(subject: Subject, metric: Metric, estimate: np.ndarray, reference: np
 def scores_better_what_is_better(subject: Subject) -> None:
     """It has a definition and a direction, and a perfect estimate scores no worse than a noisy one.
 
-    Each of its scores has a value for a tone with noise at one of three levels: 0.3, 0.03 or 0.003 of full scale.
+    Each of its scores has a value for a tone with noise at one of three levels: 0.3, 0.03 or 0.003 of full scale. A metric
+    that needs no reference scores a clip the same whatever the reference, None included.
     """
     metric, reference = subject.make(), _tone(subject)
     definition, better = said(metric)
     demand(isinstance(definition, str) and len(definition) > 0, "it has no definition: the exact variant, as text")
     demand(better in ("higher", "lower"), f'better must be "higher" or "lower", got {better!r}')
     noise = np.random.default_rng(0).standard_normal(len(reference)).astype(np.float32)
+    if _needs_no_reference(metric):
+        _demand_no_look(subject, metric, reference, noise)
+        return
     perfect = _score(subject, metric, reference.copy(), reference)
     sign, silent = 1 if better == "higher" else -1, dict[str, str | None]()
     for level in (0.3, 0.03, 0.003):
@@ -218,6 +223,18 @@ def scores_better_what_is_better(subject: Subject) -> None:
             break
     for key, why in silent.items():
         demand(False, f"{key}: a noisy tone has no score ({why})")
+
+
+def _needs_no_reference(part: object) -> bool:
+    return isinstance(part, ReferenceFree) and not part.needs_reference
+
+
+def _demand_no_look(subject: Subject, metric: Metric, clip: np.ndarray, other: np.ndarray) -> None:
+    """Raises a Fault if the scores of a clip depend on its reference, which the metric says that it does not need."""
+    alone = _score(subject, metric, clip, None)
+    for key, score in _score(subject, metric, clip, other).items():
+        same = score.value == alone[key].value or math.isnan(score.value)
+        demand(same, f"{key}: it says needs_reference = False, but scores otherwise without a reference")
 
 
 @of_pairs
