@@ -11,10 +11,10 @@ from gansemble.audio import files, listing
 from gansemble.audio.names import as_text, shown
 from gansemble.data.download import Progress, download, unpack
 from gansemble.data.manifest import Clip
-from gansemble.data.mini import build, speech
+from gansemble.data.mini import build
 from gansemble.errors import DataError
 from gansemble_plugins.corpora.listing import counted
-from gansemble_plugins.corpora.sentences import mini_sentences
+from gansemble_plugins.corpora.sentences import spoken_sentences
 
 if TYPE_CHECKING:
     from gansemble.contract import CorpusContract
@@ -187,7 +187,7 @@ def _clips(folder: Path, subset: str, split: str) -> list[Clip]:
 
 
 def _write_mini(folder: Path, splits: dict[str, str]) -> None:
-    said = speech(mini_sentences(MINI_VOICES * max(MINI_CLIPS.values())), sample_rate=RATE)
+    said = spoken_sentences(MINI_VOICES * max(MINI_CLIPS.values()), RATE)
     for place, (subset, split) in enumerate(splits.items()):
         for number, audio in enumerate(said[: MINI_VOICES * MINI_CLIPS[split]]):
             sentence, voice = divmod(number, MINI_VOICES)  # the voices speak in turn

@@ -11,11 +11,11 @@ import soundfile
 from gansemble.audio import listing
 from gansemble.audio.names import as_text, shown
 from gansemble.data.manifest import Clip
-from gansemble.data.mini import build, speech
+from gansemble.data.mini import build
 from gansemble.errors import DataError
 from gansemble.numbers import BelowOne
 from gansemble_plugins.corpora.listing import check_shares, counted, split_by_hash
-from gansemble_plugins.corpora.sentences import mini_sentences
+from gansemble_plugins.corpora.sentences import spoken_sentences
 
 if TYPE_CHECKING:
     from gansemble.contract import CorpusContract
@@ -163,7 +163,7 @@ def _advice(folder: Path) -> str:
 
 def _write_mini(folder: Path) -> None:
     speakers = [(part.upper(), speaker) for part, those in MINI_SPEAKERS.items() for speaker in those]
-    said = speech(mini_sentences(len(speakers) * len(MINI_SENTENCES)), sample_rate=RATE)
+    said = spoken_sentences(len(speakers) * len(MINI_SENTENCES), RATE)
     for number, audio in enumerate(said):
         sentence, voice = divmod(number, len(speakers))  # the voices speak in turn
         part, speaker = speakers[voice]

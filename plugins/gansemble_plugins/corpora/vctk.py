@@ -11,11 +11,11 @@ import soundfile
 
 from gansemble.data.download import Progress
 from gansemble.data.manifest import Clip
-from gansemble.data.mini import build, speech
+from gansemble.data.mini import build
 from gansemble.numbers import BelowOne
 from gansemble_plugins.corpora import vctk_files
 from gansemble_plugins.corpora.listing import check_shares, counted, split_by_hash
-from gansemble_plugins.corpora.sentences import mini_sentences
+from gansemble_plugins.corpora.sentences import spoken_sentences
 from gansemble_plugins.corpora.strata import stratified
 from gansemble_plugins.corpora.vctk_files import AUDIO, INCOMPLETE, RATE, TEST_SPEAKERS
 
@@ -129,7 +129,7 @@ class VCTK:
 
 
 def _write_mini(folder: Path) -> None:
-    said = speech(mini_sentences(len(MINI_SPEAKERS) * MINI_CLIPS), sample_rate=RATE)
+    said = spoken_sentences(len(MINI_SPEAKERS) * MINI_CLIPS, RATE)
     for place, audio in enumerate(said):
         number, voice = divmod(place, len(MINI_SPEAKERS))  # the voices speak in turn
         speaker = MINI_SPEAKERS[voice]
