@@ -21,6 +21,8 @@ COUNTS = {
     "urbansound8k/ddfn/tables": (32, 32),
     "common_voice/ddfn/tables": (32, 32),
     "cifar10/ddfn/tables": (4, 4),
+    "folder/superres/weights": (16, 16),
+    "musdb18/superres/weights": (16, 16),
 }
 BASE = """\
 audio: {sample_rate: 22050}

@@ -1,8 +1,8 @@
-"""Collections handed round without lists: WAV files in folders train, valid and test, or all together."""
+"""Collections handed round without lists: audio files in folders train, valid and test, or all together."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from gansemble.data.manifest import Clip
@@ -15,23 +15,28 @@ SPLIT_FOLDERS = {"train": "train", "valid": "validation", "validation": "validat
 NO_LICENCE = "none stated for WaveGAN's: treat its files as all rights reserved"
 
 
-def expect(folder: Path, where: str, licence: str) -> None:
-    """Checks that WAV files are there, for collections that cannot be downloaded.
+def expect(folder: Path, where: str, licence: str, suffixes: Collection[str] = SUFFIXES) -> None:
+    """Checks that audio files are there, for collections that cannot be downloaded.
 
     Raises:
         DataError: if they are not, saying ``where`` they come from and under which licence.
     """
     try:
-        audio_below(folder, SUFFIXES)
+        audio_below(folder, suffixes)
     except DataError as error:
+        kind = "WAV" if suffixes == SUFFIXES else "audio"
         raise DataError(
-            f"{folder}: no WAV files here. {where} Put them there, in sub-folders train, valid and test or all "
+            f"{folder}: no {kind} files here. {where} Put them there, in sub-folders train, valid and test or all "
             f"together, or name a folder of yours with --data. Licence: {licence}"
         ) from error
 
 
 def scan(
-    folder: Path, validation: float, test: float, label: Callable[[list[Path]], ClassLabels] | None = None
+    folder: Path,
+    validation: float,
+    test: float,
+    label: Callable[[list[Path]], ClassLabels] | None = None,
+    suffixes: Collection[str] = SUFFIXES,
 ) -> list[Clip]:
     """The clips, sorted by path.
 
@@ -40,11 +45,12 @@ def scan(
         validation: share held out for validation where no folders tell the split.
         test: share held out for the test, likewise.
         label: makes the labels from the paths, which are below the splits' folders where these are there.
+        suffixes: of the files that count, in small letters.
 
     Raises:
-        DataError: if the folder is missing or holds no WAV file, or some lie beside train, valid and test.
+        DataError: if the folder is missing or holds no such file, or some lie beside train, valid and test.
     """
-    paths = audio_below(folder, SUFFIXES)
+    paths = audio_below(folder, suffixes)
     ids = ids_of(folder, paths)
     below = paths
     if by_folder(paths):

@@ -1,0 +1,7 @@
+#!/usr/bin/env bash
+# WaveGAN on recordings of birds: waveforms from latent vectors, judged by a critic with phase shuffle.
+recipe_dir=$(readlink -f -- "${BASH_SOURCE[0]}") && recipe_dir=${recipe_dir%/*}
+# shellcheck disable=SC2034  # read by the stage runner
+config=conf/v1.yaml
+# shellcheck source=egs/_shared/recipe.sh
+. "$recipe_dir/../../_shared/recipe.sh"
