@@ -132,7 +132,9 @@ def test_a_part_of_one_kind_alone_fits_a_recipe_by_its_readmes_line(gansemble, i
     assert f"gansemble describe {kind} {name}" in readme and name in parse(lines, "README.md").value["plugins"]
     (tmp_path / "base.yaml").write_text(RECIPE)
     (tmp_path / "recipe.yaml").write_text("include: [base.yaml]\n" + lines)
-    if kind == "representation":  # generators and losses of waveforms do not fit one of ours
+    if kind == "embedder":  # has no section of its own: its line is a comment that shows it within a metric
+        assert f"# {kind}" in lines or f"use: {name}" in lines
+    elif kind == "representation":  # generators and losses of waveforms do not fit one of ours
         with pytest.raises(check.RecipeError, match=name):
             check.load(tmp_path / "recipe.yaml", registry=loaded.registry)
     else:

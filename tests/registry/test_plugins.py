@@ -225,6 +225,7 @@ GROUPS = {
     "gansemble.features": "feature",
     "gansemble.observers": "observer",
     "gansemble.schedules": "schedule",
+    "gansemble.embedders": "embedder",
 }
 
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import numpy as np
 import torch
 
-from gansemble.abilities import IntervalMetric, PhasedRepresentation, SetMetric
+from gansemble.abilities import PhasedRepresentation
 from gansemble.audio import files
 from gansemble.data.labels import LabelledClips, prior
 from gansemble.data.packed import Packed
@@ -19,13 +17,10 @@ from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip, Index
 from gansemble.evaluation.records import FileRow, Overall, ScoreRow
 from gansemble.evaluation.references import references
-from gansemble.interfaces import Score
+from gansemble.evaluation.sets import Set, rows_of
 from gansemble.parts.build import representation_of
 from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
-from gansemble.recipe.sections import Part
-from gansemble.scoring import naming
-from gansemble.scoring.definitions import definition_hash
 from gansemble.scoring.fitting import fit, fit_metric
 from gansemble.stages import Project
 
@@ -65,19 +60,6 @@ def clips(work: Work) -> Iterator[Generated]:
             yield found
 
 
-@dataclass(frozen=True)
-class Set:
-    """Clips that are scored together as one set.
-
-    Args:
-        clips: float arrays [T], T samples each.
-        labels: label index of each clip, or None.
-    """
-
-    clips: list[np.ndarray]
-    labels: list[int | None]
-
-
 def real_sets(project: Project, recipe: Recipe, index: Index, count: int, say: Callable[[str], None]) -> dict[str, Set]:
     """Sets of real clips that are scored in the same way as the generated ones, as a scale for the scores.
 
@@ -114,7 +96,7 @@ def real_sets(project: Project, recipe: Recipe, index: Index, count: int, say: C
     return found | {f"{split} clips": chosen(split, None)}
 
 
-def _decoded(representation: PhasedRepresentation, clips: list[np.ndarray]) -> list[np.ndarray] | None:
+def _decoded(representation: PhasedRepresentation, clips: Sequence[np.ndarray]) -> list[np.ndarray] | None:
     """Clips [T] encoded and decoded by the representation; None where it cannot decode what it encoded."""
     made = []
     with torch.no_grad():
@@ -152,39 +134,9 @@ def score(project: Project, recipe: Recipe, index: Index, say: Callable[[str], N
         fit_metric(metric, recipe, project.dump, say)
         # The same metric, fitted once, for the generated set and for every set of real clips.
         for target, clips in ((scores, made), *((anchors[name], real[name]) for name in real)):
-            given = (clips.clips, references.clips, spec.sample_rate, clips.labels, references.labels)
-            found = naming.set_scores(part, metric, *given)
-            details, sure = naming.set_details(part, metric), {}
-            if recipe.evaluation.bootstrap:  # 0 asks for no intervals, of sets either
-                sure = naming.set_intervals(part, metric, *given, recipe.evaluation.confidence)
-            for key, value in found.items():
-                target[key] = _row(part, metric, value, len(clips.clips), sure.get(key), details.get(key))
-                target[key]["hash"] = definition_hash(part, metric, sample_rate=spec.sample_rate)
+            target |= rows_of(part, metric, clips, references, recipe)
     rows: list[FileRow] = [
         {"id": clip.id, "scores": {}, "reasons": {}, "rms": float(np.sqrt(np.mean(x**2)))}
         for clip, x in zip(index.clips, estimates, strict=True)
     ]
     return rows, {"scores": scores, "anchors": anchors}
-
-
-def _row(
-    part: Part, metric: SetMetric, score: Score, count: int, bounds: tuple[float, float] | None, details: object
-) -> ScoreRow:
-    known = not math.isnan(score.value)
-    low, high = bounds if bounds is not None and known else (None, None)
-    row: ScoreRow = {
-        "mean": float(score.value) if known else None,
-        "low": low,
-        "high": high,
-        "n_ok": count if known else 0,
-        "n_total": count,
-        "reason": score.reason,
-        "definition": metric.definition,
-        "better": metric.better,
-        "metric": str(part.path[-1]),
-    }
-    if low is not None and isinstance(metric, IntervalMetric):
-        row["interval"] = metric.interval
-    if details is not None:
-        row["details"] = details
-    return row

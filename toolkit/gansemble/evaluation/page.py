@@ -104,11 +104,11 @@ def baselines_of(system: System) -> list[System]:
 
 
 def table(systems: Sequence[System], settings: Evaluation) -> str:
-    """A table of scores by row and systems by column, as HTML.
+    """A table of scores of clips by row and systems by column, as HTML; those of whole sets are in :func:`set_table`.
 
     Each row averages over those files for which every system in it has a value, so that the columns can be compared.
     """
-    keys = list(dict.fromkeys(key for system in systems for key in system.summary["scores"]))
+    keys = [key for key in _keys(systems) if not _of_set(systems, key)]
     head = "".join(f"<th>{dot(system)}{html.escape(system.name)}</th>" for system in systems)
     rows = []
     for key in keys:
@@ -185,9 +185,25 @@ def _middle(audio: np.ndarray, length: int, spec: AudioSpec, seconds: float | No
     return audio[first : first + wanted]
 
 
-def set_table(systems: Sequence[System]) -> str:
-    """A table of the scores of whole sets by row, and systems and sets of real clips by column, as HTML."""
-    keys = list(dict.fromkeys(key for system in systems for key in system.summary["scores"]))
+def _keys(systems: Sequence[System]) -> list[str]:
+    return list(dict.fromkeys(key for system in systems for key in system.summary["scores"]))
+
+
+def _of_set(systems: Sequence[System], key: str) -> bool:
+    rows = [system.summary["scores"].get(key) for system in systems]
+    return any(row is not None and row.get("of_set", False) for row in rows)
+
+
+def set_table(systems: Sequence[System], marked: bool = False) -> str:
+    """A table of the scores of whole sets by row, and systems and sets of real clips by column, as HTML.
+
+    Args:
+        systems: to show.
+        marked: show those scores only that say that they are of sets, and nothing at all where there are none; else all.
+    """
+    keys = [key for key in _keys(systems) if not marked or _of_set(systems, key)]
+    if marked and not keys:
+        return ""
     if not keys:
         return "<p class=note>This recipe has no metric of whole sets.</p>"
     anchors = systems[0].summary.get("anchors", {})

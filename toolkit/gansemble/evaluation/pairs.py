@@ -6,24 +6,30 @@ import functools
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from gansemble.abilities import SetMetric
 from gansemble.audio import files
 from gansemble.data.packed import Packed
 from gansemble.data.workers import end_with_parent, workers
 from gansemble.errors import of_all_files
 from gansemble.evaluation.index import BASELINES, Index, folder_of
-from gansemble.evaluation.records import FileRow, Overall
+from gansemble.evaluation.records import FileRow, Overall, ScoreRow
 from gansemble.evaluation.references import demand_same, references
+from gansemble.evaluation.sets import Set, rows_of
 from gansemble.files import write_atomically
 from gansemble.interfaces import Metric, Score
+from gansemble.plugins.signatures import has_ability
 from gansemble.recipe import check
 from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
+from gansemble.recipe.sections import Part
 from gansemble.scoring import naming
 from gansemble.scoring.definitions import definition_hash
+from gansemble.scoring.fitting import fit_metric
+from gansemble.scoring.lazy import LazyClips
 from gansemble.scoring.statistics import SummaryRecord, summarise
 from gansemble.stages import Project
 
@@ -64,7 +70,47 @@ def score(project: Project, recipe: Recipe, index: Index, jobs: int, say: Say) -
     found = overall(recipe, by_name[""], index)
     if names[1:]:
         found["baselines"] = {name: overall(recipe, by_name[name], index) for name in names[1:]}
+    for name, scores in whole_sets(project, recipe, packed, index, folders, say).items():
+        (found["baselines"][name] if name else found)["scores"] |= scores
     return by_name[""], found
+
+
+def whole_sets(
+    project: Project, recipe: Recipe, packed: Packed, index: Index, folders: Mapping[str, Path], say: Say
+) -> dict[str, dict[str, ScoreRow]]:
+    """The scores of metrics of whole sets: all clips of a system against all real clips that they imitate.
+
+    Args:
+        project: where what metrics learnt from the corpus is kept.
+        recipe: gives the metrics.
+        packed: the real clips.
+        index: of the generated clips.
+        folders: the sound files of each system, by its name.
+        say: called with each line for the user.
+
+    Returns:
+        Rows by key, by the system's name.
+    """
+    found: dict[str, dict[str, ScoreRow]] = {name: {} for name in folders}
+    rate = recipe.audio.sample_rate
+    places = {entry.id: number for number, entry in enumerate(packed.entries)}
+    # Under several test degradations a clip was made several times, and counts once among the real ones.
+    real = list(dict.fromkeys(places[str(clip.clip)] for clip in index.clips))
+    originals = Set(LazyClips([partial(packed.read, place) for place in real]), [None] * len(real))
+    for part in recipe.many["metrics"].values():
+        if not has_ability(part.target, SetMetric):
+            continue
+        metric = construct(part, recipe)
+        fit_metric(metric, recipe, project.dump, say)
+        for name, folder in folders.items():
+            clips = LazyClips([partial(files.read_mono, folder / clip.sound, rate) for clip in index.clips])
+            found[name] |= rows_of(part, metric, Set(clips, [None] * len(clips)), originals, recipe)
+    return found
+
+
+def of_clips(recipe: Recipe) -> dict[str, Part]:
+    """The metrics of a recipe that score clip by clip, by name."""
+    return {name: part for name, part in recipe.many["metrics"].items() if not has_ability(part.target, SetMetric)}
 
 
 def overall(recipe: Recipe, rows: Sequence[FileRow], index: Index) -> Overall:
@@ -76,7 +122,7 @@ def overall(recipe: Recipe, rows: Sequence[FileRow], index: Index) -> Overall:
         index: tells under which degradation a clip was made.
     """
     definitions: dict[str, tuple[Metric, str, str]] = {}
-    for name, part in recipe.many["metrics"].items():
+    for name, part in of_clips(recipe).items():
         metric = construct(part, recipe)
         mark = definition_hash(part, metric, sample_rate=recipe.audio.sample_rate)
         for key in naming.keys(part, metric, recipe.audio.sample_rate):
@@ -152,7 +198,7 @@ class _Scorer:
 
     def __init__(self, path: Path, overrides: tuple[str, ...], dump: Path, split: str) -> None:
         self.recipe = check.load(path, overrides)
-        self.metrics = [(part, construct(part, self.recipe)) for part in self.recipe.many["metrics"].values()]
+        self.metrics = [(part, construct(part, self.recipe)) for part in of_clips(self.recipe).values()]
         self.packed = Packed(dump, split)
         self.places = {entry.id: number for number, entry in enumerate(self.packed.entries)}
 

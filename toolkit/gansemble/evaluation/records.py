@@ -15,7 +15,7 @@ REMEDY = "run stage 5 again with --force"
 class ScoreRow(TypedDict):
     """One score over all clips.
 
-    Metrics that compare whole sets of clips give one value for the set, which is then the ``mean``. The last three
+    Metrics that compare whole sets of clips give one value for the set, which is then the ``mean``. The last four
     fields are theirs alone.
 
     Attributes:
@@ -31,6 +31,7 @@ class ScoreRow(TypedDict):
         reason: why there is no value.
         interval: what the interval covers, in words.
         details: whatever else the metric has to say of the set.
+        of_set: True; what an earlier version wrote lacks it.
     """
 
     mean: float | None
@@ -45,6 +46,7 @@ class ScoreRow(TypedDict):
     reason: NotRequired[str | None]
     interval: NotRequired[str]
     details: NotRequired[object]
+    of_set: NotRequired[bool]
 
 
 def comparable(first: ScoreRow, second: ScoreRow) -> bool:

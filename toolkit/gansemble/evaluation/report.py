@@ -117,12 +117,12 @@ def _header(name: str, systems: Sequence[System]) -> str:
 def _tables(systems: Sequence[System], recipe: Recipe) -> list[str]:
     """One table of scores; or one for each test degradation, with a heading, where there are several."""
     if not systems[0].conditions:
-        return [page.table(systems, recipe.evaluation)]
+        return [page.table(systems, recipe.evaluation), page.set_table(systems, marked=True)]
     tables = []
     for name in systems[0].conditions:
         shown = [made for made in (system.under(name) for system in systems) if made.rows]
         tables.append(f"<h3>{html.escape(name)}</h3>{page.table(shown, recipe.evaluation)}")
-    return tables
+    return [*tables, page.set_table(systems, marked=True)]
 
 
 def _recipe(project: Project) -> str:

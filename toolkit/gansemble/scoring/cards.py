@@ -32,6 +32,10 @@ CHANGES = {
 }
 
 
+#: Changes below this share of what 10 dB of noise make are those of rounding in arithmetic.
+NOTHING = 1e-6
+
+
 class Change(TypedDict):
     """What a change of the signals does to a score.
 
@@ -133,6 +137,8 @@ def said(change: Change) -> str:
         return f"no value: {change['reason']}"
     if change["share"] is None:
         return f"{change['change']:+.4g}"
+    if change["share"] < NOTHING:
+        return "no change"
     return f"{change['change']:+.4g} ({100 * change['share']:.2g} % of 10 dB of noise)"
 
 

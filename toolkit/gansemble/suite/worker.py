@@ -11,8 +11,9 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -23,9 +24,10 @@ from gansemble.data.workers import end_with_parent
 from gansemble.errors import GansembleError, fault_of, of_all_files
 from gansemble.interfaces import Metric, Score
 from gansemble.scoring import naming
-from gansemble.suite.columns import Asked, Metrics
-from gansemble.suite.rows import Row, inputs_hash
-from gansemble.suite.signals import Reading, aligned, read
+from gansemble.scoring.lazy import LazyClips
+from gansemble.suite.columns import Metrics
+from gansemble.suite.rows import Row
+from gansemble.suite.signals import aligned, read
 
 
 @dataclass(frozen=True)
@@ -53,24 +55,6 @@ class Task:
 #: ``("begin", metric)`` and ``("row", row)`` for each of its metrics, and ``("done", None)``. Between them ``("warning", text)``
 #: and, at the end of everything, ``("error", text)``.
 Message = tuple[str, object]
-
-
-class Lazy(Sequence[np.ndarray]):
-    """Files as a sequence of signals [T], of which each is read when it is asked for and then forgotten."""
-
-    def __init__(self, paths: Sequence[Path], reading: Reading) -> None:
-        self.paths, self.reading = paths, reading
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index):  # type: ignore[no-untyped-def]
-        if isinstance(index, slice):
-            return Lazy(self.paths[index], self.reading)
-        return read(self.paths[index], self.reading)
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        return (read(path, self.reading) for path in self.paths)
 
 
 class Scorer:
@@ -151,7 +135,9 @@ class Scorer:
 
     def _set(self, name: str, metric: SetMetric, task: Task, row: Row) -> Mapping[str, Score]:
         part, reading = self._part(name), self.metrics.reading
-        estimates, references = Lazy(task.estimates, reading), Lazy(task.references, reading)
+        estimates, references = (
+            LazyClips([partial(read, path, reading) for path in paths]) for paths in (task.estimates, task.references)
+        )
         found = naming.set_scores(part, metric, estimates, references, reading.sample_rate, [None] * len(estimates))
         row["clips"] = len(estimates)
         # A metric of sets may know its definition only now, with the number of clips in it.
@@ -230,6 +216,3 @@ def _leave_no_core() -> None:
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a crash is expected and leaves no core file
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-__all__ = ["Asked", "Lazy", "Message", "Scorer", "Task", "inputs_hash", "serve"]
