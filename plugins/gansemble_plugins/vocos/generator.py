@@ -1,7 +1,7 @@
 """Vocos' generator (section 3): no upsampling layers; the inverse STFT makes the samples."""
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -39,8 +39,14 @@ class Vocos(nn.Module):
         blocks: how many.
         kernel: of the depth-wise convolutions [frames].
         largest: magnitudes are clipped here.
+        amplitude: ``predicted``: the logarithm of the magnitude is the head's; ``corrected``: it is the log-amplitude
+            spectrum that the network reads plus the head's, so that the network predicts a correction of it and the phase
+            (as in FreeV, Lv et al. 2024, arXiv 2406.08196). It reads one with the generator's key ``prior: pseudo_inverse``.
 
     Shape: signal "mel" [B, mels, L] -> [B, 1, L * hop] ("same" padding: no sample more or less).
+
+    Raises:
+        ValueError: if the amplitude is to be corrected and what is read has other channels than n_fft / 2 + 1.
     """
 
     def __init__(
@@ -52,8 +58,11 @@ class Vocos(nn.Module):
         blocks: Layers = 8,
         kernel: Width = 7,
         largest: Positive = 100.0,
+        amplitude: Literal["predicted", "corrected"] = "predicted",
     ) -> None:
         super().__init__()
+        _demand_spectrum(amplitude, audio)
+        self.corrects = amplitude == "corrected"
         self.audio, self.largest, self.kernel = audio, largest, kernel
         self.embed = nn.Conv1d(audio.mels, dim, 7, padding=3)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
@@ -63,12 +72,15 @@ class Vocos(nn.Module):
         self.apply(_initialise)
 
     def forward(self, condition: Condition) -> Tensor:
-        x = self.norm(self.embed(condition.signal("mel")).transpose(1, 2)).transpose(1, 2)
+        given = condition.signal("mel")
+        x = self.norm(self.embed(given).transpose(1, 2)).transpose(1, 2)
         for block in self.blocks:
             x = block(x)
         x = self.head(self.final_norm(x.transpose(1, 2))).transpose(1, 2)  # [B, n_fft + 2, L]
         with torch.autocast(x.device.type, enabled=False):
             log_magnitude, phase = (x if x.dtype == torch.float64 else x.float()).chunk(2, dim=1)
+            if self.corrects:
+                log_magnitude = log_magnitude + given
             # Clamped before exp: e^100 is infinite in float32, and the gradient of a clamped infinity is NaN.
             magnitude = log_magnitude.clamp_max(math.log(self.largest)).exp()
             spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
@@ -84,7 +96,17 @@ class Vocos(nn.Module):
         """Reads a mel spectrogram; makes a hop of samples of each frame, whatever the hop."""
         if parameters["kernel"] % 2 == 0:
             raise ValueError(f"kernel must be odd to keep the number of frames, got {parameters['kernel']}")
+        _demand_spectrum(parameters["amplitude"], parameters["audio"])
         return GeneratorContract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None))
+
+
+def _demand_spectrum(amplitude: str, audio: AudioSpec) -> None:
+    bins = audio.n_fft // 2 + 1
+    if amplitude == "corrected" and audio.mels != bins:
+        raise ValueError(
+            f"amplitude: corrected adds to the amplitude spectrum that the generator reads, which has {bins} channels, and it "
+            f"reads {audio.mels} mel bands; set generator.prior=pseudo_inverse, or amplitude: predicted"
+        )
 
 
 def _initialise(module: nn.Module) -> None:
