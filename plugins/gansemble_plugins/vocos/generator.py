@@ -10,7 +10,8 @@ from gansemble.audio.features import istft
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
-from gansemble.numbers import Channels, Layers, Positive, Width
+from gansemble.numbers import Channels, CountOrZero, Layers, Positive, Width
+from gansemble_plugins.vocos.phases import centre_turn, made_consistent
 
 
 class ConvNeXtBlock(nn.Module):
@@ -42,6 +43,11 @@ class Vocos(nn.Module):
         amplitude: ``predicted``: the logarithm of the magnitude is the head's; ``corrected``: it is the log-amplitude
             spectrum that the network reads plus the head's, so that the network predicts a correction of it and the phase
             (as in FreeV, Lv et al. 2024, arXiv 2406.08196). It reads one with the generator's key ``prior: pseudo_inverse``.
+        phase_from: where in a frame its phases are counted from. At ``frame_centre`` a head of zeros makes a pulse in the
+            middle of each frame, where the window is widest, and not at its ends, where it is zero; the published network
+            counts from the start.
+        griffin_lim: rounds of the fast Griffin-Lim algorithm after the head, which hold the magnitudes and make the phases
+            of overlapping frames agree; they learn nothing, and gradients go through them.
 
     Shape: signal "mel" [B, mels, L] -> [B, 1, L * hop] ("same" padding: no sample more or less).
 
@@ -59,10 +65,13 @@ class Vocos(nn.Module):
         kernel: Width = 7,
         largest: Positive = 100.0,
         amplitude: Literal["predicted", "corrected"] = "predicted",
+        phase_from: Literal["frame_start", "frame_centre"] = "frame_start",
+        griffin_lim: CountOrZero = 0,
     ) -> None:
         super().__init__()
         _demand_spectrum(amplitude, audio)
-        self.corrects = amplitude == "corrected"
+        self.corrects, self.centred = amplitude == "corrected", phase_from == "frame_centre"
+        self.griffin_lim = griffin_lim
         self.audio, self.largest, self.kernel = audio, largest, kernel
         self.embed = nn.Conv1d(audio.mels, dim, 7, padding=3)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
@@ -83,13 +92,17 @@ class Vocos(nn.Module):
                 log_magnitude = log_magnitude + given
             # Clamped before exp: e^100 is infinite in float32, and the gradient of a clamped infinity is NaN.
             magnitude = log_magnitude.clamp_max(math.log(self.largest)).exp()
+            if self.centred:
+                phase = phase + centre_turn(self.audio.n_fft, phase.device)
             spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
+            spectrum = made_consistent(spectrum, magnitude, self.audio, self.griffin_lim)
             return istft(spectrum, self.audio.n_fft, self.audio.hop, self.audio.window).unsqueeze(1)
 
     @property
     def context_frames(self) -> int:
         """One-sided receptive field [frames], with the frames that overlap in the inverse STFT."""
-        return 3 + len(self.blocks) * (self.kernel // 2) + -(-self.audio.n_fft // self.audio.hop)
+        overlapping = -(-self.audio.n_fft // self.audio.hop)
+        return 3 + len(self.blocks) * (self.kernel // 2) + (1 + self.griffin_lim) * overlapping
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> GeneratorContract:
