@@ -11,7 +11,7 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 from gansemble.numbers import Channels, CountOrZero, Layers, Positive, Width
-from gansemble_plugins.vocos.phases import centre_turn, made_consistent
+from gansemble_plugins.vocos.phases import agreeing_phases, centre_turn
 
 
 class ConvNeXtBlock(nn.Module):
@@ -47,7 +47,7 @@ class Vocos(nn.Module):
             middle of each frame, where the window is widest, and not at its ends, where it is zero; the published network
             counts from the start.
         griffin_lim: rounds of the fast Griffin-Lim algorithm after the head, which hold the magnitudes and make the phases
-            of overlapping frames agree; they learn nothing, and gradients go through them.
+            of overlapping frames agree. They learn nothing, and gradients take their turn of each phase for a constant.
 
     Shape: signal "mel" [B, mels, L] -> [B, 1, L * hop] ("same" padding: no sample more or less).
 
@@ -94,8 +94,9 @@ class Vocos(nn.Module):
             magnitude = log_magnitude.clamp_max(math.log(self.largest)).exp()
             if self.centred:
                 phase = phase + centre_turn(self.audio.n_fft, phase.device)
+            if self.griffin_lim:  # a turn that is a constant to gradients, so that those of the head's phases stay
+                phase = phase + (agreeing_phases(magnitude, phase, self.audio, self.griffin_lim) - phase).detach()
             spectrum = torch.complex(magnitude * phase.cos(), magnitude * phase.sin())
-            spectrum = made_consistent(spectrum, magnitude, self.audio, self.griffin_lim)
             return istft(spectrum, self.audio.n_fft, self.audio.hop, self.audio.window).unsqueeze(1)
 
     @property

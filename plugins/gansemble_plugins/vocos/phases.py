@@ -17,30 +17,36 @@ def centre_turn(n_fft: int, device: torch.device) -> Tensor:
     return (torch.arange(n_fft // 2 + 1, device=device) % 2 * math.pi)[:, None]
 
 
-def made_consistent(spectrum: Tensor, magnitudes: Tensor, audio: AudioSpec, rounds: int) -> Tensor:
-    """A spectrum of the same magnitudes whose overlapping frames agree better: fast Griffin-Lim (Perraudin, Balazs and
-    Sondergaard 2013).
+@torch.no_grad()
+def agreeing_phases(magnitudes: Tensor, phases: Tensor, audio: AudioSpec, rounds: int) -> Tensor:
+    """Phases under which overlapping frames of these magnitudes agree better: fast Griffin-Lim (Perraudin, Balazs and
+    Sondergaard 2013), begun with given ones.
 
     Each round goes to the nearest spectrum of a signal, beyond it by ``MOMENTUM`` times the step since the last one, and back
     to the magnitudes. Frames are overlapped without padding, so that any number of them will do.
 
+    No gradient goes through it: that of so many rounds, each with the phase of what is all but zero, is mostly noise, and
+    costs as much again as the rounds.
+
     Args:
-        spectrum: complex; its phases are what is begun with.
-        magnitudes: its magnitudes.
+        magnitudes: of the spectrum; they are held.
+        phases: what is begun with.
         audio: the recipe's audio section, whose frames these are.
-        rounds: how many; none gives the spectrum itself.
+        rounds: how many.
 
     Shape:
-        - spectrum, magnitudes: [B, F, L], F = n_fft / 2 + 1 frequency bins and L frames
-        - output: [B, F, L], complex
+        - magnitudes, phases: [B, F, L], F = n_fft / 2 + 1 frequency bins and L frames
+        - output: [B, F, L], within ±pi if there is a round
     """
+    if not rounds:
+        return phases
     n_fft, hop = audio.n_fft, audio.hop
     window = hann(audio.window, magnitudes.device, magnitudes.dtype)
-    length = (spectrum.shape[-1] - 1) * hop + n_fft
-    before: Tensor | None = None
-    for _ in range(rounds):
+    length = (magnitudes.shape[-1] - 1) * hop + n_fft
+    spectrum, before = torch.polar(magnitudes, phases), torch.zeros(())
+    for round_ in range(rounds):
         signal = overlap_add(torch.fft.irfft(spectrum, n=n_fft, dim=1), hop, window, length, 0)
         nearest = torch.stft(signal, n_fft, hop, audio.window, window, center=False, return_complex=True)
-        beyond = nearest if before is None else nearest + MOMENTUM * (nearest - before)
+        beyond = nearest + MOMENTUM * (nearest - before) if round_ else nearest
         spectrum, before = beyond * (magnitudes / magnitude(beyond, audio.power_floor)), nearest
-    return spectrum
+    return spectrum.angle()
