@@ -49,7 +49,8 @@ class Theirs(nn.Module):
 
     @staticmethod
     def contract(parameters):
-        return GeneratorContract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None))
+        channels = {"mel": parameters["audio"].mels}
+        return GeneratorContract(reads=frozenset({"mel"}), channels=channels, domain="waveform", shape=(1, None))
 
     def __init__(self, *, audio):
         super().__init__()
@@ -133,8 +134,11 @@ def test_a_generator_of_another_plugin_needs_no_change(tmp_path, monkeypatch):
     monkeypatch.setenv(loading.FILES, "")  # so that what is added is gone after the test
     (tmp_path / "their_generator.py").write_text(THEIRS)
     loading.add_files((tmp_path / "their_generator.py",))
-    network = generator(recipe(tmp_path, "{use: theirs}", PRIOR))
+    read = recipe(tmp_path, "{use: theirs}", PRIOR)
+    network = generator(read)
     assert network.conv.in_channels == BINS and network(Condition(signals=signals(3))).shape == (1, 1, 192)
+    assert read.generator_contract.channels == {"mel": BINS} and read.channels() == {"mel": 20}, "files hold mels still"
+    assert recipe(tmp_path, "{use: theirs}").channels() == {"mel": 20}
 
 
 @pytest.mark.parametrize("name", ["vocos", "hifigan"])
@@ -236,10 +240,9 @@ def test_vocos_corrects_a_spectrum_only(tmp_path):
         recipe(tmp_path, READERS["vocos"], CORRECTED)
 
 
-def test_vocos_that_corrects_by_nothing_has_the_amplitudes_of_the_prior(tmp_path):
-    """With a head of zeros the spectrum is the estimate itself, at phase zero: one frame is its inverse transform."""
+def test_vocos_that_has_not_learnt_to_correct_has_the_amplitudes_of_the_prior(tmp_path):
+    """Before training the spectrum is the estimate itself, at phase zero: one frame is its inverse transform."""
     network = generator(recipe(tmp_path, READERS["vocos"], PRIOR, CORRECTED))
-    nn.init.zeros_(network.head.weight)
     frame = torch.fft.irfft(log_amplitude_of_mel(mel(1), SPEC).exp()[0, :, 0], 256)
     window = torch.hann_window(256)
     wanted = (frame * window)[96:160] / window.square()[96:160]

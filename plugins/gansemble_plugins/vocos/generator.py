@@ -41,8 +41,9 @@ class Vocos(nn.Module):
         kernel: of the depth-wise convolutions [frames].
         largest: magnitudes are clipped here.
         amplitude: ``predicted``: the logarithm of the magnitude is the head's; ``corrected``: it is the log-amplitude
-            spectrum that the network reads plus the head's, so that the network predicts a correction of it and the phase
-            (as in FreeV, Lv et al. 2024, arXiv 2406.08196). It reads one with the generator's key ``prior: pseudo_inverse``.
+            spectrum that the network reads plus the head's, so that the network predicts a correction of it, none at
+            first, and the phase (as in FreeV, Lv et al. 2024, arXiv 2406.08196). It reads one with the generator's key
+            ``prior: pseudo_inverse``.
         phase_from: where in a frame its phases are counted from. At ``frame_centre`` a head of zeros makes a pulse in the
             middle of each frame, where the window is widest, and not at its ends, where it is zero; the published network
             counts from the start.
@@ -79,6 +80,10 @@ class Vocos(nn.Module):
         self.final_norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = nn.Linear(dim, audio.n_fft + 2)
         self.apply(_initialise)
+        if self.corrects:
+            nn.init.zeros_(
+                self.head.weight
+            )  # a correction begins with none; a random one is heard (PESQ 2.75 for 2.97)
 
     def forward(self, condition: Condition) -> Tensor:
         given = condition.signal("mel")
