@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+import yaml
 from torch import Tensor, nn
 
 import gansemble
 from gansemble.audio.features import log_amplitude_of_mel, log_mel, mel_basis
 from gansemble.audio.spec import AudioSpec
+from gansemble.contract import GeneratorContract
 from gansemble.errors import PluginError
 from gansemble.inference.streaming import vocoder_stream
 from gansemble.inference.vocoding import synthesise_file
@@ -24,6 +26,7 @@ from gansemble.plugins.registry import Entry
 from gansemble.recipe import check
 from gansemble.recipe.document import RecipeError
 from gansemble.recipe.fill import dump, fill
+from gansemble.testing.subject import Subject
 
 PRIOR = "generator.prior=pseudo_inverse"
 CORRECTED = "generator.amplitude=corrected"
@@ -33,8 +36,14 @@ RATES = "upsample_rates: [8, 8], upsample_kernels: [16, 16], kernels: [3]"
 READERS = {
     "vocos": "{use: vocos, dim: 12, hidden: 16, blocks: 1}",
     "hifigan": f"{{use: hifigan, channels: 8, {RATES}, dilations: [[1]]}}",
-    "hnsf": f"{{use: hnsf, channels: 8, {RATES}, dilations: [1]}}",
 }
+#: Every registered generator that reads mel spectrograms, and the frames that their examples are made for.
+ALL_READERS = [
+    entry
+    for entry in loading.registry().entries("generator")
+    if "mel" in (Subject(entry).stated(GeneratorContract).reads or ())
+]
+WIDER = ("audio.n_fft=1024", "audio.hop=256", "audio.window=1024", "audio.fmax=8000")
 THEIRS = """
 from torch import nn
 from gansemble import hookimpl
@@ -116,17 +125,19 @@ def test_half_precision_around_it_changes_nothing():
 # any generator ----------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", READERS)
-def test_every_reader_of_mels_reads_the_amplitude_spectrum(name, tmp_path):
+@pytest.mark.parametrize("entry", ALL_READERS, ids=lambda entry: entry.name)
+def test_every_registered_reader_of_mels_reads_the_amplitude_spectrum(entry, tmp_path):
     """It makes of the mel spectrogram what the same network without a prior makes of the estimate."""
-    network = generator(recipe(tmp_path, READERS[name], PRIOR)).eval()
-    bare = generator(recipe(tmp_path, READERS[name], "audio.mels=129")).eval()
+    text = yaml.safe_dump({"use": entry.name, **entry.example}, default_flow_style=True, width=1000).strip()
+    audio = AudioSpec(mels=20)
+    network = generator(recipe(tmp_path, text, PRIOR, *WIDER)).eval()
+    bare = generator(recipe(tmp_path, text, *WIDER, "audio.mels=513")).eval()
     bare.load_state_dict(network.state_dict())
     given = signals(9)
     with torch.no_grad():
         made = network(Condition(signals=given))
-        wanted = bare(Condition(signals=given | {"mel": log_amplitude_of_mel(given["mel"], SPEC)}))
-    assert made.shape == (1, 1, 9 * 64) and torch.equal(made, wanted)
+        wanted = bare(Condition(signals=given | {"mel": log_amplitude_of_mel(given["mel"], audio)}))
+    assert made.shape == (1, 1, 9 * 256) and torch.equal(made, wanted)
     assert torch.equal(given["mel"], mel(9)), "what it is given is left alone"
 
 
