@@ -802,6 +802,34 @@ def test_a_feature_that_nobody_reads_is_advice_and_one_that_a_term_needs_is_not(
     assert of(features.features(view(parts))) == [(("features", "f0", "use"), None, (("features.f0=null",),), True)]
 
 
+@pytest.mark.parametrize(
+    ("reads", "channels", "path", "changes"),
+    [
+        ({"mel"}, None, None, ()),
+        ({"mel", "f0"}, 513, None, ()),
+        ({"mel"}, 80, "bands", (("generator.bands=513",), ("generator.prior=null",))),
+        ({"mel"}, 512, "bands", (("generator.bands=513",), ("generator.prior=null",))),
+        ({"f0"}, None, "prior", (("generator.prior=null",),)),
+        ({"latent"}, None, "prior", (("generator.prior=null",),)),
+        (None, None, "prior", (("generator.prior=null",),)),
+    ],
+)
+def test_a_prior_is_for_generators_of_mel_spectrograms_and_as_many_channels_as_frequencies(
+    reads, channels, path, changes
+):
+    generator = GeneratorContract(
+        reads=None if reads is None else frozenset(reads),
+        channels={} if channels is None else {"mel": channels},
+        because={"channels": "bands"},
+    )
+    seen = view({"generator": generator}, written={"generator": {"use": "generator", "bands": 80, "prior": "x"}})
+    assert list(features.prior(seen)) == []
+    seen.recipe.single["generator"].prior = "pseudo_inverse"
+    assert [(each.path, each.changes) for each in features.prior(seen)] == (
+        [] if path is None else [(("generator", path), changes)]
+    )
+
+
 @pytest.mark.parametrize("name", ["mel", "degraded", "latent", "label"])
 def test_what_the_toolkit_supplies_is_no_name_of_a_feature(name):
     found = [*features.features(view({f"features.{name}": FeatureContract(), "losses.l": needing(name)}))]

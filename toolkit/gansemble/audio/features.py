@@ -152,6 +152,27 @@ def mel_of_magnitude(magnitudes: Tensor, spec: AudioSpec) -> Tensor:
     return torch.log(mel.clamp_min(spec.log_floor))
 
 
+def log_amplitude_of_mel(mel: Tensor, spec: AudioSpec) -> Tensor:
+    """The natural-log amplitude spectrum ln(max(|pseudo-inverse @ exp(mel)|, log_floor)) that a log-mel spectrogram implies.
+
+    The least-squares estimate of what the mel filters summed up (Lv et al. 2024, FreeV, arXiv 2406.08196, section 2.2: the
+    mel times the pseudo-inverse of the filter bank). What it makes negative is mirrored, as in the published code. Above
+    ``fmax``, where no filter reaches, it is the floor.
+
+    Args:
+        mel: natural-log mel spectrogram of this specification.
+        spec: whose filters are inverted, and whose ``log_floor`` is the least amplitude.
+
+    Shape:
+        - input: [B, M, L], M = ``spec.mels`` bands and L frames
+        - output: [B, F, L], F = n_fft / 2 + 1 frequency bins
+    """
+    with torch.autocast(mel.device.type, enabled=False), full_precision():
+        wide = mel if mel.dtype == torch.float64 else mel.float()
+        amplitude = torch.matmul(mel_pseudo_inverse(spec, wide.device, wide.dtype), wide.exp()).abs()
+        return torch.log(amplitude.clamp_min(spec.log_floor))
+
+
 def log_mel(audio: Tensor, spec: AudioSpec) -> Tensor:
     """The natural-log mel spectrogram of mono audio, with this module's framing and the specification's floors.
 

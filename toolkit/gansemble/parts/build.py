@@ -20,6 +20,7 @@ from gansemble.errors import TrainingError
 from gansemble.interfaces import Batch, Monitor, NoiseInjector, Objective, Observer, Representation, Term
 from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.parts.discriminators import Discriminators
+from gansemble.parts.prior import reads_prior
 from gansemble.plugins.signatures import has_ability
 from gansemble.recipe import contract, fill
 from gansemble.recipe.construct import construct
@@ -155,8 +156,10 @@ def perturber(recipe: Recipe) -> Perturber | None:
 
 
 def generator(recipe: Recipe) -> nn.Module:
-    """Builds the recipe's generator alone, on the CPU."""
-    return construct(recipe.single["generator"], recipe)
+    """Builds the recipe's generator alone, on the CPU, with what it reads of a mel spectrogram where it has a ``prior``."""
+    part = recipe.single["generator"]
+    network: nn.Module = construct(part, recipe)
+    return network if part.prior is None else reads_prior(network, recipe.audio)
 
 
 def build(recipe: Recipe, device: torch.device) -> Parts:

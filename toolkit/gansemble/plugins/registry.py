@@ -49,6 +49,7 @@ RESERVED = frozenset({"use", "weight"})
 _RESERVED_OF = {
     "optimiser": frozenset({"groups", "decay", "decay_every", "warmup", "cosine"}),
     "perturbation": frozenset({"probability"}),
+    "generator": frozenset({"prior"}),
 }
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from gansemble import numbers
 from gansemble.audio.spec import AudioSpec
@@ -21,7 +21,7 @@ from gansemble.recipe.compose import compose
 from gansemble.recipe.document import MOST_PROBLEMS, Document, KeyPath, Problem, RecipeError
 from gansemble.recipe.required import Required
 from gansemble.recipe.rules.finding import Finding
-from gansemble.recipe.schema import CHANCED, MANY, SINGLE, SUPPLIED, WEIGHTED, Recipe
+from gansemble.recipe.schema import CHANCED, MANY, PRIORED, SINGLE, SUPPLIED, WEIGHTED, Recipe
 from gansemble.recipe.sections import SECTIONS, Part, Validation
 from gansemble.recipe.weights import Schedule, WeightOrSchedule
 
@@ -323,6 +323,7 @@ class _Checker:
             "use",
             *(("weight",) if kind in WEIGHTED else ()),
             *(("probability",) if kind in CHANCED else ()),
+            *(("prior",) if kind in PRIORED else ()),
             *((*optimiser_keys.RATE_KEYS, *optimiser_keys.PARAMETER_KEYS) if kind == "optimiser" else ()),
         )
         arguments = types.check_arguments(
@@ -342,6 +343,8 @@ class _Checker:
             part.weight = self.weight(path, given.get("weight", 1.0))
         if kind in CHANCED:
             part.probability = self.probability(path, given.get("probability", 1.0))
+        if kind in PRIORED:
+            part.prior = self.prior(path, given.get("prior"))
         if kind == "optimiser":
             optimiser_keys.read(part, given, self.document, self.problems)
         return part if len(self.problems) == before else None
@@ -354,6 +357,17 @@ class _Checker:
             self.problems.append(Problem(here, message, self.document.mark(here)))
             return 1.0
         return cast("float", found)
+
+    def prior(self, path: KeyPath, value: object) -> Literal["pseudo_inverse"] | None:
+        if value is None or value == "pseudo_inverse":
+            return cast('Literal["pseudo_inverse"] | None', value)
+        here = (*path, "prior")
+        message = (
+            "expected pseudo_inverse, with which the generator reads the amplitude spectrum that a mel spectrogram implies, or "
+            f"null, for the mel spectrogram itself, got {value!r}"
+        )
+        self.problems.append(Problem(here, message, self.document.mark(here)))
+        return None
 
     def weight(self, path: KeyPath, value: object) -> Schedule:
         here = (*path, "weight")

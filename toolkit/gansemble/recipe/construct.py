@@ -7,6 +7,7 @@ from typing import Any
 from gansemble.errors import GansembleError
 from gansemble.plugins import declarations
 from gansemble.recipe import types
+from gansemble.recipe.contract import supplied_to
 from gansemble.recipe.document import Problem, RecipeError
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Part
@@ -29,7 +30,8 @@ def construct(part: Part, recipe: Recipe, **extra: object) -> Any:
     if problems:
         raise RecipeError(problems)
     names = types.signature(part.target)
-    supplied = {name: value for name, value in (recipe.supplied() | extra).items() if name in names}
+    theirs = supplied_to(part, recipe.supplied() | extra)
+    supplied = {name: value for name, value in theirs.items() if name in names}
     try:
         made = part.target(**(supplied | part.arguments))
     except GansembleError:

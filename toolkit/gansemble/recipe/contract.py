@@ -19,6 +19,20 @@ def stand_ins() -> dict[str, object]:
     return {"audio": AudioSpec(), "batch_size": 16, "seed": 0, "segment": 8192}
 
 
+def supplied_to(part: Part, supplied: Mapping[str, object]) -> dict[str, object]:
+    """What the toolkit supplies to one part: to a generator with a ``prior``, an audio section with as many ``mels`` as it
+    has frequency bins, n_fft / 2 + 1, so that the part builds itself for the channels that it will read.
+
+    Args:
+        part: of a recipe.
+        supplied: to all parts, by the names of their parameters.
+    """
+    audio = supplied.get("audio")
+    if part.prior is None or not isinstance(audio, AudioSpec):
+        return dict(supplied)
+    return {**supplied, "audio": dataclasses.replace(audio, mels=audio.n_fft // 2 + 1)}
+
+
 def filled(part: Part, supplied: Mapping[str, object]) -> dict[str, object]:
     """All arguments of a part: its constructor's defaults, what the toolkit supplies, and the recipe's own.
 
@@ -31,7 +45,8 @@ def filled(part: Part, supplied: Mapping[str, object]) -> dict[str, object]:
     """
     names = types.signature(part.target)
     given = {name: parameter.default for name, parameter in names.items() if parameter.default is not parameter.empty}
-    return given | {name: value for name, value in supplied.items() if name in names} | part.arguments
+    theirs = supplied_to(part, supplied)
+    return given | {name: value for name, value in theirs.items() if name in names} | part.arguments
 
 
 def contract_of(part: Part, supplied: Mapping[str, object]) -> Contract:

@@ -61,6 +61,8 @@ def part(value: Part) -> dict[str, object]:
         result["weight"] = value.weight.plain()
     if value.kind in CHANCED:
         result["probability"] = value.probability
+    if value.prior is not None:  # else left out, so that recipes filled before there was this key stay equal
+        result["prior"] = value.prior
     for name, parameter in types.signature(value.target).items():
         if name in value.arguments:
             result[name] = plain(value.arguments[name])

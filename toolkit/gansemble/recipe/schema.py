@@ -56,6 +56,9 @@ MANY = {
 ORDERED = frozenset({"perturbations"})
 #: Kinds whose parts have a key ``probability``, with which each is applied or left out.
 CHANCED = frozenset({"perturbation"})
+#: Kinds whose parts have a key ``prior``: what they read in place of the mel spectrogram.
+PRIORED = frozenset({"generator"})
+#: Kinds whose parts have a key ``weight``.
 WEIGHTED = frozenset({"discriminator", "loss", "regulariser", "objective"})
 #: What a corpus may give that is no conditioning signal in a file.
 NO_SIGNALS_OF_CORPORA = frozenset({"labels", "pitch", DEGRADED})
@@ -126,6 +129,15 @@ class Recipe:
         corpus = self.single.get("corpus")
         gives = contract_of(corpus, self.supplied()).gives if corpus is not None else frozenset()
         return (gives - NO_SIGNALS_OF_CORPORA) | self.data.signals.keys() | self.data.embeddings.keys()
+
+    def channels(self) -> dict[str, int]:
+        """How many channels the signals have that the generator is given, by name, as far as its contract says so.
+
+        A mel spectrogram has the audio section's, and what a ``prior`` makes of it is none of the files' business.
+        """
+        given = {"mel": self.audio.mels}
+        stated = {**given, **self.generator_contract.channels}
+        return stated if self.single["generator"].prior is None else {**stated, **given}
 
     def asked(self) -> frozenset[str]:
         """Names of everything that some part reads or needs: conditioning signals, labels, latents and outputs."""

@@ -354,6 +354,7 @@ class Part:
         weight: of parts that are weighted.
         learning_rate: of optimisers.
         probability: of parts that are applied or left out by chance.
+        prior: of generators, what they read in place of the mel spectrogram; None is the mel spectrogram itself.
         parameters: of optimisers, the beginnings of the names of what they take; empty takes the rest of its side.
         groups: of optimisers, parameters with settings of their own, by name.
     """
@@ -367,5 +368,6 @@ class Part:
     weight: Schedule = field(default_factory=lambda: Schedule.of(1.0))
     learning_rate: LearningRate = field(default_factory=LearningRate)
     probability: float = 1.0
+    prior: Literal["pseudo_inverse"] | None = None
     parameters: tuple[str, ...] = ()
     groups: dict[str, ParameterGroup] = field(default_factory=dict)

@@ -131,7 +131,7 @@ def given(recipe: Recipe, clips: Packed, asked: Sequence[str]) -> None:
         TrainingError: if clips have no such signal, or one of other channels than the generator is built for, or of another
             frame rate than ``audio.hop``, as where data were packed for another recipe.
     """
-    channels = {"mel": recipe.audio.mels, **recipe.generator_contract.channels} if asked else {}
+    channels = recipe.channels() if asked else {}
     for name in asked:
         lacking = [entry.id for entry in clips.entries if name not in entry.signals]
         if lacking:

@@ -160,7 +160,7 @@ def batch_of(recipe: Recipe, size: int, seconds: float | None = None) -> Batch:
     label = torch.zeros(size, dtype=torch.long) if labelled else None
     names = tuple(f"noise-{index}" for index in range(size))
     signals = {DEGRADED: audio * 0.5} if recipe.task is Task.ENHANCEMENT else {}
-    channels = {"mel": spec.mels, **recipe.generator_contract.channels}
+    channels = recipe.channels()
     read = recipe.given() & recipe.asked()
     given = {name: torch.zeros(size, channels.get(name) or 1, length // spec.hop) for name in sorted(read)}
     return Batch(audio, names, Draws.plain(0, size), label=label, signals=signals, given=given)

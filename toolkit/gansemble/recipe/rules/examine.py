@@ -11,7 +11,7 @@ from gansemble.recipe.contract import contract_of, filled
 from gansemble.recipe.document import KeyPath
 from gansemble.recipe.rules.abilities import abilities, clashes, classes, pitches, taught
 from gansemble.recipe.rules.decoding import decodable
-from gansemble.recipe.rules.features import features, given, judged
+from gansemble.recipe.rules.features import features, given, judged, prior
 from gansemble.recipe.rules.finding import Finding
 from gansemble.recipe.rules.fit import domain, hop, latent, precision, rates, receptive_field, segment, shape
 from gansemble.recipe.rules.growth import growth
@@ -92,6 +92,7 @@ RULES = (
     features,
     given,
     judged,
+    prior,
     latent,
     rates,
     precision,

@@ -36,6 +36,30 @@ def features(view: RecipeView) -> Iterator[Finding]:
             )
 
 
+def prior(view: RecipeView) -> Iterator[Finding]:
+    """A generator has a prior, which stands in for a mel spectrogram, and reads none, or is built for other channels."""
+    for part in (part for part in view.recipe.parts() if part.prior is not None):
+        contract = view.contracts[part.path]
+        path, bins = (*part.path, "prior"), view.recipe.audio.n_fft // 2 + 1
+        if not isinstance(contract, GeneratorContract) or "mel" not in (contract.reads or ()):
+            yield Finding(
+                path,
+                f"{part.prior} stands in for the mel spectrogram, and {view.use(part.path)} reads none",
+                view.decided_by(part.path, "reads"),
+                f"{view.use(part.path)} does not read 'mel'",
+                ((f"{dotted(part.path)}.prior=null",), *view.swap(part.path)),
+            )
+        elif contract.channels.get("mel") not in (None, bins):
+            yield Finding(
+                view.decided_by(part.path, "channels"),
+                f"{view.use(part.path)} is built for {contract.channels['mel']} channels of 'mel', but with the prior "
+                f"{part.prior} it reads {bins}, as many as there are frequencies",
+                path,
+                f"the prior gives n_fft / 2 + 1 = {bins} channels",
+                (*view.set(part.path, "channels", bins), (f"{dotted(part.path)}.prior=null",)),
+            )
+
+
 def judged(view: RecipeView) -> Iterator[Finding]:
     """Signals that a discriminator needs and that the generator does not read: what is judged has its condition alone."""
     if not view.recipe.task.imitates:
