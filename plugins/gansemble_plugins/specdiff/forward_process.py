@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import get_args
 
 import torch
@@ -64,11 +65,13 @@ class ForwardProcess:
         self.schedule, self.seed = schedule, seed
         self.change = batch_size * schedule.every / (1000 * schedule.kwav)
         self.p, self.updates, self.length = 0.0, 0, 0
+        self.confidence = math.nan  # r of the last interval, for the curves alone
         self.pool = torch.zeros(0, dtype=torch.int64)
         self._follow()
 
     def adapt(self, value: float) -> None:
         """Moves p by one unit towards more noise if ``value`` exceeds the target, else towards less."""
+        self.confidence = float(value)
         if self.schedule.fixed_t is not None:
             return
         direction = (value > self.schedule.target) - (value < self.schedule.target)
@@ -97,19 +100,23 @@ class ForwardProcess:
         return signal * x + level * noise
 
     def statistic(self, step: Step, threshold: float) -> Tensor:
-        """:func:`gansemble.interfaces.confidence` in real items as the discriminators saw them [B]; nothing if T is fixed."""
-        if self.schedule.fixed_t is not None:
-            return step.seen_real.new_zeros(step.seen_real.shape[0])
+        """:func:`gansemble.interfaces.confidence` in real items as the discriminators saw them [B].
+
+        A fixed T follows nothing: there it is measured for the curves where real outputs are at hand, else NaN.
+        """
+        if self.schedule.fixed_t is not None and not step.real_output:
+            return torch.full_like(step.seen_real[:, 0, 0], math.nan)
         return confidence(step.real_output, threshold)
 
     def monitors(self) -> dict[str, float]:
-        """What to log: T and p."""
-        return {"T": float(self.length), "p": self.p}
+        """What to log: T, p, and the confidence r of the last interval, of which T follows the sign of r - target."""
+        return {"T": float(self.length), "p": self.p, "confidence": self.confidence}
 
     def state_dict(self) -> dict[str, Tensor]:
-        """p, T, the number of updates and the pool."""
+        """p, T, the last confidence, the number of updates and the pool."""
         return {
             "p": torch.tensor(self.p, dtype=torch.float64),
+            "confidence": torch.tensor(self.confidence, dtype=torch.float64),
             "length": torch.tensor(self.length),
             "updates": torch.tensor(self.updates),
             "pool": self.pool.clone(),
@@ -118,6 +125,8 @@ class ForwardProcess:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Goes back to a saved state; T follows p, also when its range was changed in between."""
         self.p, self.updates = float(state["p"]), int(state["updates"])
+        # Checkpoints of before it was kept have none; the next interval measures it anew.
+        self.confidence = float(state["confidence"]) if "confidence" in state else math.nan
         self._follow()
         if self.length == int(state["length"]) and self.pool.shape == state["pool"].shape:
             self.pool = state["pool"].cpu().clone()
