@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.abilities import Adaptive
+from gansemble.audio.spec import AudioSpec
 from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
 from gansemble.random import Draws
 from gansemble_plugins.basics.injectors import Gaussian
 from gansemble_plugins.specdiff.diffusion import Diffusion
 from gansemble_plugins.specdiff.forward_process import ForwardProcess, alpha_bar
+from gansemble_plugins.specdiff.injector import SpectralDiffusion
 from gansemble_plugins.specdiff.schedule import DiffusionSchedule
 
 
@@ -89,6 +91,15 @@ def test_white_diffusion_has_its_level() -> None:
     assert abs(float(torch.corrcoef(noise.flatten(1))[0, 1])) < 4 / math.sqrt(count)
 
 
+def test_unshaped_spectral_diffusion_is_the_white_one() -> None:
+    """StandardDiff-GAN and SpecDiff-GAN without shaping are one method: a comparison needs but one of them."""
+    schedule, real, fake = DiffusionSchedule(t_min=200), audio(12, 1, 1024), audio(12, 1, 1024).flip(0)
+    white = Diffusion(schedule=schedule, seed=3)(real, fake, batch_of(real))
+    part = SpectralDiffusion(audio=AudioSpec(), shaping="none", schedule=schedule, seed=3)
+    for ours, theirs in zip(part(real, fake, batch_of(real)), white, strict=True):
+        assert torch.equal(ours, theirs) and not torch.equal(ours, real)
+
+
 def test_gradient_is_the_signal_share() -> None:
     """d x_t / d fake = sqrt(abar_t) I for each item, on any domain."""
     part, fake = (
@@ -125,6 +136,24 @@ def test_statistic_counts_items_above_the_threshold(threshold: float) -> None:
     assert part.statistic(step_of(torch.zeros(4, 1, 8), score)).tolist() == expected
 
 
+@pytest.mark.parametrize("fixed", [None, 7])
+def test_the_confidence_that_t_follows_is_a_curve(fixed: int | None) -> None:
+    """Of a fixed T it is measured, too, where the discriminators judged real items, and T stays."""
+    part = Diffusion(schedule=DiffusionSchedule(fixed_t=fixed, t_max=10))
+    length = 10 if fixed is None else fixed
+    assert part.monitors() == {"T": length, "p": 0.0}
+    score = torch.tensor([0.9, 0.3, 0.8, 0.6])[:, None].expand(4, 7)
+    part.adapt(float(part.statistic(step_of(torch.zeros(4, 2, 8, 3), score)).mean()))
+    assert part.monitors()["confidence"] == 0.5 and part.monitors()["T"] == length
+    other = Diffusion(schedule=DiffusionSchedule(fixed_t=fixed, t_max=10))
+    other.load_state_dict(stored(part.state_dict()))
+    assert other.monitors() == part.monitors()
+    older = stored(part.state_dict())
+    del older["confidence"]  # checkpoints of before it was kept
+    other.load_state_dict(older)
+    assert "confidence" not in other.monitors()
+
+
 @pytest.mark.parametrize(
     "part", [Gaussian(), Gaussian(decay_steps=50), Diffusion(), Diffusion(schedule=DiffusionSchedule(fixed_t=7))]
 )
@@ -139,15 +168,19 @@ def test_every_injector_can_be_adapted(part: Adaptive) -> None:
 
 
 def test_fixed_length_never_adapts() -> None:
-    """With a fixed T an update changes no state, and no output is asked for."""
+    """With a fixed T an update changes nothing but what is logged of it, and no output is asked for."""
     part = Diffusion(schedule=DiffusionSchedule(fixed_t=7, kwav=0.064))
     before = part.state_dict()
     silent = step_of(torch.zeros(4, 1, 8), torch.ones(4, 3))
     silent.real_output = {}
-    part.adapt(float(part.statistic(silent).mean()))
-    part.adapt(1.0)
+    values = part.statistic(silent)
+    assert values.shape == (4,)
+    part.adapt(float(values.mean()))
     assert part.monitors() == {"T": 7.0, "p": 0.0}
-    assert all(torch.equal(before[name], value) for name, value in part.state_dict().items())
+    part.adapt(1.0)
+    assert part.monitors() == {"T": 7.0, "p": 0.0, "confidence": 1.0}
+    after = part.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in ("p", "length", "updates", "pool"))
 
 
 def test_resuming_continues_the_same_pools() -> None:

@@ -105,12 +105,13 @@ class ForwardProcess:
         A fixed T follows nothing: there it is measured for the curves where real outputs are at hand, else NaN.
         """
         if self.schedule.fixed_t is not None and not step.real_output:
-            return torch.full_like(step.seen_real[:, 0, 0], math.nan)
+            return step.seen_real.new_full((len(step.seen_real),), math.nan)
         return confidence(step.real_output, threshold)
 
     def monitors(self) -> dict[str, float]:
-        """What to log: T, p, and the confidence r of the last interval, of which T follows the sign of r - target."""
-        return {"T": float(self.length), "p": self.p, "confidence": self.confidence}
+        """What to log: T, p and, once it was measured, the confidence r of the last interval, which T follows."""
+        measured = {} if math.isnan(self.confidence) else {"confidence": self.confidence}
+        return {"T": float(self.length), "p": self.p} | measured
 
     def state_dict(self) -> dict[str, Tensor]:
         """p, T, the last confidence, the number of updates and the pool."""
