@@ -13,6 +13,7 @@ from gansemble.abilities import Adaptive
 from gansemble.audio.spec import AudioSpec
 from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
 from gansemble.random import Draws
+from gansemble.training.adaptation import Adaptation
 from gansemble_plugins.basics.injectors import Gaussian
 from gansemble_plugins.specdiff.diffusion import Diffusion
 from gansemble_plugins.specdiff.forward_process import ForwardProcess, alpha_bar
@@ -167,16 +168,30 @@ def test_every_injector_can_be_adapted(part: Adaptive) -> None:
     assert all(math.isfinite(value) for value in part.monitors().values())
 
 
+@pytest.mark.parametrize("compat", ["principled", "official"])
+def test_t_waits_for_the_discriminators_to_learn(compat: str) -> None:
+    """Steps without them, such as those before plan.discriminators_from, change nothing in either turn."""
+    part = SpectralDiffusion(audio=AudioSpec(), compat=compat)
+    loop = Adaptation({"noise_injector": part}, lambda sums: sums)
+    silent = step_of(torch.zeros(4, 1, 8), torch.ones(4, 3))
+    judged = step_of(torch.zeros(4, 1, 8), torch.ones(4, 3))
+    silent.real_output = {}
+    for step, updates in ((silent, 0), (judged, 1)):
+        for _ in range(part.adapt_every):
+            for turn in ("discriminator", "generator"):
+                loop.observe(step, turn)
+            loop.end_step()
+        assert part.process.updates == updates
+    assert part.monitors()["confidence"] == 1.0 and part.monitors()["p"] > 0
+
+
 def test_fixed_length_never_adapts() -> None:
     """With a fixed T an update changes nothing but what is logged of it, and no output is asked for."""
     part = Diffusion(schedule=DiffusionSchedule(fixed_t=7, kwav=0.064))
     before = part.state_dict()
     silent = step_of(torch.zeros(4, 1, 8), torch.ones(4, 3))
     silent.real_output = {}
-    values = part.statistic(silent)
-    assert values.shape == (4,)
-    part.adapt(float(values.mean()))
-    assert part.monitors() == {"T": 7.0, "p": 0.0}
+    assert part.statistic(silent).shape == (0,) and part.monitors() == {"T": 7.0, "p": 0.0}
     part.adapt(1.0)
     assert part.monitors() == {"T": 7.0, "p": 0.0, "confidence": 1.0}
     after = part.state_dict()

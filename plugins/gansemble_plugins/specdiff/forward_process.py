@@ -102,11 +102,10 @@ class ForwardProcess:
     def statistic(self, step: Step, threshold: float) -> Tensor:
         """:func:`gansemble.interfaces.confidence` in real items as the discriminators saw them [B].
 
-        A fixed T follows nothing: there it is measured for the curves where real outputs are at hand, else NaN.
+        Empty [0] where they judged none: before they begin to learn, and in the generator's turn where T is fixed. A fixed
+        T follows nothing, and what is measured then is for the curves alone.
         """
-        if self.schedule.fixed_t is not None and not step.real_output:
-            return step.seen_real.new_full((len(step.seen_real),), math.nan)
-        return confidence(step.real_output, threshold)
+        return confidence(step.real_output, threshold) if step.real_output else step.seen_real.new_zeros(0)
 
     def monitors(self) -> dict[str, float]:
         """What to log: T, p and, once it was measured, the confidence r of the last interval, which T follows."""

@@ -44,8 +44,8 @@ def cell(found: Difference | None) -> tuple[str, str, bool]:
     """(difference, its interval, whether that excludes zero) as text for a table; a dash where there is none."""
     if found is None:
         return "–", "", False
-    interval = f"{found.low:+.3f} … {found.high:+.3f}" if found.low == found.low else ""
-    return f"{found.mean:+.3f}", interval, found.clear
+    interval = f"{found.low:+.3g} … {found.high:+.3g}" if found.low == found.low else ""
+    return f"{found.mean:+.3g}", interval, found.clear
 
 
 def heading(first: str) -> str:
