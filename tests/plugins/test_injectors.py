@@ -168,6 +168,16 @@ def test_every_injector_can_be_adapted(part: Adaptive) -> None:
     assert all(math.isfinite(value) for value in part.monitors().values())
 
 
+@pytest.mark.parametrize(("items", "least"), [(4, 4), (16, 13), (32, 26), (64, 52)])
+def test_t_rises_where_so_many_of_so_few_clips_are_taken_for_real(items: int, least: int) -> None:
+    """A target of 0.6 is more than 80 % of the clips since the last update, in whole clips."""
+    for taken, direction in ((least, 1), (least - 1, -1)):
+        part = Diffusion(schedule=DiffusionSchedule(kwav=1.0))
+        part.load_state_dict(part.state_dict() | {"p": torch.tensor(0.5, dtype=torch.float64)})
+        part.adapt(float(torch.tensor([1.0] * taken + [-1.0] * (items - taken)).mean()))
+        assert part.process.p == pytest.approx(0.5 + direction * part.process.change, abs=1e-12)
+
+
 @pytest.mark.parametrize("compat", ["principled", "official"])
 def test_t_waits_for_the_discriminators_to_learn(compat: str) -> None:
     """Steps without them, such as those before plan.discriminators_from, change nothing in either turn."""

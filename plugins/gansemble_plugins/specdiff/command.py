@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from gansemble.recipe.schema import Recipe
     from gansemble_plugins.specdiff.injector import SpectralDiffusion
+    from gansemble_plugins.specdiff.noise import ShapedNoise
 
 FILE = NamedPath(exists=True, dir_okay=False)
 
@@ -119,7 +120,7 @@ def _stretch(path: Path, recipe: Recipe, start: float, seconds: float, resample:
     return chosen
 
 
-def _spectra(clip, noises, like):  # type: ignore[no-untyped-def]
+def _spectra(clip: Tensor, noises: Sequence[ShapedNoise], like: SpectralDiffusion) -> tuple[Tensor, dict[str, Tensor]]:
     """Frequencies [F] [Hz], and spectra [F] [dB] by the names of the table's columns."""
     import torch
 
@@ -132,7 +133,7 @@ def _spectra(clip, noises, like):  # type: ignore[no-untyped-def]
     return torch.linspace(0, like.audio.sample_rate / 2, like.audio.n_fft // 2 + 1), columns
 
 
-def _levels(clip, noises, columns) -> list[dict[str, object]]:  # type: ignore[no-untyped-def]
+def _levels(clip: Tensor, noises: Sequence[ShapedNoise], columns: Mapping[str, Tensor]) -> list[dict[str, object]]:
     """For each form: RMS of clip and noise, RMS by the law, and how alike the spectra of noise and clip are."""
     from gansemble_plugins.specdiff.noise import likeness, rms
 

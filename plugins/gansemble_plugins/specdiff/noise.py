@@ -137,5 +137,4 @@ def snr_rows(clip: Tensor, noises: list[ShapedNoise], like: SpectralDiffusion) -
 def likeness(first: Tensor, second: Tensor) -> float:
     """Correlation over bins of two spectra [F] [dB]; NaN where one is flat."""
     pair = torch.stack([first, second])
-    found = float(torch.corrcoef(pair)[0, 1]) if float(pair.std(1).min()) > 0 else math.nan
-    return found
+    return float(torch.corrcoef(pair)[0, 1]) if float(pair.std(1).min()) > 0 else math.nan

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,12 +10,14 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from gansemble.audio.features import stft
+from gansemble.files import write_atomically
 from gansemble_plugins.specdiff.filter import Compat
 from gansemble_plugins.specdiff.forward_process import alpha_bar
 from gansemble_plugins.specdiff.injector import SpectralDiffusion
 from gansemble_plugins.specdiff.noise import LENGTHS, ShapedNoise, decibels
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Of the curves in every picture.
@@ -102,7 +105,7 @@ def _figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), dpi=110, layout="constrained")
 
 
-def _dress(axes, title: str, across: str, up: str, grid: bool = True) -> None:  # type: ignore[no-untyped-def]
+def _dress(axes: Axes, title: str, across: str, up: str, grid: bool = True) -> None:
     axes.set_title(title, fontsize=9)
     axes.set_xlabel(across, fontsize=8)
     axes.set_ylabel(up, fontsize=8)
@@ -113,10 +116,6 @@ def _dress(axes, title: str, across: str, up: str, grid: bool = True) -> None:  
 
 def save(figure: Figure, path: Path) -> None:
     """Writes a figure as PNG."""
-    import io
-
-    from gansemble.files import write_atomically
-
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
     write_atomically(path, buffer.getvalue())
