@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import get_args
 
 import torch
@@ -65,13 +64,13 @@ class ForwardProcess:
         self.schedule, self.seed = schedule, seed
         self.change = batch_size * schedule.every / (1000 * schedule.kwav)
         self.p, self.updates, self.length = 0.0, 0, 0
-        self.confidence = math.nan  # r of the last interval, for the curves alone
+        self.confidence: list[float] = []  # r of the last interval, once there was one; for the curves alone
         self.pool = torch.zeros(0, dtype=torch.int64)
         self._follow()
 
     def adapt(self, value: float) -> None:
         """Moves p by one unit towards more noise if ``value`` exceeds the target, else towards less."""
-        self.confidence = float(value)
+        self.confidence = [float(value)]
         if self.schedule.fixed_t is not None:
             return
         direction = (value > self.schedule.target) - (value < self.schedule.target)
@@ -109,8 +108,7 @@ class ForwardProcess:
 
     def monitors(self) -> dict[str, float]:
         """What to log: T, p and, once it was measured, the confidence r of the last interval, which T follows."""
-        measured = {} if math.isnan(self.confidence) else {"confidence": self.confidence}
-        return {"T": float(self.length), "p": self.p} | measured
+        return {"T": float(self.length), "p": self.p} | dict(zip(["confidence"], self.confidence, strict=False))
 
     def state_dict(self) -> dict[str, Tensor]:
         """p, T, the last confidence, the number of updates and the pool."""
@@ -126,7 +124,7 @@ class ForwardProcess:
         """Goes back to a saved state; T follows p, also when its range was changed in between."""
         self.p, self.updates = float(state["p"]), int(state["updates"])
         # Checkpoints of before it was kept have none; the next interval measures it anew.
-        self.confidence = float(state["confidence"]) if "confidence" in state else math.nan
+        self.confidence = state["confidence"].tolist() if "confidence" in state else []
         self._follow()
         if self.length == int(state["length"]) and self.pool.shape == state["pool"].shape:
             self.pool = state["pool"].cpu().clone()
