@@ -16,6 +16,8 @@ SHIPPED = sorted((Path(__file__).parents[2] / "egs").glob("*/*/matrix/*.yaml"))
 COUNTS = {
     "ljspeech/specdiff/mini": (18, 12),
     "ljspeech/specdiff/small": (18, 18),
+    "ljspeech/specdiff/study": (24, 24),
+    "ljspeech/specdiff/study_v1": (24, 24),
     "esc50/ddfn/study": (21, 21),
     "esc50/ddfn/tables": (48, 48),
     "urbansound8k/ddfn/tables": (32, 32),
@@ -471,6 +473,26 @@ def test_the_mini_matrix_lacks_what_has_no_features_to_match():
     cells = expand(path).cells
     assert {cell.choices["discriminators"] for cell in cells if not cell.possible} == {"none"}
     assert all(any("needs features" in p.message for p in cell.problems) for cell in cells if not cell.possible)
+
+
+@pytest.mark.parametrize("name", ["study", "study_v1"])
+def test_the_rows_of_the_study_differ_in_discriminators_and_noise_alone(name):
+    path = next(path for path in SHIPPED if path.stem == name and "specdiff" in path.parts)
+    rows = {}
+    for cell in expand(path).cells:
+        if cell.choices["seed"] == "1":
+            value = fill(cell.recipe)
+            noise, judges = value.pop("noise_injector", None), set(value.pop("discriminators"))
+            rows[cell.choices["recipe"]] = (noise, judges, value | {"name": ""})
+    named, first = list(rows), next(iter(rows.values()))
+    assert named[:2] == ["HiFi-GAN, MPD and MSD", "HiFi-GAN, MPD and MRD"] and first[1] == {"mpd", "msd"}
+    for label, (noise, judges, rest) in rows.items():
+        assert rest == first[2]
+        assert (noise is None) == label.startswith("HiFi-GAN") and (judges == {"mpd", "mrd"} or label == named[0])
+    told = {label: (noise["shaping"], noise["schedule"].get("fixed_t")) for label, (noise, *_) in rows.items() if noise}
+    assert list(told.values()) == [
+        ("none", None), ("inverse", None), ("envelope", None), ("inverse", 10), ("inverse", 100), ("inverse", 500)
+    ]  # fmt: skip
 
 
 PIECES = """\

@@ -23,6 +23,7 @@ from gansemble.matrix.expand import Matrix, expand
 from gansemble.matrix.plan import Cost, Costs
 from gansemble.matrix.run import CellRun, Places
 from gansemble.recipe.task import Task
+from gansemble.scoring.seeds import crossed
 from gansemble.scoring.statistics import paired, summarise
 
 RATE = 16000
@@ -239,9 +240,10 @@ def test_seeds_become_one_row_with_their_spread(compare):
     made = found.collect()
     two, four = made.rows
     assert [run.cell.name for run in two.runs] == ["2+1", "2+2"] and two.labels == {"plan.batch_size": "2"}
-    assert two.files["mel_distance"] == {"a": 1.5, "b": 4.5}
+    assert two.seeds["mel_distance"] == {"1": {"a": 1, "b": 3}, "2": {"a": 2, "b": 6}}
     assert two.scores["mel_distance"].mean == 3.0 and two.spread == {"mel_distance": (2.0, 4.0)}
     assert four.spread == {}
+    assert two.scores["mel_distance"] == crossed([[1, 3], [2, 6]])
     low, high = two.scores["mel_distance"].low, two.scores["mel_distance"].high
     head, first, second = found.table()
     assert head == ["plan.batch_size", "G + D", "mel_distance ↓"]
@@ -250,6 +252,51 @@ def test_seeds_become_one_row_with_their_spread(compare):
     assert "Several seeds are averaged file by file" in found.markdown()
     assert found.left_out() == {"4+2": ("to do", "")}
     assert found.plain()["rows"][0]["spread"] == {"mel_distance": [2.0, 4.0]}
+
+
+def test_rows_are_compared_with_the_first_combination_on_the_same_seeds_and_files(compare):
+    """Whichever is best: the file's first combination is what the others are held against."""
+    found = compare("{plan.batch_size: [2, 4, 8], seed: [1, 2, 3]}")
+    values = {"2": [(5, 7), (5.2, 7.1), (4.9, 6.9)], "4": [(4, 6.1), (4.1, 6), (4, 6)], "8": [(4, 8), (6, 6), (5, 7.5)]}
+    for name, seeds in values.items():
+        for seed, scores in enumerate(seeds, 1):
+            found.score(f"{name}+{seed}", mel_distance=file_scores(*scores))
+    wanted = crossed(
+        [[b - a for a, b in zip(*pair, strict=True)] for pair in zip(values["2"], values["4"], strict=True)]
+    )
+    text = found.markdown()
+    section = text.partition("## Differences from 2\n")[2]
+    rows = [line for line in section.splitlines() if line.startswith("|")][2:4]
+    assert rows[0] == f"| 4 | **{wanted.mean:+.3g}** ({wanted.low:+.3g} … {wanted.high:+.3g}) |" and wanted.high < 0
+    assert rows[1].startswith("| 8 | +0.0") and "**" not in rows[1]
+    assert "95 % intervals for other seeds and other files; bold" in section and "5 in a hundred" in section
+    assert "Best: 4, lowest mel_distance 5.033; clearly ahead of 2" in text  # two files, and three seeds
+
+
+def test_a_single_row_is_compared_with_nothing(compare):
+    found = compare("{plan.batch_size: [2, 4], seed: [1, 2]}")
+    found.score("2+1", mel_distance=file_scores(1, 3))
+    assert "## Differences" not in found.markdown()
+
+
+def test_win_rate_and_noise_over_training_stand_beside_the_scores(compare):
+    """Averaged over seeds, of the steps in which the discriminators learned."""
+    found = compare("{plan.batch_size: [2, 4], seed: [1, 2]}")
+    for seed, lengths in ((1, (10, 20, 60, 40)), (2, (10, 30, 30, 60))):
+        found.score(f"2+{seed}", mel_distance=file_scores(1, 3))
+        logs = found.run(f"2+{seed}").exp / "logs" / "train.jsonl"
+        logs.parent.mkdir()
+        rows = [{"step": step, "noise_injector/T": length} for step, length in enumerate(lengths)]
+        for row in rows[1:]:
+            row["discriminator/win_rate"] = 0.5 + 0.1 * seed
+        logs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found.score("4+1", mel_distance=file_scores(4, 5))  # nothing was logged
+    section = found.markdown().partition("## Over training\n")[2]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    assert rows[0] == "| | noise_injector/T | discriminator/win_rate |"
+    assert rows[2:4] == ["| 2 | 40; 25 … 60; 50 | 0.65; 0.65 … 0.65; 0.65 |", "| 4 | – | – |"]
+    told = found.plain()["rows"][0]["over_training"]["noise_injector/T"]
+    assert told == {"mean": 40, "low": 25, "high": 60, "last": 50}
 
 
 def test_a_file_without_a_value_in_one_cell_is_left_out_of_all(compare):
@@ -464,6 +511,7 @@ def test_the_page_plays_the_same_items_of_every_cell_and_escapes_what_it_is_told
     assert "Best: <b>&one</b>, lowest mel_distance 1.5; 2 files are too few to tell it from two" in page.text
     assert page.tags.count("audio") == 3  # one item: the reference and two cells
     assert source.count("<tr class=best>") == 1 and "expected int" in page.text
+    assert "Differences from <b>&one</b>" in page.text and "+1" in page.text
     assert "http://" not in source and "https://" not in source and "1.0 min in all" in page.text
 
     monkeypatch.setattr(results, "SHOWN", 1)

@@ -10,11 +10,14 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.abilities import Adaptive
+from gansemble.audio.spec import AudioSpec
 from gansemble.interfaces import Batch, Condition, DiscriminatorOutput, Step
 from gansemble.random import Draws
+from gansemble.training.adaptation import Adaptation
 from gansemble_plugins.basics.injectors import Gaussian
 from gansemble_plugins.specdiff.diffusion import Diffusion
 from gansemble_plugins.specdiff.forward_process import ForwardProcess, alpha_bar
+from gansemble_plugins.specdiff.injector import SpectralDiffusion
 from gansemble_plugins.specdiff.schedule import DiffusionSchedule
 
 
@@ -89,6 +92,15 @@ def test_white_diffusion_has_its_level() -> None:
     assert abs(float(torch.corrcoef(noise.flatten(1))[0, 1])) < 4 / math.sqrt(count)
 
 
+def test_unshaped_spectral_diffusion_is_the_white_one() -> None:
+    """StandardDiff-GAN and SpecDiff-GAN without shaping are one method: a comparison needs but one of them."""
+    schedule, real, fake = DiffusionSchedule(t_min=200), audio(12, 1, 1024), audio(12, 1, 1024).flip(0)
+    white = Diffusion(schedule=schedule, seed=3)(real, fake, batch_of(real))
+    part = SpectralDiffusion(audio=AudioSpec(), shaping="none", schedule=schedule, seed=3)
+    for ours, theirs in zip(part(real, fake, batch_of(real)), white, strict=True):
+        assert torch.equal(ours, theirs) and not torch.equal(ours, real)
+
+
 def test_gradient_is_the_signal_share() -> None:
     """d x_t / d fake = sqrt(abar_t) I for each item, on any domain."""
     part, fake = (
@@ -125,6 +137,24 @@ def test_statistic_counts_items_above_the_threshold(threshold: float) -> None:
     assert part.statistic(step_of(torch.zeros(4, 1, 8), score)).tolist() == expected
 
 
+@pytest.mark.parametrize("fixed", [None, 7])
+def test_the_confidence_that_t_follows_is_a_curve(fixed: int | None) -> None:
+    """Of a fixed T it is measured, too, where the discriminators judged real items, and T stays."""
+    part = Diffusion(schedule=DiffusionSchedule(fixed_t=fixed, t_max=10))
+    length = 10 if fixed is None else fixed
+    assert part.monitors() == {"T": length, "p": 0.0}
+    score = torch.tensor([0.9, 0.3, 0.8, 0.6])[:, None].expand(4, 7)
+    part.adapt(float(part.statistic(step_of(torch.zeros(4, 2, 8, 3), score)).mean()))
+    assert part.monitors()["confidence"] == 0.5 and part.monitors()["T"] == length
+    other = Diffusion(schedule=DiffusionSchedule(fixed_t=fixed, t_max=10))
+    other.load_state_dict(stored(part.state_dict()))
+    assert other.monitors() == part.monitors()
+    older = stored(part.state_dict())
+    del older["confidence"]  # checkpoints of before it was kept
+    other.load_state_dict(older)
+    assert "confidence" not in other.monitors()
+
+
 @pytest.mark.parametrize(
     "part", [Gaussian(), Gaussian(decay_steps=50), Diffusion(), Diffusion(schedule=DiffusionSchedule(fixed_t=7))]
 )
@@ -138,16 +168,44 @@ def test_every_injector_can_be_adapted(part: Adaptive) -> None:
     assert all(math.isfinite(value) for value in part.monitors().values())
 
 
+@pytest.mark.parametrize(("items", "least"), [(4, 4), (16, 13), (32, 26), (64, 52)])
+def test_t_rises_where_so_many_of_so_few_clips_are_taken_for_real(items: int, least: int) -> None:
+    """A target of 0.6 is more than 80 % of the clips since the last update, in whole clips."""
+    for taken, direction in ((least, 1), (least - 1, -1)):
+        part = Diffusion(schedule=DiffusionSchedule(kwav=1.0))
+        part.load_state_dict(part.state_dict() | {"p": torch.tensor(0.5, dtype=torch.float64)})
+        part.adapt(float(torch.tensor([1.0] * taken + [-1.0] * (items - taken)).mean()))
+        assert part.process.p == pytest.approx(0.5 + direction * part.process.change, abs=1e-12)
+
+
+@pytest.mark.parametrize("compat", ["principled", "official"])
+def test_t_waits_for_the_discriminators_to_learn(compat: str) -> None:
+    """Steps without them, such as those before plan.discriminators_from, change nothing in either turn."""
+    part = SpectralDiffusion(audio=AudioSpec(), compat=compat)
+    loop = Adaptation({"noise_injector": part}, lambda sums: sums)
+    silent = step_of(torch.zeros(4, 1, 8), torch.ones(4, 3))
+    judged = step_of(torch.zeros(4, 1, 8), torch.ones(4, 3))
+    silent.real_output = {}
+    for step, updates in ((silent, 0), (judged, 1)):
+        for _ in range(part.adapt_every):
+            for turn in ("discriminator", "generator"):
+                loop.observe(step, turn)
+            loop.end_step()
+        assert part.process.updates == updates
+    assert part.monitors()["confidence"] == 1.0 and part.monitors()["p"] > 0
+
+
 def test_fixed_length_never_adapts() -> None:
-    """With a fixed T an update changes no state, and no output is asked for."""
+    """With a fixed T an update changes nothing but what is logged of it, and no output is asked for."""
     part = Diffusion(schedule=DiffusionSchedule(fixed_t=7, kwav=0.064))
     before = part.state_dict()
     silent = step_of(torch.zeros(4, 1, 8), torch.ones(4, 3))
     silent.real_output = {}
-    part.adapt(float(part.statistic(silent).mean()))
+    assert part.statistic(silent).shape == (0,) and part.monitors() == {"T": 7.0, "p": 0.0}
     part.adapt(1.0)
-    assert part.monitors() == {"T": 7.0, "p": 0.0}
-    assert all(torch.equal(before[name], value) for name, value in part.state_dict().items())
+    assert part.monitors() == {"T": 7.0, "p": 0.0, "confidence": 1.0}
+    after = part.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in ("p", "length", "updates", "pool"))
 
 
 def test_resuming_continues_the_same_pools() -> None:

@@ -1,8 +1,14 @@
 """SpecDiff-GAN (arXiv 2402.01753): spectrally shaped diffusion, plain diffusion and a multi-resolution discriminator."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from gansemble import hookimpl
+
+if TYPE_CHECKING:
+    from gansemble.cli import PluginTarget
 
 
 @hookimpl
@@ -29,3 +35,11 @@ def gansemble_register(register: Callable[..., None]) -> None:
         "convolutions over linear magnitude spectrograms at several resolutions (UnivNet, SpecDiff-GAN)",
         example={"resolutions": [[256, 32, 128], [128, 16, 64]], "channels": 4},
     )
+
+
+@hookimpl
+def gansemble_commands(group: PluginTarget) -> None:
+    """Adds ``gansemble specdiff noise``."""
+    from gansemble_plugins.specdiff import command
+
+    group.add_command(command.group)

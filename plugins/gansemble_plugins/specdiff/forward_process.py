@@ -64,11 +64,13 @@ class ForwardProcess:
         self.schedule, self.seed = schedule, seed
         self.change = batch_size * schedule.every / (1000 * schedule.kwav)
         self.p, self.updates, self.length = 0.0, 0, 0
+        self.confidence: list[float] = []  # r of the last interval, once there was one; for the curves alone
         self.pool = torch.zeros(0, dtype=torch.int64)
         self._follow()
 
     def adapt(self, value: float) -> None:
         """Moves p by one unit towards more noise if ``value`` exceeds the target, else towards less."""
+        self.confidence = [float(value)]
         if self.schedule.fixed_t is not None:
             return
         direction = (value > self.schedule.target) - (value < self.schedule.target)
@@ -97,19 +99,22 @@ class ForwardProcess:
         return signal * x + level * noise
 
     def statistic(self, step: Step, threshold: float) -> Tensor:
-        """:func:`gansemble.interfaces.confidence` in real items as the discriminators saw them [B]; nothing if T is fixed."""
-        if self.schedule.fixed_t is not None:
-            return step.seen_real.new_zeros(step.seen_real.shape[0])
-        return confidence(step.real_output, threshold)
+        """:func:`gansemble.interfaces.confidence` in real items as the discriminators saw them [B].
+
+        Empty [0] where they judged none: before they begin to learn, and in the generator's turn where T is fixed. A fixed
+        T follows nothing, and what is measured then is for the curves alone.
+        """
+        return confidence(step.real_output, threshold) if step.real_output else step.seen_real.new_zeros(0)
 
     def monitors(self) -> dict[str, float]:
-        """What to log: T and p."""
-        return {"T": float(self.length), "p": self.p}
+        """What to log: T, p and, once it was measured, the confidence r of the last interval, which T follows."""
+        return {"T": float(self.length), "p": self.p} | dict(zip(["confidence"], self.confidence, strict=False))
 
     def state_dict(self) -> dict[str, Tensor]:
-        """p, T, the number of updates and the pool."""
+        """p, T, the last confidence, the number of updates and the pool."""
         return {
             "p": torch.tensor(self.p, dtype=torch.float64),
+            "confidence": torch.tensor(self.confidence, dtype=torch.float64),
             "length": torch.tensor(self.length),
             "updates": torch.tensor(self.updates),
             "pool": self.pool.clone(),
@@ -118,6 +123,8 @@ class ForwardProcess:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Goes back to a saved state; T follows p, also when its range was changed in between."""
         self.p, self.updates = float(state["p"]), int(state["updates"])
+        # Checkpoints of before it was kept have none; the next interval measures it anew.
+        self.confidence = state["confidence"].tolist() if "confidence" in state else []
         self._follow()
         if self.length == int(state["length"]) and self.pool.shape == state["pool"].shape:
             self.pool = state["pool"].cpu().clone()

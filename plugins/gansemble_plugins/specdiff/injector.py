@@ -127,10 +127,10 @@ class SpectralDiffusion:
         draws, here = batch.draws.select(rows.tolist()), rows.to(real.device, non_blocking=True)
         streams = ("noise/z_real", "noise/z_real" if self.shared_noise else "noise/z_fake")
         white = torch.cat([draws.normal(name, real.shape[-1], dtype=real.dtype) for name in streams])
-        noise[:, here, 0] = self._shape(white.to(real.device), mel, here).unflatten(0, (2, -1))
+        noise[:, here, 0] = self.shape(white.to(real.device), mel, here).unflatten(0, (2, -1))
         return noise
 
-    def _shape(self, white: Tensor, mel: Tensor | None, rows: Tensor) -> Tensor:
+    def shape(self, white: Tensor, mel: Tensor | None, rows: Tensor) -> Tensor:
         """Shaped noise [2 R, T] of white noise [2 R, T], R rows of it for real audio and R for fake."""
         if self.shaping == "none" or mel is None:
             return self.sigma * white

@@ -16,11 +16,13 @@ from gansemble.evaluation import page, walls
 from gansemble.evaluation.compare import FEW
 from gansemble.evaluation.page import System
 from gansemble.files import write_atomically
+from gansemble.matrix import differences, progress
 from gansemble.matrix.expand import Matrix
 from gansemble.matrix.plan import Costs, by_reason, short, span
 from gansemble.matrix.run import CellRun, CellState
 from gansemble.recipe.task import Task
-from gansemble.scoring.statistics import Summary, common, paired, summarise
+from gansemble.scoring.seeds import Scores, difference, summary_over
+from gansemble.scoring.statistics import Summary, common, summarise
 
 #: Largest number of cells of which the page has clips and curves; the others are in its table only.
 SHOWN = 24
@@ -38,14 +40,19 @@ class Row:
         runs: the cells that are averaged, one for each seed.
         scores: summary of each score, over the files that every cell has a value for.
         spread: lowest and highest mean of a single seed for each score; empty with one seed.
-        files: value of each score for each file, averaged over the seeds.
+        seeds: value of each score for each file, by score and seed.
     """
 
     labels: dict[str, str]
     runs: list[CellRun]
     scores: dict[str, Summary]
     spread: dict[str, tuple[float, float]]
-    files: dict[str, dict[str, float]]
+    seeds: dict[str, Scores]
+
+    @property
+    def name(self) -> str:
+        """The labels of its choices."""
+        return " · ".join(self.labels.values()) or "the recipe"
 
 
 @dataclass
@@ -81,10 +88,11 @@ def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
     """Reads the scores of all finished cells, averages them over seeds, and ranks the rows."""
     states = {run.cell.name: run.state() for run in runs}
     systems: dict[str, System] = {}
+    colours: dict[tuple[str, ...], int] = {}  # one for all seeds of a combination
     for run in runs:
         if states[run.cell.name].word == "done":
             try:
-                system = page.system_of(run.exp, len(systems))
+                system = page.system_of(run.exp, colours.setdefault(_without_seed(run), len(colours)))
             except Exception as error:  # one cell's results are damaged, whatever that makes of reading them
                 state = states[run.cell.name]
                 states[run.cell.name] = dataclasses.replace(state, word="failed", reason=fault_of(run.exp, error))
@@ -100,7 +108,7 @@ def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
     groups: dict[tuple[str, ...], list[CellRun]] = {}
     for run in runs:
         if run.cell.name in systems:
-            groups.setdefault(tuple(v for k, v in run.cell.choices.items() if k != "seed"), []).append(run)
+            groups.setdefault(_without_seed(run), []).append(run)
     rows = []
     for members in groups.values():
         labels = {axis: label for axis, label in members[0].cell.choices.items() if axis != "seed"}
@@ -111,8 +119,12 @@ def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
             means = [sum(values) / len(values) for values in tables if values]
             # File by file first, then over files: every seed has the same files, as ``shared`` holds only common ones.
             over_seeds = [sum(values) / len(tables) for values in zip(*tables, strict=True)]
-            row.files[key] = dict(zip(shared[key], over_seeds, strict=True))
-            row.scores[key] = summarise(over_seeds, resamples, confidence)
+            row.seeds[key] = {
+                run.cell.choices.get("seed", ""): dict(zip(shared[key], values, strict=True))
+                for run, values in zip(members, tables, strict=True)
+            }
+            over_both = summary_over(row.seeds[key], shared[key], confidence)
+            row.scores[key] = over_both or summarise(over_seeds, resamples, confidence)
             if len(means) > 1 and row.scores[key].n_ok:
                 row.spread[key] = (min(means), max(means))
         rows.append(row)
@@ -126,6 +138,11 @@ def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
     best = ranked[0] if len(ranked) > 1 else None
     count = {key: len(names) for key, names in shared.items()}
     return Results(matrix, list(runs), states, systems, ranked + rest, best, criterion, higher, count, confidence)
+
+
+def _without_seed(run: CellRun) -> tuple[str, ...]:
+    """The labels of a cell's choices but for its seed."""
+    return tuple(label for axis, label in run.cell.choices.items() if axis != "seed")
 
 
 def _title(choices: Mapping[str, str]) -> str:
@@ -179,10 +196,11 @@ def write(matrix: Matrix, runs: Sequence[CellRun], costs: Costs, folder: Path, w
     return path
 
 
-def _columns(found: Results) -> list[str]:
-    """Keys of the scores in the order of the table's columns, the deciding one first."""
+def _columns(found: Results) -> dict[str, str]:
+    """Titles of the scores' columns by key, in their order, the deciding one first."""
     keys = list(dict.fromkeys(key for row in found.rows for key in row.scores))
-    return sorted(keys, key=lambda key: key != found.criterion)
+    keys.sort(key=lambda key: key != found.criterion)
+    return {key: f"{key} {_arrow(found, key)}" for key in keys}
 
 
 def _arrow(found: Results, key: str) -> str:
@@ -217,20 +235,35 @@ def _verdict(found: Results) -> str:
     if found.best is None:
         return "No cell is best: fewer than two have scores."
     summary, second = found.best.scores[found.criterion], found.rows[1]
-    shown, other = (" · ".join(row.labels.values()) or "the recipe" for row in (found.best, second))
-    way = "highest" if found.higher else "lowest"
+    shown, other, way = found.best.name, second.name, "highest" if found.higher else "lowest"
     if _own(found):
         next_best = f"next is {other} with {second.scores[found.criterion].mean:.4g}"
         return f"Best: {shown}, {way} {found.criterion} {summary.mean:.4g}; {next_best}."
-    ahead = paired(second.files[found.criterion], found.best.files[found.criterion], confidence=found.confidence)
+    theirs, ours = (row.seeds[found.criterion] for row in (second, found.best))
+    ahead = difference(theirs, ours, found.confidence)
     interval = f" ({ahead.low:+.3g} … {ahead.high:+.3g})" if ahead.low == ahead.low else ""
     clear = "clearly ahead of" if ahead.clear else "not clearly ahead of"
-    if ahead.files < FEW:
+    # Student's intervals, for seeds and files, are wide enough for few of both; a bootstrap of few files is not.
+    if ahead.files < FEW and len(theirs.keys() & ours.keys()) < 2:
         clear = f"{ahead.files} files are too few to tell it from"
     return (
         f"Best: {shown}, {way} {found.criterion} {summary.mean:.4g}; {clear} {other}: {ahead.mean:+.3g}{interval} "
         "on the same files."
     )
+
+
+def _compared(found: Results) -> tuple[str, list[differences.Compared], str] | None:
+    """(name of the first combination that has scores, the other rows' differences from it, what they are), or None."""
+    order = {cell.name: place for place, cell in enumerate(found.matrix.cells)}
+    rows = sorted(found.rows, key=lambda row: order[row.runs[0].cell.name])
+    if len(rows) < 2 or _own(found):
+        return None
+    compared = differences.against(rows[0].seeds, {row.name: row.seeds for row in rows[1:]}, found.confidence)
+    return rows[0].name, compared, differences.note(found.confidence, any(row.spread for row in rows))
+
+
+def _courses(found: Results) -> dict[str, dict[str, progress.Course]]:
+    return {row.name: progress.course([run.exp for run in row.runs]) for row in found.rows}
 
 
 def _note(found: Results) -> str:
@@ -245,9 +278,12 @@ def _note(found: Results) -> str:
         if any(row.spread for row in found.rows)
         else ""
     )
-    few = " Intervals over so few files are too narrow." if files and files[0] < FEW else ""
+    alone = any(len(row.runs) < 2 for row in found.rows)
+    few = " Intervals over so few files are too narrow." if alone and files and files[0] < FEW else ""
+    kind = "bootstrap intervals" if alone else "intervals for other seeds and other files"
+    kind += " (for other seeds, too, where there are several)" if seeds and alone else ""
     return (
-        f"Means over the {over} files that every cell has, with {100 * found.confidence:g} % bootstrap intervals; "
+        f"Means over the {over} files that every cell has, with {100 * found.confidence:g} % {kind}; "
         f"↑ higher is better, ↓ lower.{seeds}{few}"
     )
 
@@ -270,7 +306,7 @@ def _markdown(found: Results, costs: Costs, environment: Mapping[str, object]) -
     lines = [f"# {found.matrix.name}", "", f"{_sums(found)}. {_verdict(found)}", ""]
     lines.append(f"Made by `gansemble matrix {found.matrix.path.name}` on {time.strftime('%Y-%m-%d')}.")
     if found.rows:
-        lines += ["", "| " + " | ".join([*axes, "G + D", *(f"{key} {_arrow(found, key)}" for key in keys)]) + " |"]
+        lines += ["", "| " + " | ".join([*axes, "G + D", *keys.values()]) + " |"]
         lines.append("|" + "---|" * (len(axes) + 1 + len(keys)))
         for row in found.rows:
             mark = "**" if row is found.best else ""
@@ -278,6 +314,10 @@ def _markdown(found: Results, costs: Costs, environment: Mapping[str, object]) -
             cells += [_cost_of(row, costs), *(_value(row, key, lambda text: f" ({text})") for key in keys)]
             lines.append("| " + " | ".join(map(_in_table, cells)) + " |")
         lines += ["", _note(found)]
+    if compared := _compared(found):
+        first, rows, about = compared
+        lines += differences.markdown(first, keys, rows, about)
+    lines += progress.markdown(_courses(found))
     left = _left_out(found)
     if left:
         lines += ["", "## Cells without scores", "", "| cell | state | why |", "|---|---|---|"]
@@ -292,9 +332,11 @@ def _in_table(text: str) -> str:
 
 
 def _plain(found: Results, environment: Mapping[str, object]) -> dict[str, object]:
+    courses = _courses(found)
     rows = [
         {"labels": row.labels, "cells": [run.cell.name for run in row.runs]}
         | {"scores": {key: summary.as_dict() for key, summary in row.scores.items()}, "spread": row.spread}
+        | {"over_training": {n: dataclasses.asdict(c) for n, c in courses[row.name].items()}}
         for row in found.rows
     ]
     left = [{"cell": name, "state": word, "why": why} for name, word, why in _left_out(found)]
@@ -306,9 +348,7 @@ def _plain(found: Results, environment: Mapping[str, object]) -> dict[str, objec
 def _page(found: Results, costs: Costs, environment: Mapping[str, object]) -> str:
     axes = [axis for axis in found.matrix.axes if axis != "seed"]
     keys = _columns(found)
-    head = "".join(
-        f"<th>{html.escape(text)}</th>" for text in [*axes, "G + D", *(f"{key} {_arrow(found, key)}" for key in keys)]
-    )
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in [*axes, "G + D", *keys.values()])
     body = []
     for row in found.rows:
         dots = "".join(page.dot(found.systems[run.cell.name]) for run in row.runs)
@@ -342,11 +382,14 @@ def _page(found: Results, costs: Costs, environment: Mapping[str, object]) -> st
     )
     left_out = f"<h2>Cells without scores</h2><table class=reasons>{left}</table>" if left else ""
     seconds = sum(state.seconds for state in found.states.values() if state.word == "done")
+    compared = _compared(found)
     pieces = [
         f"<header><h1>{html.escape(found.matrix.name)}</h1><p>{html.escape(_sums(found))} · {span(seconds)} in all · {environment.get('date', '')}</p></header>",
         f"<p class=verdict>{html.escape(_verdict(found))}</p>",
         f"<h2>Scores</h2><div class=wide-table><table class=scores><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>",
         f"<p class=note>{html.escape(_note(found))}</p>",
+        differences.page(compared[0], keys, *compared[1:]) if compared else "",
+        progress.page(_courses(found)),
         f"<h2>Listen</h2>{more}",
         *listen,
         "<h2>Training</h2>",
