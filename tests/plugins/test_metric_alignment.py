@@ -249,3 +249,17 @@ def test_the_matrix_of_the_warping_is_that_of_sptk():
     np.testing.assert_allclose(
         one_sided @ cepstrum.warping(256, 24, 0.42), pysptk.freqt(one_sided, 24, 0.42), atol=1e-12
     )
+
+
+def test_mcd_aligns_signals_of_other_lengths_and_the_classic_variant_does_not():
+    clip = noisy(voice(1.0), 40)
+    slower = np.concatenate([clip, np.zeros(4000)])
+    aligned, classic = (Mcd(variant=name).score(slower, clip, 16000) for name in ("sptk", "classic"))
+    assert aligned["mcd_sptk"].value > 0 and aligned["mcd_sptk"].reason is None
+    assert math.isnan(classic["mcd_classic"].value) and "more than 1024 apart" in str(classic["mcd_classic"].reason)
+
+
+def test_long_clips_of_other_lengths_are_not_aligned_in_pieces():
+    clip = noisy(voice(31.0), 40)
+    found = Mcd().score(np.concatenate([clip, np.zeros(4000)]), clip, 16000)["mcd_sptk"]
+    assert math.isnan(found.value) and "they must be of one length" in str(found.reason)

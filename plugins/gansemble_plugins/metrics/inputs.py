@@ -28,18 +28,21 @@ def scored(
     estimate: Any,
     reference: Any,
     sample_rate: int,
+    any_lengths: bool = False,
 ) -> dict[str, Score]:
     """The scores of ``compute``; bad signals, and values that are not finite, become NaN with a reason.
 
     Args:
         keys: of the scores.
-        compute: called with estimate and reference, float64 [T] of equal length, and the sample rate [Hz]; gives the
+        compute: called with estimate and reference, float64 [T] of equal length (see ``any_lengths``), and the sample rate [Hz]; gives the
             values by key.
         estimate, reference: the signals, of whatever type.
         sample_rate: [Hz].
+        any_lengths: hand both over as long as they are, for a metric that aligns them itself.
     """
     try:
-        values = compute(*aligned(estimate, reference), int(sample_rate))
+        pair = sounding(estimate, reference) if any_lengths else aligned(estimate, reference)
+        values = compute(*pair, int(sample_rate))
     except UnscorableFile as error:
         return {key: Score(math.nan, str(error)) for key in keys}
     return {key: _score(float(values[key])) for key in keys}
@@ -85,6 +88,19 @@ def at_rate(
         return estimate, reference
     pair = files.resample(np.stack([estimate, reference]).astype(np.float32), sample_rate, to_rate)
     return pair[0].astype(np.float64), pair[1].astype(np.float64)
+
+
+def sounding(estimate: Any, reference: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Both signals as float64 [T], each of its own length.
+
+    Raises:
+        UnscorableFile: if one is not a finite, audible float array [T].
+    """
+    first, second = (_checked(name, array) for name, array in (("estimate", estimate), ("reference", reference)))
+    for name, array in (("estimate", first), ("reference", second)):
+        if silent(array):
+            raise UnscorableFile(f"{name} is silent")
+    return first, second
 
 
 def silent(signal: np.ndarray) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -83,7 +84,11 @@ class Mcd:
         table = ", ".join(f"{rate} Hz {kind.order or order}/{alpha}" for rate, (order, alpha) in ORDERS.items())
         frames = "Hamming 512 every 256 samples" if kind.fixed_frames else "Blackman 25 ms every 5 ms"
         which = f"within {ACTIVE_DB:g} dB of the reference's loudest" if kind.active else "all"
-        way = "exact DTW of these distances, mean over the path" if kind.aligned else "not aligned, mean over frames"
+        way = (
+            "exact DTW of these distances, whatever their lengths, mean over the path"
+            if kind.aligned
+            else "not aligned, mean over frames"
+        )
         self.definition = (
             f"mel-cepstral distortion [dB], Kubichek 1993, variant {variant}: c_{kind.first} to c_D, order/alpha {table}, "
             f"other rates not scored; mel-cepstrum = freqt of the log magnitude's cepstrum (no mcep iteration), floor "
@@ -97,7 +102,7 @@ class Mcd:
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:
         """The score, under ``mcd_`` and the variant."""
-        return scored((self.key,), self._values, estimate, reference, sample_rate)
+        return scored((self.key,), self._values, estimate, reference, sample_rate, any_lengths=self.kind.aligned)
 
     def analysis(self, sample_rate: int) -> Analysis:
         """How mel-cepstra are computed at a sample rate [Hz].
@@ -117,8 +122,14 @@ class Mcd:
 
     def _values(self, estimate: np.ndarray, reference: np.ndarray, sample_rate: int) -> dict[str, float]:
         how = self.analysis(sample_rate)
-        if reference.size < how.length:
-            raise UnscorableFile(f"too short: MCD needs {how.length} samples for a frame, got {reference.size}")
+        shorter = min(reference.size, estimate.size)
+        if shorter < how.length:
+            raise UnscorableFile(f"too short: MCD needs {how.length} samples for a frame, got {shorter}")
+        if reference.size != estimate.size and max(reference.size, estimate.size) > PIECE_SECONDS * sample_rate:
+            raise UnscorableFile(
+                f"estimate has {estimate.size} samples, reference {reference.size}: signals of more than {PIECE_SECONDS:g} s are "
+                "aligned piece by piece, for which they must be of one length"
+            )
         first, second = mel_cepstra(estimate, how), mel_cepstra(reference, how)
         if self.kind.aligned:
             return {self.key: self._aligned(first, second, reference, sample_rate, how)}
@@ -130,8 +141,8 @@ class Mcd:
     ) -> float:
         """Mean distance over the paths of all pieces [dB]."""
         total, count = 0.0, 0
-        cuts = [piece.stop // how.hop for piece in segments(reference, sample_rate, PIECE_SECONDS)]
-        for start, stop in zip([0, *cuts[:-1]], [*cuts[:-1], len(first)], strict=True):
+        ends = [piece.stop // how.hop for piece in segments(reference, sample_rate, PIECE_SECONDS)][:-1]
+        for start, stop in pairwise([0, *ends, None]):
             columns = np.s_[start:stop, self.kind.first :]
             distances = DECIBELS * cdist(first[columns], second[columns])
             path = warping_path(distances)

@@ -41,6 +41,8 @@ def measure(metrics: Metrics, name: str, clips: Sequence[np.ndarray], audio: str
         DataError: if there are no clips, or one is silent.
     """
     part, metric, rate = metrics.parts[name], metrics.build(name), metrics.reading.sample_rate
+    # Before anything is scored: a metric of sets puts the number of clips into its definition then.
+    mark, definition = definition_hash(part, metric), metric.definition
     if not clips or not all(levels.rms(clip) > 0 for clip in clips):
         raise DataError("an integrity card is measured on clips that sound; give --audio a folder of recordings")
     noisy = [(clip + _noise(clip, NOISE_DB, number), clip, rate) for number, clip in enumerate(clips)]
@@ -57,8 +59,8 @@ def measure(metrics: Metrics, name: str, clips: Sequence[np.ndarray], audio: str
     changed = {change: score(pairs) for change, pairs in _changed(noisy).items()}
     facts = environment()
     return {
-        "hash": definition_hash(part, metric),
-        "definition": metric.definition,
+        "hash": mark,
+        "definition": definition,
         "audio": audio,
         "clips": len(clips),
         "sample_rate": rate,
