@@ -79,13 +79,16 @@ def test_folders_without_a_test_are_refused(gansemble):
 
 
 @pytest.mark.processes
-def test_the_server_says_where_it_is_and_ends_at_ctrl_c(made):
+def test_the_server_says_where_it_is_and_ends_at_ctrl_c(made, signals_heard):
     folder = made("ab")
     words = [sys.executable, "-m", "gansemble", "listening", "serve", str(folder), "--port", "0"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
-        address = process.stdout.readline().split()[0]
-        with urllib.request.urlopen(address) as reply:
-            assert reply.read().decode() == (folder / "page/index.html").read_text()
-        process.send_signal(signal.SIGINT)
-        assert "0 files of answers" in process.communicate(timeout=30)[0]
-        assert process.returncode == 0
+        try:
+            address = process.stdout.readline().split()[0]
+            with urllib.request.urlopen(address) as reply:
+                assert reply.read().decode() == (folder / "page/index.html").read_text()
+            process.send_signal(signal.SIGINT)
+            assert "0 files of answers" in process.communicate(timeout=30)[0]
+            assert process.returncode == 0
+        finally:
+            process.kill()
