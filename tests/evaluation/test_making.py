@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from gansemble.errors import GansembleError
-from gansemble.evaluation import enhancement, generation, pairs, synthesis, truncation, vocoding
+from gansemble.evaluation import enhancement, generation, pairs, sets, synthesis, truncation, vocoding
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip, Index
 from gansemble.interfaces import Score
@@ -341,10 +341,10 @@ def scored(monkeypatch, real) -> Callable[..., Any]:
 
         monkeypatch.setattr(generation, "construct", lambda part, recipe: metric or Sets())
         monkeypatch.setattr(generation, "fit_metric", lambda *given: None)
-        monkeypatch.setattr(generation, "definition_hash", lambda part, metric, **conditions: str(conditions))
-        monkeypatch.setattr(generation.naming, "set_scores", set_scores)
-        monkeypatch.setattr(generation.naming, "set_details", lambda part, metric: details or {})
-        monkeypatch.setattr(generation.naming, "set_intervals", lambda part, metric, *given: {"n": (0.5, given[-1])})
+        monkeypatch.setattr(sets, "definition_hash", lambda part, metric, **conditions: str(conditions))
+        monkeypatch.setattr(sets.naming, "set_scores", set_scores)
+        monkeypatch.setattr(sets.naming, "set_details", lambda part, metric: details or {})
+        monkeypatch.setattr(sets.naming, "set_intervals", lambda part, metric, *given: {"n": (0.5, given[-1])})
         monkeypatch.setattr(generation.files, "read_mono", lambda path, rate: np.array([0.3, -0.4]) * len(path.parts))
         recipe = space(
             **RECIPE.__dict__,
@@ -361,7 +361,7 @@ def test_a_set_and_real_sets_are_scored_against_the_held_out_clips(scored):
     rows, found = scored(100)
     row = {"mean": 2.0, "low": 0.5, "high": 0.75, "n_ok": 2, "n_total": 2, "reason": None}
     row |= {"definition": "how many", "better": "higher", "metric": "mine", "interval": "of nothing"}
-    row["hash"] = "{'sample_rate': 1000}"
+    row["of_set"], row["hash"] = True, "{'sample_rate': 1000}"
     assert found["scores"] == {"n": row}
     assert found["anchors"] == {
         "training clips": {"n": row},
@@ -488,6 +488,7 @@ def test_every_baseline_has_rows_of_its_own(paired, tmp_path):
 def test_scores_are_averaged_over_all_clips_and_by_degradation(monkeypatch):
     metric = space(definition="d", better="lower")
     monkeypatch.setattr(pairs, "construct", lambda part, recipe: metric)
+    monkeypatch.setattr(pairs, "of_clips", lambda recipe: recipe.many["metrics"])
     monkeypatch.setattr(pairs, "definition_hash", lambda part, metric, **conditions: str(conditions))
     monkeypatch.setattr(pairs.naming, "keys", lambda part, metric, rate: [f"{part}_{rate}", f"{part}_b"])
     recipe = space(

@@ -35,7 +35,7 @@ VALUES = (math.nan, math.inf, -math.inf, -1, 0, 1e300)
 #: Of these no key takes one, whatever it is.
 NEVER = (math.nan, math.inf, -math.inf, 1e300)
 #: A recipe whose corpus is made, and whose networks are trained, in a second or two.
-QUICK = ROOT / "egs" / "drums" / "wavegan" / "conf" / "mini.yaml"
+QUICK = ROOT / "egs" / "birds" / "wavegan" / "conf" / "mini.yaml"
 #: Sections whose values decide what is packed.
 PACKED = ("corpus", "audio", "data", "augmentations")
 

@@ -22,7 +22,7 @@ def recipe_of(gives: set[str] | None = None, task: Task = Task.VOCODING, **plan:
     """At 1000 Hz with a hop of 10; ``gives`` is what its corpus gives. No signals are in files."""
     return SimpleNamespace(
         audio=SimpleNamespace(sample_rate=1000, hop=10, n_fft=25, mels=4),
-        generator_contract=SimpleNamespace(channels={"codes": 3, "level": None}),
+        channels=lambda: {"mel": 4, "codes": 3, "level": None},
         given=frozenset,
         asked=lambda: frozenset({"mel", "codes", "level", "other"}),
         plan=Plan(**{"segment": 70, **plan}),
@@ -71,7 +71,7 @@ def test_signals_of_files_have_the_channels_that_the_generator_reads(given: set[
             name: (3, count, frames) for name, count in channels.items()
         }
         assert not any(x.any() for x in made.given.values()) and made.signals == {}
-    recipe.generator_contract.channels["mel"] = 9
+    recipe.channels = lambda: {"mel": 9}
     assert profiling.batch_of(recipe, 1).given.get("mel", torch.zeros(1, 9)).shape[1] == 9
 
 

@@ -145,8 +145,9 @@ def test_every_metric_is_registered_and_can_be_built():
     plugins = Plugins(discover=False)
     plugins.add_module("set_metrics", set_metrics)
     entries = plugins.registry.entries("metric")
-    assert [entry.name for entry in entries] == NAMES
-    for entry in entries:
+    # The audio distances are asked of embedders, and have tests of their own.
+    assert sorted({entry.name for entry in entries} - {"fad", "fad_inf", "kad"}) == NAMES
+    for entry in (entry for entry in entries if entry.name in NAMES):
         metric = Subject(entry).make()
         first = KEYS.get(entry.name, entry.name)
         assert metric.keys[0] == first

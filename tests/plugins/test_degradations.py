@@ -80,7 +80,7 @@ def test_every_degradation_is_registered_and_gives_what_it_says():
         made = part(audio=SPEC, **entry.example)(noise(3000), rng())
         assert made.shape == (3000,) and made.dtype == np.float32
         names.append(entry.name)
-    assert sorted(names) == ["codec_band", "decimate", "low_pass", "muffle"]
+    assert sorted(names) == ["codec", "codec_band", "decimate", "low_pass", "muffle"]
 
 
 @parts

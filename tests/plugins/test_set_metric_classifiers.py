@@ -449,21 +449,24 @@ def test_answers_are_in_the_sets_order_and_of_all_clips(ready, count):
 
 
 def test_the_answers_on_the_last_four_sets_are_remembered(ready, monkeypatch):
-    asked: list[str] = []
+    asked: list[bytes] = []
     monkeypatch.setattr(corpus_classifier, "_answers", type(corpus_classifier._answers)())
     ask = corpus_classifier._ask
-    monkeypatch.setattr(corpus_classifier, "_ask", lambda ready, clips: asked.append(clips.mark) or ask(ready, clips))
+    monkeypatch.setattr(
+        corpus_classifier, "_ask", lambda ready, audio: asked.append(audio.tobytes()) or ask(ready, audio)
+    )
     sets = [some_set(2, 10 + seed) for seed in range(5)]
     for clips in sets[:4]:
         ready.predict(clips, RATE)
     ready.predict(sets[0], RATE)  # the first is now the last that was asked about
-    assert asked == [clips.mark for clips in sets[:4]]
+    length = ready.trained.network.length
+    assert asked == [clips.stacked(length).tobytes() for clips in sets[:4]]
     ready.predict(sets[4], RATE)  # the second is forgotten
     for clips in (sets[0], sets[2], sets[3], sets[4]):
         ready.predict(clips, RATE)
     assert len(asked) == 5
     ready.predict(sets[1], RATE)
-    assert asked[5:] == [sets[1].mark]
+    assert asked[5:] == [sets[1].stacked(length).tobytes()]
 
 
 def test_a_classifier_says_what_it_is_by_its_accuracy_on_clips_held_out(tmp_path):

@@ -92,14 +92,15 @@ def whole_sets(
         Rows by key, by the system's name.
     """
     found: dict[str, dict[str, ScoreRow]] = {name: {} for name in folders}
+    of_sets = [part for part in recipe.many["metrics"].values() if has_ability(part.target, SetMetric)]
+    if not of_sets:
+        return found
     rate = recipe.audio.sample_rate
     places = {entry.id: number for number, entry in enumerate(packed.entries)}
     # Under several test degradations a clip was made several times, and counts once among the real ones.
     real = list(dict.fromkeys(places[str(clip.clip)] for clip in index.clips))
     originals = Set(LazyClips([partial(packed.read, place) for place in real]), [None] * len(real))
-    for part in recipe.many["metrics"].values():
-        if not has_ability(part.target, SetMetric):
-            continue
+    for part in of_sets:
         metric = construct(part, recipe)
         fit_metric(metric, recipe, project.dump, say)
         for name, folder in folders.items():

@@ -117,12 +117,18 @@ def _header(name: str, systems: Sequence[System]) -> str:
 def _tables(systems: Sequence[System], recipe: Recipe) -> list[str]:
     """One table of scores; or one for each test degradation, with a heading, where there are several."""
     if not systems[0].conditions:
-        return [page.table(systems, recipe.evaluation), page.set_table(systems, marked=True)]
+        return [page.table(systems, recipe.evaluation), *_sets(systems)]
     tables = []
     for name in systems[0].conditions:
         shown = [made for made in (system.under(name) for system in systems) if made.rows]
         tables.append(f"<h3>{html.escape(name)}</h3>{page.table(shown, recipe.evaluation)}")
-    return [*tables, page.set_table(systems, marked=True)]
+    return [*tables, *_sets(systems)]
+
+
+def _sets(systems: Sequence[System]) -> list[str]:
+    """The table of scores of whole sets; none where there are none."""
+    table = page.set_table(systems, marked=True)
+    return [table] if table else []
 
 
 def _recipe(project: Project) -> str:

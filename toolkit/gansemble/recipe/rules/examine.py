@@ -19,6 +19,7 @@ from gansemble.recipe.rules.perturbed import perturbed
 from gansemble.recipe.rules.ranges import LIMITS
 from gansemble.recipe.rules.restoration import baselines, degraded
 from gansemble.recipe.rules.teacher import teacher
+from gansemble.recipe.rules.validated import validated
 from gansemble.recipe.rules.view import RecipeView
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Part
@@ -99,4 +100,5 @@ RULES = (
     growth,
     decodable,
     teacher,
+    validated,
 )

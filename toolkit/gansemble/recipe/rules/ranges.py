@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gansemble.abilities import SetMetric
 from gansemble.errors import near
-from gansemble.plugins.signatures import has_ability
 from gansemble.recipe.rules.finding import Finding, first_part
 from gansemble.recipe.rules.optimisers import optimisers, schedules
-from gansemble.recipe.task import task_of
 
 if TYPE_CHECKING:
     from gansemble.recipe.schema import Recipe
@@ -93,31 +90,12 @@ def validation(recipe: Recipe) -> Iterator[Finding]:
                 ("validation", "metrics", index),
                 f"no metric {name!r} in the metrics section{near(name, metrics)} (it has: {known})",
             )
-    yield from _sets_in_validation(recipe)
     if settings.metrics and settings.best not in settings.metrics:
         yield Finding(
             ("validation", "best"),
             f"must be one of validation.metrics {list(settings.metrics)}, got {settings.best!r}",
             changes=tuple((f"validation.best={name}",) for name in settings.metrics),
         )
-
-
-def _sets_in_validation(recipe: Recipe) -> Iterator[Finding]:
-    """Clips that imitate recordings are validated one by one, each by some process: none of them has a whole set."""
-    task = task_of(recipe.generator_contract)
-    if task is None or not task.imitates:
-        return
-    parts = recipe.many["metrics"]
-    single = [name for name, part in parts.items() if not has_ability(part.target, SetMetric)]
-    for index, name in enumerate(recipe.validation.metrics):
-        if name in parts and name not in single:
-            yield Finding(
-                ("validation", "metrics", index),
-                f"{name} scores whole sets, and validation scores clip by clip; stage 5 computes it. Name metrics of clips here",
-                changes=((f"validation.metrics=[{', '.join(single[:1])}]", f"validation.best={single[0]}"),)
-                if single
-                else (),
-            )
 
 
 LIMITS = (batches, windows, learning, optimisers, schedules, validation)
