@@ -12,7 +12,6 @@ from gansemble.evaluation.page import environment as environment_table
 from gansemble.files import write_atomically
 from gansemble.plugins.registry import Registry
 from gansemble.scoring import cards
-from gansemble.scoring.environment import environment
 from gansemble.suite.columns import Column
 from gansemble.suite.summary import LEVEL, Comparison, Key, Results
 from gansemble.suite.tables import WRITTEN, troubles
@@ -56,7 +55,7 @@ def write(results: Results, path: Path, registry: Registry | None = None) -> Non
     body += [
         "<h2>Files beside this page</h2>",
         f"<section><ul>{files}</ul></section>",
-        environment_table(environment()),
+        environment_table(scored.environment),
     ]
     write_atomically(path, assemble("Scores", body))
 

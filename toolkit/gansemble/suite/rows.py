@@ -55,18 +55,25 @@ def key(row: Row) -> Key:
     return row["system"], row["id"], row["metric"], row["hash"], row["inputs"]
 
 
-def inputs_hash(paths: Iterable[Path]) -> str:
+def inputs_hash(paths: Iterable[Path], known: dict[Path, str] | None = None) -> str:
     """A hash of the content of some files, in their order; of one that cannot be read, of its name alone.
+
+    Args:
+        paths: of the files.
+        known: hashes of files that were read already, to which those of others are added.
 
     Raises:
         nothing: whoever reads the file says what is wrong with it.
     """
+    known = {} if known is None else known
     found = hashlib.sha256()
     for path in paths:
-        try:
-            found.update(sha256(path).encode())
-        except OSError:
-            found.update(f"unreadable {path}".encode(errors="surrogateescape"))
+        if path not in known:
+            try:
+                known[path] = sha256(path)
+            except OSError:
+                known[path] = f"unreadable {path}"
+        found.update(known[path].encode(errors="surrogateescape"))
     return found.hexdigest()[:16]
 
 
@@ -104,7 +111,7 @@ class Rows:
         self.done[key(row)] = row
         if self._stream is not None:
             try:
-                self._stream.write(json.dumps(row).encode() + b"\n")
+                self._stream.write(json.dumps(row, allow_nan=False).encode() + b"\n")
                 self._stream.flush()
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(self.path)) from error
