@@ -272,6 +272,7 @@ class _Worker:
         self.connection.send((asked, reading))
         self.task: Task | None = None
         self.metric, self.left = "", list[str]()
+        self._printed = b""  # of what was dropped, the end
         self.ready, self.since = False, time.monotonic()
 
     def give(self, task: Task) -> None:
@@ -303,12 +304,16 @@ class _Worker:
     def forget_prints(self) -> None:
         """Drops what metrics have printed if it is much, as it would fill the disk."""
         if os.fstat(self.errors.fileno()).st_size > KEPT_BYTES and not self.gone:
+            self._printed = self._end_of_prints()
             self.errors.truncate(0)
 
+    def _end_of_prints(self) -> bytes:
+        self.errors.seek(max(0, os.fstat(self.errors.fileno()).st_size - 4 * SHOWN))
+        return self.errors.read()
+
     def _last_words(self) -> str:
-        size = os.fstat(self.errors.fileno()).st_size
-        self.errors.seek(max(0, size - 4 * SHOWN))
-        last = self.errors.read().decode(errors="replace").strip().rpartition("\n")[2].strip()
+        said = (self._printed + self._end_of_prints()).decode(errors="replace")
+        last = said.strip().rpartition("\n")[2].strip()
         return f": {last if len(last) <= SHOWN else '… ' + last[-SHOWN:]}" if last else ""
 
     def end(self) -> None:
