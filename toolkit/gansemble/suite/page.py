@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from gansemble.audio.names import shown
 from gansemble.evaluation.page import COLOURS, assemble, png
 from gansemble.evaluation.page import environment as environment_table
 from gansemble.files import write_atomically
@@ -18,6 +19,8 @@ from gansemble.suite.tables import WRITTEN, troubles
 
 #: Clips of which the picture shows each; of more, the distribution alone.
 MOST_DOTS = 400
+#: Signs of a name in the picture.
+MOST_SIGNS = 28
 #: Comparisons beyond which their tables are folded.
 OPEN_ROWS = 16
 
@@ -192,12 +195,19 @@ def _picture(results: Results) -> str:
                 spread = np.random.default_rng(0).uniform(-0.22, 0.22, len(values))
                 axes.plot(values, place + spread, ".", color=colour, markersize=3, alpha=0.5)
             axes.boxplot(values, positions=[place], orientation="horizontal", widths=0.5, showfliers=False)
-        axes.set_yticks(range(len(results.systems)), results.systems, fontsize=7)
-        axes.set_title(f"{key.name} ({key.column.better} is better)", fontsize=8)
+        # A name may be long, and a $ in it is no formula.
+        axes.set_yticks(range(len(results.systems)), map(_short, results.systems), fontsize=7, parse_math=False)
+        axes.set_title(f"{_short(key.name)} ({key.column.better} is better)", fontsize=8, parse_math=False)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25, axis="x")
         axes.invert_yaxis()
     return f'<img class=wide alt="values of all clips by system" src="{png(figure)}"><p class=note>A dot for each clip; boxes from the first to the third quartile, with the median.</p>'
+
+
+def _short(name: str) -> str:
+    """A name of which the middle is left out if it is long."""
+    name = shown(name)
+    return name if len(name) <= MOST_SIGNS else f"{name[: MOST_SIGNS // 2]}…{name[-MOST_SIGNS // 2 + 1 :]}"
 
 
 def _about(column: Column, registry: Registry) -> str:

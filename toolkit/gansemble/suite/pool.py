@@ -220,9 +220,12 @@ class Pool:
                     f"a process could not be started, {why}; the run goes on with {self.jobs}, as memory may be short"
                 )
                 return
-            of = f"metric {worker.metric}" if worker.metric else "a process that scores"
+            if not worker.metric:
+                raise DataError(
+                    f"no process that scores could be started: {why}; run again with fewer --jobs if memory is short"
+                )
             raise DataError(
-                f"{of}: could not be built, {why}; leave it out, or run again with fewer --jobs if memory is short"
+                f"metric {worker.metric}: could not be built, {why}; leave it out, or run again with fewer --jobs if memory is short"
             )
         task, metric = worker.task, worker.metric or (worker.left or [""])[0]
         rest = [name for name in worker.left if name != metric]

@@ -112,7 +112,7 @@ class Rows:
         for row in cast("list[Row]", there.rows):
             if keep_accidents or row["ended"] == "scored":
                 self.done[key(row)] = row
-        self._stream = None if there.path.is_dir() else self.path.open("ab")
+        self._stream = None if there.path.is_dir() else self.path.open("ab", buffering=0)
         if self._stream is not None and self.path.stat().st_size and not self._ends_line():
             self._stream.write(b"\n")  # of a run that was killed in the middle of a line
 
@@ -129,9 +129,10 @@ class Rows:
         """
         self.done[key(row)] = row
         if self._stream is not None:
+            left = json.dumps(row, allow_nan=False).encode() + b"\n"
             try:
-                self._stream.write(json.dumps(row, allow_nan=False).encode() + b"\n")
-                self._stream.flush()
+                while left:  # without a buffer, which would be written again, and fail again, when the file is closed
+                    left = left[self._stream.write(left) or 0 :]
             except OSError as error:
                 raise OSError(error.errno, error.strerror, str(self.path)) from error
 
