@@ -128,8 +128,9 @@ def score_folders(request: Request, say: Say, progress: Progress | None = None) 
             found[row["system"], row["metric"], row["id"]] = row
             if progress is not None:
                 progress(len(found), total)
+        ordered = {place: found[place] for place in sorted(found)}  # whichever process was the quickest
         return Scored(
-            request, reading, dict(pool.columns), matched.ids, found, [*matched.notes, *warned], pool.environment
+            request, reading, dict(pool.columns), matched.ids, ordered, [*matched.notes, *warned], pool.environment
         )
 
 

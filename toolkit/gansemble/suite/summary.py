@@ -9,6 +9,7 @@ from functools import cache, cached_property
 from itertools import combinations
 from typing import cast
 
+from gansemble.audio.names import shown
 from gansemble.scoring.paired import Paired, compare, holm
 from gansemble.scoring.statistics import Summary, summarise
 from gansemble.suite.columns import Column
@@ -18,6 +19,8 @@ from gansemble.suite.run import Scored
 LEVEL = 0.05
 #: Systems beyond which not every two of them are compared: the first with each other one instead.
 MOST_COMPARED = 8
+#: Signs of a system's name in tables that people read.
+MOST_SIGNS = 32
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,17 @@ class Comparison:
         return self.tests * 2.0 ** (1 - self.paired.files) >= LEVEL
 
 
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Names of which the middle is left out where they are long, if they are still different then; on one line in any case."""
+    found = {}
+    for name in names:
+        line, half = shown(name), MOST_SIGNS // 2
+        found[name] = line if len(line) <= MOST_SIGNS else f"{line[:half]}…{line[1 - half :]}"
+    if len(set(found.values())) < len(found):
+        return {name: shown(name) for name in names}
+    return found
+
+
 class Results:
     """The results of a run.
 
@@ -87,6 +101,11 @@ class Results:
         scored: its rows.
         resamples: number of bootstrap samples.
         confidence: probability of the intervals.
+
+    Attributes:
+        systems: their names.
+        short: by system, its name for tables that people read.
+        keys, set_keys: the scores of clips, and of whole sets.
     """
 
     def __init__(self, scored: Scored, resamples: int = 1000, confidence: float = 0.95) -> None:
@@ -95,6 +114,7 @@ class Results:
         columns = scored.columns.values()
         self.keys = [Key(name, column) for column in columns if column.kind != "set" for name in column.keys]
         self.set_keys = [Key(name, column) for column in columns if column.kind == "set" for name in column.keys]
+        self.short = short_names(self.systems)
         # Tables and the page ask for the same again and again.
         self._values = cache(self._values_of)
         self._common = cache(self._common_of)

@@ -145,14 +145,16 @@ def lines(results: Results, width: int = 100) -> list[str]:
     """
     names = [*(key.name for key in results.keys), *(key.name for key in results.set_keys)]
     wide = max([12, *map(len, names)])
-    across = max([24, *(len(system) + 2 for system in results.systems)])
+    across = max([24, *(len(name) + 2 for name in results.short.values())])
     together = max(1, (width - wide - 17) // across)
     found: list[str] = []
     for start in range(0, len(results.systems), together):
         systems = results.systems[start : start + together]
         found += [""] if found else []
         found.append(
-            f"{'score':{wide}} {'better':7}" + "".join(f"{name:>{across}}" for name in systems) + f"{'clips':>9}"
+            f"{'score':{wide}} {'better':7}"
+            + "".join(f"{results.short[name]:>{across}}" for name in systems)
+            + f"{'clips':>9}"
         )
         found += _clip_lines(results, systems, wide, across)
         found += _set_lines(results, systems, wide, across)
