@@ -178,6 +178,6 @@ def _asked(metrics: Sequence[str] | Mapping[str, Mapping[str, object]] | Place) 
     names = [] if isinstance(metrics, str) or not isinstance(metrics, Iterable) else list(metrics)
     wrong = [name for name in names if not isinstance(name, str) or not name.strip()]
     if isinstance(metrics, str) or not isinstance(metrics, Iterable) or wrong:
-        example = [metrics] if isinstance(metrics, str) and metrics else ["pesq", "stoi"]
-        raise DataError(f"metrics={metrics!r}: expected a list of names, such as {example!r}, or a YAML file")
+        example = f", such as [{metrics!r}]" if isinstance(metrics, str) and metrics else ""
+        raise DataError(f"metrics={metrics!r}: expected a list of names{example}, or a YAML file")
     return Asked(tuple(dict.fromkeys(name.strip() for name in names)))
