@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -83,7 +84,7 @@ metrics_option = click.option(
     show_default=True,
     help="Of the intervals.",
 )
-@click.option("--strict", is_flag=True, help="Exit with 1 if any clip has no value for a score.")
+@click.option("--strict", is_flag=True, help="Exit with 1 if any clip or set has no value for a score.")
 def score(
     reference: str,
     estimates: tuple[str, ...],
@@ -152,8 +153,11 @@ def _demand_whole(results: Results, strict: bool) -> None:
             f"{len(scored.accidents)} of {len(scored.rows)} scores ended in an accident, as said above; "
             "the same command with --retry computes them again"
         )
-    if strict and any(results.common(key) != list(scored.ids) for key in results.keys):
-        raise GansembleError("some clips have no value, as said above, and --strict is on")
+    lacking = any(results.common(key) != list(scored.ids) for key in results.keys)
+    empty = any(math.isnan(results.set_value(name, key).value) for name in results.systems for key in results.set_keys)
+    if strict and (lacking or empty):
+        what = "some clips have" if lacking else "some sets have"
+        raise GansembleError(f"{what} no value, as said above, and --strict is on")
 
 
 def _asked(metrics: tuple[str, ...], config: Path | None, overrides: tuple[str, ...]) -> Asked:

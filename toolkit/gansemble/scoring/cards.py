@@ -6,7 +6,8 @@ each definition that was measured. ``gansemble metric-card`` measures them. Impo
 
 from __future__ import annotations
 
-import importlib.resources
+import importlib.util
+from pathlib import Path
 from typing import NotRequired, TypedDict
 
 from gansemble.plugins.registry import Entry
@@ -96,17 +97,24 @@ def shipped(entry: Entry) -> list[Card]:
     Args:
         entry: of the metric in the registry.
     """
-    module = entry.target.partition(":")[0]
-    for package in (module, module.rpartition(".")[0]):
-        if not package:
-            continue
+    for folder in _folders(entry.target.partition(":")[0]):
         try:
-            place = importlib.resources.files(package) / "cards" / f"{entry.name}.json"
-            with importlib.resources.as_file(place) as path:
-                return json_files.read(path, list[Card], "install its plugin again")
-        except (TypeError, ModuleNotFoundError, json_files.MissingFile, NotADirectoryError, FileNotFoundError):
-            continue  # a module that is no package, or has no such folder
+            return json_files.read(folder / "cards" / f"{entry.name}.json", list[Card], "install its plugin again")
+        except (json_files.MissingFile, NotADirectoryError, FileNotFoundError):
+            continue
     return []
+
+
+def _folders(module: str) -> list[Path]:
+    """The folder that a module lies in, and that of the package around it if it is a package; found without importing it."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError, AttributeError):  # a plugin of one file, which no path leads to
+        return []
+    if spec is None or spec.origin is None:
+        return []
+    folder = Path(spec.origin).parent
+    return [folder, folder.parent] if spec.submodule_search_locations is not None else [folder]
 
 
 def of_definition(entry: Entry, hash_: str) -> Card | None:

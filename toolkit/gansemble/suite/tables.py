@@ -6,12 +6,16 @@ import csv
 import io
 import json
 import math
+import re
 from pathlib import Path
 
+from gansemble.audio.names import shown
 from gansemble.files import write_atomically
-from gansemble.scoring.environment import environment
 from gansemble.suite.summary import Results
 
+#: Text that a spreadsheet takes for a formula: a name of a file must not be run as one. A name that begins with a sign and
+#: has nothing but letters, digits and the signs of numbers and paths behind it calls nothing, and stays as it is.
+_FORMULA = re.compile(r"[=@\t\r]|[+-](?![\w ./-]*$)")
 #: The files that a run writes, with their content.
 WRITTEN = {
     "rows.jsonl": "a line for each metric of each clip, written as it was computed",
@@ -30,9 +34,11 @@ def write(results: Results, folder: Path) -> None:
         OSError: if one cannot be written; it names the file.
     """
     write_atomically(folder / "scores.csv", per_file_csv(results))
-    write_atomically(folder / "scores.jsonl", "".join(json.dumps(row) + "\n" for row in per_file(results)))
+    write_atomically(
+        folder / "scores.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in per_file(results))
+    )
     write_atomically(folder / "comparisons.csv", comparisons_csv(results))
-    write_atomically(folder / "summary.json", json.dumps(summary(results), indent=1))
+    write_atomically(folder / "summary.json", json.dumps(summary(results), indent=1, allow_nan=False))
 
 
 def per_file(results: Results) -> list[dict[str, object]]:
@@ -88,8 +94,13 @@ def comparisons_csv(results: Results) -> str:
 
 def _csv(rows: list[list[object]]) -> str:
     stream = io.StringIO()
-    csv.writer(stream, lineterminator="\n").writerows(rows)
+    csv.writer(stream, lineterminator="\n").writerows([[_cell(value) for value in row] for row in rows])
     return stream.getvalue()
+
+
+def _cell(value: object) -> object:
+    """A value for a table; a text that would be a formula has an apostrophe before it, as spreadsheets mark text."""
+    return f"'{value}" if isinstance(value, str) and _FORMULA.match(value) else value
 
 
 def summary(results: Results) -> dict[str, object]:
@@ -117,12 +128,12 @@ def summary(results: Results) -> dict[str, object]:
             for row in scored.accidents
         ],
         "notes": list(scored.notes),
-        "environment": environment(),
+        "environment": dict(scored.environment),
     }
 
 
 def _none(value: object) -> object:
-    return None if isinstance(value, float) and math.isnan(value) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def lines(results: Results, width: int = 100) -> list[str]:
@@ -134,14 +145,16 @@ def lines(results: Results, width: int = 100) -> list[str]:
     """
     names = [*(key.name for key in results.keys), *(key.name for key in results.set_keys)]
     wide = max([12, *map(len, names)])
-    across = max([24, *(len(system) + 2 for system in results.systems)])
+    across = max([24, *(len(name) + 2 for name in results.short.values())])
     together = max(1, (width - wide - 17) // across)
     found: list[str] = []
     for start in range(0, len(results.systems), together):
         systems = results.systems[start : start + together]
         found += [""] if found else []
         found.append(
-            f"{'score':{wide}} {'better':7}" + "".join(f"{name:>{across}}" for name in systems) + f"{'clips':>9}"
+            f"{'score':{wide}} {'better':7}"
+            + "".join(f"{results.short[name]:>{across}}" for name in systems)
+            + f"{'clips':>9}"
         )
         found += _clip_lines(results, systems, wide, across)
         found += _set_lines(results, systems, wide, across)
@@ -186,16 +199,19 @@ def troubles(results: Results, most: int = 10) -> list[str]:
     found = []
     for row in results.scored.accidents[:most]:
         why = next(iter(row["reasons"].values()), "")
-        found.append(f"{row['system']}/{row['id']}: {row['metric']}: {why}")
+        of = f"{row['system']}/{shown(row['id'])}" if row["id"] else row["system"]
+        found.append(f"{of}: {row['metric']}: {why}")
     more = len(results.scored.accidents) - most
     found += [f"{more} more, in rows.jsonl"] if more > 0 else []
     reasons: dict[tuple[str, str, str], list[str]] = {}
     for row in results.scored.rows.values():
-        if row["ended"] == "scored" and row["id"]:
+        # Those of sets stand below their values; a pair of single files has no id.
+        if row["ended"] == "scored" and results.scored.columns[row["metric"]].kind != "set":
             for key, why in row["reasons"].items():
                 reasons.setdefault((row["system"], key, why), []).append(row["id"])
     ordered = sorted(reasons.items(), key=lambda each: -len(each[1]))
     found += [
-        f"{system}: {key} of {len(ids)} clips, such as {ids[0]}: {why}" for (system, key, why), ids in ordered[:most]
+        f"{system}: {key} of {len(ids)} clips, such as {shown(ids[0]) or 'the only one'}: {why}"
+        for (system, key, why), ids in ordered[:most]
     ]
     return [*found, *([f"{len(ordered) - most} more reasons, in scores.jsonl"] if len(ordered) > most else [])]
