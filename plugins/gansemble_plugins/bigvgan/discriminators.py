@@ -13,7 +13,7 @@ from torch.nn.utils.parametrizations import weight_norm
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import DiscriminatorContract
 from gansemble.interfaces import Condition, DiscriminatorOutput
-from gansemble.numbers import Channels, Hertz, Range, Several, Width, Window
+from gansemble.numbers import Channels, Range, Several, Width, Window
 from gansemble_plugins.bigvgan.constant_q import ConstantQ
 
 SLOPE = 0.1
@@ -53,7 +53,7 @@ class MultiScaleSubBandCqt(nn.Module):
         hops: Annotated[tuple[Window, ...], Several] = (512, 256, 256),
         octaves: Annotated[int, Range(at_least=1, at_most=16)] = 9,
         bins: Annotated[tuple[Width, ...], Several] = (24, 36, 48),
-        lowest: Hertz = 32.70,
+        lowest: Annotated[float, Range(at_least=1, at_most=1e6)] = 32.70,
         channels: Channels = 32,
         dilations: Annotated[tuple[Width, ...], Several] = (1, 2, 4),
         normalise: bool = False,
