@@ -73,7 +73,7 @@ metrics_option = click.option(
     type=click.FloatRange(1, 1e6),
     callback=finite,
     metavar="S",
-    help="Longest time of a metric for a file [s] (default: 120, or 30 for each second of audio).",
+    help="Longest time of a metric for a file [s] (default: 300, or 60 for each second of audio; of sets 600, or 5).",
 )
 @click.option("--retry", is_flag=True, help="Compute again what crashed, hung or was killed the last time.")
 @click.option(

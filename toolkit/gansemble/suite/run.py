@@ -17,7 +17,9 @@ from gansemble.suite.signals import Channels, Lengths, Reading, rate_of, survey
 from gansemble.suite.tasks import Task
 
 #: A metric of a task may take so long: at least the first [s], and the second for each second of audio.
-LEAST_SECONDS, SECONDS_PER_SECOND = 120.0, 30.0
+LEAST_SECONDS, SECONDS_PER_SECOND = 300.0, 60.0
+#: The same of a metric of sets: what hears a whole set hears each clip quickly.
+LEAST_OF_SET, PER_SECOND_OF_SET = 600.0, 5.0
 Say = Callable[[str], None]
 Progress = Callable[[int, int], None]
 
@@ -34,7 +36,7 @@ class Request:
         lengths, channels: see :class:`gansemble.suite.signals.Reading`.
         strip: end of the estimates' names that is not part of the clip's.
         jobs: largest number of worker processes.
-        timeout: longest time of a metric for a file [s]; None is 120 s, and more for more than 4 s of audio.
+        timeout: longest time of a metric for a file [s]; None is 300 s, and more for long clips and for sets.
         retry: compute again what crashed, hung or was killed the last time.
         output: folder for rows and tables; None keeps nothing.
     """
@@ -103,6 +105,8 @@ def score_folders(request: Request, say: Say, progress: Progress | None = None) 
         if request.timeout is not None:
             return request.timeout
         seconds = sum(surveyed[path][1] for path in task.estimates if path in surveyed)
+        if not task.id and len(task.estimates) > 1:
+            return max(LEAST_OF_SET, PER_SECOND_OF_SET * seconds)
         return max(LEAST_SECONDS, SECONDS_PER_SECOND * seconds)
 
     for note in matched.notes:
