@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gansemble.cli.options import PATH, NamedPath, set_option, writable_folder
+from gansemble.cli.options import PATH, NamedPath, finite, set_option, writable_folder
 from gansemble.errors import GansembleError
 
 if TYPE_CHECKING:
@@ -34,12 +34,22 @@ def group() -> None:
 @click.option("--clip", type=FILE, required=True, help="A mono audio file, such as one of the corpus.")
 @click.option("--output", type=PATH, required=True, help="Folder to write pictures and tables in.")
 @click.option(
-    "--start", type=click.FloatRange(0), default=0.0, show_default=True, help="Where in the clip to begin [s]."
+    "--start",
+    type=click.FloatRange(0, 1e6),
+    callback=finite,
+    default=0.0,
+    show_default=True,
+    help="Where in the clip to begin [s].",
 )
 @click.option(
-    "--seconds", type=click.FloatRange(0.1, 6), default=3.0, show_default=True, help="How much of the clip to look at."
+    "--seconds",
+    type=click.FloatRange(0.1, 6),
+    callback=finite,
+    default=3.0,
+    show_default=True,
+    help="How much of the clip to look at.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the noise.")
+@click.option("--seed", type=click.IntRange(0, 2**53), default=0, show_default=True, help="Of the noise.")
 @click.option("--resample", is_flag=True, help="Convert a clip of another sample rate instead of refusing it.")
 def noise(
     recipe: Path,
