@@ -144,10 +144,12 @@ def verdicts(scores: Scores, key: Key, way: str) -> list[str]:
 def tell(scores: Scores) -> list[str]:
     """The table of means and what each metric orders wrongly, in Markdown."""
     keys, systems = scores.results.keys, scores.results.systems
-    lines = [f"| | {' | '.join(key.name for key in keys)} |", f"|---{'|---' * len(keys)}|"]
-    for system in systems:
-        means = [scores.results.mean(system, key) for key in keys]
-        lines.append(f"| {system} | {' | '.join(f'{mean.mean:.3f}' if mean.n_ok else '–' for mean in means)} |")
+    lines: list[str] = []
+    if keys:
+        lines += [f"| | {' | '.join(key.name for key in keys)} |", f"|---{'|---' * len(keys)}|"]
+        for system in systems:
+            means = [scores.results.mean(system, key) for key in keys]
+            lines.append(f"| {system} | {' | '.join(f'{mean.mean:.3f}' if mean.n_ok else '–' for mean in means)} |")
     set_keys = scores.results.set_keys
     if set_keys:
         lines += ["", f"| | {' | '.join(key.name for key in set_keys)} |", f"|---{'|---' * len(set_keys)}|"]
@@ -178,12 +180,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--audio", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--clips", type=int, default=16)
-    parser.add_argument("--metrics", default="")
+    parser.add_argument("--metrics", default="", help="names, separated by commas")
+    parser.add_argument("--config", type=Path, help="or a YAML file with a section metrics")
     given = parser.parse_args(arguments)
     warnings.simplefilter("ignore")
     folders = make(given.audio, given.output, given.clips)
     reference = folders.pop("reference")
-    metrics = [name for name in given.metrics.split(",") if name]
+    metrics = given.config or [name for name in given.metrics.split(",") if name]
     scores = gansemble.score(reference, folders, metrics=metrics, output=given.output / "scores")
     text = "\n".join(tell(scores))
     (given.output / "ranking.md").write_text(text + "\n", encoding="utf-8")
