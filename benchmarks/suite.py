@@ -82,10 +82,11 @@ def run() -> list[str]:
             f"{jobs} processes": lambda jobs=jobs: gansemble.score(reference, made, metrics=METRICS, jobs=jobs)  # type: ignore[misc]
             for jobs in (1, 2)
         }
+        seconds = {name: _timed(work) for name, work in ways.items()}
+        children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         other = _torchmetrics(reference, made)
         if other is not None:
-            ways["torchmetrics"] = other
-        seconds = {name: _timed(work) for name, work in ways.items()}
+            seconds["torchmetrics"] = _timed(other)
     note = f"{PAIRS} pairs of {SECONDS:g} s, {', '.join(METRICS)}"
     rows = [
         line("two processes, speed against one", seconds["1 processes"] / seconds["2 processes"], "x", note),
@@ -93,6 +94,5 @@ def run() -> list[str]:
     ]
     if "torchmetrics" in seconds:
         rows.append(line("of torchmetrics' time", seconds["2 processes"] / seconds["torchmetrics"], "x"))
-    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     rows.append(line("largest worker", children, "MiB", "peak resident memory"))
     return rows
