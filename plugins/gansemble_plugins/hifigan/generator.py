@@ -1,5 +1,6 @@
 """HiFi-GAN's generator (section 2.2): mel spectrogram to waveform at any product of upsampling rates."""
 
+import math
 from typing import Annotated, Any, Literal
 
 import torch
@@ -11,6 +12,7 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 from gansemble.numbers import Channels, Classes, Several, Width
+from gansemble.parts.upsampling import demand_blocks, demand_stages
 
 SLOPE = 0.1
 
@@ -149,25 +151,11 @@ class HifiGan(nn.Module):
         return (kernel - 1) // 2 * (sum(dilations) + second)
 
     @staticmethod
-    def contract(parameters: dict[str, tuple[int, ...]]) -> GeneratorContract:
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
         """Reads a mel spectrogram; makes prod(upsample_rates) samples of each frame."""
         rates, kernels = parameters["upsample_rates"], parameters["upsample_kernels"]
-        if len(rates) != len(kernels):
-            raise ValueError(
-                f"upsample_rates and upsample_kernels must be of one length, got {len(rates)} and {len(kernels)}"
-            )
-        if len(parameters["kernels"]) != len(parameters["dilations"]):
-            raise ValueError("kernels and dilations must be of one length")
-        even = [kernel for kernel in parameters["kernels"] if kernel % 2 == 0]
-        if even:
-            raise ValueError(f"the residual blocks' kernels must be odd to keep the length, got {even[0]}")
-        product = 1
-        for rate, kernel in zip(rates, kernels, strict=True):
-            if kernel < rate or (kernel - rate) % 2:
-                raise ValueError(
-                    f"an upsampling kernel must exceed its rate by an even number, got kernel {kernel} for rate {rate}"
-                )
-            product *= rate
+        demand_stages(rates, kernels)
+        demand_blocks(parameters["kernels"], parameters["dilations"])
         classes: Any = parameters["classes"]
         if classes is not None and classes < 1:
             raise ValueError(f"classes must be at least 1, or null, got {classes}")
@@ -175,7 +163,7 @@ class HifiGan(nn.Module):
             reads=frozenset({"mel"} if classes is None else {"mel", "label"}),
             domain="waveform",
             shape=(1, None),
-            upsampling=product,
+            upsampling=math.prod(rates),
             classes=classes,
             because={"upsampling": "upsample_rates", "classes": "classes", "reads": "classes"},
         )

@@ -16,6 +16,7 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 from gansemble.numbers import Channels, Positive, Several, Width, Window
+from gansemble.parts.upsampling import demand_blocks, demand_halvings, demand_stages
 
 SLOPE = 0.1
 
@@ -144,28 +145,9 @@ class IstftNet(nn.Module):
     def contract(parameters: Mapping[str, Any]) -> GeneratorContract:
         """Reads a mel spectrogram; makes prod(upsample_rates) * hop samples of each frame."""
         rates, kernels = parameters["upsample_rates"], parameters["upsample_kernels"]
-        if len(rates) != len(kernels):
-            raise ValueError(
-                f"upsample_rates and upsample_kernels must be of one length, got {len(rates)} and {len(kernels)}"
-            )
-        if len(parameters["kernels"]) != len(parameters["dilations"]):
-            raise ValueError(
-                f"kernels and dilations must be of one length, got {len(parameters['kernels'])} and "
-                f"{len(parameters['dilations'])}"
-            )
-        even = [kernel for kernel in parameters["kernels"] if kernel % 2 == 0]
-        if even:
-            raise ValueError(f"the residual blocks' kernels must be odd to keep the length, got {even[0]}")
-        for rate, kernel in zip(rates, kernels, strict=True):
-            if kernel < rate or (kernel - rate) % 2:
-                raise ValueError(
-                    f"an upsampling kernel must exceed its rate by an even number, got kernel {kernel} for rate {rate}"
-                )
-        if parameters["channels"] < 2 ** len(rates):
-            raise ValueError(
-                f"channels are halved by each of {len(rates)} stages and must be at least {2 ** len(rates)}, got "
-                f"{parameters['channels']}"
-            )
+        demand_stages(rates, kernels)
+        demand_blocks(parameters["kernels"], parameters["dilations"])
+        demand_halvings(parameters["channels"], len(rates))
         n_fft, hop = parameters["n_fft"], parameters["hop"]
         if n_fft % 2 or not 0 < hop <= n_fft // 2:
             raise ValueError(
