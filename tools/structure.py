@@ -24,6 +24,7 @@ ROOMS = (
     "suite",
     "evaluation",
     "listening",
+    "pages",
     "inference",
     "training",
     "scoring",

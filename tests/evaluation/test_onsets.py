@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from gansemble.evaluation.page import System
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
 from gansemble.evaluation import onsets, page
-from gansemble.evaluation.page import System
 
 
 def monitored(name: str, *values: float | None) -> list[dict[str, Any]]:

@@ -12,13 +12,13 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from gansemble.evaluation.page import System
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.evaluation import page, walls
 from gansemble.evaluation.index import GeneratedClip
-from gansemble.evaluation.page import System
 
 
 def row(mean, low=None, high=None, better="lower", **facts):

@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from gansemble.evaluation.page import System
 from matplotlib.figure import Figure
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import GansembleError
 from gansemble.evaluation import onsets, page, report
 from gansemble.evaluation.index import GeneratedClip, Index
-from gansemble.evaluation.page import System
 from gansemble.recipe.sections import Evaluation
 from gansemble.recipe.task import Task
 from gansemble.scoring.statistics import summarise

@@ -17,6 +17,7 @@ from gansemble.listening.matching import System
 from gansemble.listening.options import Options
 from gansemble.listening.results import evaluate
 from gansemble.listening.serving import Server
+from gansemble.pages import document
 
 pytestmark = pytest.mark.slow
 SPEECH = Path(__file__).parents[3] / "shared/audio/LJSpeech-1.1/wavs"
@@ -191,7 +192,7 @@ RENDER = """
 @pytest.fixture
 def rendered(browser):
     """The player's output, while it switches at 0.5 s from a tone of 100 Hz to the same times a gain, looped after 1 s."""
-    browser.run((page.HERE / "player.js").read_text() + "\nwindow.Player = Player")
+    browser.run(document.text_of("player.js") + "\nwindow.Player = Player")
     return lambda gain: np.array(browser.run(RENDER % gain))
 
 

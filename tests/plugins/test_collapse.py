@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from gansemble.evaluation.page import COLOURS, System
 from torch import Tensor, nn
 
 from gansemble.evaluation import onsets
-from gansemble.evaluation.page import COLOURS, System
 from gansemble.interfaces import Alarm, Batch, Condition, DiscriminatorOutput, Step
 from gansemble.random import Draws
 from gansemble_plugins.basics.collapse import CollapseMonitor, numbers_of

@@ -20,6 +20,10 @@ class _Band:
     """The log-spectral distance of ``lsd`` over some of the frequency bins only; subclasses say which."""
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "How far the spectra of the two signals are from each other within a band of frequencies: 0 for the "
+        "same. Empty bands weigh a lot: silence where there should be sound costs most."
+    )
     key: str
     side: str
 
@@ -123,6 +127,7 @@ class LsdSsrEval:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = "How far the log spectra are from each other: 0 for the same. A change of level alone moves it."
     definition = (
         "log-spectral distance of ssr_eval: log10(|X|^2 / (|X'| + 1e-12)^2 + 1e-12), no floor, "
         "n_fft 2048 rate / 44100, hop rate / 100, Hann n_fft, centred in zeros"
@@ -153,6 +158,7 @@ class FlatnessDistance:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = "Whether each moment is as noisy or as tonal as in the reference: 0 for the same, at most 1."
     definition = (
         "mean |difference of spectral flatness| of |X|^2 (floor 1e-10), n_fft 2048, hop 512, Hann 2048, centred in "
         "zeros; weighted: by the reference's amplitude in each frame"

@@ -6,7 +6,7 @@ Such a spectrogram is turned into sound with the phase of a recording, and the r
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -31,6 +31,10 @@ class ResidualSnr:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    meaning = (
+        "How much stronger the recording is than what differs from it, in decibels: 0 means that the "
+        "difference is as strong as the recording."
+    )
     definition = (
         "residual SNR [dB], 10 log10(sum t^2 / sum (t - p)^2) of reference t and estimate p, clamped to ±100 dB; "
         f"{LENDER}; equal to snr where the estimate is not silent"
@@ -67,6 +71,10 @@ class PowerRatioSnr:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    directions: ClassVar[dict[str, Literal["higher", "lower", "none"] | float]] = {"power_ratio_snr": 0.0}
+    meaning = (
+        "Whether the estimate is as loud as the recording: 0 is equal power, negative is louder, positive is softer."
+    )
 
     def __init__(self, *, factor: Literal[10, 20] = 10) -> None:
         if factor not in (10, 20):

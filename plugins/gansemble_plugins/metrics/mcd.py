@@ -74,6 +74,10 @@ class Mcd:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "How far the timbre is from the reference's, frame by frame, in decibels: 0 for the same. Values of "
+        "other variants, which papers often do not name, cannot be compared."
+    )
     packages: tuple[str, ...] = ()
 
     def __init__(self, *, variant: Variant = "sptk"):

@@ -45,6 +45,10 @@ class Pesq:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    meaning = (
+        "Predicted quality of speech as a listening test would grade it, from about 1, bad, to 4.6, the same "
+        "as the reference (wide band). It is hard on other phases, and was made for telephony, not for music."
+    )
     packages = ("pesq",)
     without_effect = ("timeout",)
     by_default = True
@@ -165,6 +169,10 @@ class Stoi:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    meaning = (
+        "How well speech is understood: 1 is like the reference, 0 like noise. It says little of naturalness: "
+        "speech that buzzes may have nearly 1."
+    )
     packages = ("pystoi",)
     by_default = True
 

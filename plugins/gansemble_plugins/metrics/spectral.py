@@ -32,6 +32,10 @@ class MelDistance:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "Mean difference of the mel spectrograms in natural-log units: 0 for the same, 0.1 is 0.9 dB, 0.7 "
+        "about 6 dB. What a vocoder is trained on; it hears neither phases nor most noise."
+    )
     by_default = True
 
     def __init__(self, *, audio: AudioSpec, full_band: bool = True):
@@ -69,6 +73,10 @@ class MultiResolutionStftDistance:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "How far the spectra are from each other at three resolutions: 0 for the same. Useful to compare "
+        "systems of one rate; no value is good or bad by itself."
+    )
     by_default = True
     definition = (
         "spectral convergence + mean |ln magnitude difference|, power floor 1e-8, mean over (n_fft, hop, "
@@ -104,6 +112,7 @@ class Lsd:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = "How far the log spectra are from each other: 0 for the same. Quiet bins count as much as loud ones."
     by_default = True
     definition = "log-spectral distance of log10 |X|^2 (floor 1e-8), n_fft 2048, hop 512, Hann 2048, centred"
 

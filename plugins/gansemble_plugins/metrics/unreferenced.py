@@ -56,6 +56,10 @@ class Dnsmos:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    meaning = (
+        "Predicted grades of noisy speech from 1, bad, to 5, excellent, without a reference. Made for noise "
+        "suppression at 16 kHz; artefacts of vocoders may go unheard."
+    )
     needs_reference: bool = False
     packages: tuple[str, ...] = ("speechmos", "onnxruntime", "librosa")
 
@@ -116,6 +120,7 @@ class Utmos:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    meaning = "Predicted naturalness of speech from 1, bad, to 5, excellent, without a reference."
     needs_reference: bool = False
     packages: tuple[str, ...] = ("torch",)
 

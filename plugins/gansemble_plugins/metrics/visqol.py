@@ -33,6 +33,7 @@ class Visqol:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    meaning = "Predicted quality as a listening test would grade it, from 1, bad, to 4.7, the same as the reference."
     packages: tuple[str, ...] = ("visqol-python",)
 
     def __init__(

@@ -40,6 +40,10 @@ class F0Rmse:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "How far the pitch is from the reference's where both are voiced, in hertz and in cents, of which a "
+        "semitone has 100: 0 for the same. A single octave error moves it a lot."
+    )
 
     def __init__(self, *, tracker: Tracker = "yin"):
         pitch.demand(tracker)
@@ -84,6 +88,9 @@ class VuvF1:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    meaning = (
+        "Whether voiced and unvoiced sounds are where they should be: 1 is the same, 0 means that they are nowhere."
+    )
 
     def __init__(self, *, tracker: Tracker = "yin"):
         pitch.demand(tracker)
@@ -121,6 +128,10 @@ class Periodicity:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "How far the steadiness of voiced sounds is from the reference's: 0 for the same, at most 1; a rough "
+        "or buzzing voice has more."
+    )
 
     def __init__(self, *, tracker: Tracker = "yin"):
         pitch.demand(tracker)

@@ -47,6 +47,10 @@ class WarpQ:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "How far speech is from the reference, whatever its rhythm: about 0.6 for the same, 3.5 for very bad "
+        "speech. Made for neural codecs."
+    )
     packages: tuple[str, ...] = ("librosa",)
 
     def __init__(self, *, variant: Literal["2022", "2024"] = "2022", vad: Literal["energy", "none"] = "energy"):

@@ -24,6 +24,11 @@ class SiSdr:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    meaning = (
+        "How much stronger the reference is than what differs from it, whatever the level, in decibels: 0 "
+        "where both are equally strong. It asks for the same phases, which a vocoder has no reason to make: "
+        "below 0 says nothing of its sound."
+    )
     by_default = True
     definition = "SI-SDR [dB], both signals made zero-mean, clamped to ±100 dB"
 
@@ -47,6 +52,10 @@ class Snr:
     """
 
     better: Literal["higher", "lower"] = "higher"
+    meaning = (
+        "How much stronger the reference is than what differs from it, in decibels. It asks for the same "
+        "level and phases, which a vocoder has no reason to make."
+    )
     definition = "SNR [dB], 20 log10(|t| / max(|p - t|, 1e-8)), clamped to ±100 dB"
 
     def score(self, estimate: Any, reference: Any, sample_rate: int) -> dict[str, Score]:

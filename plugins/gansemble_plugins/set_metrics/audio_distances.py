@@ -45,6 +45,11 @@ class Fad:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "How far what was generated is, as a set, from the held-out clips, by what an embedder hears: 0 for "
+        "the same distribution; the value of real clips beside it is the scale. Fewer clips have higher "
+        "values."
+    )
     interval = jackknife.METHOD
     fit: Fit
 
@@ -120,6 +125,10 @@ class FadInfinity:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "The Fréchet audio distance that endless clips would have: 0 for the same distribution, and, unlike "
+        "FAD, the same for few and many clips on average."
+    )
     fit: Fit
 
     def __init__(
@@ -200,6 +209,11 @@ class Kad:
     """
 
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "How far what was generated is, as a set, from the held-out clips, by what an embedder hears: about 0 "
+        "for the same distribution, and the same for few and many clips on average; it may fall below 0 by "
+        "chance."
+    )
     interval = jackknife.METHOD + "; at the bandwidth of these references"
     fit: Fit
 

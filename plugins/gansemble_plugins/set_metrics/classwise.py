@@ -37,6 +37,10 @@ class IntraFid:
 
     keys = ("intra_fid", "intra_fid_worst")
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "The Fréchet distance of each class's clips from the real ones of that class, averaged, and of the "
+        "worst class: 0 for the same distribution."
+    )
     interval = jackknife.METHOD
     wants_reference_labels = True
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from gansemble.contract import Contract
 from gansemble.data.labels import LabelledClips
@@ -40,6 +40,11 @@ class InceptionScore:
 
     keys = ("inception_score", "inception_score_deviation", "inception_score_whole")
     better: Literal["higher", "lower"] = "higher"
+    directions: ClassVar[dict[str, Literal["higher", "lower", "none"] | float]] = {"inception_score_deviation": "none"}
+    meaning = (
+        "Whether a classifier is sure of each clip and hears all classes: from 1, to the number of classes. "
+        "Real clips beside it are the scale. Clips that all repeat one another within a class go unnoticed."
+    )
     interval = jackknife.METHOD
 
     def __init__(self, *, splits: Count = 10, classifier: ClassifierSettings = CLASSIFIER) -> None:
@@ -130,6 +135,11 @@ class Fid:
 
     keys = ("fid",)
     better: Literal["higher", "lower"] = "lower"
+    meaning = (
+        "How far what was generated is, as a set, from the held-out clips, by a classifier of this corpus: 0 "
+        "for the same distribution; the value of real clips beside it is the scale. Fewer clips have higher "
+        "values."
+    )
     interval = jackknife.METHOD
 
     def __init__(self, *, classifier: ClassifierSettings = CLASSIFIER) -> None:
@@ -208,6 +218,11 @@ class Kid:
 
     keys = ("kid", "kid_deviation")
     better: Literal["higher", "lower"] = "lower"
+    directions: ClassVar[dict[str, Literal["higher", "lower", "none"] | float]] = {"kid_deviation": "none"}
+    meaning = (
+        "How far what was generated is, as a set, from the held-out clips, by a classifier of this corpus: "
+        "about 0 for the same distribution, also of few clips."
+    )
     interval = jackknife.METHOD
 
     def __init__(

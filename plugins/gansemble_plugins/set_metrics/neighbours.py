@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from gansemble.contract import Contract
 from gansemble.data.labels import LabelledClips
@@ -47,6 +47,12 @@ class PrecisionRecall:
 
     keys = ("coverage", "precision", "recall", "density")
     better: Literal["higher", "lower"] = "higher"
+    directions: ClassVar[dict[str, Literal["higher", "lower", "none"] | float]] = {"density": 1.0}
+    meaning = (
+        "Shares from 0 to 1: of generated clips that are near real ones (precision), of real clips that "
+        "generated ones come near (recall, coverage). Density has 1 where both sets are alike. Low recall and "
+        "coverage are a sign of missing variety."
+    )
     interval = jackknife.METHOD + "; shares by Wilson's bounds"
 
     def __init__(self, *, nearest: Count = 5, classifier: ClassifierSettings = CLASSIFIER) -> None:

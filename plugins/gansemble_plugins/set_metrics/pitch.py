@@ -35,6 +35,10 @@ class PitchAccuracy:
 
     keys = ("pitch_accuracy", "pitch_accuracy_exact")
     better: Literal["higher", "lower"] = "higher"
+    meaning = (
+        "Share of clips, from 0 to 1, at the pitch that was asked for, as a classifier hears it; real clips "
+        "beside it are the scale."
+    )
 
     def __init__(self, *, classifier: ClassifierSettings = CLASSIFIER) -> None:
         self.classifier = CorpusClassifier(_of_sounds(classifier))
@@ -96,6 +100,7 @@ class PitchEntropy:
 
     keys = ("pitch_entropy",)
     better: Literal["higher", "lower"] = "lower"
+    meaning = "How unsure a classifier is of the pitch of a clip: 0 for a clear one. A clear wrong pitch has 0, too."
 
     def __init__(self, *, classifier: ClassifierSettings = CLASSIFIER) -> None:
         self.classifier = CorpusClassifier(_of_sounds(classifier))

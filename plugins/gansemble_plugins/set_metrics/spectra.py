@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -77,6 +77,11 @@ class Ndb:
 
     keys = ("ndb", "ndb_divergence", "ndb_references")
     better: Literal["higher", "lower"] = "lower"
+    directions: ClassVar[dict[str, Literal["higher", "lower", "none"] | float]] = {"ndb_references": "none"}
+    meaning = (
+        "Share of kinds of clips that are made too often or too seldom, from 0 to 1: about 0.05 for the "
+        "distribution of the training clips. What held-out clips have stands beside it."
+    )
 
     def __init__(self, *, cells: Annotated[int, Range(at_least=2, at_most=1_000_000)] = 50) -> None:
         if cells < 2:
@@ -181,6 +186,16 @@ class NearestNeighbour:
 
     keys = ("nearest_neighbour", "nearest_neighbour_self", "nearest_neighbour_train")
     better: Literal["higher", "lower"] = "lower"
+    directions: ClassVar[dict[str, Literal["higher", "lower", "none"] | float]] = {
+        "nearest_neighbour_self": 1.0,
+        "nearest_neighbour_train": 1.0,
+    }
+    meaning = (
+        "Whether clips differ from one another (self) and from the training clips (train) as held-out clips "
+        "do: 1 is the same. Far below 1, self is a sign of too little variety, train of learning by heart; "
+        "far above 1, train says that clips are unlike any real one. The first number is how far both are "
+        "from 1, from 0 to 1."
+    )
 
     def __init__(self) -> None:
         self.count = ""
@@ -257,6 +272,13 @@ class ArtefactSpectrum:
 
     keys = ("artefact_spectrum", "artefact_spectrum_references")
     better: Literal["higher", "lower"] = "lower"
+    directions: ClassVar[dict[str, Literal["higher", "lower", "none"] | float]] = {
+        "artefact_spectrum_references": "none"
+    }
+    meaning = (
+        "Whether a set hums at the frequencies where upsampling leaves traces: about 1 for white noise; aim "
+        "at the value of real clips."
+    )
 
     def __init__(
         self,

@@ -14,6 +14,13 @@ def gansemble_register(register):
         example={"dim": 16, "hidden": 32, "blocks": 2},
     )
     register(
+        "generator",
+        "griffin_lim",
+        f"{__name__}.griffin_lim:GriffinLim",
+        "Griffin-Lim from the mel spectrogram, which learns nothing: a baseline",
+        example={"rounds": 2},
+    )
+    register(
         "discriminator",
         "multi_resolution_bands",
         f"{__name__}.discriminators:MultiResolutionBands",

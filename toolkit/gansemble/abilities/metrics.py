@@ -67,6 +67,29 @@ class ClasswiseMetric(Protocol):
 
 
 @runtime_checkable
+class DirectedMetric(Protocol):
+    """A metric that gives several scores, not all of which are better in the direction of its ``better``.
+
+    Attributes:
+        directions: of these others, by key as the metric gives it: ``"higher"``; ``"lower"``; ``"none"`` for what only helps
+            to read another score, such as a deviation, or the same measured on real clips; or the value that is best.
+    """
+
+    directions: Mapping[str, Literal["higher", "lower", "none"] | float]
+
+
+@runtime_checkable
+class ExplainedMetric(Protocol):
+    """A metric that says what its numbers mean to somebody who has not used it before.
+
+    Attributes:
+        meaning: in a sentence or two: what is compared, and from which to which value on what scale.
+    """
+
+    meaning: str
+
+
+@runtime_checkable
 class DetailedMetric(Protocol):
     """A metric of sets that has more to report than its scores, such as the score of each class.
 

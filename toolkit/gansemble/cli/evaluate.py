@@ -30,7 +30,11 @@ def evaluate(project: Project, force: bool, dry_run: bool, jobs: int | None) -> 
 @click.command()
 @stage_options
 @click.option(
-    "--compare", type=PATH, multiple=True, help="Another experiment to show beside this one; may be repeated."
+    "--compare",
+    type=PATH,
+    multiple=True,
+    metavar="[NAME=]EXP",
+    help="Another experiment to show beside this one, under this name; may be repeated.",
 )
 def report(project: Project, force: bool, dry_run: bool, compare: tuple[Path, ...]) -> None:
     """Stage 6: write report/index.html, one self-contained page with audio, spectrograms, curves and tables."""
@@ -39,6 +43,15 @@ def report(project: Project, force: bool, dry_run: bool, compare: tuple[Path, ..
             return
         from gansemble.evaluation import report as page
 
-        path = page.write(project, [Project.recall(exp.resolve()) for exp in compare])
+        others = [(name, Project.recall(exp.resolve())) for name, exp in map(named, compare)]
+        path = page.write(project, others, say)
         run.done([path], sha256(path)[:16])
         say(f"open {path}")
+
+
+def named(compared: Path) -> tuple[str, Path]:
+    """(name on the page, folder) of what ``--compare`` gives; the name is empty where there is none."""
+    name, sign, folder = str(compared).partition("=")
+    if not sign or compared.exists() or "/" in name:
+        return "", compared
+    return name, Path(folder)

@@ -86,7 +86,7 @@ def matrix(
     costs = Costs(places.exp / "plan.json")
     runs = [run.CellRun(cell, places) for cell in found.cells if cell.possible]
     if results_only:
-        say(str(results.write(found, runs, costs, places.exp)))
+        say(str(results.write(found, runs, costs, places.exp, say=say)))
         return
     if plan_only or not cells:
         _plan(chosen, costs, timed_steps)
@@ -100,7 +100,7 @@ def matrix(
     after = (lambda: None) if cells else (lambda: void(results.write(found, runs, costs, places.exp, with_page=False)))
     failed = [each.cell.name for each in run.sequence(to_run, say, after)]
     if not cells:
-        written = results.write(found, runs, costs, places.exp)
+        written = results.write(found, runs, costs, places.exp, say=say)
         for line in written.read_text().splitlines()[2:3]:
             say(line)
         say(f"results: {written}")

@@ -45,7 +45,7 @@ OPTIONS = (
     Option("--launcher", "NAME", "what starts several processes: gansemble, or accelerate (gansemble)"),
     Option("--main-port", "N", f"its port ({PORT}; on one machine, any that is free)"),
     Option("--plugin", "FILE.py", "a single-file plugin for this run; may be repeated"),
-    Option("--compare", "EXP", "show another experiment on the report's page; may be repeated"),
+    Option("--compare", "[NAME=]EXP", "show another experiment on the report's page; may be repeated"),
     Option("--force", "", "run the chosen stages even if up to date (a trained run is set aside)"),
     Option("--dry-run", "", "say what would be done"),
     Option("--allow-change", "", "go on from a checkpoint under a recipe that differs"),
@@ -200,7 +200,10 @@ def _store(options: RunOptions, name: str, value: str) -> None:
         case "--plugin":
             options.plugins.append(_path(name, value))
         case "--compare":
-            options.compare.append(_path(name, value))
+            title, sign, folder = value.partition("=")
+            plain = not sign or "/" in title or Path(value).exists()
+            found = _path(name, value if plain else folder)
+            options.compare.append(found if plain else Path(f"{title}={found}"))
         case "--jobs":
             options.jobs = _whole_number(name, value, 1, MOST_JOBS)
         case "--num-processes" | "--num-machines":

@@ -11,7 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gansemble.evaluation import page
+from gansemble.evaluation.curves import add_legend
+from gansemble.evaluation.systems import System, dot
+from gansemble.pages.document import scrolling
+from gansemble.pages.pictures import COLOURS, png
 from gansemble.scoring.curves import CurveRow, points, read_curves
 from gansemble.training.watching import Onset
 from gansemble.training.watching import onsets as alarms
@@ -59,7 +62,7 @@ def plot(
     if not names:
         return None
     colours = colours or {}
-    colour = {run: colours.get(run, page.COLOURS[place % len(page.COLOURS)]) for place, run in enumerate(runs)}
+    colour = {run: colours.get(run, COLOURS[place % len(COLOURS)]) for place, run in enumerate(runs)}
     lines = -(-len(names) // COLUMNS)
     figure = Figure(figsize=(12, 2.5 * lines + (0.4 if len(runs) > 1 else 0)), dpi=100, layout="constrained")
     grid = figure.subplots(lines, COLUMNS, squeeze=False).flat
@@ -75,11 +78,7 @@ def plot(
                 axes.axvspan(alarm["onset"], alarm["step"], color=colour[run], alpha=0.12, linewidth=0)
         _dress(axes, name, [value for _, value in _points(runs, name)])
     if len(runs) > 1:
-        lines_of = [axes.get_legend_handles_labels() for axes in figure.axes]
-        handles = {label: handle for pair in lines_of for handle, label in zip(*pair, strict=True)}
-        figure.legend(
-            list(handles.values()), list(handles), loc="outside upper left", ncols=4, fontsize=8, frameon=False
-        )
+        add_legend(figure)
     return figure
 
 
@@ -110,11 +109,9 @@ def _dress(axes: Axes, name: str, values: Sequence[float]) -> None:
     axes.margins(x=0.02)
 
 
-def section(systems: Sequence[page.System]) -> str:
+def section(systems: Sequence[System]) -> str:
     """The report's section about monitors, with curves and a table of alarms, as HTML; empty where there are none."""
-    # Two experiments with one recipe have the same name, so the second gets a number.
-    names = [system.name for system in systems]
-    labels = [name if name not in names[:place] else f"{name} ({place + 1})" for place, name in enumerate(names)]
+    labels = [system.name for system in systems]
     runs = {label: rows(system.exp) for label, system in zip(labels, systems, strict=True)}
     found = {label: alarms(system.exp) for label, system in zip(labels, systems, strict=True)}
     figure = plot(runs, found, {label: system.colour for label, system in zip(labels, systems, strict=True)})
@@ -122,11 +119,11 @@ def section(systems: Sequence[page.System]) -> str:
         return ""
     note = "What the monitors measured, over training steps"
     note += "; dashed: the onset of a collapse, shaded up to the alarm." if any(found.values()) else "; no alarm."
-    picture = f'<img class=wide alt="what the monitors measured, over steps" src="{page.png(figure)}">'
+    picture = f'<img class=wide alt="what the monitors measured, over steps" src="{png(figure)}">'
     return f"<h2>Monitors</h2>{picture}<p class=note>{note}</p>{_table(systems, [found[label] for label in labels])}"
 
 
-def _table(systems: Sequence[page.System], found: Sequence[Sequence[Onset]]) -> str:
+def _table(systems: Sequence[System], found: Sequence[Sequence[Onset]]) -> str:
     """A table of the alarms as HTML, each with what was done about it."""
     cells = []
     for system, raised in zip(systems, found, strict=True):
@@ -134,7 +131,7 @@ def _table(systems: Sequence[page.System], found: Sequence[Sequence[Onset]]) -> 
             told = (alarm["monitor"], alarm.get("reason", ""), str(alarm.get("action", "")).replace("_", " "))
             monitor, reason, action = (html.escape(str(each)) for each in told)
             cells.append(
-                f"<tr><th>{page.dot(system)}{html.escape(system.name)}</th><td>{int(alarm['onset']):,}</td>"
+                f"<tr><th>{dot(system)}{html.escape(system.name)}</th><td>{int(alarm['onset']):,}</td>"
                 f"<td>{int(alarm['step']):,}</td><td class=text>{monitor}</td><td class=text>{action}</td>"
                 f"<td class=text>{reason}</td></tr>"
             )
@@ -144,4 +141,4 @@ def _table(systems: Sequence[page.System], found: Sequence[Sequence[Onset]]) -> 
     head = "".join(f"<th{' class=text' if place > 2 else ''}>{name}</th>" for place, name in enumerate(heads))
     more = f"<p class=note>The first {SHOWN} of {len(cells)} alarms.</p>" if len(cells) > SHOWN else ""
     body = "".join(cells[:SHOWN])
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+    return scrolling(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", "alarms") + more

@@ -26,8 +26,9 @@ from gansemble.recipe import check
 from gansemble.recipe.construct import construct
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Part
-from gansemble.scoring import naming
+from gansemble.scoring import directions, naming
 from gansemble.scoring.definitions import definition_hash
+from gansemble.scoring.directions import ReadingFields
 from gansemble.scoring.fitting import fit_metric
 from gansemble.scoring.lazy import LazyClips
 from gansemble.scoring.statistics import SummaryRecord, summarise
@@ -122,12 +123,14 @@ def overall(recipe: Recipe, rows: Sequence[FileRow], index: Index) -> Overall:
         rows: scores of each clip.
         index: tells under which degradation a clip was made.
     """
-    definitions: dict[str, tuple[Metric, str, str]] = {}
+    definitions: dict[str, tuple[Metric, str, str, ReadingFields]] = {}
     for name, part in of_clips(recipe).items():
         metric = construct(part, recipe)
         mark = definition_hash(part, metric, sample_rate=recipe.audio.sample_rate)
-        for key in naming.keys(part, metric, recipe.audio.sample_rate):
-            definitions[key] = (metric, name, mark)
+        keys = naming.keys(part, metric, recipe.audio.sample_rate)
+        for key, direction in naming.directions(part, metric, keys).items():
+            facts = directions.fields(direction, naming.meaning_of(metric))
+            definitions[key] = (metric, name, mark, facts)
     settings = recipe.evaluation
 
     def mean(key: str, chosen: Sequence[FileRow]) -> SummaryRecord:
@@ -140,10 +143,10 @@ def overall(recipe: Recipe, rows: Sequence[FileRow], index: Index) -> Overall:
                 **mean(key, rows),
                 "definition": metric.definition,
                 "hash": mark,
-                "better": metric.better,
+                **facts,
                 "metric": name,
             }
-            for key, (metric, name, mark) in definitions.items()
+            for key, (metric, name, mark, facts) in definitions.items()
         }
     }
     if len(index.conditions) > 1:

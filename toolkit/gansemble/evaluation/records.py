@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NotRequired, TypedDict
 
+from gansemble.scoring.directions import ReadingFields
 from gansemble.scoring.statistics import SummaryRecord
 from gansemble.stages import json_files
 
 REMEDY = "run stage 5 again with --force"
 
 
-class ScoreRow(TypedDict):
+class ScoreRow(ReadingFields):
     """One score over all clips.
 
     Metrics that compare whole sets of clips give one value for the set, which is then the ``mean``. The last four
@@ -26,7 +27,6 @@ class ScoreRow(TypedDict):
         n_total: number of files.
         definition: the exact variant of the metric, in words.
         hash: of the definition, with the parameters, packages and files behind it; what an earlier version wrote has none.
-        better: ``higher`` or ``lower``.
         metric: name of the metric in the recipe, which may give several scores.
         reason: why there is no value.
         interval: what the interval covers, in words.
@@ -41,7 +41,6 @@ class ScoreRow(TypedDict):
     n_total: int
     definition: str
     hash: NotRequired[str]
-    better: str
     metric: str
     reason: NotRequired[str | None]
     interval: NotRequired[str]

@@ -1,30 +1,36 @@
-"""The report stage: one self-contained HTML page with audio players, spectrograms, curves and tables."""
+"""The report stage: one page that stands for itself, with what was trained, scores, clips to compare, and curves."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from gansemble.data.packed import Packed
 from gansemble.data.verification import verify
 from gansemble.errors import DataError, GansembleError, fault_of, of_all_files
-from gansemble.evaluation import onsets, page, walls
-from gansemble.evaluation.page import System
+from gansemble.evaluation import curves, onsets, tables, walls
+from gansemble.evaluation.clips import clip
 from gansemble.evaluation.references import demand_same
+from gansemble.evaluation.systems import System, baselines_of, system_of, told_apart
 from gansemble.files import write_atomically
+from gansemble.pages import document
+from gansemble.pages.sounds import Sounds
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import Task
 from gansemble.stages import Project
 
+Say = Callable[[str], None]
 
-def write(project: Project, others: Sequence[Project] = ()) -> Path:
+
+def write(project: Project, others: Sequence[tuple[str, Project]] = (), say: Say = lambda text: None) -> Path:
     """Writes ``report/index.html`` of an experiment and returns its path.
 
     Args:
         project: the experiment.
-        others: experiments to show beside it for comparison.
+        others: experiments to show beside it for comparison, each with its name on the page; an empty one is the recipe's.
+        say: called with lines about the page's size, before it is written.
 
     Raises:
         GansembleError: if an experiment has not been evaluated, or another one has no clips that can be compared.
@@ -32,50 +38,69 @@ def write(project: Project, others: Sequence[Project] = ()) -> Path:
             if a clip could not be shown.
     """
     recipe = project.checked()
-    systems = [page.system_of(item.exp, number) for number, item in enumerate([project, *others])]
-    systems[1:] = [_of_the_same_recordings(systems[0], system) for system in systems[1:]]
-    verify(project.dump, {systems[0].index.split})
-    packed = Packed(project.dump, systems[0].index.split)
+    systems = _systems(project, others)
+    first = systems[0]
+    verify(project.dump, {first.index.split})
+    packed = Packed(project.dump, first.index.split)
     failed: list[str] = []
-    ids = [clip.id for clip in systems[0].index.clips][: recipe.evaluation.shown]
-    if systems[0].index.task is Task.GENERATION:
-        look, count = walls.look_of(recipe), recipe.evaluation.shown
-        listen = [
-            page.set_table(systems),
-            f"<h2>{'Look' if look else 'Listen'}</h2>",
-            *(walls.gallery(system, count, recipe.audio, look) for system in systems),
-            walls.real(packed, count, recipe.plan.segment, recipe.audio, look),
-        ]
+    sounds = Sounds(recipe.evaluation.sound, recipe.evaluation.page_megabytes)
+    if first.index.task is Task.GENERATION:
+        listen = [tables.set_table(systems), *_walls(systems, packed, recipe, sounds)]
+        shown = 0
     else:
-        demand_same(project, packed, systems[0].index.clips)
-        shown = [*systems, *page.baselines_of(systems[0])]
-        clips = [_clip(identity, shown, packed, recipe, failed) for identity in ids]
-        listen = [*_tables(shown, recipe), "<h2>Listen</h2>", *clips]
+        demand_same(project, packed, first.index.clips)
+        ids = [clip.id for clip in first.index.clips][: recipe.evaluation.shown]
+        columns, shown = [*systems, *baselines_of(first)], len(ids)
+        clips = [_clip(identity, columns, packed, recipe, sounds, failed) for identity in ids]
+        heading = walls.heading(recipe.audio, None, several=True) if clips else []
+        listen = [*_tables(columns, recipe), *heading, *clips]
     body = [
         _header(recipe.name, systems),
         "<h2>Scores</h2>",
         *listen,
         "<h2>Training</h2>",
-        page.curves(systems),
+        curves.curves(systems),
         onsets.section(systems),
         "<h2>Recipe</h2>",
         _recipe(project),
-        page.environment(systems[0].summary["environment"]),
+        document.facts("The environment", first.summary["environment"]),
     ]
     path = project.exp / "report" / "index.html"
-    write_atomically(path, page.assemble(recipe.name, body))
+    write_atomically(path, document.assemble(recipe.name, body, sounds, say))
     if failed:
         raise DataError(
-            f"{len(failed)} of {len(ids)} clips could not be shown; {path} has the others, but stage 6 is not done:\n  "
+            f"{len(failed)} of {shown} clips could not be shown; {path} has the others, but stage 6 is not done:\n  "
             + "\n  ".join(failed)
         )
     return path
 
 
-def _clip(identity: str, shown: Sequence[System], packed: Packed, recipe: Recipe, failed: list[str]) -> str:
+def _systems(project: Project, others: Sequence[tuple[str, Project]]) -> list[System]:
+    """The experiment and those beside it, by names that differ; the first one keeps all its clips."""
+    first = system_of(project.exp)
+    found = [first]
+    for number, (name, item) in enumerate(others, 1):
+        system = _of_the_same_recordings(first, system_of(item.exp, number))
+        found.append(replace(system, name=name) if name else system)
+    return told_apart(found)
+
+
+def _walls(systems: Sequence[System], packed: Packed, recipe: Recipe, sounds: Sounds) -> list[str]:
+    """The clips of generators that imitate none, and real ones."""
+    look, count = walls.look_of(recipe), recipe.evaluation.shown
+    return [
+        *walls.heading(recipe.audio, look, several=False),
+        *(walls.gallery(system, count, recipe.audio, sounds, look) for system in systems),
+        walls.real(packed, count, recipe.plan.segment, recipe.audio, sounds, look),
+    ]
+
+
+def _clip(
+    identity: str, shown: Sequence[System], packed: Packed, recipe: Recipe, sounds: Sounds, failed: list[str]
+) -> str:
     """A clip's section of the page; of one that cannot be shown the reason, which is added to ``failed``."""
     try:
-        return page.clip(identity, shown, packed, recipe.audio, recipe.evaluation.seconds)
+        return clip(identity, shown, packed, recipe.audio, sounds, recipe.evaluation.seconds)
     except Exception as error:
         if of_all_files(error) is not None:
             raise
@@ -87,17 +112,29 @@ def _of_the_same_recordings(first: System, other: System) -> System:
     """Another experiment without the clips that have the name of a clip of the first, but imitate another recording.
 
     Raises:
-        GansembleError: if no clip is left.
+        GansembleError: if the two cannot be compared: they have another task, or no clip in common.
     """
-    odd = first.index.of_other_recordings(other.index)
-    if not odd:
+    if (first.index.task is Task.GENERATION) != (other.index.task is Task.GENERATION):
+        raise GansembleError(
+            f"--compare {other.exp}: its task is {other.index.task.value}, and that of {first.exp} is {first.index.task.value}: "
+            "clips that imitate recordings are not compared with clips of a generator's own"
+        )
+    if first.index.task is Task.GENERATION:
         return other
+    odd = first.index.of_other_recordings(other.index)
     rows = {id_: row for id_, row in other.rows.items() if id_ not in odd}
     if not rows:
         raise GansembleError(
             f"--compare {other.exp}: all {len(odd)} of its clips, such as {min(odd)}, imitate other recordings than those of "
             f"{first.exp} under the same names, so there is nothing to compare"
         )
+    if not rows.keys() & first.rows.keys():
+        raise GansembleError(
+            f"--compare {other.exp}: none of its {len(rows)} clips, such as {min(rows)}, is one of the {len(first.rows)} of "
+            f"{first.exp}, such as {min(first.rows)}; compare experiments of the same held-out clips"
+        )
+    if not odd:
+        return other
     clips = [clip for clip in other.index.clips if clip.id not in odd]
     return replace(
         other, rows=rows, index=replace(other.index, clips=clips), name=f"{other.name} (without {len(odd)} others)"
@@ -117,17 +154,17 @@ def _header(name: str, systems: Sequence[System]) -> str:
 def _tables(systems: Sequence[System], recipe: Recipe) -> list[str]:
     """One table of scores; or one for each test degradation, with a heading, where there are several."""
     if not systems[0].conditions:
-        return [page.table(systems, recipe.evaluation), *_sets(systems)]
-    tables = []
+        return [tables.table(systems, recipe.evaluation), *_sets(systems)]
+    found = []
     for name in systems[0].conditions:
         shown = [made for made in (system.under(name) for system in systems) if made.rows]
-        tables.append(f"<h3>{html.escape(name)}</h3>{page.table(shown, recipe.evaluation)}")
-    return [*tables, *_sets(systems)]
+        found.append(f"<h3>{html.escape(name)}</h3>{tables.table(shown, recipe.evaluation)}")
+    return [*found, *_sets(systems)]
 
 
 def _sets(systems: Sequence[System]) -> list[str]:
     """The table of scores of whole sets; none where there are none."""
-    table = page.set_table(systems, marked=True)
+    table = tables.set_table(systems, marked=True)
     return [table] if table else []
 
 
@@ -135,4 +172,4 @@ def _recipe(project: Project) -> str:
     store = project.exp / "checkpoints"
     found = sorted(store.glob("step-*/recipe.yaml"))
     text = found[-1].read_text() if found else project.recipe.read_text()
-    return f"<details><summary>The filled recipe</summary><pre>{html.escape(text)}</pre></details>"
+    return document.details("The filled recipe", f"<pre tabindex=0>{html.escape(text)}</pre>")

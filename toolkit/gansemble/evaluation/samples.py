@@ -158,7 +158,8 @@ def _write_page(
         path.unlink(missing_ok=True)
         return
     note = _note(wanted, trained) + (f"; phase: {phase}" if phase is not None else "")
-    page = walls.wall("Samples", note, shown, trained.spec, walls.look_of(trained.recipe))
+    settings = trained.recipe.evaluation
+    page = walls.wall("Samples", note, shown, trained.spec, walls.look_of(trained.recipe), settings)
     write_atomically(path, page)
 
 

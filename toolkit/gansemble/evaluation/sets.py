@@ -13,8 +13,9 @@ from gansemble.evaluation.records import ScoreRow
 from gansemble.interfaces import Score
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Part
-from gansemble.scoring import naming
+from gansemble.scoring import directions, naming
 from gansemble.scoring.definitions import definition_hash
+from gansemble.scoring.directions import ReadingFields
 
 
 @dataclass(frozen=True)
@@ -47,14 +48,21 @@ def rows_of(part: Part, metric: SetMetric, made: Set, real: Set, recipe: Recipe)
         sure = naming.set_intervals(part, metric, *given, recipe.evaluation.confidence)
     mark = definition_hash(part, metric, sample_rate=recipe.audio.sample_rate)
     rows = {}
-    for key, value in found.items():
-        rows[key] = _row(part, metric, value, len(made.clips), sure.get(key), details.get(key))
+    for key, direction in naming.directions(part, metric, found).items():
+        fields = directions.fields(direction, naming.meaning_of(metric))
+        rows[key] = _row(part, metric, fields, found[key], len(made.clips), sure.get(key), details.get(key))
         rows[key]["hash"] = mark
     return rows
 
 
 def _row(
-    part: Part, metric: SetMetric, score: Score, count: int, bounds: tuple[float, float] | None, details: object
+    part: Part,
+    metric: SetMetric,
+    fields: ReadingFields,
+    score: Score,
+    count: int,
+    bounds: tuple[float, float] | None,
+    details: object,
 ) -> ScoreRow:
     known = not math.isnan(score.value)
     low, high = bounds if bounds is not None and known else (None, None)
@@ -66,7 +74,7 @@ def _row(
         "n_total": count,
         "reason": score.reason,
         "definition": metric.definition,
-        "better": metric.better,
+        **fields,
         "metric": str(part.path[-1]),
         "of_set": True,
     }

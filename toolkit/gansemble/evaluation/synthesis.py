@@ -106,7 +106,7 @@ def _index(recipe: Recipe, trained: TrainedGenerator, clips: list[GeneratedClip]
         threads=torch.get_num_threads(),
         trained_on=list(trained.history),
         clips=clips,
-        baselines=list(recipe.many["baselines"]) if recipe.task is Task.ENHANCEMENT else [],
+        baselines=[] if own else list(recipe.many["baselines"]),
         seed=recipe.plan.seed if own else None,
         phase=trained.sampler().phase if own else None,
     )
@@ -116,6 +116,5 @@ def _summary(index: Index) -> str:
     took = index.real_time_factor * index.seconds
     return (
         f"{len(index.clips)} clips, {index.seconds:.1f} s of audio in {took:.1f} s: {index.seconds / took:.1f} x real time on "
-        f"{index.device} (step {index.step})"
-        + (f"; beside it {', '.join(index.baselines) or 'no baseline'}" if index.task is Task.ENHANCEMENT else "")
+        f"{index.device} (step {index.step})" + (f"; beside it {', '.join(index.baselines)}" if index.baselines else "")
     )

@@ -13,6 +13,7 @@ from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip
 from gansemble.inference.streaming import stack, vocoder_stream
 from gansemble.parts.conditioning import ConditionBuilder
+from gansemble.recipe.construct import construct
 
 #: Smallest number of frames in a chunk.
 SHORTEST = 16
@@ -20,7 +21,7 @@ SHORTEST = 16
 
 def clips(work: Work) -> Iterator[Generated]:
     """Generates each held-out clip again from its own mel spectrogram, or that of its file, and what else the generator
-    reads.
+    reads, by the trained generator and by every baseline of the recipe.
 
     A clip is cut to a whole number of frames first. The time of a clip is that of the generator, without the
     computation of what it reads.
@@ -35,7 +36,14 @@ def clips(work: Work) -> Iterator[Generated]:
     conditions, labels = ConditionBuilder(work.recipe), trained.labels
     given, reads = GivenSignals.of_recipe(work.recipe), set(conditions.signals)
 
-    def one(number: int) -> Generated:
+    systems = {"": trained.generator}
+    systems |= {
+        name: construct(part, work.recipe).to(trained.device).eval()
+        for name, part in work.recipe.many["baselines"].items()
+    }
+
+    def one(number: int) -> list[Generated]:
+        """One clip by every system: all of them, or none."""
         entry = packed.entries[number]
         usable = entry.frames // spec.hop * spec.hop
         audio = torch.from_numpy(packed.read(number, 0, usable))[None, None].to(trained.device)
@@ -44,14 +52,15 @@ def clips(work: Work) -> Iterator[Generated]:
             name: x.to(trained.device) for name, x in given.of(packed, number, 0, usable).items() if name in reads
         }
         channels = {name: len(signal) for name, signal in signals.items()}
-        stream = vocoder_stream(trained.generator, trained.representation, core, channels, labels(entry))
-        begun = time.monotonic()
-        made = stream.whole(stack(signals))
-        took = time.monotonic() - begun
-        facts = GeneratedClip(entry.id, usable / spec.sample_rate, took, 0, clip=entry.id, sha256=entry.sha256)
-        return Generated(facts, made[0].numpy())
+        made = []
+        for name, network in systems.items():
+            stream = vocoder_stream(network, trained.representation, core, channels, labels(entry))
+            begun = time.monotonic()
+            audio = stream.whole(stack(signals))
+            took = time.monotonic() - begun
+            facts = GeneratedClip(entry.id, usable / spec.sample_rate, took, 0, clip=entry.id, sha256=entry.sha256)
+            made.append(Generated(facts, audio[0].numpy(), name))
+        return made
 
     for number in range(work.count(packed)):
-        found = work.attempt(packed.entries[number].id, partial(one, number))
-        if found is not None:
-            yield found
+        yield from work.attempt(packed.entries[number].id, partial(one, number)) or ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 from collections.abc import Callable, Sequence
@@ -13,12 +12,18 @@ from gansemble.abilities import PictureRepresentation
 from gansemble.audio import files
 from gansemble.audio.spec import AudioSpec
 from gansemble.data.packed import Packed
-from gansemble.evaluation import page
-from gansemble.evaluation.page import System
+from gansemble.evaluation.systems import System, dot
+from gansemble.pages import pictures
+from gansemble.pages.clips import single, toolbar
+from gansemble.pages.document import assemble
+from gansemble.pages.sounds import Sounds
 from gansemble.recipe.schema import Recipe
+from gansemble.recipe.sections import Evaluation
 
 #: Turns the samples [T] of a clip into a picture uint8 [H, W, 3], for recipes whose clips are pictures and not sound.
 Look = Callable[[np.ndarray], np.ndarray]
+#: How sounds are embedded where no recipe says it.
+DEFAULT = Evaluation()
 #: Smallest number of pixels on the shorter side of a displayed picture.
 SIDE = 128
 
@@ -34,13 +39,14 @@ def look_of(recipe: Recipe) -> Look | None:
     return made.picture if isinstance(made, PictureRepresentation) and made.soundless else None
 
 
-def gallery(system: System, count: int, spec: AudioSpec, look: Look | None = None) -> str:
+def gallery(system: System, count: int, spec: AudioSpec, sounds: Sounds, look: Look | None = None) -> str:
     """A section with the first generated clips of an experiment.
 
     Args:
         system: the experiment.
         count: number of clips.
         spec: gives the sample rate and the spectrogram.
+        sounds: of the page, which the clips are added to.
         look: turns clips into pictures; None shows spectrograms and players.
     """
     made = []
@@ -49,10 +55,10 @@ def gallery(system: System, count: int, spec: AudioSpec, look: Look | None = Non
         label = "" if clip.label is None else f" · label {clip.label}"
         label = label if clip.pitch is None else f" · pitch {clip.pitch}"
         made.append((f"{clip.id}{label}", audio))
-    return _wall(f"{page.dot(system)}{html.escape(system.name)}: generated", made, spec, look)
+    return _wall(f"{dot(system)}{html.escape(system.name)}: generated", made, spec, sounds, look)
 
 
-def real(packed: Packed, count: int, length: int, spec: AudioSpec, look: Look | None = None) -> str:
+def real(packed: Packed, count: int, length: int, spec: AudioSpec, sounds: Sounds, look: Look | None = None) -> str:
     """A section with real clips, taken at equal distances from the whole split.
 
     Args:
@@ -60,16 +66,23 @@ def real(packed: Packed, count: int, length: int, spec: AudioSpec, look: Look | 
         count: largest number of clips.
         length: clips are cut or padded to it, as generated ones are [samples].
         spec: gives the sample rate and the spectrogram.
+        sounds: of the page, which the clips are added to.
         look: turns clips into pictures; None shows spectrograms and players.
     """
     packed = packed.originals()
     chosen = range(0, len(packed), max(1, len(packed) // max(1, count)))
     clips = [(packed.entries[index].id, packed.read(index, 0, length)) for index in list(chosen)[:count]]
-    return _wall("real clips", clips, spec, look)
+    return _wall("real clips", clips, spec, sounds, look)
 
 
 def wall(
-    title: str, note: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec, look: Look | None = None
+    title: str,
+    note: str,
+    clips: Sequence[tuple[str, np.ndarray]],
+    spec: AudioSpec,
+    look: Look | None = None,
+    settings: Evaluation = DEFAULT,
+    say: Callable[[str], None] = lambda text: None,
 ) -> str:
     """A complete HTML page of clips.
 
@@ -79,33 +92,40 @@ def wall(
         clips: (caption, samples [T]) of each clip.
         spec: gives the sample rate and the spectrogram.
         look: turns clips into pictures; None shows spectrograms and players.
+        settings: say how sounds are embedded.
+        say: called with lines about the page's size.
     """
     head = f"<header><h1>{html.escape(title)}</h1><p>{html.escape(note)}</p></header>"
-    heading = f"<h2>{'Look' if look else 'Listen'}</h2>"
-    return page.assemble(title, [head, heading, _wall("", clips, spec, look)])
+    sounds = Sounds(settings.sound, settings.page_megabytes)
+    shown = _wall("", clips, spec, sounds, look)
+    return assemble(title, [head, *heading(spec, look, several=False), shown], sounds, say)
 
 
-def _wall(title: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec, look: Look | None) -> str:
-    cells = [_cell(html.escape(name), audio, spec, look) for name, audio in clips]
-    heading = f"<h3>{title}</h3>" if title else ""
-    return f"<section>{heading}<div class=wall>{''.join(cells)}</div></section>"
+def heading(spec: AudioSpec, look: Look | None, several: bool) -> list[str]:
+    """What stands above the clips of a page: a heading, and the controls of the player.
+
+    Args:
+        spec: gives the sample rate.
+        look: given for pictures, which have no player.
+        several: whether clips have several versions.
+    """
+    return ["<h2>Look</h2>"] if look else ["<h2>Listen</h2>", toolbar(spec.sample_rate, several)]
 
 
-def _cell(name: str, audio: np.ndarray, spec: AudioSpec, look: Look | None) -> str:
+def _wall(
+    title: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec, sounds: Sounds, look: Look | None
+) -> str:
+    cells = [_cell(name, audio, spec, sounds, look) for name, audio in clips]
+    top = f"<h3>{title}</h3>" if title else ""
+    return f"<section>{top}<div class=wall>{''.join(cells)}</div></section>"
+
+
+def _cell(name: str, audio: np.ndarray, spec: AudioSpec, sounds: Sounds, look: Look | None) -> str:
     if look is not None:
-        shown = f'<img alt="picture {name}" src="{_data(look(audio))}" style="image-rendering: pixelated">'
-        return f"<figure><figcaption title='{name}'>{name}</figcaption>{shown}</figure>"
-    seconds = f"<small>{len(audio) / spec.sample_rate:.2f} s</small>"
-    picture = page.spectrogram(audio, spec, page.top(audio, spec))
-    return (
-        f"<figure><figcaption title='{name}'>{name}{seconds}</figcaption>"
-        f'<img alt="spectrogram of {name}" src="{picture}">{page.player(audio, spec.sample_rate)}</figure>'
-    )
-
-
-def _data(picture: np.ndarray) -> str:
-    """A picture uint8 [H, W, 3] as the data URL of a PNG, enlarged where it is small; see :func:`png`."""
-    return f"data:image/png;base64,{base64.b64encode(png(picture)).decode()}"
+        safe = html.escape(name)
+        picture = pictures.url(png(look(audio)))
+        return f"<figure class=look><figcaption>{safe}</figcaption><img alt='picture {safe}' src='{picture}'></figure>"
+    return single(name, f"{len(audio) / spec.sample_rate:.2f} s", audio, spec, sounds)
 
 
 def png(picture: np.ndarray) -> bytes:

@@ -12,10 +12,11 @@ from typing import NotRequired, TypedDict
 from gansemble.audio.levels import rms
 from gansemble.listening.design import Key
 from gansemble.listening.sounds import Prepared
+from gansemble.pages import document
 
 HERE = Path(__file__).parent
-#: Scripts of the page, in their order.
-SCRIPTS = ("player.js", "session.js", "page.js")
+#: Scripts of the page beside this module, in their order, after the player that all pages share.
+SCRIPTS = ("session.js", "page.js")
 
 
 class PageTrial(TypedDict):
@@ -62,21 +63,15 @@ def assemble(key: Key, check: str, sounds: Mapping[str, str] | None) -> str:
         "check": check,
         "trials": trials,
     }
-    script = "\n".join((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    scripts = [document.text_of("player.js"), *((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)]
     pieces = {
         "title": html.escape(key["title"]),
-        "style": (HERE / "page.css").read_text(encoding="utf-8"),
+        "style": document.text_of("palette.css") + (HERE / "page.css").read_text(encoding="utf-8"),
         "test": _json(test),
         "audio": _json(sounds or {}),
-        # A scope of its own, so that nothing of it is a name of the browser's window.
-        "script": f'(() => {{\n"use strict";\n{script}}})();',
+        "script": document.scoped(scripts),
     }
-    text = (HERE / "page.html").read_text(encoding="utf-8")
-    out = []
-    for part in text.split("<!--"):  # not replaced one after the other: a title may hold a marker
-        name, closed, rest = part.partition("-->")
-        out.append(pieces[name] + rest if closed else part)
-    return "".join(out)
+    return document.put_in((HERE / "page.html").read_text(encoding="utf-8"), pieces)
 
 
 def _json(value: object) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
+from gansemble.pages.document import scrolling
 from gansemble.scoring.seeds import Scores, difference
 from gansemble.scoring.statistics import Difference
 
@@ -95,4 +96,4 @@ def page(first: str, titles: Mapping[str, str], compared: Sequence[Compared], ab
             shown.append(f"<td>{text}{f'<small>{interval}</small>' if interval else ''}</td>")
         body.append(f"<tr><th>{escape(row.name)}</th>{''.join(shown)}</tr>")
     table = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
-    return f"<h2>{escape(heading(first))}</h2><div class=wide-table>{table}</div><p class=note>{escape(about)}</p>"
+    return f"<h2>{escape(heading(first))}</h2>{scrolling(table, heading(first))}<p class=note>{escape(about)}</p>"

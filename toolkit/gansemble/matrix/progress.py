@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+from gansemble.pages.document import scrolling
 from gansemble.scoring.curves import CurveRow, points, read_curves
 
 #: The curve that is there while the discriminators learn.
@@ -84,7 +85,7 @@ def page(courses: Mapping[str, Mapping[str, Course]]) -> str:
         for row, own in courses.items()
     )
     table = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<h2>Over training, in numbers</h2><div class=wide-table>{table}</div><p class=note>{escape(NOTE)}</p>"
+    return f"<h2>Over training, in numbers</h2>{scrolling(table, 'over training')}<p class=note>{escape(NOTE)}</p>"
 
 
 def columns(courses: Mapping[str, Mapping[str, Course]]) -> list[str]:

@@ -7,173 +7,39 @@ import html
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from gansemble.data.packed import Packed
-from gansemble.errors import fault_of
-from gansemble.evaluation import page, walls
+from gansemble.evaluation import curves, tables, walls
+from gansemble.evaluation.clips import clip
 from gansemble.evaluation.compare import FEW
-from gansemble.evaluation.page import System
+from gansemble.evaluation.systems import dot
 from gansemble.files import write_atomically
 from gansemble.matrix import differences, progress
+from gansemble.matrix.collected import Results, Row, collect, generates
 from gansemble.matrix.expand import Matrix
 from gansemble.matrix.plan import Costs, by_reason, short, span
-from gansemble.matrix.run import CellRun, CellState
-from gansemble.recipe.task import Task
-from gansemble.scoring.seeds import Scores, difference, summary_over
-from gansemble.scoring.statistics import Summary, common, summarise
+from gansemble.matrix.run import CellRun
+from gansemble.pages import document
+from gansemble.pages.sounds import Sounds
+from gansemble.scoring.directions import Direction, direction_of
+from gansemble.scoring.seeds import difference
+from gansemble.scoring.statistics import Difference
 
 #: Largest number of cells of which the page has clips and curves; the others are in its table only.
 SHOWN = 24
 #: Largest number of clips on the page.
 CLIPS = 4
-NAN = float("nan")
 
 
-@dataclass
-class Row:
-    """A row of the table: one combination, averaged over its seeds where there are several.
-
-    Args:
-        labels: label of the choice of each axis, without the seed.
-        runs: the cells that are averaged, one for each seed.
-        scores: summary of each score, over the files that every cell has a value for.
-        spread: lowest and highest mean of a single seed for each score; empty with one seed.
-        seeds: value of each score for each file, by score and seed.
-    """
-
-    labels: dict[str, str]
-    runs: list[CellRun]
-    scores: dict[str, Summary]
-    spread: dict[str, tuple[float, float]]
-    seeds: dict[str, Scores]
-
-    @property
-    def name(self) -> str:
-        """The labels of its choices."""
-        return " · ".join(self.labels.values()) or "the recipe"
-
-
-@dataclass
-class Results:
-    """Everything that ``RESULTS.md`` and the page show.
-
-    Args:
-        matrix: the matrix.
-        runs: its possible cells.
-        states: state of each cell, by name.
-        systems: scores and clips of each finished cell, by name.
-        rows: of the table, the best first, those without the deciding score last.
-        best: the first row; None where fewer than two have the deciding score.
-        criterion: key of the score that decides which row is best.
-        higher: whether a higher value of it is better.
-        files: number of files that every cell has a value for, by score.
-        confidence: of the intervals, such as 0.95.
-    """
-
-    matrix: Matrix
-    runs: list[CellRun]
-    states: dict[str, CellState]
-    systems: dict[str, System]
-    rows: list[Row]
-    best: Row | None
-    criterion: str
-    higher: bool
-    files: dict[str, int]
-    confidence: float
-
-
-def collect(matrix: Matrix, runs: Sequence[CellRun]) -> Results:
-    """Reads the scores of all finished cells, averages them over seeds, and ranks the rows."""
-    states = {run.cell.name: run.state() for run in runs}
-    systems: dict[str, System] = {}
-    colours: dict[tuple[str, ...], int] = {}  # one for all seeds of a combination
-    for run in runs:
-        if states[run.cell.name].word == "done":
-            try:
-                system = page.system_of(run.exp, colours.setdefault(_without_seed(run), len(colours)))
-            except Exception as error:  # one cell's results are damaged, whatever that makes of reading them
-                state = states[run.cell.name]
-                states[run.cell.name] = dataclasses.replace(state, word="failed", reason=fault_of(run.exp, error))
-                continue
-            systems[run.cell.name] = dataclasses.replace(system, name=_title(run.cell.choices))
-    first = next((run.cell.recipe for run in runs if run.cell.recipe), None)
-    settings, criterion = (first.evaluation, first.validation.best) if first else (None, "")
-    confidence, resamples = (settings.confidence, settings.bootstrap) if settings else (0.95, 1000)
-    every = [item for system in systems.values() for item in system.summary["scores"].items()]
-    keys = list(dict.fromkeys(key for key, _ in every))
-    criterion = next((key for key, facts in every if facts.get("metric") == criterion), criterion)
-    shared = {key: common(_having(systems, key)) for key in keys}
-    groups: dict[tuple[str, ...], list[CellRun]] = {}
-    for run in runs:
-        if run.cell.name in systems:
-            groups.setdefault(_without_seed(run), []).append(run)
-    rows = []
-    for members in groups.values():
-        labels = {axis: label for axis, label in members[0].cell.choices.items() if axis != "seed"}
-        row = Row(labels, members, {}, {}, {})
-        for key in keys:
-            owners = [systems[run.cell.name] for run in members]
-            tables = [[_scores(owner, key).get(n, NAN) for n in shared[key]] for owner in owners]
-            means = [sum(values) / len(values) for values in tables if values]
-            # File by file first, then over files: every seed has the same files, as ``shared`` holds only common ones.
-            over_seeds = [sum(values) / len(tables) for values in zip(*tables, strict=True)]
-            row.seeds[key] = {
-                run.cell.choices.get("seed", ""): dict(zip(shared[key], values, strict=True))
-                for run, values in zip(members, tables, strict=True)
-            }
-            over_both = summary_over(row.seeds[key], shared[key], confidence)
-            row.scores[key] = over_both or summarise(over_seeds, resamples, confidence)
-            if len(means) > 1 and row.scores[key].n_ok:
-                row.spread[key] = (min(means), max(means))
-        rows.append(row)
-    facts: Mapping[str, object] = next(
-        (s.summary["scores"][criterion] for s in systems.values() if criterion in s.summary["scores"]), {}
-    )
-    higher = facts.get("better", "higher") == "higher"
-    ranked = [row for row in rows if criterion in row.scores and row.scores[criterion].n_ok]
-    ranked.sort(key=lambda row: row.scores[criterion].mean, reverse=higher)
-    rest = [row for row in rows if row not in ranked]
-    best = ranked[0] if len(ranked) > 1 else None
-    count = {key: len(names) for key, names in shared.items()}
-    return Results(matrix, list(runs), states, systems, ranked + rest, best, criterion, higher, count, confidence)
-
-
-def _without_seed(run: CellRun) -> tuple[str, ...]:
-    """The labels of a cell's choices but for its seed."""
-    return tuple(label for axis, label in run.cell.choices.items() if axis != "seed")
-
-
-def _title(choices: Mapping[str, str]) -> str:
-    return " · ".join(f"seed {label}" if axis == "seed" else label for axis, label in choices.items())
-
-
-def _scores(system: System, key: str) -> dict[str, float]:
-    """Values of one score by file; in generation one value, of the whole set, under an empty name."""
-    facts = system.summary["scores"].get(key)
-    if facts is None:
-        return {}
-    if system.index.task is Task.GENERATION:
-        return {"": NAN if facts["mean"] is None else facts["mean"]}
-    return system.scores(key)
-
-
-def _own(found: Results) -> bool:
-    """Whether the task is generation: clips imitate no real ones, and scores are of whole sets."""
-    return any(system.index.task is Task.GENERATION for system in found.systems.values())
-
-
-def _having(systems: Mapping[str, System], key: str) -> dict[str, dict[str, float]]:
-    """One score of each cell that has a value for at least one file.
-
-    Rows are compared over the files that all cells have in common, of which a cell without values would leave none.
-    """
-    scores = {name: _scores(system, key) for name, system in systems.items()}
-    return {name: values for name, values in scores.items() if any(value == value for value in values.values())}
-
-
-def write(matrix: Matrix, runs: Sequence[CellRun], costs: Costs, folder: Path, with_page: bool = True) -> Path:
+def write(
+    matrix: Matrix,
+    runs: Sequence[CellRun],
+    costs: Costs,
+    folder: Path,
+    with_page: bool = True,
+    say: Callable[[str], None] = lambda text: None,
+) -> Path:
     """Writes the results of a matrix.
 
     Args:
@@ -182,6 +48,7 @@ def write(matrix: Matrix, runs: Sequence[CellRun], costs: Costs, folder: Path, w
         costs: measured costs, for the numbers of parameters.
         folder: where ``RESULTS.md``, ``results.json`` and ``index.html`` are written.
         with_page: write the page, too, which takes longer.
+        say: called with lines about the page's size.
 
     Returns:
         The path of ``RESULTS.md``.
@@ -192,7 +59,7 @@ def write(matrix: Matrix, runs: Sequence[CellRun], costs: Costs, folder: Path, w
     write_atomically(path, _markdown(found, costs, environment))
     write_atomically(folder / "results.json", json.dumps(_plain(found, environment), indent=1))
     if with_page and found.systems:
-        write_atomically(folder / "index.html", _page(found, costs, environment))
+        write_atomically(folder / "index.html", _page(found, costs, environment, say))
     return path
 
 
@@ -200,12 +67,16 @@ def _columns(found: Results) -> dict[str, str]:
     """Titles of the scores' columns by key, in their order, the deciding one first."""
     keys = list(dict.fromkeys(key for row in found.rows for key in row.scores))
     keys.sort(key=lambda key: key != found.criterion)
-    return {key: f"{key} {_arrow(found, key)}" for key in keys}
+    return {key: f"{key} {_arrow(found, key)}".rstrip() for key in keys}
 
 
 def _arrow(found: Results, key: str) -> str:
-    better = next(s.summary["scores"][key]["better"] for s in found.systems.values() if key in s.summary["scores"])
-    return "↑" if better == "higher" else "↓"
+    return _direction(found, key).arrow
+
+
+def _direction(found: Results, key: str) -> Direction:
+    rows = (system.summary["scores"].get(key) for system in found.systems.values())
+    return next(direction_of(row) for row in rows if row)
 
 
 def _value(row: Row, key: str, small: Callable[[str], str]) -> str:
@@ -235,12 +106,14 @@ def _verdict(found: Results) -> str:
     if found.best is None:
         return "No cell is best: fewer than two have scores."
     summary, second = found.best.scores[found.criterion], found.rows[1]
-    shown, other, way = found.best.name, second.name, "highest" if found.higher else "lowest"
-    if _own(found):
+    way = {"higher": "highest", "lower": "lowest"}.get(found.direction.better, "nearest")
+    shown, other = found.best.name, second.name
+    if generates(found):
         next_best = f"next is {other} with {second.scores[found.criterion].mean:.4g}"
         return f"Best: {shown}, {way} {found.criterion} {summary.mean:.4g}; {next_best}."
     theirs, ours = (row.seeds[found.criterion] for row in (second, found.best))
-    ahead = difference(theirs, ours, found.confidence)
+    ahead = _ahead(found)
+    assert ahead is not None
     interval = f" ({ahead.low:+.3g} … {ahead.high:+.3g})" if ahead.low == ahead.low else ""
     clear = "clearly ahead of" if ahead.clear else "not clearly ahead of"
     # Student's intervals, for seeds and files, are wide enough for few of both; a bootstrap of few files is not.
@@ -252,11 +125,19 @@ def _verdict(found: Results) -> str:
     )
 
 
+def _ahead(found: Results) -> Difference | None:
+    """How far the best row is ahead of the second one; None where there is no best, or scores are of whole sets."""
+    if found.best is None or generates(found):
+        return None
+    theirs, ours = (row.seeds[found.criterion] for row in (found.rows[1], found.best))
+    return difference(theirs, ours, found.confidence)
+
+
 def _compared(found: Results) -> tuple[str, list[differences.Compared], str] | None:
     """(name of the first combination that has scores, the other rows' differences from it, what they are), or None."""
     order = {cell.name: place for place, cell in enumerate(found.matrix.cells)}
     rows = sorted(found.rows, key=lambda row: order[row.runs[0].cell.name])
-    if len(rows) < 2 or _own(found):
+    if len(rows) < 2 or generates(found):
         return None
     compared = differences.against(rows[0].seeds, {row.name: row.seeds for row in rows[1:]}, found.confidence)
     return rows[0].name, compared, differences.note(found.confidence, any(row.spread for row in rows))
@@ -267,7 +148,7 @@ def _courses(found: Results) -> dict[str, dict[str, progress.Course]]:
 
 
 def _note(found: Results) -> str:
-    if _own(found):
+    if generates(found):
         several = any(row.spread for row in found.rows)
         seeds = " Several seeds are averaged; below, the lowest and highest." if several else ""
         return f"Scores of whole sets of clips, which have no intervals; ↑ higher is better, ↓ lower.{seeds}"
@@ -345,56 +226,71 @@ def _plain(found: Results, environment: Mapping[str, object]) -> dict[str, objec
     return facts | {"without_scores": left, "environment": dict(environment)}
 
 
-def _page(found: Results, costs: Costs, environment: Mapping[str, object]) -> str:
-    axes = [axis for axis in found.matrix.axes if axis != "seed"]
-    keys = _columns(found)
-    head = "".join(f"<th>{html.escape(text)}</th>" for text in [*axes, "G + D", *keys.values()])
-    body = []
-    for row in found.rows:
-        dots = "".join(page.dot(found.systems[run.cell.name]) for run in row.runs)
-        labels = [html.escape(row.labels[axis]) for axis in axes]
-        cells = (
-            [f"<th>{dots}{labels[0]}</th>", *(f"<th>{label}</th>" for label in labels[1:])]
-            if labels
-            else [f"<th>{dots}</th>"]
-        )
-        cells.append(f"<td>{_cost_of(row, costs)}</td>")
-        cells += [f"<td>{_value(row, key, lambda text: f'<small>{text}</small>')}</td>" for key in keys]
-        body.append(f"<tr{' class=best' if row is found.best else ''}>{''.join(cells)}</tr>")
+def _page(found: Results, costs: Costs, environment: Mapping[str, object], say: Callable[[str], None]) -> str:
     order = [run for row in found.rows for run in row.runs][:SHOWN]
     systems = [found.systems[run.cell.name] for run in order]
-    first = order[0]
-    assert first.cell.recipe is not None
-    packed = Packed(first.dump, systems[0].index.split)
-    recipe, count = first.cell.recipe, min(CLIPS, first.cell.recipe.evaluation.shown)
-    if _own(found):
-        look = walls.look_of(recipe)
-        listen = [walls.gallery(system, count, recipe.audio, look) for system in systems]
-        listen.append(walls.real(packed, count, recipe.plan.segment, recipe.audio, look))
-    else:
-        items = [clip.id for clip in systems[0].index.clips][:count]
-        listen = [page.clip(identity, systems, packed, recipe.audio, recipe.evaluation.seconds) for identity in items]
+    recipe = order[0].cell.recipe
+    assert recipe is not None
+    sounds = Sounds(recipe.evaluation.sound, recipe.evaluation.page_megabytes)
     hidden = sum(len(row.runs) for row in found.rows) - len(order)
     more = f"<p class=note>The {len(order)} best cells; {hidden} more are in the table.</p>" if hidden else ""
     left = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{word}</td><td class=text>{html.escape(why)}</td></tr>"
         for name, word, why in _left_out(found)
     )
-    left_out = f"<h2>Cells without scores</h2><table class=reasons>{left}</table>" if left else ""
+    reasons = document.scrolling(f"<table class=reasons>{left}</table>", "cells without scores")
     seconds = sum(state.seconds for state in found.states.values() if state.word == "done")
-    compared = _compared(found)
+    compared, keys = _compared(found), _columns(found)
+    facts = {key: row for system in reversed(systems) for key, row in system.summary["scores"].items()}
+    sums = f"{_sums(found)} · {span(seconds)} in all · {environment.get('date', '')}"
     pieces = [
-        f"<header><h1>{html.escape(found.matrix.name)}</h1><p>{html.escape(_sums(found))} · {span(seconds)} in all · {environment.get('date', '')}</p></header>",
+        f"<header><h1>{html.escape(found.matrix.name)}</h1><p>{html.escape(sums)}</p></header>",
         f"<p class=verdict>{html.escape(_verdict(found))}</p>",
-        f"<h2>Scores</h2><div class=wide-table><table class=scores><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table></div>",
+        "<h2>Scores</h2>",
+        _table(found, costs),
         f"<p class=note>{html.escape(_note(found))}</p>",
+        document.details("What these scores mean", tables.meanings({key: facts[key] for key in keys})),
         differences.page(compared[0], keys, *compared[1:]) if compared else "",
         progress.page(_courses(found)),
-        f"<h2>Listen</h2>{more}",
-        *listen,
+        *_listen(found, order, sounds, more),
         "<h2>Training</h2>",
-        page.curves(systems),
-        left_out,
-        page.environment(environment),
+        curves.curves(systems),
+        f"<h2>Cells without scores</h2>{reasons}" if left else "",
+        document.facts("The environment", environment),
     ]
-    return page.assemble(found.matrix.name, pieces)
+    return document.assemble(found.matrix.name, pieces, sounds, say)
+
+
+def _table(found: Results, costs: Costs) -> str:
+    """The table of all rows as HTML; the first is marked where it is clearly ahead of the second."""
+    axes, keys = [axis for axis in found.matrix.axes if axis != "seed"], _columns(found)
+    ahead = _ahead(found)
+    head = "".join(f"<th>{html.escape(text)}</th>" for text in [*axes, "G + D", *keys.values()])
+    body = []
+    for row in found.rows:
+        dots = "".join(dot(found.systems[run.cell.name]) for run in row.runs)
+        labels = [html.escape(row.labels[axis]) for axis in axes]
+        cells = [f"<th>{dots}{''.join(labels[:1])}</th>", *(f"<th>{label}</th>" for label in labels[1:])]
+        cells.append(f"<td>{_cost_of(row, costs)}</td>")
+        cells += [f"<td>{_value(row, key, lambda text: f'<small>{text}</small>')}</td>" for key in keys]
+        clear = row is found.best and ahead is not None and ahead.clear
+        body.append(f"<tr{' class=best' if clear else ''}>{''.join(cells)}</tr>")
+    rows = f"<tbody>{''.join(body)}</tbody>"
+    return document.scrolling(f"<table class=scores><thead><tr>{head}</tr></thead>{rows}</table>", "scores")
+
+
+def _listen(found: Results, order: Sequence[CellRun], sounds: Sounds, note: str) -> list[str]:
+    """The first clips of cells, as HTML."""
+    first, systems = order[0], [found.systems[run.cell.name] for run in order]
+    recipe = first.cell.recipe
+    assert recipe is not None
+    packed, spec = Packed(first.dump, systems[0].index.split), recipe.audio
+    count = min(CLIPS, recipe.evaluation.shown)
+    if generates(found):
+        look = walls.look_of(recipe)
+        shown = [walls.gallery(system, count, spec, sounds, look) for system in systems]
+        shown.append(walls.real(packed, count, recipe.plan.segment, spec, sounds, look))
+        return [*walls.heading(spec, look, several=False), note, *shown]
+    items = [clip.id for clip in systems[0].index.clips][:count]
+    shown = [clip(identity, systems, packed, spec, sounds, recipe.evaluation.seconds) for identity in items]
+    return [*walls.heading(spec, None, several=True), note, *shown]

@@ -25,6 +25,8 @@ from gansemble.numbers import (
 from gansemble.plugins.registry import Entry
 from gansemble.recipe.weights import Schedule
 
+#: How a page of results holds its sounds.
+PageSound = Literal["auto", "flac", "opus", "wav"]
 #: How far a network has grown, in resolutions.
 Progress = Annotated[float, Range(at_least=0, at_most=1000)]
 #: What a learning rate is multiplied by, over and over: it does not grow.
@@ -239,12 +241,17 @@ class Evaluation:
         confidence: share of the resampled means that an interval holds, between 0 and 1.
         shown: clips on the report's page.
         seconds: of a longer clip, only its middle is shown, of this length [s]; null shows it whole.
+        sound: how the page holds sounds: ``flac``, exactly as they are; ``opus``, a tenth of that; ``wav``, for browsers that
+            decode neither; ``auto`` takes FLAC, and Opus where the page would else exceed its size.
+        page_megabytes: largest size of the page, which ``auto`` keeps to.
     """
 
     bootstrap: Annotated[int, Range(at_least=0, at_most=100_000)] = 1000
     confidence: InnerShare = 0.95
     shown: CountOrZero = 8
     seconds: Seconds | None = 12.0
+    sound: PageSound = "auto"
+    page_megabytes: Annotated[float, Range(at_least=0.1, at_most=10_000)] = 25.0
 
 
 @dataclass(frozen=True)

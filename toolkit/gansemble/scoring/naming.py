@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from gansemble.abilities import ClasswiseIntervals, ClasswiseMetric, DetailedMetric, IntervalMetric, SetMetric
+from gansemble.abilities import (
+    ClasswiseIntervals,
+    ClasswiseMetric,
+    DetailedMetric,
+    DirectedMetric,
+    ExplainedMetric,
+    IntervalMetric,
+    SetMetric,
+)
 from gansemble.interfaces import Metric, Score
 from gansemble.interfaces.at_work import AtWork
 from gansemble.interfaces.demands import demand_found
 from gansemble.recipe.sections import Part
+from gansemble.scoring.directions import Direction
 
 
 def renamed(key: str, name: str, use: str) -> str:
@@ -133,3 +142,25 @@ def keys(part: Part, metric: Metric | SetMetric, sample_rate: int) -> list[str]:
         return [renamed(key, str(part.path[-1]), part.entry.name) for key in metric.keys]
     silence = np.zeros(sample_rate, np.float32)
     return list(scores(part, metric, silence, silence, sample_rate))
+
+
+def directions(part: Part, metric: Metric | SetMetric, keys: Iterable[str]) -> dict[str, Direction]:
+    """The direction of each score of a metric, by the recipe's name for the score.
+
+    Args:
+        part: the metric in the recipe.
+        metric: the object.
+        keys: of its scores, by the recipe's name for the metric.
+    """
+    given = metric.directions if isinstance(metric, DirectedMetric) else {}
+    own = {renamed(key, str(part.path[-1]), part.entry.name): value for key, value in given.items()}
+    return {key: _direction(own.get(key, metric.better)) for key in keys}
+
+
+def _direction(given: str | float) -> Direction:
+    return Direction(given) if isinstance(given, str) else Direction("target", float(given))
+
+
+def meaning_of(metric: Metric | SetMetric) -> str:
+    """What a metric says of the meaning of its numbers; empty where it says nothing."""
+    return metric.meaning if isinstance(metric, ExplainedMetric) else ""

@@ -8,9 +8,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gansemble.evaluation.page import COLOURS, assemble, png
-from gansemble.evaluation.page import environment as environment_table
 from gansemble.files import write_atomically
+from gansemble.pages.document import assemble
+from gansemble.pages.document import facts as facts_table
+from gansemble.pages.pictures import COLOURS, png
 from gansemble.plugins.registry import Registry
 from gansemble.scoring import cards
 from gansemble.suite.columns import Column
@@ -56,7 +57,7 @@ def write(results: Results, path: Path, registry: Registry | None = None) -> Non
     body += [
         "<h2>Files beside this page</h2>",
         f"<section><ul>{files}</ul></section>",
-        environment_table(scored.environment),
+        facts_table("The environment", scored.environment),
     ]
     write_atomically(path, assemble("Scores", body))
 

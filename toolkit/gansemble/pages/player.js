@@ -13,6 +13,7 @@ class Player {
     this.at = 0;
     this.region = null;
     this.decibels = 0;
+    this.levels = new Map();
     this.changed = () => {};
   }
 
@@ -45,10 +46,27 @@ class Player {
       const known = this.buffers.get(name);
       made.set(name, known || (await this.context.decodeAudioData(await fetchBytes(name))));
     }
-    this.buffers = made;
-    this.current = names[0];
+    this.put(made);
+  }
+
+  // Sounds that are decoded already, by name; they begin at 0 with the first of them.
+  put(buffers) {
+    this.stop();
+    this.buffers = buffers;
+    this.current = buffers.keys().next().value;
     this.at = 0;
     this.region = null;
+    this.levels = new Map();
+  }
+
+  // The factor that a sound is heard with.
+  setLevel(name, factor) {
+    this.levels.set(name, factor);
+    if (this.playing) this.select(this.current);
+  }
+
+  gainOf(name) {
+    return name === this.current ? this.levels.get(name) ?? 1 : 0;
   }
 
   get duration() {
@@ -102,7 +120,7 @@ class Player {
       const gain = this.context.createGain();
       source.buffer = this.cut(buffer, from, to);
       source.loop = this.looping;
-      gain.gain.value = name === this.current ? 1 : 0;
+      gain.gain.value = this.gainOf(name);
       source.connect(gain).connect(whole);
       source.start(when, offset);
       return { name, source, gain };
@@ -140,7 +158,7 @@ class Player {
   select(name) {
     this.current = name;
     for (const each of this.sources)
-      each.gain.gain.setTargetAtTime(each.name === name ? 1 : 0, this.context.currentTime, 0.005);
+      each.gain.gain.setTargetAtTime(this.gainOf(each.name), this.context.currentTime, 0.005);
     this.changed();
   }
 
