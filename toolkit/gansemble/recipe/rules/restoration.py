@@ -19,7 +19,7 @@ def degraded(view: RecipeView) -> Iterator[Finding]:
     generator that imitates no recordings.
     """
     yield from _augmented_pairs(view)
-    path, generator, corpus = ("degradation",), ("generator",), ("corpus",)
+    path, corpus = ("degradation",), ("corpus",)
     given = [each for each in view.contracts if each[0] in ("degradation", "test_degradations")]
     if view.recipe.task is not Task.ENHANCEMENT:
         for each in given:
