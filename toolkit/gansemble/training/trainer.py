@@ -119,6 +119,7 @@ class Trainer:
             demands.steps_left(self.exp, self.plan.steps, saved.step, changes)
             self.counters = self.saver.restore(saved)
         self.saver.note_data(saved, manifest)
+        self.saver.note_work(saved)
         self.processes.wait()
         if self.processes.main:
             self.exp.mkdir(parents=True, exist_ok=True)
