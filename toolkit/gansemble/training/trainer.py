@@ -206,7 +206,8 @@ class Trainer:
     def _validate(self) -> None:
         run = self.components
         rows, audio = run.validator.local(run.generator, run.device)
-        outcome = ValidationOutcome(means(self.processes.gather(rows)), audio)
+        found = means(self.processes.gather(rows))
+        outcome = ValidationOutcome(found, audio, run.validator.inputs, run.validator.imitates)
         self.counters.validated = self.counters.step
         best = outcome.means.get(run.validator.best)
         if best is not None and best == best:  # not NaN
