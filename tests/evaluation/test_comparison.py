@@ -388,9 +388,10 @@ def test_the_commit_is_that_of_the_source_tree_or_unknown(monkeypatch):
 
     monkeypatch.setattr(subprocess, "run", run)
     assert environment.commit() == "0123456789ab-dirty"
-    ((command, options),) = calls
-    assert command[0] == "git" and options["cwd"] == Path(environment.__file__).parent
-    assert options["check"] and options["text"] and options["capture_output"] and options["timeout"] == 10
+    assert [command[:2] for command, _ in calls] == [["git", "ls-files"], ["git", "describe"]]
+    for _, options in calls:
+        assert options["cwd"] == Path(environment.__file__).parent
+        assert options["check"] and options["text"] and options["capture_output"] and options["timeout"] == 10
     for error in (OSError(), subprocess.CalledProcessError(1, "git"), subprocess.TimeoutExpired("git", 10)):
 
         def fails(*_: Any, error: Exception = error, **__: Any) -> None:
@@ -398,6 +399,19 @@ def test_the_commit_is_that_of_the_source_tree_or_unknown(monkeypatch):
 
         monkeypatch.setattr(subprocess, "run", fails)
         assert environment.commit() == "unknown"
+
+
+def test_a_package_installed_within_a_repository_is_of_none_of_its_commits(tmp_path: Path):
+    subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+    ours, installed = tmp_path / "ours.py", tmp_path / "installed.py"
+    for file in (ours, installed):
+        file.write_text("")
+    subprocess.run(["git", "add", "ours.py"], cwd=tmp_path, check=True)
+    who = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", *who, "commit", "-q", "-m", "one"], cwd=tmp_path, check=True)
+    assert re.fullmatch("[0-9a-f]{12}", environment.commit(ours)) and environment.commit(installed) == "unknown"
+    ours.write_text("changed")
+    assert environment.commit(ours).endswith("-dirty")
 
 
 @pytest.mark.parametrize(

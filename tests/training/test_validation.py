@@ -146,6 +146,8 @@ def test_labels_and_degraded_recordings_belong_to_the_clip(validator: Any, monke
         assert batch.label.tolist() == [5 + index] and given[index] == (made.packed, index, 0, length, 0)
         assert set(batch.signals) == {DEGRADED} and batch.signals[DEGRADED].shape == (1, 1, length)
         assert float(batch.signals[DEGRADED].mean()) == index + 0.5
+    assert [float(audio.mean()) for audio in made.inputs.values()] == [0.5], "of the clips that are heard alone"
+    assert list(made.inputs) == ids[:1]
 
 
 def test_signals_of_files_belong_to_the_clip(validator: Any):

@@ -36,20 +36,25 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def commit() -> str:
-    """The git commit of the source tree, with ``-dirty`` where it has changes; ``unknown`` outside a repository."""
-    root = Path(__file__).parent
+def commit(source: Path = Path(__file__)) -> str:
+    """The git commit of a source file's tree, with ``-dirty`` where the tree has changes.
+
+    ``unknown`` outside a repository, and of a file that the repository around it does not track: a package that was
+    installed within someone's repository is not of its commits.
+
+    Args:
+        source: the file; the toolkit's own by default.
+    """
     try:
-        found = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=True,
-        )
+        _git(source, "ls-files", "--error-unmatch", source.name)
+        return _git(source, "describe", "--always", "--dirty", "--abbrev=12")
     except (OSError, subprocess.SubprocessError):
         return "unknown"
+
+
+def _git(source: Path, *words: str) -> str:
+    """What git says in the folder of a source file."""
+    found = subprocess.run(["git", *words], cwd=source.parent, capture_output=True, text=True, timeout=10, check=True)
     return found.stdout.strip()
 
 

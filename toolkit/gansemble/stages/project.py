@@ -251,6 +251,12 @@ def corpus_folder(exp: Path) -> Path | None:
     return known.place("data") if known is not None else None
 
 
+def packed_folder(exp: Path) -> Path | None:
+    """The folder of an experiment's packed data; None if no command ever ran there."""
+    known = _Record.read(exp)
+    return known.place("dump") if known is not None else None
+
+
 _Thing = Literal["recipe", "data", "dump", "root"]
 
 

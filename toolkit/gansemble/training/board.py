@@ -23,7 +23,7 @@ CLOSE_SECONDS = 20.0
 
 
 class Board:
-    """Writes numbers, audio and pictures to TensorBoard.
+    """Writes numbers, audio, pictures and text to TensorBoard.
 
     TensorBoard writes in a thread of its own, and raises its error in a later call. Any such error is logged once and ends the
     log; it is begun again a minute later, in a new file, as a disk may be full for a moment only.
@@ -57,6 +57,11 @@ class Board:
     def picture(self, name: str, picture: np.ndarray, step: int) -> None:
         """Writes an RGB image [3, H, W]."""
         self._call(lambda board: board.add_image(name, picture, step))
+
+    def text(self, name: str, text: str, step: int) -> None:
+        """Writes text as it is: TensorBoard would take it for Markdown, in which names of clips and parts mean something."""
+        block = "\n".join(f"    {line}" for line in text.splitlines())
+        self._call(lambda board: board.add_text(name, block, step))
 
     def flush(self) -> None:
         """Writes what is held back."""

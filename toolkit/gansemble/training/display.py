@@ -9,11 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from gansemble.recipe.schema import Recipe
 from gansemble.training.board import Board
+from gansemble.training.board_samples import BoardSamples
 from gansemble.training.validation import ValidationOutcome
 
 #: What the names of curves of the generator's losses begin with.
@@ -51,9 +51,8 @@ class Display:
     ) -> None:
         self.own = tuple(f"{path}/" for path in own)
         self.total, self.started, self.first = recipe.plan.steps, time.monotonic(), done
-        self.rate = recipe.audio.sample_rate
-        self.spec = recipe.audio
         self.board = Board(exp / "logs" / "tensorboard", done or None)
+        self.samples = BoardSamples(self.board, recipe.audio)
         self.unread = unread
         self.bar: Any = None
         self.task: Any = None
@@ -140,37 +139,22 @@ class Display:
         seconds = (self.total - step) * (time.monotonic() - self.started) / done
         return f", {seconds / 3600:.1f} h left" if seconds > 3600 else f", {seconds:.0f} s left"
 
+    def describe(self, done: int, filled: dict[str, object]) -> None:
+        """Writes the filled recipe to TensorBoard, and prints the command that shows its log."""
+        self.samples.recipe(filled, done)
+        if self.samples.command is not None:
+            self.say(f"curves, clips and the recipe: {self.samples.command}")
+
     def plot(self, step: int, row: Mapping[str, float]) -> None:
         """Writes numbers of a step to TensorBoard without printing them."""
         self.board.scalars(step, row)
 
     def validated(self, step: int, outcome: ValidationOutcome) -> None:
-        """Prints validation scores, and writes them and the first clips' audio and spectrograms to TensorBoard.
-
-        The reference clips, which do not change, are written at step 0 only.
-        """
+        """Prints validation scores, and writes them and the first clips' audio and spectrograms to TensorBoard."""
         if outcome.means:
             shown = ", ".join(f"{name} {value:.4g}" for name, value in outcome.means.items())
             self.say(f"step {step}: validation {shown}")
-        self.board.scalars(step, {f"validation/{name}": value for name, value in outcome.means.items()})
-        for name, (reference, estimate) in outcome.audio.items():
-            if step == 0:
-                self.board.audio(f"{name}/reference", reference, step, self.rate)
-                self.board.picture(f"{name}/reference", self._picture(reference), step)
-            self.board.audio(f"{name}/generated", estimate, step, self.rate)
-            self.board.picture(f"{name}/generated", self._picture(estimate), step)
-        self.board.flush()
-
-    def _picture(self, audio: np.ndarray) -> np.ndarray:
-        """The mel spectrogram of audio [T] as an RGB image [3, H, W], H mel bands (lowest below) and W frames."""
-        import matplotlib
-
-        from gansemble.audio.features import log_mel
-
-        mel = log_mel(torch.from_numpy(audio)[None], self.spec)[0].numpy()
-        # Colours span the loudest 9 natural-log units, 20 / ln 10 * 9 = 78 dB.
-        scaled = np.clip((mel[::-1] - mel.max() + 9) / 9, 0, 1)
-        return matplotlib.colormaps["magma"](scaled)[..., :3].transpose(2, 0, 1).copy()
+        self.samples.validated(step, outcome)
 
     def close(self) -> None:
         """Stops the progress bar and closes the TensorBoard log."""

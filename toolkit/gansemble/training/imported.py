@@ -57,5 +57,13 @@ def _write(store: checkpoint.Store, recipe: Recipe, parts: Parts) -> None:
     counters = {"step": 0, "offset": 0, "rollbacks": 0, "best": {}, "validated": -1}
     torch.save({"counters": counters, "parts": {}, "adaptation": {}}, folder / "state.pt")
     (folder / "recipe.yaml").write_text(fill.dump(fill.fill(recipe)))
-    facts = {"audio": recipe.audio.as_dict(), "audio_digest": recipe.audio.digest(), "world": 1, "best": {}}
-    store.commit(folder, 0, facts | {"name": recipe.name}, set())
+    facts: dict[str, object] = {
+        "audio": recipe.audio.as_dict(),
+        "audio_digest": recipe.audio.digest(),
+        "world": 1,
+        "best": {},
+    }
+    networks = {"generator": parts.generator, "discriminators": parts.discriminators}
+    sizes = {name: sum(p.numel() for p in network.parameters()) for name, network in networks.items()}
+    facts |= {"name": recipe.name, "task": str(recipe.task), "parameters": sizes}
+    store.commit(folder, 0, facts, set())

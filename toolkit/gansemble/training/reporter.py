@@ -66,6 +66,8 @@ class Reporter:
 
     def _begin(self, done: int) -> None:
         filled = fill.fill(self.run.recipe)
+        if self.display is not None:
+            self.display.describe(done, filled)
 
         def begin(observer: Observer) -> None:
             try:

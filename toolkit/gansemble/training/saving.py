@@ -22,12 +22,14 @@ from gansemble.recipe.document import read
 from gansemble.recipe.plan_length import ends_with_the_plan
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import BENIGN, defaults
+from gansemble.stages import json_files
 from gansemble.training import checkpoint, demands, state, teacher
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
 from gansemble.training.initialisation import Origin
 from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.processes import Processes
+from gansemble.training.work import Stint, Work
 
 log = logging.getLogger(__name__)
 #: A run stops when so many saves in a row have failed.
@@ -101,6 +103,7 @@ class Saver:
         self.parts, self.networks, self.ema, self.adaptation = parts, networks, ema, adaptation
         self.filled, self.names, self.origin, self.mel = fill.fill(recipe), names, origin, mel
         self.history: list[trained_on.TrainedData] = []
+        self.work: Work | None = None
         self._failed = 0
 
     def newest(self) -> checkpoint.Saved | None:
@@ -223,6 +226,22 @@ class Saver:
         if not self.history or self.history[-1]["key"] != trained_on.key(manifest.identity):
             self.history.append(trained_on.entry(manifest.identity, saved.step if saved is not None else 0))
 
+    def note_work(self, saved: checkpoint.Saved | None) -> None:
+        """Records where and by which code is trained from here, with what the next checkpoints tell how long.
+
+        Args:
+            saved: the checkpoint that the run goes on from, or None.
+        """
+        if not self.processes.main:
+            return
+        sizes = {name: sum(p.numel() for p in each.network.parameters()) for name, each in self.networks.items()}
+        place = (self.processes.device.type, self.processes.world)
+        try:
+            before = json_files.checked(saved.manifest.get("work", []) if saved is not None else [], list[Stint])
+        except ValueError:  # nothing depends on it
+            before = []
+        self.work = Work(self.recipe, sizes, before, saved.step if saved is not None else 0, *place)
+
     def _commit(self, folder: Path, counters: Counters, adaptation: Mapping[str, object]) -> None:
         state.write(folder, self.parts, self.networks, self.ema, vars(counters), adaptation)
         (folder / "recipe.yaml").write_text(fill.dump(self.filled))
@@ -238,6 +257,7 @@ class Saver:
         facts |= {} if self.mel is None else {"mel": self.mel}
         facts |= {} if self.origin is None else {"init": dict(self.origin)}
         facts |= {} if self.taught is None else {"teacher": dict(self.taught)}
+        facts |= {} if self.work is None else self.work.facts()
         kept = {*counters.best, *([counters.healthy] if counters.healthy else [])}
         self.store.commit(folder, counters.step, facts, kept)
 

@@ -119,6 +119,7 @@ class Trainer:
             demands.steps_left(self.exp, self.plan.steps, saved.step, changes)
             self.counters = self.saver.restore(saved)
         self.saver.note_data(saved, manifest)
+        self.saver.note_work(saved)
         self.processes.wait()
         if self.processes.main:
             self.exp.mkdir(parents=True, exist_ok=True)
@@ -205,7 +206,8 @@ class Trainer:
     def _validate(self) -> None:
         run = self.components
         rows, audio = run.validator.local(run.generator, run.device)
-        outcome = ValidationOutcome(means(self.processes.gather(rows)), audio)
+        found = means(self.processes.gather(rows))
+        outcome = ValidationOutcome(found, audio, run.validator.inputs, run.validator.imitates)
         self.counters.validated = self.counters.step
         best = outcome.means.get(run.validator.best)
         if best is not None and best == best:  # not NaN

@@ -44,10 +44,14 @@ class ValidationOutcome:
     Args:
         means: mean of each score over clips, by score key.
         audio: for the first clips by id, the reference and the generated audio, each [T].
+        inputs: in enhancement, the degraded recordings [T] that these were made from, by the same ids.
+        imitates: whether each generated clip imitates its reference; otherwise they only stand beside each other.
     """
 
     means: dict[str, float] = field(default_factory=dict)
     audio: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
+    inputs: dict[str, np.ndarray] = field(default_factory=dict)
+    imitates: bool = True
 
 
 class Validator:
@@ -64,6 +68,7 @@ class Validator:
     Attributes:
         best: key of the score by which checkpoints are ranked.
         higher_is_better: whether a higher value of that score is better.
+        inputs: the degraded recordings that the first clips of the last validation were made from, by id.
     """
 
     def __init__(
@@ -89,6 +94,7 @@ class Validator:
         self.count, self.rank = count, rank
         self.indices = list(range(count))[rank::world]
         self.best, self.higher_is_better = self.settings.best, True
+        self.inputs: dict[str, np.ndarray] = {}
         if self.metrics:
             part, metric = self.metrics[list(chosen).index(self.settings.best)]
             self.best = naming.keys(part, metric, self.spec.sample_rate)[0]
@@ -131,14 +137,17 @@ class Validator:
         for index in self.indices:
             reference = self._clip(index)
             identity = self.packed.entries[index].id
-            estimate = self._imitation(generator, index, reference, device)
+            estimate, degraded = self._imitation(generator, index, reference, device)
             rows.append((index, self._scores(estimate, reference)))
             if index < self.settings.audio:
                 audio[identity] = (reference, estimate)
+                self.inputs |= {} if degraded is None else {identity: degraded}
         return rows, audio
 
-    def _imitation(self, generator: nn.Module, index: int, reference: np.ndarray, device: torch.device) -> np.ndarray:
-        """The audio [T] that the generator makes from the condition of a clip [T]."""
+    def _imitation(
+        self, generator: nn.Module, index: int, reference: np.ndarray, device: torch.device
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """The audio [T] that the generator makes from the condition of a clip [T], and what it hears of it if it is degraded."""
         clip = torch.from_numpy(reference)[None, None].to(device)
         entry = self.packed.entries[index]
         batch = Batch(
@@ -146,12 +155,13 @@ class Validator:
         )
         given = self.parts.given.of(self.packed, index, 0, len(reference))
         batch.given = {name: signal[None].to(device) for name, signal in given.items()}
+        degraded = None
         if self.parts.degrader is not None:
             degraded = self.parts.degrader.crop(self.packed, index, 0, len(reference), 0)
             batch.signals[DEGRADED] = torch.from_numpy(degraded)[None, None].to(device)
         _, condition = self.parts.condition_builder(self.parts.condition_builder.prepare(batch), "validation")
         made = decoded(self.parts.representation, generated(generator, condition, clip, self._who))
-        return made.clamp(-1, 1)[0, 0].cpu().numpy()
+        return made.clamp(-1, 1)[0, 0].cpu().numpy(), degraded
 
     def _sets(self, generator: nn.Module) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]:
         """Makes clips and scores them as a set against all validation clips, on the main process alone.
