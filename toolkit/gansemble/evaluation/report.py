@@ -10,7 +10,7 @@ from pathlib import Path
 from gansemble.data.packed import Packed
 from gansemble.data.verification import verify
 from gansemble.errors import DataError, GansembleError, fault_of, of_all_files
-from gansemble.evaluation import curves, onsets, tables, walls
+from gansemble.evaluation import account, account_words, curves, onsets, tables, verdict, walls
 from gansemble.evaluation.clips import clip
 from gansemble.evaluation.references import demand_same
 from gansemble.evaluation.systems import System, baselines_of, system_of, told_apart
@@ -42,6 +42,7 @@ def write(project: Project, others: Sequence[tuple[str, Project]] = (), say: Say
     first = systems[0]
     verify(project.dump, {first.index.split})
     packed = Packed(project.dump, first.index.split)
+    baselines = [] if first.index.task is Task.GENERATION else baselines_of(first)
     failed: list[str] = []
     sounds = Sounds(recipe.evaluation.sound, recipe.evaluation.page_megabytes)
     if first.index.task is Task.GENERATION:
@@ -50,12 +51,14 @@ def write(project: Project, others: Sequence[tuple[str, Project]] = (), say: Say
     else:
         demand_same(project, packed, first.index.clips)
         ids = [clip.id for clip in first.index.clips][: recipe.evaluation.shown]
-        columns, shown = [*systems, *baselines_of(first)], len(ids)
+        columns, shown = [*systems, *baselines], len(ids)
         clips = [_clip(identity, columns, packed, recipe, sounds, failed) for identity in ids]
         heading = walls.heading(recipe.audio, None, several=True) if clips else []
         listen = [*_tables(columns, recipe), *heading, *clips]
     body = [
         _header(recipe.name, systems),
+        *_account(project, first),
+        _paragraphs("How good it is", verdict.sentences(recipe, systems, baselines)),
         "<h2>Scores</h2>",
         *listen,
         "<h2>Training</h2>",
@@ -149,6 +152,21 @@ def _header(name: str, systems: Sequence[System]) -> str:
         f"({first.summary['threads']} threads) · {first.summary['environment']['date']}"
     )
     return f"<header><h1>{html.escape(name)}</h1><p>{html.escape(facts)}</p></header>"
+
+
+def _account(project: Project, first: System) -> list[str]:
+    """What was trained, on what, how long and by which code, in words; a banner where it is a toy."""
+    found = account.read(project.exp, first.index.checkpoint, project.dump, first.index.task)
+    told = account_words.sentences(found)
+    if not found.toy:
+        return [_paragraphs("What was trained", told)]
+    heading, _, rest = told[0].partition(". ")
+    return [document.banner(f"{heading}.", rest), _paragraphs("What was trained", told[1:])]
+
+
+def _paragraphs(heading: str, told: Sequence[str]) -> str:
+    body = "".join(f"<p>{html.escape(each)}</p>" for each in told)
+    return f"<h2>{heading}</h2><section class=account>{body}</section>"
 
 
 def _tables(systems: Sequence[System], recipe: Recipe) -> list[str]:
