@@ -131,10 +131,10 @@ def verdicts(scores: Scores, key: Key, way: str) -> list[str]:
         first, second = (scores.results.values(name, key) for name in (mild, strong))
         differences = np.array([second[clip] - first[clip] for clip in first])
         differences = differences[np.isfinite(differences)]
-        worse = differences < 0 if key.column.better == "higher" else differences > 0
+        worse = differences < 0 if key.direction.better == "higher" else differences > 0
         if not len(differences):
             wrong.append(f"{strong}: no value")
-        elif worse.mean() < 0.5 or np.mean(differences) * (-1 if key.column.better == "higher" else 1) <= 0:
+        elif worse.mean() < 0.5 or np.mean(differences) * (-1 if key.direction.better == "higher" else 1) <= 0:
             wrong.append(f"finds {strong} no worse than {mild} ({100 * worse.mean():.0f} % of clips)")
         elif worse.mean() < 0.9:
             wrong.append(f"is unsure of {strong} against {mild} ({100 * worse.mean():.0f} % of clips)")
@@ -169,7 +169,7 @@ def _set_faults(scores: Scores, key: Key) -> list[str]:
     faults = []
     for way, strengths in WAYS.items():
         values = [scores.results.set_value(f"{way}, {strength}", key).value for strength in strengths]
-        ordered = values if key.column.better == "lower" else values[::-1]
+        ordered = values if key.direction.better == "lower" else values[::-1]
         faults += [] if all(a < b for a, b in pairwise(ordered)) else [f"orders {way} wrongly"]
     return faults
 

@@ -76,12 +76,11 @@ def _shown(value: object) -> str:
 
 def _score(score: ScoreDifference) -> str:
     change = score.difference
-    arrow = "↑" if score.better == "higher" else "↓"
+    arrow = score.direction.arrow
     first, second = ("-" if value is None else f"{value:.4f}" for value in (score.first, score.second))
     if not change.files:
         return f"  {score.key + ' ' + arrow:24} {first:>9} {second:>9}   no file has both"
-    better = (change.mean > 0) == (score.better == "higher")
-    word = ("better" if better else "worse") if change.clear else "no clear difference"
+    word = _word(score) if change.clear else "no clear difference"
     interval = f"[{change.low:+.4f}, {change.high:+.4f}]" if change.low == change.low else ""
     text = f"  {score.key + ' ' + arrow:24} {first:>9} {second:>9} {change.mean:>+11.4f} {interval:22} {word}"
     return f"{text} ({change.files} files)"
@@ -89,7 +88,7 @@ def _score(score: ScoreDifference) -> str:
 
 def _set_score(score: SetDifference) -> list[str]:
     """Both values, and what can be said of their difference: without files there is no interval of it."""
-    arrow = "↑" if score.better == "higher" else "↓"
+    arrow = score.direction.arrow
     sides = [(score.first, score.first_interval), (score.second, score.second_interval)]
     values = [
         ("-" if value is None else f"{value:.4f}") + (f" [{bounds[0]:.4f}, {bounds[1]:.4f}]" if bounds else "")
@@ -98,13 +97,16 @@ def _set_score(score: SetDifference) -> list[str]:
     text = f"  {score.key + ' ' + arrow:24} {values[0]} -> {values[1]}"
     if score.difference is None:
         return [f"{text}   one has no value"]
-    better = (
-        "the same"
-        if not score.difference
-        else "better"
-        if (score.difference > 0) == (score.better == "higher")
-        else "worse"
-    )
+    assert score.first is not None and score.second is not None
+    improved = score.direction.improves(score.first, score.second)
+    better = "the same" if not score.difference else {True: "better", False: "worse", None: "different"}[improved]
     sure = {True: "intervals apart", False: "intervals overlap", None: "no intervals: nothing says how sure that is"}
     clips = " and ".join(f"{count}" for count in dict.fromkeys(score.clips))
     return [f"{text}   {score.difference:+.4f} {better}, {sure[score.apart]} ({clips} clips)"]
+
+
+def _word(score: ScoreDifference) -> str:
+    """What a clear difference of files is: better, worse, or different where the score has no direction, or a value is best."""
+    if score.direction.better not in ("higher", "lower"):
+        return "different"
+    return "better" if (score.difference.mean > 0) == (score.direction.better == "higher") else "worse"

@@ -11,6 +11,7 @@ from gansemble.evaluation.index import Index
 from gansemble.evaluation.records import ScoreRow, comparable
 from gansemble.recipe.document import read
 from gansemble.recipe.fill import differences
+from gansemble.scoring.directions import Direction, direction_of
 from gansemble.scoring.statistics import Difference, paired
 
 ABSENT = "(absent)"
@@ -47,14 +48,14 @@ class ScoreDifference:
 
     Args:
         key: of the score.
-        better: ``higher`` or ``lower``.
+        direction: in which it is better.
         first: mean of the first experiment over all its files; None where no file has a value.
         second: mean of the second experiment.
         difference: second minus first, over the files that both have a value for.
     """
 
     key: str
-    better: str
+    direction: Direction
     first: float | None
     second: float | None
     difference: Difference
@@ -66,7 +67,7 @@ class SetDifference:
 
     Args:
         key: of the score.
-        better: ``higher`` or ``lower``.
+        direction: in which it is better.
         first: the score of the first experiment; None where it has no value.
         second: that of the second experiment.
         first_interval: (low, high) as the metric gave it; None without one.
@@ -75,7 +76,7 @@ class SetDifference:
     """
 
     key: str
-    better: str
+    direction: Direction
     first: float | None
     second: float | None
     first_interval: tuple[float, float] | None
@@ -172,7 +173,7 @@ def compare(first: Experiment, second: Experiment) -> Comparison:
             continue
         ours_by_id = {id_: value for id_, value in first.scores[key].items() if id_ not in others}
         difference = paired(ours_by_id, second.scores[key])
-        scores.append(ScoreDifference(key, ours["better"], ours["mean"], theirs["mean"], difference))
+        scores.append(ScoreDifference(key, direction_of(ours), ours["mean"], theirs["mean"], difference))
     few = min((score.difference.files for score in scores), default=FEW)
     if few < FEW:
         notes.append(f"{few} files are few: intervals resampled from them are too narrow")
@@ -198,4 +199,4 @@ def _of_sets(key: str, ours: ScoreRow, theirs: ScoreRow) -> SetDifference:
         for row in (ours, theirs)
     ]
     clips = (ours["n_total"], theirs["n_total"])
-    return SetDifference(key, ours["better"], ours["mean"], theirs["mean"], intervals[0], intervals[1], clips)
+    return SetDifference(key, direction_of(ours), ours["mean"], theirs["mean"], intervals[0], intervals[1], clips)

@@ -58,6 +58,11 @@ class Direction:
             return abs(value - self.target)
         return {"higher": -value, "lower": value}.get(self.better, math.nan)
 
+    def improves(self, first: float, second: float) -> bool | None:
+        """Whether a second value is better than a first one; None without a direction, or if one is NaN or both are as good."""
+        before, after = self.cost(first), self.cost(second)
+        return None if math.isnan(before + after) or before == after else after < before
+
     def costs(self, values: Mapping[str, float]) -> dict[str, float]:
         """The same of each file's value."""
         return {name: self.cost(value) for name, value in values.items()}

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gansemble.errors import GansembleError, PartError, PluginError
+from gansemble.scoring.directions import Direction
 
 if TYPE_CHECKING:  # this module is imported by the process that only reads and prints, which needs no torch
     from gansemble.abilities import SetMetric
@@ -51,6 +52,8 @@ class Column:
         kind: whether it scores pairs of files, single files, or whole sets.
         plugin, part: where it comes from.
         card_hash: of the definition without the conditions of the run, by which its integrity card is found.
+        directions: in which each score is better, by key, where that is not ``better``.
+        meaning: what the numbers mean, for somebody who has not used the metric before; may be empty.
     """
 
     metric: str
@@ -62,6 +65,8 @@ class Column:
     plugin: str
     part: str
     card_hash: str
+    directions: Mapping[str, Direction] = field(default_factory=dict)
+    meaning: str = ""
 
 
 class Metrics:
@@ -150,6 +155,8 @@ class Metrics:
             part.entry.plugin,
             part.entry.name,
             definition_hash(part, metric),
+            naming.directions(part, metric, keys),
+            naming.meaning_of(metric),
         )
 
 

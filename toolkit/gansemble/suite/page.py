@@ -9,11 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from gansemble.files import write_atomically
-from gansemble.pages.document import assemble
+from gansemble.pages.document import assemble, scrolling
 from gansemble.pages.document import facts as facts_table
 from gansemble.pages.pictures import COLOURS, png
 from gansemble.plugins.registry import Registry
 from gansemble.scoring import cards
+from gansemble.scoring.directions import Direction
 from gansemble.suite.columns import Column
 from gansemble.suite.summary import LEVEL, Comparison, Key, Results
 from gansemble.suite.tables import WRITTEN, troubles
@@ -75,7 +76,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]], note: str) -> str
     top = "".join(f"<th>{cell}</th>" for cell in head)
     body = "".join(f"<tr><th>{first}</th>{''.join(f'<td>{cell}</td>' for cell in rest)}</tr>" for first, *rest in rows)
     table = f"<table class=scores><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
-    return f"<div class=wide-table>{table}</div>" + (f"<p class=note>{html.escape(note)}</p>" if note else "")
+    return scrolling(table, "table") + (f"<p class=note>{html.escape(note)}</p>" if note else "")
 
 
 def _means(results: Results) -> str:
@@ -127,7 +128,7 @@ def _comparisons(results: Results) -> str:
     tables = []
     for key in results.keys:
         rows = [
-            _compared(results, each, key.column.better)
+            _compared(results, each, key.direction)
             for each in results.comparisons
             if each.key == key.name and each.paired.files
         ]
@@ -149,7 +150,7 @@ def _called(results: Results, system: str) -> str:
     return f'<span title="{html.escape(system)}">{html.escape(results.short[system])}</span>'
 
 
-def _compared(results: Results, each: Comparison, better: str) -> list[str]:
+def _compared(results: Results, each: Comparison, direction: Direction) -> list[str]:
     paired = each.paired
     short = replace(each, first=results.short[each.first], second=results.short[each.second])
     return [
@@ -159,22 +160,24 @@ def _compared(results: Results, each: Comparison, better: str) -> list[str]:
         "–" if math.isnan(paired.effect) else f"{paired.effect:+.2f}",
         f"{100 * paired.wins:.0f} %",
         str(paired.files),
-        html.escape(verdict(short, better)),
+        html.escape(verdict(short, direction)),
     ]
 
 
-def verdict(each: Comparison, better: str) -> str:
+def verdict(each: Comparison, direction: Direction) -> str:
     """What a comparison says, in words.
 
     Args:
         each: the comparison.
-        better: ``higher`` or ``lower``.
+        direction: of the score.
     """
     if math.isnan(each.p) or each.too_few:
         return "too few clips to tell"
     if each.p >= LEVEL:
         return "cannot be told apart"
-    return f"{each.second if (each.paired.mean > 0) == (better == 'higher') else each.first} is better"
+    if direction.better not in ("higher", "lower"):
+        return "they differ"
+    return f"{each.second if (each.paired.mean > 0) == (direction.better == 'higher') else each.first} is better"
 
 
 def _picture(results: Results) -> str:
@@ -203,7 +206,7 @@ def _picture(results: Results) -> str:
         # A $ in a name begins no formula.
         labels = [results.short[system] for system in results.systems]
         axes.set_yticks(range(len(results.systems)), labels, fontsize=7, parse_math=False)
-        axes.set_title(f"{key.name} ({key.column.better} is better)", fontsize=8, parse_math=False)
+        axes.set_title(f"{key.name} ({key.direction.words})", fontsize=8, parse_math=False)
         axes.tick_params(labelsize=7)
         axes.grid(alpha=0.25, axis="x")
         axes.invert_yaxis()
@@ -214,7 +217,7 @@ def _about(column: Column, registry: Registry) -> str:
     """A metric's definition and its integrity card, as HTML."""
     entry = registry.get("metric", f"{column.plugin}/{column.part}")
     card = cards.of_definition(entry, column.card_hash)
-    title = f"<h3>{html.escape(column.metric)} <small>{column.hash}</small></h3><p>{html.escape(column.definition)}</p>"
+    title = f"<h3>{html.escape(column.metric)} <small>{column.hash}</small></h3><p>{html.escape(column.meaning)}</p><p class=note>Exactly: {html.escape(column.definition)}</p>"
     if card is None:
         others = [each for each in cards.shipped(entry)]
         note = "No integrity card was measured of this definition"
@@ -241,8 +244,9 @@ def _or_dash(value: float | None) -> str:
 
 
 def _name(key: Key) -> str:
-    arrow = "↑" if key.column.better == "higher" else "↓"
-    return f"<span title='{html.escape(key.column.definition)}'>{html.escape(key.name)} {arrow}</span><br><small>{key.column.hash}</small>"
+    words = f"<span class=unseen> ({key.direction.words})</span>"
+    arrow = f"<span aria-hidden=true>{key.direction.arrow}</span>{words}"
+    return f"{html.escape(key.name)} {arrow}<small>{key.column.hash}</small>"
 
 
 def _bounds(low: float, high: float) -> str:

@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import cast
 
 from gansemble.audio.names import shown
+from gansemble.scoring.directions import Direction
 from gansemble.scoring.paired import Paired, compare, holm
 from gansemble.scoring.statistics import Summary, summarise
 from gansemble.suite.columns import Column
@@ -34,6 +35,11 @@ class Key:
 
     name: str
     column: Column
+
+    @property
+    def direction(self) -> Direction:
+        """In which it is better."""
+        return self.column.directions.get(self.name, Direction(self.column.better))
 
 
 @dataclass(frozen=True)

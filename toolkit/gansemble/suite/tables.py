@@ -169,7 +169,7 @@ def _clip_lines(results: Results, systems: list[str], wide: int, across: int) ->
         means = [results.mean(system, key, shared) if shared else None for system in systems]
         cells = "".join(f"{_interval(m.mean, m.low, m.high) if m else '-':>{across}}" for m in means)
         count = f"{len(shared)}/{len(results.scored.ids)}"
-        found.append(f"{key.name:{wide}} {key.column.better:7}{cells}{count:>9}")
+        found.append(f"{key.name:{wide}} {key.direction.better:7}{cells}{count:>9}")
     return found
 
 
@@ -180,7 +180,7 @@ def _set_lines(results: Results, systems: list[str], wide: int, across: int) -> 
         cells = "".join(f"{_interval(v.value, v.low, v.high):>{across}}" for v in values)
         clips = {v.clips for v in values}
         found.append(
-            f"{key.name:{wide}} {key.column.better:7}{cells}{next(iter(clips)) if len(clips) == 1 else 'differ':>9}"
+            f"{key.name:{wide}} {key.direction.better:7}{cells}{next(iter(clips)) if len(clips) == 1 else 'differ':>9}"
         )
         if len({results.set_value(system, key).hash for system in results.systems}) > 1:
             found.append("  not to be compared: the definitions differ, as in the number of clips")
