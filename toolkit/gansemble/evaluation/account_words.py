@@ -11,7 +11,7 @@ from gansemble.training.work import Stint
 #: What the trained network is, by task.
 KINDS = {
     Task.VOCODING: "a vocoder: it makes the waveform of a mel spectrogram",
-    Task.GENERATION: "a generator of sounds: it makes clips of its own from random numbers",
+    Task.GENERATION: "a generator: it makes clips of its own from random numbers",
     Task.ENHANCEMENT: "an enhancer: it makes the clean recording of a degraded one",
 }
 #: How many stints are told one by one.
@@ -25,8 +25,10 @@ def sentences(account: Account) -> list[str]:
     by which code. What is not on record is said to be unknown.
     """
     if account.imported:
-        return [*_toy(account), _what(account), _imported(account)]
-    return [*_toy(account), _what(account), _data(account), _amount(account), _code(account)]
+        told = [toy(account), what(account), imported(account)]
+    else:
+        told = [toy(account), what(account), data(account), amount(account), code(account)]
+    return [text for text in told if text]
 
 
 def duration(seconds: float) -> str:
@@ -63,16 +65,18 @@ def parameters(number: int) -> str:
     return f"{number / 1e6:.1f} million parameters" if number >= 1_000_000 else counted(number, "parameter")
 
 
-def _toy(account: Account) -> list[str]:
+def toy(account: Account) -> str:
+    """That an experiment is a toy; empty where it is none, or that is not known."""
     if not account.toy:
-        return []
-    return [
+        return ""
+    return (
         "This is a toy. It was trained to try the tools, on a small corpus that was made offline or by a recipe that is there "
         "to be tried, and far too briefly to sound well. Nothing here tells how good the method is."
-    ]
+    )
 
 
-def _what(account: Account) -> str:
+def what(account: Account) -> str:
+    """What was trained, by which losses, and what it began with."""
     generator = account.generator.use if account.generator else "unknown"
     sizes: Mapping[str, int] = account.parameters or {}
     size = parameters(sizes["generator"]) if "generator" in sizes else "number of parameters unknown"
@@ -111,7 +115,8 @@ def _beginning(account: Account) -> list[str]:
     return said
 
 
-def _imported(account: Account) -> str:
+def imported(account: Account) -> str:
+    """That the weights are published ones."""
     code = f"gansemble {account.toolkit}" if account.toolkit else "an unknown version of gansemble"
     return (
         f"Its weights were published elsewhere and imported by {code}; they were not trained here. On what, how long and under "
@@ -119,17 +124,18 @@ def _imported(account: Account) -> str:
     )
 
 
-def _data(account: Account) -> str:
-    data = account.data
-    if data is None:
+def data(account: Account) -> str:
+    """What it was trained on."""
+    clips = account.data
+    if clips is None:
         return "What it was trained on is unknown: this checkpoint does not tell."
-    length = f"{duration(data.seconds)} of audio" if data.seconds is not None else "their length is unknown"
-    said = [f"It learnt from {counted(data.clips, 'clip')} ({length}) of the corpus {data.corpus}{_classes(data)}."]
-    if data.validation:
-        said.append(f"{counted(data.validation, 'other clip')} chose the best checkpoint.")
-    if data.seconds is None:
+    length = f"{duration(clips.seconds)} of audio" if clips.seconds is not None else "their length is unknown"
+    said = [f"It learnt from {counted(clips.clips, 'clip')} ({length}) of the corpus {clips.corpus}{_classes(clips)}."]
+    if clips.validation:
+        said.append(f"{counted(clips.validation, 'other clip')} chose the best checkpoint.")
+    if clips.seconds is None:
         said.append("The packed data are not at hand, or are others by now.")
-    if data.changed:
+    if clips.changed:
         said.append("Other data were trained on before; these are the last.")
     return " ".join(said)
 
@@ -141,7 +147,8 @@ def _classes(data: TrainedClips) -> str:
     return f", with labels of {len(kinds)} kind{'s' if len(kinds) > 1 else ''} (different values: {listed(kinds)})"
 
 
-def _amount(account: Account) -> str:
+def amount(account: Account) -> str:
+    """How much, how far and how long was trained."""
     plan = f" of {account.planned:,} planned" if account.planned is not None else ""
     said = [f"This is the checkpoint of step {account.step:,}{plan}."]
     if account.last > account.step:
@@ -169,7 +176,7 @@ def _amount(account: Account) -> str:
     return " ".join(said)
 
 
-def _code(account: Account) -> str:
+def code(account: Account) -> str:
     """Where and by which code was trained."""
     if not account.stints:
         version = f"Its checkpoint was written by gansemble {account.toolkit}; on" if account.toolkit else "On"
