@@ -36,16 +36,19 @@ def evaluate(project: Project, force: bool, dry_run: bool, jobs: int | None) -> 
     metavar="[NAME=]EXP",
     help="Another experiment to show beside this one, under this name; may be repeated.",
 )
-def report(project: Project, force: bool, dry_run: bool, compare: tuple[Path, ...]) -> None:
-    """Stage 6: write report/index.html, one self-contained page with audio, spectrograms, curves and tables."""
-    with StageRun(project, "report", force or bool(compare), dry_run, lock=project.exp) as run:
+@click.option("--licence", metavar="NAME", help="Of the model, for its card, such as cc-by-4.0 (default: unknown).")
+def report(project: Project, force: bool, dry_run: bool, compare: tuple[Path, ...], licence: str | None) -> None:
+    """Stage 6: write report/index.html, one self-contained page with audio, spectrograms, curves and tables, and the model
+    card report/README.md beside it."""
+    asked = force or bool(compare) or licence is not None
+    with StageRun(project, "report", asked, dry_run, lock=project.exp) as run:
         if not run.needed:
             return
         from gansemble.evaluation import report as page
 
         others = [(name, Project.recall(exp.resolve())) for name, exp in map(named, compare)]
-        path = page.write(project, others, say)
-        run.done([path], sha256(path)[:16])
+        path = page.write(project, others, say, licence)
+        run.done([path, path.with_name("README.md")], sha256(path)[:16])
         say(f"open {path}")
 
 

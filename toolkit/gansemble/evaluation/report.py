@@ -10,7 +10,7 @@ from pathlib import Path
 from gansemble.data.packed import Packed
 from gansemble.data.verification import verify
 from gansemble.errors import DataError, GansembleError, fault_of, of_all_files
-from gansemble.evaluation import account, account_words, curves, onsets, tables, verdict, walls
+from gansemble.evaluation import account, account_words, curves, model_card, onsets, tables, verdict, walls
 from gansemble.evaluation.clips import clip
 from gansemble.evaluation.references import demand_same
 from gansemble.evaluation.systems import System, baselines_of, system_of, told_apart
@@ -24,13 +24,19 @@ from gansemble.stages import Project
 Say = Callable[[str], None]
 
 
-def write(project: Project, others: Sequence[tuple[str, Project]] = (), say: Say = lambda text: None) -> Path:
-    """Writes ``report/index.html`` of an experiment and returns its path.
+def write(
+    project: Project,
+    others: Sequence[tuple[str, Project]] = (),
+    say: Say = lambda text: None,
+    licence: str | None = None,
+) -> Path:
+    """Writes ``report/index.html`` of an experiment, and its model card beside it, and returns the page's path.
 
     Args:
         project: the experiment.
         others: experiments to show beside it for comparison, each with its name on the page; an empty one is the recipe's.
         say: called with lines about the page's size, before it is written.
+        licence: of the model, for its card; None is unknown.
 
     Raises:
         GansembleError: if an experiment has not been evaluated, or another one has no clips that can be compared.
@@ -70,6 +76,7 @@ def write(project: Project, others: Sequence[tuple[str, Project]] = (), say: Say
     ]
     path = project.exp / "report" / "index.html"
     write_atomically(path, document.assemble(recipe.name, body, sounds, say))
+    model_card.write(project, licence)
     if failed:
         raise DataError(
             f"{len(failed)} of {shown} clips could not be shown; {path} has the others, but stage 6 is not done:\n  "
