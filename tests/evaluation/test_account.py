@@ -87,7 +87,7 @@ def test_it_is_told_in_plain_words(tmp_path: Path):
         "the discriminators near (periods) and far (scales, weight 2) (20,000 parameters), under the objective hinge",
         "mel (mel_l1, weight 45) and features",
         "2 clips (4 s of audio) of the corpus voices",
-        "1 of speaker",
+        "labelled by speaker (1 different)",
         "1 other clip chose the best checkpoint",
         "the checkpoint of step 40 of 100 planned",
         "has not finished",
@@ -148,10 +148,11 @@ def test_a_toy_is_known_by_its_corpus_or_its_recipe(tmp_path: Path, recipe: str,
         (tmp_path / "corpus").mkdir()
         if mark:
             (tmp_path / "corpus" / ".mini.json").write_text("{}")
-    assert account.read(exp).toy is toy
-    assert told(exp).startswith("This is a toy.") == bool(toy)
+    assert account.read(exp).toy is toy and account.read(exp).stand_in is mark
+    assert ("a small synthesised stand-in for the corpus voices" in told(exp)) == bool(mark)
+    assert told(exp).startswith("This is a toy,") == bool(toy)
     (exp / "project.json").unlink()
-    assert account.read(exp).toy is None
+    assert account.read(exp).toy is account.read(exp).stand_in is None
 
 
 def test_weights_that_were_imported_were_not_trained_here(tmp_path: Path):
@@ -211,6 +212,7 @@ def test_without_a_checkpoint_nothing_is_known_and_that_is_said(tmp_path: Path):
         account.read(exp)
 
 
+@pytest.mark.slow
 def test_reading_it_needs_no_torch():
     code = "import sys; import gansemble.evaluation.account_words; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

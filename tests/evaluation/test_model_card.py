@@ -46,6 +46,7 @@ ACCOUNT = Account(
     crops=28,
     stints=[STINT],
     imported=False,
+    stand_in=False,
     toy=False,
     origin=None,
     teacher=None,
@@ -193,6 +194,14 @@ def test_scores_beside_a_metrics_first_one_have_no_direction_and_its_definition_
     assert text.count("what |near| is") == 1 and "near, near_train : what |near| is" in text
 
 
+def test_a_stand_in_is_called_neither_by_the_corpus_name_nor_under_its_licence():
+    facts = Facts(SPEC, corpus_licence="CC BY 4.0", summary=summary(lsd=row(1.0, "lsd")))
+    text = model_card.card(replace(ACCOUNT, stand_in=True, toy=True), facts)
+    (result,) = ModelCard(text).data.eval_results
+    assert (result.dataset_type, result.dataset_name) == ("stand-in-for-voices", "stand-in for voices")
+    assert "a small synthesised stand-in for the corpus voices" in text and "CC BY" not in text
+
+
 def test_baselines_and_real_clips_stand_beside_the_scores():
     scored = summary(lsd=row(1.0, "lsd"), fid=row(4.0, "fid"))
     scored |= {
@@ -216,8 +225,8 @@ def test_imported_weights_were_not_trained_here():
 
 
 def test_papers_are_linked_where_they_have_a_number():
-    text = model_card.card(ACCOUNT, Facts(SPEC, papers=["A (B 2020, arXiv 2010.05646)", "C (D 1999)"]))
-    assert "arXiv 2010.05646) <https://arxiv.org/abs/2010.05646>\n* C (D 1999)\n" in text
+    text = model_card.card(ACCOUNT, Facts(SPEC, papers=["A (B 2020, arXiv 2010.05646)", "C (D 1999; as E, arXiv 1.2)"]))
+    assert "arXiv 2010.05646) <https://arxiv.org/abs/2010.05646>\n* C (D 1999; as E, arXiv 1.2)\n" in text
 
 
 def test_papers_are_those_of_the_plugins_that_have_the_method(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

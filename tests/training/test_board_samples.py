@@ -140,6 +140,7 @@ def test_the_recipe_is_kept_as_text_and_the_command_shows_the_folder(tmp_path: P
     assert samples.command is None
 
 
+@pytest.mark.slow
 def test_a_run_has_the_names_of_its_curves_and_prints_the_command_once(workshop: Any, tmp_path: Path, capsys: Any):
     exp = tmp_path / "exp"
     workshop.train(exp, "plan.steps=1", "plan.log_every=1", "validation.audio=1")

@@ -11,6 +11,7 @@ from gansemble.evaluation import account
 from gansemble.training import work
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_where_it_was_adds_to_its_account(workshop: Any, tmp_path: Any):
     exp = tmp_path / "exp"
     workshop.train(exp, stop_after=4)

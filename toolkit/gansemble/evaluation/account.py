@@ -21,7 +21,7 @@ from gansemble.errors import DataError, GansembleError
 from gansemble.recipe.document import read as read_yaml
 from gansemble.recipe.task import Task
 from gansemble.stages import json_files
-from gansemble.stages.project import corpus_folder, packed_folder
+from gansemble.stages.project import RECORD, corpus_folder, packed_folder
 from gansemble.training.work import Stint
 
 T = TypeVar("T")
@@ -91,7 +91,8 @@ class Account:
         crops: how many crops of clips training went through up to this checkpoint.
         stints: where, by which code and how long was trained, up to the newest checkpoint; empty where nothing is recorded.
         imported: whether the weights were published ones that were imported, and not trained here.
-        toy: whether the corpus is a small one that was made offline, or the recipe one that is there to be tried.
+        stand_in: whether the corpus is not the published one but a small one of its layout that was synthesised offline.
+        toy: whether it is, or the recipe is one that is there to be tried.
         origin: the experiment whose weights it began with, and the checkpoint; None where it began with random ones.
         teacher: the experiment whose generator taught it, and the checkpoint.
         toolkit: version of gansemble that wrote the checkpoint.
@@ -117,6 +118,7 @@ class Account:
     crops: int | None
     stints: Sequence[Stint]
     imported: bool
+    stand_in: bool | None
     toy: bool | None
     origin: tuple[str, str] | None
     teacher: tuple[str, str] | None
@@ -196,6 +198,7 @@ def read(exp: Path, checkpoint: str | None = None, dump: Path | None = None, tas
     recipe = _recipe(chosen / "recipe.yaml", remedy)
     plan, step = _section(recipe, "plan"), sure["step"]
     history = _fact(facts, "data", list[TrainedData]) or []
+    stand_in = _stand_in(exp)
     newer = facts if chosen.name == newest else _optional(there[newest] / "manifest.json")
     return Account(
         exp=exp,
@@ -218,7 +221,8 @@ def read(exp: Path, checkpoint: str | None = None, dump: Path | None = None, tas
         crops=_crops(plan, step),
         stints=_fact(newer, "work", list[Stint]) or [],
         imported=step == 0 and not history,
-        toy=_toy(exp),
+        stand_in=stand_in,
+        toy=True if _of_mini_recipe(exp) else stand_in,
         origin=_other(facts, "init"),
         teacher=_other(facts, "teacher"),
         toolkit=_word(facts, "gansemble"),
@@ -236,7 +240,7 @@ def _recipe(path: Path, remedy: str) -> Mapping[str, object]:
 
 
 def _optional(path: Path) -> Mapping[str, object]:
-    """The content of a manifest that only adds to the account; empty where it cannot be read."""
+    """The content of a file that only adds to the account; empty where it cannot be read."""
     try:
         return json_files.read(path, dict[str, object], "")
     except DataError:
@@ -337,17 +341,14 @@ def _data(exp: Path, corpus: str, history: Sequence[TrainedData], dump: Path | N
     return TrainedClips(corpus, clips, validation, seconds, classes, len(history) > 1)
 
 
-def _toy(exp: Path) -> bool | None:
-    """Whether the corpus has the mark of one that was made offline, or the recipe's file is one to try it with."""
-    try:
-        record = json_files.read(exp / "project.json", dict[str, object], "")
-    except DataError:
-        return None
-    place = record.get("recipe")
-    recipe = _word(place, "path") if isinstance(place, dict) else None
-    if recipe is not None and Path(recipe).stem == MINI:
-        return True
+def _stand_in(exp: Path) -> bool | None:
+    """Whether the corpus has the mark of one that was made offline; None where it is not at hand."""
     folder = corpus_folder(exp)
-    if folder is None or not folder.is_dir():
-        return None
-    return (folder / MARK).is_file()
+    return (folder / MARK).is_file() if folder is not None and folder.is_dir() else None
+
+
+def _of_mini_recipe(exp: Path) -> bool:
+    """Whether the recipe's file is one that is there to be tried."""
+    place = _optional(exp / RECORD).get("recipe")
+    recipe = _word(place, "path") if isinstance(place, dict) else None
+    return recipe is not None and Path(recipe).stem == MINI

@@ -69,10 +69,8 @@ def toy(account: Account) -> str:
     """That an experiment is a toy; empty where it is none, or that is not known."""
     if not account.toy:
         return ""
-    return (
-        "This is a toy. It was trained to try the tools, on a small corpus that was made offline or by a recipe that is there "
-        "to be tried, and far too briefly to sound well. Nothing here tells how good the method is."
-    )
+    why = f"it learnt from {corpus(account)}" if account.stand_in else "its recipe is one that is there to be tried"
+    return f"This is a toy, made to try the tools: {why}. How it sounds, and every number here, tells nothing of the method."
 
 
 def what(account: Account) -> str:
@@ -130,7 +128,7 @@ def data(account: Account) -> str:
     if clips is None:
         return "What it was trained on is unknown: this checkpoint does not tell."
     length = f"{duration(clips.seconds)} of audio" if clips.seconds is not None else "their length is unknown"
-    said = [f"It learnt from {counted(clips.clips, 'clip')} ({length}) of the corpus {clips.corpus}{_classes(clips)}."]
+    said = [f"It learnt from {counted(clips.clips, 'clip')} ({length}) of {corpus(account)}{_classes(clips)}."]
     if clips.validation:
         said.append(f"{counted(clips.validation, 'other clip')} chose the best checkpoint.")
     if clips.seconds is None:
@@ -140,11 +138,17 @@ def data(account: Account) -> str:
     return " ".join(said)
 
 
+def corpus(account: Account) -> str:
+    """The corpus in words; a small one that stands in for it is not called by its name."""
+    name = account.data.corpus if account.data else "unknown"
+    return f"a small synthesised stand-in for the corpus {name}" if account.stand_in else f"the corpus {name}"
+
+
 def _classes(data: TrainedClips) -> str:
     if not data.classes:
         return ""
-    kinds = [f"{number:,} of {name}" for name, number in sorted(data.classes.items())]
-    return f", with labels of {len(kinds)} kind{'s' if len(kinds) > 1 else ''} (different values: {listed(kinds)})"
+    kinds = [f"{name} ({number:,} different)" for name, number in sorted(data.classes.items())]
+    return f", labelled by {listed(kinds)}"
 
 
 def amount(account: Account) -> str:

@@ -75,9 +75,11 @@ def _results(account: Account, summary: ScoresSummary) -> list[dict[str, object]
     if not found or account.task is None or account.data is None:
         return []
     name = NAMES[account.task][0]
+    # A stand-in is not the corpus, and no result on it may be taken for one on the corpus.
+    corpus = f"stand-in for {account.data.corpus}" if account.stand_in else account.data.corpus
     dataset = {
-        "type": slug(account.data.corpus) or "corpus",
-        "name": account.data.corpus,
+        "type": slug(corpus) or "corpus",
+        "name": corpus,
         "split": summary["split"],
     }
     return [{"task": {"type": slug(name), "name": name}, "dataset": dataset, "metrics": found}]

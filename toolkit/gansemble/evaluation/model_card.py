@@ -27,8 +27,8 @@ from gansemble.stages import Project
 
 #: Stands for the experiment's folder, which lies elsewhere for whoever reads the card.
 FOLDER = "EXPERIMENT"
-#: How papers name their number at arXiv.
-ARXIV = re.compile(r"arXiv[ :]([0-9]{4}\.[0-9]{4,5})")
+#: How a card names a paper's own number at arXiv, after its year; another's may stand elsewhere in it.
+ARXIV = re.compile(r"[0-9]{4}, arXiv ([0-9]{4}\.[0-9]{4,5})\)")
 #: Three lines of Python that use a generator, by task.
 PYTHON = {
     Task.VOCODING: ("vocoder", "audio = vocoder(log_mel)  # [B, mels, L] -> [B, 1, L * hop]"),
@@ -159,6 +159,10 @@ def _how(account: Account) -> str:
 def _data(account: Account, facts: Facts) -> str:
     if account.imported:
         return "Not on record here: the weights were imported; see where they were published."
+    if account.stand_in:
+        return plain(
+            f"{words.data(account)} No clip of the corpus itself is in it, so the corpus' licence does not apply."
+        )
     licence = (
         f"Its licence, as the toolkit knows it: {facts.corpus_licence.rstrip('.')}."
         if facts.corpus_licence
@@ -174,10 +178,10 @@ def _training(account: Account) -> str:
 
 
 def _hardware(account: Account) -> str:
-    hours = "unknown" if account.seconds is None else f"{account.seconds / 3600:.3g}"
+    hours = "unknown" if account.seconds is None else f"{account.seconds / 3600:.2g}"
     stints = [
         f"* {stint['environment'].get('machine', 'unknown machine')}: {words.counted(stint['processes'], 'process', 'processes')} "
-        f"on {stint['device']}, {stint['seconds'] / 3600:.3g} hours"
+        f"on {stint['device']}, {stint['seconds'] / 3600:.2g} hours"
         for stint in account.stints
     ]
     lines = [f"* Hours of training: {hours}", *("* " + plain(line.removeprefix("* ")) for line in stints)]
