@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gansemble.evaluation.compare import FEW
 from gansemble.evaluation.markdown import plain, table
 from gansemble.evaluation.records import Overall, ScoreRow, ScoresSummary
+from gansemble.scoring.directions import direction_of
 
 NONE = "–"
 
@@ -26,9 +27,7 @@ def scores(summary: ScoresSummary | None, confidence: float) -> str:
         **{f"real clips: {name}": each for name, each in summary.get("anchors", {}).items()},
     }
     head = ["score", "mean", f"{100 * confidence:g} % interval", "files", "better", *map(plain, beside)]
-    # A metric tells a direction of its first score; those that stand beside it may have another, or none.
-    first = {row["metric"]: key for key, row in reversed(found.items())}
-    rows = [_row(key, row, first[row["metric"]] == key, list(beside.values())) for key, row in found.items()]
+    rows = [_row(key, row, list(beside.values())) for key, row in found.items()]
     told = [
         f"Of the {plain(summary['split'])} split, by the checkpoint of step {summary['step']:,}:",
         table(head, rows),
@@ -45,12 +44,14 @@ def _baselines(summary: ScoresSummary) -> dict[str, Overall]:
     return summary.get("baselines", {})
 
 
-def _row(key: str, row: ScoreRow, directed: bool, beside: Sequence[dict[str, ScoreRow]]) -> list[str]:
+def _row(key: str, row: ScoreRow, beside: Sequence[dict[str, ScoreRow]]) -> list[str]:
     low, high = row["low"], row["high"]
     interval = NONE if low is None or high is None else f"{number(low)} … {number(high)}"
     files = f"{row['n_ok']}" if row["n_ok"] == row["n_total"] else f"{row['n_ok']} of {row['n_total']}"
     others = [number(each[key]["mean"]) if key in each else NONE for each in beside]
-    return [plain(key), number(row["mean"]), interval, files, plain(row["better"]) if directed else NONE, *others]
+    direction = direction_of(row)
+    better = f"at {direction.target:g}" if direction.target is not None else direction.better
+    return [plain(key), number(row["mean"]), interval, files, NONE if better == "none" else plain(better), *others]
 
 
 def number(value: float | None) -> str:
@@ -80,7 +81,9 @@ def _definitions(found: dict[str, ScoreRow]) -> list[str]:
     lines = []
     for definition, own in keys.items():
         reasons = dict.fromkeys(_reason(found[key]) for key in own)
-        lines.append(f"* **{', '.join(map(plain, own))}**: {plain(definition)}{''.join(reasons)}")
+        meaning = found[own[0]].get("meaning", "")
+        exactly = f"{plain(meaning)} Exactly: " if meaning else ""
+        lines.append(f"* **{', '.join(map(plain, own))}**: {exactly}{plain(definition)}{''.join(reasons)}")
     return lines
 
 
