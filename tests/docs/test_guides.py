@@ -3,8 +3,8 @@
 A guide is a page of ``docs/guides``. What becomes of its commands is said in comments, which the site does not show:
 
 ``<!-- before: COMMAND -->``
-    a command that is not shown, such as one that makes recordings; anywhere on the page. ``$SNIPPETS`` is the folder
-    ``docs/snippets/guides``
+    a command that is not shown, such as one that makes recordings; anywhere on the page. ``$ROOT`` is this
+    tree, ``$PORT`` a free port
 ``<!-- runs -->``
     above a block of ``sh`` or ``python``: it runs, and ends with 0
 ``<!-- runs with THIS => THAT; … -->``
@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -32,7 +33,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 GUIDES = ROOT / "docs" / "guides"
-SNIPPETS = ROOT / "docs" / "snippets" / "guides"
 PAGES = sorted(GUIDES.glob("*.md"))
 #: A comment to the reader of this file, or a block, whose fence may be indented as in a list.
 TOKEN = re.compile(
@@ -43,7 +43,7 @@ TOKEN = re.compile(
 #: Blocks that hold commands under another name would be passed over.
 LANGUAGES = {"sh", "python", "yaml", "json", "toml", "text", "csv"}
 #: Longest time of a block [s].
-TIMEOUT = 300
+TIMEOUT = 600
 
 
 class GuideError(Exception):
@@ -121,6 +121,13 @@ def _marked(line: int, mark: str, rest: str, block: re.Match[str]) -> Step:
     return Step(line, mark, block["language"], text, name.strip())
 
 
+def free_port() -> str:
+    """A port of this machine that nobody listens at."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
+
+
 def follow(steps: list[Step], work: Path, page: str = "the page") -> None:
     """Runs steps in a folder, which its user is in.
 
@@ -133,7 +140,7 @@ def follow(steps: list[Step], work: Path, page: str = "the page") -> None:
         (programs / name).write_text(f'#!/bin/sh\nexec "{sys.executable}" {words}"$@"\n', encoding="utf-8")
         (programs / name).chmod(0o755)
     environment = os.environ | {"PATH": f"{programs}:{os.environ['PATH']}", "OMP_NUM_THREADS": "1", "COLUMNS": "100"}
-    environment |= {"VIRTUAL_ENV": sys.prefix, "HOME": str(work), "SNIPPETS": str(SNIPPETS)}
+    environment |= {"VIRTUAL_ENV": sys.prefix, "HOME": str(work), "ROOT": str(ROOT), "PORT": free_port()}
     for step in steps:
         if step.mark == "writes":
             (work / step.detail).write_text(step.text, encoding="utf-8")
