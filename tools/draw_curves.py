@@ -26,7 +26,7 @@ VOCODER: Sequence[Panel] = (
     ("share of items they win", (("train", "discriminator/win_rate"),), (0.0, 1.05)),
 )
 LATENT: Sequence[Panel] = (
-    ("discriminators' total", (("train", "discriminator/total"),), None),
+    ("discriminators' total", (("train", "discriminator/total"),), (-60.0, 130.0)),
     ("variety of fakes, as a share of real ones", (("train", "monitors.collapse/diversity"),), (0.0, 1.6)),
     ("share of items they win", (("train", "discriminator/win_rate"),), (0.0, 1.05)),
 )
@@ -36,8 +36,8 @@ PICTURES: Mapping[str, Sequence[Panel]] = {
     "overfitting": VOCODER,
     "collapse": LATENT,
 }
-#: Of so many reports the running mean is drawn, with the reports themselves in a lighter tone behind it.
-SMOOTHED = 9
+#: Drawn is the running mean over one of so many parts of a run, with the reports themselves in a lighter tone behind it.
+PARTS = 12
 
 
 def main() -> None:
@@ -80,7 +80,7 @@ def add(axis: Axes, rows: Sequence[CurveRow], name: str, smooth: bool) -> None:
     if not smooth:
         axis.plot(steps, values, marker="o", markersize=3, label=name)
         return
-    half = SMOOTHED // 2
+    half = len(values) // PARTS // 2
     around = [values[max(0, place - half) : place + half + 1] for place in range(len(values))]
     line = axis.plot(steps, [sum(each) / len(each) for each in around], label=name)[0]
     axis.plot(steps, values, alpha=0.25, linewidth=0.8, color=line.get_color())
