@@ -44,10 +44,11 @@ def main() -> None:
     """Draws a picture for each run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--runs", type=Path, required=True, help="folder with an experiment for each picture")
-    runs = parser.parse_args().runs
+    parser.add_argument("--output", type=Path, default=ASSETS, help="folder for the pictures (docs/assets)")
+    given = parser.parse_args()
     for name, panels in PICTURES.items():
-        target = ASSETS / f"curves-{name}.png"
-        draw(runs / name / "logs", panels, target)
+        target = given.output / f"curves-{name}.png"
+        draw(given.runs / name / "logs", panels, target)
         print(f"{target}: {target.stat().st_size / 1000:.0f} kB")
 
 
