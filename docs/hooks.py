@@ -18,6 +18,8 @@ from html import escape
 from pathlib import Path
 from typing import Any, cast
 
+import readmes
+
 ROOT = Path(__file__).resolve().parent.parent
 DIRECTIVE = re.compile(r"^<!-- generate: (\w+) ?(.*?) -->$", re.MULTILINE)
 #: What ``tools/whole_pages.py`` writes below directives for readers of the repository; the site makes its own of them.
@@ -53,6 +55,15 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
 
     with contextlib.chdir(ROOT):  # messages name files as they are called from there
         return DIRECTIVE.sub(replaced, markdown)
+
+
+def on_files(files: Any, config: Any) -> Any:
+    """Adds a page for each README of recipes and plugins; they are found from the page of results, not from the navigation."""
+    from mkdocs.structure.files import File, InclusionLevel
+
+    for page, text in readmes.pages():
+        files.append(File.generated(config, page, content=text, inclusion=InclusionLevel.NOT_IN_NAV))
+    return files
 
 
 # kinds ------------------------------------------------------------------
@@ -179,6 +190,11 @@ def abilities() -> str:
     from gansemble.recipe.rules.abilities import ABILITIES
 
     return table(("ability", "when no part gives it"), [(f"`{name}`", text) for name, text in ABILITIES.items()])
+
+
+def results() -> str:
+    """What recipes' READMEs say was measured; the site's pages of READMEs are there only once it is built."""
+    return readmes.results("guides/results.md")
 
 
 # plugins ----------------------------------------------------------------
@@ -363,6 +379,6 @@ GENERATORS: dict[str, Callable[..., str]] = {
     each.__name__: each
     for each in (
         kinds, calls, line, contract, promises, parts, source, recipe, refused, rules, abilities, new_plugin, groups, ranges,
-        checklist, commands, cards,
+        checklist, commands, cards, results,
     )
 }  # fmt: skip

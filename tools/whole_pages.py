@@ -45,6 +45,8 @@ def _generated(match: re.Match[str], page: Path) -> str:
     if name == "cards":  # with line numbers, which every change of the code would move
         cards = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.glob("plugins/*/*/fidelity.yaml"))
         return "\n".join(f"* `{card}`" for card in cards)
+    if name == "results":  # they stand in these files already
+        return "\n".join(f"* `{readme}`" for readme in hooks.readmes.with_results())
     made = hooks.GENERATORS[name](*arguments)
     made = (
         made.split("\n\n::: ")[0] if name == "parts" else made
