@@ -28,6 +28,7 @@ hookimpl = pluggy.HookimplMarker("gansemble")
 _OFFERED = {
     "Experiment": "gansemble.evaluation.experiment:Experiment",
     "Frozen": "gansemble.parts.frozen:Frozen",
+    "GansembleError": "gansemble.errors:GansembleError",
     "Session": "gansemble.training.session:Session",
     "load": "gansemble.inference.loading:load",
     "log_mel": "gansemble.audio.features:log_mel",
@@ -40,6 +41,7 @@ __all__ = [
     "File",
     "Folder",
     "Frozen",
+    "GansembleError",
     "Session",
     "__version__",
     "hookimpl",
