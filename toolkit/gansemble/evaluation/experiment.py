@@ -83,7 +83,7 @@ class Experiment:
         """(step, value) of a curve of training or of validation, at the steps where it has a finite value.
 
         Args:
-            name: such as ``generator/total`` or ``mel_distance``.
+            name: such as ``generator/total``, or a score of validation.
 
         Raises:
             GansembleError: if there are no curves yet, or none of that name; it lists those that there are.
