@@ -6,7 +6,7 @@ trained, used or extended from Python is imported on first use::
     import gansemble
 
     vocoder = gansemble.load("exp/v1")
-    audio = vocoder(log_mel)  # [B, mels, L] -> [B, 1, L * hop]
+    audio = vocoder(vocoder.read("speech.wav"))  # a log-mel spectrogram [B, mels, L] -> [B, 1, L * hop]
 """
 
 from __future__ import annotations
@@ -26,17 +26,35 @@ hookimpl = pluggy.HookimplMarker("gansemble")
 #: What is imported on first use, as ``module:name``. Targets are strings here as in plugins: whatever imports this module
 #: does not depend on them.
 _OFFERED = {
+    "Experiment": "gansemble.evaluation.experiment:Experiment",
     "Frozen": "gansemble.parts.frozen:Frozen",
+    "GansembleError": "gansemble.errors:GansembleError",
     "Session": "gansemble.training.session:Session",
     "load": "gansemble.inference.loading:load",
+    "log_mel": "gansemble.audio.features:log_mel",
+    "run": "gansemble.cli.from_python:run",
     "score": "gansemble.suite.api:score",
 }
 
-__all__ = ["File", "Folder", "Frozen", "Session", "__version__", "hookimpl", "hookspec", "load", "score"]
+__all__ = [
+    "Experiment",
+    "File",
+    "Folder",
+    "Frozen",
+    "GansembleError",
+    "Session",
+    "__version__",
+    "hookimpl",
+    "hookspec",
+    "load",
+    "log_mel",
+    "run",
+    "score",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """``gansemble.load``, ``gansemble.score``, ``gansemble.Session`` and ``gansemble.Frozen``."""
+    """What is imported on first use, such as ``gansemble.load``."""
     if name not in _OFFERED:
         raise AttributeError(f"module 'gansemble' has no attribute {name!r}")
     module, _, attribute = _OFFERED[name].partition(":")

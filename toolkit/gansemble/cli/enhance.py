@@ -20,7 +20,7 @@ from gansemble.errors import GansembleError
 if TYPE_CHECKING:
     from gansemble.audio.files import SampleFormat
     from gansemble.inference.enhancement import EnhancedFile
-    from gansemble.inference.loading import TrainedGenerator
+    from gansemble.inference.trained import TrainedGenerator
 
 
 @click.command()

@@ -125,6 +125,10 @@ def _in_this_process(recipe: str, options: RunOptions) -> None:
     from gansemble.cli import Lazy
 
     group = Lazy()
+    if options.mini and options.data is not None and not options.data.is_dir():
+        command = group.get_command(click.Context(group), "mini")
+        assert command is not None
+        command.main([recipe, "--output", str(options.data)], prog_name="gansemble mini", standalone_mode=False)
     for stage in options.stages:
         command = group.get_command(click.Context(group), stage.name)
         assert command is not None

@@ -12,7 +12,7 @@ from gansemble.data.packed import Packed
 from gansemble.errors import fault_of, of_all_files
 from gansemble.evaluation.index import GeneratedClip
 from gansemble.evaluation.references import references
-from gansemble.inference.loading import TrainedGenerator
+from gansemble.inference.trained import TrainedGenerator
 from gansemble.recipe.schema import Recipe
 from gansemble.stages import Project
 

@@ -21,7 +21,8 @@ from gansemble.evaluation import walls
 from gansemble.files import staged_file, write_atomically
 from gansemble.inference import phases
 from gansemble.inference.generation import between
-from gansemble.inference.loading import TrainedGenerator, load
+from gansemble.inference.loading import load
+from gansemble.inference.trained import TrainedGenerator
 from gansemble.parts.sampling import LatentSampler, Sample, Truncation
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import Task

@@ -17,7 +17,8 @@ from gansemble.evaluation import enhancement, generation, vocoding
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip, Index, folder_of
 from gansemble.files import staged_file
-from gansemble.inference.loading import TrainedGenerator, load
+from gansemble.inference.loading import load
+from gansemble.inference.trained import TrainedGenerator
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import Task
 from gansemble.stages import Project

@@ -22,8 +22,8 @@ from gansemble.data.facts import Facts
 from gansemble.errors import DataError
 from gansemble.files import staged_file
 from gansemble.inference.keep_below import KeepBelow
-from gansemble.inference.loading import TrainedGenerator
 from gansemble.inference.streaming import ChunkedStream, enhancement_stream
+from gansemble.inference.trained import TrainedGenerator
 from gansemble.parts.build import Waveform
 
 #: Samples read at a time.

@@ -24,8 +24,8 @@ from gansemble.data import mel_scale, signal_files
 from gansemble.data.mel_scale import MelStatistics
 from gansemble.errors import DataError, GansembleError
 from gansemble.files import staged_file
-from gansemble.inference.loading import TrainedGenerator
 from gansemble.inference.streaming import stack, vocoder_stream
+from gansemble.inference.trained import TrainedGenerator
 from gansemble.parts.conditioning import ConditionBuilder
 from gansemble.recipe.schema import Recipe
 
