@@ -43,7 +43,7 @@ check: $(STAMP)  ## ruff, mypy, recipes, the documentation's links, and shellche
 	$(BIN)/ruff check toolkit plugins tests tools benchmarks docs examples
 	$(BIN)/ruff format --check toolkit plugins tests tools benchmarks docs examples
 	$(BIN)/mypy
-	$(BIN)/mypy docs/hooks.py docs/docstrings.py docs/notebook_pages.py
+	$(BIN)/mypy docs/hooks.py docs/docstrings.py docs/notebook_pages.py docs/readmes.py
 	$(BIN)/python tools/check_recipes.py
 	@if command -v shellcheck >/dev/null; then shellcheck -x egs/*/*/run.sh egs/_shared/recipe.sh .ci/run; else echo "shellcheck is not installed: skipped"; fi
 	@$(MAKE) --no-print-directory docs
