@@ -44,12 +44,16 @@ def clips(work: Work) -> Iterator[Generated]:
             name: x.to(trained.device) for name, x in given.of(packed, number, 0, usable).items() if name in reads
         }
         channels = {name: len(signal) for name, signal in signals.items()}
-        stream = vocoder_stream(trained.generator, trained.representation, core, channels, labels(entry))
+        stacked, label = stack(signals), labels(entry)
+
+        def make() -> torch.Tensor:
+            return vocoder_stream(trained.generator, trained.representation, core, channels, label).whole(stacked)
+
         begun = time.monotonic()
-        made = stream.whole(stack(signals))
+        made = make()
         took = time.monotonic() - begun
         facts = GeneratedClip(entry.id, usable / spec.sample_rate, took, 0, clip=entry.id, sha256=entry.sha256)
-        return Generated(facts, made[0].numpy())
+        return Generated(facts, made[0].numpy(), again=make)
 
     for number in range(work.count(packed)):
         found = work.attempt(packed.entries[number].id, partial(one, number))
