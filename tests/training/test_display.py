@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
+import re
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -156,6 +158,23 @@ def test_a_picture_has_the_lowest_band_below_and_colours_for_9_units_below_the_l
     picture = shown()[0]._picture(np.zeros(192, np.float32))
     colours = matplotlib.colormaps["magma"](np.float32([[0, 0.9, 0.1], [1, 0.5, 0]]))[..., :3]
     np.testing.assert_allclose(picture.transpose(1, 2, 0), colours, atol=0.01)
+
+
+def test_while_a_run_is_shown_warnings_have_the_time_too(shown, capsys):
+    handler = logging.StreamHandler()  # of this test's stderr
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        made, _ = shown()
+        capsys.readouterr()
+        logging.getLogger("a.library").warning("beware")
+        assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING: beware\n", capsys.readouterr().err)
+        made.board.close = lambda: None
+        made.close()
+        logging.getLogger("a.library").warning("beware")
+        assert capsys.readouterr().err == "WARNING: beware\n"
+    finally:
+        logging.getLogger().removeHandler(handler)
 
 
 def test_many_validation_scores_stand_in_columns_that_fit(shown, monkeypatch, capsys):

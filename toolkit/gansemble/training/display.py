@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -25,6 +26,18 @@ from gansemble.training.validation import ValidationOutcome
 LOSSES = "generator/losses."
 #: How many validation scores stand in one line; more have columns of their own.
 FEW = 4
+
+
+class _Clocked(logging.Formatter):
+    """Lines of the log with the time before them, as all others of a run have it."""
+
+    def __init__(self, clock: Callable[[], str], form: logging.Formatter) -> None:
+        super().__init__()
+        self._clock, self._form = clock, form
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as it would be without, behind the time."""
+        return f"{self._clock()} {self._form.format(record)}"
 
 
 class Display:
@@ -69,6 +82,10 @@ class Display:
             f"training {recipe.name}: {networks} parameters; {place}; steps {done:,} to {self.total:,}"
             + (" (resumed)" if resumed else "")
         )
+        for handler in logging.getLogger().handlers:
+            if isinstance(handler, logging.StreamHandler) and handler.stream is sys.stderr:
+                self._stack.callback(handler.setFormatter, handler.formatter)
+                handler.setFormatter(_Clocked(self._clock, handler.formatter or logging.Formatter()))
         if can_redraw(sys.stderr):
             stream = sys.stderr
             draw = partial(self._line, knows_unicode(stream))
