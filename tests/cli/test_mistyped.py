@@ -14,9 +14,9 @@ from gansemble.files import near_path
     ("words", "meant"),
     [
         (("trian",), "no command 'trian'; did you mean 'train'?"),
-        (("--plugn", "x.py", "doctor"), "no such option --plugn; did you mean '--plugin'?"),
-        (("train", "--exq"), "no such option --exq; did you mean '--exp'?"),
-        (("plugins", "lst"), "no such command 'lst'; did you mean 'list'?"),
+        (("--plugn", "x.py", "doctor"), "No such option --plugn; did you mean '--plugin'?"),
+        (("train", "--exq"), "No such option --exq; did you mean '--exp'?"),
+        (("plugins", "lst"), "No such command 'lst'; did you mean 'list'?"),
         (("plugins", "list", "--kind", "metrc"), "; did you mean 'metric'?"),
         (("synthesise", "x.yaml", "--checkpoint", "lst"), "; did you mean 'last'?"),
         (("listening", "make", "--mode", "mushr", "a", "b", "--output", "c"), "; did you mean 'mushra'?"),
@@ -47,7 +47,7 @@ def test_the_nearest_name_is_told(gansemble, tiny, tmp_path, words, meant):
 
 
 def test_where_nothing_resembles_it_what_there_is_is_told(gansemble, tiny):
-    assert "no such command 'zzzz'; there are: " in gansemble("plugins", "zzzz")[2]
+    assert "No such command 'zzzz'; there are: " in gansemble("plugins", "zzzz")[2]
     assert "did you mean" not in gansemble("plugins", "list", "--kind", "zzzz")[2]
 
 

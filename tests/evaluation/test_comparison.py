@@ -19,6 +19,7 @@ from gansemble.evaluation import compare, index, records, references, scores
 from gansemble.evaluation.compare import Experiment
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip, Index
+from gansemble.evaluation.speed import Speed
 from gansemble.files import sha256
 from gansemble.recipe.task import Task
 from gansemble.scoring import environment
@@ -195,6 +196,21 @@ def test_an_index_reads_back_as_it_was_written(tmp_path):
     ]
     assert facts["real_time_factor"] == 0.25 and facts["version"] == 2
     assert whole.promised(tmp_path) == [tmp_path / "samples" / "index.json", made]
+
+
+def test_an_index_keeps_the_measured_speed_and_one_without_it_is_still_read(tmp_path):
+    (tmp_path / "samples").mkdir()
+    speed = Speed(0.004, 0.003, 0.006, 41, 1.02)
+    listed(clip("a"), speed=speed).write(tmp_path, [])
+    path = tmp_path / "samples" / "index.json"
+    facts = json.loads(path.read_text())
+    assert facts["real_time_factor"] == 0.004 and index.read(tmp_path).speed == speed
+    for old in ({k: v for k, v in facts.items() if k != "speed"}, facts | {"speed": None}):
+        path.write_text(json.dumps(old))
+        assert index.read(tmp_path).speed is None and index.read(tmp_path).real_time_factor == 0.5
+    path.write_text(json.dumps(facts | {"speed": {"median": 1.0}}))
+    with pytest.raises(DataError, match="low is missing"):
+        index.read(tmp_path)
 
 
 def test_what_an_index_knows_of_its_clips():

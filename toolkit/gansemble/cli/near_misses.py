@@ -18,8 +18,8 @@ def hinted() -> Iterator[None]:
     except click.NoSuchOption as error:
         if error.ctx is None:
             raise
-        known = [name for each in error.ctx.command.get_params(error.ctx) for name in each.opts]
-        raise _usage(f"no such option {error.option_name}", error.option_name, known, error.ctx) from None
+        known = [name for each in error.ctx.command.get_params(error.ctx) for name in each.opts if name.startswith("-")]
+        raise _usage(f"No such option {error.option_name}", error.option_name, known, error.ctx) from None
     except click.BadParameter as error:
         kind = error.param.type if error.param is not None else None
         hint = near(_quoted(error.message), map(str, kind.choices)) if isinstance(kind, click.Choice) else ""
@@ -32,7 +32,7 @@ def hinted() -> Iterator[None]:
         if not isinstance(command, str) or error.ctx is None or not isinstance(error.ctx.command, click.Group):
             raise
         known = error.ctx.command.list_commands(error.ctx)
-        raise _usage(f"no such command {command!r}", command, known, error.ctx) from None
+        raise _usage(f"No such command {command!r}", command, known, error.ctx) from None
 
 
 def _usage(message: str, word: str, known: Sequence[str], context: click.Context) -> click.UsageError:
