@@ -201,14 +201,14 @@ def test_an_index_reads_back_as_it_was_written(tmp_path):
 def test_an_index_keeps_the_measured_speed_and_one_without_it_is_still_read(tmp_path):
     (tmp_path / "samples").mkdir()
     speed = Speed(0.004, 0.003, 0.006, 41, 1.02)
-    listed(clip("a"), speed=speed).write(tmp_path, [])
+    listed(clip("a"), measured_speed=speed).write(tmp_path, [])
     path = tmp_path / "samples" / "index.json"
     facts = json.loads(path.read_text())
-    assert facts["real_time_factor"] == 0.004 and index.read(tmp_path).speed == speed
-    for old in ({k: v for k, v in facts.items() if k != "speed"}, facts | {"speed": None}):
+    assert facts["real_time_factor"] == 0.004 and index.read(tmp_path).measured_speed == speed
+    for old in ({k: v for k, v in facts.items() if k != "measured_speed"}, facts | {"measured_speed": None}):
         path.write_text(json.dumps(old))
-        assert index.read(tmp_path).speed is None and index.read(tmp_path).real_time_factor == 0.5
-    path.write_text(json.dumps(facts | {"speed": {"median": 1.0}}))
+        assert index.read(tmp_path).measured_speed is None and index.read(tmp_path).real_time_factor == 0.5
+    path.write_text(json.dumps(facts | {"measured_speed": {"median": 1.0}}))
     with pytest.raises(DataError, match="low is missing"):
         index.read(tmp_path)
 
@@ -353,7 +353,7 @@ def test_scores_are_printed_in_columns():
 
 def test_the_measured_speed_stands_in_the_table_with_its_spread():
     speed = {"median": 0.01, "low": 0.008, "high": 0.0125, "runs": 41, "measured": 1.02}
-    summary: Any = {"scores": {}, "real_time_factor": 0.01, "speed": speed, "device": "cpu", "threads": 2}
+    summary: Any = {"scores": {}, "real_time_factor": 0.01, "measured_speed": speed, "device": "cpu", "threads": 2}
     *_, row, note = scores.table(summary, 0.95, 100)
     assert row.split() == ["real-time", "factor", "0.0100", "0.0080", "…", "0.0125", "41", "runs"]
     assert note == "  (real time on cpu, 2 threads; the interval is of half of the runs)"

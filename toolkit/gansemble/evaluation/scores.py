@@ -82,7 +82,7 @@ def _summary(recipe: Recipe, index: Index, found: Overall) -> ScoresSummary:
         "step": index.step,
         "split": index.split,
         "real_time_factor": index.real_time_factor,
-        "speed": asdict(index.speed) if index.speed is not None else None,
+        "measured_speed": asdict(index.measured_speed) if index.measured_speed is not None else None,
         "device": index.device,
         "threads": index.threads,
         "environment": environment(),
@@ -107,7 +107,7 @@ def table(summary: ScoresSummary, confidence: float, width: int | None = None) -
         rows.append((key, mean, interval, f"{row['n_ok']}/{row['n_total']}"))
         if row["mean"] is None and row.get("reason"):
             reasons[key] = str(row["reason"])
-    factor, speed = f"{summary['real_time_factor']:.4f}", summary.get("speed")
+    factor, speed = f"{summary['real_time_factor']:.4f}", summary.get("measured_speed")
     spread = f"{speed['low']:.4f} … {speed['high']:.4f}" if speed else "-"
     rows.append(("real-time factor", factor, spread, f"{speed['runs']:.0f} runs" if speed else ""))
     lines = []

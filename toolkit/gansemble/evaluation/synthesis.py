@@ -72,7 +72,7 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Index:
             f"{len(work.failed)} clips could not be made, as said above, and {len(clips)} were; stage 4 is not done, for scores "
             "would be of some clips only. Remove the cause, or choose another synthesis.checkpoint, and run it again"
         )
-    index = replace(_index(recipe, trained, clips), speed=speedometer.speed())
+    index = replace(_index(recipe, trained, clips), measured_speed=speedometer.speed())
     say(_summary(index))
     return index.write(project.exp, made_files)
 
@@ -117,7 +117,11 @@ def _index(recipe: Recipe, trained: TrainedGenerator, clips: list[GeneratedClip]
 
 def _summary(index: Index) -> str:
     took = sum(clip.took for clip in index.clips)
-    speed = index.speed.words() if index.speed is not None else f"{1 / index.real_time_factor:.1f} x real time"
+    speed = (
+        index.measured_speed.words()
+        if index.measured_speed is not None
+        else f"{1 / index.real_time_factor:.1f} x real time"
+    )
     return (
         f"{len(index.clips)} clips, {index.seconds:.1f} s of audio in {took:.1f} s: {speed} on {index.device}, "
         f"{index.threads} thread{'s' if index.threads != 1 else ''} (step {index.step})"
