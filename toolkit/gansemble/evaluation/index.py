@@ -207,7 +207,7 @@ def read(exp: Path) -> Index:
         if not clips or sum(clip.seconds for clip in clips) <= 0:
             raise ValueError("it lists no clips")
         noted = facts.get("measured_speed")
-        found = json_files.checked(noted, Speed) if noted else None
-        return Index(**{**facts, "task": Task(facts["task"]), "clips": clips, "measured_speed": found})  # type: ignore[arg-type]
+        measured = json_files.checked(noted, Speed) if noted else None  # type: ignore[arg-type]
+        return Index(**{**facts, "task": Task(facts["task"]), "clips": clips, "measured_speed": measured})  # type: ignore[arg-type]
     except ValueError as error:
         raise DataError(f"{path}: damaged ({error}); {REMEDY}") from error
