@@ -1,7 +1,9 @@
 """The ``gansemble`` command: outputs for people and for programs, and messages with an exit status."""
 
+import contextlib
 import json
 import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -35,7 +37,11 @@ def gansemble_register(register):
 
 def test_help_lists_every_command(gansemble):
     status, out, _ = gansemble("--help")
-    listed = [line.split()[0] for line in out.partition("Commands:\n")[2].splitlines() if line[2:3].strip()]
+    listed = [
+        line.split()[0]
+        for line in out.partition("Commands:\n")[2].partition("examples:")[0].splitlines()
+        if line[2:3].strip()
+    ]
     assert status == 0 and listed == list(COMMANDS)
 
 
@@ -245,7 +251,10 @@ def test_status_says_why_a_stage_is_stale(gansemble, experiment):
 def test_status_shows_where_a_training_was_interrupted(gansemble, experiment):
     (experiment.exp / "checkpoints" / "step-00001200").mkdir(parents=True)
     rows = json.loads(gansemble("status", experiment.exp, "--json")[1])
-    assert rows[3]["state"] == "missing" and rows[3]["reasons"] == ["interrupted after step 1200"]
+    steps = experiment.values["plan"]["steps"]
+    assert rows[3]["state"] == "interrupted" and rows[3]["reasons"] == [f"at step 1,200 of {steps:,}"]
+    assert f"3 train       interrupted at step 1,200 of {steps:,}\n" in gansemble("status", experiment.exp)[1]
+    assert rows[4]["state"] == "missing"
 
 
 def test_status_of_no_experiment_says_how_to_make_one(gansemble, tmp_path):
@@ -338,3 +347,22 @@ def test_an_empty_word_is_no_folder(gansemble, tmp_path, words):
     assert status in (1, 2) and "Traceback" not in err and sorted(tmp_path.rglob("*")) == before
     if words[0] not in ("run", "describe", "--plugin"):
         assert "got an empty word; is a variable of the shell unset?" in err
+
+
+@pytest.mark.parametrize(
+    ("environment", "colour"), [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)  # fmt: skip
+def test_colours_are_for_terminals_that_want_them(experiment, environment, colour):
+    """Shown on a pseudo-terminal, as in a pipe there are none anyway."""
+    main, side = pty.openpty()
+    base = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "TERM")}
+    command = [sys.executable, "-m", "gansemble", "status", str(experiment.exp)]
+    with subprocess.Popen(command, stdout=side, stderr=side, stdin=side, env=base | environment) as child:
+        os.close(side)
+        text = b""
+        with contextlib.suppress(OSError):  # its end
+            while piece := os.read(main, 4096):
+                text += piece
+        assert child.wait(timeout=60) == 0
+    os.close(main)
+    assert (b"\x1b[" in text) == colour and b"0 fetch" in text

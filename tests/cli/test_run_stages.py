@@ -111,9 +111,9 @@ def test_stages_by_number_and_by_name_are_the_same(run):
     ("words", "message"),
     [
         (("--stage", "train", "--stop-stage", "1"), "nothing to run: --stage 3 (train) comes after --stop-stage 1 (prepare)\n"),
-        (("--stage", "trian"), "--stage trian: no such stage; did you mean train?; stages are 0 to 6, or: fetch prepare "),
+        (("--stage", "trian"), "--stage trian: no such stage; did you mean 'train'?; stages are 0 to 6, or: fetch prepare "),
         (("--stop-stage", "7"), "--stop-stage 7: no such stage; stages are 0 to 6, or: fetch prepare "),
-        (("--fource",), "unknown option --fource; did you mean --force?; see gansemble run --help\n"),
+        (("--fource",), "unknown option --fource; did you mean '--force'?; see gansemble run --help\n"),
         (("--config", "v1"), "--config chooses a recipe of a folder, and "),
     ],
 )  # fmt: skip
@@ -128,7 +128,8 @@ def test_an_error_names_its_stage_and_stops_what_follows(run, corpus, tmp_path):
     status, out, err = run("--jobs", "1")
     assert (status, stages(out)) == (1, ["fetch!", "prepare!", "statistics!", "train"]), err
     assert err.startswith(f"error: {tmp_path}/dump/manifest.jsonl: no clip is in the validation split")
-    assert "\nStage 3 train failed (exit 1); its last lines are above.\nContinue with: gansemble run " in err
+    assert "\nStage 3 train failed (exit 1); its last lines are above.\nThe same would fail again: mend " in err
+    assert "Then continue with: gansemble run " in err
 
 
 def test_a_stage_before_that_was_not_done_is_named(run):
@@ -139,6 +140,7 @@ def test_a_stage_before_that_was_not_done_is_named(run):
 def test_a_wrong_recipe_is_refused_in_the_first_stage(run, tmp_path):
     status, _, err = run("--set", "plan.setps=3")
     assert status == 1 and err.startswith("error: --set:1:1: plan.setps: plan takes no such parameter")
+    assert "Mend the recipe, or the --set" in err and "ontinue with" not in err, "a command that must fail again"
     assert "Stage 0 fetch failed" in err and not (tmp_path / "exp").exists()
 
 

@@ -19,6 +19,7 @@ from gansemble.evaluation import compare, index, records, references, scores
 from gansemble.evaluation.compare import Experiment
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip, Index
+from gansemble.evaluation.speed import Speed
 from gansemble.files import sha256
 from gansemble.recipe.task import Task
 from gansemble.scoring import environment
@@ -197,6 +198,21 @@ def test_an_index_reads_back_as_it_was_written(tmp_path):
     assert whole.promised(tmp_path) == [tmp_path / "samples" / "index.json", made]
 
 
+def test_an_index_keeps_the_measured_speed_and_one_without_it_is_still_read(tmp_path):
+    (tmp_path / "samples").mkdir()
+    speed = Speed(0.004, 0.003, 0.006, 41, 1.02)
+    listed(clip("a"), measured_speed=speed).write(tmp_path, [])
+    path = tmp_path / "samples" / "index.json"
+    facts = json.loads(path.read_text())
+    assert facts["real_time_factor"] == 0.004 and index.read(tmp_path).measured_speed == speed
+    for old in ({k: v for k, v in facts.items() if k != "measured_speed"}, facts | {"measured_speed": None}):
+        path.write_text(json.dumps(old))
+        assert index.read(tmp_path).measured_speed is None and index.read(tmp_path).real_time_factor == 0.5
+    path.write_text(json.dumps(facts | {"measured_speed": {"median": 1.0}}))
+    with pytest.raises(DataError, match="low is missing"):
+        index.read(tmp_path)
+
+
 def test_what_an_index_knows_of_its_clips():
     clips = [GeneratedClip("a", 3.0, 0.5, 0, condition="b"), GeneratedClip("b", 1.0, 0.5, 0, condition="a")]
     found = listed(*clips, GeneratedClip("c", 4.0, 1.0, 0, condition="b"))
@@ -327,17 +343,20 @@ def test_scores_are_printed_in_columns():
         ["a_score_of_a_long_name_indeed", "-", "-", "0/4"],
         ["x", "y"],
         ["bare", "-", "-", "0/4"],
-        ["real-time", "factor", "0.0123", "cpu,", "2", "threads"],
+        ["real-time", "factor", "0.0123", "-"],
+        ["(real", "time", "on", "cpu,", "2", "threads)"],
     ]
     assert lines[1].index("12.3457") + 7 == len("a_score_of_a_long_name_indeed") + 10
+    assert max(map(len, scores.table(summary, 0.9, 50))) <= 50
+    assert [line.split() for line in scores.table(summary, 0.9, 50)][:2] == [["score", "mean"], ["snr", "12.3457"]]
 
 
-@pytest.mark.parametrize(("names", "wide"), [((), 24), (("snr",), 24), (("x" * 24,), 24), (("x" * 25, "y"), 25)])
-def test_the_first_column_is_as_wide_as_its_longest_name_and_24_at_least(names, wide):
-    row = {"mean": 1.0, "low": None, "n_ok": 1, "n_total": 1}
-    summary: Any = {"scores": dict.fromkeys(names, row), "real_time_factor": 1.0, "device": "cpu", "threads": 1}
-    head, *_, last = scores.table(summary, 0.95)
-    assert head.index("mean") == wide + 1 + 9 - 4 and last.index("1.0000") == wide + 1 + 9 - 6
+def test_the_measured_speed_stands_in_the_table_with_its_spread():
+    speed = {"median": 0.01, "low": 0.008, "high": 0.0125, "runs": 41, "measured": 1.02}
+    summary: Any = {"scores": {}, "real_time_factor": 0.01, "measured_speed": speed, "device": "cpu", "threads": 2}
+    *_, row, note = scores.table(summary, 0.95, 100)
+    assert row.split() == ["real-time", "factor", "0.0100", "0.0080", "…", "0.0125", "41", "runs"]
+    assert note == "  (real time on cpu, 2 threads; the interval is of half of the runs)"
 
 
 def test_scores_are_written_and_those_beside_them_told(tmp_path):
@@ -357,8 +376,8 @@ def test_scores_are_written_and_those_beside_them_told(tmp_path):
     text = (tmp_path / "scores" / "summary.json").read_text()
     assert json.loads(text) == summary and text.startswith('{\n "scores"'), "a line for each field"
     assert (tmp_path / "scores" / "scores.jsonl").read_text().count("\n") == 2
-    assert said[:3] == scores.table(summary, 0.9)
-    assert said[3:] == ["baseline low: snr 0.1235, lsd -", "real: fid 2.0000"]
+    assert said[:4] == scores.table(summary, 0.9)
+    assert said[4:] == ["baseline low:", "  snr 0.1235   lsd      -", "real:", "  fid 2.0000"]
 
 
 def test_the_environment_is_told_by_name(monkeypatch):

@@ -581,7 +581,8 @@ def test_the_clips_of_every_task_are_written_and_listed(monkeypatch, tmp_path, t
     assert (found.seed, found.phase) == ((11, "guessed") if own else (None, None))
     assert found.baselines == (["low"] if restored else [])
     (line,) = said
-    assert line.startswith("1 clips, 4.0 s of audio in 1.0 s: 4.0 x real time on cpu (step 7)")
+    assert line.startswith("1 clips, 4.0 s of audio in 1.0 s: 4.0 x real time (one run of 1 s) on cpu, ")
+    assert "(step 7)" in line
     assert line.endswith("; beside it low") == restored and ("beside" in line) == restored
     recipe.audio.digest = lambda: "other"
     with pytest.raises(GansembleError, match=r"audio\.hop: 1 -> 2"):

@@ -96,8 +96,8 @@ class Shell:
 
     def again(self, said: str) -> tuple[list[str], int, str]:
         """Types what was said to continue with: (the words of it, exit status, everything printed)."""
-        (line,) = (line for line in said.splitlines() if line.startswith("Continue with: "))
-        words = shlex.split(line.removeprefix("Continue with: "))
+        (line,) = (line for line in said.splitlines() if "ontinue with: " in line)
+        words = shlex.split(line.partition("ontinue with: ")[2])
         child = self.start(*words)
         after = child.communicate(timeout=180)[0]
         return words, child.returncode, after
@@ -180,11 +180,21 @@ def test_an_interrupted_training_goes_on_from_the_state_that_was_saved(trained, 
 
 def test_a_forced_training_that_cannot_begin_is_forced_again(trained):
     """Nothing was set aside yet, so without --force it would be up to date."""
-    bad = ("--set", "optimisers.generator.lr=-1")
-    status, said = trained("--stage", "3", "--stop-stage", "3", "--force", *bad)
-    assert status == 1 and trained.previous() == 0
-    words, status, said = trained.again(said.replace("lr=-1", "lr=0.001"))
+    pack = next((trained.folder / "dump").rglob("audio-*"))
+    good = pack.read_bytes()
+    pack.write_bytes(b"\0" * len(good))
+    status, said = trained("--stage", "3", "--stop-stage", "3", "--force")
+    assert status == 1 and trained.previous() == 0, said
+    pack.write_bytes(good)
+    words, status, said = trained.again(said)
     assert status == 0 and "--force" in words and trained.previous() == 1
+
+
+def test_a_wrong_recipe_is_to_be_mended_and_no_command_is_repeated_that_must_fail(trained):
+    status, said = trained("--stage", "3", "--stop-stage", "3", "--force", "--set", "optimisers.generator.lr=-1")
+    assert status == 1 and trained.previous() == 0
+    assert said.splitlines()[-1].startswith("Mend the recipe, or the --set that changes it, as the error above says")
+    assert "ontinue with" not in said
 
 
 def test_a_forced_training_that_failed_after_it_began_is_not_forced_again(trained):

@@ -51,13 +51,13 @@ REFUSED = {
     "--stage=two": "--stage two: no such stage; stages are 0 to 6, or: " + " ".join(STAGES),
     "--stop-stage 7": "--stop-stage 7: no such stage; stages are 0 to 6, or: ",
     "--stage -1": "--stage -1: no such stage",
-    "--stage prep": "--stage prep: no such stage; did you mean prepare?",
+    "--stage prep": "--stage prep: no such stage; did you mean 'prepare'?",
     "--stage=": "--stage : no such stage",
     "--stage 5 --stop-stage 3": "nothing to run: --stage 5 (evaluate) comes after --stop-stage 3 (train)",
     "--stage report --stop-stage fetch": "nothing to run: --stage 6 (report) comes after --stop-stage 0 (fetch)",
-    "--stages 3": "unknown option --stages; did you mean --stage?; see run.sh --help",
-    "--stop 3": "unknown option --stop; did you mean --stop-stage?; see run.sh --help",
-    "--dry": "unknown option --dry; did you mean --dry-run?; see run.sh --help",
+    "--stages 3": "unknown option --stages; did you mean '--stage'?; see run.sh --help",
+    "--stop 3": "unknown option --stop; did you mean '--stop-stage'?; see run.sh --help",
+    "--dry": "unknown option --dry; did you mean '--dry-run'?; see run.sh --help",
     "--xyz": "unknown option --xyz; see run.sh --help",
     "--xyz=3": "unknown option --xyz; see run.sh --help",
     "-x": "unexpected word '-x'; options begin with --; see run.sh --help",
@@ -201,7 +201,7 @@ def test_a_failing_stage_shows_how_to_go_on_and_paths_are_relative_to_where_one_
     assert status == 1
     assert f"{run.folder}/no where: no such folder" in said
     assert "Stage 1 prepare failed (exit 1); its last lines are above." in said
-    again = shlex.split(said.splitlines()[-1].partition("Continue with: ")[2])
+    again = shlex.split(said.splitlines()[-1].partition("ontinue with: ")[2])
     assert again == [str(SPECDIFF), *words[2:], "--stage", "1"]
     assert not (run.folder / "packed").exists()
 

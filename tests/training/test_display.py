@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import io
+import logging
 import os
+import re
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +16,7 @@ import torch
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.training import display
+from gansemble.training.pace import Pace
 from gansemble.training.validation import ValidationOutcome
 
 SPEC = AudioSpec(sample_rate=8000, n_fft=256, hop=64, window=256, mels=20, fmax=None)
@@ -46,14 +50,15 @@ class Board:
 def shown(monkeypatch, tmp_path, capsys):
     """``shown(done=0, …)`` is the display of a run of 10,000 steps, and the lines that it wrote since it was asked last."""
     monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", Board)
-    recipe = SimpleNamespace(name="tiny", plan=SimpleNamespace(steps=10_000), audio=SPEC)
+    plan, validation = SimpleNamespace(steps=10_000), SimpleNamespace(best="lsd")
+    recipe = SimpleNamespace(name="tiny", plan=plan, validation=validation, audio=SPEC)
 
     def lines() -> list[str]:
         return [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()]
 
-    def display_of(done: int = 0, world: int = 1, resumed: bool = False, own: tuple[str, ...] = ()) -> Any:
+    def display_of(done: int = 0, world: int = 1, resumed: bool = False) -> Any:
         sizes = {"generator": 1_500_000, "discriminators": 20_000}
-        return display.Display(tmp_path, recipe, done, world, torch.device("cpu"), sizes, resumed, own), lines
+        return display.Display(tmp_path, recipe, done, world, torch.device("cpu"), sizes, resumed), lines
 
     return display_of
 
@@ -61,37 +66,59 @@ def shown(monkeypatch, tmp_path, capsys):
 def test_a_run_is_introduced(shown, tmp_path):
     made, lines = shown()
     what = "training tiny: generator 1.50 M, discriminators 0.02 M parameters"
-    assert lines() == [f"{what}; 1 process on cpu; steps 0 to 10000"]
+    assert lines() == [f"{what}; 1 process on cpu; steps 0 to 10,000"]
     assert made.board.writer.folder == str(tmp_path / "logs" / "tensorboard") and made.board.writer.purge_step is None
     made, lines = shown(1, 2, True)
-    assert lines() == [f"{what}; 2 processes on cpu; steps 1 to 10000 (resumed)"]
+    assert lines() == [f"{what}; 2 processes on cpu; steps 1 to 10,000 (resumed)"]
     assert made.board.writer.purge_step == 1, "what an earlier run wrote of later steps goes"
 
 
-def test_of_a_steps_numbers_the_totals_and_two_of_each_kind_are_printed(shown):
+def test_of_a_steps_numbers_the_first_loss_and_the_totals_are_printed(shown):
     """TensorBoard has them all."""
-    made, lines = shown(own=("augment",))
+    made, lines = shown()
     lines()
     made.report(1, ROW)
-    assert lines() == ["step 1/10000: G 1.23e+03, D 0.5, mel 1, stft 0.25, share 0.1, 2.00 steps/s"]
+    assert lines() == ["step 1/10,000: mel 1, G 1.23e+03, D 0.5, 2.00 steps/s"]
     assert made.board.writer.scalars == [(name, value, 1) for name, value in ROW.items()]
     made.plot(2, {"a": 3.0})
     assert made.board.writer.scalars[-1] == ("a", 3.0, 2) and lines() == []
 
 
-@pytest.mark.parametrize(
-    ("step", "seconds", "left"),
-    [(101, 9, ""), (102, 0.2, ", 990 s left"), (6400, 6300, ", 3600 s left"), (6400, 12600, ", 2.0 h left")],
-)
-def test_the_time_that_is_left_follows_from_the_steps_since_the_start(shown, monkeypatch, step, seconds, left):
-    """A single step says nothing yet: it holds what is done once. More than an hour is told in hours."""
+def test_without_losses_the_generators_total_is_printed_once(shown):
+    made, lines = shown()
+    lines()
+    made.report(1, {"generator/total": 2.0, "speed/steps_per_second": 1.0})
+    assert lines() == ["step 1/10,000: G 2, 1.00 steps/s"]
+
+
+def test_the_time_that_is_left_follows_from_the_latest_steps(shown):
     made, lines = shown(100)
     lines()
-    made.started = 50.0
-    monkeypatch.setattr(display.time, "monotonic", lambda: 50.0 + seconds)
-    made.report(step, {"speed/steps_per_second": 1.0})
-    (line,) = lines()
-    assert line == f"step {step}/10000: 1.00 steps/s{left}"
+    now = [0.0]
+    made.pace = Pace(100, 10_000, lambda: now[0])
+    told = {}
+    for step in range(101, 301):
+        now[0] += 0.5 if step <= 200 else 2.0
+        made.advance(step)
+        made.report(step, {"speed/steps_per_second": 1.0})
+        (told[step],) = lines()
+    assert told[101] == "step 101/10,000: 1.00 steps/s", "a single step says nothing: it holds what is done once"
+    assert told[200] == "step 200/10,000: 1.00 steps/s, 1 h 21 min left"
+    assert told[300] == "step 300/10,000: 1.00 steps/s, 5 h 23 min left"
+
+
+def test_a_line_has_the_date_where_the_day_has_changed(shown, monkeypatch, capsys):
+    made, _ = shown()
+    made._day = "2026-11-30"
+    capsys.readouterr()
+    now = ["2026-11-30 23:59:58", "2026-12-01 00:00:02", "2026-12-01 00:00:07"]
+    told = time.strftime
+    for moment in now:
+        at = time.strptime(moment, "%Y-%m-%d %H:%M:%S")
+        monkeypatch.setattr(display.time, "strftime", lambda form, at=at: told(form, at))
+        made.say("a\nb")
+    err = capsys.readouterr().err
+    assert err == ("23:59:58 a\n23:59:58 b\n2026-12-01 00:00:02 a\n00:00:02 b\n00:00:07 a\n00:00:07 b\n")
 
 
 def test_validation_scores_are_printed_and_written(shown):
@@ -100,6 +127,38 @@ def test_validation_scores_are_printed_and_written(shown):
     made.validated(7, ValidationOutcome({"snr": 1.23456, "lsd": 2.0}))
     assert lines() == ["step 7: validation snr 1.235, lsd 2"]
     assert made.board.writer.scalars == [("validation/snr", 1.23456, 7), ("validation/lsd", 2.0, 7)]
+
+
+def test_while_a_run_is_shown_warnings_have_the_time_too(shown, capsys):
+    handler = logging.StreamHandler()  # of this test's stderr
+    handler.setFormatter(logging.Formatter("%(levelname)s: %(message)s"))
+    logging.getLogger().addHandler(handler)
+    try:
+        made, _ = shown()
+        capsys.readouterr()
+        logging.getLogger("a.library").warning("beware")
+        assert re.fullmatch(r"\d\d:\d\d:\d\d WARNING: beware\n", capsys.readouterr().err)
+        made.board.close = lambda: None
+        made.close()
+        logging.getLogger("a.library").warning("beware")
+        assert capsys.readouterr().err == "WARNING: beware\n"
+    finally:
+        logging.getLogger().removeHandler(handler)
+
+
+def test_many_validation_scores_stand_in_columns_that_fit(shown, monkeypatch, capsys):
+    made, _ = shown()
+    capsys.readouterr()
+    monkeypatch.setattr(display, "width_of", lambda stream: 50)
+    made.validated(1200, ValidationOutcome({f"score_{n}": n * 1.5 for n in range(12)}))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 7 and max(map(len, lines)) <= 50
+    assert all(line[2] == line[5] == ":" for line in lines), "each has its time"
+    assert lines[0].endswith(" step 1,200: validation")
+    assert [line[9:] for line in lines[1:3]] == [
+        "  score_0     0   score_1   1.5",
+        "  score_2     3   score_3   4.5",
+    ]
 
 
 def test_a_validation_without_scores_says_nothing(shown):

@@ -102,7 +102,7 @@ def test_a_run_is_opened_with_its_sizes_and_observers_are_told(reporter_of: Any,
     made, run = reporter_of(True, observer)
     made.open(4, True)
     sizes = {"generator": 9, "discriminators": 2}
-    assert made.display.given == (tmp_path, run.recipe, 4, 2, run.device, sizes, True, ["injector"], made.unread)
+    assert made.display.given == (tmp_path, run.recipe, 4, 2, run.device, sizes, True, made.unread)
     assert observer.told == run.recipe.seen.told == [("begin", tmp_path, {"filled": 1}, 4)]
     assert made.train_curves.path == tmp_path / "logs" / "train.jsonl"
     assert made.valid_curves.path == tmp_path / "logs" / "validation.jsonl"

@@ -1,12 +1,15 @@
 """The errors a user is meant to read. Each says what was wrong, what was expected and what to do."""
 
 import errno
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 #: Numbers of the errors of a disk, or a quota, that is full.
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 #: Errors of the machine that meet every file alike: no space, no quota, read-only, too many open files.
 _OF_ALL = NO_ROOM | frozenset({errno.EROFS, errno.EMFILE, errno.ENFILE})
+
+#: Number of letters from which on a word may stand for a name that begins with it.
+SHORTEST = 3
 
 
 class GansembleError(Exception):
@@ -55,14 +58,61 @@ class Interrupted(GansembleError):
     exit_code = 75
 
 
-def near(word: str, known: Sequence[str]) -> str:
-    """The end of a message, ``; did you mean 'x'?``, where a known word resembles ``word``; else an empty string."""
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known name that a mistyped word most likely stands for; None where none resembles it.
+
+    That is the one with the fewest letters changed, added, left out or exchanged with a neighbour, at most one in three;
+    else the shortest that begins with the word; else one that shares most of its letters in the same order. Case, leading
+    dashes, and ``-`` against ``_`` make no difference.
+
+    Args:
+        word: what was written.
+        known: the names that there are, the likelier ones first.
+    """
     import difflib
 
     if len(word) > 100:  # comparing takes time with the square of the length
-        return ""
-    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return f"; did you mean {matches[0]!r}?" if matches else ""
+        return None
+    bare: dict[str, str] = {}
+    for name in known:
+        bare.setdefault(_bare(name), name)
+    mine = _bare(word)
+    far = {name: _distance(mine, name) for name in bare if abs(len(name) - len(mine)) <= max(len(name), len(mine)) // 3}
+    close = [name for name, steps in far.items() if steps <= max(len(name), len(mine)) // 3]
+    if close:
+        return bare[min(close, key=far.__getitem__)]
+    longer = [name for name in bare if len(mine) >= SHORTEST and name.startswith(mine)]
+    if longer:
+        return bare[min(longer, key=len)]
+    matches = difflib.get_close_matches(mine, list(bare), n=1, cutoff=0.6)
+    return bare[matches[0]] if matches else None
+
+
+def _bare(name: str) -> str:
+    return name.lstrip("-").replace("_", "-").casefold()
+
+
+def _distance(one: str, other: str) -> int:
+    """How many letters must be changed, added, left out or exchanged with a neighbour to make one word of the other.
+
+    No place is changed twice: the optimal string alignment distance.
+    """
+    before: list[int] = []
+    row = list(range(len(other) + 1))
+    for i, a in enumerate(one, 1):
+        earlier, before, row = before, row, [i]
+        for j, b in enumerate(other, 1):
+            steps = min(before[j] + 1, row[j - 1] + 1, before[j - 1] + (a != b))
+            if i > 1 and j > 1 and a == other[j - 2] and one[i - 2] == b:
+                steps = min(steps, earlier[j - 2] + 1)
+            row.append(steps)
+    return row[-1]
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """The end of a message, ``; did you mean 'x'?``, where a known word resembles ``word``; else an empty string."""
+    name = nearest(word, known)
+    return f"; did you mean {name!r}?" if name is not None else ""
 
 
 def first_few(names: Sequence[str], most: int) -> str:

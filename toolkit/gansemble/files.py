@@ -5,15 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import itertools
 import os
 import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from gansemble.errors import NO_ROOM
+from gansemble.errors import NO_ROOM, nearest
 
 #: Bytes that are tried to be written where a library failed to write, and did not say why.
 _TRIED = 1 << 16
+#: How many names of a folder a mistyped one is compared with, at the most.
+_COMPARED = 2000
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -152,3 +155,29 @@ def unused(path: Path) -> Path:
     """``path`` itself, or the first of ``path-1``, ``path-2`` … if something has that name already."""
     candidates = (path, *(path.with_name(f"{path.name}-{number}") for number in range(1, 10_000)))
     return next(candidate for candidate in candidates if not candidate.exists())
+
+
+def near_path(path: Path) -> str:
+    """The end of a message, ``; did you mean 'x'?``, where a path that is not there resembles one that is; else empty.
+
+    The first name on the way that is not there is compared with what lies beside it.
+
+    Args:
+        path: the mistyped path.
+    """
+    whole = path.absolute()
+    for at, folder in enumerate(reversed(whole.parents)):
+        name = whole.parts[at + 1]
+        if not (folder / name).exists():
+            try:
+                beside_it = sorted(entry.name for entry in itertools.islice(os.scandir(folder), _COMPARED))
+            except OSError:
+                return ""
+            meant = nearest(name, beside_it)
+            if meant is None:
+                return ""
+            rest = whole.parts[at + 2 :]
+            found = folder.joinpath(meant, *rest)
+            shown = os.path.relpath(found) if not path.is_absolute() else str(found)
+            return f"; did you mean {shown!r}?" if found.exists() else f"; {str(folder / meant)!r} is there"
+    return ""

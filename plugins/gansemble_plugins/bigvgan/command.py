@@ -6,12 +6,16 @@ from pathlib import Path
 
 import click
 
+from gansemble.cli.examples import epilog
 from gansemble.cli.options import PATH, NamedPath
 
 FILE = NamedPath(exists=True, dir_okay=False)
 
 
-@click.command("bigvgan")
+@click.command(
+    "bigvgan",
+    epilog=epilog("gansemble import bigvgan --generator bigvgan_generator.pt --config config.json --exp exp/published"),
+)
 @click.option(
     "--generator", "generator_file", type=FILE, required=True, help="The published bigvgan_generator.pt or g_… file."
 )

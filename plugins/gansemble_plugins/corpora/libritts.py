@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gansemble.audio import files, listing
 from gansemble.audio.names import as_text, shown
+from gansemble.data import consent
 from gansemble.data.download import Progress, download, unpack
 from gansemble.data.manifest import Clip
 from gansemble.data.mini import build
@@ -95,8 +96,10 @@ class LibriTTS:
         known = [subset for subset in SHA256 if (folder / subset).is_dir()]
         if lacking and not known and folder.exists() and any(folder.iterdir()):
             raise DataError(f"{folder}: holds something, but not {_LAYOUT}; name an empty or a new folder with --data")
+        places = {subset: folder.absolute().parent / f"{subset}.tar.gz" for subset in lacking}
+        consent.demand(*(consent.Offer(f"{self.url}/{path.name}", path) for path in places.values()))
         for subset in lacking:
-            archive = folder.absolute().parent / f"{subset}.tar.gz"
+            archive = places[subset]
             download(f"{self.url}/{archive.name}", archive, sha256=self.sha256[subset], progress=progress)
             unpack(
                 archive,

@@ -6,12 +6,16 @@ from pathlib import Path
 
 import click
 
+from gansemble.cli.examples import epilog
 from gansemble.cli.options import PATH, NamedPath
 
 FILE = NamedPath(exists=True, dir_okay=False)
 
 
-@click.command("hifigan")
+@click.command(
+    "hifigan",
+    epilog=epilog("gansemble import hifigan --generator g_02500000 --config config.json --exp exp/published"),
+)
 @click.option("--generator", "generator_file", type=FILE, required=True, help="The published g_… file.")
 @click.option("--discriminators", "discriminator_file", type=FILE, help="The published do_… file, for fine-tuning.")
 @click.option("--config", type=FILE, required=True, help="The published config.json.")

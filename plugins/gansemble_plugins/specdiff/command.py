@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gansemble.cli.examples import epilog
 from gansemble.cli.options import PATH, NamedPath, finite, set_option, writable_folder
 from gansemble.errors import GansembleError
 
@@ -23,12 +24,18 @@ if TYPE_CHECKING:
 FILE = NamedPath(exists=True, dir_okay=False)
 
 
-@click.group("specdiff")
+@click.group("specdiff", epilog=epilog("gansemble specdiff noise conf/v1.yaml --clip clip.wav --output noise/"))
 def group() -> None:
     """Look at SpecDiff-GAN's noise injection."""
 
 
-@group.command("noise")
+@group.command(
+    "noise",
+    epilog=epilog(
+        "gansemble specdiff noise conf/v1.yaml --clip clip.wav --output noise/",
+        "gansemble specdiff noise conf/v1.yaml --clip clip.wav --output noise/ --start 1 --seconds 2",
+    ),
+)
 @click.argument("recipe", type=PATH)
 @set_option
 @click.option("--clip", type=FILE, required=True, help="A mono audio file, such as one of the corpus.")

@@ -6,10 +6,16 @@ from pathlib import Path
 
 import click
 
+from gansemble.cli.examples import epilog
 from gansemble.cli.options import PATH, NamedPath
 
 
-@click.command("wavegan")
+@click.command(
+    "wavegan",
+    epilog=epilog(
+        "gansemble import wavegan --weights drums/", "gansemble import wavegan --weights drums/ --exp exp/drums"
+    ),
+)
 @click.option(
     "--weights",
     type=NamedPath(exists=True, file_okay=False),

@@ -11,13 +11,15 @@ import signal
 import sys
 from pathlib import Path
 from traceback import format_exc
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from gansemble import __version__
-from gansemble.cli import terminal
+from gansemble.cli import downloads, examples, terminal
+from gansemble.cli.near_misses import hinted
 from gansemble.cli.terminal import told
+from gansemble.data import consent
 from gansemble.errors import GansembleError, near
 from gansemble.stages import last_words
 
@@ -75,7 +77,7 @@ class Lazy(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name in COMMANDS:
             module, _, attribute = COMMANDS[name][0].partition(":")
-            return getattr(importlib.import_module(f"gansemble.cli.{module}"), attribute)
+            return examples.attach(getattr(importlib.import_module(f"gansemble.cli.{module}"), attribute), name)
         self.load_plugin_commands()
         command = super().get_command(context, name)
         if command is None:
@@ -88,13 +90,21 @@ class Lazy(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(rows)
 
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Reads the words before the command; a mistyped option is told with the nearest one that there is."""
+        with hinted():
+            return super().make_context(info_name, args, parent, **extra)
+
     def invoke(self, context: click.Context) -> object:
         """Runs a command; its exit status says if it was interrupted, or nobody reads its output any more.
 
         The handling by click would end both with status 1, as if the command had failed.
         """
         try:
-            found = super().invoke(context)
+            with hinted():
+                found = super().invoke(context)
         except KeyboardInterrupt:
             terminal.tell("interrupted")
             sys.exit(128 + signal.SIGINT)
@@ -133,7 +143,9 @@ class PluginTarget:
         self.commands = {**group.commands, "import": imports}
 
 
-@click.group(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=Lazy, epilog=examples.epilog(*examples.EXAMPLES[""]), context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(__version__, prog_name="gansemble")
 @click.option(
     "--plugin",
@@ -166,7 +178,9 @@ def main(arguments: list[str] | None = None) -> object:
     logging.raiseExceptions = False  # a warning that cannot be written, as nobody reads it, is no error of its own
     traceback = os.environ.get("GANSEMBLE_TRACEBACK") == "1"
     try:
-        return group.main(args=arguments, prog_name="gansemble")
+        with consent.asking(downloads.ask):
+            plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+            return group.main(args=arguments, prog_name="gansemble", color=False if plain else None)
     except SystemExit as end:
         if not end.code:
             last_words.leave("", 0)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from gansemble.cli import downloads
 from gansemble.cli.options import PATH, default_jobs, jobs_option, recipe_argument, set_option, stage_options
 from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say
 from gansemble.data.clip_names import demand_room
+from gansemble.data.consent import asking
 from gansemble.errors import GansembleError
+from gansemble.files import near_path
 from gansemble.stages import Project, corpus_files
 from gansemble.stages.ledger import SOURCES, digest
 
@@ -83,17 +88,36 @@ class _Percent:
 
 @click.command()
 @stage_options
-def fetch(project: Project, force: bool, dry_run: bool) -> None:
-    """Stage 0: find the corpus in the data folder, or download and unpack it there."""
+@click.option("--yes", is_flag=True, help=f"Download without asking ({downloads.YES}=1 does the same).")
+def fetch(project: Project, force: bool, dry_run: bool, yes: bool) -> None:
+    """Stage 0: find the corpus in the data folder, or download and unpack it there.
+
+    What would be downloaded is told before, with its size and the free space, and more than 20 MB is asked for.
+    """
     with StageRun(project, "fetch", force, dry_run, lock=project.dump) as run:
         if not run.needed:
             return
         from gansemble.data import prepare
 
-        clips = prepare.fetch(project.checked(), project.data, _Percent())
+        _demand_folder(project)
+        with asking(partial(downloads.ask, yes=yes)):
+            clips = prepare.fetch(project.checked(), project.data, _Percent())
         names = "\n".join(sorted(clip.id for clip in clips))
         say(f"{len(clips)} clips in {project.data}")
         run.done([], hashlib.sha256(names.encode()).hexdigest()[:16])
+
+
+def _demand_folder(project: Project) -> None:
+    """Refuses a corpus folder that was named and is not there, which is a mistyped name more often than a new place.
+
+    Raises:
+        GansembleError: with the nearest name beside it.
+    """
+    if project.data_given and not project.data.exists():
+        raise GansembleError(
+            f"--data {project.data}: no such folder{near_path(project.data)}; nothing was downloaded. Name the folder that holds "
+            f"the corpus; to have it downloaded there, make an empty one first: mkdir -p {shlex.quote(str(project.data))}"
+        )
 
 
 def _shard(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[int, int] | None:

@@ -70,6 +70,10 @@ def describe(words: tuple[str, ...], overrides: tuple[str, ...], defaults: bool,
             describe_kind.show(words[0], loading.registry())
             return
         kinds = [entry.kind for entry in loading.registry().entries() if entry.name == words[0]]
+        if not kinds and not Path(words[0]).exists() and "/" not in words[0] and not words[0].endswith(".yaml"):
+            parts = sorted({entry.name for entry in loading.registry().entries()})
+            if hint := near(words[0], [*KINDS, *parts]):
+                raise PluginError(f"describe {words[0]}: no kind, part or recipe file of this name{hint}")
         if not kinds or Path(words[0]).exists():
             show(Path(words[0]), overrides, defaults, fast, as_json)
             return

@@ -14,14 +14,16 @@ from pathlib import Path
 
 import click
 
+from gansemble.cli.downloads import YES
 from gansemble.cli.run_options import Misuse, RunOptions, read
 from gansemble.cli.run_recipe import Program, choose, usage
 from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say, say_up_to_date, tell
 from gansemble.errors import GansembleError, Interrupted
+from gansemble.recipe.document import RecipeError
 from gansemble.stages import Ledger, Project, Stage, StageState, corpus_files, launch
 from gansemble.stages.children import Children
-from gansemble.stages.last_words import ASKED_TO_END, continuation, ending, keeps_force, training_state
+from gansemble.stages.last_words import ASKED_TO_END, continuation, ending, keeps_force, training_state, what_now
 from gansemble.stages.ledger import SOURCES
 from gansemble.stages.recipe_place import RecipePlace
 
@@ -148,6 +150,8 @@ def _words(stage: Stage, recipe: str, options: RunOptions) -> list[str]:
     words += ["--force"] * options.force
     words += [word for change in options.overrides for word in ("--set", change)]
     match stage.name:
+        case "fetch":
+            words += ["--yes"] * options.yes
         case "prepare" | "evaluate":
             words += ["--jobs", str(options.jobs)] if options.jobs is not None else []
         case "train":
@@ -185,6 +189,8 @@ class _Runner:
         self.environment = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
         if options.mini:
             self.environment["OMP_NUM_THREADS"] = os.environ.get("OMP_NUM_THREADS", "1")
+        if options.yes:
+            self.environment[YES] = "1"  # some metrics download weights
         self.children = Children()
         self._project: Project | None = None
         self._states: dict[str, StageState] = {}
@@ -239,15 +245,25 @@ class _Runner:
         """Runs a stage and returns its exit status, as a shell counts it."""
         self._project = None
         start, environment = launch.command(stage.name, self.options.processes, self.options.together)
-        return self._child([*start, *_words(stage, self.recipe, self.options)], environment)
+        # Any stage but training may download something, and asks before.
+        return self._child([*start, *_words(stage, self.recipe, self.options)], environment, asks=stage.name != "train")
 
-    def _child(self, command: list[str], environment: dict[str, str]) -> int:
+    def _child(self, command: list[str], environment: dict[str, str], asks: bool = False) -> int:
         if self.children.stopped:  # between two stages
             return 128 + signal.SIGTERM
         with suppress(OSError):
             sys.stdout.flush()
-        status = self.children.run(command, self.environment | environment, self.folder)
+        status = self.children.run(command, self.environment | environment, self.folder, asks=asks)
         return status if status >= 0 else 128 - status  # -n: ended by signal n, which a shell counts as 128 + n
+
+    def _recipe_is_wrong(self) -> bool:
+        try:
+            _project(self.recipe, self.options).checked()
+        except RecipeError:
+            return True
+        except GansembleError:
+            return False
+        return False
 
     def _end(self, stage: Stage, status: int, before: list[str]) -> None:
         """Says how a stage ended and which command goes on with it, and ends this process."""
@@ -255,5 +271,6 @@ class _Runner:
             status = 128 + self.children.received  # the stage was sent SIGTERM, whichever signal came
         force = keeps_force(stage, status, before, training_state(self.exp))
         tell(ending(stage, status))
-        tell(f"Continue with: {continuation(self.program.command, self.given, stage, force)}")
+        command = continuation(self.program.command, self.given, stage, force)
+        tell(what_now(status, command, status == GansembleError.exit_code and self._recipe_is_wrong()))
         sys.exit(status)

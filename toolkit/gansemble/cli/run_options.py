@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gansemble.errors import GansembleError
+from gansemble.errors import GansembleError, near
 from gansemble.stages.launch import PORT, Launcher, Machines
 from gansemble.stages.stage import STAGES, Stage, parse
 
@@ -48,6 +47,7 @@ OPTIONS = (
     Option("--compare", "[NAME=]EXP", "show another experiment on the report's page; may be repeated"),
     Option("--force", "", "run the chosen stages even if up to date (a trained run is set aside)"),
     Option("--dry-run", "", "say what would be done"),
+    Option("--yes", "", "download without asking (GANSEMBLE_YES=1 does the same)"),
     Option("--allow-change", "", "go on from a checkpoint under a recipe that differs"),
     Option("--force-unlock", "", "take an experiment held by a dead run elsewhere, after watching for 75 s"),
     Option("--help", "", "this text"),
@@ -73,7 +73,7 @@ class RunOptions:
         words: those that are no options; of ``gansemble run``, the recipe.
         stage, stop_stage: the first and the last stage.
         config: as given; None if it was not.
-        mini, force, dry_run, allow_change, force_unlock, help: the flags.
+        mini, force, dry_run, yes, allow_change, force_unlock, help: the flags.
         overrides: ``KEY=VALUE`` of the ``--set`` options.
         data, exp, dump: folders; None if not given.
         jobs: number of worker processes; None is as many as there are processors.
@@ -94,6 +94,7 @@ class RunOptions:
     mini: bool = False
     force: bool = False
     dry_run: bool = False
+    yes: bool = False
     allow_change: bool = False
     force_unlock: bool = False
     help: bool = False
@@ -170,7 +171,7 @@ def _option(options: RunOptions, word: str, rest: list[str]) -> None:
     name, equals, value = word.partition("=")
     option = BY_NAME.get(name)
     if option is None:
-        raise _Wrong(f"unknown option {name}{did_you_mean(name, BY_NAME)}", see_help=True)
+        raise _Wrong(f"unknown option {name}{near(name, BY_NAME)}", see_help=True)
     if not option.value:
         if equals:
             raise _Wrong(f"{name} takes no value", see_help=True)
@@ -223,14 +224,15 @@ def _launcher(value: str) -> Launcher:
         case "gansemble" | "accelerate":
             return value
         case _:
-            raise _Wrong(f"--launcher {value}: expected gansemble or accelerate")
+            known = ("gansemble", "accelerate")
+            raise _Wrong(f"--launcher {value}: expected {' or '.join(known)}{near(value, known)}")
 
 
 def _stage(name: str, value: str) -> Stage:
     stage = parse(value)
     if stage is None:
         names = [each.name for each in STAGES]
-        hint = did_you_mean(value, names)
+        hint = near(value, names)
         raise _Wrong(f"{name} {value}: no such stage{hint}; stages are 0 to {STAGES[-1].number}, or: {' '.join(names)}")
     return stage
 
@@ -263,19 +265,3 @@ def _agree(options: RunOptions) -> None:
         raise _Wrong(f"--num-processes {options.processes} must be a multiple of --num-machines {options.machines}")
     if options.mini and options.config is not None:
         raise _Wrong("--mini chooses conf/mini.yaml; leave --config out")
-
-
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """``; did you mean NAME?`` for a word that resembles a known name; empty if none does.
-
-    Args:
-        word: what was written.
-        known: the names that there are; one that begins alike goes before one that is similar as a whole.
-    """
-    names = list(known)
-    for name in names:
-        if name.startswith(word[:5]) or word.startswith(name[:6]):
-            return f"; did you mean {name}?"
-    bare = {name.removeprefix("--"): name for name in names}  # the dashes would make any two options alike
-    found = difflib.get_close_matches(word.removeprefix("--"), bare, n=1, cutoff=0.6)
-    return f"; did you mean {bare[found[0]]}?" if found else ""

@@ -6,7 +6,10 @@ import textwrap
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gansemble.cli.examples import EXAMPLES
 from gansemble.cli.run_options import OPTIONS, Misuse, RunOptions
+from gansemble.errors import near
+from gansemble.files import near_path
 from gansemble.recipe import packages
 from gansemble.recipe.packages import AddressError, Found
 from gansemble.stages.recipe_place import RecipePlace
@@ -54,8 +57,8 @@ class Program:
             return replace(self, folder=folder, default=packages.default_of(folder), found=found)
         if not path.is_file():
             raise Misuse(
-                f"{self.name}: {recipe}: no such recipe; give a recipe file, a recipe's folder, or an address that "
-                "gansemble recipes list shows"
+                f"{self.name}: {recipe}: no such recipe{_like(recipe)}; give a recipe file, a recipe's folder, or an address "
+                "that gansemble recipes list shows"
             )
         return self
 
@@ -74,6 +77,15 @@ class Program:
     def configurations(self) -> list[str]:
         """The file names of the recipes in the folder."""
         return sorted(path.name for path in self.folder.glob("conf/*.yaml")) if self.folder is not None else []
+
+
+def _like(recipe: str) -> str:
+    """The end of a message, with the file or the address that is most like one that is not there."""
+    if "/" not in recipe and not recipe.endswith(".yaml"):
+        addresses = [each.address for each in packages.installed()]
+        if hint := near(recipe, addresses):
+            return hint
+    return near_path(Path(recipe))
 
 
 def choose(program: Program, options: RunOptions) -> RecipePlace:
@@ -104,7 +116,10 @@ def choose(program: Program, options: RunOptions) -> RecipePlace:
         for path in (Path(name), folder / name, folder / "conf" / f"{name.removesuffix('.yaml')}.yaml"):
             if name and path.is_file():
                 return RecipePlace(path.resolve(), folder, path.stem)
-        raise Misuse(f"{program.name}: --config {name}: no such file here or in {folder}/conf; there are: {there}")
+        hint = near(Path(name).stem, [Path(each).stem for each in program.configurations()])
+        raise Misuse(
+            f"{program.name}: --config {name}: no such file here or in {folder}/conf{hint}; there are: {there}"
+        )
     if program.default is None:
         raise Misuse(
             f"{program.name}: {folder} has no run.sh that names a configuration; choose with --config: {there}"
@@ -131,7 +146,8 @@ def _packaged(program: Program, found: Found, options: RunOptions) -> str:
     if chosen not in there:
         asked = "--mini" if options.mini else f"--config {chosen}"
         raise Misuse(
-            f"{program.name}: {asked}: {found.recipe.address} has no such configuration; it has {' '.join(there)}"
+            f"{program.name}: {asked}: {found.recipe.address} has no such configuration{near(chosen, there)}; it has "
+            f"{' '.join(there)}"
         )
     return chosen
 
@@ -179,4 +195,16 @@ stages (by number or name; each is skipped when it is up to date, and redone, sa
 
 options (--name value or --name=value):
 {chr(10).join(rows)}
+
+examples:
+{_examples(program)}
 """ + (f"\n{configurations}\n" if program.configurations() else "")
+
+
+def _examples(program: Program) -> str:
+    """The examples of the help: of a run.sh, without the recipe that it names itself."""
+    lines = EXAMPLES["run"]
+    if program.name == "run.sh":
+        mini = ("./run.sh --mini",) if "mini.yaml" in program.configurations() else ()
+        lines = (*mini, "./run.sh --stage train --set plan.steps=1000", "./run.sh --dry-run")
+    return "\n".join(f"  {line}" for line in lines)

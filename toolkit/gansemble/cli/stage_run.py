@@ -204,15 +204,18 @@ class StageRun:
             return "forced"
         if self.state.word == "missing" and not self.state.reasons:
             return "to do"
+        if self.state.word == "interrupted":
+            return f"interrupted {self.state.reasons[0]}, goes on from there"
         return f"{self.state.word}: {'; '.join(self.state.reasons)}"
 
     def _demand_earlier(self, known: dict[str, StageState]) -> None:
         for other in self.stage.after:
             if self.ledger.record(other) is None:
-                number, damage = BY_NAME[other].number, self.ledger.damage(other)
-                why = f" ({damage})" if damage else ""
+                number, found = BY_NAME[other].number, self.ledger.state(other, known)
+                why = f" ({'; '.join(found.reasons)})" if found.reasons else ""
+                what = "was interrupted" if found.word == "interrupted" else "has not been done"
                 raise GansembleError(
-                    f"{self.label}: stage {number} {other} has not been done{why}; run it first (run.sh --stage {number})"
+                    f"{self.label}: stage {number} {other} {what}{why}; run it first (run.sh --stage {number})"
                 )
         for other in self.stage.after:
             before = self.ledger.state(other, known)

@@ -9,13 +9,14 @@ import click
 
 from gansemble.cli.options import PATH
 from gansemble.stages import Ledger, Project
+from gansemble.stages.locks import holder
 
 
 @click.command()
 @click.argument("exp", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(exp: Path, as_json: bool) -> None:
-    """Show each stage of the experiment folder EXP: done, stale (and why), or missing."""
+    """Show each stage of the experiment folder EXP: done, stale (and why), interrupted (where), or missing."""
     project = Project.recall(exp.resolve())
     states = Ledger(project).states()
     if as_json:
@@ -29,7 +30,11 @@ def status(exp: Path, as_json: bool) -> None:
         when = (
             f" {state.record['finished']}, {state.record['seconds']} s" if state.record and state.word == "done" else ""
         )
-        colour = {"done": "green", "stale": "yellow", "missing": "red"}[state.word]
+        colour = {"done": "green", "stale": "yellow", "interrupted": "yellow", "missing": "red"}[state.word]
+        if state.word == "interrupted":
+            when = f" {'; '.join(state.reasons)}"
+            if holder(project.exp) is not None:
+                when += ", and is going on now"
         click.echo(f"{state.stage.number} {state.stage.name:11} " + click.style(f"{state.word:8}", fg=colour) + when)
-        for reason in state.reasons:
+        for reason in state.reasons if state.word != "interrupted" else ():
             click.echo(f"{'':14}{reason}")

@@ -23,6 +23,7 @@ from typing import IO
 from urllib.parse import urlsplit
 
 from gansemble import __version__, files
+from gansemble.data import consent
 from gansemble.errors import NO_ROOM, DataError
 
 #: Called with (bytes done, bytes in total or None when the server does not state the length).
@@ -58,7 +59,7 @@ def download(
 
     Raises:
         DataError: if the server cannot be reached, sends a web page instead of a file, or the file has
-            another size or hash than published; the message holds the URL, what was expected, what was received,
+            another size or hash than published, or the user refused it; the message holds the URL, what was expected, what was received,
             and what to do.
         ValueError: if ``url`` is neither http nor https.
     """
@@ -67,6 +68,7 @@ def download(
     if path.exists():
         _verify(path, url, sha256, size)
         return path
+    consent.demand(consent.Offer(url, path, size))
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".part")
     with _alone(path):

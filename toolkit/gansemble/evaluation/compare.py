@@ -9,6 +9,7 @@ from gansemble.errors import GansembleError
 from gansemble.evaluation import index, records
 from gansemble.evaluation.index import Index
 from gansemble.evaluation.records import ScoreRow, comparable
+from gansemble.files import near_path
 from gansemble.recipe.document import read
 from gansemble.recipe.fill import differences
 from gansemble.scoring.directions import Direction, direction_of
@@ -125,7 +126,7 @@ def load(exp: Path) -> Experiment:
     found = sorted((exp / "checkpoints").glob("step-*/recipe.yaml"))
     if not found:
         raise GansembleError(
-            f"{exp}: expected an experiment folder with checkpoints; run a recipe's run.sh with --exp {exp}"
+            f"{exp}: expected an experiment folder with checkpoints{near_path(exp)}; run a recipe's run.sh with --exp {exp}"
         )
     made = Experiment(exp, read(found[-1]).value)
     made.step = int(found[-1].parent.name.partition("-")[2])

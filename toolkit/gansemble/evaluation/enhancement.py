@@ -9,6 +9,7 @@ from functools import partial
 
 import numpy as np
 import torch
+from torch import nn
 
 from gansemble.data.degraded import Degrader
 from gansemble.data.packed import Packed
@@ -75,17 +76,21 @@ def clips(work: Work) -> Iterator[Generated]:
     systems |= {name: construct(part, recipe).eval() for name, part in recipe.many["baselines"].items()}
     by_id, labels = {entry.id: entry for entry in packed.entries}, work.trained.labels
 
-    def restored(make: Callable[[], DegradedClip]) -> list[Generated]:
+    def whole(network: nn.Module, item: DegradedClip) -> torch.Tensor:
+        stream = enhancement_stream(network, work.trained.representation, core, labels(by_id[item.clip]))
+        return stream.whole(torch.from_numpy(item.audio)[None])
+
+    def restored(degrade: Callable[[], DegradedClip]) -> list[Generated]:
         """One clip by every system: all of them, or none."""
-        item, made = make(), []
+        item, made = degrade(), []
         for name, network in systems.items():
-            stream = enhancement_stream(network, work.trained.representation, core, labels(by_id[item.clip]))
+            make = partial(whole, network, item)
             begun = time.monotonic()
-            audio = stream.whole(torch.from_numpy(item.audio)[None])
+            audio = make()
             took = time.monotonic() - begun
             seconds = len(item.audio) / spec.sample_rate
             facts = GeneratedClip(item.id, seconds, took, 0, item.clip, by_id[item.clip].sha256, item.condition)
-            made.append(Generated(facts, audio.numpy(), name))
+            made.append(Generated(facts, audio.numpy(), name, make))
         return made
 
     for identity, make in degraded_clips(recipe, packed, work.count(packed)):

@@ -78,8 +78,10 @@ class Generated:
         clip: its entry in the index; ``clipped`` is filled in when the file is written.
         audio: samples [T], or [C, T] with C channels.
         baseline: name of the baseline that made it; empty for the trained generator.
+        again: makes it once more, to measure how long that takes; None where it cannot be.
     """
 
     clip: GeneratedClip
     audio: np.ndarray
     baseline: str = ""
+    again: Callable[[], object] | None = None

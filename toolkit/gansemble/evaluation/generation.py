@@ -49,7 +49,7 @@ def clips(work: Work) -> Iterator[Generated]:
         pitch = sample.label + labels.lowest if sample.label is not None and labels.lowest is not None else None
         seconds = len(sample.audio) / spec.sample_rate
         facts = GeneratedClip(name(index), seconds, took, 0, label=sample.label, pitch=pitch)
-        return Generated(facts, sample.audio)
+        return Generated(facts, sample.audio, again=partial(sampler.one, index))
 
     def name(index: int) -> str:
         return f"sample-{index:05d}"

@@ -9,6 +9,7 @@ from typing import Any, NotRequired, TypedDict
 
 from gansemble.data.trained_on import History, TrainedData
 from gansemble.errors import DataError, first_few
+from gansemble.evaluation.speed import Speed
 from gansemble.files import sha256
 from gansemble.recipe.task import Task
 from gansemble.stages import json_files
@@ -72,6 +73,7 @@ class Index:
         seed: of latent vectors and labels, in generation; else None.
         phase: where the phase of the clips comes from, in generation with a representation that discards it; else None.
         files: SHA-256 of each file that was made, by its path below ``samples``.
+        measured_speed: how fast the generator was, measured after a warm-up; None of an index that was written before it was.
     """
 
     task: Task
@@ -86,6 +88,7 @@ class Index:
     seed: int | None = None
     phase: str | None = None
     files: Mapping[str, str] = field(default_factory=dict)
+    measured_speed: Speed | None = None
 
     @property
     def seconds(self) -> float:
@@ -94,7 +97,9 @@ class Index:
 
     @property
     def real_time_factor(self) -> float:
-        """Computing time for one second of audio [s]; below 1 is faster than real time."""
+        """Computing time for one second of audio [s], the median where it was measured; below 1 is faster than real time."""
+        if self.measured_speed is not None:
+            return self.measured_speed.median
         return sum(clip.took for clip in self.clips) / self.seconds
 
     @property
@@ -124,6 +129,7 @@ class Index:
             {name: value for name, value in asdict(clip).items() if value not in (None, "")} for clip in self.clips
         ]
         facts = {"version": VERSION, **whole.__dict__, "clips": clips, "real_time_factor": self.real_time_factor}
+        facts["measured_speed"] = asdict(self.measured_speed) if self.measured_speed is not None else None
         json_files.write(self.path(exp), facts)
         return whole
 
@@ -179,6 +185,7 @@ class _Record(TypedDict):
     seed: NotRequired[int | None]
     phase: NotRequired[str | None]
     files: dict[str, str]
+    measured_speed: NotRequired[dict[str, float] | None]
 
 
 def read(exp: Path) -> Index:
@@ -199,6 +206,8 @@ def read(exp: Path) -> Index:
             raise ValueError(f"{wrong[0]!r} is no name of a file")
         if not clips or sum(clip.seconds for clip in clips) <= 0:
             raise ValueError("it lists no clips")
-        return Index(**{**facts, "task": Task(facts["task"]), "clips": clips})  # type: ignore[arg-type]
+        noted = facts.get("measured_speed")
+        measured = json_files.checked(noted, Speed) if noted else None  # type: ignore[arg-type]
+        return Index(**{**facts, "task": Task(facts["task"]), "clips": clips, "measured_speed": measured})  # type: ignore[arg-type]
     except ValueError as error:
         raise DataError(f"{path}: damaged ({error}); {REMEDY}") from error

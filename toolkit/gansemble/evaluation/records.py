@@ -98,6 +98,7 @@ class ScoresSummary(TypedDict):
         step: training step of the checkpoint.
         split: whose clips were imitated, or compared with.
         real_time_factor: computing time for one second of audio [s].
+        measured_speed: how it was measured: :class:`gansemble.evaluation.speed.Speed` by its fields, or None.
         device: type of device that the clips were made on, such as ``cuda``.
         threads: CPU threads that were used.
         environment: versions, machine and date of the evaluation.
@@ -107,6 +108,7 @@ class ScoresSummary(TypedDict):
     step: int
     split: str
     real_time_factor: float
+    measured_speed: NotRequired[dict[str, float] | None]
     device: str
     threads: int
     environment: dict[str, str]

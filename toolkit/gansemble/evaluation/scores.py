@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import textwrap
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 from gansemble.errors import DataError
@@ -13,7 +15,9 @@ from gansemble.evaluation.records import FileRow, Overall, ScoresSummary
 from gansemble.files import write_atomically
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import Task
+from gansemble.scoring import printed
 from gansemble.scoring.environment import environment
+from gansemble.scoring.printed import width_of
 from gansemble.stages import Project
 
 
@@ -65,8 +69,10 @@ def _write(
         say(line)
     others = {f"baseline {name}": each["scores"] for name, each in summary.get("baselines", {}).items()}
     for name, scores in (others | summary.get("anchors", {})).items():
-        means = [f"{key} {'-' if row['mean'] is None else format(row['mean'], '.4f')}" for key, row in scores.items()]
-        say(f"{name}: {', '.join(means)}")
+        means = {key: "-" if row["mean"] is None else format(row["mean"], ".4f") for key, row in scores.items()}
+        say(f"{name}:")
+        for line in printed.in_columns(means, printed.width_of() - 2):
+            say(f"  {line}")
     return target / "summary.json"
 
 
@@ -76,6 +82,7 @@ def _summary(recipe: Recipe, index: Index, found: Overall) -> ScoresSummary:
         "step": index.step,
         "split": index.split,
         "real_time_factor": index.real_time_factor,
+        "measured_speed": asdict(index.measured_speed) if index.measured_speed is not None else None,
         "device": index.device,
         "threads": index.threads,
         "environment": environment(),
@@ -83,23 +90,33 @@ def _summary(recipe: Recipe, index: Index, found: Overall) -> ScoresSummary:
     }
 
 
-def table(summary: ScoresSummary, confidence: float) -> list[str]:
-    """The scores of a summary as lines of text with aligned columns.
+def table(summary: ScoresSummary, confidence: float, width: int | None = None) -> list[str]:
+    """The scores of a summary as lines of text with aligned columns that fit the terminal, and how fast the clips were made.
 
     Args:
         summary: what was scored.
         confidence: of the intervals in it, such as 0.95.
+        width: of the terminal [columns]; None asks it. Columns that do not fit are left out, the last ones first.
     """
-    wide = max(24, *map(len, summary["scores"])) if summary["scores"] else 24
-    interval = f"{100 * confidence:g} % interval"
-    lines = [f"{'score':{wide}} {'mean':>9} {interval:>21} {'files':>9}"]
+    width = width_of() if width is None else width
+    rows: list[tuple[str, str, str, str]] = []
+    reasons: dict[str, str] = {}
     for key, row in summary["scores"].items():
         mean = "-" if row["mean"] is None else f"{row['mean']:.4f}"
         interval = "-" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"
-        lines.append(f"{key:{wide}} {mean:>9} {interval:>21} {row['n_ok']:>4}/{row['n_total']:<4}")
+        rows.append((key, mean, interval, f"{row['n_ok']}/{row['n_total']}"))
         if row["mean"] is None and row.get("reason"):
-            lines.append(f"  {row['reason']}")
-    lines.append(
-        f"{'real-time factor':{wide}} {summary['real_time_factor']:>9.4f} {summary['device'] + ', ' + str(summary['threads']) + ' threads':>21}"
-    )
-    return lines
+            reasons[key] = str(row["reason"])
+    factor, speed = f"{summary['real_time_factor']:.4f}", summary.get("measured_speed")
+    spread = f"{speed['low']:.4f} … {speed['high']:.4f}" if speed else "-"
+    rows.append(("real-time factor", factor, spread, f"{speed['runs']:.0f} runs" if speed else ""))
+    lines = []
+    for at, line in enumerate(
+        printed.table(("score", "mean", f"{confidence * 100:g} % interval", "files"), rows, width)
+    ):
+        lines.append(line)
+        if at and rows[at - 1][0] in reasons:
+            lines += textwrap.wrap(reasons[rows[at - 1][0]], width, initial_indent="  ", subsequent_indent="  ")
+    device = f"{summary['device']}, {summary['threads']} threads"
+    half = "; the interval is of half of the runs" if speed else ""
+    return [*lines, *textwrap.wrap(f"  (real time on {device}{half})", width, subsequent_indent="   ")]

@@ -16,6 +16,7 @@ from gansemble.errors import DataError, GansembleError
 from gansemble.evaluation import enhancement, generation, vocoding
 from gansemble.evaluation.generated import Generated, Work
 from gansemble.evaluation.index import GeneratedClip, Index, folder_of
+from gansemble.evaluation.speed import Speedometer
 from gansemble.files import staged_file
 from gansemble.inference.loading import load
 from gansemble.inference.trained import TrainedGenerator
@@ -55,6 +56,7 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Index:
     work, names = Work(project, recipe, trained, say), ClipNames()
     made_files: list[Path] = []
     clips: list[GeneratedClip] = []
+    speedometer = Speedometer()
     for made in CLIPS[recipe.task](work):
         name = names.of(made.clip.id)
         clip = replace(made.clip, file=name if name != made.clip.id else "")
@@ -65,12 +67,13 @@ def synthesise(project: Project, say: Callable[[str], None]) -> Index:
         made_files.append(path)
         if not made.baseline:
             clips.append(replace(clip, clipped=clipped))
+            speedometer.clip(clip.seconds, clip.took, made.again)
     if work.failed:
         raise DataError(
             f"{len(work.failed)} clips could not be made, as said above, and {len(clips)} were; stage 4 is not done, for scores "
             "would be of some clips only. Remove the cause, or choose another synthesis.checkpoint, and run it again"
         )
-    index = _index(recipe, trained, clips)
+    index = replace(_index(recipe, trained, clips), measured_speed=speedometer.speed())
     say(_summary(index))
     return index.write(project.exp, made_files)
 
@@ -114,8 +117,14 @@ def _index(recipe: Recipe, trained: TrainedGenerator, clips: list[GeneratedClip]
 
 
 def _summary(index: Index) -> str:
-    took = index.real_time_factor * index.seconds
+    took = sum(clip.took for clip in index.clips)
+    speed = (
+        index.measured_speed.words()
+        if index.measured_speed is not None
+        else f"{1 / index.real_time_factor:.1f} x real time"
+    )
     return (
-        f"{len(index.clips)} clips, {index.seconds:.1f} s of audio in {took:.1f} s: {index.seconds / took:.1f} x real time on "
-        f"{index.device} (step {index.step})" + (f"; beside it {', '.join(index.baselines)}" if index.baselines else "")
+        f"{len(index.clips)} clips, {index.seconds:.1f} s of audio in {took:.1f} s: {speed} on {index.device}, "
+        f"{index.threads} thread{'s' if index.threads != 1 else ''} (step {index.step})"
+        + (f"; beside it {', '.join(index.baselines)}" if index.baselines else "")
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from functools import partial
 
 import torch
+from torch import nn
 
 from gansemble.data.given import GivenSignals
 from gansemble.evaluation.generated import Generated, Work
@@ -52,14 +53,19 @@ def clips(work: Work) -> Iterator[Generated]:
             name: x.to(trained.device) for name, x in given.of(packed, number, 0, usable).items() if name in reads
         }
         channels = {name: len(signal) for name, signal in signals.items()}
+        stacked, label = stack(signals), labels(entry)
+
+        def whole(network: nn.Module) -> torch.Tensor:
+            return vocoder_stream(network, trained.representation, core, channels, label).whole(stacked)
+
         made = []
         for name, network in systems.items():
-            stream = vocoder_stream(network, trained.representation, core, channels, labels(entry))
+            make = partial(whole, network)
             begun = time.monotonic()
-            audio = stream.whole(stack(signals))
+            audio = make()
             took = time.monotonic() - begun
             facts = GeneratedClip(entry.id, usable / spec.sample_rate, took, 0, clip=entry.id, sha256=entry.sha256)
-            made.append(Generated(facts, audio[0].numpy(), name))
+            made.append(Generated(facts, audio[0].numpy(), name, make))
         return made
 
     for number in range(work.count(packed)):

@@ -7,6 +7,8 @@ import os
 import stat
 from pathlib import Path
 
+from gansemble.files import near_path
+
 #: Largest recipe file [bytes]. Those that ship with the toolkit have less than 5 kB; larger ones are data by mistake.
 LARGEST = 256 * 1024
 _KINDS = {
@@ -46,7 +48,7 @@ def read_text(path: Path) -> str:
                 raise TextFault(f"is {_KINDS.get(stat.S_IFMT(mode), 'no plain file')}; give a recipe file (YAML)")
             content = file.read(LARGEST + 1)
     except FileNotFoundError as error:
-        raise TextFault("no such recipe file") from error
+        raise TextFault(f"no such recipe file{near_path(Path(path))}") from error
     except IsADirectoryError as error:
         raise TextFault("is a folder; give a recipe file (YAML) in it") from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

@@ -18,7 +18,8 @@ class Children:
     Each command runs in a session of its own, so that a Ctrl-C or the hang-up of a terminal reaches this process only.
     While :meth:`listening`, SIGTERM, SIGINT and SIGHUP are passed on as SIGTERM to the whole process group of the
     running command, because a launcher of distributed training does not always pass signals on to the processes that it
-    started. The command is then waited for, because training saves a checkpoint before it ends.
+    started. The command is then waited for, because training saves a checkpoint before it ends. SIGWINCH, by which a
+    terminal tells its new size to the session that it belongs to only, is passed on as well.
 
     Args:
         told: called with the number of each signal that arrives, before the signal is passed on.
@@ -44,6 +45,7 @@ class Children:
         numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
         heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._pass_on) for number in heeded}
+        before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, self._resized)
         try:
             yield
         finally:
@@ -57,12 +59,17 @@ class Children:
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)
 
+    def _resized(self, number: int, _: Any) -> None:
+        if self._process is not None and self._process.poll() is None:
+            os.killpg(self._process.pid, number)
+
     def run(
         self,
         command: Sequence[str],
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         output: IO[bytes] | None = None,
+        asks: bool = False,
     ) -> int:
         """Runs a command, waits until it has ended, and returns its exit status.
 
@@ -72,6 +79,7 @@ class Children:
             folder: the working directory of the command; None is this process's.
             output: file that takes what the command writes to stdout and stderr; None leaves both where this process's
                 go.
+            asks: it may ask the user, and reads what this process would; else it reads nothing.
 
         Returns:
             The exit status, or the negative number of the signal that ended the command.
@@ -81,7 +89,7 @@ class Children:
         """
         self._process = subprocess.Popen(
             command,
-            stdin=subprocess.DEVNULL,
+            stdin=None if asks else subprocess.DEVNULL,
             stdout=output,
             stderr=None if output is None else subprocess.STDOUT,
             cwd=folder,

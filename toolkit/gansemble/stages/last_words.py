@@ -18,6 +18,8 @@ from gansemble.stages.stage import Stage
 ASKED_TO_END = tuple(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
 
 
+#: Exit status of a process that was killed, as a shell counts SIGKILL.
+KILLED = 128 + signal.SIGKILL
 #: Environment variable of a process that trains together with others: the file for what it says last.
 PLACE = "GANSEMBLE_LAST_WORDS"
 #: Exit status of a process that nobody reads the output of any more, as a shell counts SIGPIPE.
@@ -70,6 +72,29 @@ def ending(stage: Stage, status: int) -> str:
     if status in ASKED_TO_END:
         return f"\nStage {stage.number} {stage.name} was interrupted."
     return f"\nStage {stage.number} {stage.name} failed (exit {status}); its last lines are above."
+
+
+def what_now(status: int, command: str, recipe_is_wrong: bool) -> str:
+    """What the user is to do after a stage that ended before its end, as a message.
+
+    Args:
+        status: its exit status, other than 0.
+        command: the one that goes on with it, which fails again where the cause of a failure is still there.
+        recipe_is_wrong: the recipe has problems; where they are in a ``--set``, no command with it can succeed.
+    """
+    if status in (Interrupted.exit_code, UNREAD, *ASKED_TO_END):
+        return f"Continue with: {command}"
+    if recipe_is_wrong:
+        return (
+            "Mend the recipe, or the --set that changes it, as the error above says (gansemble check RECIPE shows all its "
+            "problems at once), and give the same command again; what is done is not done twice."
+        )
+    if status == KILLED:
+        return (
+            "It was killed (signal 9), most often because the memory was full: smaller plan.batch_size, plan.segment or --jobs "
+            f"need less. Then continue with: {command}"
+        )
+    return f"The same would fail again: mend what the error above says first. Then continue with: {command}"
 
 
 def continuation(command: Sequence[str], given: Sequence[str], stage: Stage, force: bool) -> str:

@@ -37,7 +37,7 @@ class StageState:
 
     Args:
         stage: which one.
-        word: ``done``, ``stale`` or ``missing``.
+        word: ``done``, ``stale``, ``interrupted`` (a training that can go on) or ``missing``.
         reasons: why it is not done, in words.
         record: what was recorded when it last finished; None if it never did.
         changed: the recipe keys among the reasons.
@@ -118,7 +118,7 @@ class Ledger:
         return read.damaged.get(name, read.unreadable)
 
     def state(self, name: str, known: dict[str, StageState] | None = None) -> StageState:
-        """Whether a stage is done, stale or missing.
+        """Whether a stage is done, stale, interrupted or missing.
 
         A stage is stale also if a stage that it builds on is stale or missing, unless it is ``settled`` (see
         :class:`Stage`).
@@ -147,7 +147,10 @@ class Ledger:
         record = self.record(stage.name)
         if record is None:
             damage = self.damage(stage.name)
-            return StageState(stage, "missing", tuple([damage] if damage else self._progress(stage)))
+            progress = self._progress(stage)
+            if progress and not damage:
+                return StageState(stage, "interrupted", (progress,))
+            return StageState(stage, "missing", (damage,) if damage else ())
         changed = self._changed_keys(stage, record)
         reasons = tuple(self._reasons(stage, record, changed))
         return StageState(stage, "stale" if reasons else "done", reasons, record, tuple(changed))
@@ -286,10 +289,14 @@ class Ledger:
                 json_files.write(folder / RECORD, records)
                 self._known.pop(folder, None)
 
-    def _progress(self, stage: Stage) -> Iterator[str]:
+    def _progress(self, stage: Stage) -> str:
+        """How far a training that did not finish has come; empty if there is none."""
         checkpoints = sorted((self.project.exp / "checkpoints").glob("step-*")) if stage.name == "train" else []
-        if checkpoints:
-            yield f"interrupted after step {int(checkpoints[-1].name.partition('-')[2])}"
+        if not checkpoints:
+            return ""
+        steps = self._leaves.get("plan.steps")
+        whole = f" of {steps:,}" if isinstance(steps, int) else ""
+        return f"at step {int(checkpoints[-1].name.partition('-')[2]):,}{whole}"
 
     def changed_keys(self, name: str) -> Changes:
         """The recipe keys whose values differ from those that a stage was last run with."""

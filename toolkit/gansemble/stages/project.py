@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 
 from gansemble.errors import DataError, GansembleError
+from gansemble.files import near_path
 from gansemble.recipe.compose import compose
 from gansemble.stages import json_files
 from gansemble.stages.recipe_place import RecipePlace
@@ -181,7 +182,8 @@ class Project:
         """
         if not (exp / RECORD).exists():
             raise GansembleError(
-                f"{exp}: expected an experiment folder, but it has no {RECORD}; run a recipe's run.sh with --exp {exp}"
+                f"{exp}: expected an experiment folder, but it has no {RECORD}{near_path(exp)}; run a recipe's run.sh with "
+                f"--exp {exp}"
             )
         known = _Record.demand(exp)
         overrides = tuple(known.facts.get("overrides", ()))

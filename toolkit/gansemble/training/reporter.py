@@ -57,10 +57,7 @@ class Reporter:
             return
         run, bare = self.run, {name: each.network for name, each in self.run.networks.items()}
         sizes = {name: sum(p.numel() for p in network.parameters()) for name, network in bare.items()}
-        own = list(run.parts.monitored())
-        self.display = Display(
-            run.exp, run.recipe, done, run.processes.world, run.device, sizes, resumed, own, self.unread
-        )
+        self.display = Display(run.exp, run.recipe, done, run.processes.world, run.device, sizes, resumed, self.unread)
         self.open_curves(done)
         self._begin(done)
 
