@@ -110,6 +110,9 @@ class StageRun:
         known: dict[str, StageState] = {}
         self.state = self.ledger.state(self.stage.name, known)
         if self._up_to_date():
+            if self.stage.shared and not self.dry_run and not self.project.remembered:
+                # Data that another experiment prepared: where they are is known to this one only from its own record.
+                self.project.remember(_plugins_needed(self.project))
             return
         if not self.dry_run:
             self._demand_earlier(known)

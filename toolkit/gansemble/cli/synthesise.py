@@ -147,13 +147,13 @@ def _files(
     names = {job.target: name for job, (_, name) in zip(jobs, sources, strict=True)}
     demand_outside_inputs(jobs, inputs, output)
     demand_apart(jobs)
-    output_folder(output, exp)
     loaded = loading.load(exp, which, warn=lambda text: click.echo(f"warning: {text}", err=True))
     loaded.recipe.demand_task(Task.VOCODING, exp)
     chosen = None if label is None else loaded.label(label)
     say(f"generator of step {loaded.step}, {loaded.source}")
     vocoding.demand_usable(loaded, [source for source, _ in sources], signals.places.keys(), chosen is not None)
     shared = signals.shared(loaded.recipe)
+    output_folder(output, exp)
     made = MadeFiles(output, "synthesis.json")
     settings = {"generator": loaded.identity, "format": sample_format, "label": chosen}
     todo, there = made.make(jobs, overwrite, lambda job: settings | signals.digests(names[job.target]))

@@ -26,6 +26,9 @@ from gansemble.stages.children import die_with_parent
 from gansemble.stages.last_words import PLACE, LastWords
 
 POLL_SECONDS = 0.05
+#: Signals that arrive this soon after the first one are the same request [s]: a scheduler sends one to every process of a job,
+#: and a terminal to its whole group.
+SAME_REQUEST = 0.5
 #: How long the other processes have to end after one has failed [s]; they may wait for it in an operation of all.
 GRACE_SECONDS = 30.0
 #: How long processes may take to save their state after a signal [s].
@@ -110,7 +113,7 @@ class Together:
         self.plan, self.command, self.folder = plan, command, folder
         self.processes: list[subprocess.Popen[bytes]] = []
         self.killed: set[int] = set()
-        self._asked = 0
+        self._asked, self._first_asked = 0, 0.0
         self._limit: float | None = None
         self._begun = self._said = 0.0
 
@@ -154,6 +157,10 @@ class Together:
         return self.folder / f"{index}.json"
 
     def _pass_on(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self._asked and now - self._first_asked < SAME_REQUEST:
+            return
+        self._first_asked = self._first_asked if self._asked else now
         self._asked += 1
         if self._limit is None:
             self._begun = time.monotonic()
