@@ -108,11 +108,22 @@ def test_a_second_signal_ends_all(tmp_path):
     child = start(tmp_path, "signal.signal(signal.SIGTERM, signal.SIG_IGN)\ntime.sleep(600)")
     begun(tmp_path)
     child.terminate()
-    time.sleep(0.3)
+    time.sleep(0.8)
     begin = time.monotonic()
     child.terminate()
     assert child.communicate(timeout=30)[0] == "" and child.returncode == 128 + signal.SIGTERM
     assert time.monotonic() - begin < 15
+
+
+def test_two_signals_at_one_moment_are_one_request(tmp_path):
+    """As a scheduler sends to every process of a job, the one that started them included: there is time to save."""
+    slow = "def end(*_):\n    time.sleep(4)\n    said('stopped after step 7; the state is saved', 75)\n"
+    child = start(tmp_path, slow + "signal.signal(signal.SIGTERM, end)\ntime.sleep(600)")
+    begun(tmp_path)
+    child.terminate()
+    time.sleep(0.05)
+    child.terminate()
+    assert child.communicate(timeout=30)[0] == "stopped after step 7; the state is saved\n" and child.returncode == 75
 
 
 def test_what_the_first_process_has_finished_is_not_undone_by_how_another_ends(tmp_path):

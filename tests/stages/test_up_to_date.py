@@ -520,3 +520,13 @@ def _finish(recipe: Path, name: str) -> None:
 
     ledger = Ledger(Project.of(recipe))
     ledger.finish(name, ledger.beginning(name), [], f"{name}!")
+
+
+def test_an_experiment_on_data_that_another_one_prepared_remembers_where_they_are(place, done, run, tmp_path):
+    """Its first stages are up to date; a later command without --data and --dump goes by what it was started with."""
+    done("fetch", "prepare")
+    shared = place.at(exp=tmp_path / "second", data=place.corpus, dump=place.packed())
+    status, text = run("prepare", at=shared)
+    assert status == 0 and "up to date" in text
+    facts = json.loads((tmp_path / "second" / "project.json").read_text())
+    assert facts["data"]["absolute"] == str(place.corpus)
