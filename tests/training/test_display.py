@@ -51,7 +51,8 @@ def shown(monkeypatch, tmp_path, capsys):
     """``shown(done=0, …)`` is the display of a run of 10,000 steps, and the lines that it wrote since it was asked last."""
     monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", Board)
     plan, validation = SimpleNamespace(steps=10_000), SimpleNamespace(best="lsd")
-    recipe = SimpleNamespace(name="tiny", plan=plan, validation=validation, audio=SPEC)
+    many = {"losses": {"absent": None, "mel": None, "stft": None, "third": None}}
+    recipe = SimpleNamespace(name="tiny", plan=plan, validation=validation, audio=SPEC, many=many)
 
     def lines() -> list[str]:
         return [line.partition(" ")[2] for line in capsys.readouterr().err.splitlines()]

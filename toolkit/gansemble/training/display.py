@@ -66,6 +66,7 @@ class Display:
         unread: Callable[[], None] = lambda: None,
     ) -> None:
         self.total, self.criterion = recipe.plan.steps, recipe.validation.best
+        self.losses = [f"{LOSSES}{name}" for name in recipe.many["losses"]]
         self.board = Board(exp / "logs" / "tensorboard", done or None)
         self.samples = BoardSamples(self.board, recipe.audio)
         self.unread = unread
@@ -160,8 +161,8 @@ class Display:
         self.say(f"step {step:,}/{self.total:,}: {', '.join(facts)}")
 
     def _first_loss(self, row: Mapping[str, float]) -> tuple[str, float] | None:
-        """The first loss of the generator, or else its total."""
-        names = [name for name in row if name.startswith(LOSSES)] or [name for name in row if name == "generator/total"]
+        """The generator's first loss, in the recipe's order, of those that the step has; or else its total."""
+        names = [name for name in [*self.losses, "generator/total"] if name in row]
         return next(((name.removeprefix(LOSSES).replace("generator/total", "G"), row[name]) for name in names), None)
 
     def describe(self, done: int, filled: dict[str, object]) -> None:
