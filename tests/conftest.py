@@ -1,10 +1,13 @@
 """Settings of the whole suite."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
+
+from chromium import Browser
 
 # Tensors here are tiny: threads cost more than they give, and spinning ones slow everything beside them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -127,3 +130,24 @@ def mark_done():
                 ledger.finish(stage.name, ledger.beginning(stage.name), [], stage.name, packed)
 
     return mark
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """A browser for the tests of a file; they are skipped where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next((found for name in names if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("no chromium on this machine")
+    found = Browser(program, tmp_path_factory.mktemp("browser"))
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def browser(chromium):
+    """The browser with an empty page, which remembers nothing of the test before."""
+    chromium.call("Runtime.evaluate", expression="localStorage.clear()")  # of an empty page, which has none, it fails
+    chromium.call("Page.navigate", url="about:blank")
+    chromium.errors.clear()
+    return chromium
