@@ -25,6 +25,7 @@ os.execvp(sys.argv[3], sys.argv[3:])
 KEYS = {
     " ": ("Space", " ", 32),
     "Enter": ("Enter", "\r", 13),
+    "\\": ("Backslash", "\\", 220),
     "ArrowRight": ("ArrowRight", "", 39),
     "ArrowLeft": ("ArrowLeft", "", 37),
     "PageUp": ("PageUp", "", 33),
@@ -113,7 +114,8 @@ class Browser:
         raise TimeoutError(f"never true: {script}; the page says: {self.run('document.body.innerText')}")
 
     def press(self, key: str) -> None:
-        code, text, virtual = KEYS[key] if key in KEYS else (f"Key{key.upper()}", key, ord(key.upper()))
+        kind = "Digit" if key.isdigit() else "Key"
+        code, text, virtual = KEYS[key] if key in KEYS else (f"{kind}{key.upper()}", key, ord(key.upper()))
         facts = {"key": key, "code": code, "windowsVirtualKeyCode": virtual}
         self.call("Input.dispatchKeyEvent", type="keyDown", **facts, **({"text": text} if text else {}))
         self.call("Input.dispatchKeyEvent", type="keyUp", **facts)
