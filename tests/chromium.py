@@ -130,6 +130,19 @@ class Browser:
         scheme = [{"name": "prefers-color-scheme", "value": "dark" if dark else "light"}]
         self.call("Emulation.setEmulatedMedia", features=scheme)
 
+    def faults(self, axe: str) -> list[str]:
+        """Serious and critical findings of axe-core on the page as it is shown, and how to mend them.
+
+        Args:
+            axe: the source of axe-core, which is run by the protocol, and not by the page.
+        """
+        self.run(f"if (!window.axe) {{ {axe} }}")
+        return self.run(
+            """axe.run(document, {resultTypes: ['violations']}).then((found) => found.violations
+            .filter((each) => ['serious', 'critical'].includes(each.impact))
+            .flatMap((each) => each.nodes.map((node) => `${each.id}: ${node.html}: ${node.failureSummary}`)))"""
+        )
+
     def picture(self, path: Path) -> None:
         path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot", format="png")["data"]))
 

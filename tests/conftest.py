@@ -144,6 +144,31 @@ def chromium(tmp_path_factory):
     found.close()
 
 
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, an accessibility checker: of the file axe.min.js of its package on npm, if it is named."""
+    path = os.environ.get("GANSEMBLE_AXE")
+    if not path:
+        pytest.skip("no accessibility checker: GANSEMBLE_AXE does not name axe.min.js of npm's package axe-core")
+    return Path(path).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def accessible(axe, browser):
+    """Asserts that axe-core finds nothing serious on a page at this address, in light, dark and narrow windows."""
+
+    def check(address: str) -> None:
+        for width, dark in ((1200, False), (1200, True), (390, False)):
+            browser.look(width, 900, dark)
+            browser.open(address)
+            browser.run("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+            assert browser.faults(axe) == []
+            assert browser.run("document.documentElement.scrollWidth") <= width
+        assert browser.errors == []
+
+    return check
+
+
 @pytest.fixture
 def browser(chromium):
     """The browser with an empty page, which remembers nothing of the test before."""

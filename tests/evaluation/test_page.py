@@ -165,7 +165,7 @@ def test_a_page_of_clips_plays_them_or_shows_them():
     for (audio, rate), (_, wanted) in zip(heard(played), made, strict=True):
         np.testing.assert_allclose(audio, wanted, atol=1e-4)
         assert rate == 1000
-    assert "<h1>&lt;t&gt;</h1><p>&lt;n&gt;</p>" in played and "<h4>&lt;a&gt;</h4>" in played and ">0.25 s<" in played
+    assert "<h1>&lt;t&gt;</h1><p>&lt;n&gt;</p>" in played and "<h3>&lt;a&gt;</h3>" in played and ">0.25 s<" in played
     seen = walls.wall("t", "n", made, SPEC, Seen(True).picture)
     assert (
         not heard(seen) and "<script" not in seen and seen.count("<img alt='picture ") == 2 and "<h2>Look</h2>" in seen

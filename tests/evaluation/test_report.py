@@ -388,6 +388,14 @@ def test_experiments_are_compared_side_by_side_on_their_common_files(copy):
     assert "class=best" not in page.source and "2 files are too few to tell any two apart" in page.text
 
 
+@pytest.mark.slow
+def test_an_accessibility_checker_finds_nothing_serious_on_the_page(accessible, copy):
+    one, two = copy("one", "evaluation.shown=1"), copy("two")
+    (one.exp / "logs").mkdir()
+    (one.exp / "logs" / "train.jsonl").write_text('{"step": 1, "generator/total": 2.0}\n')
+    accessible(report.write(one, [("", two)]).as_uri())
+
+
 def test_another_experiment_is_shown_by_the_name_it_is_given(copy):
     page = Page(report.write(copy("one"), [("<my> own", copy("two"))]))
     assert page.source.count('data-name="&lt;my&gt; own"') == 2 and 'data-name="two"' not in page.source

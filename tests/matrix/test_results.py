@@ -523,6 +523,16 @@ def test_the_page_plays_the_same_items_of_every_cell_and_escapes_what_it_is_told
     assert len(heard(page.source)) == 2 and "The 1 best cells; 1 more are in the table." in page.text
 
 
+@pytest.mark.slow
+def test_an_accessibility_checker_finds_nothing_serious_on_the_page(accessible, compare):
+    found = compare("{plan.batch_size: {one: 2, two: 4, three: 8, wrong: {}}}", more="evaluation: {shown: 1}\n")
+    for number, name in enumerate(("one", "two")):
+        found.score(name, mel_distance=file_scores(*[1 + number] * 10))
+        with_audio(found, name)
+    results.write(found.matrix, found.runs, found.costs, found.folder / "exp")
+    accessible((found.folder / "exp" / "index.html").as_uri())
+
+
 def test_no_page_is_written_where_nothing_was_scored(compare):
     found = compare("{plan.batch_size: [2]}")
     results.write(found.matrix, found.runs, found.costs, found.folder / "exp")

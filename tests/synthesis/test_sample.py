@@ -203,7 +203,7 @@ def test_one_clip_that_fails_stops_no_other(sample, tmp_path, monkeypatch):
 def test_a_page_shows_what_was_made(sample, tmp_path):
     sample(tmp_path, "--count", 3, "--labels", "4")
     text = (tmp_path / "index.html").read_text()
-    assert len(heard(text)) == 3 == text.count("· label 4</h4>")
+    assert len(heard(text)) == 3 == text.count("· label 4</h3>")
     assert "dreamer, step 4, seed 0" in text and "http" not in text.replace("http-equiv", "")
 
 
