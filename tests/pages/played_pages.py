@@ -88,6 +88,15 @@ class Player:
         """What was played of late [T]."""
         return np.array(self.run("window.output()"))
 
+    def heard_at(self, clip=0):
+        """(the last samples that were played [T], the position that the page shows [s]), at one time."""
+        samples, at = self.run(
+            f"(() => {{ const clip = document.querySelectorAll('[data-clip]')[{clip}];"
+            "return [window.output().slice(-200),"
+            "Number(clip.style.getPropertyValue('--at')) * Number(clip.dataset.seconds)]; })()"
+        )
+        return np.array(samples), at
+
     def pressed(self, clip=0):
         return self.all_of(clip, ".pick", "getAttribute('aria-pressed')").index("true")
 
