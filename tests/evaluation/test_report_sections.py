@@ -503,6 +503,7 @@ def test_a_report_of_generated_clips_shows_sets_and_galleries(monkeypatch, tmp_p
     made[exps["two"]].index = replace(index, split="train", clips=clips[:1])
     made[exps["two"]].summary = facts(environment={"date": "1999"}, step=1)
     numbers: dict[str, int] = {}
+    cards: list[tuple[Path, str | None]] = []
 
     def read(exp: Path, number: int = 0) -> System:
         numbers[exp.name] = number
@@ -520,6 +521,7 @@ def test_a_report_of_generated_clips_shows_sets_and_galleries(monkeypatch, tmp_p
     )
     monkeypatch.setattr(report.curves, "curves", lambda systems: "[curves]")
     monkeypatch.setattr(report, "_account", lambda project, first: [f"[account {first.name}]"])
+    monkeypatch.setattr(report.model_card, "write", lambda project, licence: cards.append((project.exp, licence)))
     monkeypatch.setattr(report.verdict, "sentences", lambda recipe, systems, baselines: [f"[verdict {len(baselines)}]"])
     monkeypatch.setattr(onsets, "section", lambda systems: "[monitors]")
     (tmp_path / "r.yaml").write_text("x")
@@ -530,7 +532,8 @@ def test_a_report_of_generated_clips_shows_sets_and_galleries(monkeypatch, tmp_p
         SimpleNamespace(exp=path, dump="dump", recipe=tmp_path / "r.yaml", checked=lambda: recipe)
         for path in exps.values()
     )
-    path = report.write(first, [("", second)])
+    path = report.write(first, [("", second)], licence="MIT")
+    assert cards == [(exps["one"], "MIT")]
     assert path == tmp_path / "one" / "report" / "index.html"
     text = path.read_text()
     assert f"[gallery one {shown} {look}]\n[gallery two {shown} {look}]" in text
@@ -548,6 +551,7 @@ def test_a_report_of_imitations_shows_as_many_clips_as_the_recipe_says(monkeypat
     one = replace(system("one", {"snr": {"a": 1.0}}, index=index, exp=tmp_path), summary=facts())
     low = replace(one, name="low", baseline="low")
     checked = []
+    cards: list[tuple[Path, str | None]] = []
     two = replace(one, name="two", index=listed(made("a")), exp=tmp_path / "two")
     monkeypatch.setattr(report, "system_of", lambda exp, number=0: [one, two][number])
     monkeypatch.setattr(report, "baselines_of", lambda system: [low] if system is one else [])
@@ -557,6 +561,7 @@ def test_a_report_of_imitations_shows_as_many_clips_as_the_recipe_says(monkeypat
     monkeypatch.setattr(report.curves, "curves", lambda systems: f"[curves {[each.name for each in systems]}]")
     monkeypatch.setattr(report.tables, "table", lambda systems, settings: f"[table {[each.name for each in systems]}]")
     monkeypatch.setattr(report, "_account", lambda project, first: [f"[account {first.name}]"])
+    monkeypatch.setattr(report.model_card, "write", lambda project, licence: cards.append((project.exp, licence)))
     monkeypatch.setattr(report.verdict, "sentences", lambda recipe, systems, baselines: [f"[verdict {len(baselines)}]"])
     monkeypatch.setattr(
         report,
@@ -574,4 +579,4 @@ def test_a_report_of_imitations_shows_as_many_clips_as_the_recipe_says(monkeypat
     assert "[account one]" in text and "[verdict 1]" in text
     assert ("<h2>Listen</h2>" in text) == bool(shown), "without clips, no controls that all clips share"
     assert "<title>mine</title>" in text
-    assert checked == [(project, "packed", index.clips)]
+    assert checked == [(project, "packed", index.clips)] and cards == [(tmp_path, None)]
