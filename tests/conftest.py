@@ -1,10 +1,13 @@
 """Settings of the whole suite."""
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
+
+from chromium import Browser
 
 # Tensors here are tiny: threads cost more than they give, and spinning ones slow everything beside them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -127,3 +130,49 @@ def mark_done():
                 ledger.finish(stage.name, ledger.beginning(stage.name), [], stage.name, packed)
 
     return mark
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """A browser for the tests of a file; they are skipped where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = next((found for name in names if (found := shutil.which(name))), None)
+    if program is None:
+        pytest.skip("no chromium on this machine")
+    found = Browser(program, tmp_path_factory.mktemp("browser"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="session")
+def axe() -> str:
+    """The source of axe-core, an accessibility checker: of the file axe.min.js of its package on npm, if it is named."""
+    path = os.environ.get("GANSEMBLE_AXE")
+    if not path:
+        pytest.skip("no accessibility checker: GANSEMBLE_AXE does not name axe.min.js of npm's package axe-core")
+    return Path(path).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def accessible(axe, browser):
+    """Asserts that axe-core finds nothing serious on a page at this address, in light, dark and narrow windows."""
+
+    def check(address: str) -> None:
+        for width, dark in ((1200, False), (1200, True), (390, False)):
+            browser.look(width, 900, dark)
+            browser.open(address)
+            browser.run("document.querySelectorAll('details').forEach((each) => (each.open = true))")
+            assert browser.faults(axe) == []
+            assert browser.run("document.documentElement.scrollWidth") <= width
+        assert browser.errors == []
+
+    return check
+
+
+@pytest.fixture
+def browser(chromium):
+    """The browser with an empty page, which remembers nothing of the test before."""
+    chromium.call("Runtime.evaluate", expression="localStorage.clear()")  # of an empty page, which has none, it fails
+    chromium.call("Page.navigate", url="about:blank")
+    chromium.errors.clear()
+    return chromium

@@ -533,8 +533,10 @@ def test_the_page_shows_recordings_only(packed):
     from gansemble.evaluation import walls
 
     place, recipe = packed
-    shown = walls.real(Packed(place.dump, "train"), 100, 1024, recipe.audio)
-    assert "~gain" not in shown and shown.count("<figure>") == 9
+    from gansemble.pages.sounds import Sounds
+
+    shown = walls.real(Packed(place.dump, "train"), 100, 1024, recipe.audio, Sounds())
+    assert "~gain" not in shown and shown.count("<figure") == 9
 
 
 def test_a_split_of_variants_alone_is_told(packed):

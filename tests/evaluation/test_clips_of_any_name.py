@@ -14,8 +14,9 @@ from click.testing import CliRunner, Result
 
 from gansemble.data.clip_names import folded
 from gansemble.errors import DataError
-from gansemble.evaluation import index, page, synthesis
+from gansemble.evaluation import index, report, synthesis
 from gansemble.scoring import naming
+from page_reading import played
 
 pytestmark = pytest.mark.end_to_end
 RECIPE = """
@@ -77,7 +78,7 @@ def test_every_clip_is_made_scored_and_shown_by_its_whole_id(place):
     assert {json.loads(row)["id"] for row in rows} == ids
     text = (place / "exp" / "report" / "index.html").read_text()
     assert "<b>&amp;" not in text.replace("<b>&amp;amp;", "")
-    assert text.count("<audio") == 2 * min(8, len(ids)) and any(each in text for each in ids if len(each) > 600)
+    assert len(played(text)) == 2 * min(8, len(ids)) and any(each in text for each in ids if len(each) > 600)
 
 
 def test_an_index_whose_names_lead_elsewhere_is_refused(place, tmp_path):
@@ -160,11 +161,11 @@ def test_a_metric_that_fails_of_one_clip_leaves_the_other_scores(place, monkeypa
 
 
 def test_a_clip_that_cannot_be_shown_is_named_on_the_page_with_the_others(place, monkeypatch):
-    monkeypatch.setattr(page, "clip", failing(page.clip, 2, ValueError("no picture")))
+    monkeypatch.setattr(report, "clip", failing(report.clip, 2, ValueError("no picture")))
     done = run(place, "report", "--force")
     assert done.exit_code == 1 and "1 of" in str(done.exception) and "ValueError: no picture" in str(done.exception)
     text = (place / "exp" / "report" / "index.html").read_text()
-    assert "ValueError: no picture" in text and text.count("<audio") == 2 * (
+    assert "ValueError: no picture" in text and len(played(text)) == 2 * (
         min(8, len(index.read(place / "exp").clips)) - 1
     )
     monkeypatch.undo()

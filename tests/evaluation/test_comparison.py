@@ -23,6 +23,7 @@ from gansemble.evaluation.speed import Speed
 from gansemble.files import sha256
 from gansemble.recipe.task import Task
 from gansemble.scoring import environment
+from gansemble.scoring.directions import Direction
 
 NAN = float("nan")
 
@@ -57,7 +58,7 @@ def test_scores_of_both_are_compared_on_their_common_files():
     )
     found = compare.compare(first, second)
     (snr,) = found.scores
-    assert (snr.key, snr.better, snr.first, snr.second) == ("snr", "higher", 4.0, 2.25)
+    assert (snr.key, snr.direction, snr.first, snr.second) == ("snr", Direction("higher"), 4.0, 2.25)
     assert (snr.difference.mean, snr.difference.files) == (2.5, 2)
     assert found.recipe == [] == found.environment
     assert found.notes == ["2 files are few: intervals resampled from them are too narrow", "only one of them has lsd"]

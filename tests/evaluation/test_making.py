@@ -567,7 +567,7 @@ def test_the_clips_of_every_task_are_written_and_listed(monkeypatch, tmp_path, t
     )
     project = space(exp=tmp_path, checked=lambda: recipe)
     found = synthesis.synthesise(project, said.append)
-    own, restored = task is Task.GENERATION, task is Task.ENHANCEMENT
+    own = task is Task.GENERATION
     assert written == [
         ("samples/test", 5, 1000, "pcm24"),
         ("samples/test/baselines/low", 6, 1000, "pcm24"),
@@ -579,17 +579,17 @@ def test_the_clips_of_every_task_are_written_and_listed(monkeypatch, tmp_path, t
     assert (found.task, found.split, found.step, found.checkpoint) == (task, "test", 7, "step-7")
     assert (found.device, found.threads, found.trained_on) == ("cpu", torch.get_num_threads(), ["history"])
     assert (found.seed, found.phase) == ((11, "guessed") if own else (None, None))
-    assert found.baselines == (["low"] if restored else [])
+    assert found.baselines == ([] if own else ["low"])
     (line,) = said
     assert line.startswith("1 clips, 4.0 s of audio in 1.0 s: 4.0 x real time (one run of 1 s) on cpu, ")
     assert "(step 7)" in line
-    assert line.endswith("; beside it low") == restored and ("beside" in line) == restored
+    assert line.endswith("; beside it low") != own and ("beside" in line) != own
     recipe.audio.digest = lambda: "other"
     with pytest.raises(GansembleError, match=r"audio\.hop: 1 -> 2"):
         synthesis.synthesise(project, said.append)
 
 
-def test_enhancement_without_baselines_says_so(monkeypatch, tmp_path):
+def test_nothing_is_said_of_baselines_where_there_are_none(monkeypatch, tmp_path):
     said: list[str] = []
     monkeypatch.setattr(synthesis, "load", lambda exp, checkpoint, warn: trained())
     clip = Generated(GeneratedClip("a", 4.0, 8.0, 0), np.zeros(5))
@@ -602,7 +602,7 @@ def test_enhancement_without_baselines_says_so(monkeypatch, tmp_path):
         many={"baselines": {}},
     )
     synthesis.synthesise(space(exp=tmp_path, checked=lambda: recipe), said.append)
-    assert "0.5 x real time" in said[0] and said[0].endswith("; beside it no baseline")
+    assert "0.5 x real time" in said[0] and said[0].endswith("(step 7)")
 
 
 # truncation -------------------------------------------------------------

@@ -9,11 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gansemble.evaluation.page import System
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from gansemble.evaluation import onsets, page
+from gansemble.evaluation import onsets
+from gansemble.evaluation.systems import System, told_apart
+from gansemble.pages.pictures import COLOURS
 
 
 def monitored(name: str, *values: float | None) -> list[dict[str, Any]]:
@@ -75,7 +76,7 @@ def test_each_number_has_a_panel_in_the_order_of_its_appearance():
     assert [axes.get_title() for axes in panels] == ["modes: mean distance", "b"]
     (line,) = panels[0].lines
     np.testing.assert_array_equal(line.get_xydata(), [[1, 2.0], [3, 3.0]])
-    assert line.get_label() == "one" and line.get_color() == page.COLOURS[0]
+    assert line.get_label() == "one" and line.get_color() == COLOURS[0]
     assert [axes.get_yscale() for axes in panels] == ["linear", "linear"]
 
 
@@ -100,16 +101,16 @@ def test_runs_are_drawn_over_each_other_in_their_colours():
     runs = {"one": monitored("a", 1.0, 2.0), "two": monitored("a", 3.0), "three": monitored("b", 4.0)}
     first, second = shown(onsets.plot(runs, None, {"two": "#abcdef"}))
     assert [(line.get_label(), line.get_color()) for line in first.lines] == [
-        ("one", page.COLOURS[0]),
+        ("one", COLOURS[0]),
         ("two", "#abcdef"),
     ]
-    assert [line.get_color() for line in second.lines] == [page.COLOURS[2]], "and none of runs without the number"
+    assert [line.get_color() for line in second.lines] == [COLOURS[2]], "and none of runs without the number"
 
 
 def test_of_more_runs_than_colours_the_first_colour_comes_again():
-    runs = {f"run{place}": monitored("a", 1.0) for place in range(len(page.COLOURS) + 1)}
+    runs = {f"run{place}": monitored("a", 1.0) for place in range(len(COLOURS) + 1)}
     (panel,) = shown(onsets.plot(runs))
-    assert [line.get_color() for line in panel.lines] == [*page.COLOURS, page.COLOURS[0]]
+    assert [line.get_color() for line in panel.lines] == [*COLOURS, COLOURS[0]]
 
 
 def test_an_alarm_is_a_dashed_line_at_its_onset_and_a_shade_up_to_itself():
@@ -117,10 +118,10 @@ def test_an_alarm_is_a_dashed_line_at_its_onset_and_a_shade_up_to_itself():
     (panel,) = shown(onsets.plot(runs, {"two": [alarm(17, 12)]}))
     curve, _, onset = panel.lines
     assert curve.get_linestyle() == "-" and onset.get_linestyle() == "--"
-    assert list(onset.get_xdata()) == [12, 12] and onset.get_color() == page.COLOURS[1]
+    assert list(onset.get_xdata()) == [12, 12] and onset.get_color() == COLOURS[1]
     (shade,) = panel.patches
     assert (shade.get_x(), shade.get_x() + shade.get_width()) == (12, 17)
-    assert shade.get_facecolor() == to_rgba(page.COLOURS[1], 0.12)
+    assert shade.get_facecolor() == to_rgba(COLOURS[1], 0.12)
 
 
 @pytest.mark.parametrize(
@@ -200,6 +201,6 @@ def test_twelve_alarms_are_listed(run, drawn, count, more):
 
 def test_experiments_of_one_name_are_told_apart(run, drawn):
     made = [run(f"exp{n}", monitored("a", 1.0 + n), [alarm(3, 1 + n)] if n else []) for n in range(3)]
-    text = onsets.section([system(made[0]), system(made[1], "two"), system(made[2])])
-    assert [row[:2] for row in cells(text)] == [["two", "2"], ["one", "3"]]
-    assert [label.get_text() for label in drawn[0].legends[0].texts] == ["one", "two", "one (3)"]
+    text = onsets.section(told_apart([system(made[0]), system(made[1], "two"), system(made[2])]))
+    assert [row[:2] for row in cells(text)] == [["two", "2"], ["one · exp2", "3"]]
+    assert [label.get_text() for label in drawn[0].legends[0].texts] == ["one · exp0", "two", "one · exp2"]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import json
 import re
 from dataclasses import replace
@@ -14,16 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from gansemble.evaluation.page import System
 from matplotlib.figure import Figure
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.errors import GansembleError
-from gansemble.evaluation import onsets, page, report
+from gansemble.evaluation import clips, curves, onsets, report, systems, tables
 from gansemble.evaluation.index import GeneratedClip, Index
+from gansemble.evaluation.systems import System
+from gansemble.pages import clips as page_clips
+from gansemble.pages import document, pictures
+from gansemble.pages.sounds import Sounds
 from gansemble.recipe.sections import Evaluation
 from gansemble.recipe.task import Task
+from gansemble.scoring.directions import Direction
 from gansemble.scoring.statistics import summarise
+from page_reading import cells, heard
 
 SPEC = AudioSpec(sample_rate=1000, n_fft=64, hop=16, window=64, mels=8, fmax=None)
 SETTINGS = Evaluation(bootstrap=50, confidence=0.9)
@@ -56,18 +59,6 @@ def system(
     return System(name, more.pop("exp", Path("e")), index, summary, rows, more.pop("colour", "#111111"), **more)
 
 
-def cells(table: str) -> list[list[str]]:
-    """The text of a table by row; ``*`` before what is best, a line break where a small note begins."""
-    lines = re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)
-    return [
-        [
-            ("*" if "class=best" in cell else "") + re.sub("<[^>]*>", "", cell.replace("<small>", "\n"))
-            for cell in re.findall(r"<t[hd][ >].*?</t[hd]>|<th></th>", line)
-        ]
-        for line in lines
-    ]
-
-
 # the table of scores ----------------------------------------------------
 
 
@@ -76,45 +67,116 @@ def test_a_row_averages_over_the_files_that_every_system_has_a_value_for():
         "<one>", {"snr": {"a": 1.0, "b": 3.0, "c": 100.0}, "lsd": {"a": 2.0, "b": 2.0, "c": 2.0}}, {"lsd": "lower"}
     )
     two = system("two", {"snr": {"a": 4.0, "b": 2.0, "c": None}}, colour="#222222")
-    table = page.table([one, two], replace(SETTINGS, bootstrap=0))
+    table = tables.table([one, two], replace(SETTINGS, bootstrap=0))
     assert cells(table) == [
         ["", "&lt;one&gt;", "two"],
-        ["snr ↑", "2.000\n2 of 3 files", "*3.000\n2 of 3 files"],
-        ["lsd ↓", "*2.000", "–\n0 of 3 files"],
+        ["snr ↑", "2.000\n2 of 3 files", "3.000\n2 of 3 files"],
+        ["lsd ↓", "2.000", "–\n0 of 3 files"],
     ]
-    assert '<th title="&lt;snr&gt;">' in table and "#222222" in table and "90 % bootstrap" in table
+    assert "<small>Exactly: &lt;snr&gt;</small>" in table and "#222222" in table and "bootstrap" not in table
+    assert "90 % bootstrap interval over files" in tables.table([one, two], SETTINGS)
 
 
 def test_the_interval_stands_below_the_mean_and_is_that_of_the_settings():
     values = {name: float(place) for place, name in enumerate("abcdefgh")}
-    table = page.table([system("one", {"snr": values})], SETTINGS)
+    table = tables.table([system("one", {"snr": values})], SETTINGS)
     wanted = summarise(list(values.values()), 50, 0.9)
     assert cells(table)[1] == ["snr ↑", f"3.500\n{wanted.low:.3f} … {wanted.high:.3f}"]
     assert wanted != summarise(list(values.values()), 50, 0.5)
 
 
+def around(mean: float, files: int = 10) -> dict[str, float]:
+    """Values of so many files about a mean, which differ by 0.01 at most from file to file."""
+    return {f"f{place}": mean + 0.01 * (place % 2) for place in range(files)}
+
+
 @pytest.mark.parametrize(
-    ("better", "means", "best"),
-    [("higher", (1, 2, 0), [1]), ("lower", (1, 2, 0), [2]), ("higher", (2, 2, 0), [0, 1]), ("higher", (1,), [])],
+    ("better", "means", "marks"),
+    [
+        ("higher", (1, 2, 0), " * "),
+        ("lower", (1, 2, 0), "  *"),
+        ("higher", (2, 2, 0), "*~ "),
+        ("higher", (1,), " "),
+        ("higher", (2, 2), "  "),
+        ("none", (1, 2, 0), "   "),
+    ],
 )
-def test_the_best_of_several_systems_is_marked(better, means, best):
-    made = [system(str(place), {"snr": {"a": float(mean)}}, {"snr": better}) for place, mean in enumerate(means)]
-    row = cells(page.table(made, SETTINGS))[1][1:]
-    assert [place for place, cell in enumerate(row) if cell.startswith("*")] == best
+def test_of_several_systems_the_best_is_marked_where_it_is_told_from_another(better, means, marks):
+    """On ten files; those that are not told from it are shaded; a score without a direction has no best."""
+    made = [system(str(place), {"snr": around(mean)}, {"snr": better}) for place, mean in enumerate(means)]
+    row = cells(tables.table(made, replace(SETTINGS, bootstrap=0)))[1][1:]
+    assert "".join(cell[0] if cell[0] in "*~" else " " for cell in row) == marks
+    words = {"*": "\nbest", "~": "\nnot told from the best", " ": ""}
+    assert [cell[cell.find("\n") :] if "\n" in cell else "" for cell in row] == [words[mark] for mark in marks]
+
+
+def test_the_best_is_that_nearest_to_the_value_that_is_best():
+    made = [system(str(place), {"f": around(mean)}) for place, mean in enumerate((3, 0.25, -0.5))]
+    for each in made:
+        each.summary["scores"]["f"] |= {"better": "target", "target": 0.0}
+    table = tables.table(made, replace(SETTINGS, bootstrap=0))
+    assert [cell.startswith("*") for cell in cells(table)[1][1:]] == [False, True, False]
+    assert cells(table)[1][0] == "f → 0" and "<dd>Best at 0.<" in table
+
+
+@pytest.mark.parametrize(("files", "marked"), [(5, False), (6, True)])
+def test_nothing_is_marked_with_fewer_files_than_tell_anything_apart(files, marked):
+    """The smallest probability of a paired permutation test is 2 in 2 to the power of the files: 0.0625 of five."""
+    made = [system(name, {"snr": around(mean, files)}) for name, mean in (("one", 1.0), ("two", 9.0))]
+    table = tables.table(made, replace(SETTINGS, bootstrap=0))
+    assert ("class=best" in table) == marked and ("5 files are too few to tell any two apart" in table) != marked
+    assert ("Intervals over 6 files are too narrow." in table) == marked
+
+
+def test_what_is_told_of_one_other_and_not_of_a_third_is_shaded():
+    """``b`` is near the best ``a``, with differences of either sign; ``c`` is far below both."""
+    wave = [1.0, -1.0, 1.0, -1.0, 1.0, -1.0, 1.0, -1.0]
+    values = {0: {str(n): 5.0 for n in range(8)}, 1: {str(n): 4.9 + each for n, each in enumerate(wave)}}
+    values[2] = {str(n): 0.0 for n in range(8)}
+    assert tables.marks_of(values, Direction("higher")) == {0: "best", 1: "tied"}
+    assert tables.marks_of({0: values[0], 1: values[1]}, Direction("higher")) == {}
+    assert tables.marks_of({0: values[0], 2: values[2]}, Direction("higher")) == {0: "best"}
+    assert tables.marks_of({0: values[0], 2: values[2]}, Direction("lower")) == {2: "best"}
+    assert tables.marks_of({0: values[0], 2: values[2]}, Direction("none")) == {}
+    assert tables.marks_of(values, Direction("target", -1.0)) == {2: "best"}
+    assert tables.marks_of({}, Direction("higher")) == tables.marks_of({1: values[1]}, Direction("higher")) == {}
+
+
+def test_probabilities_are_raised_for_the_number_of_tests():
+    """Of six files with differences of one sign p is 0.031: enough of one other system, and not of two, by Holm."""
+    values = {place: {str(n): 3.0 - 0.1 * place for n in range(6)} for place in range(3)}
+    assert tables.marks_of({0: values[0], 1: values[1]}, Direction("higher")) == {0: "best"}
+    assert tables.marks_of(values, Direction("higher")) == {}
 
 
 def test_a_score_that_no_file_has_is_a_dash_and_none_is_best():
     one, two = (system(name, {"snr": {"a": None, "b": None}}) for name in ("one", "two"))
-    assert cells(page.table([one, two], SETTINGS))[1] == ["snr ↑", "–\n0 of 2 files", "–\n0 of 2 files"]
-    assert cells(page.table([system("one", {})], SETTINGS)) == [["", "one"]]
+    assert cells(tables.table([one, two], SETTINGS))[1] == ["snr ↑", "–\n0 of 2 files", "–\n0 of 2 files"]
+    assert cells(tables.table([system("one", {})], SETTINGS)) == [["", "one"]]
 
 
 def test_a_score_that_only_a_later_system_has_is_described_by_it():
-    table = page.table(
+    table = tables.table(
         [system("one", {"snr": {"a": 1.0}}), system("two", {"lsd": {"a": 2.0}}, {"lsd": "lower"})], SETTINGS
     )
     assert [row[0] for row in cells(table)[1:]] == ["snr ↑", "lsd ↓"]
-    assert cells(table)[2][1:] == ["–\n0 of 1 files", "*2.000"]
+    assert cells(table)[2][1:] == ["–\n0 of 1 files", "2.000"]
+
+
+def test_scores_without_a_direction_are_folded_below_those_that_have_one():
+    made = system("one", {"f0": {"a": 1.0}, "f0_sd": {"a": 2.0}}, {"f0": "lower", "f0_sd": "none"})
+    shown, _, folded = tables.table([made], SETTINGS).partition("Further numbers, which say nothing of quality alone")
+    assert [row[0] for row in cells(shown)] == ["", "f0 ↓"] and [row[0] for row in cells(folded)] == ["", "f0_sd"]
+    assert "<dd>Says nothing of quality alone.<" in folded
+    alone = tables.table([system("one", {"f0_sd": {"a": 2.0}}, {"f0_sd": "none"})], SETTINGS)
+    assert "Further numbers" not in alone and cells(alone)[1] == ["f0_sd", "2.000"]
+
+
+def test_what_a_score_means_stands_below_the_table():
+    facts = {"snr": {"better": "higher", "definition": "10 log <x>", "meaning": "How <loud>.", "hash": "ab12"}}
+    text = tables.meanings(facts)
+    wanted = "Higher is better. How &lt;loud&gt;.<small>Exactly: 10 log &lt;x&gt; [ab12]</small>"
+    assert f"<dt>snr</dt><dd>{wanted}</dd>" in text
 
 
 # systems ----------------------------------------------------------------
@@ -152,12 +214,12 @@ def experiment(exp: Path, **more: Any) -> Path:
 
 def test_systems_are_read_and_coloured_by_their_place(tmp_path):
     exp = experiment(tmp_path / "one")
-    found = page.system_of(exp)
-    assert (found.name, found.exp, found.colour, found.baseline) == ("one", exp, page.COLOURS[0], None)
+    found = systems.system_of(exp)
+    assert (found.name, found.exp, found.colour, found.baseline) == ("one", exp, pictures.COLOURS[0], None)
     assert list(found.rows) == ["a"] and found.samples == exp / "samples" / "test" and found.index.step == 3
-    assert len(page.COLOURS) == 12
-    colours = [page.system_of(exp, number).colour for number in (1, 11, 12, 13)]
-    assert colours == [page.COLOURS[number] for number in (1, 11, 0, 1)]
+    assert len(pictures.COLOURS) == 12
+    colours = [systems.system_of(exp, number).colour for number in (1, 11, 12, 13)]
+    assert colours == [pictures.COLOURS[number] for number in (1, 11, 0, 1)]
 
 
 @pytest.mark.parametrize("name", ["samples/index.json", "scores/summary.json", "scores/scores.jsonl"])
@@ -165,14 +227,14 @@ def test_a_system_that_was_not_evaluated_is_told(tmp_path, name):
     exp = experiment(tmp_path / "one")
     (exp / name).unlink()
     with pytest.raises(GansembleError, match=f"not evaluated yet .*{name} is missing"):
-        page.system_of(exp)
+        systems.system_of(exp)
 
 
 def test_baselines_are_systems_in_shades_of_grey(tmp_path):
-    found = page.baselines_of(page.system_of(experiment(tmp_path / "one")))
+    found = systems.baselines_of(systems.system_of(experiment(tmp_path / "one")))
     assert [(each.name, each.baseline, each.colour, list(each.rows)) for each in found] == [
-        ("low", "low", page.GREYS[0], ["low"]),
-        ("mid", "mid", page.GREYS[1], ["mid"]),
+        ("low", "low", pictures.GREYS[0], ["low"]),
+        ("mid", "mid", pictures.GREYS[1], ["mid"]),
     ]
     assert [list(each.summary["scores"]) for each in found] == [["low_snr"], ["mid_snr"]]
     assert found[1].samples == tmp_path / "one" / "samples" / "test" / "baselines" / "mid"
@@ -180,10 +242,10 @@ def test_baselines_are_systems_in_shades_of_grey(tmp_path):
 
 def test_of_more_baselines_than_greys_the_first_comes_again(monkeypatch):
     names = [f"b{number}" for number in range(5)]
-    monkeypatch.setattr(page.records, "rows", lambda path: {})
+    monkeypatch.setattr(systems.records, "rows", lambda path: {})
     one = system("one", {}, index=listed(baselines=names))
     one.summary["baselines"] = {name: {"scores": {}} for name in names}
-    assert [each.colour for each in page.baselines_of(one)] == [*page.GREYS, page.GREYS[0]]
+    assert [each.colour for each in systems.baselines_of(one)] == [*pictures.GREYS, pictures.GREYS[0]]
 
 
 # clips ------------------------------------------------------------------
@@ -198,13 +260,6 @@ class Clips:
         return np.linspace(0, 0.1 * (number + 1), [300, 500][number]).astype(np.float32)
 
 
-def heard(text: str) -> list[np.ndarray]:
-    return [
-        soundfile.read(io.BytesIO(base64.b64decode(each)))[0]
-        for each in re.findall(r'src="data:audio/wav;base64,([^"]*)"', text)
-    ]
-
-
 @pytest.fixture
 def levels(monkeypatch) -> list[tuple[int, float]]:
     """(length, brightest level) of each spectrogram, which is not drawn."""
@@ -214,12 +269,12 @@ def levels(monkeypatch) -> list[tuple[int, float]]:
         found.append((len(audio), top))
         return "picture"
 
-    monkeypatch.setattr(page, "spectrogram", drawn)
+    monkeypatch.setattr(page_clips.pictures, "spectrogram", drawn)
     return found
 
 
 @pytest.fixture
-def systems(tmp_path) -> list[System]:
+def three(tmp_path) -> list[System]:
     """Two systems; the second has no file of the first clip, the third no score of the second."""
     scores = {
         "snr": {"x@n": 1.0, "y@n": 2.346},
@@ -242,66 +297,76 @@ def systems(tmp_path) -> list[System]:
     return found
 
 
-def test_a_clip_stands_beside_its_own_recording(systems, levels):
-    text = page.clip("y@n", systems, Clips(), SPEC)
-    assert re.findall(r"<figcaption title='(.*?)'>", text) == ["reference", "&lt;one&gt;", "two"]
+def shown(identity: str, chosen: list[System], seconds: float | None = None) -> tuple[str, list[np.ndarray]]:
+    """A clip's section, and the sounds that it plays."""
+    sounds = Sounds()
+    text = clips.clip(identity, chosen, Clips(), SPEC, sounds, seconds)
+    whole = document.assemble("t", [text], sounds)
+    return text, [audio for audio, _ in heard(whole)]
+
+
+def names(text: str) -> list[str]:
+    return re.findall(r"<span class=name>(.*?)</span>", text)
+
+
+def test_a_clip_stands_beside_its_own_recording(three, levels):
+    text, sounds = shown("y@n", three)
+    assert names(text) == re.findall(r'data-name="(.*?)"', text) == ["reference", "&lt;one&gt;", "two"]
     assert re.findall(r"<small>(.*?)</small>", text) == [
         "0.50 s",
+        "the recording itself",
         "snr 2.35 · mcd 3.00 · f0 4.00",
         "snr 2.35 · mcd 3.00 · f0 4.00",
     ]
-    sounds = heard(text)
     assert [len(each) for each in sounds] == [500, 500, 500]
     np.testing.assert_allclose(sounds[0], Clips().read(1), atol=1e-4)
     np.testing.assert_allclose([each[0] for each in sounds[1:]], [0.2, 0.3], atol=1e-4)
-    assert levels == [(500, page.top(Clips().read(1), SPEC))] * 3, "one scale for all"
-    assert "<h3>y@n</h3>" in text and text.count("#abcdef") == 1
+    assert levels == [(500, pictures.top(Clips().read(1), SPEC))] * 3, "one scale for all"
+    assert "<h3>y@n <small>" in text and text.count("#abcdef") == 1 and 'data-seconds="0.5000"' in text
 
 
-def test_a_system_without_the_clip_is_left_out(systems, levels):
-    text = page.clip("x@n", systems, Clips(), SPEC)
-    assert re.findall(r"<figcaption title='(.*?)'>", text) == ["reference", "&lt;one&gt;", "three"]
+def test_a_system_without_the_clip_is_left_out(three, levels):
+    text, _ = shown("x@n", three)
+    assert names(text) == ["reference", "&lt;one&gt;", "three"]
 
 
 @pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.25, "0.25 s from the middle of 0.50 s"), (0.5, "0.50 s"), (None, "0.50 s")]
+    ("seconds", "said"), [(0.25, "0.25 s from the middle of 0.50 s"), (0.5, "0.50 s"), (None, "0.50 s")]
 )
-def test_of_a_long_clip_the_same_middle_is_shown_of_all(systems, levels, seconds, shown):
-    text = page.clip("y@n", systems[:1], Clips(), SPEC, seconds)
-    assert re.findall(r"<small>(.*?)</small>", text)[0] == shown
+def test_of_a_long_clip_the_same_middle_is_shown_of_all(three, levels, seconds, said):
+    text, sounds = shown("y@n", three[:1], seconds)
+    assert re.findall(r"<small>(.*?)</small>", text)[0] == said
     length = int(1000 * (seconds or 0.5))
-    assert [len(each) for each in heard(text)] == [length, length] and {each[0] for each in levels} == {length}
-
-
-def test_a_player_clips_what_is_beyond_full_scale():
-    (sound,) = heard(page.player(np.array([0.0, 0.5, 2.0, -2.0]), 1000))
-    np.testing.assert_allclose(sound, [0, 0.5, 1, -1], atol=1e-4)
-    raw = base64.b64decode(re.search(r"base64,([^\"]*)", page.player(np.zeros(4), 8000)).group(1))
-    info = soundfile.info(io.BytesIO(raw))
-    assert (info.samplerate, info.subtype, info.format, info.channels) == (8000, "PCM_16", "WAV", 1)
+    assert [len(each) for each in sounds] == [length, length] and {each[0] for each in levels} == {length}
 
 
 def test_a_spectrogram_is_a_small_picture_of_even_brightness():
     """Silence is at the floor of 1e-10; a clip shorter than a transform is padded with zeros."""
-    assert page.top(np.zeros(200, np.float32), SPEC) == pytest.approx(-100, abs=0.1)
-    assert page.top(np.zeros(10, np.float32), SPEC) == pytest.approx(-100, abs=0.1)
+    assert pictures.top(np.zeros(200, np.float32), SPEC) == pytest.approx(-100, abs=0.1)
+    assert pictures.top(np.zeros(10, np.float32), SPEC) == pytest.approx(-100, abs=0.1)
     short, long = np.ones(64, np.float32), np.ones(640, np.float32)
-    assert page.top(short, SPEC) <= page.top(long, SPEC) + 1e-6
+    assert pictures.top(short, SPEC) <= pictures.top(long, SPEC) + 1e-6
 
 
 @pytest.fixture
 def drawn(monkeypatch) -> list[Figure]:
     figures: list[Figure] = []
-    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **options: figures.append(self))
+    save = Figure.savefig
+
+    def kept(self, *given: Any, **options: Any) -> Any:
+        figures.append(self)
+        return save(self, *given, **options)
+
+    monkeypatch.setattr(Figure, "savefig", kept)
     return figures
 
 
 def test_a_spectrogram_is_small_with_small_letters(drawn):
-    page.spectrogram(np.ones(200, np.float32), SPEC, 0.0)
+    pictures.spectrogram(np.ones(200, np.float32), SPEC, 0.0)
     (figure,) = drawn
     (axes,) = figure.axes
     assert (list(figure.get_size_inches()), figure.dpi) == ([4.6, 1.9], 110)
-    assert {axes.xaxis.label.get_fontsize(), axes.yaxis.label.get_fontsize()} == {7} and axes.xaxis.labelpad == 0
+    assert {text.get_fontsize() for text in axes.texts} == {6, 7}
     tick = axes.xaxis.get_major_ticks()[0]
     assert tick.label1.get_fontsize() == 7 and tick.tick1line.get_markersize() == 2
 
@@ -321,7 +386,7 @@ def test_of_training_the_telling_curves_are_drawn(drawn, tmp_path):
         *("generator/total", "generator/losses.mel", "generator/lr", "discriminator/total", "discriminator/win_rate"),
         *("noise_injector/t", "speed/steps_per_second", "monitors.a", "speed/other"),
     ]
-    page.curves([logged(tmp_path, [{"step": 1} | dict.fromkeys(names, 1.0)], [{"step": 0, "b": 1.0, "a": 2.0}])])
+    curves.curves([logged(tmp_path, [{"step": 1} | dict.fromkeys(names, 1.0)], [{"step": 0, "b": 1.0, "a": 2.0}])])
     shown = [axes for axes in drawn[0].axes if axes.get_visible()]
     assert [axes.get_title() for axes in shown] == [
         *("validation: b", "validation: a", "generator/total", "loss: mel", "discriminator/total"),
@@ -332,7 +397,7 @@ def test_of_training_the_telling_curves_are_drawn(drawn, tmp_path):
 @pytest.mark.parametrize(("panels", "lines"), [(1, 1), (3, 1), (4, 2)])
 def test_curves_are_three_across(drawn, tmp_path, panels, lines):
     row = {"step": 1} | {f"generator/losses.l{number}": 1.0 for number in range(panels)}
-    page.curves([logged(tmp_path, [row])])
+    curves.curves([logged(tmp_path, [row])])
     (figure,) = drawn
     assert len([axes for axes in figure.axes if axes.get_visible()]) == panels and len(figure.axes) == 3 * lines
     assert list(figure.get_size_inches()) == [12, 2.5 * lines]
@@ -347,17 +412,10 @@ def test_curves_are_three_across(drawn, tmp_path, panels, lines):
 
 
 def test_an_experiment_without_logs_has_no_curves(tmp_path):
-    assert page.curves([system("one", {}, exp=tmp_path)]).startswith("<p class=note>No training curves")
+    assert curves.curves([system("one", {}, exp=tmp_path)]).startswith("<p class=note>No training curves")
 
 
 # around it --------------------------------------------------------------
-
-
-def test_the_page_is_put_together_of_its_pieces():
-    text = page.assemble("<t>", ["<p>one</p>", "<p>two</p>"])
-    assert "<title>&lt;t&gt;</title>" in text and "<body>\n<p>one</p>\n<p>two</p>\n</body>" in text
-    assert page.environment({"a&b": "<1>", "n": 3}).count("<tr>") == 2
-    assert "<th>a&amp;b</th><td>&lt;1&gt;</td>" in page.environment({"a&b": "<1>"})
 
 
 def facts(**more: Any) -> dict[str, Any]:
@@ -386,7 +444,7 @@ def test_there_is_a_table_for_each_degradation_of_the_systems_that_have_its_clip
     recipe: Any = SimpleNamespace(evaluation=SETTINGS)
     first, second = report._tables([one, two], recipe)
     assert first.startswith("<h3>&lt;x&gt;</h3>") and cells(first) == [["", "one"], ["snr ↑", "1.000"]]
-    assert second.startswith("<h3>y</h3>") and cells(second)[1] == ["snr ↑", "2.000", "*4.000"]
+    assert second.startswith("<h3>y</h3>") and cells(second)[1] == ["snr ↑", "2.000", "4.000"]
     (only,) = report._tables([system("one", {"snr": {"a": 1.0}})], recipe)
     assert "<h3>" not in only and cells(only)[1] == ["snr ↑", "1.000"]
 
@@ -415,6 +473,21 @@ def test_of_another_experiment_clips_of_other_recordings_are_left_out():
     assert found.name == "two (without 2 others)"
     with pytest.raises(GansembleError, match=r"--compare two: all 2 of its clips, such as b, .* of one under"):
         report._of_the_same_recordings(first, of("two", {"c": "x", "b": "y"}))
+    with pytest.raises(GansembleError, match=r"--compare two: none of its 2 clips, such as y, is one of the 3 of one"):
+        report._of_the_same_recordings(first, of("two", {"z": "8", "y": "9"}))
+
+
+@pytest.mark.parametrize("task", [Task.VOCODING, Task.ENHANCEMENT])
+@pytest.mark.parametrize("turned", [False, True])
+def test_clips_that_imitate_are_not_compared_with_clips_of_a_generators_own(task, turned):
+    pair = [
+        system(name, {"snr": {"a": 1.0}}, index=replace(listed(made("a")), task=each), exp=Path(name))
+        for name, each in (("one", task), ("two", Task.GENERATION))
+    ]
+    first, second = reversed(pair) if turned else pair
+    told = f"its task is {second.index.task.value}, and that of {first.exp} is {first.index.task.value}"
+    with pytest.raises(GansembleError, match=f"--compare {second.exp}: {told}"):
+        report._of_the_same_recordings(first, second)
 
 
 @pytest.mark.parametrize("shown", [0, 1, 2])
@@ -427,25 +500,29 @@ def test_a_report_of_generated_clips_shows_sets_and_galleries(monkeypatch, tmp_p
     made = {
         path: replace(system(name, {}, exp=path), index=index, summary=facts(name=name)) for name, path in exps.items()
     }
-    made[exps["two"]].index = replace(index, task=Task.VOCODING, split="train", clips=clips[:1])
+    made[exps["two"]].index = replace(index, split="train", clips=clips[:1])
     made[exps["two"]].summary = facts(environment={"date": "1999"}, step=1)
     numbers: dict[str, int] = {}
+    cards: list[tuple[Path, str | None]] = []
 
     def read(exp: Path, number: int = 0) -> System:
         numbers[exp.name] = number
         return made[exp]
 
-    monkeypatch.setattr(page, "system_of", read)
+    monkeypatch.setattr(report, "system_of", read)
     monkeypatch.setattr(report, "verify", lambda dump, splits: numbers.update({dump: splits}))
     monkeypatch.setattr(report, "Packed", lambda dump, split: (dump, split))
     monkeypatch.setattr(report.walls, "look_of", lambda recipe: look)
     monkeypatch.setattr(
-        report.walls, "gallery", lambda system, *given: f"[gallery {system.name} {given[0]} {given[2]}]"
+        report.walls, "gallery", lambda system, *given: f"[gallery {system.name} {given[0]} {given[3]}]"
     )
     monkeypatch.setattr(
-        report.walls, "real", lambda packed, *given: f"[real {packed} {given[0]} {given[1]} {given[3]}]"
+        report.walls, "real", lambda packed, *given: f"[real {packed} {given[0]} {given[1]} {given[4]}]"
     )
-    monkeypatch.setattr(page, "curves", lambda systems: "[curves]")
+    monkeypatch.setattr(report.curves, "curves", lambda systems: "[curves]")
+    monkeypatch.setattr(report, "_account", lambda project, first: [f"[account {first.name}]"])
+    monkeypatch.setattr(report.model_card, "write", lambda project, licence: cards.append((project.exp, licence)))
+    monkeypatch.setattr(report.verdict, "sentences", lambda recipe, systems, baselines: [f"[verdict {len(baselines)}]"])
     monkeypatch.setattr(onsets, "section", lambda systems: "[monitors]")
     (tmp_path / "r.yaml").write_text("x")
     recipe = SimpleNamespace(
@@ -455,40 +532,51 @@ def test_a_report_of_generated_clips_shows_sets_and_galleries(monkeypatch, tmp_p
         SimpleNamespace(exp=path, dump="dump", recipe=tmp_path / "r.yaml", checked=lambda: recipe)
         for path in exps.values()
     )
-    path = report.write(first, [second])
+    path = report.write(first, [("", second)], licence="MIT")
+    assert cards == [(exps["one"], "MIT")]
     assert path == tmp_path / "one" / "report" / "index.html"
     text = path.read_text()
     assert f"[gallery one {shown} {look}]\n[gallery two {shown} {look}]" in text
     assert f"[real ('dump', 'test') {shown} 77 {look}]" in text
     assert f"<h2>{'Look' if look else 'Listen'}</h2>" in text and "[curves]\n[monitors]\n<h2>Recipe" in text
+    assert "[account one]" in text and "[verdict 0]" in text
     assert numbers == {"one": 0, "two": 1, "dump": {"test"}} and "2024-05-06" in text and "1999" not in text
     report.write(first)
     assert "gallery two" not in path.read_text()
 
 
-@pytest.mark.parametrize("shown", [0, 1, 3])
-def test_a_report_of_imitations_shows_as_many_clips_as_the_recipe_says(monkeypatch, tmp_path, shown):
+@pytest.mark.parametrize(("shown", "named"), [(0, ""), (1, "my own"), (3, "")])
+def test_a_report_of_imitations_shows_as_many_clips_as_the_recipe_says(monkeypatch, tmp_path, shown, named):
     index = listed(*(made(name) for name in "abc"))
     one = replace(system("one", {"snr": {"a": 1.0}}, index=index, exp=tmp_path), summary=facts())
     low = replace(one, name="low", baseline="low")
     checked = []
-    two = replace(one, name="two", index=listed(made("z")), exp=tmp_path / "two")
-    monkeypatch.setattr(page, "system_of", lambda exp, number: [one, two][number])
-    monkeypatch.setattr(page, "baselines_of", lambda system: [low] if system is one else [])
+    cards: list[tuple[Path, str | None]] = []
+    two = replace(one, name="two", index=listed(made("a")), exp=tmp_path / "two")
+    monkeypatch.setattr(report, "system_of", lambda exp, number=0: [one, two][number])
+    monkeypatch.setattr(report, "baselines_of", lambda system: [low] if system is one else [])
     monkeypatch.setattr(report, "verify", lambda dump, splits: None)
     monkeypatch.setattr(report, "Packed", lambda dump, split: "packed")
     monkeypatch.setattr(report, "demand_same", lambda *given: checked.append(given))
-    monkeypatch.setattr(page, "curves", lambda systems: f"[curves {[each.name for each in systems]}]")
-    monkeypatch.setattr(page, "table", lambda systems, settings: f"[table {[each.name for each in systems]}]")
+    monkeypatch.setattr(report.curves, "curves", lambda systems: f"[curves {[each.name for each in systems]}]")
+    monkeypatch.setattr(report.tables, "table", lambda systems, settings: f"[table {[each.name for each in systems]}]")
+    monkeypatch.setattr(report, "_account", lambda project, first: [f"[account {first.name}]"])
+    monkeypatch.setattr(report.model_card, "write", lambda project, licence: cards.append((project.exp, licence)))
+    monkeypatch.setattr(report.verdict, "sentences", lambda recipe, systems, baselines: [f"[verdict {len(baselines)}]"])
     monkeypatch.setattr(
-        page, "clip", lambda identity, systems, packed, spec, seconds: f"[{identity} {len(systems)} {packed} {seconds}]"
+        report,
+        "clip",
+        lambda identity, systems, packed, spec, sounds, seconds: f"[{identity} {len(systems)} {packed} {seconds}]",
     )
     monkeypatch.setattr(onsets, "section", lambda systems: "")
     recipe = SimpleNamespace(name="mine", evaluation=Evaluation(shown=shown, seconds=4.5), audio=SPEC)
     (tmp_path / "r.yaml").write_text("x")
     project: Any = SimpleNamespace(exp=tmp_path, dump="dump", recipe=tmp_path / "r.yaml", checked=lambda: recipe)
-    text = report.write(project, [SimpleNamespace(exp=tmp_path / "two")]).read_text()
+    text = report.write(project, [(named, SimpleNamespace(exp=tmp_path / "two"))]).read_text()
     assert re.findall(r"\[(\w) 3 packed 4.5\]", text) == list("abc")[:shown]
-    assert "[table ['one', 'two', 'low']]" in text and "[curves ['one', 'two']]" in text
+    other = named or "two"
+    assert f"[table ['one', '{other}', 'low']]" in text and f"[curves ['one', '{other}']]" in text
+    assert "[account one]" in text and "[verdict 1]" in text
+    assert ("<h2>Listen</h2>" in text) == bool(shown), "without clips, no controls that all clips share"
     assert "<title>mine</title>" in text
-    assert checked == [(project, "packed", index.clips)]
+    assert checked == [(project, "packed", index.clips)] and cards == [(tmp_path, None)]

@@ -58,6 +58,7 @@ def make(monkeypatch, tmp_path) -> Callable[..., Any]:
             generator_contract=contract,
             single={"generator": SimpleNamespace(use="net")},
             plan=SimpleNamespace(segment=77),
+            evaluation="how sounds are held",
             demand_task=lambda task, exp: demanded.append((task, exp)),
         )
         trained = SimpleNamespace(
@@ -96,7 +97,7 @@ def make(monkeypatch, tmp_path) -> Callable[..., Any]:
 
 def test_what_is_made_where_nothing_is_asked_for(make, tmp_path):
     """Sixteen clips of seed 0, of all classes in turn, each from a vector of its own."""
-    said, facts, (title, note, shown, spec, look), sampler = make()
+    said, facts, (title, note, shown, spec, look, settings), sampler = make()
     assert said == f"16 clips of 0.10 s in {tmp_path}/out (step 7, seed 0)"
     assert [call[:4] for call in sampler.calls] == [(n, n % 3, None, None) for n in range(16)]
     assert facts[4] == {
@@ -117,6 +118,7 @@ def test_what_is_made_where_nothing_is_asked_for(make, tmp_path):
         "clipped": 0,
     }
     assert (title, note, spec.sample_rate, look) == ("Samples", "mine, step 7, seed 0", 1000, "look")
+    assert settings == "how sounds are held"
     assert [caption for caption, _ in shown][:2] == ["00000 · label 0", "00001 · label 1"] and len(shown) == 16
     assert (tmp_path / "out" / "sample-00004.json").read_text().startswith('{\n "exp"'), "a line for each field"
     assert np.load(tmp_path / "out" / "sample-00004.npy").tolist() == [4.0, 1.0]

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from gansemble.audio import files
-from gansemble.evaluation import page, pairs
+from gansemble.evaluation import pairs, tables
 from gansemble.evaluation.index import GeneratedClip, Index
+from gansemble.evaluation.systems import System
 from gansemble.interfaces import Score
 from gansemble.recipe import check
 from gansemble.recipe.document import RecipeError
@@ -88,13 +89,13 @@ def test_the_page_has_them_in_a_table_of_their_own():
         "b": {"id": "b", "scores": {"snr": 3.0}, "reasons": {}},
     }
     summary = {"scores": {"snr": clip, "levels": clip | {"of_set": True, "mean": 0.25}}}
-    system = page.System("ours", Path("exp"), None, summary, rows, "#123")
+    system = System("ours", Path("exp"), None, summary, rows, "#123")
     settings = SimpleNamespace(bootstrap=0, confidence=0.95)
-    clips, sets = page.table([system], settings), page.set_table([system], marked=True)
+    clips, sets = tables.table([system], settings), tables.set_table([system], marked=True)
     assert "snr" in clips and "levels" not in clips
     assert "levels" in sets and "0.250" in sets and "snr" not in sets
-    plain = page.System("ours", Path("exp"), None, {"scores": {"snr": clip}}, rows, "#123")
-    assert page.set_table([plain], marked=True) == ""
+    plain = System("ours", Path("exp"), None, {"scores": {"snr": clip}}, rows, "#123")
+    assert tables.set_table([plain], marked=True) == ""
 
 
 def test_validation_scores_clips_and_says_so_of_a_metric_of_sets():

@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from gansemble.errors import CheckpointError, GansembleError
-from gansemble.evaluation import page
 from gansemble.files import sha256
+from gansemble.pages import document
 from gansemble.parts.plain import read_plain
 from gansemble.recipe.required import way
 from gansemble.stages import BY_NAME
@@ -127,8 +127,8 @@ HOSTILE = "\"'><script>alert(1)</script><img src=x onerror=alert(1)>{body}{title
 
 
 def test_the_listening_page_runs_nothing_of_a_name():
-    found = Tags(page.assemble(HOSTILE, [page.environment({HOSTILE: HOSTILE})]))
-    plain = Tags(page.assemble("a", [page.environment({"a": "b"})]))
+    found = Tags(document.assemble(HOSTILE, [document.facts("The environment", {HOSTILE: HOSTILE})]))
+    plain = Tags(document.assemble("a", [document.facts("The environment", {"a": "b"})]))
     assert found.tags == plain.tags and found.handlers == plain.handlers == []
 
 

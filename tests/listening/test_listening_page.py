@@ -234,6 +234,21 @@ def test_the_page_fits_its_window_and_names_all_that_is_operated(made, begin, br
     assert overlapping == 0
 
 
+@pytest.mark.parametrize("mode", ["ab", "abx", "mushra"])
+def test_an_accessibility_checker_finds_nothing_serious_on_any_of_its_screens(axe, made, begin, browser, mode):
+    address = file_of(made(mode))
+    for dark in (False, True):
+        browser.look(390 if dark else 1200, 844, dark)
+        browser.open(address)
+        assert browser.faults(axe) == []
+    browser.run("localStorage.clear()")
+    begin(address)
+    browser.press("1")
+    for dark in (False, True):
+        browser.look(390 if dark else 1200, 844, dark)
+        assert browser.faults(axe) == []
+
+
 def test_real_speech_is_played(tmp_path, begin, browser):
     if not SPEECH.is_dir():
         pytest.skip(f"no speech at {SPEECH}")

@@ -25,6 +25,7 @@ from gansemble.matrix.run import CellRun, Places
 from gansemble.recipe.task import Task
 from gansemble.scoring.seeds import crossed
 from gansemble.scoring.statistics import paired, summarise
+from page_reading import heard
 
 RATE = 16000
 BETTER = {"mel_distance": "lower", "snr": "higher"}
@@ -199,6 +200,8 @@ def test_few_files_do_not_tell_cells_apart(compare, files, words):
     found.score("2", mel_distance=file_scores(*[1] * files))
     found.score("4", mel_distance=file_scores(*[2] * files))
     assert f"Best: 2, lowest mel_distance 1; {words}-1 (-1 … -1) on the same files." in found.markdown()
+    marked = "<tr class=best>" in results._table(found.collect(), found.costs)
+    assert marked == (files == 10), "nor does the page mark one"
 
 
 def test_one_scored_cell_is_not_the_best_of_anything(compare):
@@ -364,7 +367,7 @@ def test_the_page_of_such_generators_shows_their_clips_and_real_ones(compare):
         with_audio(found, name)
     results.write(found.matrix, found.runs, found.costs, found.folder / "exp")
     page = Page((found.folder / "exp" / "index.html").read_text())
-    assert page.tags.count("audio") == 3 and "real clips" in page.text
+    assert len(heard(page.source)) == 3 and "real clips" in page.text
     assert "2: generated" in page.text and "4: generated" in page.text
 
 
@@ -466,7 +469,7 @@ class Page(HTMLParser):
 
     def __init__(self, text: str) -> None:
         super().__init__()
-        self.text, self.tags = "", []
+        self.text, self.tags, self.source = "", [], text
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -505,19 +508,29 @@ def test_the_page_plays_the_same_items_of_every_cell_and_escapes_what_it_is_told
     results.write(found.matrix, found.runs, found.costs, found.folder / "exp")
     source = (found.folder / "exp" / "index.html").read_text()
     page = Page(source)
-    assert not {"b", "em", "script"} & set(page.tags)
+    assert not {"b", "em"} & set(page.tags) and page.tags.count("script") == 3 + 1, "its sounds, and its player"
     for text in ("this <em>&</em> that", "<b>&one</b>", "error: <script>alert(1)</script> & more"):
         assert text in page.text
     assert "Best: <b>&one</b>, lowest mel_distance 1.5; 2 files are too few to tell it from two" in page.text
-    assert page.tags.count("audio") == 3  # one item: the reference and two cells
-    assert source.count("<tr class=best>") == 1 and "expected int" in page.text
+    assert len(heard(source)) == 3  # one item: the reference and two cells
+    assert "<tr class=best>" not in source and "expected int" in page.text
     assert "Differences from <b>&one</b>" in page.text and "+1" in page.text
     assert "http://" not in source and "https://" not in source and "1.0 min in all" in page.text
 
     monkeypatch.setattr(results, "SHOWN", 1)
     results.write(found.matrix, found.runs, found.costs, found.folder / "exp")
     page = Page((found.folder / "exp" / "index.html").read_text())
-    assert page.tags.count("audio") == 2 and "The 1 best cells; 1 more are in the table." in page.text
+    assert len(heard(page.source)) == 2 and "The 1 best cells; 1 more are in the table." in page.text
+
+
+@pytest.mark.slow
+def test_an_accessibility_checker_finds_nothing_serious_on_the_page(accessible, compare):
+    found = compare("{plan.batch_size: {one: 2, two: 4, three: 8, wrong: {}}}", more="evaluation: {shown: 1}\n")
+    for number, name in enumerate(("one", "two")):
+        found.score(name, mel_distance=file_scores(*[1 + number] * 10))
+        with_audio(found, name)
+    results.write(found.matrix, found.runs, found.costs, found.folder / "exp")
+    accessible((found.folder / "exp" / "index.html").as_uri())
 
 
 def test_no_page_is_written_where_nothing_was_scored(compare):

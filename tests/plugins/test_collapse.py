@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from gansemble.evaluation.page import COLOURS, System
 from torch import Tensor, nn
 
 from gansemble.evaluation import onsets
+from gansemble.evaluation.systems import System, told_apart
 from gansemble.interfaces import Alarm, Batch, Condition, DiscriminatorOutput, Step
+from gansemble.pages.pictures import COLOURS
 from gansemble.random import Draws
 from gansemble_plugins.basics.collapse import CollapseMonitor, numbers_of
 
@@ -527,7 +528,8 @@ def test_a_page_of_a_run_without_monitors_says_nothing_of_them(tmp_path: Path) -
 
 def test_two_experiments_of_one_name_are_told_apart(tmp_path: Path) -> None:
     first, second = experiment(tmp_path / "1", "same", False), experiment(tmp_path / "2", "same", True, 1)
-    assert onsets.section([first, second]).count("<td>1,750</td>") == 1
+    text = onsets.section(told_apart([first, second]))
+    assert text.count("<td>1,750</td>") == 1 and "same · 2/same" in text and "same · 1/same" not in text
 
 
 @pytest.mark.parametrize("apart", [0.0, 0.5])

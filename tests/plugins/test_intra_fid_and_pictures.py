@@ -17,7 +17,7 @@ from gansemble.abilities import IntervalMetric
 from gansemble.data.labels import LabelledClips, Labels
 from gansemble.data.manifest import ManifestEntry
 from gansemble.errors import DataError
-from gansemble.evaluation import page, sets
+from gansemble.evaluation import sets, tables
 from gansemble.interfaces import Score
 from gansemble.scoring import naming
 from gansemble_plugins.set_metrics.classwise import IntraFid
@@ -333,16 +333,20 @@ def test_what_stage_5_writes_of_a_metric_has_its_interval_and_details(folder):
     found = naming.set_scores(mine, metric, *given)
     bounds, details = naming.set_intervals(mine, metric, *given), naming.set_details(mine, metric)
     assert set(found) == set(details) == {"by_class", "by_class_worst"} and set(bounds) == {"by_class"}
-    rows = {key: sets._row(mine, metric, score, 40, bounds.get(key), details.get(key)) for key, score in found.items()}
+    reading: Any = {"better": "lower"}
+    rows = {
+        key: sets._row(mine, metric, reading, score, 40, bounds.get(key), details.get(key))
+        for key, score in found.items()
+    }
     first, worst = rows.values()
     assert first["low"] < first["mean"] < first["high"] and first["interval"] == metric.interval
     assert (worst["low"], worst["high"]) == (None, None) and "interval" not in worst
     assert set(first["details"]) == {"0", "1", "2", "3"}
-    nothing = sets._row(mine, metric, Score(math.nan, "why"), 40, (0.0, 1.0), None)
+    nothing = sets._row(mine, metric, reading, Score(math.nan, "why"), 40, (0.0, 1.0), None)
     assert (nothing["mean"], nothing["low"], nothing["high"]) == (None, None, None) and "details" not in nothing
     system: Any = SimpleNamespace(summary={"scores": rows, "anchors": {}}, name="x", colour="#000")
-    shown = page.set_table([system])
-    assert f"<small>{page._number(first['low'])} … {page._number(first['high'])}</small>" in shown
+    shown = tables.set_table([system])
+    assert f"<small>{tables.number(first['low'])} … {tables.number(first['high'])}</small>" in shown
     assert "interval: jackknife over clips" in shown
 
 

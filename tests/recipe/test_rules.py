@@ -939,20 +939,23 @@ def test_progress_of_what_does_not_grow():
 RESTORES = GeneratorContract(reads=frozenset({"degraded"}))
 
 
-def test_degradations_and_baselines_have_nothing_to_do_where_nothing_is_restored():
+@pytest.mark.parametrize(("reads", "idle"), [("mel", False), ("degraded", False), ("latent", True)])
+def test_degradations_have_nothing_to_do_where_nothing_is_restored_nor_baselines_where_nothing_is_imitated(reads, idle):
+    """A vocoder has baselines: what a mel spectrogram gives without learning, such as Griffin-Lim."""
     parts = {
         "corpus": CorpusContract(),
         "degradation": Contract(),
         "test_degradations.t": Contract(),
         "baselines.b": RESTORES,
+        "generator": GeneratorContract(reads=frozenset({reads})),
     }
     found = [*restoration.degraded(view(parts, registry=Known()))]
     swaps = (("generator.use=one",), ("generator.use=two",))
+    paths = [] if reads == "degraded" else [("degradation",), ("test_degradations", "t")]
+    paths += [("baselines", "b")] if idle else []
     assert of(found) == [
-        ((*path, "use"), ("generator", "use"), ((f"{'.'.join(path)}=null",), *swaps), True)
-        for path in (("degradation",), ("test_degradations", "t"), ("baselines", "b"))
+        ((*path, "use"), ("generator", "use"), ((f"{'.'.join(path)}=null",), *swaps), True) for path in paths
     ]
-    assert not [*restoration.degraded(view(parts | {"generator": RESTORES}))]
 
 
 @pytest.mark.parametrize(
@@ -988,12 +991,25 @@ def test_variants_of_clean_clips_do_not_go_with_degraded_recordings():
         (GeneratorContract(), False, "reads nothing"),
     ],
 )
-def test_a_baseline_learns_nothing_and_reads_degraded_clips(contract, learns, why):
+def test_a_baseline_learns_nothing_and_reads_what_the_generator_reads(contract, learns, why):
     parts = {"generator": RESTORES, "baselines.a": RESTORES, "baselines.b": contract}
     classes = {"baselines.a": {"learns": False}, "baselines.b": {"learns": learns}}
     found = [*restoration.baselines(view(parts, classes=classes))]
     assert of(found) == ([(("baselines", "b", "use"), None, (("baselines.b=null",),), False)] if why else [])
-    assert all(why in each.message for each in found)
+    assert all(why in each.message and "reads degraded, as the generator does" in each.message for each in found)
+
+
+@pytest.mark.parametrize(
+    ("reads", "fits"), [({"mel"}, True), ({"mel", "f0"}, True), ({"degraded"}, False), ({"mel", "label"}, False)]
+)
+def test_a_baseline_of_a_vocoder_reads_some_of_what_the_vocoder_reads(reads, fits):
+    parts = {
+        "generator": GeneratorContract(reads=frozenset({"mel", "f0"})),
+        "baselines.b": GeneratorContract(reads=frozenset(reads)),
+    }
+    found = [*restoration.baselines(view(parts, classes={"baselines.b": {"learns": False}}))]
+    assert len(found) == (not fits)
+    assert all("reads f0 or mel, as the generator does" in each.message for each in found)
 
 
 def test_only_baselines_are_asked_what_a_baseline_is():

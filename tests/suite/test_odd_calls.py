@@ -114,6 +114,13 @@ def test_long_names_of_systems_are_short_where_people_read_them_if_they_still_di
     assert max(map(len, tables.lines(found))) < 120
 
 
+@pytest.mark.slow
+def test_an_accessibility_checker_finds_nothing_serious_on_the_page(accessible, tmp_path):
+    found = results(["one", "two", "x" * 100], list("abcdefgh"), lambda place, number: place + 0.1 * number)
+    page.write(found, tmp_path / "index.html")
+    accessible((tmp_path / "index.html").as_uri())
+
+
 def test_infinity_in_rows_of_a_former_version_is_no_value():
     found = results(["one"], ["a", "b"], lambda place, number: math.inf if number else 1.0)
     assert found.mean("one", found.keys[0]).mean == 1.0

@@ -14,7 +14,7 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.data.packed import Packed
 from gansemble.evaluation.systems import System, dot
 from gansemble.pages import pictures
-from gansemble.pages.clips import single, toolbar
+from gansemble.pages.clips import Heading, single, toolbar
 from gansemble.pages.document import assemble
 from gansemble.pages.sounds import Sounds
 from gansemble.recipe.schema import Recipe
@@ -115,17 +115,17 @@ def heading(spec: AudioSpec, look: Look | None, several: bool) -> list[str]:
 def _wall(
     title: str, clips: Sequence[tuple[str, np.ndarray]], spec: AudioSpec, sounds: Sounds, look: Look | None
 ) -> str:
-    cells = [_cell(name, audio, spec, sounds, look) for name, audio in clips]
+    cells = [_cell(name, audio, spec, sounds, look, "h4" if title else "h3") for name, audio in clips]
     top = f"<h3>{title}</h3>" if title else ""
     return f"<section>{top}<div class=wall>{''.join(cells)}</div></section>"
 
 
-def _cell(name: str, audio: np.ndarray, spec: AudioSpec, sounds: Sounds, look: Look | None) -> str:
+def _cell(name: str, audio: np.ndarray, spec: AudioSpec, sounds: Sounds, look: Look | None, heading: Heading) -> str:
     if look is not None:
         safe = html.escape(name)
         picture = pictures.url(png(look(audio)))
         return f"<figure class=look><figcaption>{safe}</figcaption><img alt='picture {safe}' src='{picture}'></figure>"
-    return single(name, f"{len(audio) / spec.sample_rate:.2f} s", audio, spec, sounds)
+    return single(name, f"{len(audio) / spec.sample_rate:.2f} s", audio, spec, sounds, heading)
 
 
 def png(picture: np.ndarray) -> bytes:

@@ -111,13 +111,11 @@ def _verdict(found: Results) -> str:
     if generates(found):
         next_best = f"next is {other} with {second.scores[found.criterion].mean:.4g}"
         return f"Best: {shown}, {way} {found.criterion} {summary.mean:.4g}; {next_best}."
-    theirs, ours = (row.seeds[found.criterion] for row in (second, found.best))
     ahead = _ahead(found)
     assert ahead is not None
     interval = f" ({ahead.low:+.3g} … {ahead.high:+.3g})" if ahead.low == ahead.low else ""
     clear = "clearly ahead of" if ahead.clear else "not clearly ahead of"
-    # Student's intervals, for seeds and files, are wide enough for few of both; a bootstrap of few files is not.
-    if ahead.files < FEW and len(theirs.keys() & ours.keys()) < 2:
+    if _too_few(found, ahead):
         clear = f"{ahead.files} files are too few to tell it from"
     return (
         f"Best: {shown}, {way} {found.criterion} {summary.mean:.4g}; {clear} {other}: {ahead.mean:+.3g}{interval} "
@@ -131,6 +129,16 @@ def _ahead(found: Results) -> Difference | None:
         return None
     theirs, ours = (row.seeds[found.criterion] for row in (found.rows[1], found.best))
     return difference(theirs, ours, found.confidence)
+
+
+def _too_few(found: Results, ahead: Difference) -> bool:
+    """Whether the best row has too few files, and no second seed, to be told from the second row.
+
+    Student's intervals, for seeds and files, are wide enough for few of both; a bootstrap of few files is not.
+    """
+    assert found.best is not None
+    theirs, ours = (row.seeds[found.criterion] for row in (found.rows[1], found.best))
+    return ahead.files < FEW and len(theirs.keys() & ours.keys()) < 2
 
 
 def _compared(found: Results) -> tuple[str, list[differences.Compared], str] | None:
@@ -273,7 +281,7 @@ def _table(found: Results, costs: Costs) -> str:
         cells = [f"<th>{dots}{''.join(labels[:1])}</th>", *(f"<th>{label}</th>" for label in labels[1:])]
         cells.append(f"<td>{_cost_of(row, costs)}</td>")
         cells += [f"<td>{_value(row, key, lambda text: f'<small>{text}</small>')}</td>" for key in keys]
-        clear = row is found.best and ahead is not None and ahead.clear
+        clear = row is found.best and ahead is not None and ahead.clear and not _too_few(found, ahead)
         body.append(f"<tr{' class=best' if clear else ''}>{''.join(cells)}</tr>")
     rows = f"<tbody>{''.join(body)}</tbody>"
     return document.scrolling(f"<table class=scores><thead><tr>{head}</tr></thead>{rows}</table>", "scores")

@@ -5,12 +5,15 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.pages import pictures
 from gansemble.pages.sounds import Sounds, gains
+
+Heading = Literal["h3", "h4"]
 
 
 @dataclass(frozen=True)
@@ -100,7 +103,7 @@ def compared(title: str, note: str, versions: Sequence[Version], spec: AudioSpec
     )
 
 
-def single(title: str, note: str, audio: np.ndarray, spec: AudioSpec, sounds: Sounds) -> str:
+def single(title: str, note: str, audio: np.ndarray, spec: AudioSpec, sounds: Sounds, heading: Heading = "h4") -> str:
     """One clip alone with a button to play it and its spectrogram, for a wall of clips, as HTML.
 
     Args:
@@ -109,11 +112,12 @@ def single(title: str, note: str, audio: np.ndarray, spec: AudioSpec, sounds: So
         audio: samples [T].
         spec: gives the sample rate and the spectrogram.
         sounds: of the page, which the clip is added to.
+        heading: the element of its title: one level below that of the wall, so that none is left out.
     """
     name, seconds = html.escape(title), len(audio) / spec.sample_rate
     data = f'data-sound="{sounds.add(audio, spec.sample_rate)}" data-name="{name}" data-level="1" data-plain="1"'
     return (
-        f'<section class=clip data-clip data-seconds="{seconds:.4f}" aria-label="clip {name}"><h4>{name}</h4>'
+        f'<section class=clip data-clip data-seconds="{seconds:.4f}" aria-label="clip {name}"><{heading}>{name}</{heading}>'
         f"<div class=transport><button type=button class=play aria-label='play or pause {name}' aria-pressed=false>▶ Play</button>"
         f"<span class=note>{html.escape(note)}</span></div>"
         f"<figure {data}>{_picture(audio, spec, pictures.top(audio, spec), title)}</figure></section>"

@@ -8,6 +8,7 @@ const blind = document.getElementById("blind");
 const clips = [...document.querySelectorAll("[data-clip]")].map((section) => new Clip(section));
 let active = null;
 let turn = 0; // counts requests, so that a slow decoding that was overtaken is dropped
+let goesOn = false; // whether the clip that is being decoded is to be played, as the one before it was
 
 function Clip(section) {
   const find = (selector) => section.querySelector(selector);
@@ -63,14 +64,14 @@ function bytes(name) {
   return Uint8Array.from(atob(found.textContent), (each) => each.charCodeAt(0)).buffer;
 }
 
+const loaded = (clip) => clip === active && player.buffers.size > 0;
+
 // Makes a clip the one that is played; false if another one was asked for meanwhile, or it cannot be decoded.
 async function ready(clip) {
-  if (clip === active && player.buffers.size) return true;
+  if (loaded(clip)) return true;
   const mine = ++turn;
-  if (active) {
-    active.at = player.position;
-    player.stop();
-  }
+  if (active && loaded(active)) active.at = player.position;
+  player.put(new Map()); // while this one is decoded, nothing of another one can be played in its place
   const before = active;
   active = clip;
   if (before) show(before);
@@ -85,8 +86,8 @@ async function ready(clip) {
     player.put(decoded);
   } catch (error) {
     if (mine !== turn) return false;
-    player.put(new Map());
     active = null;
+    goesOn = false;
     say(`This browser cannot decode these sounds (${document.querySelector("[data-type]").dataset.type}): write the page again with --set evaluation.sound=wav`);
     return false;
   }
@@ -99,6 +100,7 @@ async function ready(clip) {
 }
 
 async function toggle(clip) {
+  goesOn = false;
   if (await ready(clip)) player.toggle();
 }
 
@@ -111,6 +113,7 @@ async function choose(clip, version) {
 }
 
 async function seek(clip, seconds) {
+  if (!loaded(clip)) clip.at = seconds;
   if (await ready(clip)) player.seek(seconds);
   show(clip);
 }
@@ -133,7 +136,7 @@ function say(text) {
 function show(clip) {
   const here = clip === active;
   const playing = here && player.playing;
-  const at = here && player.buffers.size ? player.position : clip.at;
+  const at = loaded(clip) ? player.position : clip.at;
   clip.section.classList.toggle("active", here);
   clip.section.style.setProperty("--at", clip.seconds ? at / clip.seconds : 0);
   const region = here ? player.region : null;
@@ -172,7 +175,7 @@ function order(clip, versions) {
     pick.querySelector(".name").textContent = blind.checked ? letter : version.dataset.name;
   });
   clip.current = versions[0];
-  if (clip === active && player.buffers.size) player.select(clip.current.dataset.sound);
+  if (loaded(clip)) player.select(clip.current.dataset.sound);
   show(clip);
 }
 
@@ -202,7 +205,7 @@ function used() {
   return active || clips.find((each) => each.section.getBoundingClientRect().bottom > 80) || clips[0];
 }
 
-const step = (clip, seconds) => seek(clip, Math.min(clip.seconds, Math.max(0, (clip === active ? player.position : clip.at) + seconds)));
+const step = (clip, seconds) => seek(clip, Math.min(clip.seconds, Math.max(0, (loaded(clip) ? player.position : clip.at) + seconds)));
 const KEYS = {
   " ": toggle,
   ArrowLeft: (clip) => step(clip, -1),
@@ -218,10 +221,12 @@ const KEYS = {
 
 async function go(clip, by) {
   const next = clips[Math.min(clips.length - 1, Math.max(0, clips.indexOf(clip) + by))];
-  const played = player.playing;
+  goesOn ||= player.playing; // several steps in a row pass clips that are not decoded yet
   next.section.scrollIntoView({ block: "center" });
   next.play.focus({ preventScroll: true });
-  if ((await ready(next)) && played) player.play();
+  if (!(await ready(next))) return;
+  if (goesOn) player.play();
+  goesOn = false;
 }
 
 document.addEventListener("keydown", (event) => {

@@ -108,23 +108,19 @@ class Player {
     const [from, to] = this.bounds;
     let offset = this.at - from;
     if (offset < 0 || offset >= to - from - 0.01) offset = 0;
-    const when = this.context.currentTime + 0.03;
-    // A gain of its own for this playing, which fades it in and out as a whole.
-    const whole = this.context.createGain();
-    whole.gain.setValueAtTime(0, when);
-    whole.gain.linearRampToValueAtTime(1, when + 0.01);
-    whole.connect(this.master);
-    this.whole = whole;
-    this.sources = [...this.buffers].map(([name, buffer]) => {
-      const source = this.context.createBufferSource();
-      const gain = this.context.createGain();
-      source.buffer = this.cut(buffer, from, to);
-      source.loop = this.looping;
-      gain.gain.value = this.gainOf(name);
-      source.connect(gain).connect(whole);
-      source.start(when, offset);
-      return { name, source, gain };
-    });
+    const buffers = [...this.buffers].map(([name, buffer]) => [name, this.cut(buffer, from, to)]);
+    let when;
+    // A busy browser may pass the moment before the last source is told of it, which would then be late: once more, with
+    // more time.
+    for (let lead = 0.03; ; lead *= 4) {
+      this.connect(buffers);
+      when = this.context.currentTime + lead;
+      this.whole.gain.setValueAtTime(0, when);
+      this.whole.gain.linearRampToValueAtTime(1, when + 0.01);
+      for (const { source } of this.sources) source.start(when, offset);
+      if (this.context.currentTime < when || lead > 1) break;
+      this.whole.disconnect();
+    }
     this.begun = when - offset;
     this.playing = true;
     const started = this.sources;
@@ -136,6 +132,21 @@ class Player {
       }
     };
     this.changed();
+  }
+
+  // A source and its gain for each sound, and a gain of its own for this playing, which fades it in and out as a whole.
+  connect(buffers) {
+    this.whole = this.context.createGain();
+    this.whole.connect(this.master);
+    this.sources = buffers.map(([name, buffer]) => {
+      const source = this.context.createBufferSource();
+      const gain = this.context.createGain();
+      source.buffer = buffer;
+      source.loop = this.looping;
+      gain.gain.value = this.gainOf(name);
+      source.connect(gain).connect(this.whole);
+      return { name, source, gain };
+    });
   }
 
   stop() {

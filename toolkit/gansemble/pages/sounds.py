@@ -67,7 +67,8 @@ class Sounds:
             rate: of them [Hz].
         """
         whole = np.clip(np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0), -1, 1).astype(np.float32)
-        self._flac.append(_encode(whole, rate, "FLAC", "PCM_16"))
+        # A file of no samples would have no header either, and could not be read.
+        self._flac.append(_encode(whole if len(whole) else np.zeros(1, np.float32), rate, "FLAC", "PCM_16"))
         self.seconds += len(audio) / rate
         return f"sound-{len(self._flac)}"
 
