@@ -95,9 +95,7 @@ class LibriTTS:
         lacking = [subset for subset in self.splits if not (folder / subset).is_dir()]
         known = [subset for subset in SHA256 if (folder / subset).is_dir()]
         if lacking and not known and folder.exists() and any(folder.iterdir()):
-            raise DataError(
-                f"{folder}: holds something, but not {_LAYOUT}; name an empty or a new folder with --data, or, to train on these recordings, give --set corpus.use=folder"
-            )
+            raise DataError(f"{folder}: holds something, but not {_LAYOUT}; {consent.ELSEWHERE}")
         places = {subset: folder.absolute().parent / f"{subset}.tar.gz" for subset in lacking}
         consent.demand(*(consent.Offer(f"{self.url}/{path.name}", path) for path in places.values()))
         for subset in lacking:

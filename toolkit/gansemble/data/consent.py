@@ -14,6 +14,8 @@ from gansemble.errors import DataError
 
 #: Longest time to wait for a server to tell the size of a file [s].
 TIMEOUT_S = 10.0
+#: What to do where a corpus should be downloaded to a folder that holds something else.
+ELSEWHERE = "name an empty or a new folder with --data, or, to train on these recordings, give --set corpus.use=folder"
 
 
 @dataclass(frozen=True)

@@ -297,9 +297,7 @@ def fetch_archive(
         DataError: if ``folder`` is not empty, or the download or the archive is not as published.
     """
     if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise DataError(
-            f"{folder}: holds something, but not {layout}; name an empty or a new folder with --data, or, to train on these recordings, give --set corpus.use=folder"
-        )
+        raise DataError(f"{folder}: holds something, but not {layout}; {consent.ELSEWHERE}")
     archive = folder.absolute().parent / url.rpartition("/")[2]
     download(url, archive, sha256=sha256, size=size, progress=progress)
     return unpack(archive, folder, max_bytes=max_bytes, max_files=max_files, inside=inside, progress=progress)
