@@ -87,7 +87,7 @@ def test_scores_are_by_system_and_by_degradation(done):
 def test_the_page_has_a_table_for_each_degradation_and_every_system(done):
     text = (done / "exp" / "report" / "index.html").read_text()
     assert "<h3>seen</h3>" in text and "<h3>unseen</h3>" in text and text.count("<table class=scores>") == 2
-    assert text.count("<figcaption title='sinc'>") == text.count("<figcaption title='input'>") > 0
+    assert text.count('data-name="sinc"') == text.count('data-name="input"') > 0
 
 
 def test_training_and_scoring_are_up_to_date_and_stale_where_they_should(done):
