@@ -83,7 +83,7 @@ def test_check_says_ok_for_each_sound_recipe(gansemble):
 def test_check_reports_every_recipe_and_exits_1_when_one_fails(gansemble, tmp_path):
     (tmp_path / "bad.yaml").write_text(f"include: [{V1}]\nplan: {{segment: 8000, setps: 3}}\n")
     status, out, err = gansemble("check", "bad.yaml", "absent.yaml", V1)
-    assert status == 1 and out.startswith(f"{V1}: ok (18 parts)\n  note: ") and out.count("\n") == 2
+    assert status == 1 and out.startswith(f"{V1}: ok (19 parts)\n  note: ") and out.count("\n") == 2
     assert "bad.yaml:2:23: plan.setps: plan takes no such parameter; did you mean 'steps'?" in err
     assert "absent.yaml: no such recipe file" in err
     assert err.endswith("error: 2 of 3 recipes failed: bad.yaml, absent.yaml\n")

@@ -96,7 +96,7 @@ def test_an_interrupted_run_saves_its_state_and_the_same_call_goes_on(places, mo
         ({"recipe": "none.yaml"}, r"^gansemble.run: none.yaml: no such recipe; give a recipe file"),
         ({"recipe": ""}, "recipe='': expected a text that is not empty"),
         ({"recipe": 3.5}, "recipe=3.5: expected a text, a path or a whole number"),
-        ({"stage": "trian"}, "--stage trian: no such stage; did you mean train"),
+        ({"stage": "trian"}, "--stage trian: no such stage; did you mean 'train'"),
         ({"stage": 5, "stop_stage": 3}, r"nothing to run: --stage 5 \(evaluate\) comes after"),
         ({"overrides": "plan.steps=3"}, r"overrides='plan.steps=3': expected a list, such as \['plan.steps=3'\]"),
         ({"overrides": ["plan.steps"]}, "--set plan.steps: expected KEY=VALUE"),

@@ -187,11 +187,16 @@ def test_a_toy_and_too_few_files_are_told_before_and_beside_the_numbers():
     assert "lsd 1 – 4 of 12 lower" in text and "none – – 0 of 12 lower" in text
 
 
-def test_scores_beside_a_metrics_first_one_have_no_direction_and_its_definition_once():
-    scored = summary(near=row(1.0, "near"), near_train=row(2.0, "near"), far=row(3.0, "far", better="higher"))
+def test_each_score_has_its_own_direction_and_scores_of_one_definition_have_it_once():
+    scored = summary(
+        near=row(1.0, "near"),
+        near_train=row(2.0, "near", better="target", target=1.0),
+        near_deviation=row(2.0, "near", better="none"),
+        far=row(3.0, "far", better="higher"),
+    )
     text = seen(model_card.card(ACCOUNT, Facts(SPEC, summary=scored)))
-    assert "near 1 – 12 lower near_train 2 – 12 – far 3 – 12 higher" in text
-    assert text.count("what |near| is") == 1 and "near, near_train : what |near| is" in text
+    assert "near 1 – 12 lower near_train 2 – 12 at 1 near_deviation 2 – 12 – far 3 – 12 higher" in text
+    assert text.count("what |near| is") == 1 and "near, near_train, near_deviation : what |near| is" in text
 
 
 def test_a_stand_in_is_called_neither_by_the_corpus_name_nor_under_its_licence():

@@ -81,7 +81,14 @@ DEFAULTS = {
         "format": "pcm16",
         "checkpoint": "best",
     },
-    "evaluation": {"bootstrap": 1000, "confidence": 0.95, "shown": 8, "seconds": 12.0},
+    "evaluation": {
+        "bootstrap": 1000,
+        "confidence": 0.95,
+        "shown": 8,
+        "seconds": 12.0,
+        "sound": "auto",
+        "page_megabytes": 25.0,
+    },
 }
 
 

@@ -23,7 +23,9 @@ class Run:
     def __init__(self, plan: Plan, every: int, stop_after: int | None, best: float | None) -> None:
         self.plan, self.done, self.device = plan, [], "device"
         self.options = SimpleNamespace(stop_after=stop_after, again="go on so")
-        self.validator = SimpleNamespace(best="score", higher_is_better=True, local=self._local)
+        self.validator = SimpleNamespace(
+            best="score", higher_is_better=True, local=self._local, inputs={}, imitates=True
+        )
         self.best, self.generator, self.ema = best, "averaged", None
         self.recipe = SimpleNamespace(validation=SimpleNamespace(every=every, keep=2), many={"optimisers": {}})
         self.networks: dict[str, Any] = {}
@@ -64,7 +66,8 @@ def trainer_of(monkeypatch: pytest.MonkeyPatch):
             keep_healthy=lambda counters: note("healthy"),
         )
         made.saver = SimpleNamespace(  # type: ignore[assignment]
-            save=lambda counters, last_chance: note(("save", counters.step, last_chance))
+            save=lambda counters, last_chance: note(("save", counters.step, last_chance)),
+            note_work=lambda saved: None,
         )
         made.reporter = SimpleNamespace(  # type: ignore[assignment]
             speed=SimpleNamespace(step=lambda waited: note(("waited", waited))),
@@ -287,6 +290,7 @@ def begun(trainer_of: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
         run.options.allow_change, run.options.force_unlock = "allowed", "forced"
         made.saver = SimpleNamespace(  # type: ignore[assignment]
             newest=lambda: saved,
+            note_work=lambda saved: None,
             taught=taught,
             check_same=lambda *given: note(("same", *given)) or "changes",
             restore=lambda found: Counters(step=found.step),

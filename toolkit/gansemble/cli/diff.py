@@ -28,6 +28,8 @@ def diff(first: Path, second: Path, as_json: bool) -> None:
     found = compare.compare(ours, theirs)
     if as_json:
         facts = dataclasses.asdict(found)
+        for row in (*facts["scores"], *facts["sets"]):
+            row |= row.pop("direction")  # better, and the target where a value is best
         for row, each in zip(facts["sets"], found.sets, strict=True):
             row |= {"difference": each.difference, "apart": each.apart}
         click.echo(json.dumps(_without_nan(facts), indent=1, default=str))

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import re
+from dataclasses import asdict
 from pathlib import Path
 
 from gansemble.audio.names import shown
@@ -121,7 +122,7 @@ def summary(results: Results) -> dict[str, object]:
         "clips": len(scored.ids),
         "reading": scored.reading.as_dict(),
         "confidence": results.confidence,
-        "metrics": {name: vars(column) for name, column in scored.columns.items()},
+        "metrics": {name: asdict(column) for name, column in scored.columns.items()},
         "systems": systems,
         "accidents": [
             {field: row[field] for field in ("system", "id", "metric", "ended", "reasons")}  # type: ignore[literal-required]
