@@ -13,6 +13,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "recipe": ("toolkit/gansemble/recipe", ("tests/recipe",)),
     "inference": ("toolkit/gansemble/inference", ("tests/synthesis",)),
     "evaluation": ("toolkit/gansemble/evaluation", ("tests/evaluation", "tests/measure", "tests/synthesis")),
+    "pages": ("toolkit/gansemble/pages", ("tests/pages",)),
     "scoring": ("toolkit/gansemble/scoring", ("tests/evaluation", "tests/training")),
     "parts": ("toolkit/gansemble/parts", ("tests/training", "tests/synthesis")),
     "metrics": ("plugins/gansemble_plugins/metrics", ("tests/plugins",)),

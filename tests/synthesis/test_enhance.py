@@ -374,3 +374,31 @@ def test_a_full_disk_is_told_and_leaves_nothing(exp, inputs, tmp_path, monkeypat
             loading.load(exp), inputs / "short.wav", tmp_path / "out.wav", enhancement.EnhanceOptions(core=4096)
         )
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_a_page_has_each_file_beside_its_input(enhance, inputs, tmp_path):
+    words = (
+        inputs / "stereo.flac",
+        inputs / "tagged.ogg",
+        "--output",
+        tmp_path / "out",
+        "--page",
+        tmp_path / "page.html",
+    )
+    status, out, err = enhance(*words)
+    assert (status, err) == (0, "") and "2 files to compare" in out
+    page = (tmp_path / "page.html").read_text()
+    assert (
+        page.count("<section class=clip data-clip") == 2
+        and page.count('data-name="input"') == page.count('data-name="restored"') == 2
+    )
+    (tmp_path / "page.html").unlink()
+    status, out, err = enhance(*words)  # nothing is to make; the page is written all the same
+    assert (status, err) == (0, "") and (tmp_path / "page.html").is_file()
+
+
+def test_a_page_that_is_not_ours_stops_before_the_work(enhance, inputs, tmp_path):
+    (tmp_path / "page.html").write_text("mine")
+    status, _, err = enhance(inputs / "stereo.flac", "--output", tmp_path / "out", "--page", tmp_path / "page.html")
+    assert status and "no page of this program" in err and not (tmp_path / "out").exists()

@@ -13,7 +13,8 @@ import click
 from gansemble.cli.each_file import EachFile
 from gansemble.cli.input_files import expand
 from gansemble.cli.made_files import Job, MadeFiles, demand_apart, demand_outside_inputs
-from gansemble.cli.options import CHUNK, PATH, finite, output_folder, overwrite_option
+from gansemble.cli.options import CHUNK, PATH, finite, output_folder, overwrite_option, page_option
+from gansemble.cli.page_of_files import demand_page, write_page
 from gansemble.cli.terminal import printable, say
 from gansemble.errors import GansembleError
 
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     metavar="HZ",
     help="Leave what lies below this frequency as it is; only add above it.",
 )
+@page_option
 @overwrite_option
 @click.option("--force", is_flag=True, hidden=True)  # what --overwrite was called before
 def enhance(
@@ -63,6 +65,7 @@ def enhance(
     sample_format: SampleFormat | None,
     chunk_seconds: float,
     keep_below: float | None,
+    page: Path | None,
     overwrite: bool,
     force: bool,
 ) -> None:
@@ -81,6 +84,7 @@ def enhance(
     demand_outside_inputs(jobs, inputs, output)
     _demand_other_folder(jobs)
     demand_apart(jobs)
+    demand_page(page)
     output_folder(output, exp)
     loaded = loading.load(exp, checkpoint, warn=lambda text: click.echo(f"warning: {text}", err=True))
     loaded.recipe.demand_task(Task.ENHANCEMENT, exp)
@@ -106,6 +110,7 @@ def enhance(
                 done = enhancement.enhance(loaded, job.source, job.target, wanted, progress, overwrite or force, note)
                 made.add(job, {"seconds": done.seconds, "took": done.took})
                 _tell(done)
+        write_page(page, jobs, loaded, "restored")
 
 
 def _tell(done: EnhancedFile) -> None:

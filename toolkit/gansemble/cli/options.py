@@ -41,6 +41,12 @@ class NamedPath(click.Path):
 
 
 PATH = NamedPath()
+page_option = click.option(
+    "--page",
+    type=PATH,
+    metavar="FILE.html",
+    help="Also write a page on which each file is heard beside its input, at one position (the first 20, 12 s of each).",
+)
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace files that are there already.")
 #: How many processes may be asked for.
 PROCESSES = click.IntRange(1, 65_536)

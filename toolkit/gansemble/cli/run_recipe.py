@@ -184,7 +184,7 @@ def usage(program: Program) -> str:
         text = option.help
         if option.name == "--config" and program.default is not None:
             text = text.replace("recipe;", f"recipe ({program.default});")
-        rows.append(f"  {f'{option.name} {option.value}':20}{text}".rstrip())
+        rows.append(f"  {f'{option.name} {option.value}':22}{text}".rstrip())
     listed = "configurations: " + " ".join(program.configurations())
     configurations = textwrap.fill(listed, WIDTH, subsequent_indent=" " * 16, break_on_hyphens=False)
     return f"""{program.header()}Usage: {program.name} {words}

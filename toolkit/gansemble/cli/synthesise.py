@@ -13,7 +13,8 @@ import click
 from gansemble.cli.each_file import EachFile
 from gansemble.cli.input_files import expand
 from gansemble.cli.made_files import Job, MadeFiles, demand_apart, demand_outside_inputs
-from gansemble.cli.options import CHUNK, PATH, finite, output_folder, overwrite_option, set_option
+from gansemble.cli.options import CHUNK, PATH, finite, output_folder, overwrite_option, page_option, set_option
+from gansemble.cli.page_of_files import demand_page, write_page
 from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say
 from gansemble.stages import Project
@@ -76,6 +77,7 @@ FORMATS = click.Choice(["pcm16", "pcm24", "float"])
     help="A signal that the generator reads, .npy [channels, frames], instead of what is computed of --input; or a folder "
     "of them, named like the inputs.",
 )
+@page_option
 @overwrite_option
 def synthesise(
     recipe: Path | None,
@@ -93,6 +95,7 @@ def synthesise(
     resample: bool,
     label: str | None,
     signals: tuple[str, ...],
+    page: Path | None,
     overwrite: bool,
 ) -> None:
     """Generate waveforms.
@@ -105,11 +108,11 @@ def synthesise(
         if exp is None or output is None:
             raise click.UsageError("--input needs --exp and --output")
         given = _Signals.read(signals)
-        _files(exp, inputs, output, sample_format, checkpoint, chunk_seconds, resample, label, given, overwrite)
+        _files(exp, inputs, output, sample_format, checkpoint, chunk_seconds, resample, label, given, page, overwrite)
         return
-    if label is not None or signals or overwrite:
+    if label is not None or signals or page is not None or overwrite:
         raise click.UsageError(
-            "--label, --signal and --overwrite go with --input; stage 4 takes what the held-out clips have, and makes its own "
+            "--label, --signal, --page and --overwrite go with --input; stage 4 takes what the held-out clips have, and makes its own "
             "clips again with --force"
         )
     if recipe is None:
@@ -135,6 +138,7 @@ def _files(
     resample: bool,
     label: str | None,
     signals: _Signals,
+    page: Path | None,
     overwrite: bool,
 ) -> None:
     from gansemble.audio import listing
@@ -147,6 +151,7 @@ def _files(
     names = {job.target: name for job, (_, name) in zip(jobs, sources, strict=True)}
     demand_outside_inputs(jobs, inputs, output)
     demand_apart(jobs)
+    demand_page(page)
     loaded = loading.load(exp, which, warn=lambda text: click.echo(f"warning: {text}", err=True))
     loaded.recipe.demand_task(Task.VOCODING, exp)
     chosen = None if label is None else loaded.label(label)
@@ -171,6 +176,7 @@ def _files(
                 clipped = f", {done['clipped']} samples clipped" if done["clipped"] else ""
                 speed = done["seconds"] / max(1e-9, done["took"])
                 say(f"{job.target}: {done['seconds']:.2f} s, {speed:.1f} x real time{clipped}")
+        write_page(page, jobs, loaded, "made")
 
 
 @dataclass(frozen=True)

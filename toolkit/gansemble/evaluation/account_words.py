@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from gansemble.evaluation.account import Account, TrainedClips, Used
+from gansemble.pages.names import isolated
 from gansemble.recipe.task import Task
 from gansemble.training.work import Stint
 
@@ -81,7 +82,9 @@ def what(account: Account) -> str:
     kind = (
         KINDS[account.task] if account.task else "a trained generator, of which the record does not tell what it reads"
     )
-    said = [f"{account.name} is {kind}, at {account.sample_rate:,} Hz. Its generator is {generator} ({size})."]
+    said = [
+        f"{isolated(account.name)} is {kind}, at {account.sample_rate:,} Hz. Its generator is {generator} ({size})."
+    ]
     if account.imported:
         return said[0]
     if account.discriminators:

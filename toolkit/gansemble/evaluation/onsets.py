@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from gansemble.evaluation.curves import add_legend
 from gansemble.evaluation.systems import System, dot
 from gansemble.pages.document import scrolling
+from gansemble.pages.names import named
 from gansemble.pages.pictures import COLOURS, png
 from gansemble.scoring.curves import CurveRow, points, read_curves
 from gansemble.training.watching import Onset
@@ -131,7 +132,7 @@ def _table(systems: Sequence[System], found: Sequence[Sequence[Onset]]) -> str:
             told = (alarm["monitor"], alarm.get("reason", ""), str(alarm.get("action", "")).replace("_", " "))
             monitor, reason, action = (html.escape(str(each)) for each in told)
             cells.append(
-                f"<tr><th>{dot(system)}{html.escape(system.name)}</th><td>{int(alarm['onset']):,}</td>"
+                f"<tr><th>{dot(system)}{named(system.name)}</th><td>{int(alarm['onset']):,}</td>"
                 f"<td>{int(alarm['step']):,}</td><td class=text>{monitor}</td><td class=text>{action}</td>"
                 f"<td class=text>{reason}</td></tr>"
             )

@@ -16,6 +16,7 @@ from gansemble.evaluation.references import demand_same
 from gansemble.evaluation.systems import System, baselines_of, system_of, told_apart
 from gansemble.files import write_atomically
 from gansemble.pages import document
+from gansemble.pages.names import named
 from gansemble.pages.sounds import Sounds
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import Task
@@ -115,7 +116,7 @@ def _clip(
         if of_all_files(error) is not None:
             raise
         failed.append(fault_of(identity, error))
-        return f"<section><h3>{html.escape(identity)}</h3><p class=note>{html.escape(failed[-1])}</p></section>"
+        return f"<section><h3>{named(identity)}</h3><p class=note>{html.escape(failed[-1])}</p></section>"
 
 
 def _of_the_same_recordings(first: System, other: System) -> System:
@@ -153,12 +154,23 @@ def _of_the_same_recordings(first: System, other: System) -> System:
 
 def _header(name: str, systems: Sequence[System]) -> str:
     first = systems[0]
+    measured = first.summary.get("measured_speed")
+    half = (
+        f", half of {measured['runs']:.0f} runs {_times(measured['high'])} to {_times(measured['low'])}"
+        if measured
+        else ""
+    )
     facts = (
         f"step {first.summary['step']:,} · {len(first.rows)} {first.summary['split']} clips · "
-        f"{1 / first.summary['real_time_factor']:.1f} × real time on {first.summary['device']} "
+        f"{_times(first.summary['real_time_factor'])} × real time{half} on {first.summary['device']} "
         f"({first.summary['threads']} threads) · {first.summary['environment']['date']}"
     )
-    return f"<header><h1>{html.escape(name)}</h1><p>{html.escape(facts)}</p></header>"
+    return f"<header><h1>{named(name)}</h1><p>{html.escape(facts)}</p></header>"
+
+
+def _times(factor: float) -> str:
+    """How many times faster than real time a real-time factor is."""
+    return f"{1 / factor:.1f}"
 
 
 def _account(project: Project, first: System) -> list[str]:

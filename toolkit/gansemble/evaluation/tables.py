@@ -10,6 +10,7 @@ from gansemble.evaluation import records
 from gansemble.evaluation.records import ScoreRow
 from gansemble.evaluation.systems import System, dot
 from gansemble.pages.document import details, scrolling
+from gansemble.pages.names import named
 from gansemble.recipe.sections import Evaluation
 from gansemble.scoring import paired
 from gansemble.scoring.directions import Direction, direction_of
@@ -130,8 +131,8 @@ def _whole(
     more: Sequence[str] = (),
 ) -> str:
     """The table, its note, further numbers that have no direction, and what all of them mean."""
-    head = "".join(f"<th>{dot(system)}<span>{html.escape(system.name)}</span></th>" for system in systems)
-    head += "".join(f"<th><span>{html.escape(name)}</span></th>" for name in more)
+    head = "".join(f"<th>{dot(system)}<span>{named(system.name)}</span></th>" for system in systems)
+    head += "".join(f"<th><span>{named(name)}</span></th>" for name in more)
 
     def made(keys: Sequence[str], name: str) -> str:
         body = "".join(rows[key] for key in keys)

@@ -9,6 +9,7 @@ from pathlib import Path
 from gansemble.evaluation.records import comparable
 from gansemble.evaluation.systems import System
 from gansemble.evaluation.tables import FEW, FEWEST, LEVEL, number
+from gansemble.pages.names import isolated
 from gansemble.recipe.schema import Recipe
 from gansemble.scoring import paired
 from gansemble.scoring.curves import CurveRow, read_curves
@@ -74,7 +75,7 @@ def _against(first: System, other: System, key: str, direction: Direction) -> st
     """How the first system compares with another one on the files that both have a value for."""
     ours, theirs = first.scores(key), other.scores(key)
     found = paired.compare(theirs, ours, resamples=0)
-    what = f"baseline {other.name}" if other.baseline else other.name
+    what = f"baseline {isolated(other.name)}" if other.baseline else isolated(other.name)
     if math.isnan(found.mean):
         return f"Beside {what} nothing can be told: no file has a value of {key} from both."
     mean = sum(theirs[name] for name in theirs if not math.isnan(theirs[name] + ours.get(name, math.nan))) / found.files

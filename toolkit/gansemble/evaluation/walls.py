@@ -16,6 +16,7 @@ from gansemble.evaluation.systems import System, dot
 from gansemble.pages import pictures
 from gansemble.pages.clips import Heading, single, toolbar
 from gansemble.pages.document import assemble
+from gansemble.pages.names import named
 from gansemble.pages.sounds import Sounds
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Evaluation
@@ -55,7 +56,7 @@ def gallery(system: System, count: int, spec: AudioSpec, sounds: Sounds, look: L
         label = "" if clip.label is None else f" · label {clip.label}"
         label = label if clip.pitch is None else f" · pitch {clip.pitch}"
         made.append((f"{clip.id}{label}", audio))
-    return _wall(f"{dot(system)}{html.escape(system.name)}: generated", made, spec, sounds, look)
+    return _wall(f"{dot(system)}{named(system.name)}: generated", made, spec, sounds, look)
 
 
 def real(packed: Packed, count: int, length: int, spec: AudioSpec, sounds: Sounds, look: Look | None = None) -> str:
@@ -95,7 +96,7 @@ def wall(
         settings: say how sounds are embedded.
         say: called with lines about the page's size.
     """
-    head = f"<header><h1>{html.escape(title)}</h1><p>{html.escape(note)}</p></header>"
+    head = f"<header><h1>{named(title)}</h1><p>{html.escape(note)}</p></header>"
     sounds = Sounds(settings.sound, settings.page_megabytes)
     shown = _wall("", clips, spec, sounds, look)
     return assemble(title, [head, *heading(spec, look, several=False), shown], sounds, say)
@@ -122,7 +123,7 @@ def _wall(
 
 def _cell(name: str, audio: np.ndarray, spec: AudioSpec, sounds: Sounds, look: Look | None, heading: Heading) -> str:
     if look is not None:
-        safe = html.escape(name)
+        safe = named(name)
         picture = pictures.url(png(look(audio)))
         return f"<figure class=look><figcaption>{safe}</figcaption><img alt='picture {safe}' src='{picture}'></figure>"
     return single(name, f"{len(audio) / spec.sample_rate:.2f} s", audio, spec, sounds, heading)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,6 +12,7 @@ from gansemble.audio.levels import rms
 from gansemble.listening.design import Key
 from gansemble.listening.sounds import Prepared
 from gansemble.pages import document
+from gansemble.pages.names import named
 
 HERE = Path(__file__).parent
 #: Scripts of the page beside this module, in their order, after the player that all pages share.
@@ -65,7 +65,7 @@ def assemble(key: Key, check: str, sounds: Mapping[str, str] | None) -> str:
     }
     scripts = [document.text_of("player.js"), *((HERE / name).read_text(encoding="utf-8") for name in SCRIPTS)]
     pieces = {
-        "title": html.escape(key["title"]),
+        "title": named(key["title"]),
         "style": document.text_of("palette.css") + (HERE / "page.css").read_text(encoding="utf-8"),
         "test": _json(test),
         "audio": _json(sounds or {}),

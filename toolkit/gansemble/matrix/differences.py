@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from html import escape
 
 from gansemble.pages.document import scrolling
+from gansemble.pages.names import named
 from gansemble.scoring.seeds import Scores, difference
 from gansemble.scoring.statistics import Difference
 
@@ -94,6 +95,6 @@ def page(first: str, titles: Mapping[str, str], compared: Sequence[Compared], ab
             text, interval, clear = cell(row.scores.get(key))
             text = f"<strong>{text}</strong>" if clear else text
             shown.append(f"<td>{text}{f'<small>{interval}</small>' if interval else ''}</td>")
-        body.append(f"<tr><th>{escape(row.name)}</th>{''.join(shown)}</tr>")
+        body.append(f"<tr><th>{named(row.name)}</th>{''.join(shown)}</tr>")
     table = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
     return f"<h2>{escape(heading(first))}</h2>{scrolling(table, heading(first))}<p class=note>{escape(about)}</p>"

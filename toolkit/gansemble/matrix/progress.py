@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from gansemble.pages.document import scrolling
+from gansemble.pages.names import named
 from gansemble.scoring.curves import CurveRow, points, read_curves
 
 #: The curve that is there while the discriminators learn.
@@ -81,7 +82,7 @@ def page(courses: Mapping[str, Mapping[str, Course]]) -> str:
         return ""
     head = "".join(f"<th>{escape(name)}</th>" for name in names)
     body = "".join(
-        f"<tr><th>{escape(row)}</th>{''.join(f'<td>{own.get(name, chr(8211))}</td>' for name in names)}</tr>"
+        f"<tr><th>{named(row)}</th>{''.join(f'<td>{own.get(name, chr(8211))}</td>' for name in names)}</tr>"
         for row, own in courses.items()
     )
     table = f"<table><thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -21,6 +21,7 @@ from gansemble.matrix.expand import Matrix
 from gansemble.matrix.plan import Costs, by_reason, short, span
 from gansemble.matrix.run import CellRun
 from gansemble.pages import document
+from gansemble.pages.names import named
 from gansemble.pages.sounds import Sounds
 from gansemble.scoring.directions import Direction, direction_of
 from gansemble.scoring.seeds import difference
@@ -131,6 +132,12 @@ def _ahead(found: Results) -> Difference | None:
     return difference(theirs, ours, found.confidence)
 
 
+def _is_clear(found: Results, row: Row) -> bool:
+    """Whether a row is the best one, and told apart from the second one."""
+    ahead = _ahead(found)
+    return row is found.best and ahead is not None and ahead.clear and not _too_few(found, ahead)
+
+
 def _too_few(found: Results, ahead: Difference) -> bool:
     """Whether the best row has too few files, and no second seed, to be told from the second row.
 
@@ -198,7 +205,7 @@ def _markdown(found: Results, costs: Costs, environment: Mapping[str, object]) -
         lines += ["", "| " + " | ".join([*axes, "G + D", *keys.values()]) + " |"]
         lines.append("|" + "---|" * (len(axes) + 1 + len(keys)))
         for row in found.rows:
-            mark = "**" if row is found.best else ""
+            mark = "**" if _is_clear(found, row) else ""
             cells = [f"{mark}{row.labels[axis]}{mark}" for axis in axes]
             cells += [_cost_of(row, costs), *(_value(row, key, lambda text: f" ({text})") for key in keys)]
             lines.append("| " + " | ".join(map(_in_table, cells)) + " |")
@@ -243,7 +250,7 @@ def _page(found: Results, costs: Costs, environment: Mapping[str, object], say: 
     hidden = sum(len(row.runs) for row in found.rows) - len(order)
     more = f"<p class=note>The {len(order)} best cells; {hidden} more are in the table.</p>" if hidden else ""
     left = "".join(
-        f"<tr><th>{html.escape(name)}</th><td>{word}</td><td class=text>{html.escape(why)}</td></tr>"
+        f"<tr><th>{named(name)}</th><td>{word}</td><td class=text>{html.escape(why)}</td></tr>"
         for name, word, why in _left_out(found)
     )
     reasons = document.scrolling(f"<table class=reasons>{left}</table>", "cells without scores")
@@ -252,7 +259,7 @@ def _page(found: Results, costs: Costs, environment: Mapping[str, object], say: 
     facts = {key: row for system in reversed(systems) for key, row in system.summary["scores"].items()}
     sums = f"{_sums(found)} · {span(seconds)} in all · {environment.get('date', '')}"
     pieces = [
-        f"<header><h1>{html.escape(found.matrix.name)}</h1><p>{html.escape(sums)}</p></header>",
+        f"<header><h1>{named(found.matrix.name)}</h1><p>{html.escape(sums)}</p></header>",
         f"<p class=verdict>{html.escape(_verdict(found))}</p>",
         "<h2>Scores</h2>",
         _table(found, costs),
@@ -272,16 +279,15 @@ def _page(found: Results, costs: Costs, environment: Mapping[str, object], say: 
 def _table(found: Results, costs: Costs) -> str:
     """The table of all rows as HTML; the first is marked where it is clearly ahead of the second."""
     axes, keys = [axis for axis in found.matrix.axes if axis != "seed"], _columns(found)
-    ahead = _ahead(found)
     head = "".join(f"<th>{html.escape(text)}</th>" for text in [*axes, "G + D", *keys.values()])
     body = []
     for row in found.rows:
         dots = "".join(dot(found.systems[run.cell.name]) for run in row.runs)
-        labels = [html.escape(row.labels[axis]) for axis in axes]
+        labels = [named(row.labels[axis]) for axis in axes]
         cells = [f"<th>{dots}{''.join(labels[:1])}</th>", *(f"<th>{label}</th>" for label in labels[1:])]
         cells.append(f"<td>{_cost_of(row, costs)}</td>")
         cells += [f"<td>{_value(row, key, lambda text: f'<small>{text}</small>')}</td>" for key in keys]
-        clear = row is found.best and ahead is not None and ahead.clear and not _too_few(found, ahead)
+        clear = _is_clear(found, row)
         body.append(f"<tr{' class=best' if clear else ''}>{''.join(cells)}</tr>")
     rows = f"<tbody>{''.join(body)}</tbody>"
     return document.scrolling(f"<table class=scores><thead><tr>{head}</tr></thead>{rows}</table>", "scores")
