@@ -128,7 +128,7 @@ def test_sets_of_other_sizes_have_another_hash_and_a_row_of_their_own(awkward, f
     assert six.clips == 6 and three.clips == 3 and six.hash != three.hash
     assert "not to be compared" in str(found)
     page = (tmp_path / "out" / "index.html").read_text()
-    assert page.count("spread ↓") == 2
+    assert page.count("<th>spread <span aria-hidden=true>↓</span>") == 2
 
 
 def test_the_hash_of_a_definition_follows_what_decides_the_values():

@@ -16,7 +16,7 @@ from gansemble.evaluation.systems import System, dot
 from gansemble.pages import pictures
 from gansemble.pages.clips import Heading, single, toolbar
 from gansemble.pages.document import assemble
-from gansemble.pages.names import named
+from gansemble.pages.names import in_attribute, named
 from gansemble.pages.sounds import Sounds
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.sections import Evaluation
@@ -123,9 +123,9 @@ def _wall(
 
 def _cell(name: str, audio: np.ndarray, spec: AudioSpec, sounds: Sounds, look: Look | None, heading: Heading) -> str:
     if look is not None:
-        safe = named(name)
+        safe = in_attribute(name)
         picture = pictures.url(png(look(audio)))
-        return f"<figure class=look><figcaption>{safe}</figcaption><img alt='picture {safe}' src='{picture}'></figure>"
+        return f"<figure class=look><figcaption>{named(name)}</figcaption><img alt='picture {safe}' src='{picture}'></figure>"
     return single(name, f"{len(audio) / spec.sample_rate:.2f} s", audio, spec, sounds, heading)
 
 

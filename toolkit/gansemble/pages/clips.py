@@ -11,7 +11,7 @@ import numpy as np
 
 from gansemble.audio.spec import AudioSpec
 from gansemble.pages import pictures
-from gansemble.pages.names import isolated, named
+from gansemble.pages.names import in_attribute, isolated, named
 from gansemble.pages.sounds import Sounds, gains
 
 Heading = Literal["h3", "h4"]
@@ -82,23 +82,23 @@ def compared(title: str, note: str, versions: Sequence[Version], spec: AudioSpec
     matched, plain = gains([each.audio for each in versions])
     cells = []
     for place, (version, factor) in enumerate(zip(versions, matched, strict=True)):
-        name = named(version.name)
+        name = html.escape(version.name)
         data = f'data-sound="{sounds.add(version.audio, spec.sample_rate)}" data-name="{name}" data-level="{factor:.5g}" data-plain="{plain:.5g}"'
         pick = (
             f'<button type=button class=pick aria-pressed="{str(place == 0).lower()}"><kbd>{place + 1}</kbd>{dot(version.colour)}'
-            f"<span class=name>{name}</span></button>"
+            f"<span class=name>{named(version.name)}</span></button>"
         )
         cells.append(
             f"<figure {data}><figcaption>{pick}<small>{html.escape(version.note)}</small></figcaption>"
             f"{_picture(version.audio, spec, top, f'{isolated(version.name)}, {isolated(title)}', loops=True)}</figure>"
         )
     seconds = max(len(each.audio) for each in versions) / spec.sample_rate
-    name = named(title)
+    name = in_attribute(title)
     return (
         f'<section class=clip data-clip data-seconds="{seconds:.4f}" aria-label="clip {name}">'
-        f"<h3>{name} <small>{html.escape(note)}</small></h3><div class=transport>"
+        f"<h3>{named(title)} <small>{html.escape(note)}</small></h3><div class=transport>"
         f"<button type=button class=play aria-label='play or pause {name}' aria-pressed=false>▶ Play</button>"
-        f"<label class=position><span class=unseen>position in {name}</span><input type=range min=0 max=1000 step=1 value=0></label>"
+        f"<label class=position><span class=unseen>position in {named(title)}</span><input type=range min=0 max=1000 step=1 value=0></label>"
         f"<span class=clock aria-hidden=true>0.0 / {seconds:.1f} s</span><label class=loop><input type=checkbox> loop</label></div>"
         f"<div class=versions>{''.join(cells)}</div></section>"
     )
@@ -115,10 +115,10 @@ def single(title: str, note: str, audio: np.ndarray, spec: AudioSpec, sounds: So
         sounds: of the page, which the clip is added to.
         heading: the element of its title: one level below that of the wall, so that none is left out.
     """
-    name, seconds = named(title), len(audio) / spec.sample_rate
-    data = f'data-sound="{sounds.add(audio, spec.sample_rate)}" data-name="{name}" data-level="1" data-plain="1"'
+    name, seconds = in_attribute(title), len(audio) / spec.sample_rate
+    data = f'data-sound="{sounds.add(audio, spec.sample_rate)}" data-name="{html.escape(title)}" data-level="1" data-plain="1"'
     return (
-        f'<section class=clip data-clip data-seconds="{seconds:.4f}" role=group aria-label="clip {name}"><{heading}>{name}</{heading}>'
+        f'<section class=clip data-clip data-seconds="{seconds:.4f}" role=group aria-label="clip {name}"><{heading}>{named(title)}</{heading}>'
         f"<div class=transport><button type=button class=play aria-label='play or pause {name}' aria-pressed=false>▶ Play</button>"
         f"<span class=note>{html.escape(note)}</span></div>"
         f"<figure {data}>{_picture(audio, spec, pictures.top(audio, spec), title)}</figure></section>"
@@ -126,7 +126,7 @@ def single(title: str, note: str, audio: np.ndarray, spec: AudioSpec, sounds: So
 
 
 def _picture(audio: np.ndarray, spec: AudioSpec, top: float, name: str, loops: bool = False) -> str:
-    alt = f"spectrogram of {named(name)}"
+    alt = f"spectrogram of {html.escape(name)}"
     region = "<i class=range hidden></i>" if loops else ""
     return (
         f'<div class=picture style="--left:{pictures.LEFT};--width:{pictures.WIDTH}">'

@@ -11,17 +11,27 @@ _FIRST_STRONG_ISOLATE, _POP_DIRECTIONAL_ISOLATE = "\u2068", "\u2069"
 
 
 def isolated(name: str) -> str:
-    """A name that may stand in a sentence: one from right to left is set apart, so that it cannot turn what is around it.
+    """A name that may stand in a sentence, or in an attribute: one from right to left is set apart, so that it cannot turn what is around it.
 
     Other names stay as they are. An isolate that the name itself closes or leaves open would let it out, so its own isolates
     are left out.
     """
-    if not any(unicodedata.bidirectional(sign) in _TURNING for sign in name):
+    if not _turns(name):
         return name
     kept = "".join(sign for sign in name if unicodedata.bidirectional(sign) not in ("RLI", "LRI", "FSI", "PDI"))
     return f"{_FIRST_STRONG_ISOLATE}{kept}{_POP_DIRECTIONAL_ISOLATE}"
 
 
 def named(name: str) -> str:
-    """A name as HTML, for text and for attributes in quotation marks."""
+    """A name as HTML, to stand by itself; what is copied of it from the page is the name and nothing else."""
+    escaped = html.escape(name)
+    return f"<bdi>{escaped}</bdi>" if _turns(name) else escaped
+
+
+def in_attribute(name: str) -> str:
+    """A name as HTML, for an attribute in quotation marks that is read aloud or shown."""
     return html.escape(isolated(name))
+
+
+def _turns(name: str) -> bool:
+    return any(unicodedata.bidirectional(sign) in _TURNING for sign in name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from gansemble.files import write_atomically
 from gansemble.pages.document import assemble, scrolling
 from gansemble.pages.document import facts as facts_table
-from gansemble.pages.names import named
+from gansemble.pages.names import in_attribute, named
 from gansemble.pages.pictures import COLOURS, png
 from gansemble.plugins.registry import Registry
 from gansemble.scoring import cards
@@ -148,7 +148,7 @@ def _comparisons(results: Results) -> str:
 
 def _called(results: Results, system: str) -> str:
     """A system's name as HTML, short, with the whole of it where the pointer rests."""
-    return f'<span title="{named(system)}">{named(results.short[system])}</span>'
+    return f'<span title="{in_attribute(system)}">{named(results.short[system])}</span>'
 
 
 def _compared(results: Results, each: Comparison, direction: Direction) -> list[str]:
