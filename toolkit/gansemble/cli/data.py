@@ -116,7 +116,7 @@ def _demand_folder(project: Project) -> None:
     if project.data_given and not project.data.exists():
         raise GansembleError(
             f"--data {project.data}: no such folder{near_path(project.data)}; nothing was downloaded. Name the folder that holds "
-            f"the corpus; to have it downloaded there, make an empty one first: mkdir -p {shlex.quote(str(project.data))}"
+            f"the recordings; a corpus that can be downloaded goes into an empty folder, made first: mkdir -p {shlex.quote(str(project.data))}"
         )
 
 
