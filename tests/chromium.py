@@ -137,6 +137,8 @@ class Browser:
             axe: the source of axe-core, which is run by the protocol, and not by the page.
         """
         self.run(f"if (!window.axe) {{ {axe} }}")
+        # A colour on its way to another is no finding.
+        self.run("document.getAnimations().forEach((each) => each.finish())")
         return self.run(
             """axe.run(document, {resultTypes: ['violations']}).then((found) => found.violations
             .filter((each) => ['serious', 'critical'].includes(each.impact))
