@@ -87,8 +87,11 @@ def test_files_without_samples_or_that_are_no_audio_are_refused(tmp_path):
 def test_stereo_and_other_rates_are_refused_as_mono(tmp_path, wav):
     soundfile.write(str(tmp_path / "two.wav"), np.stack([tone(440), tone(220)], 1), RATE)
     assert files.read(tmp_path / "two.wav")[0].shape == (2, RATE // 2)
-    with pytest.raises(DataError, match="expected mono, got 2 channels"):
+    with pytest.raises(DataError, match=r"expected mono, got 2 channels; .* ffmpeg -i two\.wav -ac 1"):
         files.read_mono(tmp_path / "two.wav", RATE)
+    both = files.read(tmp_path / "two.wav")[0]
+    assert np.array_equal(files.read_mono(tmp_path / "two.wav", RATE, channels="first"), both[0])
+    assert np.allclose(files.read_mono(tmp_path / "two.wav", RATE, channels="mix"), (both[0] + both[1]) / 2)
     with pytest.raises(DataError, match="expected 16000 Hz, got 22050 Hz"):
         files.read_mono(wav, 16000)
     assert files.read_mono(wav, 16000, resample_to_rate=True).shape == (8000,)

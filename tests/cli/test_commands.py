@@ -278,14 +278,14 @@ def test_a_stage_that_lacks_the_one_before_says_which_to_run(gansemble, tmp_path
     places = ["--exp", tmp_path / "exp", "--data", tmp_path / "data", "--dump", tmp_path / "dump"]
     for command in ("train", "synthesise", "evaluate"):
         status, _, err = gansemble(command, V1, *places)
-        assert status == 1 and "stage 1 prepare has not been done; run it first (run.sh --stage 1)" in err
+        assert status == 1 and "stage 1 prepare has not been done; run it first, with --stage 1" in err
 
 
 @pytest.mark.parametrize(("command", "before"), [("synthesise", "3 train"), ("evaluate", "4 synthesise")])
 def test_a_stage_names_the_first_before_it_that_was_not_done(gansemble, experiment, command, before):
     places = ["--exp", experiment.exp, "--data", experiment.data, "--dump", experiment.dump]
     status, _, err = gansemble(command, V1, *places)
-    assert status == 1 and f"stage {before} has not been done; run it first (run.sh --stage {before[0]})" in err
+    assert status == 1 and f"stage {before} has not been done; run it first, with --stage {before[0]}" in err
 
 
 @pytest.mark.parametrize("command", ["status EXP", "statistics RECIPE PLACES", "statistics RECIPE PLACES --dry-run"])

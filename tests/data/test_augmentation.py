@@ -167,7 +167,7 @@ def test_every_variant_is_a_training_clip_of_its_own(place):
     verify(place.dump)
     (line,) = (line for line in said if line.startswith("packed"))
     assert (
-        "packed: train 27 clips (18 of them variants: 9 gain_0.5, 9 gain_0.25), 0.1 min; validation 2 clips, " in line
+        "packed: train 27 clips (18 of them variants: 9 gain_0.5, 9 gain_0.25), 3.4 s; validation 2 clips, " in line
     )
 
 

@@ -134,6 +134,15 @@ def test_a_fault_begins_where_it_says(code, within, beyond):
     assert judge([Facts("a", **GOOD | {"frames": 1})], clips, sample_rate=RATE, segment=None) == []
 
 
+def test_a_cut_that_is_gone_at_the_recipes_rate_is_no_finding():
+    """A recording of 48 kHz that ends at 12 kHz holds all that 22.05 kHz can."""
+    clips = [Clip("a", "a.wav", "train")]
+    fact = Facts("a", **GOOD | {"sample_rate": 48_000, "bandwidth_hz": 12_000.0})
+    for rate, expected in ((48_000, True), (44_100, True), (22_050, False)):
+        codes = [finding.code for finding in judge([fact], clips, sample_rate=rate, segment=None)]
+        assert ("bandwidth" in codes) == expected
+
+
 @pytest.mark.parametrize(
     ("samples", "clipped"),
     [

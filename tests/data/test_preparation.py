@@ -160,7 +160,8 @@ def test_clips_are_packed_in_the_order_of_the_corpus_with_their_facts_beside_the
     assert said == [
         "no findings",
         "stored as 16-bit samples",
-        "packed: train 4 clips, 0.0 min; validation 1 clips, 0.0 min; test 1 clips, 0.0 min",
+        "packed: train 4 clips, 1.0 s; validation 1 clip, 0.2 s; test 1 clip, 0.2 s",
+        *(line for line in said if line.startswith("note: scores of 1 ")),
     ]
 
 
@@ -168,10 +169,20 @@ def entry(id_: str, split: str = "train", frames: int = 480_000) -> ManifestEntr
     return ManifestEntry(id_, "", split, RATE, frames, 1, RATE, 0, 0.5, "")
 
 
+def test_splits_that_tell_next_to_nothing_are_named():
+    said: list[str] = []
+    prepare._say_few([entry("a"), *(entry(f"v{n}", "validation") for n in range(3)), entry("t", "test")], said.append)
+    assert [line.partition(" clip")[0] for line in said] == ["note: scores of 3 validation", "note: scores of 1 test"]
+    assert "corpus.test=0.2" in said[1]
+    said.clear()
+    prepare._say_few([entry("a"), *(entry(f"v{n}", "validation") for n in range(4))], said.append)
+    assert said == []
+
+
 def test_a_summary_is_in_minutes():
     """480000 samples at 8 kHz are one."""
     entries = [entry("a"), entry("b", frames=240_000), entry("t", "test", 960_000)]
-    assert prepare.summary(entries) == "packed: train 2 clips, 1.5 min; test 1 clips, 2.0 min"
+    assert prepare.summary(entries) == "packed: train 2 clips, 1.5 min; test 1 clip, 2.0 min"
 
 
 def test_splits_that_the_recipe_uses_and_that_are_empty_are_warned_of(place):
@@ -286,7 +297,8 @@ def test_a_shard_is_every_nth_clip_by_name(place):
     assert "put 3 shards together" in said and place.ids() == list("cbafed")
     assert said[1:] == [
         "no findings",
-        "packed: train 4 clips, 0.0 min; validation 1 clips, 0.0 min; test 1 clips, 0.0 min",
+        "packed: train 4 clips, 1.0 s; validation 1 clip, 0.2 s; test 1 clip, 0.2 s",
+        *(line for line in said if line.startswith("note: scores of 1 ")),
     ]
 
 

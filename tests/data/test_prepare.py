@@ -444,7 +444,7 @@ def test_what_follows_is_stale_when_the_pack_is_made_again(place):
 def test_statistics_before_prepare_says_what_to_run(place):
     status, said = place.run(command="statistics")
     assert status == 1
-    assert "error: stage 2 statistics: stage 1 prepare has not been done; run it first (run.sh --stage 1)" in said
+    assert "error: stage 2 statistics: stage 1 prepare has not been done; run it first, with --stage 1" in said
 
 
 def test_the_doctors_findings_are_kept_beside_the_pack(place):

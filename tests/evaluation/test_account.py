@@ -92,7 +92,7 @@ def test_it_is_told_in_plain_words(tmp_path: Path):
         "the checkpoint of step 40 of 100 planned",
         "has not finished",
         "4 crops of 8,000 samples (0.5 s)",
-        "1.3 min of audio, repetitions included, each clip 80 times on average",
+        "1.3 min of audio, repetitions included, 80 crops of each clip on average",
         "this took 1.5 min",
         "on a Fast 3000, 2 processors, in 1 process on cpu with 2 threads",
         "gansemble 1.2, at commit 0123456789ab with changes that were not committed",

@@ -323,8 +323,17 @@ def test_as_many_clips_are_used_as_asked_for_and_as_there_are(monkeypatch, clips
 
 def test_scores_are_printed_in_columns():
     facts = {
-        "snr": {"mean": 12.34567, "low": 1.0, "high": 20.5, "n_ok": 3, "n_total": 4},
-        "fid": {"mean": 3.0, "low": None, "high": None, "n_ok": 4, "n_total": 4, "reason": "few clips"},
+        "snr": {"mean": 12.34567, "low": 1.0, "high": 20.5, "n_ok": 3, "n_total": 4, "better": "higher"},
+        "fid": {
+            "mean": 3.0,
+            "low": None,
+            "high": None,
+            "n_ok": 4,
+            "n_total": 4,
+            "reason": "few clips",
+            "better": "lower",
+        },
+        "fid_deviation": {"mean": 0.5, "low": None, "high": None, "n_ok": 4, "n_total": 4, "better": "none"},
         "a_score_of_a_long_name_indeed": {
             "mean": None,
             "low": None,
@@ -332,37 +341,43 @@ def test_scores_are_printed_in_columns():
             "n_ok": 0,
             "n_total": 4,
             "reason": "x y",
+            "better": "target",
+            "target": 1.0,
         },
-        "bare": {"mean": None, "low": None, "high": None, "n_ok": 0, "n_total": 4},
+        "bare": {"mean": None, "low": None, "high": None, "n_ok": 0, "n_total": 4, "better": "lower"},
     }
     summary: Any = {"scores": facts, "real_time_factor": 0.0123456, "device": "cpu", "threads": 2}
     lines = scores.table(summary, 0.9)
     assert [line.split() for line in lines] == [
         ["score", "mean", "90", "%", "interval", "files"],
-        ["snr", "12.3457", "1.0000", "…", "20.5000", "3/4"],
-        ["fid", "3.0000", "-", "4/4"],
-        ["a_score_of_a_long_name_indeed", "-", "-", "0/4"],
+        ["snr", "↑", "12.3457", "1.0000", "…", "20.5000", "3/4"],
+        ["fid", "↓", "3.0000", "-", "4/4"],
+        ["a_score_of_a_long_name_indeed", "→", "1", "-", "-", "0/4"],
         ["x", "y"],
-        ["bare", "-", "-", "0/4"],
-        ["real-time", "factor", "0.0123", "-"],
-        ["(real", "time", "on", "cpu,", "2", "threads)"],
+        ["bare", "↓", "-", "-", "0/4"],
+        ["x", "real", "time", "↑", "81.0", "-"],
+        *(line.split() for line in lines[7:]),
     ]
-    assert lines[1].index("12.3457") + 7 == len("a_score_of_a_long_name_indeed") + 10
+    note = " ".join(" ".join(lines[7:]).split())
+    assert note.startswith(
+        "↑ higher is better, ↓ lower, → best at this value; real time on cpu, 2 threads; 1 further number"
+    )
+    assert lines[1].index("12.3457") + 7 == len("a_score_of_a_long_name_indeed → 1") + 10
     assert max(map(len, scores.table(summary, 0.9, 50))) <= 50
-    assert [line.split() for line in scores.table(summary, 0.9, 50)][:2] == [["score", "mean"], ["snr", "12.3457"]]
+    assert [line.split() for line in scores.table(summary, 0.9, 50)][:2] == [["score", "mean"], ["snr", "↑", "12.3457"]]
 
 
 def test_the_measured_speed_stands_in_the_table_with_its_spread():
     speed = {"median": 0.01, "low": 0.008, "high": 0.0125, "runs": 41, "measured": 1.02}
     summary: Any = {"scores": {}, "real_time_factor": 0.01, "measured_speed": speed, "device": "cpu", "threads": 2}
-    *_, row, note = scores.table(summary, 0.95, 100)
-    assert row.split() == ["real-time", "factor", "0.0100", "0.0080", "…", "0.0125", "41", "runs"]
-    assert note == "  (real time on cpu, 2 threads; the interval is of half of the runs)"
+    _, row, *note = scores.table(summary, 0.95, 100)
+    assert row.split() == ["x", "real", "time", "↑", "100.0", "80.0", "…", "125.0", "41", "runs"]
+    assert " ".join(" ".join(note).split()).endswith("real time on cpu, 2 threads; the interval is of half of the runs")
 
 
 def test_scores_are_written_and_those_beside_them_told(tmp_path):
     said: list[str] = []
-    row = {"mean": 1.0, "low": None, "n_ok": 1, "n_total": 1}
+    row = {"mean": 1.0, "low": None, "n_ok": 1, "n_total": 1, "better": "higher"}
     summary: Any = {
         "scores": {"snr": row},
         "real_time_factor": 1.0,
@@ -377,8 +392,9 @@ def test_scores_are_written_and_those_beside_them_told(tmp_path):
     text = (tmp_path / "scores" / "summary.json").read_text()
     assert json.loads(text) == summary and text.startswith('{\n "scores"'), "a line for each field"
     assert (tmp_path / "scores" / "scores.jsonl").read_text().count("\n") == 2
-    assert said[:4] == scores.table(summary, 0.9)
-    assert said[4:] == ["baseline low:", "  snr 0.1235   lsd      -", "real:", "  fid 2.0000"]
+    table = scores.table(summary, 0.9)
+    assert said[: len(table)] == table
+    assert said[len(table) :] == ["baseline low:", "  snr 0.1235   lsd      -", "real:", "  fid 2.0000"]
 
 
 def test_the_environment_is_told_by_name(monkeypatch):

@@ -37,6 +37,7 @@ ACCOUNT = Account(
     noise_injector=None,
     parameters={"generator": 10, "discriminators": 20},
     data=TrainedClips("voices", 5, 2, 4.0, {}, False),
+    highest=None,
     sample_rate=16000,
     step=7,
     last=7,

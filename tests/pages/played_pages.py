@@ -109,7 +109,10 @@ class Player:
         """Drags over a spectrogram from one share of its time axis to another."""
         x, y, width, height = self.box(selector)
         left, wide = pictures.LEFT, pictures.WIDTH
+        self._mouse("mouseMoved", x + width * (left + first * wide), y + height / 2)
         self._mouse("mousePressed", x + width * (left + first * wide), y + height / 2)
+        for part in (0.1, 0.3, 0.6, 1.0):  # as a hand does; a browser drags images, once the mouse moves
+            self._mouse("mouseMoved", x + width * (left + (first + part * (last - first)) * wide), y + height / 2, 1)
         self._mouse("mouseReleased", x + width * (left + last * wide), y + height / 2)
 
     def box(self, selector):
@@ -118,5 +121,6 @@ class Player:
             "const box = each.getBoundingClientRect(); return [box.left, box.top, box.width, box.height]; })()"
         )
 
-    def _mouse(self, kind, x, y):
-        self.browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+    def _mouse(self, kind, x, y, held=0):
+        button = "none" if kind == "mouseMoved" and not held else "left"
+        self.browser.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button=button, buttons=held, clickCount=1)

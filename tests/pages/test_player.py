@@ -147,7 +147,7 @@ def test_a_click_on_a_picture_goes_to_its_moment(page, player):
 
 
 def test_everything_is_done_by_keys_alone(page, player):
-    shown = player(page({"a": PAIR, "b": {"one": ramp(3.0), "two": ramp(3.0, -1), "three": ramp(3.0)}}))
+    shown = player(page({"a": PAIR, "b": {"one": ramp(8.0), "two": ramp(8.0, -1), "three": ramp(8.0)}}))
     shown.press("ArrowRight", "ArrowRight")
     shown.browser.until("!!document.querySelector('.clip.active')")
     shown.browser.until("document.querySelector('.clip .clock').textContent.startsWith('2.0')")
@@ -268,6 +268,19 @@ def test_blind_neither_names_nor_scores_nor_pictures_are_there_and_the_order_is_
         shown.press("h")
         assert shown.all_of(0, ".name") == names and not shown.run(hidden)
     assert len(orders) > 1, "by chance, one order in 1.7 million such tests"
+
+
+def test_blind_nothing_stands_elsewhere_in_the_reference(page, player):
+    """It has no dot, and here a long note: neither takes room."""
+    shown = player(page({"a": {"reference": ramp(), "one": ramp(), "a much longer name of a system": ramp()}}))
+    shown.press("h")
+    places = shown.run(
+        """[...document.querySelectorAll('.versions figure')].map((figure) => {
+             const [whole, name, pick] = [figure, figure.querySelector('.name'), figure.querySelector('.pick')]
+               .map((each) => each.getBoundingClientRect());
+             return [name.left - whole.left, name.top - whole.top, pick.width, whole.height].map(Math.round).join(); })"""
+    )
+    assert len(places) == 3 and len(set(places)) == 1
 
 
 def test_blind_a_digit_plays_what_stands_at_its_place(page, player):

@@ -47,7 +47,7 @@ def test_every_stage_leaves_what_it_promises(finished: Path) -> None:
     scores = json.loads((finished / "exp/scores/summary.json").read_text())["scores"]
     assert scores["pesq"]["n_ok"] == scores["pesq"]["n_total"] == 4
     page = (finished / "exp/report/index.html").read_text()
-    assert len(heard(page)) == 8 and "http://" not in page and "https://" not in page
+    assert len(heard(page)) == 12 and "http://" not in page and "https://" not in page
 
 
 def test_a_second_run_finds_everything_up_to_date(finished: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -124,6 +125,10 @@ def test_a_file_is_read_as_what_the_vocoder_is_called_with(vocoder, tmp_path):
     soundfile.write(tmp_path / "two.wav", np.stack([tone, tone], 1), 16000)
     with pytest.raises(DataError, match=r"two\.wav: expected mono, got 2 channels"):
         vocoder.read(tmp_path / "two.wav")
+    data = vocoder.recipe.data
+    treated = replace(vocoder, recipe=replace(vocoder.recipe, data=replace(data, channels="mix", rate="resample")))
+    assert torch.equal(treated.read(tmp_path / "two.wav"), read), "as training treated its corpus"
+    assert treated.read(tmp_path / "fast.wav").shape == (1, 20, 250)
     soundfile.write(tmp_path / "short.wav", tone[:50], 16000)
     with pytest.raises(DataError, match=r"short\.wav: "):
         vocoder.read(tmp_path / "short.wav")

@@ -218,6 +218,10 @@ def test_a_file_is_read_a_block_at_a_time(tmp_path, monkeypatch):
 def test_inputs_that_cannot_be_framed_are_refused(tmp_path):
     with pytest.raises(DataError, match="expected mono, got 2 channels"):
         next(mel_blocks(wav(tmp_path / "two.wav", 6400, channels=2), 10))
+    builder = ConditionBuilder(loaded(nn.Identity()).recipe)
+    first = torch.cat([each["mel"] for each in signal_blocks(tmp_path / "two.wav", builder, 10, channels="first")], 1)
+    audio = torch.from_numpy(files.read(tmp_path / "two.wav")[0][:1])
+    torch.testing.assert_close(first, log_mel(audio, SPEC)[0], atol=1e-5, rtol=0)
     with pytest.raises(DataError, match=r"96 samples are too few; at least 97"):
         next(mel_blocks(wav(tmp_path / "short.wav", 96), 10))
     with pytest.raises(DataError, match="no such file"):

@@ -50,7 +50,7 @@ class Board:
 def shown(monkeypatch, tmp_path, capsys):
     """``shown(done=0, …)`` is the display of a run of 10,000 steps, and the lines that it wrote since it was asked last."""
     monkeypatch.setattr("torch.utils.tensorboard.SummaryWriter", Board)
-    plan, validation = SimpleNamespace(steps=10_000), SimpleNamespace(best="lsd")
+    plan, validation = SimpleNamespace(steps=10_000, discriminators_from=0), SimpleNamespace(best="lsd")
     many = {"losses": {"absent": None, "mel": None, "stft": None, "third": None}}
     recipe = SimpleNamespace(name="tiny", plan=plan, validation=validation, audio=SPEC, many=many)
 

@@ -56,6 +56,13 @@ def test_what_does_not_fit_is_left_out(width, text):
     assert len(found) <= width and found == text
 
 
+def test_before_the_discriminators_begin_the_time_left_is_a_bound():
+    slower = replace(V1, slower=True)
+    assert "  at least 2 d 4 h left  " in line(slower, 120)
+    assert ">2 d 4 h" in line(slower, 40) or "at least 2 d 4 h left" in line(slower, 40)
+    assert all(len(line(slower, width)) <= width for width in range(1, 130))
+
+
 @pytest.mark.parametrize("left", [0.0, 59.0, 3599.0, 86_399.0, 190_123.0, 9e6])
 def test_steps_percentage_and_time_left_stay_at_every_width(left):
     for width in range(19, 140):

@@ -14,6 +14,8 @@ from gansemble.audio.reader import BLOCK, AudioReader
 from gansemble.errors import DataError
 
 SampleFormat = Literal["pcm16", "pcm24", "float"]
+#: What is done with several channels where one is needed: they are refused, averaged, or the first one is taken.
+ChannelPolicy = Literal["error", "mix", "first"]
 SUBTYPES = {"pcm16": "PCM_16", "pcm24": "PCM_24", "float": "FLOAT"}
 
 #: Product of two sample rates, without their common factor, beyond which a bank of filters would take too much memory:
@@ -79,20 +81,23 @@ def read(path: Path, start: int = 0, frames: int = -1) -> tuple[np.ndarray, int]
         return np.ascontiguousarray(whole.T), reader.sample_rate
 
 
-def read_mono(path: Path, sample_rate: int, resample_to_rate: bool = False) -> np.ndarray:
-    """Reads a mono file as float32 audio [T].
+def read_mono(
+    path: Path, sample_rate: int, resample_to_rate: bool = False, channels: ChannelPolicy = "error"
+) -> np.ndarray:
+    """Reads a file as float32 audio [T] of one channel.
 
     Args:
         path: of the file.
         sample_rate: that is wanted [Hz].
         resample_to_rate: convert a file of another rate, instead of refusing it.
+        channels: what is done with several channels.
 
     Raises:
-        DataError: if the file cannot be read, has several channels, or has another rate and ``resample_to_rate`` is
-            off.
+        DataError: if the file cannot be read, has several channels that are not to be made one, or has another rate and
+            ``resample_to_rate`` is off.
     """
     audio, rate = read(path)
-    demand_mono(path, len(audio))
+    audio = to_mono(path, audio, channels)
     if rate != sample_rate:
         if not resample_to_rate:
             raise DataError(f"{path}: expected {sample_rate} Hz, got {rate} Hz; resample it, or pass --resample")
@@ -100,10 +105,18 @@ def read_mono(path: Path, sample_rate: int, resample_to_rate: bool = False) -> n
     return audio[0]
 
 
-def demand_mono(path: Path, channels: int) -> None:
-    """Raises a DataError for a file of several channels."""
-    if channels != 1:
-        raise DataError(f"{path}: expected mono, got {channels} channels; mix it down first")
+def to_mono(path: Path, audio: np.ndarray, channels: ChannelPolicy = "error") -> np.ndarray:
+    """Makes one channel [1, T] of audio [C, T], by its mean or by its first channel.
+
+    Raises:
+        DataError: naming the file, if there are several and ``channels`` is ``error``.
+    """
+    if len(audio) > 1 and channels == "error":
+        raise DataError(
+            f"{path}: expected mono, got {len(audio)} channels; mix it down first, such as with: ffmpeg -i {path.name} -ac 1 "
+            f"mono-{path.stem}.wav (a recipe with data.channels: mix is given several channels in use, too)"
+        )
+    return audio[:1] if channels == "first" else audio.mean(0, keepdims=True) if len(audio) > 1 else audio
 
 
 def resample(audio: np.ndarray, rate: int, to_rate: int) -> np.ndarray:

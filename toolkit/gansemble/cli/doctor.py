@@ -57,7 +57,9 @@ def _torch() -> None:
     from gansemble.audio import torchaudio
 
     if torchaudio.extension_problem:
-        click.echo(f"torchaudio: its compiled extension is off, which is fine here ({torchaudio.extension_problem})")
+        click.echo(
+            f"torchaudio: works without its compiled extension, which is not needed (it was left out, as {torchaudio.extension_problem})"
+        )
     if torch.cuda.is_available():
         for index in range(torch.cuda.device_count()):
             memory = torch.cuda.get_device_properties(index).total_memory / 2**30

@@ -53,7 +53,8 @@ def mels(
     if (recipe is None) == (exp is None):
         raise click.UsageError("give RECIPE or --exp")
     project = Project.recall(exp) if exp is not None else Project.of(recipe or Path(), overrides)
-    spec = project.checked().audio
+    checked = project.checked()
+    spec, policies = checked.audio, checked.data
     sources = [found for path in inputs for found in expand(path)]
     jobs = [Job(source, output / f"{name}.npy") for source, name in sources]
     demand_apart(jobs)  # they may lie beside the audio: spectrograms are no inputs of the next run
@@ -67,7 +68,7 @@ def mels(
     with contextlib.closing(made), EachFile(len(jobs), "made", output, len(there), "spectrograms") as each:
         for job in todo:
             with each.file(job.source):
-                mel, frames = mel_file(job.source, spec, resample)
+                mel, frames = mel_file(job.source, spec, resample or policies.rate == "resample", policies.channels)
                 with staged_file(job.target, overwrite, made.complete(job, {"frames": frames})) as temporary:
                     temporary.write_bytes(mel)
                 say(f"{job.target}: {frames} frames")

@@ -97,8 +97,12 @@ def stage_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @recipe_argument
     @set_option
     @click.option("--exp", type=PATH, help="Experiment folder (default: exp/<RECIPE> beside conf/).")
-    @click.option("--data", type=PATH, help="Corpus folder (default: data/<corpus> beside conf/).")
-    @click.option("--dump", type=PATH, help="Packed data (default: dump/<set> beside conf/).")
+    @click.option(
+        "--data", type=PATH, help="Corpus folder (default: the experiment's so far, or data/<corpus> beside conf/)."
+    )
+    @click.option(
+        "--dump", type=PATH, help="Packed data (default: the experiment's so far, or dump/<set> beside conf/)."
+    )
     @click.option("--force", is_flag=True, help="Run even if up to date.")
     @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
     @functools.wraps(function)

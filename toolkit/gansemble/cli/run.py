@@ -25,6 +25,7 @@ from gansemble.stages import Ledger, Project, Stage, StageState, corpus_files, l
 from gansemble.stages.children import Children
 from gansemble.stages.last_words import ASKED_TO_END, continuation, ending, keeps_force, training_state, what_now
 from gansemble.stages.ledger import SOURCES
+from gansemble.stages.project import corpus_folder
 from gansemble.stages.recipe_place import RecipePlace
 
 #: First word of a run.sh's command line, followed by its folder and the configuration that it runs by default.
@@ -62,7 +63,7 @@ def run(context: click.Context, words: tuple[str, ...]) -> None:
     place = choose(program, options)
     options.exp = options.exp or place.exp
     if options.mini:
-        options.data = options.data or place.mini_corpus
+        options.data = options.data or _recorded_corpus(options.exp) or place.mini_corpus
     _add_plugins(options)
     with chdir(place.root):
         if options.dry_run:
@@ -71,6 +72,12 @@ def run(context: click.Context, words: tuple[str, ...]) -> None:
             _in_this_process(place.word, options)
         else:
             _Runner(program, given, place, options).run()
+
+
+def _recorded_corpus(exp: Path) -> Path | None:
+    """The corpus folder that an experiment was made with, if it is still there."""
+    known = corpus_folder(exp.resolve())
+    return known if known is not None and known.is_dir() else None
 
 
 def _called(words: Sequence[str], plugin_files: Sequence[Path]) -> tuple[Program, list[str]]:
@@ -207,6 +214,8 @@ class _Runner:
                         self._end(stage, status, before)
         first, last = self.options.stage.number, self.options.stop_stage.number
         say(f"Done: stages {first} to {last}. Experiment: {self.exp}")
+        if self.options.mini:
+            say("--mini is a toy: it shows that every stage works; what it makes says nothing of the method.")
 
     def _make_mini_corpus(self) -> None:
         data = self.options.data

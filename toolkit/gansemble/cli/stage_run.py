@@ -218,7 +218,7 @@ class StageRun:
                 why = f" ({'; '.join(found.reasons)})" if found.reasons else ""
                 what = "was interrupted" if found.word == "interrupted" else "has not been done"
                 raise GansembleError(
-                    f"{self.label}: stage {number} {other} {what}{why}; run it first (run.sh --stage {number})"
+                    f"{self.label}: stage {number} {other} {what}{why}; run it first, with --stage {number}"
                 )
         for other in self.stage.after:
             before = self.ledger.state(other, known)

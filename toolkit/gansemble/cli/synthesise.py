@@ -41,7 +41,8 @@ FORMATS = click.Choice(["pcm16", "pcm24", "float"])
     "inputs",
     type=PATH,
     multiple=True,
-    help="Audio files, .npy log-mels [mels, frames], or folders of them.",
+    help="Audio files, or .npy log-mels [mels, frames] as gansemble mels writes them (the natural logarithm of magnitudes in "
+    "Slaney bands); or folders of them.",
 )
 @click.option("--output", type=PATH, help="Folder for the waveforms of --input.")
 @click.option(
@@ -174,8 +175,7 @@ def _files(
                 )
                 made.add(job, {"seconds": done["seconds"], "took": done["took"]})
                 clipped = f", {done['clipped']} samples clipped" if done["clipped"] else ""
-                speed = done["seconds"] / max(1e-9, done["took"])
-                say(f"{job.target}: {done['seconds']:.2f} s, {speed:.1f} x real time{clipped}")
+                say(f"{job.target}: {done['seconds']:.2f} s of audio, made in {done['took']:.2g} s{clipped}")
         write_page(page, jobs, loaded, "made")
 
 

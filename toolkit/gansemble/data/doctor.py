@@ -265,7 +265,7 @@ def judge(
     add("beyond", lambda fact: fact.peak > 1 + 2**-15, _say_beyond)
     add("silence", lambda fact: fact.peak < SILENT_PEAK or fact.silent_share >= SILENT_SHARE, _say_silence)
     add("dc", lambda fact: abs(fact.dc) > DC, _say_dc)
-    add("bandwidth", _is_cut, _say_bandwidth)
+    add("bandwidth", lambda fact: _is_cut(fact, sample_rate), _say_bandwidth)
     add("trailing", lambda fact: bool(fact.remark), _say_behind)
     add("short", is_short, lambda hits: f"are shorter than the segment of {segment} samples")
     found += copies(sound, clips, len(facts))
@@ -273,8 +273,9 @@ def judge(
     return sorted((finding for finding in found if finding.ids), key=lambda finding: finding.severity)
 
 
-def _is_cut(fact: Facts) -> bool:
-    return fact.peak >= SILENT_PEAK and fact.bandwidth_hz < EDGE_TO * fact.sample_rate / 2
+def _is_cut(fact: Facts, sample_rate: int) -> bool:
+    """Whether a clip has nothing above a cut that is left to see once it is brought to a lower rate [Hz]."""
+    return fact.peak >= SILENT_PEAK and fact.bandwidth_hz < EDGE_TO * min(fact.sample_rate, sample_rate) / 2
 
 
 def _say_channels(hits: Sequence[Facts]) -> str:

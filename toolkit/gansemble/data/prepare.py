@@ -30,6 +30,9 @@ from gansemble.stages import corpus_files, json_files
 from gansemble.stages.corpus_files import CorpusFile
 from gansemble.stages.ledger import SOURCES
 
+#: Scores of fewer clips are hardly a measurement.
+FEWEST = 4
+
 if TYPE_CHECKING:
     from gansemble.interfaces import Corpus
 
@@ -152,6 +155,7 @@ def prepare(
     say(summary(packed.entries))
     if shard is not None:
         return shards.finish(recipe, folder, target, files, packed)
+    _say_few(packed.entries, say)
     return _finish(recipe, folder, dump, files, packed, say)
 
 
@@ -224,6 +228,7 @@ def _judge_merged(
     findings = as_stored(recipe, findings, kept, {fact.id: fact for fact in merged.facts}, merged.packed, say)
     _write_examination(dump, findings, merged.facts, merged.packed.measured)
     say(summary(merged.packed.entries))
+    _say_few(merged.packed.entries, say)
 
 
 def _write_examination(
@@ -305,9 +310,22 @@ def summary(entries: Sequence[ManifestEntry]) -> str:
     for split in SPLITS:
         chosen = [entry for entry in entries if entry.split == split]
         if chosen:
-            minutes = sum(entry.seconds for entry in chosen) / 60
-            parts.append(f"{split} {len(chosen)} clips{augmented.counted(chosen)}, {minutes:.1f} min")
+            seconds = sum(entry.seconds for entry in chosen)
+            length = f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s"
+            clips = f"{len(chosen)} clip{'' if len(chosen) == 1 else 's'}"
+            parts.append(f"{split} {clips}{augmented.counted(chosen)}, {length}")
     return "packed: " + "; ".join(parts)
+
+
+def _say_few(entries: Sequence[ManifestEntry], say: Callable[[str], None]) -> None:
+    """Says which splits to measure on are so small that they tell next to nothing."""
+    for split in ("validation", "test"):
+        number = sum(entry.split == split and entry.original is None for entry in entries)
+        if 0 < number < FEWEST:
+            say(
+                f"note: scores of {number} {split} clip{'' if number == 1 else 's'} tell next to nothing; take more recordings, "
+                f"or a larger share of them where the corpus has one, such as corpus.{split}=0.2"
+            )
 
 
 def check_segment(recipe: Recipe, dump: Path) -> None:

@@ -83,6 +83,7 @@ class Account:
         parameters: number of parameters by network, ``generator`` and ``discriminators``.
         data: what it was trained on; None also of imported weights.
         sample_rate: [Hz].
+        highest: where the highest mel band ends [Hz]; None where that is half the sample rate.
         step: training step of the checkpoint that the account is of.
         last: of the newest checkpoint.
         planned: number of steps of the recipe's plan.
@@ -110,6 +111,7 @@ class Account:
     parameters: Mapping[str, int] | None
     data: TrainedClips | None
     sample_rate: int
+    highest: float | None
     step: int
     last: int
     planned: int | None
@@ -213,6 +215,7 @@ def read(exp: Path, checkpoint: str | None = None, dump: Path | None = None, tas
         parameters=_fact(facts, "parameters", dict[str, int]),
         data=_data(exp, _word(_section(recipe, "corpus"), "use") or "unknown", history, dump),
         sample_rate=_whole(sure["audio"], "sample_rate") or 0,
+        highest=_number(sure["audio"], "fmax"),
         step=step,
         last=int(newest.removeprefix("step-")),
         planned=_whole(plan, "steps"),
@@ -268,6 +271,11 @@ def _word(values: Mapping[str, object], name: str) -> str | None:
 def _whole(values: Mapping[str, object], name: str) -> int | None:
     found = values.get(name)
     return found if type(found) is int else None
+
+
+def _number(values: Mapping[str, object], name: str) -> float | None:
+    found = values.get(name)
+    return float(found) if isinstance(found, int | float) and not isinstance(found, bool) else None
 
 
 def _part(name: str, values: Mapping[str, object]) -> Used | None:

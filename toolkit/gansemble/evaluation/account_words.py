@@ -85,6 +85,10 @@ def what(account: Account) -> str:
     said = [
         f"{isolated(account.name)} is {kind}, at {account.sample_rate:,} Hz. Its generator is {generator} ({size})."
     ]
+    if account.task is Task.VOCODING and account.highest is not None and 2 * account.highest < account.sample_rate:
+        said[0] += (
+            f" What it reads tells nothing above {account.highest:,.0f} Hz: what is there in its sounds is its own."
+        )
     if account.imported:
         return said[0]
     if account.discriminators:
@@ -172,7 +176,7 @@ def amount(account: Account) -> str:
         )
         said.append(f"Each step learnt from {counted(account.batch_size, 'crop')} of {crop}.")
     if account.heard is not None:
-        often = f", each clip {account.passes:.3g} times on average" if account.passes is not None else ""
+        often = f", {account.passes:.3g} crops of each clip on average" if account.passes is not None else ""
         said.append(f"Up to there it went through {duration(account.heard)} of audio, repetitions included{often}.")
     if account.seconds is None:
         said.append("How long this took is unknown: this checkpoint does not tell.")

@@ -161,7 +161,7 @@ def _header(name: str, systems: Sequence[System]) -> str:
         else ""
     )
     facts = (
-        f"step {first.summary['step']:,} · {len(first.rows)} {first.summary['split']} clips · "
+        f"step {first.summary['step']:,} · {len(first.rows)} {first.summary['split']} {'clip' if len(first.rows) == 1 else 'clips'} · "
         f"{_times(first.summary['real_time_factor'])} × real time{half} on {first.summary['device']} "
         f"({first.summary['threads']} threads) · {first.summary['environment']['date']}"
     )

@@ -16,6 +16,7 @@ from gansemble.files import write_atomically
 from gansemble.recipe.schema import Recipe
 from gansemble.recipe.task import Task
 from gansemble.scoring import printed
+from gansemble.scoring.directions import direction_of
 from gansemble.scoring.environment import environment
 from gansemble.scoring.printed import width_of
 from gansemble.stages import Project
@@ -101,15 +102,16 @@ def table(summary: ScoresSummary, confidence: float, width: int | None = None) -
     width = width_of() if width is None else width
     rows: list[tuple[str, str, str, str]] = []
     reasons: dict[str, str] = {}
-    for key, row in summary["scores"].items():
+    telling = {key: row for key, row in summary["scores"].items() if direction_of(row).better != "none"}
+    for key, row in (telling or summary["scores"]).items():
         mean = "-" if row["mean"] is None else f"{row['mean']:.4f}"
         interval = "-" if row["low"] is None else f"{row['low']:.4f} … {row['high']:.4f}"
-        rows.append((key, mean, interval, f"{row['n_ok']}/{row['n_total']}"))
+        rows.append((f"{key} {direction_of(row).arrow}".rstrip(), mean, interval, f"{row['n_ok']}/{row['n_total']}"))
         if row["mean"] is None and row.get("reason"):
-            reasons[key] = str(row["reason"])
-    factor, speed = f"{summary['real_time_factor']:.4f}", summary.get("measured_speed")
-    spread = f"{speed['low']:.4f} … {speed['high']:.4f}" if speed else "-"
-    rows.append(("real-time factor", factor, spread, f"{speed['runs']:.0f} runs" if speed else ""))
+            reasons[rows[-1][0]] = str(row["reason"])
+    times, speed = f"{1 / summary['real_time_factor']:.1f}", summary.get("measured_speed")
+    spread = f"{1 / speed['high']:.1f} … {1 / speed['low']:.1f}" if speed else "-"
+    rows.append(("x real time ↑", times, spread, f"{speed['runs']:.0f} runs" if speed else ""))
     lines = []
     for at, line in enumerate(
         printed.table(("score", "mean", f"{confidence * 100:g} % interval", "files"), rows, width)
@@ -119,4 +121,11 @@ def table(summary: ScoresSummary, confidence: float, width: int | None = None) -
             lines += textwrap.wrap(reasons[rows[at - 1][0]], width, initial_indent="  ", subsequent_indent="  ")
     device = f"{summary['device']}, {summary['threads']} threads"
     half = "; the interval is of half of the runs" if speed else ""
-    return [*lines, *textwrap.wrap(f"  (real time on {device}{half})", width, subsequent_indent="   ")]
+    note = f"  ↑ higher is better, ↓ lower, → best at this value; real time on {device}{half}"
+    rest = len(summary["scores"]) - len(telling) if telling else 0
+    note += (
+        f"; {rest} further number{'' if rest == 1 else 's'}, of no direction, on the page and in summary.json"
+        if rest
+        else ""
+    )
+    return [*lines, *textwrap.wrap(note, width, subsequent_indent="  ")]

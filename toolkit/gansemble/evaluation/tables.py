@@ -168,14 +168,19 @@ def meanings(facts: Mapping[str, ScoreRow]) -> str:
 def _note(systems: Sequence[System], settings: Evaluation) -> str:
     files = max((len(system.rows) for system in systems), default=0)
     note = "Mean over the files every system has a value for"
-    note += f", with a {100 * settings.confidence:g} % bootstrap interval over files. " if settings.bootstrap else ". "
-    if len(systems) > 1:
+    note += (
+        f", with a {100 * settings.confidence:g} % bootstrap interval over files. "
+        if settings.bootstrap and files > 1
+        else ". "
+    )
+    if len(systems) > 1 and files >= FEWEST:
         note += (
             "Best: told from at least one other column by a permutation test of paired files (p < 0.05, raised for the number of "
             "tests by Holm); shaded: not told from the best. It is about these files, not about other training runs. "
         )
     if files < FEWEST:
-        return f"{note}{files} files are too few to tell any two apart, and intervals of so few are too narrow."
+        few = "One file is" if files == 1 else f"{files} files are"
+        return f"{note}{few} too few to tell any two apart{', and intervals of so few are too narrow' if files > 1 else ''}."
     return note + (f"Intervals over {files} files are too narrow." if files < FEW else "")
 
 
@@ -194,7 +199,7 @@ def _of_set(systems: Sequence[System], key: str) -> bool:
 
 
 def _interval(mean: Summary) -> str:
-    return "" if math.isnan(mean.low) else f"<small>{number(mean.low)} … {number(mean.high)}</small>"
+    return "" if math.isnan(mean.low) else f"<small class=range>{number(mean.low)} … {number(mean.high)}</small>"
 
 
 def _bounds(row: ScoreRow) -> str:

@@ -15,6 +15,9 @@ from gansemble.scoring import paired
 from gansemble.scoring.curves import CurveRow, read_curves
 from gansemble.scoring.directions import Direction, direction_of
 
+#: From so many clips on, scores of whole sets are reported without a word about their number.
+MANY = 1000
+
 
 def sentences(recipe: Recipe, systems: Sequence[System], baselines: Sequence[System]) -> list[str]:
     """What the page says of how good the first system is, and of what cannot be told.
@@ -31,6 +34,7 @@ def sentences(recipe: Recipe, systems: Sequence[System], baselines: Sequence[Sys
     facts = first.summary["scores"][key]
     direction = direction_of(facts)
     found = [*_course(first.exp, recipe.validation.best or key, first.summary["step"], direction)]
+    found += _beside_real(first, key, direction)
     if not facts.get("of_set", False):
         others = [*baselines, *systems[1:]]
         alike = [each for each in others if key in each.summary["scores"]]
@@ -79,7 +83,7 @@ def _against(first: System, other: System, key: str, direction: Direction) -> st
     if math.isnan(found.mean):
         return f"Beside {what} nothing can be told: no file has a value of {key} from both."
     mean = sum(theirs[name] for name in theirs if not math.isnan(theirs[name] + ours.get(name, math.nan))) / found.files
-    text = f"By {key} it has {number(mean + found.mean)}, and {what} {number(mean)}, over {found.files} files"
+    text = f"By {key} it has {number(mean + found.mean)}, and {what} {number(mean)}, over {found.files} {'file' if found.files == 1 else 'files'}"
     if found.files < FEWEST:
         return f"{text}: too few to tell them apart."
     if direction.better in ("higher", "lower"):
@@ -90,6 +94,23 @@ def _against(first: System, other: System, key: str, direction: Direction) -> st
             f"{text}: {verdict if clear else 'they cannot be told apart'} (paired permutation test, p = {found.p:.2g})."
         )
     return f"{text} ({direction.words})."
+
+
+def _beside_real(first: System, key: str, direction: Direction) -> list[str]:
+    """How the generated clips' score of the whole set compares with those of sets of real clips."""
+    ours, found = first.summary["scores"][key], []
+    for name, rows in first.summary.get("anchors", {}).items():
+        theirs = rows.get(key)
+        if theirs is not None and theirs["mean"] is not None and ours["mean"] is not None:
+            found.append(
+                f"By {key} the {ours['n_ok']:,} generated clips have {number(ours['mean'])}, and real ones ({name}, "
+                f"{theirs['n_ok']:,} clips) {number(theirs['mean'])} ({direction.words})."
+            )
+    if found and ours["n_ok"] < MANY:
+        found.append(
+            f"Scores of whole sets are told by thousands of clips: of {ours['n_ok']:,} they depend on which were drawn."
+        )
+    return found
 
 
 def _few(files: int) -> list[str]:

@@ -109,7 +109,9 @@ def device(asked: str | torch.device) -> torch.device:
     return found
 
 
-def of_file(path: str | os.PathLike[str], main: str, spec: AudioSpec, resample: bool) -> Tensor:
+def of_file(
+    path: str | os.PathLike[str], main: str, spec: AudioSpec, resample: bool, channels: files.ChannelPolicy = "error"
+) -> Tensor:
     """What a generator is called with, made of an audio file.
 
     Args:
@@ -117,6 +119,7 @@ def of_file(path: str | os.PathLike[str], main: str, spec: AudioSpec, resample: 
         main: ``mel`` or ``degraded``, what the generator reads.
         spec: that it was trained with.
         resample: convert a file of another sample rate, instead of refusing it.
+        channels: what is done with several channels where a mel spectrogram is computed of one.
 
     Returns:
         The log-mel spectrogram [1, M, L] of a mono file, or its waveform [1, C, T].
@@ -131,7 +134,7 @@ def of_file(path: str | os.PathLike[str], main: str, spec: AudioSpec, resample: 
         )
     audio, rate = files.read(Path(path))
     if main == "mel":
-        files.demand_mono(Path(path), len(audio))
+        audio = files.to_mono(Path(path), audio, channels)
     if rate != spec.sample_rate:
         if not resample:
             raise DataError(

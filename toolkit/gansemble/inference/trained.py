@@ -165,7 +165,13 @@ class TrainedGenerator:
             GansembleError: if the generator reads nothing that is made of audio.
         """
         self._demand_reading()
-        return of_caller.of_file(path, self.main_signal, self.spec, resample)
+        return of_caller.of_file(
+            path,
+            self.main_signal,
+            self.spec,
+            resample or self.recipe.data.rate == "resample",
+            self.recipe.data.channels,
+        )
 
     def save(self, path: str | os.PathLike[str], audio: Array, sample_format: SampleFormat = "pcm16") -> int:
         """Writes audio that the generator made to a WAV file of its sample rate; folders above it are made.

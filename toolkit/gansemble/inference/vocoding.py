@@ -33,18 +33,22 @@ from gansemble.recipe.schema import Recipe
 READ = 1 << 16
 
 
-def mel_file(path: Path, spec: AudioSpec, resample: bool = False) -> tuple[bytes, int]:
-    """The log-mel spectrogram of a mono audio file, as the bytes of a ``.npy`` file, and its number of frames.
+def mel_file(
+    path: Path, spec: AudioSpec, resample: bool = False, channels: files.ChannelPolicy = "error"
+) -> tuple[bytes, int]:
+    """The log-mel spectrogram of an audio file, as the bytes of a ``.npy`` file, and its number of frames.
 
     Args:
         path: of the audio file.
         spec: how it is computed.
         resample: convert a file of another sample rate, instead of refusing it.
+        channels: what is done with several channels.
 
     Raises:
-        DataError: for another sample rate (unless ``resample``), several channels, or a file too short for one frame.
+        DataError: for another sample rate (unless ``resample``), several channels that are not to be made one, or a file too
+            short for one frame.
     """
-    audio = files.read_mono(path, spec.sample_rate, resample)
+    audio = files.read_mono(path, spec.sample_rate, resample, channels)
     shortest = max((spec.n_fft - spec.hop) // 2, spec.hop) + 1
     if len(audio) < shortest:
         raise DataError(f"{path}: {len(audio)} samples are too few; at least {shortest} are needed")
@@ -55,9 +59,14 @@ def mel_file(path: Path, spec: AudioSpec, resample: bool = False) -> tuple[bytes
 
 
 def signal_blocks(
-    path: Path, builder: ConditionBuilder, block: int, resample: bool = False, device: torch.device | None = None
+    path: Path,
+    builder: ConditionBuilder,
+    block: int,
+    resample: bool = False,
+    device: torch.device | None = None,
+    channels: files.ChannelPolicy = "error",
 ) -> Iterator[dict[str, Tensor]]:
-    """Yields the signals of a mono audio file that a generator reads, in blocks: its log-mel spectrogram, equal to that of
+    """Yields the signals of an audio file that a generator reads, in blocks: its log-mel spectrogram, equal to that of
     the whole file, and features, each computed with a second of audio around the block.
 
     Args:
@@ -66,6 +75,7 @@ def signal_blocks(
         block: frames at a time.
         resample: convert a file of another sample rate, instead of refusing it.
         device: to compute on; None is the CPU.
+        channels: what is done with several channels.
 
     Yields:
         Blocks [C, L'] by name, of C channels (M = ``spec.mels`` bands) and L' frames, at most ``block``.
@@ -80,7 +90,7 @@ def signal_blocks(
     extra = -(-2 * margin // spec.hop) + 1
     if builder.features:
         extra = max(extra, spec.sample_rate // spec.hop)
-    with contextlib.closing(_mono_blocks(path, spec.sample_rate, resample)) as blocks:
+    with contextlib.closing(_mono_blocks(path, spec.sample_rate, resample, channels)) as blocks:
         window, first = _Window(blocks), 0
         while True:
             begin = max(0, first - extra)
@@ -99,16 +109,18 @@ def signal_blocks(
             first = last
 
 
-def _mono_blocks(path: Path, sample_rate: int, resample: bool) -> Generator[np.ndarray, None, None]:
-    """A mono file at a sample rate [Hz] in blocks [T]; raises what :func:`files.read_mono` raises."""
+def _mono_blocks(
+    path: Path, sample_rate: int, resample: bool, channels: files.ChannelPolicy
+) -> Generator[np.ndarray, None, None]:
+    """One channel of a file at a sample rate [Hz] in blocks [T]; raises what :func:`files.read_mono` raises."""
     with AudioReader(path) as reader:
-        files.demand_mono(path, reader.channels)
+        files.to_mono(path, np.zeros((reader.channels, 0), np.float32), channels)
         if reader.sample_rate == sample_rate:
             reader.warn()
             for block in reader.blocks(READ):
-                yield block[:, 0]
+                yield files.to_mono(path, block.T, channels)[0]
             return
-    yield files.read_mono(path, sample_rate, resample)
+    yield files.read_mono(path, sample_rate, resample, channels)
 
 
 class _Window:
@@ -238,7 +250,9 @@ def _source(
         pieces = _npy_blocks(source, loaded.spec, block, loaded.mel) if main == "mel" else _blocks(main, source, block)
         return ({main: piece} for piece in pieces), {main}
     if builder.computable:
-        return signal_blocks(source, builder, block, resample), builder.computable
+        policies = loaded.recipe.data
+        again = resample or policies.rate == "resample"
+        return signal_blocks(source, builder, block, again, channels=policies.channels), builder.computable
     raise DataError(
         f"{source}: generator {loaded.recipe.single['generator'].use} reads {', '.join(builder.signals)}, of which nothing is "
         f"computed of audio; give a .npy file of {main} as input, and the others with --signal"

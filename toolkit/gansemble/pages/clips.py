@@ -130,5 +130,5 @@ def _picture(audio: np.ndarray, spec: AudioSpec, top: float, name: str, loops: b
     region = "<i class=range hidden></i>" if loops else ""
     return (
         f'<div class=picture style="--left:{pictures.LEFT};--width:{pictures.WIDTH}">'
-        f'<img alt="{alt}" loading=lazy src="{pictures.spectrogram(audio, spec, top)}">{region}<i class=cursor></i></div>'
+        f'<img alt="{alt}" draggable=false loading=lazy src="{pictures.spectrogram(audio, spec, top)}">{region}<i class=cursor></i></div>'
     )

@@ -44,7 +44,12 @@ function drawn(clip, picture) {
     return Math.min(1, Math.max(0, ((event.clientX - box.left) / box.width - left) / width)) * clip.seconds;
   };
   let from = null;
-  picture.onpointerdown = (event) => (from = event.button === 0 ? moment(event) : null);
+  picture.onpointerdown = (event) => {
+    from = event.button === 0 ? moment(event) : null;
+    if (from !== null) picture.setPointerCapture(event.pointerId); // the drag may end outside of the picture
+  };
+  picture.onpointercancel = () => (from = null);
+  picture.ondragstart = (event) => event.preventDefault(); // of the image, by which the browser would take the pointer away
   picture.onpointerup = async (event) => {
     if (from === null) return;
     const [first, last] = [from, moment(event)].sort((a, b) => a - b);

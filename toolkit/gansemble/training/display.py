@@ -70,6 +70,7 @@ class Display:
         self.board = Board(exp / "logs" / "tensorboard", done or None)
         self.samples = BoardSamples(self.board, recipe.audio)
         self.unread = unread
+        self.begins = recipe.plan.discriminators_from
         self.pace, self.done = Pace(done, recipe.plan.steps), done
         self.loss: tuple[str, float] | None = None
         self.scored: tuple[str, float] | None = None
@@ -95,7 +96,8 @@ class Display:
     def _line(self, unicode: bool, width: int) -> str:
         """The progress bar in so many columns, with the score that chooses checkpoints or, before there is one, a loss."""
         pace, tells = self.pace, self.scored or self.loss
-        return progress.line(Progress(self.done, self.total, pace.rate, pace.left, pace.elapsed, tells), width, unicode)
+        shown = Progress(self.done, self.total, pace.rate, pace.left, pace.elapsed, tells, self.done < self.begins)
+        return progress.line(shown, width, unicode)
 
     def say(self, text: str) -> None:
         """Prints lines, each with the time, above the progress bar where there is one.
@@ -157,7 +159,8 @@ class Display:
         facts = [f"{name} {value:.3g}" for name, value in dict(shown).items()]
         facts.append(f"{row['speed/steps_per_second']:.2f} steps/s")
         left = self.pace.left
-        facts += [f"{in_words(left)} left"] if left is not None and step < self.total else []
+        least = "at least " if step < self.begins else ""
+        facts += [f"{least}{in_words(left)} left"] if left is not None and step < self.total else []
         self.say(f"step {step:,}/{self.total:,}: {', '.join(facts)}")
 
     def _first_loss(self, row: Mapping[str, float]) -> tuple[str, float] | None:

@@ -22,6 +22,7 @@ class Progress:
         rate: steps per second at present; None if it is not known yet.
         left: time that is left [s]; None if it is not known yet.
         elapsed: time since the start [s].
+        slower: whether later steps will take longer than those that the time is told by, as discriminators begin later.
         loss: name and value of the one number that tells how good it is; None if there is none yet.
     """
 
@@ -31,6 +32,7 @@ class Progress:
     left: float | None = None
     elapsed: float = 0.0
     loss: tuple[str, float] | None = None
+    slower: bool = False
 
     @property
     def share(self) -> float:
@@ -66,8 +68,10 @@ def _shorter_and_shorter(p: Progress) -> Iterator[str]:
     """The line in its forms from the fullest to the shortest; where a bar goes stands ``_BAR``."""
     # Cut and not rounded: 100 % is the end.
     count, percent = f"{p.done:,}/{p.total:,}", f"{int(1000 * p.share) / 10:.1f} %"
-    rate, left = _rate(p.rate), "" if p.left is None else in_words(p.left)
-    full, elapsed = f"{left} left" if left else "", f"{in_words(p.elapsed)} so far"
+    more = ">" if p.slower else ""
+    rate, left = _rate(p.rate), "" if p.left is None else f"{more}{in_words(p.left)}"
+    full = f"{'at least ' if more else ''}{left.removeprefix(more)} left" if left else ""
+    elapsed = f"{in_words(p.elapsed)} so far"
     loss = "" if p.loss is None else f"{p.loss[0]} {p.loss[1]:.3g}"
 
     def of(*facts: str) -> str:
@@ -77,7 +81,7 @@ def _shorter_and_shorter(p: Progress) -> Iterator[str]:
     yield of(f"step {count}", percent, _BAR, rate, full, loss)
     yield of(count, percent, _BAR, rate, full, loss)
     yield of(count, percent, rate, full, loss)
-    rate, few = _rate(p.rate, "/s"), "" if p.left is None else in_few_letters(p.left)
+    rate, few = _rate(p.rate, "/s"), "" if p.left is None else f"{more}{in_few_letters(p.left)}"
     yield of(count, percent, rate, full, loss)
     if p.loss is not None:
         yield of(count, percent, rate, left, loss)
