@@ -36,7 +36,11 @@ def cells(table: str) -> list[list[str]]:
         row = []
         for opening, cell in re.findall(r"<(t[hd][^>]*)>(.*?)</t[hd]>", line, re.DOTALL):
             mark = re.search(r"class=(best|tied)", opening)
-            cell = re.sub(r"<span class=unseen>.*?</span>", "", cell).replace("<small>", "\n").replace("<small class=range>", "\n")
+            cell = (
+                re.sub(r"<span class=unseen>.*?</span>", "", cell)
+                .replace("<small>", "\n")
+                .replace("<small class=range>", "\n")
+            )
             row.append((marks[mark.group(1)] if mark else "") + re.sub("<[^>]*>", "", cell).strip(" "))
         rows.append(row)
     return rows

@@ -166,9 +166,7 @@ def test_every_variant_is_a_training_clip_of_its_own(place):
         assert (each.frames, each.path, each.sample_rate) == (of.frames, of.path, of.sample_rate)
     verify(place.dump)
     (line,) = (line for line in said if line.startswith("packed"))
-    assert (
-        "packed: train 27 clips (18 of them variants: 9 gain_0.5, 9 gain_0.25), 3.4 s; validation 2 clips, " in line
-    )
+    assert "packed: train 27 clips (18 of them variants: 9 gain_0.5, 9 gain_0.25), 3.4 s; validation 2 clips, " in line
 
 
 def test_no_two_clips_lie_in_one_place_and_the_pack_holds_no_more(place):

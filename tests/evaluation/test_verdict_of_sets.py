@@ -13,7 +13,15 @@ from gansemble.evaluation.systems import System
 
 
 def row(mean: float | None, clips: int, **more: object) -> dict[str, object]:
-    facts = {"mean": mean, "low": None, "high": None, "n_ok": clips, "n_total": clips, "better": "lower", "of_set": True}
+    facts = {
+        "mean": mean,
+        "low": None,
+        "high": None,
+        "n_ok": clips,
+        "n_total": clips,
+        "better": "lower",
+        "of_set": True,
+    }
     return facts | {"metric": "fid", "definition": "fid"} | more
 
 

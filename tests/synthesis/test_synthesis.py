@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from gansemble.audio import files
 from gansemble.audio.features import log_mel
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
+from gansemble.data import mel_scale
 from gansemble.errors import CheckpointError, DataError, GansembleError
 from gansemble.inference import loading, vocoding
 from gansemble.inference.loading import TrainedGenerator, fold
@@ -450,3 +452,21 @@ def test_the_command_says_what_is_missing(experiment, tmp_path):
     assert done.exit_code == 2 and "--input needs --exp and --output" in done.output
     done = command()
     assert done.exit_code == 2 and "expected RECIPE" in done.output
+
+
+def test_short_spectrograms_of_another_scale_are_told_together_before_the_first_is_made(tmp_path):
+    """Ten frames alone tell too little; four such files have forty."""
+    drawn = np.random.default_rng(0)
+    ours = [drawn.normal(-6.0, 2.0, (SPEC.mels, 10)).clip(-11, 2).astype(np.float32) for _ in range(4)]
+    statistics = mel_scale.statistics(ours)
+    judged: Any = SimpleNamespace(spec=SPEC, main_signal="mel", mel=statistics)
+    right, wrong = [], []
+    for number, mel in enumerate(ours):
+        for paths, factor in ((right, 1.0), (wrong, 1 / np.log(10))):
+            paths.append(tmp_path / f"{number}-{factor:.1f}.npy")
+            np.save(paths[-1], (mel * factor).astype(np.float32))
+    assert all(mel_scale.foreign(np.load(path), SPEC, statistics) is None for path in wrong)
+    with pytest.raises(GansembleError, match=r"0-0\.4\.npy and 3 other spectrograms: .*multiply them by 2\.302585"):
+        vocoding.demand_scale(judged, wrong)
+    vocoding.demand_scale(judged, right)
+    vocoding.demand_scale(judged, [tmp_path / "gone.npy", tmp_path / "a.wav"])

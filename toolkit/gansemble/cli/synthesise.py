@@ -158,6 +158,7 @@ def _files(
     chosen = None if label is None else loaded.label(label)
     say(f"generator of step {loaded.step}, {loaded.source}")
     vocoding.demand_usable(loaded, [source for source, _ in sources], signals.places.keys(), chosen is not None)
+    vocoding.demand_scale(loaded, [source for source, _ in sources])
     shared = signals.shared(loaded.recipe)
     output_folder(output, exp)
     made = MadeFiles(output, "synthesis.json")

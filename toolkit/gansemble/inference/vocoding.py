@@ -31,6 +31,8 @@ from gansemble.recipe.schema import Recipe
 
 #: Samples of a file that are read at a time.
 READ = 1 << 16
+#: Mel spectrograms that are looked at together.
+JUDGED = 64
 
 
 def mel_file(
@@ -280,6 +282,28 @@ def demand_usable(loaded: TrainedGenerator, sources: Sequence[Path], signals: Se
             refused = error
     if refused is not None:
         raise refused
+
+
+def demand_scale(loaded: TrainedGenerator, sources: Sequence[Path]) -> None:
+    """Refuses mel spectrograms of another scale before the first is made: all together tell what a short one does not.
+
+    Args:
+        loaded: a trained vocoder.
+        sources: the inputs; of the ``.npy`` files among them the first ones are read, and faults of single files are left to
+            their turn.
+
+    Raises:
+        GansembleError: naming the first of them, and what their scale seems to be.
+    """
+    found = []
+    for path in [path for path in sources if path.suffix.lower() == ".npy"][:JUDGED]:
+        with contextlib.suppress(DataError):
+            found.append((path, torch.cat(list(_npy_blocks(path, loaded.spec, READ, None)), 1).numpy()))
+    if loaded.main_signal != "mel" or len(found) < 2:
+        return
+    fault = mel_scale.foreign(np.concatenate([mel for _, mel in found], 1), loaded.spec, loaded.mel)
+    if fault is not None:
+        raise GansembleError(f"{found[0][0]} and {len(found) - 1} other spectrograms: {fault}")
 
 
 def read_signal(name: str, path: Path, recipe: Recipe) -> Tensor:
