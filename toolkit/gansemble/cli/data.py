@@ -149,7 +149,7 @@ def prepare(project: Project, force: bool, dry_run: bool, jobs: int | None, shar
             return
         from gansemble.data import manifest, prepare
 
-        path = prepare.prepare(project.checked(), project.data, project.dump, default_jobs(jobs), say, shard)
+        path = prepare.prepare(project.checked(), project.data, project.dump, default_jobs(jobs), say, shard, force)
         if shard is None:
             found = manifest.load(path)
             packs = sorted(path.parent / name for name in manifest.packs(found.entries))

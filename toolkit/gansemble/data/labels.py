@@ -5,11 +5,13 @@ An index stands for a class, or for a pitch in the range that a network is built
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gansemble.contract import NetworkContract
+from gansemble.data.index import Entries
 from gansemble.data.manifest import Manifest, ManifestEntry
 from gansemble.errors import DataError
 
@@ -57,13 +59,25 @@ class Labels:
 
     def __call__(self, entry: ManifestEntry) -> int | None:
         """The label index of a clip; None where the clip has no such label."""
-        if self.lowest is None:
-            found = entry.labels.get(self.key)
-            if isinstance(found, str):
-                return self.names.index(found) if self.names is not None and found in self.names else None
-            return found if isinstance(found, int) else None
-        pitch = entry.labels.get("pitch")
-        return pitch - self.lowest if isinstance(pitch, int) else None
+        return self._index(entry.labels.get(self.key if self.lowest is None else "pitch"))
+
+    def all_of(self, entries: Sequence[ManifestEntry]) -> list[int | None]:
+        """The label index of each of some clips, found label by label rather than clip by clip where there is a manifest's index."""
+        if not isinstance(entries, Entries):
+            return [self(entry) for entry in entries]
+        key = self.key if self.lowest is None else "pitch"
+        numbers, values = entries.label(key)
+        # The last one is for clips without the label, whose number is -1.
+        found = [self._index(value) for value in values] + [None]
+        return [found[number] for number in numbers.tolist()]
+
+    def _index(self, label: object) -> int | None:
+        """The index of a label; None where it stands for no class or pitch."""
+        if self.lowest is not None:
+            return label - self.lowest if isinstance(label, int) else None
+        if isinstance(label, str):
+            return self.names.index(label) if self.names is not None and label in self.names else None
+        return label if isinstance(label, int) else None
 
     def shown(self, index: int) -> str:
         """An index as people call it: the class' name where it has one, or the pitch."""
@@ -73,9 +87,9 @@ class Labels:
 
 
 def _names(key: str, manifest: Manifest) -> tuple[str, ...] | None:
-    found = {entry.labels[key] for entry in manifest.entries if key in entry.labels}
+    found = manifest.clips.label(key)[1]
     names = {label for label in found if isinstance(label, str)}
-    if names and names != found:
+    if names and len(names) < len(found):
         number = next(label for label in found if not isinstance(label, str))
         raise DataError(
             f"data.label: {key} is a name of some clips, such as {min(names)!r}, and a number of others, such as {number}; "
@@ -134,7 +148,13 @@ class LabelledClips:
     @cached_property
     def places(self) -> list[tuple[int, int]]:
         """(index of the clip in the split, first sample in the clip) of each segment."""
-        frames = (entry.frames if self.crop == "random" else 0 for entry in self.packed.entries)
+        entries = self.packed.entries
+        if self.crop != "random":
+            frames: Iterable[int] = (0 for _ in range(len(entries)))
+        elif isinstance(entries, Entries):
+            frames = entries.column("frames").tolist()
+        else:
+            frames = (entry.frames for entry in entries)
         return [
             (clip, start)
             for clip, length in enumerate(frames)
@@ -189,5 +209,5 @@ def prior(packed: Packed, labels: Labels) -> Tensor | None:
     """
     import torch
 
-    found = [labels(entry) for entry in packed.entries]
+    found = labels.all_of(packed.entries)
     return torch.tensor(found) if all(label is not None for label in found) else None

@@ -2,25 +2,29 @@
 
 The header holds a hash of all lines below it, so that a manifest edited by hand is noticed. For each split it also
 holds the number of clips and a hash over their samples, order and labels, which identifies the data that a network is
-trained on.
+trained on. A long manifest has an index beside it (see :mod:`gansemble.data.index`), whose hash is in the header, too; without
+it, or where it is damaged, every line is read.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import BinaryIO, NotRequired, TypedDict
 
+from gansemble.data import index
+from gansemble.data.index import Entries
 from gansemble.errors import DataError
 from gansemble.files import write_atomically
 from gansemble.stages import json_files
 from gansemble.stages.records import SplitRecord
 
+log = logging.getLogger(__name__)
 SPLITS = ("train", "validation", "test")
 #: Name of the manifest within a folder of packed data.
 MANIFEST = "manifest.jsonl"
@@ -32,6 +36,8 @@ READABLE = (1, VERSION)
 VARIANT = "~"
 #: The label of a variant that holds the id of the clip it was made from.
 ORIGINAL = "original"
+#: A manifest of so many clips has an index; the lines of a shorter one are read in less than half a second.
+INDEXED_FROM = 20_000
 _REMEDY = "run the prepare stage with --force"
 
 
@@ -179,7 +185,8 @@ class Manifest:
     """A manifest that was read, and whose hash agrees with its header.
 
     Args:
-        entries: the clips of all splits, in the order by which training indexes them.
+        entries: the clips of all splits, in the order by which training indexes them; as it was read, each is made when it is
+            asked for.
         identity: of each split; see :func:`identity`.
         sha256: hash of the lines below the header.
     """
@@ -188,20 +195,58 @@ class Manifest:
     identity: Mapping[str, SplitIdentity]
     sha256: str
 
+    @property
+    def clips(self) -> Entries:
+        """The entries with what is asked of all of them at once."""
+        return sequence(self.entries)
+
+
+def sequence(entries: Sequence[ManifestEntry]) -> Entries:
+    """Entries with what is asked of all of them at once, such as their packs."""
+    return entries if isinstance(entries, Entries) else Entries(index.Listed(entries, SPLITS))
+
 
 def write(path: Path, entries: Iterable[ManifestEntry]) -> None:
-    """Writes a manifest: the header and one line of JSON for each entry. The file is replaced in one atomic step."""
+    """Writes a manifest: the header and one line of JSON for each entry. The file is replaced in one atomic step.
+
+    One of many clips has an index beside it, which is written before, under a name of its content.
+    """
     entries = list(entries)
-    lines = [_line(entry) for entry in entries]
-    body = "".join(lines).encode()
-    header = {
+    lines = [_line(entry).encode() for entry in entries]
+    digest = hashlib.sha256()
+    for line in lines:
+        digest.update(line)
+    splits = {split: found.record() for split, found in identity(entries).items()}
+    header: dict[str, object] = {
         "manifest": VERSION,
         "samples": sorted({Path(entry.pack).suffix.removeprefix(".") for entry in entries}),
         "clips": len(entries),
-        "splits": {split: dataclasses.asdict(found) for split, found in identity(entries).items()},
-        "sha256": hashlib.sha256(body).hexdigest(),
+        "splits": splits,
+        "sha256": digest.hexdigest(),
     }
-    write_atomically(path, json.dumps(header).encode() + b"\n" + body)
+    content = _index(entries, lines, digest.hexdigest(), splits) if len(entries) >= INDEXED_FROM else None
+    if content is not None:
+        header["index"] = hashlib.sha256(content).hexdigest()
+        write_atomically(_index_path(path, str(header["index"])), content)
+    write_atomically(path, json.dumps(header).encode() + b"\n" + b"".join(lines))
+    for old in path.parent.glob(f"{path.stem}-*.index"):
+        if content is None or old != _index_path(path, str(header["index"])):
+            old.unlink(missing_ok=True)
+
+
+def _index(
+    entries: Sequence[ManifestEntry], lines: Sequence[bytes], sha256: str, splits: Mapping[str, SplitRecord]
+) -> bytes:
+    """The index of a manifest; places of lines are counted from behind the header, whose length is not known yet."""
+    builder, place = index.Builder(SPLITS), 0
+    for entry, line in zip(entries, lines, strict=True):
+        builder.add(entry, place)
+        place += len(line)
+    return index.content(builder.finish(place), sha256, splits)
+
+
+def _index_path(path: Path, sha256: str) -> Path:
+    return path.with_name(f"{path.stem}-{sha256[:16]}.index")
 
 
 def _line(entry: ManifestEntry) -> str:
@@ -215,12 +260,14 @@ def _line(entry: ManifestEntry) -> str:
 
 def _row(entry: ManifestEntry) -> dict[str, object]:
     """An entry for JSON, without signals and factors where it has none."""
-    row = dataclasses.asdict(entry)
+    row = vars(entry) | {"labels": dict(entry.labels), "signals": dict(entry.signals)}
     return {key: value for key, value in row.items() if value or key not in ("signals", "shift", "partner_shift")}
 
 
 def packs(entries: Iterable[ManifestEntry]) -> set[str]:
     """Names of the files that clips, and their signals, are packed in."""
+    if isinstance(entries, Entries):
+        return entries.packs()
     found: set[str] = set()
     for entry in entries:
         found |= {entry.pack, *(place["pack"] for place in entry.signals.values())}
@@ -228,7 +275,7 @@ def packs(entries: Iterable[ManifestEntry]) -> set[str]:
 
 
 def read(path: Path) -> list[ManifestEntry]:
-    """The entries of a manifest file; raises what :func:`load` raises."""
+    """The entries of a manifest file as a list of objects; raises what :func:`load` raises."""
     return list(load(path).entries)
 
 
@@ -257,20 +304,74 @@ def _load(path: Path, stamp: tuple[int, ...]) -> Manifest:
     ``stamp`` (inode, size, times) only serves as part of the cache key: a manifest is always replaced as a whole, which
     changes its inode. Exceptions are not cached.
     """
-    first, _, body = path.read_bytes().partition(b"\n")
-    header = _header(path, first)
-    if hashlib.sha256(body).hexdigest() != header["sha256"]:
+    with path.open("rb") as stream:
+        first = stream.readline()
+        header = _header(path, first.rstrip(b"\n"))
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != header["sha256"]:
         raise DataError(
             f"{path}: was changed after it was written (its lines do not have the hash its first line states), so what "
             f"it says of the packed audio cannot be relied on. Splits and labels come from the corpus and the recipe: "
             f"change them there, then {_REMEDY}"
         )
-    # Not splitlines(), which also splits where an id holds U+2028. Line 1 is the header, so entries are counted from 2.
-    entries = [_entry(path, number, line) for number, line in enumerate(body.split(b"\n"), 2) if line]
-    splits = identity(entries)
-    if {split: dataclasses.asdict(found) for split, found in splits.items()} != header["splits"]:
+    table, splits = _indexed(path, header, len(first)) or _unindexed(path, len(first))
+    if splits != header["splits"]:
         raise DataError(f"{path}:1: its splits are not those of the lines below, which were changed; {_REMEDY}")
-    return Manifest(entries, splits, header["sha256"])
+    return Manifest(
+        Entries(table), {name: SplitIdentity(each["clips"], each["sha256"]) for name, each in splits.items()}, digest
+    )
+
+
+def _indexed(path: Path, header: _Header, begin: int) -> tuple[index.Lines, dict[str, SplitRecord]] | None:
+    """The clips by the index beside a manifest, and their splits; None where it has none that belongs to it."""
+    known = header.get("index")
+    if known is None:
+        return None
+    place = _index_path(path, known)
+    try:
+        if index.file_hash(place) != known:
+            raise ValueError("its content does not have the hash that the manifest states")
+        columns, facts = index.opened(place)
+        if facts["manifest"] != header["sha256"]:
+            raise ValueError("it belongs to another manifest")
+    except (OSError, ValueError, KeyError) as error:
+        log.warning(
+            "%s: the index of %s cannot be used (%s), so that all its lines are read, which takes longer; the prepare stage with "
+            "--force makes it again",
+            place,
+            path,
+            error,
+        )
+        return None
+    return index.Lines(path, columns, _made, begin, place), facts["splits"]
+
+
+def _unindexed(path: Path, begin: int) -> tuple[index.Lines, dict[str, SplitRecord]]:
+    """The clips of a manifest by its lines, each of which is read, and their splits."""
+    builder, place = index.Builder(SPLITS), 0
+
+    def entries(stream: BinaryIO) -> Iterator[ManifestEntry]:
+        nonlocal place
+        # Not splitlines(), which also splits where an id holds U+2028. Line 1 is the header, so entries are counted from 2.
+        for number, line in enumerate(stream, 2):
+            if line.rstrip(b"\n"):
+                entry = _entry(path, number, line)
+                try:
+                    builder.add(entry, place)
+                except (KeyError, ValueError, TypeError, AttributeError, OverflowError) as error:
+                    raise DataError(f"{path}:{number}: not a manifest line ({error}); {_REMEDY}") from error
+                yield entry
+            place += len(line)
+
+    with path.open("rb") as stream:
+        stream.seek(begin)
+        splits = {name: found.record() for name, found in identity(entries(stream)).items()}
+    return index.Lines(path, builder.finish(place), _made, begin), splits
+
+
+def _made(line: bytes) -> ManifestEntry:
+    """The entry of a line that is known to hold one."""
+    return ManifestEntry(**json.loads(line))
 
 
 class _Header(TypedDict):
@@ -279,6 +380,7 @@ class _Header(TypedDict):
     clips: int
     splits: dict[str, SplitRecord]
     sha256: str
+    index: NotRequired[str]
 
 
 def _header(path: Path, line: bytes) -> _Header:

@@ -12,6 +12,7 @@ import dataclasses
 import hashlib
 import itertools
 import os
+import shutil
 import socket
 from collections.abc import Generator, Mapping, Sequence
 from io import FileIO
@@ -51,6 +52,7 @@ class ClipSource:
         frames: length in the pack, after resampling and padding [samples].
         offset: where the clip begins in the pack [samples].
         partner: file of its degraded recording, which is packed directly behind the clip; None where there is none.
+        number: of the pack, where a corpus is packed in several.
     """
 
     clip: Clip
@@ -61,6 +63,7 @@ class ClipSource:
     frames: int
     offset: int
     partner: Path | None = None
+    number: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,8 +108,18 @@ def packed_frames(frames: int, rate: int, to_rate: int) -> int:
     return -(-frames * to_rate // rate)
 
 
+def samples_of(policy: Data, suffix: str) -> int | None:
+    """How many samples a pack of this suffix is to hold, by ``data.pack_gigabytes``; None for any number."""
+    return None if policy.pack_gigabytes is None else int(policy.pack_gigabytes * 1e9) // bytes_of(suffix)
+
+
 def plan(
-    clips: Sequence[Clip], facts: Mapping[str, Facts], folder: Path, sample_rate: int, shortest: int
+    clips: Sequence[Clip],
+    facts: Mapping[str, Facts],
+    folder: Path,
+    sample_rate: int,
+    shortest: int,
+    most: int | None = None,
 ) -> list[ClipSource]:
     """Decides where each clip lies in the pack, before any audio is decoded.
 
@@ -116,20 +129,23 @@ def plan(
         folder: the corpus folder, to which the clips' paths are relative.
         sample_rate: rate of the packed audio [Hz].
         shortest: clips below this length are padded with zeros to it [samples].
+        most: a pack holds no more than this, unless a single clip does [samples]; None is one pack.
 
     Returns:
-        One source for each clip, without gaps between them.
+        One source for each clip, without gaps between those of a pack.
     """
-    sources, offset = [], 0
+    sources, offset, number = [], 0, 0
     for clip in clips:
         fact = facts[clip.id]
         frames = max(shortest, packed_frames(fact.frames, fact.sample_rate, sample_rate))
         partner = folder / clip.partner if clip.partner else None
-        sources.append(
-            ClipSource(clip, folder / clip.path, fact.sample_rate, fact.channels, fact.frames, frames, offset, partner)
-        )
         # A degraded recording takes as much room again, directly behind its clip.
-        offset += frames * (2 if partner else 1)
+        room = frames * (2 if partner else 1)
+        if most is not None and offset and offset + room > most:
+            number, offset = number + 1, 0
+        of_file = (fact.sample_rate, fact.channels, fact.frames)
+        sources.append(ClipSource(clip, folder / clip.path, *of_file, frames, offset, partner, number))
+        offset += room
     return sources
 
 
@@ -142,9 +158,9 @@ def pack(
     augmentations: Augmentations = Augmentations(),  # noqa: B008
     suffix: str = ".i16",
 ) -> PackedCorpus:
-    """Decodes, mixes down and resamples every clip and writes it into one pack file.
+    """Decodes, mixes down and resamples every clip and writes it into its pack file, one pack after the other.
 
-    The clips come first, in the order of ``sources``; the variants that augmentations make of training clips follow
+    In a pack the clips come first, in the order of ``sources``; the variants that augmentations make of its training clips follow
     behind all of them, since their number is not known beforehand.
 
     Args:
@@ -162,12 +178,50 @@ def pack(
             augmentation fails, or makes what must not be packed; if the disk is full; or if a worker was killed, or could
             not begin.
     """
+    groups = [list(group) for _, group in itertools.groupby(sources, key=lambda source: source.number)] or [[]]
+    if len(groups) > 1:
+        _demand_room(folder, sum(map(_room, sources)) * bytes_of(suffix))
+    found = PackedCorpus([], {})
+    for group in groups:
+        packed = _pack(group, folder, sample_rate, policy, jobs, augmentations, suffix, found.tally)
+        entries = found.entries + packed.entries
+        found = PackedCorpus(entries, found.hashes | packed.hashes, found.tally, found.measured + packed.measured)
+    augmented.demand_distinct(found.entries)
+    return found
+
+
+def _room(source: ClipSource) -> int:
+    """What a clip takes of its pack [samples]."""
+    return source.frames * (2 if source.partner else 1)
+
+
+def _demand_room(folder: Path, size: int) -> None:
+    """Notices before anything is decoded that several packs will not fit; one reserves its room itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if free < size:
+        raise DataError(
+            f"{folder}: no room for {size / 1e9:.2f} GB of packed audio ({free / 1e9:.2f} GB are free); free space or pass --dump"
+        )
+
+
+def _pack(
+    sources: Sequence[ClipSource],
+    folder: Path,
+    sample_rate: int,
+    policy: Data,
+    jobs: int,
+    augmentations: Augmentations,
+    suffix: str,
+    tally: Tally,
+) -> PackedCorpus:
+    """Writes one pack; see :func:`pack`. What became of variants is added to ``tally``."""
     part = folder / f".audio.{socket.gethostname()}.{os.getpid()}.part"
     # Samples of all clips and degraded recordings; variants are appended behind, so that this is where the first goes.
-    total = sum(source.frames * (2 if source.partner else 1) for source in sources)
+    total = sum(map(_room, sources))
     size = bytes_of(suffix)
     _reserve(part, total * size)
-    tally, entries, hashes, measured = Tally(), list[ManifestEntry](), dict[str, str](), list[Facts]()
+    entries, hashes, measured = list[ManifestEntry](), dict[str, str](), list[Facts]()
     try:
         written = _written(sources, part, sample_rate, policy, jobs, augmentations, suffix)
         # Unbuffered, as other processes write into the file meanwhile, before where this one does.
@@ -290,7 +344,7 @@ def _pack_one(
     stored = encode(mono, suffix)
     hashes = {source.clip.path: digest}
     # Maps the place of this clip only, as the file grows meanwhile: the main process appends variants to it.
-    size = source.frames * (2 if source.partner is not None else 1)
+    size = _room(source)
     offset = bytes_of(suffix) * source.offset
     place = np.memmap(target, DTYPES[suffix], "r+", offset=offset, shape=(size,))
     place[: source.frames] = stored.data

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from copy import copy
 from pathlib import Path
 
@@ -10,16 +10,21 @@ import numpy as np
 
 from gansemble.data import manifest, signal_files
 from gansemble.data.manifest import Manifest, ManifestEntry
-from gansemble.data.stored import bytes_of, decode, dtype_of, suffix_of
+from gansemble.data.pack_cache import PackCache
+from gansemble.data.pack_copies import Copies
+from gansemble.data.pack_files import PackFiles
+from gansemble.data.stored import bytes_of, decode, suffix_of
+from gansemble.data.verification import SIGNAL_BYTES
 from gansemble.errors import DataError
 
 
 class Packed:
-    """The clips of one split, read from memory-mapped pack files.
+    """The clips of one split, read from pack files.
 
-    All pack files are opened in the constructor and stay open. If the corpus is packed again while this object is in
-    use, it goes on reading the files that it opened. It can be pickled, as data-loading workers need; the files are
-    then opened again.
+    Pack files are opened in the constructor and stay open, but for those of a corpus of hundreds of packs, which are opened when
+    they are needed. If the corpus is packed again while this object is in use, it goes on reading the files that it opened. It can
+    be pickled, as data-loading workers need; the files are then opened again. A network folder that is away for a moment is waited
+    for, see :mod:`gansemble.data.awaited`.
 
     Args:
         folder: the folder that the prepare stage wrote, with ``manifest.jsonl``.
@@ -27,25 +32,39 @@ class Packed:
         normalise: peak that each clip as a whole is scaled to when it is read, full scale being 1; None keeps the
             levels.
         found: the manifest of the folder, for callers that have loaded it already.
+        cache: keeps copies of the packs on this machine; None reads the packs where they are.
 
     Raises:
         DataError: if the folder has no valid manifest, the split holds no clip, or a pack file is missing or too short.
 
     Attributes:
-        entries: the manifest entries of the split, in the order by which clips are indexed.
+        entries: the manifest entries of the split, in the order by which clips are indexed; each is made when it is asked for.
     """
 
-    def __init__(self, folder: Path, split: str, normalise: float | None = None, found: Manifest | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        split: str,
+        normalise: float | None = None,
+        found: Manifest | None = None,
+        cache: PackCache | None = None,
+    ) -> None:
         self.folder, self.split = folder, split
         self.manifest = manifest.load(folder / manifest.MANIFEST) if found is None else found
-        self.entries: list[ManifestEntry] = [entry for entry in self.manifest.entries if entry.split == split]
+        clips = self.manifest.clips
+        self.entries: Sequence[ManifestEntry] = clips.of_split(manifest.SPLITS.index(split))
         self.normalise = normalise
         if not self.entries:
             raise DataError(
                 f"{folder}/manifest.jsonl: no clip is in the {split} split; prepare more data, or change the corpus' split"
             )
         self._check_sizes()
-        self._packs = self._open_all()
+        copies = Copies(folder, clips) if cache is not None else None
+        if cache is not None and copies is not None:
+            cache.sources |= {name: copies.source(name) for name in manifest.packs(self.entries)}
+        key = copies.key if copies is not None else str
+        sign = folder / manifest.MANIFEST
+        self._packs: PackFiles = PackFiles(folder, manifest.packs(self.entries), sign, cache, key)
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -105,8 +124,8 @@ class Packed:
 
     def originals(self) -> Packed:
         """The same split without the variants that augmentations made: only clips that the corpus itself lists."""
-        variants = {entry.id for entry in self.entries if entry.original is not None}
-        return self.without(variants) if variants else self
+        variant = manifest.sequence(self.entries).column("variant")
+        return self._only(np.flatnonzero(variant == 0)) if variant.any() else self
 
     def without(self, ids: Collection[str]) -> Packed:
         """The same split without the clips of the given ids; the original object is not changed.
@@ -114,43 +133,22 @@ class Packed:
         Raises:
             DataError: if no clip is left.
         """
+        names = manifest.sequence(self.entries).texts("id")
+        return self._only(np.array([number for number, name in enumerate(names) if name not in ids], np.int64))
+
+    def _only(self, places: np.ndarray) -> Packed:
         rest = copy(self)
-        rest.entries = [entry for entry in self.entries if entry.id not in ids]
+        rest.entries = manifest.sequence(self.entries).at(places)
         if not rest.entries:
             raise DataError(f"{self.folder}: no clip of the {self.split} split is left; prepare more data")
         return rest
 
-    def _open(self, name: str) -> np.memmap:
-        try:
-            return np.memmap(self.folder / name, dtype_of(name), "r")
-        except FileNotFoundError as error:
-            raise DataError(
-                f"{self.folder / name}: the packed audio is gone; was the corpus packed anew meanwhile? Run the stage again"
-            ) from error
-
     def _check_sizes(self) -> None:
-        needed: dict[str, int] = {}
-        for entry in self.entries:
-            # The degraded recording is as long as its clip, so the later of the two ends the entry.
-            end = bytes_of(suffix_of(entry.pack)) * (max(entry.offset, entry.partner or 0) + entry.frames)
-            needed[entry.pack] = max(end, needed.get(entry.pack, 0))
-            for place in entry.signals.values():
-                end = 4 * (place["offset"] + place["channels"] * place["frames"])
-                needed[place["pack"]] = max(end, needed.get(place["pack"], 0))
-        for name, size in needed.items():
+        for name, (end, of_signals) in manifest.sequence(self.entries).pack_ends().items():
+            size = end * (SIGNAL_BYTES if of_signals else bytes_of(suffix_of(name)))
             path = self.folder / name
             found = path.stat().st_size if path.is_file() else 0
             if found < size:
                 raise DataError(
                     f"{path}: expected at least {size} bytes, got {found}; run the prepare stage with --force"
                 )
-
-    def __getstate__(self) -> dict[str, object]:
-        return self.__dict__ | {"_packs": None}
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__ |= state
-        self._packs = self._open_all()
-
-    def _open_all(self) -> dict[str, np.memmap]:
-        return {name: self._open(name) for name in manifest.packs(self.entries)}

@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeGuard
 
+import numpy as np
+
 from gansemble.abilities import DescribedCorpus, ProgressiveCorpus
 from gansemble.audio import listing
 from gansemble.audio.names import as_text, is_text, shown
-from gansemble.data import augmented, doctor, manifest, pack, partners, shards, signals, stored
+from gansemble.data import augmented, doctor, growth, manifest, pack, partners, shards, signals, stored
 from gansemble.data import facts as data_facts
 from gansemble.data.augmented import Augmentations
 from gansemble.data.findings import AudioFinding, report_lines
@@ -104,6 +106,7 @@ def prepare(
     jobs: int,
     say: Callable[[str], None],
     shard: tuple[int, int] | None = None,
+    anew: bool = False,
 ) -> Path:
     """Examines and packs a corpus below ``dump`` and returns the path of the manifest. The caller must hold its lock.
 
@@ -114,6 +117,7 @@ def prepare(
         jobs: number of worker processes.
         shard: (i, n) packs only every n-th clip from the i-th on, counted from 1, for n jobs in parallel on different
             machines; a run without it then merges the shards.
+        anew: pack everything; else clips of large packed data that are still what was packed stay as they are.
 
     Raises:
         DataError: with the doctor's report, if files are not as the recipe expects and its ``data`` section does not
@@ -128,35 +132,63 @@ def prepare(
         say(corpus.describe(folder))
     for line in passed_over(folder, clips):
         say(line)
+    stays = growth.Kept() if anew else growth.kept(recipe, folder, dump, files, clips, say)
     if shard is None:
-        merged = shards.merged(recipe, folder, dump, files, clips, say)
+        merged = shards.merged(recipe, folder, dump, files, clips, stays, say)
         if merged is not None:
             _judge_merged(recipe, clips, dump, merged, say)
-            return _finish(recipe, folder, dump, files, merged.packed, say)
-    else:
-        clips = sorted(clips, key=lambda clip: clip.id)[shard[0] - 1 :: shard[1]]
-    examined = doctor.examine(
-        folder, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment, jobs=jobs
-    )
-    findings = decided(recipe, examined.findings)
-    kept = apply(recipe, clips, findings)
-    say_all(report_lines(findings), say)
-    facts = {fact.id: fact for fact in examined.facts}
-    kept = partners.going_together(folder, kept, facts, recipe, jobs, say)
-    target = dump if shard is None else shards.folder_of(dump, shard)
-    _clear(target)
-    sources = pack.plan(kept, facts, folder, recipe.audio.sample_rate, shortest=0)
-    suffix = stored.choose(recipe.data, [facts[clip.id] for clip in kept], say)
-    packed = pack.pack(sources, target, recipe.audio.sample_rate, recipe.data, jobs, augmentations, suffix)
-    findings = as_stored(recipe, findings, kept, facts, packed, say)
-    packed = signals.pack(packed, kept, folder, target, recipe, say)
-    findings += augmented.told(packed.entries, packed.tally, augmentations, say)
-    _write_examination(target, findings, examined.facts, packed.measured)
-    say(summary(packed.entries))
+            return _finish(recipe, folder, dump, files, clips, merged.packed, say)
+    work = _Work(recipe, folder, dump if shard is None else shards.folder_of(dump, shard), jobs, augmentations, say)
     if shard is not None:
-        return shards.finish(recipe, folder, target, files, packed)
+        new = sorted((clip for clip in clips if clip.id not in stays.ids), key=lambda clip: clip.id)
+        packed = _packed(work, new[shard[0] - 1 :: shard[1]], growth.Kept())
+        return shards.finish(recipe, folder, work.target, files, packed)
+    packed = _packed(work, clips, stays)
     _say_few(packed.entries, say)
-    return _finish(recipe, folder, dump, files, packed, say)
+    return _finish(recipe, folder, dump, files, clips, packed, say)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Work:
+    """What packing needs to know beside the clips; see :func:`prepare`."""
+
+    recipe: Recipe
+    folder: Path
+    target: Path
+    jobs: int
+    augmentations: Augmentations
+    say: Callable[[str], None]
+
+
+def _packed(work: _Work, clips: Sequence[Clip], stays: growth.Kept) -> pack.PackedCorpus:
+    """Examines and packs those clips that are not packed already, and judges all of them together."""
+    recipe, say, rate, segment = work.recipe, work.say, work.recipe.audio.sample_rate, work.recipe.plan.segment
+    known = {fact.id: fact for fact in stays.facts}
+    new = [clip for clip in clips if clip.id not in known]
+    examined = doctor.examine(work.folder, new, sample_rate=rate, segment=segment, jobs=work.jobs)
+    facts = known | {fact.id: fact for fact in examined.facts}
+    listed = [facts[clip.id] for clip in clips]
+    findings = doctor.judge(listed, clips, sample_rate=rate, segment=segment) if known else examined.findings
+    findings = decided(recipe, findings)
+    fit = apply(recipe, clips, findings)
+    say_all(report_lines(findings), say)
+    suffix = stored.choose(recipe.data, [facts[clip.id] for clip in fit], say)
+    if not growth.of_suffix(stays, suffix, say):
+        return _packed(work, clips, growth.Kept())
+    kept = partners.going_together(work.folder, [c for c in fit if c.id not in known], facts, recipe, work.jobs, say)
+    _clear(work.target)
+    sources = pack.plan(kept, facts, work.folder, rate, 0, pack.samples_of(recipe.data, suffix))
+    made = pack.pack(sources, work.target, rate, recipe.data, work.jobs, work.augmentations, suffix)
+    made = signals.pack(made, kept, work.folder, work.target, recipe, say)
+    there = {clip.id for clip in kept} | known.keys()
+    fit = [clip for clip in fit if clip.id in there]
+    packed = stays.with_new(made, fit)
+    findings = as_stored(recipe, findings, fit, facts, packed, say)
+    # Whether an augmentation makes variants at all is not asked of a few new clips.
+    findings += augmented.told(packed.entries, packed.tally, Augmentations() if known else work.augmentations, say)
+    _write_examination(work.target, findings, listed, packed.measured)
+    say(summary(packed.entries))
+    return packed
 
 
 def _chosen(
@@ -193,6 +225,7 @@ def _finish(
     folder: Path,
     dump: Path,
     files: Mapping[str, CorpusFile],
+    clips: Sequence[Clip],
     packed: pack.PackedCorpus,
     say: Callable[[str], None],
 ) -> Path:
@@ -200,7 +233,9 @@ def _finish(
     for line in lacking(recipe, packed.entries):
         say(line)
     # The list of what was packed comes last: should this end in between, the corpus counts as changed, and not as packed.
+    (dump / growth.PACKED_AS).unlink(missing_ok=True)
     path = _publish(dump, packed.entries, say)
+    growth.note(recipe, dump, clips)
     corpus_files.record(dump / SOURCES, folder, files, packed.hashes)
     return path
 
@@ -242,7 +277,7 @@ def _write_examination(
     rows = [dataclasses.asdict(finding) for finding in findings]
     write_atomically(target / "doctor.json", json.dumps(rows, indent=1, default=list))
     json_files.write(target / "facts.json", [dataclasses.asdict(fact) for fact in facts])
-    json_files.write(target / shards.STORED, [dataclasses.asdict(fact) for fact in measured])
+    json_files.write(target / growth.STORED, [dataclasses.asdict(fact) for fact in measured])
 
 
 def _demand_splits(recipe: Recipe, clips: Sequence[Clip]) -> None:
@@ -336,7 +371,8 @@ def check_segment(recipe: Recipe, dump: Path) -> None:
     """
     if recipe.data.short == "pad":
         return
-    short = [e for e in manifest.read(dump / MANIFEST) if e.split == "train" and e.frames < recipe.plan.segment]
+    clips = manifest.load(dump / MANIFEST).clips.of_split(SPLITS.index("train"))
+    short = clips.at(np.flatnonzero(clips.column("frames") < recipe.plan.segment))
     if short:
         named = ", ".join(f"{entry.id} ({entry.frames})" for entry in short[:5]) + (", …" if len(short) > 5 else "")
         remedy = (
@@ -356,7 +392,7 @@ def check_splits(recipe: Recipe, dump: Path) -> None:
     Raises:
         DataError: if there is none; the message says what to do.
     """
-    there = {entry.split for entry in manifest.read(dump / MANIFEST)}
+    there = set(manifest.load(dump / MANIFEST).identity)
     asked = recipe.synthesis.split
     if asked not in there:
         held_out = [split for split in SPLITS if split in there and split != "train"]

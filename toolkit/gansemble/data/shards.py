@@ -13,22 +13,24 @@ from pathlib import Path
 from gansemble.data import augmented, doctor, manifest
 from gansemble.data import facts as data_facts
 from gansemble.data.findings import AudioFinding
+from gansemble.data.growth import STORED, Kept
 from gansemble.data.manifest import MANIFEST, Clip, ManifestEntry, SignalPlace
 from gansemble.data.pack import PackedCorpus
 from gansemble.data.verification import wrong_clips
 from gansemble.errors import DataError, FolderInUse
 from gansemble.files import write_atomically
 from gansemble.recipe.schema import Recipe
-from gansemble.stages import corpus_files
+from gansemble.recipe.sections import OF_PLACE
+from gansemble.stages import corpus_files, json_files
 from gansemble.stages.locks import FolderLock
 
 #: File of a shard: size, times and hash of every source file that it was packed from.
 SHARD_SOURCES = "sources.jsonl"
 #: File of a shard, written last: a hash over the recipe keys that decide its content and over the corpus' files.
 MADE_FROM = "made-from"
-#: File with measurements of what is stored of clips that were mixed down or resampled.
-STORED = "stored.json"
-SHARD_FILES = (MANIFEST, MADE_FROM, "doctor.json", "facts.json", STORED, SHARD_SOURCES)
+#: File of a shard: size and time of modification of each of its packs when they were complete.
+WRITTEN = "written.json"
+SHARD_FILES = (MANIFEST, MADE_FROM, "doctor.json", "facts.json", STORED, SHARD_SOURCES, WRITTEN)
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,19 @@ def merged(
     dump: Path,
     files: Mapping[str, corpus_files.CorpusFile],
     clips: Sequence[Clip],
+    stays: Kept,
     say: Callable[[str], None],
 ) -> MergedShards | None:
     """Merges the shards of one division, if all are complete and made from the present files and recipe; else None.
+
+    They hold either all clips or, of a corpus that has grown, those that were not packed before.
 
     Args:
         recipe: whose corpus was packed.
         folder, dump: of the corpus, and of the packed data.
         files: the corpus' files as they are now.
         clips: as the corpus lists them.
+        stays: what was packed before and stays as it is.
         say: called with each line for the user.
 
     Raises:
@@ -85,31 +91,62 @@ def merged(
             continue  # it is another file, though its size and time are as they were
         # Each shard was examined by itself: copies and leakage between shards can be found only now.
         known = [fact for shard in found for fact in data_facts.read(shard / "facts.json", f"pack {shard.name} again")]
-        if {fact.id for fact in known} != {clip.id for clip in clips}:
+        listed, packed_now = {clip.id for clip in clips}, {fact.id for fact in known}
+        if packed_now == listed:
+            stays = Kept()
+        elif packed_now != listed - stays.ids:
             continue  # the corpus lists other clips of the same files now
         entries = [
             _placed(entry, f"shards/{shard.name}") for shard in found for entry in manifest.read(shard / MANIFEST)
         ]
-        wrong = wrong_clips(dump, entries)
+        sound = _as_written(found)
+        wrong = wrong_clips(dump, [entry for entry in entries if not manifest.packs([entry]) <= sound])
         if wrong:
             raise DataError(
                 f"{dump}/shards: {len(wrong)} packed clips are not what their shards' manifests say, such as "
                 f"{wrong[0].id} in {wrong[0].pack}; pack that shard again, or delete {dump}/shards"
             )
         say(f"put {total} shards together")
+        known = _in_order([*stays.facts, *known], clips) if stays.facts else known
         findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
         hashes = {path: found.sha256 for path, found in sources.items() if found.sha256 is not None}
         augmented.demand_distinct(entries)
         augmented.told(entries, augmented.Tally(), augmented.Augmentations(), say)
         measured = [fact for shard in found for fact in data_facts.read(shard / STORED, f"pack {shard.name} again")]
         packed = PackedCorpus(_as_scanned(entries, clips), hashes, measured=measured)
-        return MergedShards(packed, findings, known)
-    if there:
+        return MergedShards(stays.with_new(packed, clips), findings, known)
+    if there and not stays.entries:
         say(
             f"the shards in {dump / 'shards'} ({', '.join(there)}) are not all of one division, or were packed from other "
             "files, clips or another recipe than now; everything is packed here instead"
         )
     return None
+
+
+def _as_written(folders: Sequence[Path]) -> set[str]:
+    """Names of the shards' packs that are as their jobs left them, by size and time, so that they need not be read again."""
+    found = set()
+    for folder in folders:
+        try:
+            known = json_files.read(folder / WRITTEN, dict[str, tuple[int, int]], "its packs are read again")
+        except DataError:
+            continue
+        found |= {f"shards/{folder.name}/{name}" for name, stamp in known.items() if _stamp(folder / name) == stamp}
+    return found
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of modification of a file; None where it cannot be seen."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return None
+    return (facts.st_size, facts.st_mtime_ns)
+
+
+def _in_order(facts: Sequence[data_facts.Facts], clips: Sequence[Clip]) -> list[data_facts.Facts]:
+    by_id = {fact.id: fact for fact in facts}
+    return [by_id[clip.id] for clip in clips if clip.id in by_id]
 
 
 def _placed(entry: ManifestEntry, folder: str) -> ManifestEntry:
@@ -145,6 +182,8 @@ def finish(
     own = {path: files[path] for path in packed.hashes}
     corpus_files.record(target / SHARD_SOURCES, folder, own, packed.hashes)
     manifest.write(target / MANIFEST, packed.entries)
+    written = {name: _stamp(target / name) for name in sorted(manifest.packs(packed.entries))}
+    json_files.write(target / WRITTEN, written)
     write_atomically(target / MADE_FROM, _made_from(recipe, files))
     return target / MANIFEST
 
@@ -168,7 +207,8 @@ def _made_from(recipe: Recipe, files: Mapping[str, corpus_files.CorpusFile]) -> 
     filled = fill(recipe)
     fingerprint = corpus_files.fingerprint(files)
     policies = dataclasses.asdict(recipe.data)
-    del policies["label"]  # applied when clips are read
+    for key in ("label", *OF_PLACE):  # applied when clips are read, or where they lie
+        del policies[key]
     facts = [filled["corpus"], policies, recipe.audio.sample_rate, recipe.plan.segment, fingerprint]
     facts += [filled["augmentations"]] if filled["augmentations"] else []
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()

@@ -8,10 +8,11 @@ Checkpoints hold a history of such keys, each with the training step from which 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from gansemble.data.manifest import SPLITS as ALL_SPLITS
 from gansemble.data.manifest import Manifest, SplitIdentity
 from gansemble.data.packed import Packed
 from gansemble.errors import DataError, first_few
@@ -62,8 +63,7 @@ def note(exp: Path, manifest: Manifest) -> None:
     path = _path(exp, key(manifest.identity))
     if _read(exp, key(manifest.identity)) is not None:
         return
-    rows = [[e.split, e.id, e.sha256, e.partner_sha256] for e in manifest.entries if e.split in SPLITS]
-    json_files.write_rows(path, rows)
+    json_files.write_rows(path, (list(row) for row in _rows(manifest) if row[0] in SPLITS))
 
 
 def difference(exp: Path, before: TrainedData, manifest: Manifest) -> str:
@@ -87,7 +87,7 @@ def difference(exp: Path, before: TrainedData, manifest: Manifest) -> str:
         ]
         return ", ".join(counts)
     old = {id_: (split, *hashes) for split, id_, *hashes in rows}
-    new = {e.id: (e.split, e.sha256, e.partner_sha256) for e in manifest.entries if e.split in SPLITS}
+    new = {id_: (split, *hashes) for split, id_, *hashes in _rows(manifest) if split in SPLITS}
     both = [id_ for id_ in new if id_ in old]
     found = (
         ("added", [id_ for id_ in new if id_ not in old]),
@@ -130,7 +130,7 @@ def held_out(
     for each in history:
         rows = _read(exp, str(each["key"]))
         if rows is None and each["key"] == now:
-            rows = [(e.split, e.id, e.sha256, e.partner_sha256) for e in packed.manifest.entries]
+            rows = list(_rows(packed.manifest))
         if rows is None:
             raise DataError(
                 f"{_path(exp, str(each['key']))}: the list of what this run was trained on is gone, and {packed.folder} holds "
@@ -152,6 +152,14 @@ def held_out(
         "have the same samples as a training clip: a score of them would say nothing"
     )
     return packed.without(set(learnt))
+
+
+def _rows(manifest: Manifest) -> Iterator[Row]:
+    """What is listed of each clip of a manifest."""
+    clips = manifest.clips
+    splits = (ALL_SPLITS[number] for number in clips.column("split").tolist())
+    partners = (text or None for text in clips.texts("partner_sha256"))
+    return zip(splits, clips.texts("id"), clips.texts("sha256"), partners, strict=True)
 
 
 def _path(exp: Path, of: str) -> Path:

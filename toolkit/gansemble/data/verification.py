@@ -6,7 +6,7 @@ import hashlib
 import os
 import threading
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from gansemble.data import manifest
@@ -16,7 +16,7 @@ from gansemble.errors import DataError, first_few
 
 SHOWN = 3
 #: Bytes of a value of a signal, which is float32.
-_SIGNAL_BYTES = 4
+SIGNAL_BYTES = 4
 
 
 def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | None = None) -> None:
@@ -36,7 +36,7 @@ def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | Non
     wrong: list[ManifestEntry] = []
     read = 0
     for split in splits:
-        entries = [entry for entry in found.entries if entry.split == split]
+        entries = found.clips.of_split(SPLITS.index(split))
         stamps = tuple(sorted((name, *_stamp(folder / name)) for name in manifest.packs(entries)))
         known = (str(folder), found.sha256, split, stamps)
         if known in _SOUND:
@@ -75,29 +75,34 @@ def wrong_clips(folder: Path, entries: Sequence[ManifestEntry]) -> list[Manifest
             by_pack[pack].append(entry)
     wrong: dict[str, ManifestEntry] = {}
     for name, chosen in by_pack.items():
-        try:
-            # Read, not mapped: a page of a mapped file that cannot be read kills the process.
-            descriptor = os.open(folder / name, os.O_RDONLY)
-        except OSError as error:
-            raise DataError(
-                f"{folder / name}: the packed data cannot be read ({error.strerror}); prepare again"
-            ) from error
-        try:
-            wrong |= {entry.id: entry for entry in chosen if not _sound(descriptor, name, entry)}
-        except OSError as error:
-            raise DataError(
-                f"{folder / name}: the packed data cannot be read ({error.strerror}); prepare again"
-            ) from error
-        finally:
-            os.close(descriptor)
+        wrong |= {entry.id: entry for entry in wrong_in(folder / name, name, chosen)}
     return list(wrong.values())
+
+
+def wrong_in(path: Path, name: str, entries: Iterable[ManifestEntry]) -> list[ManifestEntry]:
+    """Those of some clips of which a file, a pack of this name or a copy of it, does not hold what the manifest says.
+
+    Raises:
+        DataError: if it cannot be read.
+    """
+    try:
+        # Read, not mapped: a page of a mapped file that cannot be read kills the process.
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise DataError(f"{path}: the packed data cannot be read ({error.strerror}); prepare again") from error
+    try:
+        return [entry for entry in entries if not _sound(descriptor, name, entry)]
+    except OSError as error:
+        raise DataError(f"{path}: the packed data cannot be read ({error.strerror}); prepare again") from error
+    finally:
+        os.close(descriptor)
 
 
 def _sound(descriptor: int, pack: str, entry: ManifestEntry) -> bool:
     """Whether what a pack holds of a clip has the hashes in the manifest."""
     for place in entry.signals.values():
-        size = place["channels"] * place["frames"] * _SIGNAL_BYTES
-        if place["pack"] == pack and _hash(descriptor, place["offset"] * _SIGNAL_BYTES, size) != place["sha256"]:
+        size = place["channels"] * place["frames"] * SIGNAL_BYTES
+        if place["pack"] == pack and _hash(descriptor, place["offset"] * SIGNAL_BYTES, size) != place["sha256"]:
             return False
     if entry.pack != pack:
         return True

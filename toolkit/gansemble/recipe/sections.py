@@ -33,6 +33,10 @@ Progress = Annotated[float, Range(at_least=0, at_most=1000)]
 Decay = Annotated[float, Range(at_least=1e-6, at_most=1)]
 
 
+#: A size on a disk [10⁹ bytes].
+Gigabytes = Annotated[float, Range(at_least=1e-6, at_most=1e9)]
+
+
 @dataclass(frozen=True)
 class Phase:
     """A stretch of training.
@@ -200,6 +204,11 @@ class Data:
             ``audio.hop``, up to two more or fewer.
         embeddings: likewise signals that hold for a whole clip [C], such as a speaker embedding; a file may also be called as
             the clip's ``label``.
+        pack_gigabytes: clips are packed into files of this size, one behind the other, so that a corpus may be larger than a file
+            should be; variants that augmentations make come on top. It holds for what is packed from now on. Null is one file.
+        cache: a folder on a local disk for copies of packs, where the packed data lie on a network: they are copied in the
+            background when they are first read, and shared by all processes of the machine. Null reads them where they are.
+        cache_gigabytes: the copies' largest size together; those that were not used for longest are removed.
     """
 
     normalise: Annotated[float, Range(at_least=0.001, at_most=1)] | None = 0.95
@@ -211,6 +220,9 @@ class Data:
     label: str = "label"
     signals: dict[str, str] = field(default_factory=dict)
     embeddings: dict[str, str] = field(default_factory=dict)
+    pack_gigabytes: Gigabytes | None = 10.0
+    cache: str | None = None
+    cache_gigabytes: Gigabytes = 100.0
 
 
 @dataclass(frozen=True)
@@ -343,8 +355,13 @@ BENIGN = frozenset(
         "plan.on_collapse",
         "monitors",
         "observers",
+        "data.pack_gigabytes",
+        "data.cache",
+        "data.cache_gigabytes",
     }
 )
+#: Keys of the ``data`` section that decide where and how packed audio lies, and not what it is.
+OF_PLACE = ("pack_gigabytes", "cache", "cache_gigabytes")
 
 
 @dataclass

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal, NotRequired, TypedDict
 from gansemble.errors import DataError, GansembleError
 from gansemble.files import near_path
 from gansemble.recipe.compose import compose
+from gansemble.recipe.sections import OF_PLACE
 from gansemble.stages import json_files
 from gansemble.stages.recipe_place import RecipePlace
 from gansemble.stages.stage import BY_NAME
@@ -358,7 +359,7 @@ def content_mark(values: Mapping[str, object], data: Path, root: Path) -> str:
     """
     audio, given = values.get("audio"), values.get("data")
     policies = dict(given) if isinstance(given, dict) else {}
-    for key in ("normalise", "label"):  # applied when clips are read
+    for key in ("normalise", "label", *OF_PLACE):  # applied when clips are read, or where they lie
         policies.pop(key, None)
     plan, augmentations = values.get("plan"), values.get("augmentations")
     chosen = {name: part for name, part in augmentations.items() if part} if isinstance(augmentations, dict) else {}

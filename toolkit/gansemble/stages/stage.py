@@ -44,7 +44,8 @@ STAGES = (
         "examine and pack the audio",
         2,
         ("corpus", "audio.sample_rate", "data", "augmentations"),
-        quiet=("data.normalise", "data.label"),  # applied when clips are read
+        # Applied when clips are read; and where and how they lie, which is not what they are.
+        quiet=("data.normalise", "data.label", "data.pack_gigabytes", "data.cache", "data.cache_gigabytes"),
         shared=True,
     ),
     Stage(
@@ -87,6 +88,9 @@ STAGES = (
             "plan.keep",
             "plan.on_nan",
             "plan.on_collapse",
+            "data.pack_gigabytes",
+            "data.cache",
+            "data.cache_gigabytes",
         ),
         after=("prepare",),
         splits=("train", "validation"),

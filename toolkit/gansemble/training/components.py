@@ -10,6 +10,7 @@ from torch import nn
 
 from gansemble.data.given import GivenSignals
 from gansemble.data.labels import Labels, prior
+from gansemble.data.pack_cache import PackCache
 from gansemble.data.packed import Packed
 from gansemble.errors import TrainingError
 from gansemble.parts.build import Parts, build, compared
@@ -107,7 +108,7 @@ class Components:
         options = options or Options()
         plan, processes = recipe.plan, Processes(options.processes)
         _torch_settings(plan.deterministic)
-        clips = Packed(data, "train", recipe.data.normalise)
+        clips = Packed(data, "train", recipe.data.normalise, cache=PackCache.of(recipe))
         _demand_packed(clips, recipe)
         demands.batches(plan, len(clips), processes.world)
         labels = Labels.of(recipe, clips.manifest)

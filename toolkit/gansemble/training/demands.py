@@ -101,7 +101,7 @@ def labels(recipe: Recipe, clips: Packed, labels: Labels) -> None:
     """
     if "label" not in (recipe.generator_contract.reads or ()):
         return
-    found = [labels(entry) for entry in clips.entries]
+    found = labels.all_of(clips.entries)
     what = "pitch" if labels.lowest is not None else labels.key
     if None in found:
         entry = clips.entries[found.index(None)]

@@ -14,10 +14,15 @@ from gansemble import random
 from gansemble.recipe.sections import Phase, Plan
 
 
-@lru_cache(maxsize=4)
 def order(seed: int, epoch: int, count: int) -> list[int]:
     """The order of ``count`` clips in an epoch: a random permutation of their indices, decided by seed and epoch."""
-    return torch.randperm(count, generator=random.generator(seed, epoch, "order")).tolist()
+    return _order(seed, epoch, count).tolist()
+
+
+@lru_cache(maxsize=4)
+def _order(seed: int, epoch: int, count: int) -> torch.Tensor:
+    """The same as int64 [count]: a million Python integers would take five times the room."""
+    return torch.randperm(count, generator=random.generator(seed, epoch, "order"))
 
 
 class TrainingSchedule:
@@ -118,7 +123,7 @@ class TrainingSchedule:
     def items(self, first: int, number: int) -> list[tuple[int, int]]:
         """(epoch, clip index) at ``number`` consecutive positions of the stream, from position ``first`` on."""
         pairs = [divmod(position, self.count) for position in range(first, first + number)]
-        return [(epoch, order(self.plan.seed, epoch, self.count)[place]) for epoch, place in pairs]
+        return [(epoch, int(_order(self.plan.seed, epoch, self.count)[place])) for epoch, place in pairs]
 
 
 def check_batches(plan: Plan, count: int) -> None:

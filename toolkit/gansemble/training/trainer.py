@@ -75,7 +75,7 @@ class Trainer:
         run, main = self.components, self.processes.main
         self.lock = FolderLock(self.exp, run.options.force_unlock) if main else None
         lock: AbstractContextManager[object] = self.lock or contextlib.nullcontext()
-        packs = manifest.packs((*run.clips.entries, *run.validator.packed.entries))
+        packs = manifest.packs(run.clips.entries) | manifest.packs(run.validator.packed.entries)
         reading: AbstractContextManager[object] = Reading(run.clips.folder, packs) if main else contextlib.nullcontext()
         hooks = RunHooks(loading.load()) if main else None
         error: BaseException | None = None
