@@ -11,6 +11,7 @@ from gansemble.scoring.environment import environment
 NAMES = (
     "startup",
     "data",
+    "million",
     "perturbations",
     "identity",
     "synthesis",

@@ -16,16 +16,15 @@ import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, TypedDict, overload
+from typing import NamedTuple, TypedDict, overload
 
 import numpy as np
 
+from gansemble.data.awaited import awaited
+from gansemble.data.clips import SPLITS, ManifestEntry
 from gansemble.errors import DataError
 from gansemble.stages import json_files
 from gansemble.stages.records import SplitRecord
-
-if TYPE_CHECKING:
-    from gansemble.data.manifest import ManifestEntry
 
 #: Version of the layout of an index; one of another version is passed over, and the manifest's lines are read instead.
 LAYOUT = 1
@@ -61,7 +60,7 @@ class Columns(NamedTuple):
     """One value for each clip of a manifest, in its order.
 
     Args:
-        arrays: by name. ``split`` is a position in ``manifest.SPLITS``, ``pack`` a position in ``packs``; ``partner`` is -1
+        arrays: by name. ``split`` is a position in ``SPLITS``, ``pack`` a position in ``packs``; ``partner`` is -1
             without a degraded recording, and ``line`` the place of a clip's line in the manifest [bytes], with its end last.
         packs: names of the packs.
         labels: names of the labels.
@@ -75,14 +74,10 @@ class Columns(NamedTuple):
 
 
 class Builder:
-    """Makes columns of entries that come one after the other.
+    """Makes columns of entries that come one after the other."""
 
-    Args:
-        splits: names of the splits, in the order by which they are numbered.
-    """
-
-    def __init__(self, splits: Sequence[str]) -> None:
-        self._splits = {name: number for number, name in enumerate(splits)}
+    def __init__(self) -> None:
+        self._splits = {name: number for number, name in enumerate(SPLITS)}
         self._numbers = {name: array.array("q") for name in ("offset", "frames", "partner", "line")}
         self._small = {"split": array.array("B"), "variant": array.array("B")}
         self._pack, self._packs = array.array("i"), dict[str, int]()
@@ -195,8 +190,8 @@ def file_hash(path: Path) -> str:
 class Listed:
     """Entries that are objects already, such as those of a stage that has just packed them."""
 
-    def __init__(self, entries: Sequence[ManifestEntry], splits: Sequence[str]) -> None:
-        self.entries, self.splits = entries, splits
+    def __init__(self, entries: Sequence[ManifestEntry]) -> None:
+        self.entries = entries
 
     def __len__(self) -> int:
         return len(self.entries)
@@ -208,7 +203,7 @@ class Listed:
     @functools.cached_property
     def columns(self) -> Columns:
         """Their columns."""
-        builder = Builder(self.splits)
+        builder = Builder()
         for entry in self.entries:
             builder.add(entry)
         return builder.finish()
@@ -254,7 +249,26 @@ class Lines:
 
     def entry(self, number: int) -> ManifestEntry:
         """The entry of a line, counted from 0 below the header."""
+        try:
+            return self._cached(number)
+        except OSError:
+            return awaited(functools.partial(self._again, number), self.path)
+
+    def _again(self, number: int) -> ManifestEntry:
+        """The entry from the file opened anew, as what is open may be stale for ever."""
+        before = self.stamp
+        self._open()
+        self._demand_same(before)
         return self._cached(number)
+
+    def map_from(self, copy: Path) -> None:
+        """Goes on with a copy of the index: what is mapped from a network folder ends the process when that is away."""
+        self.columns, self.index = opened(copy)[0], copy
+        self._open()
+
+    def _demand_same(self, before: tuple[int, ...]) -> None:
+        if self.stamp != before:
+            raise DataError(f"{self.path}: was packed anew meanwhile; run the stage again")
 
     def __getstate__(self) -> dict[str, object]:
         kept = None if self.index is not None else self.columns
@@ -270,8 +284,7 @@ class Lines:
             self._open()
         except OSError as error:
             raise DataError(f"{self.path}: the packed data are gone ({error.strerror}); run the stage again") from error
-        if self.stamp != before:
-            raise DataError(f"{self.path}: was packed anew meanwhile; run the stage again")
+        self._demand_same(before)
 
 
 def _made(
@@ -281,7 +294,7 @@ def _made(
     return make(os.pread(file, last - first, begin + first))
 
 
-class Entries(Sequence["ManifestEntry"]):
+class Entries(Sequence[ManifestEntry]):
     """Clips of a manifest, in its order: a sequence of entries, each of which is made when it is asked for.
 
     Args:
@@ -329,7 +342,7 @@ class Entries(Sequence["ManifestEntry"]):
         return values if self.where is None else values[self.where]
 
     def of_split(self, number: int) -> Entries:
-        """Those of a split, by its place in ``manifest.SPLITS``."""
+        """Those of a split, by its place in ``SPLITS``."""
         return self.at(np.flatnonzero(self.column("split") == number))
 
     def packs(self) -> set[str]:

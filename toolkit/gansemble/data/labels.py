@@ -71,12 +71,17 @@ class Labels:
         found = [self._index(value) for value in values] + [None]
         return [found[number] for number in numbers.tolist()]
 
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        """The index of each class by its name."""
+        return {name: number for number, name in enumerate(self.names or ())}
+
     def _index(self, label: object) -> int | None:
         """The index of a label; None where it stands for no class or pitch."""
         if self.lowest is not None:
             return label - self.lowest if isinstance(label, int) else None
         if isinstance(label, str):
-            return self.names.index(label) if self.names is not None and label in self.names else None
+            return self._numbers.get(label)
         return label if isinstance(label, int) else None
 
     def shown(self, index: int) -> str:

@@ -8,16 +8,23 @@ it, or where it is damaged, every line is read.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import hashlib
 import json
 import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, NotRequired, TypedDict
 
 from gansemble.data import index
+from gansemble.data.clips import ORIGINAL as ORIGINAL
+from gansemble.data.clips import SPLITS as SPLITS
+from gansemble.data.clips import VARIANT as VARIANT
+from gansemble.data.clips import Clip as Clip
+from gansemble.data.clips import ManifestEntry as ManifestEntry
+from gansemble.data.clips import SignalPlace as SignalPlace
 from gansemble.data.index import Entries
 from gansemble.errors import DataError
 from gansemble.files import write_atomically
@@ -25,117 +32,17 @@ from gansemble.stages import json_files
 from gansemble.stages.records import SplitRecord
 
 log = logging.getLogger(__name__)
-SPLITS = ("train", "validation", "test")
 #: Name of the manifest within a folder of packed data.
 MANIFEST = "manifest.jsonl"
 #: Version of the layout of manifest and pack; raised whenever an older reader would misread a new file.
 VERSION = 2
 #: Versions that can be read: packs of the first one hold 16-bit integers without a factor.
 READABLE = (1, VERSION)
-#: Separates the clip's id from the variant's name in the id of a variant: ``clip~variant``.
-VARIANT = "~"
-#: The label of a variant that holds the id of the clip it was made from.
-ORIGINAL = "original"
 #: A manifest of so many clips has an index; the lines of a shorter one are read in less than half a second.
 INDEXED_FROM = 20_000
+#: A line has so many fields; without signals and factors, which it leaves out where there are none.
+_ALWAYS = len(dataclasses.fields(ManifestEntry)) - 3
 _REMEDY = "run the prepare stage with --force"
-
-
-@dataclass(frozen=True)
-class Clip:
-    """A clip as a corpus lists it, before its audio is opened.
-
-    Args:
-        id: unique in the corpus; no path separators.
-        path: audio file, relative to the corpus folder.
-        split: ``train``, ``validation`` or ``test``.
-        labels: integers or names by label kind, such as ``{"speaker": "p225", "pitch": 60}``. Clips with the same
-            ``recording`` are cut from one recording and must all be in one split.
-        partner: audio file of a degraded recording of the same clip, relative to the corpus folder.
-        signals: ``.npy`` files [C, L] of conditioning signals by name, relative to the corpus folder: a frame for each
-            ``audio.hop``, up to two more or fewer.
-        embeddings: ``.npy`` files [C] of signals that hold for the whole clip, such as a speaker embedding.
-    """
-
-    id: str
-    path: str
-    split: str
-    labels: Mapping[str, int | str] = field(default_factory=dict)
-    partner: str | None = None
-    signals: Mapping[str, str] = field(default_factory=dict)
-    embeddings: Mapping[str, str] = field(default_factory=dict)
-
-
-class SignalPlace(TypedDict):
-    """Where a conditioning signal of a clip is packed, as float32, frame after frame.
-
-    Attributes:
-        pack: name of the file, relative to the manifest's folder.
-        offset: of its first value, counted in values.
-        channels: number of channels C.
-        frames: number of frames L; 1 of a constant one.
-        constant: whether it is one vector for the whole clip.
-        sha256: of its bytes in the file.
-    """
-
-    pack: str
-    offset: int
-    channels: int
-    frames: int
-    constant: bool
-    sha256: str
-
-
-@dataclass(frozen=True)
-class ManifestEntry:
-    """A clip that was packed: one line of the manifest.
-
-    Args:
-        id, path, split, labels: as in :class:`Clip`.
-        sample_rate: of the packed audio [Hz].
-        frames: packed length [samples].
-        channels: number of channels of the source file; the packed audio is mono.
-        source_rate: sample rate of the source file [Hz].
-        offset: where the clip starts in the pack [samples from its beginning].
-        peak: largest magnitude of the packed samples, full scale being 1.
-        sha256: of the packed samples, as the bytes in the pack.
-        pack: name of the pack file, relative to the manifest's folder.
-        partner: where the degraded recording of the clip starts in the pack [samples]; it is as long as the clip.
-        partner_sha256: of the packed samples of the degraded recording.
-        signals: where its conditioning signals are packed, by name.
-        shift, partner_shift: power of two that the samples of the clip, and of its degraded recording, were multiplied by
-            before they were rounded to 16 bits; see :mod:`gansemble.data.stored`.
-    """
-
-    id: str
-    path: str
-    split: str
-    sample_rate: int
-    frames: int
-    channels: int
-    source_rate: int
-    offset: int
-    peak: float
-    sha256: str
-    labels: Mapping[str, int | str] = field(default_factory=dict)
-    pack: str = "audio.i16"
-    partner: int | None = None
-    partner_sha256: str | None = None
-    signals: Mapping[str, SignalPlace] = field(default_factory=dict)
-    shift: int = 0
-    partner_shift: int = 0
-
-    @property
-    def seconds(self) -> float:
-        """Length [s]."""
-        return self.frames / self.sample_rate
-
-    @property
-    def original(self) -> str | None:
-        """For a variant, the id of the clip that an augmentation made it from; None for a clip of the corpus."""
-        # A corpus may have a label of this name, too; a variant's id also begins with the id of its clip.
-        of = self.labels.get(ORIGINAL)
-        return of if isinstance(of, str) and self.id.rpartition(VARIANT)[0] == of else None
 
 
 @dataclass(frozen=True)
@@ -203,7 +110,7 @@ class Manifest:
 
 def sequence(entries: Sequence[ManifestEntry]) -> Entries:
     """Entries with what is asked of all of them at once, such as their packs."""
-    return entries if isinstance(entries, Entries) else Entries(index.Listed(entries, SPLITS))
+    return entries if isinstance(entries, Entries) else Entries(index.Listed(entries))
 
 
 def write(path: Path, entries: Iterable[ManifestEntry]) -> None:
@@ -238,7 +145,7 @@ def _index(
     entries: Sequence[ManifestEntry], lines: Sequence[bytes], sha256: str, splits: Mapping[str, SplitRecord]
 ) -> bytes:
     """The index of a manifest; places of lines are counted from behind the header, whose length is not known yet."""
-    builder, place = index.Builder(SPLITS), 0
+    builder, place = index.Builder(), 0
     for entry, line in zip(entries, lines, strict=True):
         builder.add(entry, place)
         place += len(line)
@@ -348,7 +255,7 @@ def _indexed(path: Path, header: _Header, begin: int) -> tuple[index.Lines, dict
 
 def _unindexed(path: Path, begin: int) -> tuple[index.Lines, dict[str, SplitRecord]]:
     """The clips of a manifest by its lines, each of which is read, and their splits."""
-    builder, place = index.Builder(SPLITS), 0
+    builder, place = index.Builder(), 0
 
     def entries(stream: BinaryIO) -> Iterator[ManifestEntry]:
         nonlocal place
@@ -371,7 +278,13 @@ def _unindexed(path: Path, begin: int) -> tuple[index.Lines, dict[str, SplitReco
 
 def _made(line: bytes) -> ManifestEntry:
     """The entry of a line that is known to hold one."""
-    return ManifestEntry(**json.loads(line))
+    row = json.loads(line)
+    if len(row) < _ALWAYS:  # written by an early version, which left fields out
+        return ManifestEntry(**row)
+    # Without the constructor, which takes longer than all the rest, as it sets the fields of a frozen object one by one.
+    entry = object.__new__(ManifestEntry)
+    vars(entry).update({"signals": {}, "shift": 0, "partner_shift": 0}, **row)
+    return entry
 
 
 class _Header(TypedDict):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gansemble.errors import DataError
+from gansemble.files import staged_file
 
 if TYPE_CHECKING:
     from gansemble.recipe.schema import Recipe
@@ -96,6 +97,19 @@ class PackCache:
             return None
         self.used(key)
         return descriptor
+
+    def local(self, path: Path) -> Path | None:
+        """A copy of a small file whose name says its content, made now if it is not there; None if it cannot be made."""
+        copy = self.folder / f"{path.stem}.pack"
+        try:
+            if not self.used(copy.name):
+                self.folder.mkdir(parents=True, exist_ok=True)
+                with staged_file(copy) as part:
+                    _copied(path, part)
+        except OSError as error:
+            self._tell(f"{self.folder}: {path.name} is not copied ({error}); it is read where it is")
+            return None
+        return copy
 
     def used(self, key: str) -> bool:
         """Notes that a copy is used; whether it is still there."""

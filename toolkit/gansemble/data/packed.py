@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Collection, Sequence
 from copy import copy
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from gansemble.data import manifest, signal_files
+from gansemble.data.index import Lines, Listed, file_hash
 from gansemble.data.manifest import Manifest, ManifestEntry
 from gansemble.data.pack_cache import PackCache
 from gansemble.data.pack_copies import Copies
@@ -61,6 +63,7 @@ class Packed:
         self._check_sizes()
         copies = Copies(folder, clips) if cache is not None else None
         if cache is not None and copies is not None:
+            _map_locally(clips.table, cache)
             cache.sources |= {name: copies.source(name) for name in manifest.packs(self.entries)}
         key = copies.key if copies is not None else str
         sign = folder / manifest.MANIFEST
@@ -152,3 +155,13 @@ class Packed:
                 raise DataError(
                     f"{path}: expected at least {size} bytes, got {found}; run the prepare stage with --force"
                 )
+
+
+def _map_locally(table: Listed | Lines, cache: PackCache) -> None:
+    """Maps the index from a copy in the cache, if it is sound."""
+    if not isinstance(table, Lines) or table.index is None or table.index.parent == cache.folder:
+        return
+    copy = cache.local(table.index)
+    with contextlib.suppress(OSError):
+        if copy is not None and file_hash(copy).startswith(table.index.stem.rpartition("-")[2]):
+            table.map_from(copy)

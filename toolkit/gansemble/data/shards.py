@@ -96,16 +96,7 @@ def merged(
             stays = Kept()
         elif packed_now != listed - stays.ids:
             continue  # the corpus lists other clips of the same files now
-        entries = [
-            _placed(entry, f"shards/{shard.name}") for shard in found for entry in manifest.read(shard / MANIFEST)
-        ]
-        sound = _as_written(found)
-        wrong = wrong_clips(dump, [entry for entry in entries if not manifest.packs([entry]) <= sound])
-        if wrong:
-            raise DataError(
-                f"{dump}/shards: {len(wrong)} packed clips are not what their shards' manifests say, such as "
-                f"{wrong[0].id} in {wrong[0].pack}; pack that shard again, or delete {dump}/shards"
-            )
+        entries = _entries(dump, found)
         say(f"put {total} shards together")
         known = _in_order([*stays.facts, *known], clips) if stays.facts else known
         findings = doctor.judge(known, clips, sample_rate=recipe.audio.sample_rate, segment=recipe.plan.segment)
@@ -121,6 +112,19 @@ def merged(
             "files, clips or another recipe than now; everything is packed here instead"
         )
     return None
+
+
+def _entries(dump: Path, folders: Sequence[Path]) -> list[ManifestEntry]:
+    """The clips of all shards with their places; a DataError if a pack that changed since does not hold them."""
+    entries = [_placed(e, f"shards/{shard.name}") for shard in folders for e in manifest.read(shard / MANIFEST)]
+    sound = _as_written(folders)
+    wrong = wrong_clips(dump, [entry for entry in entries if not manifest.packs([entry]) <= sound])
+    if wrong:
+        raise DataError(
+            f"{dump}/shards: {len(wrong)} packed clips are not what their shards' manifests say, such as "
+            f"{wrong[0].id} in {wrong[0].pack}; pack that shard again, or delete {dump}/shards"
+        )
+    return entries
 
 
 def _as_written(folders: Sequence[Path]) -> set[str]:

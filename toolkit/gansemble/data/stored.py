@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
@@ -46,6 +47,7 @@ class Stored(NamedTuple):
         return decode(self.data, self.shift)
 
 
+@functools.lru_cache(maxsize=4096)
 def suffix_of(pack: str) -> str:
     """The suffix of a pack file's name, which says how samples are stored in it; 16-bit ones in one without."""
     suffix = PurePath(pack).suffix

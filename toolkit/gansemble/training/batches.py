@@ -8,6 +8,8 @@ from collections.abc import Callable, Generator
 import torch
 
 from gansemble.audio.features import log_mel
+from gansemble.data.awaited import there
+from gansemble.data.manifest import MANIFEST
 from gansemble.data.mel_scale import MelStatistics, statistics
 from gansemble.data.segments import Segments, collate
 from gansemble.interfaces import Batch
@@ -82,7 +84,7 @@ def batches(
         )
 
     window: list[Batch] = []
-    for raw in read(make, plan.workers, asked):
+    for raw in read(make, plan.workers, asked, lambda: not there(run.clips.folder / MANIFEST)):
         label = raw["label"].to(device) if raw["label"] is not None else None
         audio = raw["audio"].to(device, non_blocking=True)
         signals = {name: value.to(device, non_blocking=True) for name, value in raw["signals"].items()}

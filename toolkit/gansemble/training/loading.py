@@ -36,7 +36,9 @@ class _NoBatch(Exception):
     """The workers bring no more batches; the message says why."""
 
 
-def read(make: MakeLoader, workers: int, asked: Callable[[], bool]) -> Generator[Collated, None, None]:
+def read(
+    make: MakeLoader, workers: int, asked: Callable[[], bool], away: Callable[[], bool] = lambda: False
+) -> Generator[Collated, None, None]:
     """Yields batches, each of which depends on its place alone, so that it does not matter who reads it.
 
     Where worker processes cannot be used, this process reads the batches itself, from the one on that was not brought. That is
@@ -46,6 +48,7 @@ def read(make: MakeLoader, workers: int, asked: Callable[[], bool]) -> Generator
         make: makes the loader.
         workers: number of processes.
         asked: whether the run was asked to stop.
+        away: whether the packed data are away, as a network folder may be for a moment; workers that wait for them do not hang.
 
     Raises:
         GansembleError: of a clip that cannot be read, as without workers.
@@ -56,7 +59,7 @@ def read(make: MakeLoader, workers: int, asked: Callable[[], bool]) -> Generator
         workers = 0
     if workers:
         try:
-            for batch in _from_workers(make(0, workers, POLL_SECONDS), asked):
+            for batch in _from_workers(make(0, workers, POLL_SECONDS), asked, away):
                 yield batch
                 done += 1
             return
@@ -88,7 +91,9 @@ def _too_little_memory(make: MakeLoader, workers: int) -> str | None:
     )
 
 
-def _from_workers(loader: Loader, asked: Callable[[], bool]) -> Generator[Collated, None, None]:
+def _from_workers(
+    loader: Loader, asked: Callable[[], bool], away: Callable[[], bool] = lambda: False
+) -> Generator[Collated, None, None]:
     """Yields what worker processes bring; the error of a clip comes as it would without them.
 
     Such an error is raised again without the frames of the loader in its traceback. While these are held, so is the loader,
@@ -99,7 +104,7 @@ def _from_workers(loader: Loader, asked: Callable[[], bool]) -> Generator[Collat
     """
     failed: Exception | None = None
     batches = _begun(loader)
-    watch = _Watch(batches, asked)
+    watch = _Watch(batches, asked, away)
     try:
         while True:
             try:
@@ -137,10 +142,11 @@ class _Watch:
     Args:
         batches: of the loader.
         asked: whether the run was asked to stop.
+        away: whether the packed data are away, which workers wait for.
     """
 
-    def __init__(self, batches: Iterator[Collated], asked: Callable[[], bool]) -> None:
-        self.batches, self.asked = batches, asked
+    def __init__(self, batches: Iterator[Collated], asked: Callable[[], bool], away: Callable[[], bool]) -> None:
+        self.batches, self.asked, self.away = batches, asked, away
         self.since: float | None = None
         self.why: str | None = None
         self._ended = threading.Event()
@@ -153,7 +159,8 @@ class _Watch:
     def _run(self) -> None:
         while not self._ended.wait(0.5):
             waited = time.monotonic() - self.since if self.since is not None else 0.0
-            if waited > HUNG_SECONDS or (waited > POLL_SECONDS and self.asked()):
+            stops = waited > POLL_SECONDS and self.asked()
+            if stops or (waited > HUNG_SECONDS and not self.away()):
                 self.why = f"the data-loading processes (plan.workers) have brought no batch for {waited:.0f} s"
                 _kill(self.batches)
                 return
