@@ -345,6 +345,14 @@ class Entries(Sequence[ManifestEntry]):
         """Those of a split, by its place in ``SPLITS``."""
         return self.at(np.flatnonzero(self.column("split") == number))
 
+    def of_pack(self, name: str) -> Entries:
+        """Those that are packed in a file, or whose signals are."""
+        code = self.table.columns.packs.index(name)
+        chosen = self.column("pack") == code
+        for signal in self.table.columns.signals:
+            chosen = chosen | (self.column(f"signal.{signal}")[:, 0] == code)
+        return self.at(np.flatnonzero(chosen))
+
     def packs(self) -> set[str]:
         """Names of the files that these clips, and their signals, are packed in."""
         return set(self.pack_ends())

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
 from gansemble.data.index import Entries
 from gansemble.data.pack_cache import Source
+from gansemble.data.pack_names import content_of
 from gansemble.data.verification import wrong_in
 from gansemble.errors import first_few
 
@@ -30,32 +27,16 @@ class Copies:
     def key(self, name: str) -> str:
         """The name of a pack's copy: a hash over what the manifest says of its clips, so that equal packs share one."""
         if name not in self._keys:
-            digest = hashlib.sha256(json.dumps(name.rpartition("/")[2]).encode())
-            chosen = self._of(name)
-            for column in ("offset", "frames", "partner"):
-                digest.update(chosen.column(column).tobytes())
-            for text in ("sha256", "partner_sha256"):
-                digest.update("\n".join(chosen.texts(text)).encode())
-            for signal in chosen.table.columns.signals:
-                digest.update(chosen.column(f"signal.{signal}")[:, 1:].tobytes())
-            self._keys[name] = f"{digest.hexdigest()[:32]}.pack"
+            self._keys[name] = f"{content_of(self.clips, name)}.pack"
         return self._keys[name]
 
     def source(self, name: str) -> Source:
         """A pack as the cache copies it."""
         return Source(self.folder / name, partial(self._wrong, name))
 
-    def _of(self, name: str) -> Entries:
-        """The clips of a pack of audio, or those whose signals lie in a pack."""
-        code = self.clips.table.columns.packs.index(name)
-        chosen = self.clips.column("pack") == code
-        for signal in self.clips.table.columns.signals:
-            chosen = chosen | (self.clips.column(f"signal.{signal}")[:, 0] == code)
-        return self.clips.at(np.flatnonzero(chosen))
-
     def _wrong(self, name: str, copy: Path) -> str | None:
         """What is wrong with a copy of a pack, in words; None if it is sound."""
-        wrong = wrong_in(copy, name, self._of(name))
+        wrong = wrong_in(copy, name, self.clips.of_pack(name))
         if not wrong:
             return None
         return (

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from gansemble.data import manifest
 from gansemble.data.manifest import SPLITS, Manifest, ManifestEntry
 from gansemble.data.stored import bytes_of, suffix_of
+from gansemble.data.verified import Memory, stamp
 from gansemble.errors import DataError, first_few
 
 SHOWN = 3
@@ -19,7 +19,9 @@ SHOWN = 3
 SIGNAL_BYTES = 4
 
 
-def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | None = None) -> None:
+def verify(
+    folder: Path, splits: Collection[str] = SPLITS, found: Manifest | None = None, memory: Memory | None = None
+) -> None:
     """Reads all packed clips of some splits and compares their hashes with the manifest.
 
     A split that passed is not read again in this process as long as neither its packs nor the manifest change.
@@ -28,27 +30,34 @@ def verify(folder: Path, splits: Collection[str] = SPLITS, found: Manifest | Non
         folder: the prepared data.
         splits: the splits to check.
         found: the manifest to compare with; None loads the one in ``folder``.
+        memory: of what was found sound before and need not be read again; None reads everything.
 
     Raises:
         DataError: if a pack is missing, truncated or altered; the message names clips.
     """
     found = manifest.load(folder / manifest.MANIFEST) if found is None else found
-    wrong: list[ManifestEntry] = []
+    wrong: dict[str, ManifestEntry] = {}
     read = 0
     for split in splits:
         entries = found.clips.of_split(SPLITS.index(split))
-        stamps = tuple(sorted((name, *_stamp(folder / name)) for name in manifest.packs(entries)))
+        stamps = tuple(sorted((name, *stamp(folder / name)) for name in entries.packs()))
         known = (str(folder), found.sha256, split, stamps)
         if known in _SOUND:
             continue
         read += len(entries)
-        altered = wrong_clips(folder, entries)
-        wrong += altered
+        altered: dict[str, ManifestEntry] = {}
+        for name in entries.pack_ends():
+            if memory is None or not memory.knows(name, split):
+                mine = wrong_in(folder / name, name, entries.of_pack(name))
+                altered |= {entry.id: entry for entry in mine}
+                if memory is not None and not mine:
+                    memory.note(name, split)
+        wrong |= altered
         if not altered:
             _SOUND.add(known)
     if wrong:
-        named = first_few([entry.id for entry in wrong], SHOWN)
-        packs = ", ".join(sorted({entry.pack for entry in wrong}))
+        named = first_few(list(wrong), SHOWN)
+        packs = ", ".join(sorted({entry.pack for entry in wrong.values()}))
         raise DataError(
             f"{folder}: {len(wrong)} of {read} packed clips are not what the manifest says ({named} in {packs}): the file was "
             "altered, damaged, or written on a machine that orders bytes otherwise; pack the corpus again with the prepare "
@@ -68,14 +77,10 @@ def wrong_clips(folder: Path, entries: Sequence[ManifestEntry]) -> list[Manifest
     Raises:
         DataError: if a pack cannot be read.
     """
-    by_pack: dict[str, list[ManifestEntry]] = defaultdict(list)
-    for entry in entries:
-        by_pack[entry.pack].append(entry)
-        for pack in {place["pack"] for place in entry.signals.values()}:
-            by_pack[pack].append(entry)
+    clips = manifest.sequence(entries)
     wrong: dict[str, ManifestEntry] = {}
-    for name, chosen in by_pack.items():
-        wrong |= {entry.id: entry for entry in wrong_in(folder / name, name, chosen)}
+    for name in clips.pack_ends():
+        wrong |= {entry.id: entry for entry in wrong_in(folder / name, name, clips.of_pack(name))}
     return list(wrong.values())
 
 
@@ -126,16 +131,10 @@ def _hash(descriptor: int, position: int, left: int) -> str:
     return digest.hexdigest()
 
 
-def _stamp(path: Path) -> tuple[int, int, int]:
-    try:
-        facts = path.stat()
-    except OSError:
-        return (0, 0, 0)
-    return (facts.st_ino, facts.st_size, facts.st_mtime_ns)
-
-
 class Background:
     """Runs :func:`verify` in a thread, so that training need not wait for it. The thread starts at once.
+
+    Large packs that an earlier run found sound are looked at only by size and time; see :mod:`gansemble.data.verified`.
 
     Args:
         folder: the prepared data.
@@ -155,7 +154,7 @@ class Background:
 
     def _run(self, folder: Path, found: Manifest, splits: Collection[str]) -> None:
         try:
-            verify(folder, splits, found)
+            verify(folder, splits, found, Memory(folder, found.clips))
         except BaseException as error:
             self.error = error
 
