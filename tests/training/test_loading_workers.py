@@ -48,7 +48,7 @@ def read(tmp_path, monkeypatch):
     """``read(event)``: the numbers that come, by two workers of which one does that when it is to read 3."""
     monkeypatch.setattr(loading, "POLL_SECONDS", 0.5)
 
-    def run(event: str = "", workers: int = 2, asked=lambda: False) -> list[int]:
+    def run(event: str = "", workers: int = 2, asked=lambda: False, away=lambda: False) -> list[int]:
         def make(done: int, workers: int, limit: float):
             return torch.utils.data.DataLoader(
                 Numbers(tmp_path, event),
@@ -60,7 +60,7 @@ def read(tmp_path, monkeypatch):
             )
 
         begun = time.monotonic()
-        found = [batch["ids"][0] for batch in loading.read(make, workers, asked)]
+        found = [batch["ids"][0] for batch in loading.read(make, workers, asked, away)]
         assert time.monotonic() - begun < 20
         return found
 
@@ -86,6 +86,14 @@ def test_a_worker_that_hangs_is_given_up_after_a_while(read, monkeypatch, caplog
     monkeypatch.setattr(loading, "HUNG_SECONDS", 1.5)
     assert read("stopped") == list(range(COUNT))
     assert "have brought no batch for" in caplog.text
+
+
+@pytest.mark.processes
+def test_workers_that_wait_for_a_folder_that_is_away_are_not_given_up(read, monkeypatch, caplog):
+    monkeypatch.setattr(loading, "HUNG_SECONDS", 1.0)
+    begun = time.monotonic()
+    assert read("stopped", away=lambda: time.monotonic() - begun < 3) == list(range(COUNT))
+    assert time.monotonic() - begun > 3 and "have brought no batch for" in caplog.text
 
 
 @pytest.mark.processes

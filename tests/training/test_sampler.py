@@ -13,6 +13,7 @@ from gansemble.data.packed import Packed
 from gansemble.data.segments import Segments, collate
 from gansemble.random import Draws
 from gansemble.recipe.sections import LearningRate, Phase, Plan
+from gansemble.training import schedule
 from gansemble.training.sampler import StepSampler
 from gansemble.training.schedule import TrainingSchedule, check_batches, check_share, order
 
@@ -24,7 +25,7 @@ def flat(sampler: StepSampler) -> list[tuple[int, int]]:
 def test_order_is_a_function_of_seed_and_epoch():
     """Whatever torch's own generator holds; other epochs and seeds give other orders."""
     first = order(3, 5, 100)
-    order.cache_clear()
+    schedule._order.cache_clear()
     torch.manual_seed(99)
     before = torch.get_rng_state()
     assert order(3, 5, 100) == first and sorted(first) == list(range(100))

