@@ -73,6 +73,9 @@ DEFAULTS = {
         "label": "label",
         "signals": {},
         "embeddings": {},
+        "pack_gigabytes": 10.0,
+        "cache": None,
+        "cache_gigabytes": 100.0,
     },
     "synthesis": {
         "split": "validation",

@@ -176,7 +176,7 @@ def _packed(work: _Work, clips: Sequence[Clip], stays: growth.Kept) -> pack.Pack
     if not growth.of_suffix(stays, suffix, say):
         return _packed(work, clips, growth.Kept())
     kept = partners.going_together(work.folder, [c for c in fit if c.id not in known], facts, recipe, work.jobs, say)
-    _clear(work.target)
+    shards.clear(work.target)
     sources = pack.plan(kept, facts, work.folder, rate, 0, pack.samples_of(recipe.data, suffix))
     made = pack.pack(sources, work.target, rate, recipe.data, work.jobs, work.augmentations, suffix)
     made = signals.pack(made, kept, work.folder, work.target, recipe, say)
@@ -244,12 +244,6 @@ def _elsewhere(folder: Path, clips: Sequence[Clip], known: Mapping[str, CorpusFi
     """The files of clips that were not found in the corpus' folder itself, such as those behind links."""
     listed = [path for clip in clips for path in (clip.path, clip.partner, *signals.paths(clip)) if path is not None]
     return corpus_files.survey(folder, [path for path in listed if path not in known], whole=False)
-
-
-def _clear(target: Path) -> None:
-    """Deletes what interrupted runs left, which the lock makes safe; a shard counts as incomplete until packed."""
-    for left in (*target.glob(".audio.*.part"), *target.glob(".signals.*.part"), target / shards.MADE_FROM):
-        left.unlink(missing_ok=True)
 
 
 def _judge_merged(

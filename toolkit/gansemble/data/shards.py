@@ -192,6 +192,12 @@ def finish(
     return target / MANIFEST
 
 
+def clear(target: Path) -> None:
+    """Deletes what interrupted runs left, which the lock makes safe; a shard counts as incomplete until packed."""
+    for left in (*target.glob(".audio.*.part"), *target.glob(".signals.*.part"), target / MADE_FROM):
+        left.unlink(missing_ok=True)
+
+
 def delete(shard: Path) -> None:
     """Deletes the files of a shard, unless a job is writing it now; files of others in its folder stay."""
     try:
