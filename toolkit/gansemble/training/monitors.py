@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Step
+from gansemble.training.processes import Processes
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,31 @@ def balance(step: Step) -> dict[str, Tensor]:
     if not wins:
         return {}
     return {"discriminator/win_rate": torch.stack(wins).mean(), "discriminator/gap": torch.stack(gaps).mean()}
+
+
+class Wins:
+    """Measures how often the discriminators win in some steps, on all processes together.
+
+    Args:
+        every: steps between looks; 0 never looks.
+    """
+
+    def __init__(self, every: int) -> None:
+        self.every = every
+        self._seen: list[Tensor] = []
+
+    def observe(self, step: Step, turn: str) -> None:
+        """Measures a micro-batch of the discriminators' turn, in the steps that are looked at."""
+        if turn == "discriminator" and self.every and (step.index + 1) % self.every == 0:
+            self._seen += [value for name, value in balance(step).items() if name == "discriminator/win_rate"]
+
+    def end_step(self, processes: Processes) -> float | None:
+        """The win rate over all micro-batches and processes of the step just ended; None if it was not looked at.
+
+        Every process must call this.
+        """
+        seen, self._seen = self._seen, []
+        return float(processes.total(torch.stack(seen).mean()[None])[0]) / processes.world if seen else None
 
 
 class Finite:
@@ -153,6 +179,24 @@ class Collapse:
             f"the discriminators have won every item of the last {self._recent.maxlen} reports; narrow them, lower their "
             "learning rate, or inject noise (noise_injector) so that the generator has something to learn from"
         )
+
+
+def won(step: int, since: int, kept: int | None, again: bool) -> TrainingError:
+    """The error to raise when the discriminators have won for good.
+
+    Args:
+        step: number of steps done.
+        since: the last step at which they had not won every item.
+        kept: step of the newest checkpoint from before, or None.
+        again: whether the run has gone back before, as often as it may.
+    """
+    before = f"the checkpoint of step {kept} is from before" if kept is not None else "no checkpoint is from before"
+    tried = "going back did not help; " if again else ""
+    return TrainingError(
+        f"step {step}: the discriminators have won every item since step {since}; {tried}{before}. Narrow them, lower their "
+        "learning rate, or inject noise (noise_injector) so that the generator has something to learn from; or leave won out "
+        "of healing.against, as where a critic wins by its nature"
+    )
 
 
 def stalled(step: int, names: Sequence[str], last: int | None) -> TrainingError:

@@ -26,6 +26,7 @@ from gansemble.stages import json_files
 from gansemble.training import checkpoint, demands, state, teacher
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
+from gansemble.training.healing import Done
 from gansemble.training.initialisation import Origin
 from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.processes import Processes
@@ -48,6 +49,8 @@ class Counters:
         healthy: name of the newest checkpoint that is known to be from before a collapse, which is not pruned; or None.
         best: validation scores of the best checkpoints, by folder name.
         validated: step of the last validation; -1 before the first.
+        interventions: records of all interventions so far, on which training depends from there.
+        won_since: the last step at which the discriminators had not won every item, while they do; None while they do not.
     """
 
     step: int = 0
@@ -56,6 +59,8 @@ class Counters:
     healthy: str | None = None
     best: dict[str, float] = field(default_factory=dict)
     validated: int = -1
+    interventions: list[Done] = field(default_factory=list)
+    won_since: int | None = None
 
     def rank(self, score: float, higher_is_better: bool, keep: int) -> None:
         """Adds the checkpoint of this step, which is written right after, to the best ones if its score is among them.
