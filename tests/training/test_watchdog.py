@@ -33,7 +33,7 @@ class Place:
         self.exp, self.plan, self.device = exp, plan, torch.device(device)
         self.recipe = SimpleNamespace(healing=Healing())
         self.step = SimpleNamespace(interventions=Interventions())
-        self.parts, self.store = SimpleNamespace(monitors={}), self
+        self.parts, self.store = SimpleNamespace(monitors={}, objective=None), self
         self.networks = {
             name: SimpleNamespace(network=nn.Linear(1, 1), stalled=False) for name in ("generator", "discriminators")
         }

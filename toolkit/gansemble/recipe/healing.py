@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
-from gansemble.numbers import Count, Items, Positive, Range, Steps
+from gansemble.numbers import Count, InnerShare, Items, Positive, Range, Steps
 
-#: What may befall a run: a loss or weight that is not finite, the alarm of a monitor, discriminators that win every item.
+#: What may befall a run: a loss or weight that is not finite, the alarm of a monitor, discriminators that have won.
 Cause = Literal["nan", "collapse", "won"]
 #: What may be changed when a run goes back; beside that, it always goes on with other clips.
 Change = Literal["skip_data", "lower_rate", "inject_noise", "strengthen"]
@@ -65,18 +65,21 @@ class Healing:
 
     Args:
         against: causes that are healed: ``nan``, a loss or weight that is not finite, in place of ``plan.on_nan``;
-            ``collapse``, an alarm of one of the ``monitors``, in place of ``plan.on_collapse``; ``won``, discriminators that
-            score every real item above its fake for ``won_after`` steps. A critic that estimates a distance, as for
-            Wasserstein objectives, wins always, and that is no trouble: leave ``won`` out there.
+            ``collapse``, an alarm of one of the ``monitors``, in place of ``plan.on_collapse``; ``won``, discriminators whose
+            adversarial loss has been below ``won_below`` times that of undecided ones for ``won_after`` steps. Undecided ones
+            give real and fake the same score, such as 0.5 for least squares, where the loss is 0.5. The loss of a critic that
+            estimates a distance has no such bound, and ``won`` is refused there.
         interventions: tried in this order. At the n-th time that a cause befalls the run, the n-th of those that are for it
             is added, and once there are no more, the last of them once again; without any, other clips are tried.
         most: how often the run goes back in all; after that it stops, and says why.
+        won_below: share of the loss of undecided discriminators.
         won_after: [steps]; it is looked at fifty times in so many steps.
     """
 
     against: tuple[Cause, ...] = ()
     interventions: Annotated[tuple[Intervention, ...], Items(at_most=100)] = ()
     most: Count = 3
+    won_below: InnerShare = 0.25
     won_after: Steps = 5000
 
     def chosen(self, cause: Cause, times: int) -> Intervention:

@@ -50,7 +50,8 @@ class Counters:
         best: validation scores of the best checkpoints, by folder name.
         validated: step of the last validation; -1 before the first.
         interventions: records of all interventions so far, on which training depends from there.
-        won_since: the last step at which the discriminators had not won every item, while they do; None while they do not.
+        won_since: the last step at which the discriminators were not far ahead, while they are; None while they are not.
+        regular: name of the newest checkpoint that every such run writes, interrupted or not, which is not pruned; or None.
     """
 
     step: int = 0
@@ -61,6 +62,7 @@ class Counters:
     validated: int = -1
     interventions: list[Done] = field(default_factory=list)
     won_since: int | None = None
+    regular: str | None = None
 
     def rank(self, score: float, higher_is_better: bool, keep: int) -> None:
         """Adds the checkpoint of this step, which is written right after, to the best ones if its score is among them.
@@ -263,7 +265,7 @@ class Saver:
         facts |= {} if self.origin is None else {"init": dict(self.origin)}
         facts |= {} if self.taught is None else {"teacher": dict(self.taught)}
         facts |= {} if self.work is None else self.work.facts()
-        kept = {*counters.best, *([counters.healthy] if counters.healthy else [])}
+        kept = {*counters.best, *(name for name in (counters.healthy, counters.regular) if name)}
         self.store.commit(folder, counters.step, facts, kept)
 
 

@@ -24,9 +24,8 @@ from gansemble.training.watching import Raised, Watch
 log = logging.getLogger(__name__)
 #: A run that has gone back this often for what the ``plan`` says is stopped the next time.
 ROLLBACKS = 3
-#: How often it is looked at whether discriminators win, in the time after which they have won; and the share of items that
-#: counts as all.
-LOOKS, ALL = 50, 0.999
+#: How often it is looked at how far ahead the discriminators are, in the time after which they have won.
+LOOKS = 50
 
 
 class Watchdog:
@@ -47,10 +46,13 @@ class Watchdog:
         self.watch = Watch(run.parts.monitors, run.processes)
         self.watch.attach(*self.bare)
         self.healing = run.recipe.healing
-        looks = max(1, self.healing.won_after // LOOKS) if "won" in self.healing.against else 0
-        self.wins = monitors.Wins(looks)
+        every = max(1, self.healing.won_after // LOOKS) if self._heals("won") else 0
+        try:
+            self.lead = monitors.Lead(run.parts.objective, every)
+        except ValueError as error:
+            raise TrainingError(f"healing.against: won: {error}; leave won out") from error
         self._raised: list[Raised] = []
-        self._win_rate: float | None = None
+        self._share: float | None = None
 
     def begin(self, counters: Counters) -> None:
         """Puts the interventions of a run that begins or goes on into effect, and writes their log anew."""
@@ -61,7 +63,7 @@ class Watchdog:
     def observe(self, step: Step, turn: str) -> None:
         """Shows a micro-batch of a turn to the recipe's monitors."""
         self.watch.observe(step, turn)
-        self.wins.observe(step, turn)
+        self.lead.observe(step, turn)
 
     def end_step(self, done: int, ids: Sequence[str], logs: Mapping[str, Tensor]) -> dict[str, float]:
         """Takes note of a step's losses, and lets monitors judge what they have seen of it.
@@ -75,7 +77,7 @@ class Watchdog:
             The monitors' numbers, by curve name; empty in steps that none of them looks at.
         """
         numbers, self._raised = self.watch.end_step(done)
-        self._win_rate = self.wins.end_step(self.processes)
+        self._share = self.lead.end_step(self.processes)
         self.finite.note(done, ids, logs)
         return numbers
 
@@ -131,7 +133,7 @@ class Watchdog:
         told = [each for each in self.processes.gather([bad]) if each is not None]
         step = min((each for each, _ in told), default=counters.step)
         ids = tuple(name for each, names in told if each == step for name in names) or ("another process",)
-        saved = self.store.newest(log.warning if self.processes.main else None)
+        saved = self._saved("nan", counters.step)
         terms = self.finite.terms if bad is not None else ()
         error = monitors.nonfinite(step, ids, saved.step if saved else None, terms)
         if saved is None or (self.plan.on_nan == "stop" and not self._heals("nan")):
@@ -158,8 +160,7 @@ class Watchdog:
         """
         if self.plan.on_collapse == "go_on" and not self._heals("collapse"):
             return None
-        warn = log.warning if self.processes.main else None
-        saved = next((each for each in self.store.sound(warn) if each.step <= raised.alarm.onset), None)
+        saved = self._saved("collapse", raised.alarm.onset)
         again = self._too_often("collapse", counters)
         error = watching.collapsed(counters.step, raised, saved.step if saved else None, again)
         if saved is None or again or (self.plan.on_collapse == "stop" and not self._heals("collapse")):
@@ -168,10 +169,10 @@ class Watchdog:
         return self._back(saved, error, counters, schedule.position(counters.step), "collapse", short)
 
     def won(self, counters: Counters, schedule: TrainingSchedule) -> Counters | None:
-        """Goes back once the discriminators have won every item for as long as the ``healing`` section says.
+        """Goes back once the discriminators have been far ahead for as long as the ``healing`` section says.
 
         Args:
-            counters: where the run is; the last step at which they had not won is noted there.
+            counters: where the run is; the last step at which they were not is noted there.
             schedule: of the run.
 
         Returns:
@@ -180,25 +181,41 @@ class Watchdog:
         Raises:
             TrainingError: if no checkpoint is from before, or the run has gone back too often.
         """
-        rate, self._win_rate = self._win_rate, None
-        if rate is None:
+        share, self._share = self._share, None
+        if share is None:
             return None
-        if rate <= ALL:
+        if share >= self.healing.won_below:
             counters.won_since = None
             return None
         if counters.won_since is None:
-            counters.won_since = max(0, counters.step - self.wins.every)
+            counters.won_since = max(0, counters.step - self.lead.every)
         since = counters.won_since
         if counters.step - since < self.healing.won_after:
             return None
-        warn = log.warning if self.processes.main else None
-        saved = next((each for each in self.store.sound(warn) if each.step <= since), None)
+        saved = self._saved("won", since)
         again = self._too_often("won", counters)
-        error = monitors.won(counters.step, since, saved.step if saved else None, again)
+        short = (
+            f"the discriminators have won: since step {since} their loss has been below {self.healing.won_below:g} times that of "
+            "undecided ones"
+        )
+        error = monitors.won(short, counters.step, saved.step if saved else None, again)
         if saved is None or again:
             raise self._given_up(error, counters)
-        short = f"the discriminators have won every item since step {since}"
         return self._back(saved, error, counters, schedule.position(counters.step), "won", short)
+
+    def _saved(self, cause: Cause, until: int) -> checkpoint.Saved | None:
+        """The newest sound checkpoint of at most so many steps; None if there is none.
+
+        Of those that an interruption left, none is taken where a cause is healed: a run that was never interrupted has not
+        got them, and is to go back to the same step.
+        """
+        warn = log.warning if self.processes.main else None
+        fit = (each for each in self.store.sound(warn) if each.step <= until)
+        return next((each for each in fit if not self._heals(cause) or self._due(each.step)), None)
+
+    def _due(self, step: int) -> bool:
+        """Whether a checkpoint of this step is one that every run writes, interrupted or not."""
+        return step % self.plan.save_every == 0 or step % self.run.recipe.validation.every == 0
 
     def _heals(self, cause: Cause) -> bool:
         return cause in self.healing.against
@@ -257,14 +274,20 @@ class Watchdog:
         return restored
 
     def keep_healthy(self, counters: Counters) -> None:
-        """Notes the newest checkpoint from before any trouble that is suspected, so that it is not pruned."""
+        """Notes the checkpoints that the run may go back to, so that they are not pruned: the newest one from before any
+        trouble that is suspected, and, where something is healed, the newest that no interruption left.
+        """
+        folders = self.store.folders()
+        if self.healing.against:
+            folders = [folder for folder in folders if self._due(checkpoint.step_of(folder))]
+            counters.regular = folders[-1].name if folders else None
         goes_back = self._heals("collapse") or self.plan.on_collapse == "rollback"
         if not goes_back and not self._heals("won"):
             return
         healthy_until = self.watch.healthy_until(counters.step) if goes_back else counters.step
         if counters.won_since is not None:
             healthy_until = min(healthy_until, counters.won_since)
-        found = [folder.name for folder in self.store.folders() if checkpoint.step_of(folder) <= healthy_until]
+        found = [folder.name for folder in folders if checkpoint.step_of(folder) <= healthy_until]
         counters.healthy = found[-1] if found else None
 
     def _check_learning(self, step: int) -> None:
