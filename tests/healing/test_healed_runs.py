@@ -23,7 +23,9 @@ SETS = (
     "optimisers.discriminators.decay=1.0",
     "healing.against=[nan]",
 )
-LOWER = "healing.interventions=[{use: lower_rate, factor: 0.1, side: generator}, {use: strengthen, terms: [losses.mel]}]"
+LOWER = (
+    "healing.interventions=[{use: lower_rate, factor: 0.1, side: generator}, {use: strengthen, terms: [losses.mel]}]"
+)
 #: The loss is NaN in step 7 whatever the clips, as long as the generator's rate is above 2e-4.
 TOO_FAST = """
 from gansemble.training.step import TrainingStep
@@ -156,7 +158,9 @@ def test_a_strengthened_term_stays_so_in_a_run_that_is_resumed(workshop, too_fas
     sets = (*SETS, "healing.interventions=[{use: lower_rate, factor: 0.1}, {use: strengthen, terms: [losses.mel]}]")
     trainer = workshop.train(tmp_path, *sets, stop_after=9)
     counters = trainer.saver.restore(trainer.components.store.newest())
-    counters.interventions.append(counters.interventions[0] | {"use": "strengthen", "terms": ["losses.mel"], "factor": 2.0})
+    counters.interventions.append(
+        counters.interventions[0] | {"use": "strengthen", "terms": ["losses.mel"], "factor": 2.0}
+    )
     trainer.saver.save(counters, last_chance=True)
     later = workshop.trainer(tmp_path, *sets)
     later._start()

@@ -104,9 +104,7 @@ class Interventions:
 
     def weight(self, name: str) -> float:
         """What the weight of a term is multiplied by; its name is its path in the recipe, such as ``regularisers.r1``."""
-        return math.prod(
-            each["factor"] for each in self.done if each["use"] == "strengthen" and name in each["terms"]
-        )
+        return math.prod(each["factor"] for each in self.done if each["use"] == "strengthen" and name in each["terms"])
 
     def sigma(self, index: int) -> float:
         """Standard deviation of the noise in a step: each intervention's fades out linearly, and variances add up.
@@ -196,4 +194,3 @@ def tried(done: Iterable[Done]) -> str:
     """What was tried before a run gave up, as a sentence; empty where nothing was."""
     all_of_it = [f"at step {each['step']} ({each['cause']}) {in_words(each)}" for each in done]
     return f"The run has gone back before: {'; '.join(all_of_it)}" if all_of_it else ""
-

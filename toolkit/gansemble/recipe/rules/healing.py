@@ -29,11 +29,11 @@ def healing(view: RecipeView) -> Iterator[Finding]:
         where = ("healing", "interventions", index)
         if each.use == "inject_noise" and not judged:
             yield Finding((*where, "use"), "inject_noise is for discriminators, and this recipe has none; leave it out")
-        for place, name in enumerate(each.terms):
+        for number, name in enumerate(each.terms):
             if name not in terms:
                 meant = near(name, terms) or f"; those of this recipe are {', '.join(terms) or 'none'}"
                 yield Finding(
-                    (*where, "terms", place), f"expected a loss or regulariser of this recipe, got {name}{meant}"
+                    (*where, "terms", number), f"expected a loss or regulariser of this recipe, got {name}{meant}"
                 )
         others = [cause for cause in each.against if cause not in section.against] if section.against else []
         for cause in others[:1]:
