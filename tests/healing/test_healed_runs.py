@@ -118,6 +118,8 @@ def test_a_run_whose_first_steps_fail_goes_back_to_its_beginning(workshop, tmp_p
     counters = workshop.train(tmp_path, *SETS, "plan.steps=4").counters
     assert (counters.step, counters.origin) == (4, (0, 2 * 4)) and seen.count(0) == 2
     assert [each["use"] for each in counters.interventions] == ["skip_data"]
+    scores = (tmp_path / "logs" / "validation.jsonl").read_text().splitlines()
+    assert [json.loads(row)["step"] for row in scores] == [0, 4], "what was measured before the first step is kept"
 
 
 def test_a_run_gives_up_after_as_many_interventions_as_it_may_and_says_what_was_tried(workshop, tmp_path, monkeypatch):

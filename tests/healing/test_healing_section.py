@@ -23,17 +23,17 @@ def test_a_run_that_goes_on_may_differ_in_it():
 def test_a_whole_section_is_read(workshop):
     section = workshop.load(
         WATCHED,
-        "healing.against=[nan, collapse, won]",
+        "healing.against=[nan, collapsed, won]",
         "healing.interventions=[{use: lower_rate, factor: 0.3, against: [nan]}, {use: strengthen, terms: [losses.mel]}]",
     ).healing
-    assert section.against == ("nan", "collapse", "won")
+    assert section.against == ("nan", "collapsed", "won")
     assert [(each.use, each.amount) for each in section.interventions] == [("lower_rate", 0.3), ("strengthen", 2.0)]
 
 
 @pytest.mark.parametrize(
     ("sets", "said"),
     [
-        (["healing.against=[collapse]"], "collapse is what a monitor says, and this recipe has none"),
+        (["healing.against=[collapsed]"], "collapsed is what a monitor says, and this recipe has none"),
         (["healing.against=[nans]"], "nans"),
         (["healing.interventions=[{use: lower_rates}]"], "lower_rate"),
         (["healing.interventions=[{use: lower_rate, factor: 2}]"], "factor must be below 1 to lower a rate, got 2"),

@@ -25,9 +25,16 @@ def run(offset: float, count: int = 9) -> list[dict[str, float | None]]:
 def test_quantiles_are_of_the_runs_and_not_of_what_the_curve_falls_meanwhile():
     found = reference_curves.bands([run(-1.0), run(0.0), run(1.0)], "loss", [0, 40, 80])
     for column, middle in enumerate((100.0, 96.0, 92.0)):
-        assert found[2][column] == middle
+        assert found[2][column] == pytest.approx(middle)
         assert [level[column] for level in found] == sorted(level[column] for level in found)
         assert found[0][column] == pytest.approx(middle - 1) and found[-1][column] == pytest.approx(middle + 1)
+
+
+def test_the_noise_of_one_run_is_in_its_quantiles():
+    source = np.random.default_rng(0)
+    rows = [{"step": step, "loss": 5.0 + float(source.standard_normal())} for step in range(400)]
+    bands = np.asarray(reference_curves.bands([rows], "loss", list(range(50, 350)), around=25), float)
+    assert bands.mean(1) == pytest.approx([5 - 1.645, 5 - 0.674, 5, 5 + 0.674, 5 + 1.645], abs=0.2)
 
 
 def test_a_curve_that_begins_later_has_no_quantiles_before():

@@ -80,7 +80,7 @@ def _reference(found: Compared) -> str:
     clips = f"{found.clips:,} clips" + (
         f", yours {found.own_clips:,}" if found.own_clips not in (None, found.clips) else ""
     )
-    text = f"{found.seeds} runs of {found.recipe} on {clips}"
+    text = f"{found.seeds} run{'s' if found.seeds != 1 else ''} of {found.recipe} on {clips}"
     if found.step is None:
         text += "; it has nothing at this step"
     few, more = found.differences[:FEW], len(found.differences) - FEW

@@ -1,8 +1,8 @@
 """Curves of a recipe's runs with several seeds, and where another run of it lies among them.
 
 A file of such curves is ``reference/<name>.json`` beside the folder ``conf/`` of a recipe; ``tools/reference_curves.py``
-makes it. For some steps it holds quantiles of each curve: of the values of all runs in the reports around a step, after what
-the median moves between these reports was taken off. Imports no torch.
+makes it. For some steps it holds quantiles of each curve: of the values of all runs in the reports around a step, after the
+slope of a line through them was taken off. Imports no torch.
 """
 
 from __future__ import annotations
@@ -75,18 +75,18 @@ def bands(runs: Sequence[Sequence[CurveRow]], name: str, steps: Sequence[int], a
     """
     curves = [dict(points(rows, name)) for rows in runs]
     reported = sorted({step for curve in curves for step in curve})
-    middle = {step: float(np.median([curve[step] for curve in curves if step in curve])) for step in reported}
+    least, most = (pick([value for curve in curves for value in curve.values()], default=0.0) for pick in (min, max))
     found: list[list[float] | None] = []
     for step in steps:
-        if step not in middle:
+        if step not in reported:
             found.append(None)
             continue
         at = reported.index(step)
         near = reported[max(0, at - around) : at + around + 1]
-        pooled = [curve[each] - middle[each] + middle[step] for curve in curves for each in near if each in curve]
-        raw = [curve[each] for curve in curves for each in near if each in curve]
-        # Not beyond what was seen: a share of 1 has none above it.
-        quantiles = np.clip(np.quantile(pooled, LEVELS), min(raw), max(raw))
+        x, y = np.asarray([(each, curve[each]) for each in near for curve in curves if each in curve]).T
+        slope = float(np.polyfit(x - step, y, 1)[0]) if len(set(x)) > 1 else 0.0
+        # Not beyond what was seen anywhere: a share of 1 has none above it.
+        quantiles = np.clip(np.quantile(y - slope * (x - step), LEVELS), least, most)
         found.append([float(f"{value:.4g}") for value in quantiles])
     return [[None if each is None else each[index] for each in found] for index in range(len(LEVELS))]
 

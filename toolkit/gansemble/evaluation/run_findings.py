@@ -162,7 +162,8 @@ def _overfitted(
         now = _around(curve, curve[-1][0])
         if there is None or band is None or now is None:
             continue
-        bad = last < there[0] if higher else last > there[-1]
+        margin = FALLEN_BY * abs(there[2])
+        bad = last < there[0] - margin if higher else last > there[-1] + margin
         if bad and now < band[0]:
             yield Found(
                 "overfitting",

@@ -272,7 +272,7 @@ def _told_by_the_run(exp: Path) -> list[Found]:
             raised = watching.Raised(alarm["monitor"], Alarm(alarm.get("reason", ""), alarm["onset"]))
             found.append(
                 Found(
-                    "collapse",
+                    "collapsed",
                     watching.advice(alarm["step"], raised),
                     "lower both learning rates; a gradient penalty (gradient_penalty, r1, r2); noise or augmentation before the "
                     "discriminators; larger batches; plan.on_collapse: rollback goes back by itself",

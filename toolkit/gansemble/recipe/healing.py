@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from gansemble.numbers import Count, InnerShare, Items, Positive, Range, Steps
 
 #: What may befall a run: a loss or weight that is not finite, the alarm of a monitor, discriminators that have won.
-Cause = Literal["nan", "collapse", "won"]
+Cause = Literal["nan", "collapsed", "won"]
 #: What may be changed when a run goes back; beside that, it always goes on with other clips.
 Change = Literal["skip_data", "lower_rate", "inject_noise", "strengthen"]
 #: The factors where a recipe states none.
@@ -65,7 +65,7 @@ class Healing:
 
     Args:
         against: causes that are healed: ``nan``, a loss or weight that is not finite, in place of ``plan.on_nan``;
-            ``collapse``, an alarm of one of the ``monitors``, in place of ``plan.on_collapse``; ``won``, discriminators whose
+            ``collapsed``, an alarm of one of the ``monitors``, in place of ``plan.on_collapse``; ``won``, discriminators whose
             adversarial loss has been below ``won_below`` times that of undecided ones for ``won_after`` steps. Undecided ones
             give real and fake the same score, such as 0.5 for least squares, where the loss is 0.5. The loss of a critic that
             estimates a distance has no such bound, and ``won`` is refused there.

@@ -204,7 +204,7 @@ class Trainer:
         if found is None:
             return False
         self.counters = found
-        self.reporter.open_curves(found.step)
+        self.reporter.open_curves(found.step, True)
         return True
 
     def _validate(self) -> None:

@@ -99,7 +99,7 @@ class Watchdog:
         found = None
         for raised in self._raised:
             if self.processes.main:
-                action = "rollback" if self._heals("collapse") else self.plan.on_collapse
+                action = "rollback" if self._heals("collapsed") else self.plan.on_collapse
                 watching.note(self.run.exp / "logs", counters.step, raised, action)
                 self.say(watching.advice(counters.step, raised))
             found = found or self.collapsed(counters, schedule, raised)
@@ -158,15 +158,15 @@ class Watchdog:
             TrainingError: if the plan says to stop, no checkpoint is from before the collapse, or the run has gone back
                 too often.
         """
-        if self.plan.on_collapse == "go_on" and not self._heals("collapse"):
+        if self.plan.on_collapse == "go_on" and not self._heals("collapsed"):
             return None
-        saved = self._saved("collapse", raised.alarm.onset)
-        again = self._too_often("collapse", counters)
+        saved = self._saved("collapsed", raised.alarm.onset)
+        again = self._too_often("collapsed", counters)
         error = watching.collapsed(counters.step, raised, saved.step if saved else None, again)
-        if saved is None or again or (self.plan.on_collapse == "stop" and not self._heals("collapse")):
+        if saved is None or again or (self.plan.on_collapse == "stop" and not self._heals("collapsed")):
             raise self._given_up(error, counters)
         short = f"monitors.{raised.monitor}: collapsed since step {raised.alarm.onset}: {raised.alarm.reason}"
-        return self._back(saved, error, counters, schedule.position(counters.step), "collapse", short)
+        return self._back(saved, error, counters, schedule.position(counters.step), "collapsed", short)
 
     def won(self, counters: Counters, schedule: TrainingSchedule) -> Counters | None:
         """Goes back once the discriminators have been far ahead for as long as the ``healing`` section says.
@@ -281,7 +281,7 @@ class Watchdog:
         if self.healing.against:
             folders = [folder for folder in folders if self._due(checkpoint.step_of(folder))]
             counters.regular = folders[-1].name if folders else None
-        goes_back = self._heals("collapse") or self.plan.on_collapse == "rollback"
+        goes_back = self._heals("collapsed") or self.plan.on_collapse == "rollback"
         if not goes_back and not self._heals("won"):
             return
         healthy_until = self.watch.healthy_until(counters.step) if goes_back else counters.step

@@ -15,12 +15,12 @@ def healing(view: RecipeView) -> Iterator[Finding]:
     section, judged = recipe.healing, bool(recipe.many.get("discriminators"))
     for index, cause in enumerate(section.against):
         place = ("healing", "against", index)
-        if cause == "collapse" and not recipe.many.get("monitors"):
+        if cause == "collapsed" and not recipe.many.get("monitors"):
             known = first_part(recipe, "monitor")
             yield Finding(
                 place,
-                f"collapse is what a monitor says, and this recipe has none; add one, such as monitors.watch={{use: {known}}}, or "
-                "leave collapse out",
+                f"collapsed is what a monitor says, and this recipe has none; add one, such as monitors.watch={{use: {known}}}, or "
+                "leave collapsed out",
             )
         if cause == "won" and not judged:
             yield Finding(place, "won is said of discriminators, and this recipe has none; leave it out")
