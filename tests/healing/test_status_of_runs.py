@@ -97,6 +97,17 @@ def test_a_damaged_reference_is_named_and_nothing_else_fails(exp, with_reference
     assert "make it anew with tools/reference_curves.py" in said(exp) and "step 8 of 12" in said(exp)
 
 
+def test_a_reference_whose_curves_have_too_few_values_is_not_read(exp, with_reference):
+    found = json.loads(with_reference.read_text())
+    for damaged in (
+        found | {"steps": found["steps"][1:]},
+        found | {"levels": [0.5]},
+        found | {"validation": {"x": []}},
+    ):
+        with_reference.write_text(json.dumps(damaged))
+        assert "tiny.json: curves and steps do not match; make it anew" in said(exp)
+
+
 @pytest.mark.parametrize("width", [60, 40, 100])
 def test_no_line_is_wider_than_the_terminal(exp, with_reference, width):
     for line in status_advice.lines(Project.recall(exp), width):

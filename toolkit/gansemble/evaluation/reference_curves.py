@@ -59,6 +59,14 @@ class Reference(TypedDict):
     validation: dict[str, Bands]
 
 
+def whole(found: Reference) -> bool:
+    """Whether each curve of a file has the quantiles that are read here, and each of them a value for each step."""
+    parts = ((found["steps"], found["curves"]), (found["validated"], found["validation"]))
+    sizes = {len(level) == len(steps) for steps, curves in parts for bands in curves.values() for level in bands}
+    counts = {len(bands) == len(LEVELS) for _, curves in parts for bands in curves.values()}
+    return tuple(found["levels"]) == LEVELS and False not in sizes | counts
+
+
 def place(recipe: Path) -> Path:
     """Where the reference curves of a recipe file ``…/conf/<name>.yaml`` are: ``…/reference/<name>.json``."""
     return recipe.parent.parent / "reference" / f"{recipe.stem}.json"

@@ -224,10 +224,12 @@ def _reference(project: Project) -> tuple[Reference | None, str]:
     path = reference_curves.place(project.recipe)
     if not path.is_file():
         return None, f"there are no reference curves of {project.recipe.stem}; tools/reference_curves.py makes them"
+    remedy = "make it anew with tools/reference_curves.py"
     try:
-        return json_files.read(path, Reference, "make it anew with tools/reference_curves.py"), ""
+        found = json_files.read(path, Reference, remedy)
     except GansembleError as error:
         return None, str(error)
+    return (found, "") if reference_curves.whole(found) else (None, f"{path}: curves and steps do not match; {remedy}")
 
 
 def _score(name: str, values: Sequence[tuple[float, float]], planned: int | None, reference: Reference | None) -> Score:
