@@ -361,7 +361,7 @@ def test_a_filled_recipe_has_every_section_in_a_fixed_order(base):
         *("name", "audio", "corpus", "representation", "generator", "objective", "noise_injector", "degradation"),
         *("discriminators", "losses", "regularisers", "metrics", "optimisers", "test_degradations", "augmentations"),
         *("perturbations", "baselines", "monitors", "features", "observers", "schedules"),
-        *("plan", "init", "teacher", "validation", "data", "synthesis", "evaluation"),
+        *("plan", "init", "teacher", "healing", "validation", "data", "synthesis", "evaluation"),
     ]
     assert filled["representation"] is None and filled["regularisers"] == {}
     assert filled["validation"]["metrics"] == ["mel_distance"] and filled["plan"]["phases"] == []

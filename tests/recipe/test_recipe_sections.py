@@ -54,6 +54,7 @@ DEFAULTS = {
         "freeze": (),
     },
     "teacher": {"exp": None, "checkpoint": "last"},
+    "healing": {"against": (), "interventions": (), "most": 3, "won_below": 0.25, "won_after": 5000},
     "validation": {
         "every": 5000,
         "clips": 32,

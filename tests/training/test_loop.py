@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from gansemble.errors import Interrupted, TrainingError
+from gansemble.recipe.healing import Healing
 from gansemble.recipe.sections import Phase, Plan
 from gansemble.training import trainer as module
+from gansemble.training.healing import Interventions
 from gansemble.training.saving import Counters
 from gansemble.training.signals import StopRequest
 from gansemble.training.trainer import Trainer
@@ -27,8 +29,11 @@ class Run:
             best="score", higher_is_better=True, local=self._local, inputs={}, imitates=True
         )
         self.best, self.generator, self.ema = best, "averaged", None
-        self.recipe = SimpleNamespace(validation=SimpleNamespace(every=every, keep=2), many={"optimisers": {}})
+        self.recipe = SimpleNamespace(
+            validation=SimpleNamespace(every=every, keep=2), many={"optimisers": {}}, healing=Healing()
+        )
         self.networks: dict[str, Any] = {}
+        self.step: Any = Steps(self.done)
         self.parts = SimpleNamespace(generator="learning", growable=lambda: [])
         self.adaptation = SimpleNamespace(end_step=lambda: self.done.append("adapt"))
         self.clips = range(20)
@@ -37,7 +42,14 @@ class Run:
         assert (generator, device) == ("averaged", "device")
         return [(0, {} if self.best is None else {"score": self.best})], {"clip": ("real", "made")}
 
-    def step(self, index: int, window: Any, observers: Any, measure: bool) -> dict[str, int]:
+
+class Steps:
+    """Takes steps, under no intervention."""
+
+    def __init__(self, done: list[Any]) -> None:
+        self.done, self.interventions = done, Interventions()
+
+    def __call__(self, index: int, window: Any, observers: Any, measure: bool) -> dict[str, int]:
         self.done.append(("step", index, measure))
         return {"index": index}
 
@@ -64,6 +76,7 @@ def trainer_of(monkeypatch: pytest.MonkeyPatch):
             end_step=lambda done, names, logs: note(("ended", done, names, logs["index"])) or {"n": done},
             set_back=lambda counters, schedule, must_know: note(("look", must_know)),
             keep_healthy=lambda counters: note("healthy"),
+            begin=lambda counters: note(("interventions", counters.interventions)),
         )
         made.saver = SimpleNamespace(  # type: ignore[assignment]
             save=lambda counters, last_chance: note(("save", counters.step, last_chance)),
@@ -79,7 +92,7 @@ def trainer_of(monkeypatch: pytest.MonkeyPatch):
             report=lambda done, epoch, logs: note(("report", done, epoch)),
             validated=lambda done, outcome: note(("validated", done, outcome.means, outcome.audio)),
             say=lambda line: note(("said", line)),
-            open_curves=lambda done: note(("curves", done)),
+            open_curves=lambda done, resumed: note(("curves", done)),
         )
 
         def batches(components: Any, schedule: Any, first: int, stop: int, asked: Any) -> Iterator[list[Any]]:
@@ -221,6 +234,7 @@ def test_rates_follow_the_step_and_optimisers_are_freshened_where_a_phase_says_s
             each.state["a"] = 1
         return step(*given, **more)
 
+    noting.interventions = step.interventions
     made.components.step = noting
     made._loop()
     places = [(0, 0), (1, 0), (2, 1), (3, 1), (4, 2)]
@@ -349,6 +363,7 @@ def test_a_run_begins_with_its_checks_and_ends_with_its_observers(begun: Any, ma
         *([("enter", exp, "forced"), ("enter", "dump", {"a", "b", "s", "t"})] if main else []),
         ("one_data", made.processes, "dump", "manifest"),
         ("one_content", made.processes, {"losses.x": "hash"}),
+        ("interventions", []),
         ("data", None, "manifest"),
         "all wait",
         *writes,

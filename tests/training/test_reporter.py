@@ -114,7 +114,7 @@ def test_other_processes_show_nothing(reporter_of: Any, tmp_path: Path):
     observer = Observer()
     made, run = reporter_of(False, observer)
     made.open(0, False)
-    made.open_curves(0)
+    made.open_curves(0, False)
     made.say("a")
     made.advance(1)
     made.looked(1, {"a": 1.0})

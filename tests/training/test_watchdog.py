@@ -13,8 +13,10 @@ from torch import nn
 
 from gansemble.errors import TrainingError
 from gansemble.interfaces import Alarm
+from gansemble.recipe.healing import Healing
 from gansemble.recipe.sections import Plan
 from gansemble.training import watchdog as module
+from gansemble.training.healing import Interventions
 from gansemble.training.saving import Counters
 from gansemble.training.schedule import TrainingSchedule
 from gansemble.training.watchdog import Watchdog
@@ -29,12 +31,17 @@ class Place:
 
     def __init__(self, exp: Path, plan: Plan, main: bool, device: str, other: bool, steps: tuple[int, ...]) -> None:
         self.exp, self.plan, self.device = exp, plan, torch.device(device)
-        self.parts, self.store = SimpleNamespace(monitors={}), self
+        self.recipe = SimpleNamespace(healing=Healing())
+        self.step = SimpleNamespace(interventions=Interventions())
+        self.parts, self.store = SimpleNamespace(monitors={}, objective=None), self
         self.networks = {
             name: SimpleNamespace(network=nn.Linear(1, 1), stalled=False) for name in ("generator", "discriminators")
         }
         self.processes = SimpleNamespace(
-            main=main, any=lambda flag: flag or other, wait=lambda: self.done.append("wait")
+            main=main,
+            any=lambda flag: flag or other,
+            wait=lambda: self.done.append("wait"),
+            gather=lambda items: items,
         )
         self.steps, self.done, self.warned, self.said = steps, [], [], []
 

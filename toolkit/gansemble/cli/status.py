@@ -7,7 +7,9 @@ from pathlib import Path
 
 import click
 
+from gansemble.cli import status_advice
 from gansemble.cli.options import PATH
+from gansemble.scoring.printed import width_of
 from gansemble.stages import Ledger, Project
 from gansemble.stages.locks import holder
 
@@ -16,12 +18,18 @@ from gansemble.stages.locks import holder
 @click.argument("exp", type=PATH)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def status(exp: Path, as_json: bool) -> None:
-    """Show each stage of the experiment folder EXP: done, stale (and why), interrupted (where), or missing."""
+    """Show each stage of the experiment folder EXP: done, stale (and why), interrupted (where), or missing.
+
+    Of a training, also how far it is, when it will end and with which scores, where its losses lie among those of other
+    runs of the recipe, and what is out of the ordinary.
+    """
     project = Project.recall(exp.resolve())
     states = Ledger(project).states()
     if as_json:
         rows = [
-            {"stage": s.stage.number, "name": s.stage.name, "state": s.word, "reasons": list(s.reasons)} for s in states
+            {"stage": s.stage.number, "name": s.stage.name, "state": s.word, "reasons": list(s.reasons)}
+            | ({"training": status_advice.as_json(project)} if s.stage.name == "train" else {})
+            for s in states
         ]
         click.echo(json.dumps(rows, indent=1))
         return
@@ -38,3 +46,5 @@ def status(exp: Path, as_json: bool) -> None:
         click.echo(f"{state.stage.number} {state.stage.name:11} " + click.style(f"{state.word:8}", fg=colour) + when)
         for reason in state.reasons if state.word != "interrupted" else ():
             click.echo(f"{'':14}{reason}")
+    if told := status_advice.lines(project, width_of()):
+        click.echo("\n" + "\n".join(told))

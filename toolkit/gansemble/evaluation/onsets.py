@@ -1,4 +1,5 @@
-"""Plots of what monitors measured during training, with the steps at which they saw the training collapse.
+"""Plots of what monitors measured during training, with the steps at which they saw the training collapse, and a table of
+the interventions that healed it.
 
 An alarm has two steps: the one at which a monitor raised it, and the onset, the last step at which all was still well.
 """
@@ -17,6 +18,7 @@ from gansemble.pages.document import scrolling
 from gansemble.pages.names import named
 from gansemble.pages.pictures import COLOURS, png
 from gansemble.scoring.curves import CurveRow, points, read_curves
+from gansemble.training import healing
 from gansemble.training.watching import Onset
 from gansemble.training.watching import onsets as alarms
 
@@ -111,7 +113,33 @@ def _dress(axes: Axes, name: str, values: Sequence[float]) -> None:
 
 
 def section(systems: Sequence[System]) -> str:
-    """The report's section about monitors, with curves and a table of alarms, as HTML; empty where there are none."""
+    """The report's sections about monitors, with curves and a table of alarms, and about interventions, as HTML; empty where
+    there are none.
+    """
+    return _monitors(systems) + _interventions(systems)
+
+
+def _interventions(systems: Sequence[System]) -> str:
+    """A table of how often and with what each run went back to an earlier checkpoint, as HTML; empty where none did."""
+    cells = []
+    for system in systems:
+        for number, done in enumerate(healing.interventions(system.exp), 1):
+            words, why = html.escape(healing.in_words(done)), html.escape(done["why"])
+            cells.append(
+                f"<tr><th>{dot(system)}{named(system.name)}</th><td>{number}</td><td>{done['step']:,}</td>"
+                f"<td>{done['back']:,}</td><td class=text>{words}</td><td class=text>{why}</td></tr>"
+            )
+    if not cells:
+        return ""
+    heads = ("", "number", "noticed at step", "back to step", "went on with", "why")
+    head = "".join(f"<th{' class=text' if place > 3 else ''}>{name}</th>" for place, name in enumerate(heads))
+    more = f"<p class=note>The first {SHOWN} of {len(cells)} interventions.</p>" if len(cells) > SHOWN else ""
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(cells[:SHOWN])}</tbody></table>"
+    note = "<p class=note>The run went back to a healthy checkpoint by itself, as its recipe allows.</p>"
+    return f"<h2>Interventions</h2>{note}{scrolling(table, 'interventions')}{more}"
+
+
+def _monitors(systems: Sequence[System]) -> str:
     labels = [system.name for system in systems]
     runs = {label: rows(system.exp) for label, system in zip(labels, systems, strict=True)}
     found = {label: alarms(system.exp) for label, system in zip(labels, systems, strict=True)}

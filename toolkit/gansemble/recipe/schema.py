@@ -15,6 +15,7 @@ from gansemble.plugins.registry import Registry
 from gansemble.recipe import types
 from gansemble.recipe.contract import contract_of
 from gansemble.recipe.document import Document, Problem
+from gansemble.recipe.healing import Healing
 from gansemble.recipe.sections import (
     Data,
     Evaluation,
@@ -74,7 +75,7 @@ class Recipe:
         path: the YAML file.
         document: the composed document, in which every value has its place in a file.
         audio: the audio specification.
-        plan, init, teacher, validation, data, synthesis, evaluation: the recipe's own sections.
+        plan, init, teacher, healing, validation, data, synthesis, evaluation: the recipe's own sections.
         name: of the recipe.
         single: the parts of sections that hold one part, by section.
         many: the parts of sections that hold several, by section and name.
@@ -89,6 +90,7 @@ class Recipe:
     plan: Plan = field(default_factory=Plan)
     init: Init = field(default_factory=Init)
     teacher: Teacher = field(default_factory=Teacher)
+    healing: Healing = field(default_factory=Healing)
     validation: Validation = field(default_factory=Validation)
     data: Data = field(default_factory=Data)
     synthesis: Synthesis = field(default_factory=Synthesis)

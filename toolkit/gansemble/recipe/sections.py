@@ -23,6 +23,7 @@ from gansemble.numbers import (
     Steps,
 )
 from gansemble.plugins.registry import Entry
+from gansemble.recipe.healing import Healing
 from gansemble.recipe.weights import Schedule
 
 #: How a page of results holds its sounds.
@@ -313,10 +314,11 @@ class ParameterGroup:
     settings: dict[str, object]
 
 
-SECTIONS: dict[str, type[Plan | Init | Teacher | Validation | Data | Synthesis | Evaluation]] = {
+SECTIONS: dict[str, type[Plan | Init | Teacher | Healing | Validation | Data | Synthesis | Evaluation]] = {
     "plan": Plan,
     "init": Init,
     "teacher": Teacher,
+    "healing": Healing,
     "validation": Validation,
     "data": Data,
     "synthesis": Synthesis,
@@ -353,6 +355,7 @@ BENIGN = frozenset(
         "plugins",
         "plan.on_nan",
         "plan.on_collapse",
+        "healing",
         "monitors",
         "observers",
         "data.pack_gigabytes",

@@ -25,10 +25,11 @@ class Curves:
 
     Args:
         path: of the file.
-        step: number of steps done when the run started or was resumed; 0 empties the file.
+        step: number of steps done when the run started or was resumed.
+        resumed: whether the run goes on from a checkpoint; else the file is emptied. None: from any but that of step 0.
     """
 
-    def __init__(self, path: Path, step: int) -> None:
+    def __init__(self, path: Path, step: int, resumed: bool | None = None) -> None:
         self.path = path
         self._told = False
         try:
@@ -36,7 +37,8 @@ class Curves:
         except OSError as error:
             log.warning("%s: cannot be made (%s); its curves are lost", path.parent, error.strerror)
         if path.is_file():
-            rewrite(path, [row for row in read_curves(path) if step > 0 and (row["step"] or 0) <= step])
+            goes_on = step > 0 if resumed is None else resumed
+            rewrite(path, [row for row in read_curves(path) if goes_on and (row["step"] or 0) <= step])
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Appends a row; a value that is not finite becomes null, and a row that cannot be written is logged as lost.

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from gansemble.errors import TrainingError
-from gansemble.interfaces import Step
+from gansemble.interfaces import Objective, Step
+from gansemble.training.processes import Processes
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,51 @@ def balance(step: Step) -> dict[str, Tensor]:
     if not wins:
         return {}
     return {"discriminator/win_rate": torch.stack(wins).mean(), "discriminator/gap": torch.stack(gaps).mean()}
+
+
+def undecided(objective: Objective) -> float:
+    """The least loss of a sub-discriminator that gives every item, real or not, one and the same score.
+
+    It is 0.5 of least squares and 2 of a hinge; 0 of objectives without a bound, which estimate a distance.
+    """
+    scores = (torch.full((2, 2), score / 20) for score in range(-60, 61))
+    return min(float(objective.discriminator(score, score)) for score in scores)
+
+
+class Lead:
+    """Measures in some steps how far ahead the discriminators are, on all processes together.
+
+    Args:
+        objective: their loss.
+        every: steps between looks; 0 never looks.
+
+    Raises:
+        ValueError: if looks are wanted, and the objective has no loss that could tell.
+    """
+
+    def __init__(self, objective: Objective | None, every: int) -> None:
+        self.objective, self.every = objective, every
+        self.undecided = undecided(objective) if every and objective is not None else 0.0
+        if every and self.undecided < 1e-6:
+            raise ValueError("the loss of discriminators has no bound that says when they have won")
+        self._seen: list[Tensor] = []
+
+    @torch.no_grad()
+    def observe(self, step: Step, turn: str) -> None:
+        """Measures a micro-batch of the discriminators' turn, in the steps that are looked at."""
+        if self.objective is None or turn != "discriminator" or not self.every or (step.index + 1) % self.every:
+            return
+        losses = [self.objective.discriminator(real.score, fake.score) for _, real, fake in step.pairs()]
+        self._seen += [torch.stack(losses).float().mean() / self.undecided] if losses else []
+
+    def end_step(self, processes: Processes) -> float | None:
+        """The loss of the step just ended, over all sub-discriminators, micro-batches and processes, as a share of the loss
+        of undecided discriminators; None if it was not looked at.
+
+        Every process must call this.
+        """
+        seen, self._seen = self._seen, []
+        return float(processes.total(torch.stack(seen).mean()[None])[0]) / processes.world if seen else None
 
 
 class Finite:
@@ -153,6 +199,23 @@ class Collapse:
             f"the discriminators have won every item of the last {self._recent.maxlen} reports; narrow them, lower their "
             "learning rate, or inject noise (noise_injector) so that the generator has something to learn from"
         )
+
+
+def won(short: str, step: int, kept: int | None, again: bool) -> TrainingError:
+    """The error to raise when the discriminators have won for good.
+
+    Args:
+        short: what was noticed.
+        step: number of steps done.
+        kept: step of the newest checkpoint from before, or None.
+        again: whether the run has gone back before, as often as it may.
+    """
+    before = f"the checkpoint of step {kept} is from before" if kept is not None else "no checkpoint is from before"
+    tried = "going back did not help; " if again else ""
+    return TrainingError(
+        f"step {step}: {short}; {tried}{before}. Narrow them, lower their learning rate, or inject noise (noise_injector) so "
+        "that the generator has something to learn from"
+    )
 
 
 def stalled(step: int, names: Sequence[str], last: int | None) -> TrainingError:

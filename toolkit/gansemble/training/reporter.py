@@ -58,7 +58,7 @@ class Reporter:
         run, bare = self.run, {name: each.network for name, each in self.run.networks.items()}
         sizes = {name: sum(p.numel() for p in network.parameters()) for name, network in bare.items()}
         self.display = Display(run.exp, run.recipe, done, run.processes.world, run.device, sizes, resumed, self.unread)
-        self.open_curves(done)
+        self.open_curves(done, resumed)
         self._begin(done)
 
     def _begin(self, done: int) -> None:
@@ -75,11 +75,16 @@ class Reporter:
 
         self._show(begin)
 
-    def open_curves(self, done: int) -> None:
-        """Opens the files of curves; rows of steps after ``done``, which will be done again, are dropped."""
+    def open_curves(self, done: int, resumed: bool) -> None:
+        """Opens the files of curves; rows of steps after ``done``, which will be done again, are dropped.
+
+        Args:
+            done: number of steps done.
+            resumed: whether the run goes on from a checkpoint, such as that of its beginning; else the files are emptied.
+        """
         if self.main:
-            self.train_curves = Curves(self.run.exp / "logs" / "train.jsonl", done)
-            self.valid_curves = Curves(self.run.exp / "logs" / "validation.jsonl", done)
+            self.train_curves = Curves(self.run.exp / "logs" / "train.jsonl", done, resumed)
+            self.valid_curves = Curves(self.run.exp / "logs" / "validation.jsonl", done, resumed)
 
     def say(self, text: str) -> None:
         """Prints a line for the user, on the main process."""

@@ -26,6 +26,7 @@ from gansemble.stages import json_files
 from gansemble.training import checkpoint, demands, state, teacher
 from gansemble.training.adaptation import Adaptation
 from gansemble.training.ema import Ema
+from gansemble.training.healing import Done
 from gansemble.training.initialisation import Origin
 from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.processes import Processes
@@ -48,6 +49,9 @@ class Counters:
         healthy: name of the newest checkpoint that is known to be from before a collapse, which is not pruned; or None.
         best: validation scores of the best checkpoints, by folder name.
         validated: step of the last validation; -1 before the first.
+        interventions: records of all interventions so far, on which training depends from there.
+        won_since: the last step at which the discriminators were not far ahead, while they are; None while they are not.
+        regular: name of the newest checkpoint that every such run writes, interrupted or not, which is not pruned; or None.
     """
 
     step: int = 0
@@ -56,6 +60,9 @@ class Counters:
     healthy: str | None = None
     best: dict[str, float] = field(default_factory=dict)
     validated: int = -1
+    interventions: list[Done] = field(default_factory=list)
+    won_since: int | None = None
+    regular: str | None = None
 
     def rank(self, score: float, higher_is_better: bool, keep: int) -> None:
         """Adds the checkpoint of this step, which is written right after, to the best ones if its score is among them.
@@ -258,7 +265,7 @@ class Saver:
         facts |= {} if self.origin is None else {"init": dict(self.origin)}
         facts |= {} if self.taught is None else {"teacher": dict(self.taught)}
         facts |= {} if self.work is None else self.work.facts()
-        kept = {*counters.best, *([counters.healthy] if counters.healthy else [])}
+        kept = {*counters.best, *(name for name in (counters.healthy, counters.regular) if name)}
         self.store.commit(folder, counters.step, facts, kept)
 
 

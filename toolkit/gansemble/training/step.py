@@ -25,6 +25,7 @@ from gansemble.interfaces.demands import demand_items, demand_scalar
 from gansemble.parts.build import Parts, Weighted
 from gansemble.recipe.sections import Plan
 from gansemble.training.encoding import Encoder
+from gansemble.training.healing import Interventions
 from gansemble.training.network_optimiser import NetworkOptimiser
 from gansemble.training.pooling import Pool, leaving_no_trace
 from gansemble.training.processes import Processes
@@ -55,7 +56,9 @@ Observe = Callable[[Step, Turn], None]
 
 
 class TrainingStep:
-    """Takes training steps over both networks. It has no state of its own that a checkpoint would have to hold.
+    """Takes training steps over both networks.
+
+    It has no state of its own that a checkpoint would have to hold: the interventions in effect are in its counters.
 
     Args:
         parts: the recipe's parts.
@@ -86,6 +89,7 @@ class TrainingStep:
         self.teacher = teacher
         self.parts, self.plan, self.device, self.processes = parts, plan, device, processes
         self.generator, self.discriminators = generator, discriminators
+        self.interventions = Interventions(parts.terms)
         self.encode = Encoder(parts.representation, plan, clips) if clips is not None else parts.encode
         self.constraints = [weighted for weighted in parts.terms if isinstance(weighted.term, Constraint)]
         self.pooled = [weighted for weighted in parts.terms if isinstance(weighted.term, PooledTerm)]
@@ -222,16 +226,19 @@ class TrainingStep:
     def _injected(
         self, real: Tensor, fake: Tensor, batch: Batch, doing: str, with_graph: bool
     ) -> tuple[Tensor, Tensor]:
-        """What the discriminators see of real and generated items, with the noise of the recipe's injector."""
+        """What the discriminators see of real and generated items, with the noise of the recipe's injector, if it has one,
+        and that of interventions.
+        """
         injector = self.parts.injector
         if injector is None:
-            return real, fake
+            return self.interventions.noisy(batch.step, real, fake, batch)
         who = self.parts.who("noise_injector", injector)
         with torch.set_grad_enabled(with_graph), AtWork(who, doing):
             seen = injector(real, fake, batch)
         if not isinstance(seen, tuple | list) or len(seen) != 2:
             raise wrong(who, "(real items, fakes), two tensors of the shapes that it was given", seen)
-        return demand_items(who, seen[0], real, real.shape), demand_items(who, seen[1], fake, fake.shape)
+        sound = demand_items(who, seen[0], real, real.shape), demand_items(who, seen[1], fake, fake.shape)
+        return self.interventions.noisy(batch.step, *sound, batch)
 
     def _turn(
         self,

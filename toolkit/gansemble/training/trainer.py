@@ -118,6 +118,7 @@ class Trainer:
             changes = self.saver.check_same(saved, self.exp, manifest, self.components.options.allow_change)
             demands.steps_left(self.exp, self.plan.steps, saved.step, changes)
             self.counters = self.saver.restore(saved)
+        self.watchdog.begin(self.counters)
         self.saver.note_data(saved, manifest)
         self.saver.note_work(saved)
         self.processes.wait()
@@ -135,6 +136,8 @@ class Trainer:
             stop = min(stop, self.counters.step + after)
         if self.counters.step == 0 and self.counters.validated < 0:
             self._validate()
+            if self.recipe.healing.against:  # so that there is a state to go back to from the first step on
+                self.saver.save(self.counters, last_chance=False)
         with contextlib.ExitStack() as stack:
             self._steps(stop, stack)
 
@@ -170,9 +173,10 @@ class Trainer:
     def _step(self, window: list[Batch]) -> None:
         run, index, schedule = self.components, self.counters.step, self._schedule()
         epoch, progress = schedule.epoch(index), schedule.progress(index)
-        for network in run.networks.values():
+        for side, network in run.networks.items():
+            lowered = run.step.interventions.rate(side)
             for name, optimiser in network.optimisers.items():
-                network.set_rate(name, self.rates.factor(name, index, epoch))
+                network.set_rate(name, lowered * self.rates.factor(name, index, epoch))
                 if schedule.freshens(index):
                     optimiser.state.clear()
         if progress is not None:
@@ -200,7 +204,7 @@ class Trainer:
         if found is None:
             return False
         self.counters = found
-        self.reporter.open_curves(found.step)
+        self.reporter.open_curves(found.step, True)
         return True
 
     def _validate(self) -> None:

@@ -15,6 +15,7 @@ from gansemble.recipe.rules.features import features, given, judged, prior
 from gansemble.recipe.rules.finding import Finding
 from gansemble.recipe.rules.fit import domain, hop, latent, precision, rates, receptive_field, segment, shape
 from gansemble.recipe.rules.growth import growth
+from gansemble.recipe.rules.healing import healing
 from gansemble.recipe.rules.perturbed import perturbed
 from gansemble.recipe.rules.ranges import LIMITS
 from gansemble.recipe.rules.restoration import baselines, degraded
@@ -98,6 +99,7 @@ RULES = (
     rates,
     precision,
     growth,
+    healing,
     decodable,
     teacher,
     validated,
