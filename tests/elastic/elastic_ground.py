@@ -186,10 +186,15 @@ def curves(exp: Path) -> list[dict[str, float]]:
 
 
 def differing(one: Path, other: Path) -> list[str]:
-    """Names of checkpoint files of which the two runs do not have the same."""
+    """Names of checkpoint files of which the two runs do not have the same, in the checkpoints that both have.
+
+    A run that was stopped has a checkpoint of that step, too. Both have their last one.
+    """
     ours, theirs = files(one), files(other)
-    assert ours
-    return sorted(name for name in {*ours, *theirs} if ours.get(name) != theirs.get(name))
+    both = {name.split("/")[1] for name in ours} & {name.split("/")[1] for name in theirs}
+    assert max(ours).split("/")[1] == max(theirs).split("/")[1] == max(both)
+    names = {name for name in {*ours, *theirs} if name.split("/")[1] in both}
+    return sorted(name for name in names if ours.get(name) != theirs.get(name))
 
 
 def prepared(folder: Path) -> Ground:
