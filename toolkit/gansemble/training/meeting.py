@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from queue import Empty, Queue
 from typing import TypedDict
 
 from torch.distributed import Store, TCPStore
@@ -140,27 +142,37 @@ def _store(place: Place) -> Store:
         TrainingError: if there is none within the limit, or something else answers.
     """
     first = place.rank == 0 and not place.kept
+    made: Queue[Store | Exception] = Queue()
+
+    def make() -> None:
+        try:
+            limit = timedelta(seconds=max(1.0, place.limit))
+            made.put(
+                TCPStore(
+                    place.address, place.port, place.world, first, limit, wait_for_workers=False, multi_tenant=True
+                )
+            )
+        except (RuntimeError, ValueError) as error:
+            made.put(error)
+
+    # In a thread, as torch waits without end for the answer of a program that listens there and is none of its stores.
+    threading.Thread(target=make, daemon=True, name="meeting").start()
     try:
-        return TCPStore(
-            place.address,
-            place.port,
-            place.world,
-            is_master=first,
-            timeout=timedelta(seconds=max(1.0, place.limit)),
-            wait_for_workers=False,
-            multi_tenant=True,
-        )
-    except (RuntimeError, ValueError) as error:
-        line = str(error).splitlines()[0]
-        if first:
-            raise TrainingError(
-                f"--main-port {place.port}: cannot be listened at on this machine ({line}); give another one, the same on every "
-                "machine"
-            ) from error
+        found = made.get(timeout=place.limit + READ_SECONDS)
+    except Empty:
+        found = TimeoutError("something that is no run of this toolkit listens there")
+    if isinstance(found, Store):
+        return found
+    line = str(found).splitlines()[0]
+    if first:
         raise TrainingError(
-            f"process {place.rank} of {place.world} waited {place.limit:.0f} s for the first one at {place} ({line}); start the "
-            "same command on machine 0, see that --main-address and --main-port are its own, and that the port is open"
-        ) from error
+            f"--main-port {place.port}: cannot be listened at on this machine ({line}); give another one, the same on every "
+            "machine"
+        ) from found
+    raise TrainingError(
+        f"process {place.rank} of {place.world} waited {place.limit:.0f} s for the first one at {place} ({line}); start the "
+        "same command on machine 0, see that --main-address and --main-port are its own, and that the port is open"
+    ) from found
 
 
 def _judged(store: Store, place: Place, mine: Arrival, say: Callable[[str], None]) -> str:
