@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -23,6 +24,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from gansemble.errors import GansembleError
 from gansemble.stages import json_files
+from gansemble.stages.children import die_with_parent
 from gansemble.stages.last_words import PLACE, LastWords
 from gansemble.stages.launch_machines import PROCESSES, plain_numbers
 from gansemble.stages.together import DONE
@@ -30,14 +32,20 @@ from gansemble.stages.together import DONE
 if TYPE_CHECKING:
     from types import ModuleType
 
+#: First word of the process that starts Ray.
+APART = "--apart"
 #: File that asks all workers to stop, in the folder that they share with this process.
 STOP = "stop"
-#: How often a worker looks for it [s].
+#: How often a worker looks for it, and this process for what the first worker has written [s].
 LOOK_SECONDS = 0.5
 #: Environment variables that workers are given as they are here; Ray's machines have their own of all others.
 KEPT = ("GANSEMBLE_", "PYTHONPATH", "PYTHONSAFEPATH", "OMP_WAIT_POLICY")
-#: Ray's own words: errors only, and each worker's lines as they are.
-QUIET = {"RAY_TRAIN_V2_ENABLED": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_DEDUP_LOGS": "0"}
+#: Settings of Ray, where the user has none: its present trainer, which is given time to start on a busy machine.
+SETTINGS = {
+    "RAY_TRAIN_V2_ENABLED": "1",
+    "RAY_TRAIN_WORKER_GROUP_START_TIMEOUT_S": "300",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+}
 
 
 class Work(TypedDict):
@@ -54,7 +62,29 @@ class Ended(Exception):
 
 
 def main(words: Sequence[str]) -> int:
-    """Runs the program, and returns its exit status."""
+    """Runs the program, and returns its exit status.
+
+    Ray's own processes belong to the group of the one that starts it, and die of a signal to that group, before the workers have
+    saved. So that is done by a process in a group of its own, which is sent the signals one by one.
+    """
+    if words[0] == APART:
+        return _apart(words[1:])
+    child: list[subprocess.Popen[bytes]] = []
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        for each in child:
+            each.send_signal(signal.SIGTERM)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, pass_on)
+    command = [sys.executable, "-m", "gansemble.cluster.on_ray", APART, *words]
+    child.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, process_group=0, preexec_fn=die_with_parent))
+    status = child[0].wait()
+    return status if status >= 0 else 128 - status
+
+
+def _apart(words: Sequence[str]) -> int:
     processes, restarts, *command = words
     try:
         ray = _ray()
@@ -74,7 +104,7 @@ def _ray() -> ModuleType:
     Raises:
         GansembleError: if it is not installed, with how to get it.
     """
-    os.environ.update({name: os.environ.get(name, value) for name, value in QUIET.items()})
+    os.environ.update({name: os.environ.get(name, value) for name, value in SETTINGS.items()})
     try:
         import ray
         import ray.train.torch
@@ -122,7 +152,7 @@ def _train(ray: ModuleType, processes: int, restarts: int, command: Sequence[str
         ),
     )
     error: Exception | None = None
-    with _asking(shared):
+    with _asking(shared), _showing(shared / "0.log"):
         try:
             trainer.fit()
         except Exception as raised:  # whatever Ray makes of what its workers ended with
@@ -145,7 +175,7 @@ def _connect(ray: ModuleType, processes: int) -> None:
     )
     numbers = {"env_vars": {name: value for name, value in plain_numbers().items() if name == "OMP_NUM_THREADS"}}
     try:
-        ray.init(address=address or "local", runtime_env=numbers, logging_level="ERROR", **own)
+        ray.init(address=address or "local", runtime_env=numbers, logging_level="ERROR", log_to_driver=False, **own)
     except (ConnectionError, RuntimeError, ValueError) as error:
         where = f"RAY_ADDRESS={address}" if address else "Ray"
         raise GansembleError(
@@ -194,6 +224,31 @@ def _asking(shared: Path) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+@contextmanager
+def _showing(path: Path) -> Iterator[None]:
+    """Shows what the first worker writes, without what Ray would say of itself around each line."""
+    ended = threading.Event()
+
+    def follow() -> None:
+        place, last = 0, False
+        while not last:
+            last = ended.wait(LOOK_SECONDS)
+            if path.exists():
+                with path.open(encoding="utf-8", errors="replace") as log:
+                    log.seek(place)
+                    sys.stdout.write(log.read())
+                    sys.stdout.flush()
+                    place = log.tell()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
 def _worker(work: Mapping[str, object]) -> None:
     """Runs ``gansemble`` in a worker of Ray's, which has connected it with the others.
 
@@ -210,13 +265,15 @@ def _worker(work: Mapping[str, object]) -> None:
     stop = threading.Event()
     watching = threading.Thread(target=_watch, args=(shared / STOP, stop), daemon=True)
     watching.start()
-    try:
-        import_module("gansemble.cli").main(words)  # as a program: the command line lies above this room
-    except SystemExit as end:
-        if end.code not in (None, *DONE):
-            raise Ended from end
-    finally:
-        stop.set()
+    with (shared / f"{os.environ['RANK']}.log").open("a", encoding="utf-8", buffering=1) as log:
+        try:
+            with redirect_stdout(log), redirect_stderr(log):
+                import_module("gansemble.cli").main(words)  # as a program: the command line lies above this room
+        except SystemExit as end:
+            if end.code not in (None, *DONE):
+                raise Ended from end
+        finally:
+            stop.set()
 
 
 def _watch(path: Path, ended: threading.Event) -> None:
