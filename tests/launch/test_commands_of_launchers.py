@@ -180,6 +180,13 @@ SAVED = words("stopped after step 7; the state is saved", 75, 2.0)
         ),
         ({}, SignalException(), "", 143),
         ({}, ChildFailedError({1: -9}), "error: process 1 was ended by signal 9 (Killed, as when memory runs out)", 1),
+        (
+            {0: words("error: connection closed", 1, 1.0)},
+            ChildFailedError({0: 1, 1: -9}),
+            "error: process 1 was ended by",
+            1,
+        ),
+        ({0: words("error: cause", 1, 1.0)}, ChildFailedError({0: 1, 1: -15}), "error: cause", 1),
         ({}, subprocess.CalledProcessError(-9, "x"), "error: process 0 was ended by signal 9", 1),
         ({}, ChildFailedError({1: 1}), "error: a process of the training failed; its last lines are above", 1),
         ({}, RendezvousTimeoutError(""), "error: the machines did not meet within 600", 1),

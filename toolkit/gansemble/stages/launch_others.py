@@ -31,6 +31,7 @@ NOT_MET = (
     "DistNetworkError",
     "DistStoreError",
 )
+GO_ON = "the last checkpoint is untouched, run the same command to go on from it"
 #: How many last words are looked for: processes of one machine.
 MOST = 1024
 
@@ -108,6 +109,8 @@ def outcome(words: dict[int, LastWords], error: BaseException | None) -> tuple[s
     # Whether it has saved and recorded is what the first process knows: what others die of afterwards changes nothing.
     if 0 in words and words[0]["status"] in DONE:
         return words[0]["text"], words[0]["status"]
+    if killed := _killed(error):  # what the others say of it is only that the connection was closed
+        return killed, 1
     failed = [each for each in words.values() if each["status"] not in DONE]
     if failed:
         first = min(failed, key=lambda each: each["time"])
@@ -129,21 +132,24 @@ def _status(error: BaseException | None) -> int:
 
 def _of_launcher(error: BaseException | None) -> str:
     """An error of the launcher itself, or of a process that could say nothing, in words."""
-    go_on = "the last checkpoint is untouched, run the same command to go on from it"
     if error is not None and type(error).__name__ in NOT_MET:
         return (
             f"error: the machines did not meet within {os.environ.get(WAIT, WAIT_SECONDS)} s ({type(error).__name__}: {_line(error)}); start the same "
             "command on every machine, each with its own --machine-rank, and see that --main-address and --main-port are those "
             "of machine 0 and can be reached"
         )
-    codes = _exit_codes(error)
-    for rank, code in sorted(codes.items()):
-        if code < 0:
-            why = ", as when memory runs out" if code == -signal.SIGKILL else ""
-            return f"error: process {rank} was ended by signal {-code} ({signal.strsignal(-code)}{why}); {go_on}"
-    if error is None or isinstance(error, SystemExit) or codes:
-        return f"error: a process of the training failed; its last lines are above; {go_on}"
+    if error is None or isinstance(error, SystemExit) or _exit_codes(error):
+        return f"error: a process of the training failed; its last lines are above; {GO_ON}"
     return f"error: {type(error).__name__}: {_line(error)}"
+
+
+def _killed(error: BaseException | None) -> str:
+    """Which process was ended by a signal that the launcher did not send, in words; empty if none was."""
+    for rank, code in sorted(_exit_codes(error).items()):
+        if code < 0 and code != -signal.SIGTERM:
+            why = ", as when memory runs out" if code == -signal.SIGKILL else ""
+            return f"error: process {rank} was ended by signal {-code} ({signal.strsignal(-code)}{why}); {GO_ON}"
+    return ""
 
 
 def _exit_codes(error: BaseException | None) -> dict[int, int]:

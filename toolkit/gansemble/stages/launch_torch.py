@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sys
 from contextlib import suppress
@@ -31,10 +30,8 @@ def variables(machines: Machines) -> dict[str, str]:
     After a process was killed, the next start would else hang in a store that the launcher shares with its processes
     (https://github.com/pytorch/pytorch/issues/135712).
     """
-    quiet = {} if machines.max_restarts else {"LOGLEVEL": os.environ.get("LOGLEVEL", "CRITICAL")}
     return {
         **plain_numbers(),
-        **quiet,  # each error is said once, by the process that has it; restarts are told
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
         "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": f"{machines.save_within or SAVE_SECONDS:.0f}",
         WAIT: f"{machines.wait_for_machines:g}",
