@@ -65,7 +65,7 @@ def test_a_process_of_torchruns_that_is_killed_is_named_in_one_line(place, launc
     os.kill(max(ranks), signal.SIGKILL)
     said = launches.finished(child, status=1)
     assert "error: process 1 was ended by signal 9 (Killed, as when memory runs out)" in said, said
-    assert "Continue with: " in said and "Traceback" not in said
+    assert "ontinue with: " in said and "Traceback" not in said
 
 
 def _below(pid: int) -> list[int]:

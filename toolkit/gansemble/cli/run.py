@@ -67,12 +67,12 @@ def run(context: click.Context, words: tuple[str, ...]) -> None:
         options.data = options.data or _recorded_corpus(options.exp) or place.mini_corpus
     _add_plugins(options)
     with chdir(place.root):
-        if options.dry_run:
+        if options.launch == "slurm" and not here:
+            _on_slurm(program, given, place, options)
+        elif options.dry_run:
             _dry_run(place.word, options)
         elif here:
             _in_this_process(place.word, options)
-        elif options.launch == "slurm":
-            _on_slurm(program, given, place, options)
         else:
             _Runner(program, given, place, options).run()
 

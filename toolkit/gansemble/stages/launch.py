@@ -52,7 +52,7 @@ def command(stage: str, processes: int = 1, machines: Machines = ONE_MACHINE) ->
             words, more = launch_accelerate.command(processes, machines)
             words, environment = [*words, stage], environment | more
         case "ray":
-            words = [*python, ON_RAY, str(processes), str(machines.max_restarts), stage]
+            words = [*python, ON_RAY, str(processes), str(machines.max_restarts or 0), stage]
     return words, environment
 
 

@@ -67,7 +67,7 @@ def _placed(processes: int, machines: Machines, found: Configuration | None) -> 
     words = ["--num_processes", str(processes), "--num_machines", str(machines.number)]
     if processes > 1:
         address, port = machines.met_at
-        words += ["--multi_gpu", "--main_process_port", str(port), "--max_restarts", str(machines.max_restarts)]
+        words += ["--multi_gpu", "--main_process_port", str(port), "--max_restarts", str(machines.max_restarts or 0)]
         if machines.number > 1:
             words += ["--machine_rank", str(machines.rank), "--main_process_ip", address]
     if found is not None and found.gpus:

@@ -37,7 +37,8 @@ class Machines:
         port: TCP port of machine 0 at which the processes meet; None is a free one on a single machine, and 29500 among
             several.
         launcher: what starts the processes.
-        max_restarts: how often all processes are started anew after one has failed.
+        max_restarts: how often all processes are started anew after one has failed; None is what the launcher does by itself,
+            which is never for torch's and for Ray.
         wait_for_machines: how long machines wait for each other [s].
         save_within: how long processes may take to save their state after a signal [s]; None is 15 minutes.
         meeting: name of the run, the same on all machines; empty is none.
@@ -48,7 +49,7 @@ class Machines:
     address: str = ""
     port: int | None = None
     launcher: Launcher = "local"
-    max_restarts: int = 0
+    max_restarts: int | None = None
     wait_for_machines: float = WAIT_SECONDS
     save_within: float | None = None
     meeting: str = ""

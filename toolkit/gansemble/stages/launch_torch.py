@@ -20,7 +20,7 @@ def command(processes: int, machines: Machines) -> tuple[list[str], dict[str, st
         machines: those that train together.
     """
     words = ["--nnodes", str(machines.number), "--nproc-per-node", str(processes // machines.number)]
-    words += ["--max-restarts", str(machines.max_restarts), *_meeting(machines)]
+    words += ["--max-restarts", str(machines.max_restarts or 0), *_meeting(machines)]
     return [sys.executable, "-m", WITHIN, "torch.distributed.run", *words, "-m", MEMBER], variables(machines)
 
 
