@@ -189,10 +189,10 @@ SAVED = words("stopped after step 7; the state is saved", 75, 2.0)
         ({0: words("error: cause", 1, 1.0)}, ChildFailedError({0: 1, 1: -15}), "error: cause", 1),
         ({}, subprocess.CalledProcessError(-9, "x"), "error: process 0 was ended by signal 9", 1),
         ({}, ChildFailedError({1: 1}), "error: a process of the training failed; its last lines are above", 1),
-        ({}, RendezvousTimeoutError(""), "error: the machines did not meet within 600", 1),
+        ({}, RendezvousTimeoutError(""), "error: the machines did not meet at alpha:29500 within 600 s (Rend", 1),
         ({}, ValueError("no such thing\nmore"), "error: ValueError: no such thing", 1),
     ],
 )
 def test_all_processes_of_another_launcher_end_with_one_message_and_one_status(said, error, text, status):
-    found = launch_others.outcome(said, error)
+    found = launch_others.outcome(said, error, ["torch.distributed.run", "--rdzv-endpoint", "alpha:29500"])
     assert found[0].startswith(text) and bool(found[0]) == bool(text) and found[1] == status

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
@@ -48,7 +49,7 @@ def main(words: Sequence[str]) -> int:
         except BaseException as raised:
             error = raised
         asked.deaf()
-        text, status = outcome(said(Path(folder)), error)
+        text, status = outcome(said(Path(folder)), error, words)
     if text:
         sys.stderr.write(f"{text.rstrip()}\n")
         sys.stderr.flush()
@@ -96,12 +97,13 @@ def said(folder: Path) -> dict[int, LastWords]:
     return found
 
 
-def outcome(words: dict[int, LastWords], error: BaseException | None) -> tuple[str, int]:
+def outcome(words: dict[int, LastWords], error: BaseException | None, command: Sequence[str] = ()) -> tuple[str, int]:
     """What is said of all processes, and their common exit status.
 
     Args:
         words: what each has said last, by local rank.
         error: what the launcher ended with; None if it returned.
+        command: the launcher's words, which name the place where machines meet.
     """
     status = _status(error)
     if status == 0:
@@ -117,7 +119,7 @@ def outcome(words: dict[int, LastWords], error: BaseException | None) -> tuple[s
         return first["text"], first["status"]
     if status in ASKED_TO_END:
         return "", status
-    return _of_launcher(error), 1
+    return _of_launcher(error, command), 1
 
 
 def _status(error: BaseException | None) -> int:
@@ -130,13 +132,14 @@ def _status(error: BaseException | None) -> int:
     return 128 + int(number) if number is not None else 1
 
 
-def _of_launcher(error: BaseException | None) -> str:
+def _of_launcher(error: BaseException | None, command: Sequence[str]) -> str:
     """An error of the launcher itself, or of a process that could say nothing, in words."""
     if error is not None and type(error).__name__ in NOT_MET:
+        place = dict(pairwise(command)).get("--rdzv-endpoint", "machine 0")
         return (
-            f"error: the machines did not meet within {os.environ.get(WAIT, WAIT_SECONDS)} s ({type(error).__name__}: {_line(error)}); start the same "
-            "command on every machine, each with its own --machine-rank, and see that --main-address and --main-port are those "
-            "of machine 0 and can be reached"
+            f"error: the machines did not meet at {place} within {float(os.environ.get(WAIT) or WAIT_SECONDS):g} s "
+            f"({type(error).__name__}: {_line(error)}); start the same command on every machine, each with its own "
+            "--machine-rank, and see that --main-address and --main-port are those of machine 0 and can be reached"
         )
     if error is None or isinstance(error, SystemExit) or _exit_codes(error):
         return f"error: a process of the training failed; its last lines are above; {GO_ON}"

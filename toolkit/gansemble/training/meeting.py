@@ -11,88 +11,17 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from datetime import timedelta
 from queue import Empty, Queue
-from typing import TypedDict
 
 from torch.distributed import Store, TCPStore
 
 from gansemble.errors import TrainingError
-from gansemble.stages.launch_machines import MACHINE, MEETING, WAIT, WAIT_SECONDS
+from gansemble.training.meeting_place import Arrival, Place
+from gansemble.training.roll_call import POLL_SECONDS, READ_SECONDS, REMIND_SECONDS, judged, let_read
 
-POLL_SECONDS = 0.05
-REMIND_SECONDS = 30.0
-#: Clocks that differ by more are told of [s]; what is measured is right within a fraction of a second.
-CLOCKS_SECONDS = 60.0
-#: How long the others have to tell their clocks [s].
-CLOCK_ANSWER_SECONDS = 2.0
-#: How long the first process stays for the others to read its verdict [s].
-READ_SECONDS = 10.0
-
-
-class Arrival(TypedDict):
-    """What a process says of itself: how many processes it was told of, its host, its machine, and what started it there."""
-
-    world: int
-    host: str
-    machine: int
-    started: str
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where and as what a process meets the others.
-
-    Args:
-        rank, world: its number, and how many there are.
-        address, port: of the first process.
-        run: name of the run; empty where whoever started the process gave none.
-        machine, started: this machine's number, and a random word of what has started the process there.
-        limit: how long the others are waited for [s].
-        kept: what starts the processes keeps the store at that place, and this process only calls it.
-        attempt: how often the processes were started anew.
-    """
-
-    rank: int
-    world: int
-    address: str
-    port: int
-    run: str = ""
-    machine: int = 0
-    started: str = ""
-    limit: float = WAIT_SECONDS
-    kept: bool = False
-    attempt: str = ""
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Place | None:
-        """The place that environment variables tell; None in a run of one process, or where they tell none."""
-        if int(environment.get("WORLD_SIZE", "1")) < 2 or not {"RANK", "MASTER_ADDR", "MASTER_PORT"} <= set(
-            environment
-        ):
-            return None
-        machine, _, rest = environment.get(MACHINE, "0 1 ").partition(" ")
-        return cls(
-            int(environment["RANK"]),
-            int(environment["WORLD_SIZE"]),
-            environment["MASTER_ADDR"],
-            int(environment["MASTER_PORT"]),
-            environment.get(MEETING, ""),
-            int(machine),
-            rest.partition(" ")[2],
-            float(environment.get(WAIT) or WAIT_SECONDS),
-            environment.get("TORCHELASTIC_USE_AGENT_STORE") == "True",
-            environment.get("TORCHELASTIC_RESTART_COUNT", ""),
-        )
-
-    def __str__(self) -> str:
-        return f"{self.address}, port {self.port}"
-
-    def key(self, *words: object) -> str:
-        """A key in the store; those of different runs, and of different starts of one, differ."""
-        return "/".join(["gansemble", self.run, self.attempt, *map(str, words)])
+__all__ = ["Place", "meet"]
 
 
 def meet(place: Place, say: Callable[[str], None]) -> Store:
@@ -121,10 +50,10 @@ def meet(place: Place, say: Callable[[str], None]) -> Store:
         store.set(place.key("arrival", place.rank, number), json.dumps(mine))
         if place.rank == 0 and number == 1:
             store.set("gansemble/run", place.run)
-            verdict = _judged(store, place, mine, say)
+            verdict = judged(store, place, mine, say)
             store.set(place.key("verdict"), verdict)
             if verdict:
-                _let_read(store, place)
+                let_read(store, place)
         else:
             verdict = _heard(store, place, number, say)
             store.add(place.key("read"), 1)
@@ -175,79 +104,6 @@ def _store(place: Place) -> Store:
     ) from found
 
 
-def _judged(store: Store, place: Place, mine: Arrival, say: Callable[[str], None]) -> str:
-    """What the first process finds of all: an empty text if they are all there and of one run."""
-    begun = said = time.monotonic()
-    there = {0: mine}
-    while True:
-        for rank in range(1, place.world):
-            if rank not in there and store.check([place.key("arrival", rank, 1)]):
-                there[rank] = json.loads(store.get(place.key("arrival", rank, 1)))
-        fault = _at_odds(store, place, there)
-        if fault or len(there) == place.world:
-            if not fault:
-                _compare_clocks(store, place, there, say)
-            return fault
-        now = time.monotonic()
-        if now - begun > place.limit:
-            return _absent(place, [rank for rank in range(place.world) if rank not in there])
-        if now - said > REMIND_SECONDS:
-            said = now
-            say(
-                f"waiting at {place}: {len(there)} of {place.world} processes have come ({now - begun:.0f} of {place.limit:.0f} s)"
-            )
-        time.sleep(POLL_SECONDS)
-
-
-def _absent(place: Place, missing: list[int]) -> str:
-    listed = ", ".join(map(str, missing[:8])) + (", …" if len(missing) > 8 else "")
-    return (
-        f"only {place.world - len(missing)} of {place.world} processes came to {place} within {place.limit:.0f} s; missing: "
-        f"{listed}. Start the same command on every machine, each with its own --machine-rank, and see that the others can reach "
-        "this address and port"
-    )
-
-
-def _at_odds(store: Store, place: Place, there: Mapping[int, Arrival]) -> str:
-    """What is wrong with those that have come: other numbers of processes, or two with one number."""
-    starters: dict[int, Arrival] = {}
-    for rank, one in sorted(there.items()):
-        if one["world"] != place.world:
-            return (
-                f"machine {one['machine']} ({one['host']}) was told --num-processes {one['world']}, machine 0 {place.world}; give "
-                "all the same"
-            )
-        other, again = starters.setdefault(one["machine"], one), place.key("arrival", rank, 2)
-        if store.check([again]):
-            other = json.loads(store.get(again))
-        if other["started"] != one["started"]:
-            return (
-                f"two runs came as machine {one['machine']}, on {one['host']} and on {other['host']}: each machine needs a "
-                "--machine-rank of its own, and a run that was started twice has to be ended once"
-            )
-    return ""
-
-
-def _compare_clocks(store: Store, place: Place, there: Mapping[int, Arrival], say: Callable[[str], None]) -> None:
-    """Tells of machines whose clocks differ by a minute or more from this one's; training does not depend on them."""
-    store.set(place.key("clock"), "?")
-    left, until = {rank for rank in there if rank}, time.monotonic() + CLOCK_ANSWER_SECONDS
-    apart: dict[str, float] = {}
-    while left and time.monotonic() < until:
-        for rank in sorted(left):
-            if store.check([place.key("clock", rank)]):
-                left.discard(rank)
-                apart[there[rank]["host"]] = float(store.get(place.key("clock", rank))) - time.time()
-        time.sleep(POLL_SECONDS / 5)
-    for host, seconds in apart.items():
-        if abs(seconds) > CLOCKS_SECONDS:
-            way = "ahead of" if seconds > 0 else "behind"
-            say(
-                f"note: the clock of {host} is {abs(seconds):.0f} s {way} this machine's; training does not depend on it, times in "
-                "logs and records do"
-            )
-
-
 def _heard(store: Store, place: Place, number: int, say: Callable[[str], None]) -> str:
     """The verdict of the first process, waited for a little longer than that one waits for the others."""
     begun = said = time.monotonic()
@@ -275,11 +131,3 @@ def _heard(store: Store, place: Place, number: int, say: Callable[[str], None]) 
         f"the run at {place} has begun already, with another process {place.rank} of {place.world}; end it first, and give each "
         "machine a --machine-rank of its own"
     )
-
-
-def _let_read(store: Store, place: Place) -> None:
-    """Gives those that have come time to read the verdict, as the store ends with this process."""
-    until = time.monotonic() + READ_SECONDS
-    came = sum(store.add(place.key("count", rank), 0) for rank in range(place.world))
-    while store.add(place.key("read"), 0) < came - 1 and time.monotonic() < until:
-        time.sleep(POLL_SECONDS)
