@@ -21,7 +21,7 @@ from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say, say_up_to_date, tell
 from gansemble.errors import GansembleError, Interrupted
 from gansemble.recipe.document import RecipeError
-from gansemble.stages import STAGES, Ledger, Project, Stage, StageState, corpus_files, launch
+from gansemble.stages import BY_NAME, Ledger, Project, Stage, StageState, corpus_files, launch
 from gansemble.stages.children import Children
 from gansemble.stages.last_words import ASKED_TO_END, continuation, ending, keeps_force, training_state, what_now
 from gansemble.stages.launch_waiting import TRAINING, Number, Waiting
@@ -280,13 +280,13 @@ class _Runner:
             return False
         with suppress(GansembleError):
             ledger, known = self._ledger(), dict[str, StageState]()
-            return all(ledger.state(stage.name, known).word == "done" for stage in STAGES[: TRAINING.number + 1])
+            return all(ledger.state(name, known).word == "done" for name in (*TRAINING.after, TRAINING.name))
         return False
 
     def _lacking(self) -> str:
         """Which results that training builds on are not seen on this machine."""
         ledger = self._ledger()
-        missing = [stage for stage in STAGES[1 : TRAINING.number] if ledger.record(stage.name) is None]
+        missing = [BY_NAME[name] for name in TRAINING.after if ledger.record(name) is None]
         named = " and ".join(f"stage {stage.number} {stage.name}" for stage in missing)
         return f"{ledger.project.dump} has no record of {named}" if missing else ""
 
