@@ -60,6 +60,24 @@ def test_gpus_that_cannot_reach_each_other_are_not_asked_to(monkeypatch, able, w
     assert os.environ.get("NCCL_P2P_DISABLE") == os.environ.get("NCCL_IB_DISABLE") == found
 
 
+@pytest.mark.parametrize(("here", "gpus", "backends"), [(2, 1, ["gloo"]), (2, 2, []), (1, 0, [])])
+def test_processes_that_share_a_gpu_are_connected_by_gloo(monkeypatch, here, gpus, backends):
+    """NCCL refuses two on one."""
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", str(here))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert [each.backend for each in processes._connection()] == backends
+
+
+@pytest.mark.parametrize("name", ["ACCELERATE_USE_DEEPSPEED", "ACCELERATE_USE_FSDP", "ACCELERATE_USE_MEGATRON_LM"])
+def test_another_way_of_training_that_a_variable_asks_for_is_refused(monkeypatch, name):
+    monkeypatch.setenv(name, "true")
+    with pytest.raises(TrainingError, match=f"{name}=true: .* is not supported"):
+        processes.Processes()
+    monkeypatch.setenv(name, "false")
+    processes._demand_plain()
+
+
 @pytest.mark.processes
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_2_by_8_equals_1_by_16(workshop, tools, tmp_path, accumulate):

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import chdir, suppress
+from contextlib import chdir, nullcontext, suppress
 from pathlib import Path
 
 import click
@@ -21,9 +21,10 @@ from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say, say_up_to_date, tell
 from gansemble.errors import GansembleError, Interrupted
 from gansemble.recipe.document import RecipeError
-from gansemble.stages import Ledger, Project, Stage, StageState, corpus_files, launch
+from gansemble.stages import BY_NAME, Ledger, Project, Stage, StageState, corpus_files, launch
 from gansemble.stages.children import Children
 from gansemble.stages.last_words import ASKED_TO_END, continuation, ending, keeps_force, training_state, what_now
+from gansemble.stages.launch_waiting import TRAINING, Number, Waiting
 from gansemble.stages.ledger import SOURCES
 from gansemble.stages.project import corpus_folder
 from gansemble.stages.recipe_place import RecipePlace
@@ -66,7 +67,9 @@ def run(context: click.Context, words: tuple[str, ...]) -> None:
         options.data = options.data or _recorded_corpus(options.exp) or place.mini_corpus
     _add_plugins(options)
     with chdir(place.root):
-        if options.dry_run:
+        if options.launch == "slurm" and not here:
+            _on_slurm(program, given, place, options)
+        elif options.dry_run:
             _dry_run(place.word, options)
         elif here:
             _in_this_process(place.word, options)
@@ -78,6 +81,21 @@ def _recorded_corpus(exp: Path) -> Path | None:
     """The corpus folder that an experiment was made with, if it is still there."""
     known = corpus_folder(exp.resolve())
     return known if known is not None and known.is_dir() else None
+
+
+def _on_slurm(program: Program, given: Sequence[str], place: RecipePlace, options: RunOptions) -> None:
+    """Hands the run over to Slurm, which starts its stages as jobs.
+
+    Raises:
+        GansembleError: if this version cannot.
+    """
+    try:
+        from gansemble.cluster import slurm  # type: ignore[attr-defined]
+    except ImportError as error:
+        raise GansembleError(
+            "--launch slurm: not in this version of gansemble; see docs/guides/several-machines.md"
+        ) from error
+    slurm.run(program, given, place, options)
 
 
 def _called(words: Sequence[str], plugin_files: Sequence[Path]) -> tuple[Program, list[str]]:
@@ -199,23 +217,78 @@ class _Runner:
         if options.yes:
             self.environment[YES] = "1"  # some metrics download weights
         self.children = Children()
+        self.number: Number | None = None
         self._project: Project | None = None
         self._states: dict[str, StageState] = {}
 
     def run(self) -> None:
-        """Runs the stages; if one fails or is interrupted, this process ends with its exit status."""
-        with self.children.listening():
+        """Runs the stages; if one fails or is interrupted, this process ends with its exit status.
+
+        Of several machines, the first one runs the stages; the others wait for it, train with it, and leave.
+        """
+        together = self.options.together
+        self.number = Number(self.exp, together) if together.number > 1 else None
+        with self.children.listening(), self.number or nullcontext():
+            if together.rank > 0:
+                self._join()
+                return
             self._make_mini_corpus()
             for stage in self.options.stages:
                 if not self._up_to_date(stage):
-                    before = training_state(self.exp)
-                    status = self._stage(stage)
-                    if status:
-                        self._end(stage, status, before)
+                    self._note(stage)
+                    self._run(stage)
+            if self.number is not None:
+                self.number.finished()
         first, last = self.options.stage.number, self.options.stop_stage.number
         say(f"Done: stages {first} to {last}. Experiment: {self.exp}")
         if self.options.mini:
             say("--mini is a toy: it shows that every stage works; what it makes says nothing of the method.")
+
+    def _run(self, stage: Stage) -> None:
+        before = training_state(self.exp)
+        status = self._stage(stage)
+        if status:
+            self._end(stage, status, before)
+
+    def _note(self, stage: Stage, status: int | None = None) -> None:
+        """Tells the other machines, if there are any, which stage this one is at."""
+        if self.number is not None:
+            self.number.at(stage, status)
+
+    def _join(self) -> None:
+        """Waits until machine 0 has come to training, and trains with it."""
+        together = self.options.together
+        who = f"machine {together.rank} of {together.number}"
+        if TRAINING not in self.options.stages:
+            say(f"{who}: nothing to do; machine 0 runs all stages but training")
+            return
+        waiting = Waiting(self.exp, together, say, lambda: self.children.stopped, together.wait_for_machines)
+        if waiting.until_training(self._trained, self._lacking):
+            self._run(TRAINING)
+            say(f"Done: {who} has trained; machine 0 does what is left. Experiment: {self.exp}")
+        elif self.children.received is not None:
+            sys.exit(128 + self.children.received)
+        else:
+            say(f"{who}: training is up to date; machine 0 does what is left")
+
+    def _ledger(self) -> Ledger:
+        return Ledger(_project(self.recipe, self.options))
+
+    def _trained(self) -> bool:
+        """Whether training is up to date, with all that it builds on."""
+        if self.options.force:
+            return False
+        with suppress(GansembleError):
+            ledger, known = self._ledger(), dict[str, StageState]()
+            return all(ledger.state(name, known).word == "done" for name in (*TRAINING.after, TRAINING.name))
+        return False
+
+    def _lacking(self) -> str:
+        """Which results that training builds on are not seen on this machine."""
+        ledger = self._ledger()
+        missing = [BY_NAME[name] for name in TRAINING.after if ledger.record(name) is None]
+        named = " and ".join(f"stage {stage.number} {stage.name}" for stage in missing)
+        return f"{ledger.project.dump} has no record of {named}" if missing else ""
 
     def _make_mini_corpus(self) -> None:
         data = self.options.data
@@ -253,7 +326,11 @@ class _Runner:
     def _stage(self, stage: Stage) -> int:
         """Runs a stage and returns its exit status, as a shell counts it."""
         self._project = None
-        start, environment = launch.command(stage.name, self.options.processes, self.options.together)
+        asked = (stage.name, self.options.processes, self.options.together)
+        launch.demand_port(*asked)
+        start, environment = launch.command(*asked)
+        if told := launch.note(*asked):
+            say(told)
         # Any stage but training may download something, and asks before.
         return self._child([*start, *_words(stage, self.recipe, self.options)], environment, asks=stage.name != "train")
 
@@ -278,6 +355,7 @@ class _Runner:
         """Says how a stage ended and which command goes on with it, and ends this process."""
         if self.children.received is not None and status in ASKED_TO_END:
             status = 128 + self.children.received  # the stage was sent SIGTERM, whichever signal came
+        self._note(stage, status)
         force = keeps_force(stage, status, before, training_state(self.exp))
         tell(ending(stage, status, stage.name != "train" or before != training_state(self.exp)))
         command = continuation(self.program.command, self.given, stage, force)

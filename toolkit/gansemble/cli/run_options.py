@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from gansemble.errors import GansembleError, near
+from gansemble.stages import launch_configuration
 from gansemble.stages.group import SAVE_SECONDS
 from gansemble.stages.launch import PORT, Launcher, Machines
 from gansemble.stages.restarts import MOST_RESTARTS, WAIT_SECONDS
@@ -43,8 +46,9 @@ OPTIONS = (
     Option("--num-machines", "N", "machines (1)"),
     Option("--machine-rank", "N", "this machine's number (0)"),
     Option("--main-address", "HOST", "address of machine 0"),
-    Option("--launcher", "NAME", "what starts several processes: gansemble, or accelerate (gansemble)"),
     Option("--main-port", "N", f"its port ({PORT}; on one machine, any that is free)"),
+    Option("--launch", "HOW", "what starts training: local, accelerate, torchrun, slurm or ray (local)"),
+    Option("--rdzv-id", "ID", "how machines of one run know each other (made of --exp)"),
     Option("--max-restarts", "N", f"go on after a process or machine died ({MOST_RESTARTS}; of one process 0)"),
     Option("--wait-for-machines", "S", f"wait so many seconds for a missing machine ({WAIT_SECONDS:g})"),
     Option("--save-within", "S", f"seconds in which training saves and leaves after a signal ({SAVE_SECONDS:g})"),
@@ -62,6 +66,10 @@ MOST_JOBS = 1024
 #: How many processes or machines may be asked for.
 MOST_PROCESSES = 65_536
 BY_NAME = {option.name: option for option in OPTIONS}
+#: What starts training: a launcher of processes, or Slurm, which starts all stages.
+Launch = Literal[Launcher, "slurm"]
+#: Former names, which are still understood.
+FORMER, FORMER_LAUNCH = {"--launcher": "--launch"}, {"gansemble": "local"}
 
 
 class Misuse(GansembleError):
@@ -87,12 +95,14 @@ class RunOptions:
         rank: number of this machine among them, from 0.
         address: host name or IP address of machine 0.
         port: TCP port of machine 0.
-        launcher: what starts several processes.
+        launch: what starts training.
+        meeting: how the machines of one run know each other; empty is by the experiment's folder.
         max_restarts: how often training is started anew after a process or a machine has died; None if not given.
         wait_for_machines: how long a missing machine is waited for [s].
         save_within: how long training may take to save and leave after a signal [s]; None is 15 minutes.
         plugins: single-file plugins.
         compare: experiments to show on the report's page.
+        given: the names of the options that were given.
     """
 
     words: list[str] = field(default_factory=list)
@@ -116,12 +126,14 @@ class RunOptions:
     rank: int = 0
     address: str = ""
     port: int | None = None
-    launcher: Launcher = "gansemble"
+    launch: Launch = "local"
+    meeting: str = ""
     max_restarts: int | None = None
     wait_for_machines: int = int(WAIT_SECONDS)
     save_within: int | None = None
     plugins: list[Path] = field(default_factory=list)
     compare: list[Path] = field(default_factory=list)
+    given: set[str] = field(default_factory=set)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -131,8 +143,10 @@ class RunOptions:
     @property
     def together(self) -> Machines:
         """The machines that train together, as :func:`gansemble.stages.launch.command` takes them."""
+        launcher: Launcher = "local" if self.launch == "slurm" else self.launch
+        meeting = self.meeting or hashlib.sha256(str(self.exp).encode()).hexdigest()[:16]
         healing = (self.max_restarts, self.wait_for_machines, self.save_within)
-        return Machines(self.machines, self.rank, self.address, self.port, self.launcher, *healing)
+        return Machines(self.machines, self.rank, self.address, self.port, launcher, *healing, meeting)
 
 
 def read(given: Sequence[str], program: str, words: int = 0) -> RunOptions:
@@ -159,6 +173,8 @@ def read(given: Sequence[str], program: str, words: int = 0) -> RunOptions:
             else:
                 options.words.append(word)
         if not options.help:
+            if options.launch == "accelerate":
+                _configured(options)
             _agree(options)
     except _Wrong as wrong:
         raise Misuse(f"{program}: {wrong}" + (f"; see {program} --help" if wrong.see_help else "")) from None
@@ -181,9 +197,10 @@ class _Wrong(Exception):
 def _option(options: RunOptions, word: str, rest: list[str]) -> None:
     """Reads an option; its value, if it has one and does not follow a ``=``, is taken from ``rest``."""
     name, equals, value = word.partition("=")
-    option = BY_NAME.get(name)
+    option = BY_NAME.get(FORMER.get(name, name))
     if option is None:
         raise _Wrong(f"unknown option {name}{near(name, BY_NAME)}", see_help=True)
+    options.given.add(option.name)
     if not option.value:
         if equals:
             raise _Wrong(f"{name} takes no value", see_help=True)
@@ -227,20 +244,49 @@ def _store(options: RunOptions, name: str, value: str) -> None:
             options.rank = _whole_number(name, value, 0, MOST_PROCESSES - 1)
         case "--main-address":
             options.address = value
+        case "--launch" | "--launcher":
+            options.launch = _launch(name, value)
+        case "--rdzv-id":
+            if not re.fullmatch(r"[\w.-]{1,64}", value):
+                raise _Wrong(
+                    f"{name} {value}: expected up to 64 letters, digits, dots and dashes, the same on all machines"
+                )
+            options.meeting = value
         case "--max-restarts" | "--wait-for-machines" | "--save-within":
             least = 1 if name == "--save-within" else 0
             setattr(options, name[2:].replace("-", "_"), _whole_number(name, value, least, 999_999_999))
-        case "--launcher":
-            options.launcher = _launcher(value)
 
 
-def _launcher(value: str) -> Launcher:
-    match value:
-        case "gansemble" | "accelerate":
-            return value
+def _launch(name: str, value: str) -> Launch:
+    word = FORMER_LAUNCH.get(value, value) if name in FORMER else value
+    match word:
+        case "local" | "accelerate" | "torchrun" | "slurm" | "ray":
+            return word
         case _:
-            known = ("gansemble", "accelerate")
-            raise _Wrong(f"--launcher {value}: expected {' or '.join(known)}{near(value, known)}")
+            known = (*get_args(Launcher), "slurm")
+            raise _Wrong(f"{name} {value}: expected {', '.join(known[:-1])} or {known[-1]}{near(value, known)}")
+
+
+def _configured(options: RunOptions) -> None:
+    """Takes over what the user's Accelerate configuration says of processes and machines.
+
+    Raises:
+        GansembleError: if there is something in it that training here cannot be, or that the command line contradicts.
+    """
+    found = launch_configuration.read()
+    if found is None:
+        return
+    mine: dict[str, int | str | None] = {
+        "num_processes": options.processes,
+        "num_machines": options.machines,
+        "machine_rank": options.rank,
+        "main_process_ip": options.address,
+        "main_process_port": options.port,
+    }
+    names = launch_configuration.OPTIONS
+    given = {key: value for key, value in mine.items() if names[key] in options.given and value is not None}
+    for key, value in launch_configuration.agreed(found, given).items():
+        _store(options, names[key], str(value))
 
 
 def _stage(name: str, value: str) -> Stage:
@@ -272,6 +318,8 @@ def _agree(options: RunOptions) -> None:
         raise _Wrong(
             f"nothing to run: --stage {first.number} ({first.name}) comes after --stop-stage {last.number} ({last.name})"
         )
+    if options.launch == "ray" and options.machines > 1:
+        raise _Wrong(f"--launch ray finds its machines itself; leave --num-machines {options.machines} out")
     if options.machines > 1 and not options.address:
         raise _Wrong(f"--num-machines {options.machines} needs --main-address, the address of machine 0")
     if options.rank >= options.machines:

@@ -1,111 +1,90 @@
-"""Builds the command that starts a stage: the only module that knows the launchers. Imports no torch."""
+"""The command that starts a stage, by one of several launchers. Imports no torch."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
-from dataclasses import dataclass
-from typing import Literal
+import uuid
 
-from gansemble.stages.restarts import MOST_RESTARTS, WAIT_SECONDS, Settings
-from gansemble.stages.together import Plan
+from gansemble.stages import launch_accelerate, launch_torch
+from gansemble.stages.launch_machines import MACHINE, MEETING, ONE_MACHINE, PORT, PROCESSES, Launcher, Machines
+from gansemble.stages.together import Plan, demand_free
 
-#: What starts several processes: :mod:`gansemble.stages.together`, or Accelerate's launcher.
-Launcher = Literal["gansemble", "accelerate"]
-#: The port of machine 0 where none is given and several machines have to agree on one.
-PORT = 29500
+__all__ = ["ONE_MACHINE", "PORT", "Launcher", "Machines", "command", "demand_port", "note"]
 
-
-@dataclass(frozen=True)
-class Machines:
-    """The machines that train together.
-
-    Args:
-        number: how many there are.
-        rank: the number of this one among them, from 0.
-        address: host name or IP address of machine 0; needed where there are several.
-        port: TCP port of machine 0 at which the processes meet; None is a free one on a single machine, and 29500 among
-            several.
-        launcher: what starts the processes of each machine.
-        max_restarts: how often training is started anew after a process or a machine has died; None is 3 times for several
-            processes. A single one is watched, by a further process, only where a number is given.
-        wait_for_machines: how long a machine that is not there is waited for [s].
-        save_within: how long training may take to save its state and leave after a signal [s]; None is 15 minutes.
-    """
-
-    number: int = 1
-    rank: int = 0
-    address: str = ""
-    port: int | None = None
-    launcher: Launcher = "gansemble"
-    max_restarts: int | None = None
-    wait_for_machines: float = WAIT_SECONDS
-    save_within: float | None = None
-
-    @property
-    def settings(self) -> Settings:
-        """How training is healed and ended, as :mod:`gansemble.stages.together` takes it."""
-        most = MOST_RESTARTS if self.max_restarts is None else self.max_restarts
-        return Settings(most, self.wait_for_machines, self.save_within)
-
-
-ONE_MACHINE = Machines()
+#: The program that starts the processes through Ray; named and not imported, as it lies above.
+ON_RAY = "gansemble.cluster.on_ray"
 
 
 def command(stage: str, processes: int = 1, machines: Machines = ONE_MACHINE) -> tuple[list[str], dict[str, str]]:
     """The beginning of the command that runs a stage, to which the caller appends the stage's own arguments.
 
-    Only training is started as several processes: by :mod:`gansemble.stages.together`, which gives them time to save their
-    state and says once why they ended, or where that is asked for by Accelerate's launcher.
+    Only training is started by a launcher: where there are several processes, or one that Accelerate or Ray is to place.
 
     Args:
         stage: its name.
         processes: number of processes, over all machines together.
-        machines: those that train together.
+        machines: those that train together, and what starts the processes.
 
     Returns:
         (words of the command, environment variables to add).
+
+    Raises:
+        GansembleError: if the user's Accelerate configuration contradicts what is asked for.
     """
     # Nothing is ever imported from the folder that a command happens to be started in, or from the recipe's.
     environment = {"PYTHONSAFEPATH": "1"}
-    words = [sys.executable, "-m", "gansemble", stage]
+    python = [sys.executable, "-m"]
     if stage == "train":
         environment |= machines.settings.words()
-    if stage == "train" and processes > 1:
-        environment["GANSEMBLE_PROCESSES"] = str(processes)
-        if machines.launcher == "accelerate":
-            return [sys.executable, "-m", *_accelerate(processes, machines), "-m", "gansemble", stage], environment
-        here = processes // machines.number
-        port = machines.port or (PORT if machines.number > 1 else 0)
-        plan = Plan(here, machines.rank * here, processes, machines.address or "127.0.0.1", port)
-        words = [sys.executable, "-m", "gansemble.stages.together", plan.word(), *words]
-    elif stage == "train" and machines.max_restarts:
-        words = [sys.executable, "-m", "gansemble.stages.together", Plan(1, 0, 1, "127.0.0.1", 0).word(), *words]
+    if not _launched(stage, processes, machines):
+        return [*python, "gansemble", stage], environment
+    environment[PROCESSES] = str(processes)
+    environment[MACHINE] = f"{machines.rank} {machines.number} {uuid.uuid4().hex[:12]}"
+    if machines.meeting:
+        environment[MEETING] = machines.meeting
+    match machines.launcher:
+        case "local":
+            here = processes // machines.number
+            plan = Plan(here, machines.rank * here, processes, *machines.met_at)
+            words = [*python, "gansemble.stages.together", plan.word(), *python_words(stage)]
+        case "torchrun":
+            words, more = launch_torch.command(processes, machines)
+            words, environment = [*words, stage], environment | more
+        case "accelerate":
+            words, more = launch_accelerate.command(processes, machines)
+            words, environment = [*words, stage], environment | more
+        case "ray":
+            words = [*python, ON_RAY, str(processes), str(machines.max_restarts or 0), stage]
     return words, environment
 
 
-def has_gpu() -> bool:
-    """Whether ``nvidia-smi`` lists a GPU."""
-    if shutil.which("nvidia-smi") is None:
-        return False
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True)
-    return "GPU" in listed.stdout
+def python_words(stage: str) -> list[str]:
+    """The command that runs a stage as one process."""
+    return [sys.executable, "-m", "gansemble", stage]
 
 
-def _accelerate(processes: int, machines: Machines) -> list[str]:
-    """Module and options of Accelerate's launcher; of torch's, on which it builds, where there is no GPU.
+def note(stage: str, processes: int, machines: Machines) -> str:
+    """What the user is told of the launcher before a stage is started; empty if there is nothing to tell."""
+    if not _launched(stage, processes, machines) or machines.launcher == "local":
+        return ""
+    if machines.launcher == "accelerate":
+        return launch_accelerate.note(processes, machines)
+    by = {"torchrun": "torch's launcher", "ray": "Ray"}[machines.launcher]
+    return f"stage 3 train: {processes} processes, started by {by}"
 
-    ``accelerate launch --cpu --num_processes 2`` would start a single process.
+
+def demand_port(stage: str, processes: int, machines: Machines) -> None:
+    """Refuses a port of machine 0 that another program listens at, before a launcher of others meets there.
+
+    Raises:
+        GansembleError: with what to do.
     """
-    port = machines.port or (PORT if machines.number > 1 else 0)
-    if not has_gpu():
-        place = ["--nnodes", str(machines.number), "--node-rank", str(machines.rank), "--nproc-per-node"]
-        address = machines.address or "127.0.0.1"
-        met = ["--standalone"] if port == 0 else ["--master-addr", address, "--master-port", str(port)]
-        return ["torch.distributed.run", *place, str(processes // machines.number), *met]
-    place = ["--num_processes", str(processes), "--num_machines", str(machines.number)]
-    if machines.number > 1:
-        place += ["--machine_rank", str(machines.rank), "--main_process_ip", machines.address]
-    place += ["--main_process_port", str(port), "--mixed_precision", "no", "--dynamo_backend", "no"]
-    return ["accelerate.commands.launch", "--multi_gpu", *place]
+    port = machines.met_at[1]
+    others = machines.launcher in ("torchrun", "accelerate")  # the toolkit's own asks for itself
+    if others and _launched(stage, processes, machines) and machines.rank == 0 and port:
+        demand_free(port)
+
+
+def _launched(stage: str, processes: int, machines: Machines) -> bool:
+    watched = machines.launcher == "local" and bool(machines.max_restarts)  # a single process, to be started anew
+    return stage == "train" and (processes > 1 or watched or machines.launcher in ("accelerate", "ray"))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import TypeVar
 
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import check_cuda_p2p_ib_support, gather_object
+from accelerate import Accelerator, DistributedDataParallelKwargs, InitProcessGroupKwargs
+from accelerate.utils import KwargsHandler, check_cuda_p2p_ib_support, gather_object
 from torch import Tensor, nn
 
 from gansemble.errors import TrainingError
+from gansemble.training import meeting
 
 T = TypeVar("T")
 
@@ -31,16 +33,21 @@ class Processes:
         rank: of this process, from 0.
 
     Raises:
-        TrainingError: if another number of processes was started than asked for.
+        TrainingError: if another number of processes was started than asked for, some do not come or are of another run, or
+            environment variables make Accelerate train in a way of its own.
     """
 
     def __init__(self, asked_for: int | None = None) -> None:
+        _demand_plain()
         _settle_gpus()
+        place = None if torch.distributed.is_initialized() else meeting.Place.of(os.environ)
+        store = meeting.meet(place, _say) if place is not None else None
         # Gradients are averaged by the wrapper; precision, scaling and accumulation are the step's own.
         self.accelerator = Accelerator(
             cpu=not torch.cuda.is_available(),
-            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False)],
+            kwargs_handlers=[DistributedDataParallelKwargs(broadcast_buffers=False), *_connection()],
         )
+        del store  # only now: it keeps the port at which the processes were connected
         self.device: torch.device = self.accelerator.device
         self.main: bool = self.accelerator.is_main_process
         #: Whether this is the process that does what has to be done once on each machine.
@@ -85,6 +92,42 @@ class Processes:
     def end(self) -> None:
         """Leaves the process group; a process that exits without leaving it may abort."""
         self.accelerator.end_training()
+
+
+#: Environment variables by which ``accelerate launch`` asks for other ways of training.
+OTHER_WAYS = {
+    "ACCELERATE_USE_DEEPSPEED": "DeepSpeed",
+    "ACCELERATE_USE_FSDP": "FSDP",
+    "ACCELERATE_USE_MEGATRON_LM": "Megatron-LM",
+}
+
+
+def _demand_plain() -> None:
+    """Refuses ways of training that would wrap the networks, each of which a step trains in turn.
+
+    Raises:
+        TrainingError: naming the environment variable.
+    """
+    for name, way in OTHER_WAYS.items():
+        if os.environ.get(name, "").lower() in ("1", "true", "yes", "on", "y", "t"):
+            raise TrainingError(
+                f"{name}={os.environ[name]}: {way} is not supported, as two networks take turns here and checkpoints hold them "
+                "whole; unset the variable, or switch it off in the Accelerate configuration"
+            )
+
+
+def _connection() -> list[KwargsHandler]:
+    """How the processes are connected, where that is not as Accelerate would: NCCL refuses two processes on one GPU."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    shared = torch.cuda.is_available() and here > torch.cuda.device_count()
+    return [InitProcessGroupKwargs(backend="gloo")] if shared else []
+
+
+def _say(text: str) -> None:
+    """A line for the user, once on each machine."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
 
 
 def _settle_gpus() -> None:

@@ -11,6 +11,7 @@ import signal
 import socket
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
@@ -65,6 +66,7 @@ class StopRequest:
         self._event.set()
 
     def __enter__(self) -> StopRequest:
+        _open.add(self)
         if threading.current_thread() is threading.main_thread():
             heeded = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
             self._before = {number: signal.signal(number, self._ask) for number in heeded}
@@ -124,6 +126,20 @@ class _Deadline:
                 pass
             if found and not self._ended.wait(self._seconds):
                 self._late()
+
+
+#: The requests of the runs of this process.
+_open: weakref.WeakSet[StopRequest] = weakref.WeakSet()
+
+
+def ask_all(why: str) -> None:
+    """Asks the runs of this process to stop, from any thread, where no signal reaches them.
+
+    Args:
+        why: the beginning of the message to the user.
+    """
+    for request in list(_open):
+        request.ask(why)
 
 
 def patient_worker(worker: int) -> None:
