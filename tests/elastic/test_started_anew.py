@@ -30,6 +30,8 @@ def said(text, status, crash=False):
 def die(): os.kill(os.getpid(), signal.SIGKILL)
 def stop(*_): said('stopped after step 7; the state is saved', 75)
 signal.signal(signal.SIGTERM, stop)
+limit = time.monotonic() + 60  # both are there before either does anything: one may take much longer to start
+while not (here / f'rank{{1 - rank}}-{{start}}').exists() and time.monotonic() < limit: time.sleep(0.01)
 """
 PATIENT = "time.sleep(60)"
 
@@ -228,7 +230,7 @@ def test_a_machine_that_never_comes_is_waited_for_within_a_bound(place, there):
 
 
 def test_a_machine_that_stays_away_is_waited_for_within_a_bound(place):
-    first, second = place.start(PATIENT, 0, 2, wait_for_machines=1), place.start(PATIENT, 1, 2)
+    first, second = place.start(PATIENT, 0, 2, wait_for_machines=10), place.start(PATIENT, 1, 2)
     place.began(0, 0), place.began(1, 0)
     for pid in [second.pid, *children(second.pid)]:
         kill(pid)
