@@ -270,7 +270,7 @@ class _Runner:
         if self.children.received is not None and status in ASKED_TO_END:
             status = 128 + self.children.received  # the stage was sent SIGTERM, whichever signal came
         force = keeps_force(stage, status, before, training_state(self.exp))
-        tell(ending(stage, status))
+        tell(ending(stage, status, stage.name != "train" or before != training_state(self.exp)))
         command = continuation(self.program.command, self.given, stage, force)
         tell(what_now(status, command, status == GansembleError.exit_code and self._recipe_is_wrong()))
         sys.exit(status)

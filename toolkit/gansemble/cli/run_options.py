@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gansemble.errors import GansembleError, near
+from gansemble.stages.group import SAVE_SECONDS
 from gansemble.stages.launch import PORT, Launcher, Machines
+from gansemble.stages.restarts import MOST_RESTARTS, WAIT_SECONDS
 from gansemble.stages.stage import STAGES, Stage, parse
 
 
@@ -43,6 +45,9 @@ OPTIONS = (
     Option("--main-address", "HOST", "address of machine 0"),
     Option("--launcher", "NAME", "what starts several processes: gansemble, or accelerate (gansemble)"),
     Option("--main-port", "N", f"its port ({PORT}; on one machine, any that is free)"),
+    Option("--max-restarts", "N", f"go on after a process or machine died ({MOST_RESTARTS}; of one process 0)"),
+    Option("--wait-for-machines", "S", f"seconds that a missing machine is waited for ({WAIT_SECONDS:g})"),
+    Option("--save-within", "S", f"seconds in which training saves and leaves after a signal ({SAVE_SECONDS:g})"),
     Option("--plugin", "FILE.py", "a single-file plugin for this run; may be repeated"),
     Option("--compare", "[NAME=]EXP", "show another experiment on the report's page; may be repeated"),
     Option("--force", "", "run the chosen stages even if up to date (a trained run is set aside)"),
@@ -83,6 +88,9 @@ class RunOptions:
         address: host name or IP address of machine 0.
         port: TCP port of machine 0.
         launcher: what starts several processes.
+        max_restarts: how often training is started anew after a process or a machine has died; None if not given.
+        wait_for_machines: how long a missing machine is waited for [s].
+        save_within: how long training may take to save and leave after a signal [s]; None is 15 minutes.
         plugins: single-file plugins.
         compare: experiments to show on the report's page.
     """
@@ -109,6 +117,9 @@ class RunOptions:
     address: str = ""
     port: int | None = None
     launcher: Launcher = "gansemble"
+    max_restarts: int | None = None
+    wait_for_machines: int = int(WAIT_SECONDS)
+    save_within: int | None = None
     plugins: list[Path] = field(default_factory=list)
     compare: list[Path] = field(default_factory=list)
 
@@ -120,7 +131,8 @@ class RunOptions:
     @property
     def together(self) -> Machines:
         """The machines that train together, as :func:`gansemble.stages.launch.command` takes them."""
-        return Machines(self.machines, self.rank, self.address, self.port, self.launcher)
+        healing = (self.max_restarts, self.wait_for_machines, self.save_within)
+        return Machines(self.machines, self.rank, self.address, self.port, self.launcher, *healing)
 
 
 def read(given: Sequence[str], program: str, words: int = 0) -> RunOptions:
@@ -215,6 +227,9 @@ def _store(options: RunOptions, name: str, value: str) -> None:
             options.rank = _whole_number(name, value, 0, MOST_PROCESSES - 1)
         case "--main-address":
             options.address = value
+        case "--max-restarts" | "--wait-for-machines" | "--save-within":
+            least = 1 if name == "--save-within" else 0
+            setattr(options, name[2:].replace("-", "_"), _whole_number(name, value, least, 999_999_999))
         case "--launcher":
             options.launcher = _launcher(value)
 

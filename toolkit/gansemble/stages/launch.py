@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 from typing import Literal
 
+from gansemble.stages.restarts import MOST_RESTARTS, WAIT_SECONDS, Settings
 from gansemble.stages.together import Plan
 
 #: What starts several processes: :mod:`gansemble.stages.together`, or Accelerate's launcher.
@@ -27,6 +28,10 @@ class Machines:
         port: TCP port of machine 0 at which the processes meet; None is a free one on a single machine, and 29500 among
             several.
         launcher: what starts the processes of each machine.
+        max_restarts: how often training is started anew after a process or a machine has died; None is 3 times for several
+            processes. A single one is watched, by a further process, only where a number is given.
+        wait_for_machines: how long a machine that is not there is waited for [s].
+        save_within: how long training may take to save its state and leave after a signal [s]; None is 15 minutes.
     """
 
     number: int = 1
@@ -34,6 +39,15 @@ class Machines:
     address: str = ""
     port: int | None = None
     launcher: Launcher = "gansemble"
+    max_restarts: int | None = None
+    wait_for_machines: float = WAIT_SECONDS
+    save_within: float | None = None
+
+    @property
+    def settings(self) -> Settings:
+        """How training is healed and ended, as :mod:`gansemble.stages.together` takes it."""
+        most = MOST_RESTARTS if self.max_restarts is None else self.max_restarts
+        return Settings(most, self.wait_for_machines, self.save_within)
 
 
 ONE_MACHINE = Machines()
@@ -56,6 +70,8 @@ def command(stage: str, processes: int = 1, machines: Machines = ONE_MACHINE) ->
     # Nothing is ever imported from the folder that a command happens to be started in, or from the recipe's.
     environment = {"PYTHONSAFEPATH": "1"}
     words = [sys.executable, "-m", "gansemble", stage]
+    if stage == "train":
+        environment |= machines.settings.words()
     if stage == "train" and processes > 1:
         environment["GANSEMBLE_PROCESSES"] = str(processes)
         if machines.launcher == "accelerate":
@@ -64,6 +80,8 @@ def command(stage: str, processes: int = 1, machines: Machines = ONE_MACHINE) ->
         port = machines.port or (PORT if machines.number > 1 else 0)
         plan = Plan(here, machines.rank * here, processes, machines.address or "127.0.0.1", port)
         words = [sys.executable, "-m", "gansemble.stages.together", plan.word(), *words]
+    elif stage == "train" and machines.max_restarts:
+        words = [sys.executable, "-m", "gansemble.stages.together", Plan(1, 0, 1, "127.0.0.1", 0).word(), *words]
     return words, environment
 
 
