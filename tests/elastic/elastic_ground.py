@@ -15,7 +15,10 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from gansemble.recipe import check
 from gansemble.stages.group import Plan
+from gansemble.training.components import Components
+from gansemble.training.trainer import Trainer
 
 RECIPE = """\
 name: tiny
@@ -37,6 +40,8 @@ optimisers:
   generator: {use: adamw, lr: 1e-3}
   discriminators: {use: adamw, lr: 1e-3}
 """
+#: A shorter run, of one process.
+SHORT = ("plan.steps=6", "plan.save_every=2", "validation.every=3")
 #: How long a run may take at the most [s].
 BOUND = 240.0
 
@@ -108,6 +113,11 @@ class Ground:
         self.launched.append(Launched(process, output))
         return self.launched[-1]
 
+    def trainer(self, exp: Path) -> Trainer:
+        """Of the shorter run, in this process."""
+        recipe = check.load(self.folder / "tiny.yaml", SHORT)
+        return Trainer(Components.build(recipe, exp, self.folder / "dump"))
+
     def end(self) -> None:
         for each in self.launched:
             for pid in [*each.ranks(), each.process.pid] if each.process.poll() is None else []:
@@ -169,13 +179,10 @@ def files(exp: Path) -> dict[str, bytes]:
     return found
 
 
-def curves(exp: Path) -> list[str]:
-    """The lines of a run's curves without times."""
+def curves(exp: Path) -> list[dict[str, float]]:
+    """The lines of a run's curves without its speed and memory."""
     rows = [json.loads(line) for line in (exp / "logs" / "train.jsonl").read_text().splitlines()]
-    return [
-        json.dumps({key: value for key, value in row.items() if "second" not in key and "time" not in key})
-        for row in rows
-    ]
+    return [{key: value for key, value in row.items() if not key.startswith(("speed/", "memory/"))} for row in rows]
 
 
 def differing(one: Path, other: Path) -> list[str]:

@@ -17,7 +17,7 @@ from gansemble.errors import GansembleError, Interrupted, TrainingError, of_all_
 from gansemble.files import unused
 from gansemble.interfaces import Batch, Observer
 from gansemble.plugins import loading
-from gansemble.stages import how_far, last_words
+from gansemble.stages import how_far, last_words, orphans
 from gansemble.stages.locks import FolderLock
 from gansemble.training import demands, state, watching
 from gansemble.training.batches import batches, mel_statistics
@@ -76,6 +76,8 @@ class Trainer:
             begun: called once all checks have passed, before the first step.
         """
         run, main = self.components, self.processes.main
+        if main:
+            orphans.wait_for(self.exp)
         self.lock = FolderLock(self.exp, run.options.force_unlock) if main else None
         lock: AbstractContextManager[object] = self.lock or contextlib.nullcontext()
         packs = manifest.packs((*run.clips.entries, *run.validator.packed.entries))
