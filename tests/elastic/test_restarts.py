@@ -59,6 +59,19 @@ def test_errors_for_the_user_and_requests_are_not_met_with_a_restart(cause):
     assert Restarts(3).pause(end) is None and Restarts(3).final(end) == end
 
 
+def test_an_error_at_a_place_that_an_earlier_start_got_past_is_none_of_the_user():
+    """As of a network folder that is away for a minute: the pauses are longer than that, and no step is compared."""
+    away, restarts = End(1, "error: dump: there is no such folder", "error", None), Restarts(3)
+    assert restarts.pause(away) is None
+    restarts.note(HowFar(7))
+    pauses = []
+    while (pause := restarts.pause(away)) is not None:
+        restarts.count(away)
+        pauses.append(pause)
+    assert len(pauses) == 3 and sum(pauses) > 60
+    assert restarts.final(away).text.endswith("training has been started anew 3 times already (--max-restarts 3)")
+
+
 def test_none_of_no_restarts():
     assert Restarts(0).pause(killed(3)) is None and Restarts(0).final(killed(3)) == killed(3)
 
@@ -87,6 +100,15 @@ def test_restarts_are_handed_on_until_a_checkpoint_tells_of_them():
     restarts.note(HowFar(23, 20))
     restarts.count(killed(23, 20))
     assert (restarts.unrecorded, restarts.made) == (1, 3)
+
+
+def test_a_checkpoint_that_was_saved_makes_the_next_pause_a_short_one():
+    restarts = Restarts(9)
+    for step in range(3):
+        restarts.count(killed(step))
+    assert restarts.pause(killed(7)) > PAUSE_SECONDS
+    restarts.note(HowFar(7, 5))
+    assert restarts.pause(killed(7, 5)) == PAUSE_SECONDS
 
 
 def test_settings_go_through_environment_variables():

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gansemble.errors import Interrupted
 from gansemble.stages.group import GO_ON, POLL_SECONDS, REMIND_SECONDS, RESTARTS, End, Group, Plan
-from gansemble.stages.meeting import Hub, Message, end_of, facts
+from gansemble.stages.hub import Hub, Message, end_of, facts
 from gansemble.stages.requests import Requests
 from gansemble.stages.restarts import Restarts, Settings, gone
 
@@ -164,7 +164,7 @@ class FirstMachine:
         at_once = next((end for end in ends.values() if end.cause == "asked"), None)
         if at_once is not None:  # by a second signal on another machine
             return at_once
-        if lost and not (failed and failed[0].cause == "error"):
+        if lost:  # whatever else was said may come of that
             return self._without(lost)
         if not failed:
             return ends[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 from gansemble.errors import GansembleError, Interrupted
 from gansemble.stages.first_machine import say, started
 from gansemble.stages.group import GO_ON, GRACE_SECONDS, POLL_SECONDS, REMIND_SECONDS, End, Group, Plan
-from gansemble.stages.meeting import LOST_SECONDS, Line, Message, call, end_of, of_end
+from gansemble.stages.hub import LOST_SECONDS, Line, Message, call, end_of, of_end
 from gansemble.stages.requests import Requests
 from gansemble.stages.restarts import Settings, gone
 

@@ -2,8 +2,8 @@
 
 What a process died of may be over a moment later: memory that another program took, a device that was reset, a network folder
 that was away. So training goes on from its last checkpoint, with the result of a run that nothing happened to. It is not
-started anew for what the same command would meet again: an error that is one for the user, and a process that dies again at
-the step at which one died before.
+started anew for what the same command would meet again: an error that is one for the user (unless an earlier start got past the
+place where it comes), and a process that dies again at the step at which one died before.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ MAX_RESTARTS, WAIT, SAVE_WITHIN = "GANSEMBLE_MAX_RESTARTS", "GANSEMBLE_WAIT_FOR_
 MOST_RESTARTS = 3
 #: How long machines are waited for, if not told otherwise [s].
 WAIT_SECONDS = 600.0
-#: The pause before the first restart, by how much each is longer than the one before, and the longest one [s]. The first is short,
-#: as memory is free again when its process is gone; the three together last over a minute.
+#: The pause before a restart, by how much it is longer where no checkpoint was saved since the one before, and the longest [s]. The
+#: first is short, as memory is free again when its process is gone; three in a row last over a minute.
 PAUSE_SECONDS, LONGER, LONGEST_PAUSE = 1.0, 8.0, 300.0
 
 
@@ -111,13 +111,15 @@ class Restarts:
         Args:
             end: how it ended. Of a machine that is gone the cause is ``killed`` and the step is not known.
         """
-        return None if self.why_not(end) is not None else min(LONGEST_PAUSE, PAUSE_SECONDS * LONGER**self.made)
+        return None if self.why_not(end) is not None else min(LONGEST_PAUSE, PAUSE_SECONDS * LONGER**self.unrecorded)
 
     def why_not(self, end: End) -> str | None:
         """Why training is not started anew, as the end of a message; an empty one if that needs no reason, None if it is."""
-        if end.cause not in ("killed", "crashed") or self.most == 0:
+        # What an earlier start got past is nothing that the user did: a folder may be away for a moment.
+        away = end.cause == "error" and self.began and end.far is None
+        if self.most == 0 or not (end.cause in ("killed", "crashed") or away):
             return ""
-        if self._before == _step(end.far):
+        if self._before == _step(end.far) and not away:
             where = f"after step {end.far.step:,}" if end.far is not None else "before training had begun"
             return f"training is not started anew, as that happened {where} once more"
         if self.made >= self.most:

@@ -9,10 +9,10 @@ from collections.abc import Callable
 import pytest
 
 from gansemble.errors import GansembleError
-from gansemble.stages import meeting
+from gansemble.stages import hub as module
 from gansemble.stages.group import End, Plan
 from gansemble.stages.how_far import HowFar
-from gansemble.stages.meeting import Hub, Line, call, end_of, of_end
+from gansemble.stages.hub import Hub, Line, call, end_of, of_end
 
 
 def free_port() -> int:
@@ -23,7 +23,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def hub(monkeypatch):
-    monkeypatch.setattr(meeting, "LEAVE_SECONDS", 0.1)
+    monkeypatch.setattr(module, "LEAVE_SECONDS", 0.1)
     made = Hub(Plan(1, 0, 3, "127.0.0.1", free_port()))
     yield made
     made.leave()
@@ -51,7 +51,7 @@ def test_machines_come_are_told_and_leave(hub):
     for line in lines.values():
         assert heard(line.look, hub) == [{"say": "welcome"}]
     assert hub.missing == []
-    hub.tell(meeting.facts({"A": "b"}, 4, 1234, again=True))
+    hub.tell(module.facts({"A": "b"}, 4, 1234, again=True))
     for line in lines.values():
         assert heard(line.look) == [{"say": "start", "start": 4, "port": 1234, "more": {"A": "b"}, "again": True}]
     lines[1].tell({"say": "failing", "start": 4})
@@ -98,8 +98,8 @@ def test_a_machine_that_is_gone_may_come_back(hub):
 
 
 def test_silence_is_noticed_and_signs_of_life_are_not_told(hub, monkeypatch):
-    monkeypatch.setattr(meeting, "BEAT_SECONDS", 0.01)
-    monkeypatch.setattr(meeting, "LOST_SECONDS", 0.3)
+    monkeypatch.setattr(module, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(module, "LOST_SECONDS", 0.3)
     first = machine(hub, 1)
     heard(first.look, hub)
     until = time.monotonic() + 0.6
