@@ -12,7 +12,7 @@ from gansemble.errors import GansembleError
 from gansemble.stages import hub as module
 from gansemble.stages.group import End, Plan
 from gansemble.stages.how_far import HowFar
-from gansemble.stages.hub import Hub, Line, call, end_of, of_end
+from gansemble.stages.hub import Hub, Line, call, end_of, of_end, start_of
 
 
 def free_port() -> int:
@@ -51,9 +51,9 @@ def test_machines_come_are_told_and_leave(hub):
     for line in lines.values():
         assert heard(line.look, hub) == [{"say": "welcome"}]
     assert hub.missing == []
-    hub.tell(module.facts({"A": "b"}, 4, 1234, again=True))
+    hub.tell(start_of(4, 1234, restarts=2, again=True))
     for line in lines.values():
-        assert heard(line.look) == [{"say": "start", "start": 4, "port": 1234, "more": {"A": "b"}, "again": True}]
+        assert heard(line.look) == [{"say": "start", "start": 4, "port": 1234, "restarts": 2, "again": True}]
     lines[1].tell({"say": "failing", "start": 4})
     assert heard(hub.look) == [(1, {"say": "failing", "start": 4})]
     lines[2].close()

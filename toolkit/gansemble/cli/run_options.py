@@ -46,7 +46,7 @@ OPTIONS = (
     Option("--launcher", "NAME", "what starts several processes: gansemble, or accelerate (gansemble)"),
     Option("--main-port", "N", f"its port ({PORT}; on one machine, any that is free)"),
     Option("--max-restarts", "N", f"go on after a process or machine died ({MOST_RESTARTS}; of one process 0)"),
-    Option("--wait-for-machines", "S", f"seconds that a missing machine is waited for ({WAIT_SECONDS:g})"),
+    Option("--wait-for-machines", "S", f"wait so many seconds for a missing machine ({WAIT_SECONDS:g})"),
     Option("--save-within", "S", f"seconds in which training saves and leaves after a signal ({SAVE_SECONDS:g})"),
     Option("--plugin", "FILE.py", "a single-file plugin for this run; may be repeated"),
     Option("--compare", "[NAME=]EXP", "show another experiment on the report's page; may be repeated"),

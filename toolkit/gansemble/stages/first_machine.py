@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gansemble.errors import Interrupted
-from gansemble.stages.group import GO_ON, POLL_SECONDS, REMIND_SECONDS, RESTARTS, End, Group, Plan
-from gansemble.stages.hub import Hub, Message, end_of, facts
+from gansemble.stages.group import GO_ON, POLL_SECONDS, REMIND_SECONDS, End, Group, Plan
+from gansemble.stages.hub import Hub, Message, end_of, start_of
 from gansemble.stages.requests import Requests
 from gansemble.stages.restarts import Restarts, Settings, gone
 
@@ -102,12 +102,12 @@ class FirstMachine:
         several = self.plan.machines > 1
         # Each start has a port of its own: what is left of the one before cannot reach it.
         port = free_port() if several or not self.plan.port else self.plan.port
-        more, again = {RESTARTS: str(self.restarts.unrecorded)}, self.restarts.began
+        restarts, again = self.restarts.unrecorded, self.restarts.began
         self.starts += 1
-        self.hub.tell(facts(more, self.starts, port, again))
+        self.hub.tell(start_of(self.starts, port, restarts, again))
         with tempfile.TemporaryDirectory(prefix="gansemble-") as folder:
             group = Group(self.plan, started(self.command, again), Path(folder), self.settings.save_within)
-            group.start(port, more)
+            group.start(port, restarts)
             ends, lost = self._watched(group)
         self.restarts.note(ends[0].far)
         return self._judged(ends, lost)

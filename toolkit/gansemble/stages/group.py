@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -119,15 +119,15 @@ class Group:
         self._limit: float | None = None
         self._begun = self._said = 0.0
 
-    def start(self, port: int, more: Mapping[str, str] | None = None) -> None:
+    def start(self, port: int, restarts: int = 0) -> None:
         """Starts the processes.
 
         Args:
             port: TCP port at rank 0's machine, at which they meet.
-            more: further environment variables of theirs.
+            restarts: how often training was started anew since the checkpoint that it goes on from.
         """
         for index in range(self.plan.here):
-            self.processes.append(self._start(index, port, more or {}))
+            self.processes.append(self._start(index, port, restarts))
 
     @property
     def running(self) -> bool:
@@ -217,7 +217,7 @@ class Group:
         )
         return f"{text}; {GO_ON}"
 
-    def _start(self, index: int, port: int, more: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    def _start(self, index: int, port: int, restarts: int) -> subprocess.Popen[bytes]:
         several: dict[str, object] = {
             "RANK": self.plan.first + index,
             "LOCAL_RANK": index,
@@ -228,12 +228,12 @@ class Group:
         }
         own = (several if self.plan.total > 1 else {}) | {
             PLACE: self._words(index),
+            RESTARTS: restarts,
             # What Accelerate would else take from the user's own configuration of it.
             "ACCELERATE_MIXED_PRECISION": "no",
             "ACCELERATE_DYNAMO_BACKEND": "no",
         }
-        own_words = {name: str(value) for name, value in own.items()}
-        environment = {"OMP_NUM_THREADS": "1", **os.environ, **own_words, **more}
+        environment = {"OMP_NUM_THREADS": "1", **os.environ, **{name: str(value) for name, value in own.items()}}
         # A group of its own: signals that are sent to this process's group reach it through this process alone.
         return subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, env=environment, process_group=0, preexec_fn=die_with_parent

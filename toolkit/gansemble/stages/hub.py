@@ -12,7 +12,6 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Mapping
 from typing import NotRequired, TypedDict
 
 from gansemble.errors import GansembleError
@@ -39,7 +38,7 @@ class Message(TypedDict):
         machine, here, total: of a hello, the machine's number, its processes, and all of them.
         start: number of the start that is spoken of.
         port: of a start, where the processes meet.
-        more: of a start, further environment variables.
+        restarts: of a start, how often training was started anew since the checkpoint that it goes on from.
         again: of a start, whether training had begun before.
         status, text, cause, far: of an end, its fields.
     """
@@ -50,7 +49,7 @@ class Message(TypedDict):
     total: NotRequired[int]
     start: NotRequired[int]
     port: NotRequired[int]
-    more: NotRequired[dict[str, str]]
+    restarts: NotRequired[int]
     again: NotRequired[bool]
     status: NotRequired[int]
     text: NotRequired[str]
@@ -288,9 +287,9 @@ def call(plan: Plan) -> Line | str:
     return line
 
 
-def facts(environment: Mapping[str, str], start: int, port: int, again: bool) -> Message:
+def start_of(number: int, port: int, restarts: int, again: bool) -> Message:
     """The message by which machine 0 has all machines start their processes."""
-    return {"say": "start", "start": start, "port": port, "more": dict(environment), "again": again}
+    return {"say": "start", "start": number, "port": port, "restarts": restarts, "again": again}
 
 
 def _processes(here: int, total: int) -> str:

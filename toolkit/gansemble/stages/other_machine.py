@@ -127,7 +127,7 @@ class OtherMachine:
         with tempfile.TemporaryDirectory(prefix="gansemble-") as folder:
             command = started(self.command, start.get("again", False))
             group = Group(self.plan, command, Path(folder), self.settings.save_within)
-            group.start(start.get("port", 0), start.get("more", {}))
+            group.start(start.get("port", 0), start.get("restarts", 0))
             told, farewell = False, None
             while group.running:
                 time.sleep(POLL_SECONDS)
