@@ -37,7 +37,7 @@ def start(tmp_path: Path, *programs: str, count: int = 2, grace: float = 30.0, p
         "exec(programs[min(rank, len(programs) - 1)])\n"
     )
     launcher = (
-        f"import sys; from gansemble.stages import together; together.GRACE_SECONDS = {grace}; "
+        f"import sys; from gansemble.stages import group, together; group.GRACE_SECONDS = {grace}; "
         "sys.exit(together.main(sys.argv[1:]))"
     )
     words = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 
 from gansemble.errors import Interrupted, TrainingError
 from gansemble.recipe.sections import Phase, Plan
+from gansemble.stages.how_far import Note
 from gansemble.training import trainer as module
 from gansemble.training.saving import Counters
 from gansemble.training.signals import StopRequest
@@ -33,7 +34,7 @@ class Run:
         self.adaptation = SimpleNamespace(end_step=lambda: self.done.append("adapt"))
         self.clips = range(20)
 
-    def _local(self, generator: str, device: str) -> tuple[list[Any], dict[str, Any]]:
+    def _local(self, generator: str, device: str, asked: Callable[[], bool]) -> tuple[list[Any], dict[str, Any]]:
         assert (generator, device) == ("averaged", "device")
         return [(0, {} if self.best is None else {"score": self.best})], {"clip": ("real", "made")}
 
@@ -54,6 +55,7 @@ def trainer_of(monkeypatch: pytest.MonkeyPatch):
         made = Trainer.__new__(Trainer)
         made.components, made.recipe, made.plan = run, run.recipe, plan  # type: ignore[assignment]
         made.counters, made.observers, made.lock = Counters(), ("observers",), None  # type: ignore[assignment]
+        made.how_far, made._newest = Note(), -1
         made.rates = SimpleNamespace(factor=lambda name, step, epoch: (name, step, epoch))  # type: ignore[assignment]
         made.processes = SimpleNamespace(any=lambda flag: flag, gather=lambda rows: rows)  # type: ignore[assignment]
         made.stop = SimpleNamespace(asked=False, why="stopped", ask=lambda why: None)  # type: ignore[assignment]

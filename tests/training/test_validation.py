@@ -264,6 +264,33 @@ def test_sets_are_scored_against_all_held_out_clips(
         assert real is references[number] and fake is estimates[number]
 
 
+@pytest.mark.parametrize(("looks", "made", "scored"), [(0, 0, 0), (2, 2, 0), (4, 3, 1)])
+def test_a_validation_is_given_up_before_the_next_clip_or_metric(
+    validator: Any, monkeypatch: pytest.MonkeyPatch, looks: int, made: int, scored: int
+):
+    """The generator is left in the mode that it was in."""
+    found, _ = validator()
+    found.imitates, found.held_out, found.settings = False, HeldOut(), SimpleNamespace(clips=3, audio=0)
+    found.metrics = [found.metrics[0], found.metrics[0]]
+    done: list[str] = []
+
+    def one(index: int) -> SimpleNamespace:
+        done.append("made")
+        return SimpleNamespace(audio=np.zeros(4), label=index)
+
+    def set_scores(*given: Any) -> dict[str, Score]:
+        done.append("scored")
+        return {}
+
+    monkeypatch.setattr(validation.LatentSampler, "of", lambda *given: SimpleNamespace(one=one))
+    monkeypatch.setattr(validation.naming, "set_scores", set_scores)
+    left, generator = iter([False] * looks), Doubled()
+    generator.train()
+    with pytest.raises(validation.GivenUp):
+        found.local(generator, CPU, lambda: next(left, True))
+    assert done == ["made"] * made + ["scored"] * scored and generator.training
+
+
 def test_other_processes_make_no_sets(validator: Any):
     found, _ = validator(rank=1, world=2)
     found.imitates = False

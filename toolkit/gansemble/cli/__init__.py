@@ -196,12 +196,12 @@ def main(arguments: list[str] | None = None) -> object:
     except Exception:
         if not os.environ.get(last_words.PLACE):
             raise
-        _end(format_exc(), 1)  # of one of several processes: the one that started them shows it, once
+        _end(format_exc(), 1, crash=True)  # of one of several processes: the one that started them shows it, once
     return None
 
 
-def _end(text: str, status: int) -> NoReturn:
+def _end(text: str, status: int, crash: bool = False) -> NoReturn:
     """Ends this process with a message, which the one that started it shows where it is one of several."""
-    if not last_words.leave(text, status):
+    if not last_words.leave(text, status, crash):
         terminal.tell(text)
     sys.exit(status)

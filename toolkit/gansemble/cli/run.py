@@ -357,7 +357,7 @@ class _Runner:
             status = 128 + self.children.received  # the stage was sent SIGTERM, whichever signal came
         self._note(stage, status)
         force = keeps_force(stage, status, before, training_state(self.exp))
-        tell(ending(stage, status))
+        tell(ending(stage, status, stage.name != "train" or before != training_state(self.exp)))
         command = continuation(self.program.command, self.given, stage, force)
         tell(what_now(status, command, status == GansembleError.exit_code and self._recipe_is_wrong()))
         sys.exit(status)

@@ -11,7 +11,9 @@ from typing import Literal, get_args
 
 from gansemble.errors import GansembleError, near
 from gansemble.stages import launch_configuration
+from gansemble.stages.group import SAVE_SECONDS
 from gansemble.stages.launch import PORT, Launcher, Machines
+from gansemble.stages.restarts import MOST_RESTARTS, WAIT_SECONDS
 from gansemble.stages.stage import STAGES, Stage, parse
 
 
@@ -47,6 +49,9 @@ OPTIONS = (
     Option("--main-port", "N", f"its port ({PORT}; on one machine, any that is free)"),
     Option("--launch", "HOW", "what starts training: local, accelerate, torchrun, slurm or ray (local)"),
     Option("--rdzv-id", "ID", "how machines of one run know each other (made of --exp)"),
+    Option("--max-restarts", "N", f"go on after a process or machine died ({MOST_RESTARTS}; of one process 0)"),
+    Option("--wait-for-machines", "S", f"wait so many seconds for a missing machine ({WAIT_SECONDS:g})"),
+    Option("--save-within", "S", f"seconds in which training saves and leaves after a signal ({SAVE_SECONDS:g})"),
     Option("--plugin", "FILE.py", "a single-file plugin for this run; may be repeated"),
     Option("--compare", "[NAME=]EXP", "show another experiment on the report's page; may be repeated"),
     Option("--force", "", "run the chosen stages even if up to date (a trained run is set aside)"),
@@ -92,6 +97,9 @@ class RunOptions:
         port: TCP port of machine 0.
         launch: what starts training.
         meeting: how the machines of one run know each other; empty is by the experiment's folder.
+        max_restarts: how often training is started anew after a process or a machine has died; None if not given.
+        wait_for_machines: how long a missing machine is waited for [s].
+        save_within: how long training may take to save and leave after a signal [s]; None is 15 minutes.
         plugins: single-file plugins.
         compare: experiments to show on the report's page.
         given: the names of the options that were given.
@@ -120,6 +128,9 @@ class RunOptions:
     port: int | None = None
     launch: Launch = "local"
     meeting: str = ""
+    max_restarts: int | None = None
+    wait_for_machines: int = int(WAIT_SECONDS)
+    save_within: int | None = None
     plugins: list[Path] = field(default_factory=list)
     compare: list[Path] = field(default_factory=list)
     given: set[str] = field(default_factory=set)
@@ -134,7 +145,8 @@ class RunOptions:
         """The machines that train together, as :func:`gansemble.stages.launch.command` takes them."""
         launcher: Launcher = "local" if self.launch == "slurm" else self.launch
         meeting = self.meeting or hashlib.sha256(str(self.exp).encode()).hexdigest()[:16]
-        return Machines(self.machines, self.rank, self.address, self.port, launcher, meeting=meeting)
+        healing = (self.max_restarts, self.wait_for_machines, self.save_within)
+        return Machines(self.machines, self.rank, self.address, self.port, launcher, *healing, meeting)
 
 
 def read(given: Sequence[str], program: str, words: int = 0) -> RunOptions:
@@ -240,6 +252,9 @@ def _store(options: RunOptions, name: str, value: str) -> None:
                     f"{name} {value}: expected up to 64 letters, digits, dots and dashes, the same on all machines"
                 )
             options.meeting = value
+        case "--max-restarts" | "--wait-for-machines" | "--save-within":
+            least = 1 if name == "--save-within" else 0
+            setattr(options, name[2:].replace("-", "_"), _whole_number(name, value, least, 999_999_999))
 
 
 def _launch(name: str, value: str) -> Launch:

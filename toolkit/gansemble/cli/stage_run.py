@@ -229,7 +229,7 @@ class StageRun:
 
 @contextlib.contextmanager
 def _unwinding() -> Iterator[None]:
-    """Lets SIGTERM, Ctrl-C and SIGHUP raise ``SystemExit`` while in the ``with`` block.
+    """Lets SIGTERM, Ctrl-C, SIGHUP and SIGUSR1 raise ``SystemExit`` while in the ``with`` block.
 
     Locks and unfinished files are then removed as after an error. In a thread other than the main one, which cannot
     handle signals, nothing is changed.
@@ -241,7 +241,7 @@ def _unwinding() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
     heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]  # as after nohup
     before = {number: signal.signal(number, leave) for number in heeded}
     try:

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, TypedDict
 from gansemble.errors import GansembleError
 from gansemble.stages import json_files
 from gansemble.stages.children import die_with_parent
+from gansemble.stages.group import DONE
 from gansemble.stages.last_words import PLACE, LastWords
 from gansemble.stages.launch_machines import PROCESSES, plain_numbers
-from gansemble.stages.together import DONE
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -208,6 +208,9 @@ def _stint(stint: Stint) -> str:
         f"{facts.get('python', 'of unknown version')}, begun on {facts.get('date', 'an unknown day')}"
     )
     starts = f", in {stint['starts']} goes" if stint["starts"] > 1 else ""
+    healed = stint.get("restarts", 0)
+    times = "once" if healed == 1 else f"{healed} times"
+    starts += f", started anew {times} by itself after a process or a machine had died" if healed else ""
     others = [f"{name} from {where}" for name, where in sorted(stint.get("plugins", {}).items())]
     return f"{said}{starts}." + (f" Further plugins: {'; '.join(others)}." if others else "")
 

@@ -16,7 +16,7 @@ class Children:
     """Runs commands one after the other as child processes, and passes signals on to them.
 
     Each command runs in a session of its own, so that a Ctrl-C or the hang-up of a terminal reaches this process only.
-    While :meth:`listening`, SIGTERM, SIGINT and SIGHUP are passed on as SIGTERM to the whole process group of the
+    While :meth:`listening`, SIGTERM, SIGINT, SIGHUP and SIGUSR1 are passed on as SIGTERM to the whole process group of the
     running command, because a launcher of distributed training does not always pass signals on to the processes that it
     started. The command is then waited for, because training saves a checkpoint before it ends. SIGWINCH, by which a
     terminal tells its new size to the session that it belongs to only, is passed on as well.
@@ -37,12 +37,12 @@ class Children:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Handles SIGTERM, SIGINT and SIGHUP while in the ``with`` block, which only the main thread may enter.
+        """Handles SIGTERM, SIGINT, SIGHUP and SIGUSR1 while in the ``with`` block, which only the main thread may enter.
 
         A signal that is ignored already stays ignored: ``nohup`` ignores SIGHUP for what it starts, and a shell ignores
         SIGINT for what it runs in the background.
         """
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
         heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._pass_on) for number in heeded}
         before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, self._resized)

@@ -8,14 +8,14 @@ import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from gansemble.errors import Interrupted
 from gansemble.stages import json_files
 from gansemble.stages.stage import Stage
 
 #: Exit statuses of a process that a signal ended with nothing to save: 128 + the signal's number, as in a shell.
-ASKED_TO_END = tuple(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM))
+ASKED_TO_END = tuple(128 + number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1))
 
 
 #: Exit status of a process that was killed, as a shell counts SIGKILL.
@@ -27,14 +27,22 @@ UNREAD = 128 + signal.SIGPIPE
 
 
 class LastWords(TypedDict):
-    """What one of several processes says at its end: its message, its exit status, and when [s since the epoch]."""
+    """What one of several processes says at its end.
+
+    Attributes:
+        text: its message.
+        status: its exit status.
+        time: when [s since the epoch].
+        crash: whether it is no error for the user, so that the same may go well another time.
+    """
 
     text: str
     status: int
     time: float
+    crash: NotRequired[bool]
 
 
-def leave(text: str, status: int) -> bool:
+def leave(text: str, status: int, crash: bool = False) -> bool:
     """Leaves the last words of a process that trains together with others to the one that started them.
 
     It shows those of the first that ended: the others only miss that one. Words that were left before are kept.
@@ -42,6 +50,7 @@ def leave(text: str, status: int) -> bool:
     Args:
         text: the message.
         status: the exit status.
+        crash: whether the error is not one for the user.
 
     Returns:
         Whether they were left; if not, the process is to print them itself.
@@ -51,22 +60,27 @@ def leave(text: str, status: int) -> bool:
         return False
     try:
         if not Path(place).exists():
-            words: LastWords = {"text": text, "status": status, "time": time.time()}
+            words: LastWords = {"text": text, "status": status, "time": time.time(), "crash": crash}
             json_files.write(Path(place), words)
     except OSError:
         return False
     return True
 
 
-def ending(stage: Stage, status: int) -> str:
+def ending(stage: Stage, status: int, saved: bool = True) -> str:
     """How a stage ended, as a message to the user.
 
     Args:
         stage: the one that ended.
         status: its exit status, other than 0.
+        saved: whether it has saved anything.
     """
     if status == Interrupted.exit_code:
-        return "Interrupted with the state saved."
+        return (
+            "Interrupted with the state saved."
+            if saved
+            else "Interrupted; nothing was saved beyond what was there before."
+        )
     if status == UNREAD:
         return f"\nStage {stage.number} {stage.name} is done; what would follow is left, as nobody reads the output."
     if status in ASKED_TO_END:

@@ -34,6 +34,8 @@ def command(stage: str, processes: int = 1, machines: Machines = ONE_MACHINE) ->
     # Nothing is ever imported from the folder that a command happens to be started in, or from the recipe's.
     environment = {"PYTHONSAFEPATH": "1"}
     python = [sys.executable, "-m"]
+    if stage == "train":
+        environment |= machines.settings.words()
     if not _launched(stage, processes, machines):
         return [*python, "gansemble", stage], environment
     environment[PROCESSES] = str(processes)
@@ -84,4 +86,5 @@ def demand_port(stage: str, processes: int, machines: Machines) -> None:
 
 
 def _launched(stage: str, processes: int, machines: Machines) -> bool:
-    return stage == "train" and (processes > 1 or machines.launcher in ("accelerate", "ray"))
+    watched = machines.launcher == "local" and bool(machines.max_restarts)  # a single process, to be started anew
+    return stage == "train" and (processes > 1 or watched or machines.launcher in ("accelerate", "ray"))

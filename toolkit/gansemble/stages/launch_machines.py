@@ -8,20 +8,16 @@ import subprocess
 from dataclasses import dataclass
 from typing import Literal
 
+from gansemble.stages.restarts import MOST_RESTARTS, WAIT_SECONDS, Settings
+
 #: What starts the processes of training: :mod:`gansemble.stages.together`, Accelerate's launcher, torch's, or Ray.
 Launcher = Literal["local", "accelerate", "torchrun", "ray"]
 #: The port of machine 0 where none is given and several machines have to agree on one.
 PORT = 29500
-#: How long the machines wait for each other before training [s].
-WAIT_SECONDS = 600.0
-#: How long processes may take to save their state after a signal [s]; torch's launcher would kill them after 30.
-SAVE_SECONDS = 900.0
 #: Environment variable with the number of processes that were asked for.
 PROCESSES = "GANSEMBLE_PROCESSES"
 #: Environment variable with the name of the run, by which its processes tell each other from those of other runs.
 MEETING = "GANSEMBLE_MEETING"
-#: Environment variable with the number of seconds that machines wait for each other.
-WAIT = "GANSEMBLE_WAIT_FOR_MACHINES"
 #: Environment variable with this machine's number, the number of machines, and a random word of what started the processes.
 MACHINE = "GANSEMBLE_MACHINE"
 
@@ -37,8 +33,9 @@ class Machines:
         port: TCP port of machine 0 at which the processes meet; None is a free one on a single machine, and 29500 among
             several.
         launcher: what starts the processes.
-        max_restarts: how often all processes are started anew after one has failed; None is what the launcher does by itself,
-            which is never for torch's and for Ray.
+        max_restarts: how often training is started anew after a process or a machine has died; None is 3 times for several
+            processes of ``local``, and never for the other launchers, which would also try an error again that is the user's. A
+            single process is watched, by a further one, only where a number is given.
         wait_for_machines: how long machines wait for each other [s].
         save_within: how long processes may take to save their state after a signal [s]; None is 15 minutes.
         meeting: name of the run, the same on all machines; empty is none.
@@ -58,6 +55,12 @@ class Machines:
     def met_at(self) -> tuple[str, int]:
         """Address and port at which the processes meet; port 0 is one that is free."""
         return self.address or "127.0.0.1", self.port or (PORT if self.number > 1 else 0)
+
+    @property
+    def settings(self) -> Settings:
+        """How training is healed and ended, as :mod:`gansemble.stages.together` takes it."""
+        most = MOST_RESTARTS if self.max_restarts is None else self.max_restarts
+        return Settings(most, self.wait_for_machines, self.save_within)
 
 
 ONE_MACHINE = Machines()

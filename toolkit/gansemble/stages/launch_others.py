@@ -20,9 +20,9 @@ from types import FrameType
 
 from gansemble.errors import GansembleError
 from gansemble.stages import json_files, launch_member
+from gansemble.stages.group import DONE, GO_ON
 from gansemble.stages.last_words import ASKED_TO_END, LastWords
-from gansemble.stages.launch_machines import WAIT, WAIT_SECONDS
-from gansemble.stages.together import DONE
+from gansemble.stages.restarts import WAIT, WAIT_SECONDS
 
 #: Errors of torch's launcher when the machines have not found each other, by their names: it is imported by itself alone.
 NOT_MET = (
@@ -32,7 +32,6 @@ NOT_MET = (
     "DistNetworkError",
     "DistStoreError",
 )
-GO_ON = "the last checkpoint is untouched, run the same command to go on from it"
 #: How many last words are looked for: processes of one machine.
 MOST = 1024
 

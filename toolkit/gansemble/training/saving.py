@@ -134,8 +134,8 @@ class Saver:
             state.restore_rng(saved.state(f"rng-{self.processes.rank}"))
         return Counters(**counters)
 
-    def save(self, counters: Counters, last_chance: bool) -> None:
-        """Writes a checkpoint; every process must call this.
+    def save(self, counters: Counters, last_chance: bool) -> bool:
+        """Writes a checkpoint, and returns whether that succeeded; every process must call this.
 
         A write that fails, as on a full disk, is logged and tried again at the next interval.
 
@@ -162,7 +162,7 @@ class Saver:
                 problem = _written(lambda: self._commit(folder, counters, adaptation))
         if not self.processes.any(problem is not None):
             self._failed = 0
-            return
+            return True
         if place:
             shutil.rmtree(place, ignore_errors=True)
         self._failed += 1
@@ -173,6 +173,7 @@ class Saver:
             raise TrainingError(f"{message}. {advice}") from problem
         if self.processes.main:
             log.warning("%s; trying again at the next interval", message)
+        return False
 
     def check_same(self, saved: checkpoint.Saved, exp: Path, manifest: Manifest, allow_change: bool) -> bool:
         """Checks that a run may go on from a checkpoint with the present recipe and data.

@@ -1,35 +1,54 @@
-"""Stopping on SIGTERM, SIGINT and SIGHUP: the handler sets a flag, and the state is saved at the end of the step."""
+"""Stopping on a signal: the handler sets a flag, and the state is saved at the end of the step, within a deadline if there is one.
+
+The signals are SIGTERM, SIGINT, SIGHUP, and SIGUSR1, by which SLURM warns a job (``--signal=USR1@120``).
+"""
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
+import socket
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any
 
-#: The signals that ask a run to stop.
-STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-#: Signals that arrive this soon after the first one are taken for the same request [s]: a terminal sends one to every
-#: process, and what started the process may pass its own on.
-SAME_REQUEST = 0.5
+from gansemble.stages.requests import SAME_REQUEST, STOPS
+from gansemble.stages.restarts import SAVE_WITHIN, seconds
+
+#: The part of the time for saving and leaving after which a process gives up: the rest is for leaving.
+PART = 0.9
 
 
 class StopRequest:
-    """Context manager in which the first SIGTERM, SIGINT or SIGHUP only sets :attr:`asked`, and a second one ends the
-    run at once.
+    """Context manager in which the first SIGTERM, SIGINT, SIGHUP or SIGUSR1 only sets :attr:`asked`, and a second one ends
+    the run at once.
 
     Nothing is saved in the handler, because it may interrupt any operation, even one that is writing a file. Handlers
     are set in the main thread only; elsewhere signals do what they did before. A signal that is ignored already stays
     ignored, as SIGHUP is after ``nohup``.
+
+    Args:
+        late: called in another thread, which then ends this process, when the state is not saved in time after a signal.
+
+    Attributes:
+        within: how long saving and leaving may take after a signal [s], from ``GANSEMBLE_SAVE_WITHIN``; None for any time.
+
+    Raises:
+        GansembleError: if that environment variable holds no number of seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, late: Callable[[], None] = lambda: None) -> None:
         self._event = threading.Event()
         self._first: float | None = None
         self._before: dict[int, Any] = {}
         self.why = "stopped"
+        self.within = seconds(os.environ, SAVE_WITHIN) or None
+        self._late = late
+        self._deadline: _Deadline | None = None
 
     @property
     def asked(self) -> bool:
@@ -51,11 +70,15 @@ class StopRequest:
         if threading.current_thread() is threading.main_thread():
             heeded = [number for number in STOPS if signal.getsignal(number) is not signal.SIG_IGN]
             self._before = {number: signal.signal(number, self._ask) for number in heeded}
+            if self.within is not None:
+                self._deadline = _Deadline(heeded, PART * self.within, self._late)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._deadline is not None:
+            self._deadline.end()
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
@@ -69,6 +92,40 @@ class StopRequest:
         if number == signal.SIGINT:
             raise KeyboardInterrupt
         raise SystemExit(128 + number)
+
+
+class _Deadline:
+    """Ends this process when too much time has passed since a signal.
+
+    Python runs a handler between two operations of the main thread, and that thread may be in an operation of minutes, or wait
+    for another process for ever. The signal's number, however, is written to a socket at once, which a thread reads.
+
+    Args:
+        numbers: of the signals.
+        seconds: how much time.
+        late: called before this process ends.
+    """
+
+    def __init__(self, numbers: list[signal.Signals], seconds: float, late: Callable[[], None]) -> None:
+        self._numbers, self._seconds, self._late = {int(number) for number in numbers}, seconds, late
+        self._ended = threading.Event()
+        self._told, self._writes = socket.socketpair()
+        self._writes.setblocking(False)
+        self._before = signal.set_wakeup_fd(self._writes.fileno(), warn_on_full_buffer=False)
+        threading.Thread(target=self._run, name="deadline for saving", daemon=True).start()
+
+    def end(self) -> None:
+        """Ends the waiting: the state is saved, or the run ends in another way."""
+        self._ended.set()
+        signal.set_wakeup_fd(self._before)
+        self._writes.close()  # by which the thread reads an end
+
+    def _run(self) -> None:
+        with self._told, contextlib.suppress(OSError):
+            while (found := self._told.recv(64)) and not self._numbers & set(found):
+                pass
+            if found and not self._ended.wait(self._seconds):
+                self._late()
 
 
 #: The requests of the runs of this process.
@@ -86,7 +143,7 @@ def ask_all(why: str) -> None:
 
 
 def patient_worker(worker: int) -> None:
-    """Makes a data-loading process ignore the first SIGTERM, SIGINT and SIGHUP each, so that the step can end.
+    """Makes a data-loading process ignore the first of each signal that asks to stop, so that the step can end.
 
     A terminal sends the signal to the whole process group, workers included.
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import sys
 import time
 import traceback
 from collections.abc import Callable, Generator
@@ -11,13 +13,13 @@ from typing import NoReturn
 
 from gansemble.data import manifest, trained_on
 from gansemble.data.readers import Reading
-from gansemble.errors import GansembleError, Interrupted, TrainingError
+from gansemble.errors import GansembleError, Interrupted, TrainingError, of_all_files
 from gansemble.files import unused
 from gansemble.interfaces import Batch, Observer
 from gansemble.plugins import loading
-from gansemble.stages import last_words
+from gansemble.stages import how_far, last_words, orphans
 from gansemble.stages.locks import FolderLock
-from gansemble.training import demands, watching
+from gansemble.training import demands, state, watching
 from gansemble.training.batches import batches, mel_statistics
 from gansemble.training.checkpoint import Store
 from gansemble.training.components import Components
@@ -28,7 +30,7 @@ from gansemble.training.run_hooks import RunHooks
 from gansemble.training.saving import Counters, Saver
 from gansemble.training.schedule import TrainingSchedule
 from gansemble.training.signals import StopRequest
-from gansemble.training.validation import ValidationOutcome, means
+from gansemble.training.validation import GivenUp, Local, ValidationOutcome, means
 from gansemble.training.watchdog import Watchdog
 
 
@@ -55,7 +57,8 @@ class Trainer:
         taught = run.teacher.note if run.teacher is not None else None
         noted = (run.labels.names, run.origin, mel_statistics(run), taught)
         self.saver = Saver(run.recipe, run.store, run.processes, *built, *noted)
-        self.stop = StopRequest()
+        self.stop = StopRequest(self._too_late)
+        self.how_far, self._newest = how_far.Note(), -1
         self.reporter = Reporter(run, observer, lambda: self.stop.ask("nobody reads its output any more: stopped"))
         self.watchdog = Watchdog(run, self.saver, self.reporter.say)
         self.observers = (run.adaptation.observe, self.watchdog.observe, self.reporter.observe)
@@ -73,6 +76,8 @@ class Trainer:
             begun: called once all checks have passed, before the first step.
         """
         run, main = self.components, self.processes.main
+        if main:
+            orphans.wait_for(self.exp)
         self.lock = FolderLock(self.exp, run.options.force_unlock) if main else None
         lock: AbstractContextManager[object] = self.lock or contextlib.nullcontext()
         packs = manifest.packs((*run.clips.entries, *run.validator.packed.entries))
@@ -106,7 +111,28 @@ class Trainer:
         if isinstance(error, GansembleError):
             last_words.leave(f"error: {error}" if error.exit_code == 1 else str(error), error.exit_code)
         elif isinstance(error, Exception):
-            last_words.leave("".join(traceback.format_exception(error)), 1)
+            crash = of_all_files(error) is None  # a full disk stays full
+            last_words.leave("".join(traceback.format_exception(error)), 1, crash)
+
+    def _too_late(self) -> None:
+        """Ends this process, whatever it is doing, as its state could not be saved in time after a signal.
+
+        A checkpoint that is half written is left out when the run goes on. The lock is released, as the run may go on on another
+        machine, where nobody can see that this process is gone.
+        """
+        step, newest = self.counters.step, self._newest
+        kept = f"the checkpoint of step {newest} is untouched" if newest >= 0 else "there is no checkpoint yet"
+        what = f"its state could not be saved within {self.stop.within:g} s (--save-within), as a step or saving takes longer; {kept}"
+        text = (
+            f"{self.stop.why} after step {step} of {self.plan.steps}; {'the state is saved' if newest == step else what}, "
+            f"{self.components.options.again}"
+        )
+        if not last_words.leave(text, Interrupted.exit_code):
+            sys.stderr.write(f"\n{text}\n")
+            sys.stderr.flush()
+        if self.lock is not None:
+            self.lock.release()
+        os._exit(Interrupted.exit_code)
 
     def _start(self) -> None:
         """Checks data and recipe, restores the newest sound checkpoint, and opens the logs."""
@@ -118,6 +144,7 @@ class Trainer:
             changes = self.saver.check_same(saved, self.exp, manifest, self.components.options.allow_change)
             demands.steps_left(self.exp, self.plan.steps, saved.step, changes)
             self.counters = self.saver.restore(saved)
+            self._newest = saved.step
         self.saver.note_data(saved, manifest)
         self.saver.note_work(saved)
         self.processes.wait()
@@ -128,13 +155,17 @@ class Trainer:
             trained_on.note(self.exp, manifest)
             watching.cut(self.exp, self.counters.step)
         self.reporter.open(self.counters.step, saved is not None)
+        self.how_far.write(self.counters.step)
 
     def _loop(self) -> None:
         stop, after = self.plan.steps, self.components.options.stop_after
         if after is not None:
             stop = min(stop, self.counters.step + after)
-        if self.counters.step == 0 and self.counters.validated < 0:
-            self._validate()
+        if self._owes_validation():
+            if not self._validate():
+                self._stopped()
+            if self.counters.step > 0:  # as if the run had not been stopped before it
+                self._save(False)
         with contextlib.ExitStack() as stack:
             self._steps(stop, stack)
 
@@ -149,6 +180,7 @@ class Trainer:
             step = self.counters.step
             self.verification.check()
             self.reporter.advance(step)
+            self.how_far.write(step)
             validating = step % self.recipe.validation.every == 0 or step == self.plan.steps
             due = validating or step % self.plan.save_every == 0
             if step % self.plan.log_every == 0 and self._lost():
@@ -158,14 +190,21 @@ class Trainer:
                 stream.close()
                 stream = stack.enter_context(contextlib.closing(self._batches(stop)))
                 continue
-            if validating:
-                self._validate()
+            given_up = validating and not self._validate()
             if due or stopping:
-                self._save(stopping)
-            if stopping and step < self.plan.steps:
-                raise Interrupted(
-                    f"{self.stop.why} after step {step} of {self.plan.steps}; the state is saved, {self.components.options.again}"
-                )
+                self._save(stopping or given_up)
+            if given_up or (stopping and step < self.plan.steps):
+                self._stopped()
+
+    def _stopped(self) -> NoReturn:
+        step, again = self.counters.step, self.components.options.again
+        done = f"after step {step} of {self.plan.steps}; the state is saved" if step else "before the first step"
+        raise Interrupted(f"{self.stop.why} {done}, {again}")
+
+    def _owes_validation(self) -> bool:
+        """Whether the step that the run is at was to be validated and was not: at its beginning, or as the run was stopped."""
+        step, every = self.counters.step, self.recipe.validation.every
+        return self.counters.validated < step and (step % every == 0 or step == self.plan.steps)
 
     def _step(self, window: list[Batch]) -> None:
         run, index, schedule = self.components, self.counters.step, self._schedule()
@@ -203,11 +242,20 @@ class Trainer:
         self.reporter.open_curves(found.step)
         return True
 
-    def _validate(self) -> None:
-        run = self.components
-        rows, audio = run.validator.local(run.generator, run.device)
-        found = means(self.processes.gather(rows))
-        outcome = ValidationOutcome(found, audio, run.validator.inputs, run.validator.imitates)
+    def _validate(self) -> bool:
+        """Validates, and returns whether that came to its end: it is given up if the run is asked to stop meanwhile.
+
+        Random states are then those of before, so that it can be made anew with the same result.
+        """
+        run, before = self.components, state.rng()
+        local: Local | None = None
+        with contextlib.suppress(GivenUp):
+            local = run.validator.local(run.generator, run.device, lambda: self.stop.asked)
+        if self.processes.any(local is None) or local is None:
+            state.restore_rng(before)
+            return False
+        found = means(self.processes.gather(local[0]))
+        outcome = ValidationOutcome(found, local[1], run.validator.inputs, run.validator.imitates)
         self.counters.validated = self.counters.step
         best = outcome.means.get(run.validator.best)
         if best is not None and best == best:  # not NaN
@@ -218,6 +266,7 @@ class Trainer:
                 "validation clips silent? Else choose another validation.best"
             )
         self.reporter.validated(self.counters.step, outcome)
+        return True
 
     def _rank(self, score: float) -> None:
         """Ranks the checkpoint of this step by its validation score.
@@ -233,7 +282,9 @@ class Trainer:
         if self.processes.any(self._lost()):
             self._save_aside()
         self.watchdog.keep_healthy(self.counters)
-        self.saver.save(self.counters, last_chance=stopping or self.counters.step >= self.plan.steps)
+        if self.saver.save(self.counters, last_chance=stopping or self.counters.step >= self.plan.steps):
+            self._newest = self.counters.step
+            self.how_far.write(self.counters.step, saved=True)
 
     def _lost(self) -> bool:
         """Whether another run has taken this one's folder, as it may while this one is suspended."""

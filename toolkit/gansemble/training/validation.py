@@ -7,7 +7,7 @@ none makes clips of its own, which are compared as a set with the held-out clips
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,8 +33,14 @@ from gansemble.scoring.statistics import summarise
 
 #: A real clip and a generated one, float [T] each: the latter imitates the former, or each is of its set.
 Pair = tuple[np.ndarray, np.ndarray]
+#: What a process finds: rows of (clip index, scores by key), and a pair for each of the first clips, by clip id.
+Local = tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]
 
 log = logging.getLogger(__name__)
+
+
+class GivenUp(Exception):
+    """The run was asked to stop in the middle of a validation."""
 
 
 @dataclass
@@ -109,32 +115,39 @@ class Validator:
             fit_metric(metric, self.recipe, self.folder, log.info)
 
     @torch.no_grad()
-    def local(
-        self, generator: nn.Module, device: torch.device
-    ) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]:
+    def local(self, generator: nn.Module, device: torch.device, asked: Callable[[], bool] = lambda: False) -> Local:
         """Generates and scores this process's share, with the generator in eval mode.
 
         Args:
             generator: to be scored; its mode is restored.
             device: of the generator.
+            asked: whether the run was asked to stop; looked at before each clip and each metric.
 
         Returns:
             A tuple of rows and audio. Rows are (clip index, scores by key), one for each clip, or one for a whole set.
                 Audio is (reference [T], generated [T]) of the first clips, by clip id.
+
+        Raises:
+            GivenUp: if the run was asked to stop meanwhile.
         """
+
+        def go_on() -> None:
+            if asked():
+                raise GivenUp
+
         was_training = generator.training
         generator.eval()
-        rows, audio = self._pairs(generator, device) if self.imitates else self._sets(generator)
-        generator.train(was_training)
-        return rows, audio
+        try:
+            return self._pairs(generator, device, go_on) if self.imitates else self._sets(generator, go_on)
+        finally:
+            generator.train(was_training)
 
-    def _pairs(
-        self, generator: nn.Module, device: torch.device
-    ) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]:
+    def _pairs(self, generator: nn.Module, device: torch.device, go_on: Callable[[], None]) -> Local:
         """Imitates this process's share of the validation clips, and compares each with its imitation."""
         rows: list[tuple[int, dict[str, float]]] = []
         audio: dict[str, Pair] = {}
         for index in self.indices:
+            go_on()
             reference = self._clip(index)
             identity = self.packed.entries[index].id
             estimate, degraded = self._imitation(generator, index, reference, device)
@@ -163,7 +176,7 @@ class Validator:
         made = decoded(self.parts.representation, generated(generator, condition, clip, self._who))
         return made.clamp(-1, 1)[0, 0].cpu().numpy(), degraded
 
-    def _sets(self, generator: nn.Module) -> tuple[list[tuple[int, dict[str, float]]], dict[str, Pair]]:
+    def _sets(self, generator: nn.Module, go_on: Callable[[], None]) -> Local:
         """Makes clips and scores them as a set against all validation clips, on the main process alone.
 
         There are ``validation.clips`` of them, or as many as validation clips.
@@ -171,13 +184,17 @@ class Validator:
         if self.rank:
             return [], {}
         sampler = LatentSampler.of(self.parts, generator, self.seed)
-        made = [sampler.one(index) for index in range(self.settings.clips or self.count)]
+        made = []
+        for index in range(self.settings.clips or self.count):
+            go_on()
+            made.append(sampler.one(index))
         estimates = [np.clip(sample.audio, -1, 1) for sample in made]  # as files hold them, and stage 5 hears them
         references = [self.held_out.audio(index) for index in range(len(self.held_out))]
         labels = [sample.label for sample in made]
         theirs = [self.held_out.label(index) for index in range(len(self.held_out))]
         scores: dict[str, float] = {}
         for part, metric in self.metrics:
+            go_on()
             found = naming.set_scores(part, metric, estimates, references, self.spec.sample_rate, labels, theirs)
             scores |= {name: score.value for name, score in found.items()}
         shown = min(self.settings.audio, len(made), len(references))

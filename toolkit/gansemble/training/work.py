@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,7 @@ from typing import NotRequired, TypedDict
 from gansemble.recipe import nested
 from gansemble.recipe.schema import Recipe
 from gansemble.scoring import environment
+from gansemble.stages.group import RESTARTS
 
 
 class Stint(TypedDict):
@@ -26,6 +28,7 @@ class Stint(TypedDict):
         device: type of device, such as ``cuda``.
         processes: number of processes that train together.
         threads: CPU threads of each.
+        restarts: how often training was started anew by itself, after a process or a machine had died.
     """
 
     from_step: int
@@ -36,6 +39,7 @@ class Stint(TypedDict):
     device: str
     processes: int
     threads: int
+    restarts: NotRequired[int]
 
 
 class Work:
@@ -77,6 +81,9 @@ class Work:
             self._stints[-1] = {**before[-1], "starts": before[-1]["starts"] + 1}
         else:
             self._stints.append(now)
+        restarts = self._stints[-1].get("restarts", 0) + _restarts()
+        if restarts:
+            self._stints[-1] = {**self._stints[-1], "restarts": restarts}
         self._before, self._began = self._stints[-1]["seconds"], time.monotonic()
 
     def facts(self) -> dict[str, object]:
@@ -103,6 +110,12 @@ def plugins(recipe: Recipe) -> dict[str, str]:
         commit = environment.commit(Path(file)) if file else "unknown"
         found[entry.plugin] = f"{known or 'of unknown origin'}, commit {commit}"
     return found
+
+
+def _restarts() -> int:
+    """How often training was started anew since the checkpoint that it goes on from was written."""
+    found = os.environ.get(RESTARTS, "")
+    return int(found) if found.isdecimal() else 0
 
 
 @functools.cache
