@@ -91,6 +91,14 @@ def files(exp: Path) -> dict[str, str]:
     return found
 
 
+def below(pid: int) -> list[int]:
+    """All processes that a process has started, and those have."""
+    found = [
+        int(word) for task in Path(f"/proc/{pid}/task").iterdir() for word in (task / "children").read_text().split()
+    ]
+    return [*found, *(each for child in found for each in below(child))]
+
+
 def free_port() -> str:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
@@ -128,7 +136,7 @@ def straight(place: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 @pytest.fixture(scope="session")
 def launches() -> types.SimpleNamespace:
     """What the test modules share besides the place."""
-    return types.SimpleNamespace(files=files, finished=finished, free_port=free_port)
+    return types.SimpleNamespace(files=files, finished=finished, free_port=free_port, below=below)
 
 
 @pytest.fixture(autouse=True)

@@ -59,18 +59,10 @@ def test_a_signal_saves_the_state_and_leaves_with_75(place, launches, tmp_path, 
 
 def test_a_process_of_torchruns_that_is_killed_is_named_in_one_line(place, launches, tmp_path):
     child = start(place, tmp_path / "exp", "--launch", "torchrun", "--num-processes", "2")
-    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in _below(child.pid)}
+    commands = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0") for pid in launches.below(child.pid)}
     ranks = [pid for pid, words in commands.items() if b"gansemble.stages.launch_member" in words[:4]]
     assert len(ranks) == 2
     os.kill(max(ranks), signal.SIGKILL)
     said = launches.finished(child, status=1)
     assert "error: process 1 was ended by signal 9 (Killed, as when memory runs out)" in said, said
     assert "ontinue with: " in said and "Traceback" not in said
-
-
-def _below(pid: int) -> list[int]:
-    """All processes that a process has started, and those have."""
-    found = [
-        int(word) for task in Path(f"/proc/{pid}/task").iterdir() for word in (task / "children").read_text().split()
-    ]
-    return [*found, *(each for child in found for each in _below(child))]
