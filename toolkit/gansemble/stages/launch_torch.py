@@ -6,7 +6,8 @@ import socket
 import sys
 from contextlib import suppress
 
-from gansemble.stages.launch_machines import SAVE_SECONDS, WAIT, Machines, plain_numbers
+from gansemble.stages.group import SAVE_SECONDS
+from gansemble.stages.launch_machines import Machines, plain_numbers
 
 #: The program in which a launcher of others runs, and what that starts in place of ``gansemble``.
 WITHIN, MEMBER = "gansemble.stages.launch_others", "gansemble.stages.launch_member"
@@ -34,7 +35,6 @@ def variables(machines: Machines) -> dict[str, str]:
         **plain_numbers(),
         "TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1",
         "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": f"{machines.save_within or SAVE_SECONDS:.0f}",
-        WAIT: f"{machines.wait_for_machines:g}",
     }
 
 

@@ -17,8 +17,9 @@ from typing import TypedDict
 from gansemble.errors import FolderInUse, GansembleError, Interrupted
 from gansemble.stages import json_files
 from gansemble.stages.last_words import ASKED_TO_END
-from gansemble.stages.launch_machines import WAIT_SECONDS, Machines
+from gansemble.stages.launch_machines import Machines
 from gansemble.stages.locks import FORCE_SECONDS, FolderLock, holder
+from gansemble.stages.restarts import WAIT_SECONDS
 from gansemble.stages.stage import BY_NAME, Stage
 
 #: File in the experiment's folder in which machine 0 notes what it is at.

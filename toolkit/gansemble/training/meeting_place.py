@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypedDict
 
-from gansemble.stages.launch_machines import MACHINE, MEETING, WAIT, WAIT_SECONDS
+from gansemble.stages.launch_machines import MACHINE, MEETING
+from gansemble.stages.restarts import WAIT, WAIT_SECONDS
 
 
 class Arrival(TypedDict):
