@@ -21,6 +21,7 @@ ROOMS = (
     "scaffold",
     "testing",
     "matrix",
+    "cluster",
     "suite",
     "evaluation",
     "listening",

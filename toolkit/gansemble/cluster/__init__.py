@@ -1,0 +1,1 @@
+"""Stages as jobs of a cluster: SLURM through submitit (extra ``cluster``). Imports no torch."""
