@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from gansemble.cli.options import PATH
+from gansemble.cluster import jobs
 from gansemble.stages import Ledger, Project
 from gansemble.stages.locks import holder
 
@@ -20,10 +21,10 @@ def status(exp: Path, as_json: bool) -> None:
     project = Project.recall(exp.resolve())
     states = Ledger(project).states()
     if as_json:
-        rows = [
+        rows: list[dict[str, object]] = [
             {"stage": s.stage.number, "name": s.stage.name, "state": s.word, "reasons": list(s.reasons)} for s in states
         ]
-        click.echo(json.dumps(rows, indent=1))
+        click.echo(json.dumps(jobs.beside(rows, project.exp), indent=1))
         return
     click.echo(f"recipe {project.recipe}\ndata   {project.data}\npacked {project.dump}\n")
     for state in states:
@@ -38,3 +39,5 @@ def status(exp: Path, as_json: bool) -> None:
         click.echo(f"{state.stage.number} {state.stage.name:11} " + click.style(f"{state.word:8}", fg=colour) + when)
         for reason in state.reasons if state.word != "interrupted" else ():
             click.echo(f"{'':14}{reason}")
+    for line in jobs.told(project.exp):
+        click.echo(line)

@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gansemble.cluster import queue, records
@@ -167,9 +167,9 @@ def demand_none(place: Path) -> None:
 
 
 def told(place: Path) -> list[str]:
-    """The lines of ``gansemble status`` about jobs; none where none was submitted."""
+    """The lines of ``gansemble status`` about jobs; none where none was submitted, or all have done their work."""
     jobs, fault = found(place)
-    if not jobs:
+    if all(job.word == "done" for job in jobs):
         return []
     lines = ["jobs:", *(f"  {job.line()}" for job in _gathered(jobs))]
     ended = [job for job in jobs if job.word in ("failed", "gone") and job.log.exists()]
@@ -179,8 +179,6 @@ def told(place: Path) -> list[str]:
 
 def _gathered(jobs: Sequence[Job]) -> list[Job]:
     """The jobs without those of an array that wait or have ended alike, of which the first stands for all."""
-    from dataclasses import replace
-
     kept: dict[tuple[str, str, str], list[Job]] = {}
     for job in jobs:
         alone = job.word in ("running", "failed", "gone") or not job.what
@@ -194,10 +192,23 @@ def _gathered(jobs: Sequence[Job]) -> list[Job]:
     ]
 
 
-def as_rows(place: Path) -> list[dict[str, object]]:
-    """The jobs for programs."""
-    names = ("stage", "what", "number", "word", "node", "reason", "since", "attempts")
-    return [{**{name: getattr(job, name) for name in names}, "log": str(job.log)} for job in found(place)[0]]
+def beside(rows: Sequence[dict[str, object]], place: Path) -> list[dict[str, object]]:
+    """The rows of ``gansemble status --json``, each with its stage's jobs where any were submitted.
+
+    Args:
+        rows: one for each stage, with its ``name``.
+        place: the experiment.
+    """
+    shown = ("number", "what", "word", "node", "reason", "since", "attempts", "executor")
+    jobs = found(place)[0]
+    if not jobs:
+        return list(rows)
+
+    def of(stage: object) -> list[dict[str, object]]:
+        own = [job for job in jobs if job.stage == stage]
+        return [{**{name: getattr(job, name) for name in shown}, "log": str(job.log)} for job in own]
+
+    return [{**row, "jobs": of(row["name"])} for row in rows]
 
 
 def cancel(place: Path, now: bool) -> list[Job]:

@@ -82,6 +82,8 @@ def note_submission(jobs: Path, row: Submission) -> None:
 
 def ids(row: Submission) -> list[str]:
     """The number of each single job of a submission."""
+    if row["executor"] == "local":  # submitit starts each as a job of its own
+        return [row["job"]]
     return [f"{row['job']}_{index}" for index in range(len(row["elements"]))] or [row["job"]]
 
 
