@@ -110,15 +110,19 @@ def matrix(
     after = (lambda: None) if cells else (lambda: void(results.write(found, runs, costs, places.exp, with_page=False)))
     failed = [each.cell.name for each in run.sequence(to_run, say, after)]
     if not cells:
-        written = results.write(found, runs, costs, places.exp, say=say)
-        for line in written.read_text().splitlines()[2:3]:
-            say(line)
-        say(f"results: {written}")
-        if any(each.state().word == "done" for each in runs):
-            say(f"page:    {written.with_name('index.html')}")
+        _told(results.write(found, runs, costs, places.exp, say=say), runs)
     if failed:
         named = "; their logs are named above" if cells else f": {', '.join(failed)}"
         raise GansembleError(f"{len(failed)} of {len(to_run)} cells failed{named}")
+
+
+def _told(written: Path, runs: Sequence[CellRun]) -> None:
+    """Says where the results are, and what their first line is."""
+    for line in written.read_text().splitlines()[2:3]:
+        say(line)
+    say(f"results: {written}")
+    if any(each.state().word == "done" for each in runs):
+        say(f"page:    {written.with_name('index.html')}")
 
 
 def _divided(overrides: tuple[str, ...], submit: str | None, launch: str) -> tuple[list[str], tuple[str, ...]]:

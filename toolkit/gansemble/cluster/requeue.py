@@ -1,6 +1,6 @@
 """Queues a job of SLURM again where its tasks have saved their state: the last line of each job's script.
 
-``python -m gansemble.cluster.requeue JOBS MOST`` runs when all tasks of the job have ended. In a task it would end the others
+``python -m gansemble.cluster.requeue JOBS MOST STATUS`` runs when all tasks of the job have ended. In a task it would end the others
 while they save. Imports no torch.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -20,25 +21,31 @@ from gansemble.errors import Interrupted
 PATIENCE = 60.0
 
 
-def wanted(tasks: Sequence[records.TaskRecord], attempt: int) -> bool:
-    """Whether a job is to go on: some task has saved its state, and none that ended has failed.
+#: Exit statuses of tasks that the request to save and leave has ended before they could hear it.
+TOO_EARLY = tuple(128 + number for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2))
+
+
+def wanted(tasks: Sequence[records.TaskRecord], attempt: int, status: int) -> bool:
+    """Whether a job is to go on: a task has saved its state, or was asked to before it had begun, and none has failed.
 
     One that has noted no end was killed, or its node failed; the others have then saved what they could.
 
     Args:
         tasks: what they noted.
         attempt: the one that has ended now; what earlier ones noted is of no account.
+        status: the exit status of all tasks together, the highest of theirs.
     """
-    ends = [task["status"] for task in tasks if task["attempt"] == attempt and "status" in task]
-    return Interrupted.exit_code in ends and set(ends) <= {0, Interrupted.exit_code}
+    ends = {task["status"] for task in tasks if task["attempt"] == attempt and "status" in task}
+    return ends <= {0, Interrupted.exit_code} and (Interrupted.exit_code in ends or status in TOO_EARLY)
 
 
-def again(jobs: Path, most: int) -> str:
+def again(jobs: Path, most: int, status: int) -> str:
     """Queues the job of this process's environment again where it is to go on.
 
     Args:
         jobs: the folder of its records.
         most: how often.
+        status: the exit status of its tasks.
 
     Returns:
         What was done, for the log; empty where there was nothing to do.
@@ -46,7 +53,7 @@ def again(jobs: Path, most: int) -> str:
     number, array = os.environ["SLURM_JOB_ID"], os.environ.get("SLURM_ARRAY_JOB_ID")
     job = f"{array}_{os.environ['SLURM_ARRAY_TASK_ID']}" if array else number
     attempt = int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-    if not wanted(records.tasks(jobs, job), attempt):
+    if not wanted(records.tasks(jobs, job), attempt, status):
         return ""
     if records.cancelled(jobs, job) or _state(number) == "CANCELLED":
         return f"Job {job} was cancelled; its state is saved."
@@ -76,7 +83,7 @@ def _state(number: str) -> str:
 def main(words: Sequence[str]) -> None:
     """Runs the program."""
     try:
-        said = again(Path(words[0]), int(words[1]))
+        said = again(Path(words[0]), int(words[1]), int(words[2]))
     except (OSError, subprocess.TimeoutExpired) as error:
         said = f"The job has saved its state, and could not be queued again: {error}"
     if said:

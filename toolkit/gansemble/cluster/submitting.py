@@ -163,7 +163,7 @@ def _slurm(settings: Settings, task: Task, name: str, jobs: Path, after: str | N
         "gpus_per_node": settings.gpus_per_node or None,
         "mem": f"{round(settings.mem_gb * 1024)}M" if settings.mem_gb is not None else None,
         "setup": [*settings.setup, "export PYTHONSAFEPATH=1", "trap : TERM USR1 USR2"],
-        "teardown": ["status=$?", f"{python} {shlex.quote(str(jobs))} {task.requeues}", "exit $status"],
+        "teardown": ["status=$?", f"{python} {shlex.quote(str(jobs))} {task.requeues} $status", "exit $status"],
         "signal_delay_s": settings.signal_delay_s,
         "array_parallelism": settings.array_parallelism,
         "stderr_to_stdout": True,
