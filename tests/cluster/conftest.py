@@ -98,7 +98,7 @@ def of_nobody(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPath
     """The settings of whoever runs the tests, and a job that they may run in, are not read."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-configuration"))
     for name in list(os.environ):
-        if name.startswith(("SLURM_", "SBATCH_", "SUBMITIT_")):
+        if name.startswith(("SLURM_", "SBATCH_", "SUBMITIT_")) and name != "SLURM_CONF":
             monkeypatch.delenv(name)
 
 
