@@ -47,7 +47,7 @@ class Children:
             also: further signals that are handled alike. What is run ignores them itself, whoever sends them to it.
         """
         self._also = tuple(also)
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *also)
+        numbers = tuple(dict.fromkeys((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, *also)))
         heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._pass_on) for number in heeded}
         before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, self._resized)
