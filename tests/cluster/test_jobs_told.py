@@ -49,7 +49,9 @@ def test_queued_and_running_jobs_are_told_with_their_reason_and_their_nodes(tmp_
     lines = jobs.told(tmp_path)
     assert lines[0] == "jobs:"
     assert lines[1].split() == ["prepare", "1/2", "10_0", "running", "on", "n1,", "since", "2026-11-30T10:00:00"]
-    assert lines[3].startswith("  train       11         queued since ") and lines[3].endswith(", Dependency")
+    assert lines[3].startswith("  train       11         queued since ") and lines[3].endswith(
+        ", Dependency (it waits for the job before it)"
+    )
 
 
 @pytest.mark.parametrize(

@@ -127,4 +127,12 @@ def test_what_slurm_refuses_is_told_in_plain_words(prepared, slurm, tmp_path):
         return done.stderr
 
     assert "no partition 'lov'; did you mean 'low'?; it has high, low" in refusal("partition=lov")
-    assert "See cluster.nodes" in refusal("nodes=3")
+    assert "See cluster.gpus_per_node" in refusal("gpus_per_node=1")
+
+
+def test_a_job_that_slurm_takes_and_will_never_begin_is_told_as_such(prepared, slurm, tmp_path):
+    prepared.finished(*prepared.words(tmp_path, "cluster.nodes=3"), *TRAIN, slurm=True)
+    until(lambda: jobs.found(tmp_path)[0][0].reason not in ("", "Priority"), lambda: "\n".join(jobs.told(tmp_path)), 60)
+    assert ", PartitionConfig (the partition has not as many nodes" in jobs.told(tmp_path)[1]
+    jobs.cancel(tmp_path, now=False)
+    assert [job.word for job in ended(tmp_path, 30)] == ["cancelled"]

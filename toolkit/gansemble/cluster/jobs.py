@@ -25,6 +25,19 @@ WORDS = {
     "COMPLETING": "ending",
 }
 
+#: What SLURM's words for why a job waits mean, where that helps.
+REASONS = {
+    "BadConstraints": "no node is what cluster.constraint asks for, so it will never begin",
+    "BeginTime": "it was queued again, and SLURM waits a little before it starts it anew",
+    "Dependency": "it waits for the job before it",
+    "DependencyNeverSatisfied": "the job before it failed, so it will never begin",
+    "PartitionConfig": "the partition has not as many nodes of that kind, or forbids it, so it will never begin",
+    "PartitionNodeLimit": "cluster.nodes is more than the partition has or allows, so it will never begin",
+    "PartitionTimeLimit": "cluster.time is longer than the partition allows, so it will never begin",
+    "Priority": "other jobs come first",
+    "Resources": "it waits for nodes to become free",
+}
+
 
 @dataclass(frozen=True)
 class Job:
@@ -59,7 +72,8 @@ class Job:
         """The job in one line."""
         name = f"{self.stage} {self.what}".strip()
         again = f", queued again {self.attempts} times" if self.attempts > 1 else ", queued again once" * self.attempts
-        parts = [f"on {self.node}" if self.node else "", f"since {self.since}" if self.since else "", self.reason]
+        why = f"{self.reason} ({REASONS[self.reason]})" if self.reason in REASONS else self.reason
+        parts = [f"on {self.node}" if self.node else "", f"since {self.since}" if self.since else "", why]
         told = ", ".join(part for part in parts if part)
         return f"{name:11} {self.number:10} {self.word}{f' {told}' if told else ''}{again}"
 
