@@ -49,8 +49,11 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path, override, words):
 
 
 def test_a_request_to_save_before_the_job_begins_is_refused(tmp_path):
-    with pytest.raises(GansembleError, match=r"signal_delay_s must be shorter than time, 120 s, got 120"):
-        of(tmp_path, "time=2", "signal_delay_s=120")
+    """SLURM sends it up to a minute early."""
+    with pytest.raises(GansembleError, match=r"signal_delay_s must be below 120 s where time is 3 min, got 120"):
+        of(tmp_path, "time=3", "signal_delay_s=120")
+    assert of(tmp_path, "time=3", "signal_delay_s=119").signal_delay_s == 119
+    assert of(tmp_path, "time=3", "signal_delay_s=179", "executor=local").signal_delay_s == 179
 
 
 def test_a_file_is_named_with_line_and_column(tmp_path):

@@ -106,10 +106,12 @@ class Settings:
 
     def __post_init__(self) -> None:
         _check(self)
-        if self.signal_delay_s >= self.minutes * 60:
+        # SLURM may send the signal up to a minute before it is due.
+        most = self.minutes * 60 - (60 if self.executor == "slurm" else 0)
+        if self.signal_delay_s >= most:
             raise ValueError(
-                f"signal_delay_s must be shorter than time, {self.minutes * 60} s, got {self.signal_delay_s}: a job is asked to "
-                "save its state so long before its end"
+                f"signal_delay_s must be below {most} s where time is {self.minutes} min, got {self.signal_delay_s}: so long before "
+                "its end, and up to a minute more, a job is asked to save its state"
             )
         for name in self.sbatch:
             if not re.fullmatch(r"[a-z][a-z-]*", name):
