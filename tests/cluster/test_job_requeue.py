@@ -45,7 +45,10 @@ def test_ends_of_an_earlier_attempt_are_of_no_account(tmp_path):
 
 def test_a_job_that_has_saved_is_queued_again(job, programs):
     note(job, 0, 75)
-    assert requeue.again(job, 3, 75) == "Job 12 has saved its state, and is queued again (1 of at most 3 times)."
+    assert (
+        requeue.again(job, 3, 75)
+        == "Job 12 has left with what it has done saved, and is queued again (1 of at most 3 times)."
+    )
     assert programs.called()[-1] == "scontrol requeue 12"
 
 

@@ -86,8 +86,11 @@ sys.exit(job.run(Place("slurm", "7", 0, "n1", 0)))
     assert note["status"] == 75
 
 
-def test_a_command_that_was_asked_to_leave_before_it_had_anything_to_save_begins_again(tmp_path):
-    script = "import os, signal; os.kill(os.getppid(), signal.SIGUSR1); import time; time.sleep(60)"
+@pytest.mark.parametrize("then", ["time.sleep(60)", "time.sleep(0.5); sys.exit(1)"])
+def test_a_command_that_was_asked_to_leave_before_it_had_anything_to_save_begins_again(tmp_path, then):
+    """Whether it dies of that, or fails because a process of another machine has."""
+    handler = "signal.signal(signal.SIGTERM, signal.SIG_IGN); " if "exit" in then else ""
+    script = f"import os, signal, sys, time; {handler}os.kill(os.getppid(), signal.SIGUSR1); {then}"
     assert task(tmp_path, script).run(Place("slurm", "7", 0, "n1", 0)) == 75
 
 

@@ -77,7 +77,7 @@ def test_a_job_that_was_cancelled_is_told_as_such(tmp_path, programs):
     submitted(tmp_path, ("prepare", "11", []), ("train", "12", []))
     noted(tmp_path, "12", 75)
     records.cancel(tmp_path / "jobs", ["11", "12"])
-    assert words(tmp_path) == [("11", "cancelled", "", ""), ("12", "cancelled", "n1", "its state is saved")]
+    assert words(tmp_path) == [("11", "cancelled", "", ""), ("12", "cancelled", "n1", "what it has done is saved")]
 
 
 def test_how_often_a_job_was_queued_again_is_told(tmp_path, programs):

@@ -114,7 +114,7 @@ def test_cancelled_jobs_save_and_are_not_queued_again(prepared, slurm, tmp_path)
     said = subprocess.run([sys.executable, "-m", "gansemble", "cancel", str(exp)], capture_output=True, text=True)
     assert said.stdout.splitlines()[0].startswith("train ") and "saves its state and leaves" in said.stdout
     words = {job.stage: (job.word, job.reason) for job in ended(exp, 90)}
-    assert words["train"] == ("cancelled", "its state is saved")
+    assert words["train"] == ("cancelled", "what it has done is saved")
     assert {word for word, _ in words.values()} == {"cancelled"} and len(words) == 4
     assert list((exp / "checkpoints").glob("step-*"))
 

@@ -152,7 +152,12 @@ def _ended(jobs: Path, number: str, ends: list[int], nodes: str, at: float) -> t
     if worst == 0:
         return "done", nodes, "", records.clock(at)
     if records.cancelled(jobs, number):
-        return "cancelled", nodes, "its state is saved" if worst == Interrupted.exit_code else "", records.clock(at)
+        return (
+            "cancelled",
+            nodes,
+            "what it has done is saved" if worst == Interrupted.exit_code else "",
+            records.clock(at),
+        )
     if worst == Interrupted.exit_code:
         return "saved", nodes, "the same command goes on", records.clock(at)
     return "failed", nodes, f"exit {worst}; see its log", records.clock(at)

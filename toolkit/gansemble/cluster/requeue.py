@@ -56,7 +56,7 @@ def again(jobs: Path, most: int, status: int) -> str:
     if not wanted(records.tasks(jobs, job), attempt, status):
         return ""
     if records.cancelled(jobs, job) or _state(number) == "CANCELLED":
-        return f"Job {job} was cancelled; its state is saved."
+        return f"Job {job} was cancelled; what it has done is saved."
     if attempt >= most:
         return (
             f"Job {job} has saved its state, and is not queued again: cluster.requeues allows {most} times. Give the same command "
@@ -65,7 +65,9 @@ def again(jobs: Path, most: int, status: int) -> str:
     asked = subprocess.run(["scontrol", "requeue", job], capture_output=True, text=True, timeout=PATIENCE)
     if asked.returncode:
         return f"Job {job} has saved its state, and SLURM refuses to queue it again: {asked.stderr.strip()}"
-    return f"Job {job} has saved its state, and is queued again ({attempt + 1} of at most {most} times)."
+    return (
+        f"Job {job} has left with what it has done saved, and is queued again ({attempt + 1} of at most {most} times)."
+    )
 
 
 def _state(number: str) -> str:

@@ -18,7 +18,7 @@ from pathlib import Path
 from gansemble.cluster import meeting, records
 from gansemble.errors import GansembleError, Interrupted
 from gansemble.stages.children import Children
-from gansemble.stages.last_words import ASKED_TO_END, training_state
+from gansemble.stages.last_words import training_state
 
 #: How a job is told that its time is nearly over, or that another job needs its place; the last is submitit's own choice.
 WARNINGS = (signal.SIGUSR1, signal.SIGUSR2)
@@ -107,8 +107,8 @@ class Task:
                 sys.stderr.write(f"error: {error}\n")
                 status = error.exit_code
         status = status if status >= 0 else 128 - status
-        if children.stopped and status in ASKED_TO_END:  # it had nothing to save yet, and begins again where it began
-            status = Interrupted.exit_code
+        # Asked to leave while they start, processes die of it or miss each other. A fault of another cause will come again.
+        status = Interrupted.exit_code if children.stopped and status else status
         record["ended"], record["status"] = time.time(), status
         records.note_task(self.jobs, record)
         warned = children.received in (None, *WARNINGS) and not records.cancelled(self.jobs, place.job)
