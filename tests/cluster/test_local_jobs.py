@@ -67,3 +67,16 @@ def test_a_wrong_recipe_is_refused_before_anything_is_submitted(prepared, tmp_pa
     done = prepared.run(*words, "--stage", "train", "--stop-stage", "train", slurm=True)
     assert done.returncode == 1 and "plan.batch_size" in done.stderr
     assert not (tmp_path / "exp" / "jobs").exists()
+
+
+@pytest.mark.processes
+def test_what_would_be_submitted_is_told_without_doing_it(house, tmp_path):
+    words = house.words(tmp_path / "exp", *LOCAL, dump=tmp_path / "dump")
+    said = house.finished(*words, "--dry-run", "--num-processes", "4", slurm=True)
+    assert said.splitlines()[:4] == [
+        "stage 0 fetch: here",
+        "stage 1 prepare: an array of 2 jobs, then a job",
+        "stage 2 statistics: a job",
+        "stage 3 train: a job of 4 processes on 2 nodes",
+    ]
+    assert not (tmp_path / "exp").exists() and not (tmp_path / "dump").exists()
