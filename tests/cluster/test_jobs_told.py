@@ -85,6 +85,9 @@ def test_how_often_a_job_was_queued_again_is_told(tmp_path, programs):
     submitted(tmp_path, ("train", "12", []))
     noted(tmp_path, "12", attempt=2)
     assert jobs.told(tmp_path)[1].endswith("queued again 2 times")
+    noted(tmp_path, "12", 75, attempt=2)
+    squeue(programs, "12|PENDING||BeginTime|N/A")
+    assert jobs.told(tmp_path)[1].endswith("queued again 3 times"), "and now it waits for the fourth attempt"
 
 
 def test_jobs_of_an_array_that_wait_alike_are_told_in_one_line(tmp_path, programs):
@@ -101,6 +104,14 @@ def test_only_the_last_submission_is_told_and_nothing_once_all_is_done(tmp_path,
     noted(tmp_path, "12", 0)
     assert words(tmp_path) == [("12", "done", "n1", "")]
     assert jobs.told(tmp_path) == []
+
+
+def test_what_an_earlier_submission_has_left_in_the_queue_is_told_too(tmp_path, programs):
+    """As of a matrix, some of whose cells were submitted before the others."""
+    submitted(tmp_path, ("cells", "5", ["a"]), ("cells", "6", []), run=50.0)
+    submitted(tmp_path, ("cells", "12", []))
+    squeue(programs, "5|RUNNING|n1|None|N/A", "12|PENDING||Priority|N/A")
+    assert [(number, word) for number, word, _, _ in words(tmp_path)] == [("5", "running"), ("12", "queued")]
 
 
 def test_where_slurm_does_not_answer_that_is_told(tmp_path, programs):

@@ -18,7 +18,7 @@ def test_two_tasks_make_the_files_of_one_launcher(house, tmp_path):
     words = house.words(tmp_path / "jobs", *LOCAL, dump=tmp_path / "dump-jobs")
     said = house.finished(*words, "--num-processes", "2", "--stop-stage", "train", "--jobs", "1", slurm=True)
     assert files(tmp_path / "jobs") == files(tmp_path / "alone")
-    rows = records.latest(tmp_path / "jobs" / "jobs")
+    rows = records.submissions(tmp_path / "jobs" / "jobs")
     assert [(row["stage"], row["elements"]) for row in rows] == [
         ("prepare", ["1/2"]),
         ("prepare", ["2/2"]),
@@ -38,7 +38,7 @@ def test_a_job_that_is_warned_of_its_time_limit_saves_and_goes_on(prepared, tmp_
     words = [*prepared.words(tmp_path / "jobs", *sets), "--stage", "train", "--stop-stage", "train"]
     limits = ("executor=local", "time=1", "signal_delay_s=52", "requeues=3")
     prepared.run(*words, *(word for each in limits for word in ("--set", f"cluster.{each}")), slurm=True)
-    [row] = records.latest(tmp_path / "jobs" / "jobs")
+    [row] = records.submissions(tmp_path / "jobs" / "jobs")
     [note] = records.tasks(tmp_path / "jobs" / "jobs", row["job"])
     assert note["attempt"] >= 1, "the job was never run again"
     prepared.finished(*words)
@@ -55,7 +55,7 @@ def test_a_stage_that_fails_ends_the_run_with_its_log_named(prepared, tmp_path):
     words = prepared.words(tmp_path / "exp", "cluster.executor=local")
     done = prepared.run(*words, "--num-processes", "3", "--stage", "train", "--stop-stage", "train", slurm=True)
     assert done.returncode == 1
-    [row] = records.latest(tmp_path / "exp" / "jobs")
+    [row] = records.submissions(tmp_path / "exp" / "jobs")
     log = records.log(tmp_path / "exp" / "jobs", row["job"])
     assert f"its log is {log}" in done.stdout and "Continue with: gansemble run" in done.stdout
     assert "plan.batch_size" in log.read_text()

@@ -31,11 +31,19 @@ def test_cells_are_one_array_and_are_not_submitted_twice(runs, programs, tmp_pat
     text = (tmp_path / "script").read_text()
     assert "#SBATCH --array=0-2%2\n" in text and "#SBATCH --partition=gpu\n" in text
     exp = runs[0].places.exp
-    [row] = records.latest(exp / "jobs")
+    [row] = records.submissions(exp / "jobs")
     assert (row["stage"], row["job"], row["elements"]) == ("cells", "40", [each.cell.name for each in runs])
     assert {each.state().word for each in runs} == {"submitted"}
     programs.make("squeue", "echo '40_0|RUNNING|n1|None|N/A'; echo '40_2|PENDING||Resources|N/A'")
     assert arrays.waiting(runs, exp) == {runs[0].cell.name, runs[2].cell.name}, "the second has left the queue"
+
+
+def test_a_single_cell_is_a_plain_job_and_is_known_by_its_name(runs, programs):
+    programs.make("srun")
+    programs.make("sbatch", "echo Submitted batch job 41")
+    assert submit(runs[1:2], Settings()) == 0
+    programs.make("squeue", "echo '41|PENDING||Resources|N/A'")
+    assert arrays.waiting(runs, runs[0].places.exp) == {runs[1].cell.name}
 
 
 def test_a_refusal_leaves_cells_as_they_were(runs, programs):

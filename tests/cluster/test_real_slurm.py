@@ -78,7 +78,7 @@ def test_stages_as_jobs_of_two_nodes_make_the_files_of_one_launcher(house, slurm
     house.finished(*alone, "--num-processes", "2", "--stop-stage", "train", "--jobs", "1")
     assert {job.word for job in ended(exp)} == {"done"}
     assert files(exp) == files(tmp_path / "alone")
-    [train] = [row["job"] for row in records.latest(exp / "jobs") if row["stage"] == "train"]
+    [train] = [row["job"] for row in records.submissions(exp / "jobs") if row["stage"] == "train"]
     assert [note["node"] for note in records.tasks(exp / "jobs", train)] == ["n1", "n2"]
 
 
@@ -86,7 +86,7 @@ def test_a_job_preempted_twice_and_queued_again_ends_with_the_files_of_one_that_
     """Once another job takes its place; once SLURM warns it, as it does before a time limit."""
     exp = tmp_path / "jobs"
     prepared.finished(*prepared.words(exp, *LONG, *TWO_NODES), *TRAIN, slurm=True)
-    [row] = records.latest(exp / "jobs")
+    [row] = records.submissions(exp / "jobs")
     number, place = row["job"], exp / "jobs"
     log = records.log(place, number)
     until(lambda: steps(exp) > 5, lambda: log.read_text() if log.exists() else "nothing")

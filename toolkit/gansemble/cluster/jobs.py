@@ -84,15 +84,15 @@ def folder(place: Path) -> Path:
 
 
 def found(place: Path) -> tuple[list[Job], str]:
-    """The jobs of an experiment's last submission.
+    """The jobs of an experiment's last submission, and those of earlier ones that are in SLURM's queue.
 
     Args:
-        place: the experiment, or the folder of a matrix.
+        place: the experiment, or the folder of a matrix, whose cells may be submitted one after the other.
 
     Returns:
         (the jobs in the order of their stages, what is wrong with the scheduler's answer, or an empty string).
     """
-    rows = records.latest(folder(place))
+    rows = records.submissions(folder(place))
     waiting: dict[str, queue.Queued] | None = {}
     fault = ""
     if any(row["executor"] == "slurm" for row in rows):
@@ -100,7 +100,14 @@ def found(place: Path) -> tuple[list[Job], str]:
             waiting = queue.queue()
         except GansembleError as error:
             waiting, fault = None, str(error)
-    return [job for row in rows for job in _of(folder(place), row, waiting)], fault
+    there = waiting or {}
+    last = rows[-1]["run"] if rows else 0.0
+    shown = [row for row in rows if row["run"] == last or (row["executor"] == "slurm" and _in(there, row))]
+    return [job for row in shown for job in _of(folder(place), row, waiting)], fault
+
+
+def _in(waiting: dict[str, queue.Queued], row: records.Submission) -> bool:
+    return any(number in waiting for number in records.ids(row))
 
 
 def _of(jobs: Path, row: records.Submission, waiting: dict[str, queue.Queued] | None) -> list[Job]:
@@ -109,7 +116,7 @@ def _of(jobs: Path, row: records.Submission, waiting: dict[str, queue.Queued] | 
         what = row["elements"][index] if row["elements"] else ""
         notes = records.tasks(jobs, number)
         word, node, reason, since = _state(jobs, number, row, waiting, notes)
-        attempts = max((note["attempt"] for note in notes), default=0)
+        attempts = max((note["attempt"] + (word == "queued") for note in notes), default=0)
         log = records.log(jobs, number)
         made.append(Job(row["stage"], what, number, word, node, reason, since, attempts, log, row["executor"]))
     return made

@@ -25,7 +25,7 @@ class Submission(TypedDict):
         run: which submission of the user's it belongs to, as the time when that began [s since the epoch].
         stage: its stage; of a matrix, ``cells``.
         job: the scheduler's number of it; of a local one, the process that runs it.
-        elements: what each job of an array is for; empty of a single job.
+        elements: what each job of an array is for; of a single job, what it is for, or nothing.
         executor: ``slurm`` or ``local``.
         at: when it was submitted [s since the epoch].
     """
@@ -69,12 +69,6 @@ def submissions(jobs: Path) -> list[Submission]:
     return json_files.sound_rows(jobs / SUBMITTED, Submission).rows
 
 
-def latest(jobs: Path) -> list[Submission]:
-    """Those of the user's last submission."""
-    rows = submissions(jobs)
-    return [row for row in rows if row["run"] == rows[-1]["run"]]
-
-
 def note_submission(jobs: Path, row: Submission) -> None:
     """Adds a submission to those of a folder."""
     json_files.write_rows(jobs / SUBMITTED, [*submissions(jobs), row])
@@ -82,9 +76,8 @@ def note_submission(jobs: Path, row: Submission) -> None:
 
 def ids(row: Submission) -> list[str]:
     """The number of each single job of a submission."""
-    if row["executor"] == "local":  # submitit starts each as a job of its own
-        return [row["job"]]
-    return [f"{row['job']}_{index}" for index in range(len(row["elements"]))] or [row["job"]]
+    count = len(row["elements"])
+    return [f"{row['job']}_{index}" for index in range(count)] if count > 1 else [row["job"]]
 
 
 def log(jobs: Path, job: str, task: int = 0) -> Path:

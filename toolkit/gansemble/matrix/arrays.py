@@ -96,12 +96,12 @@ def submit(
             "run": begun,
             "stage": CELLS,
             "job": number,
-            "elements": elements if local or len(runs) > 1 else [],
+            "elements": elements,
             "executor": settings.executor,
             "at": time.time(),
         }
         records.note_submission(folder, row)
-    say(f"{len(runs)} cells: job {array}; logs in {folder}")
+    say(f"{len(runs)} {'cells' if len(runs) > 1 else 'cell'}: job {array}; logs in {folder}")
     return submitting.wait(made, folder) if local else 0
 
 
