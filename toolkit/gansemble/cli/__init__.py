@@ -62,6 +62,10 @@ COMMANDS = {
     ),
     "run": ("run:run", "Run the stages of a recipe, each where it is not up to date."),
     "status": ("status:status", "Show every stage of an experiment: done, stale (why) or missing."),
+    "cancel": (
+        "cancel:cancel",
+        "End an experiment's jobs on a cluster: queued ones, and running ones once they have saved.",
+    ),
     "import": ("imports:imports", "Turn published checkpoints into experiments."),
 }
 

@@ -146,6 +146,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "gansemble status exp/v1",
         "gansemble status exp/v1 --json",
     ),
+    "cancel": (
+        "gansemble cancel exp/v1",
+        "gansemble cancel exp/v1 --now",
+    ),
     "import": ("gansemble import --help",),
 }
 

@@ -17,7 +17,7 @@ from gansemble.errors import GansembleError, Interrupted
 if TYPE_CHECKING:
     from gansemble.matrix.expand import Cell
     from gansemble.matrix.plan import Costs
-    from gansemble.matrix.run import CellRun
+    from gansemble.matrix.run import CellRun, Places
 
 
 @click.command()
@@ -49,6 +49,13 @@ if TYPE_CHECKING:
     metavar="TEMPLATE",
     help="Hand each cell to a scheduler: a command with {command}, {script}, {name} or {log}.",
 )
+@click.option(
+    "--launch",
+    type=click.Choice(["local", "slurm"]),
+    default="local",
+    show_default=True,
+    help="slurm: the cells as an array of jobs, with --set cluster.KEY=VALUE for SLURM.",
+)
 @click.option("--results", "results_only", is_flag=True, help="Only write RESULTS.md and the page from what is there.")
 def matrix(
     file: Path,
@@ -61,6 +68,7 @@ def matrix(
     cells: tuple[str, ...],
     num_processes: int,
     submit: str | None,
+    launch: str,
     results_only: bool,
 ) -> None:
     """Run every combination of parts that FILE names and that fits, and compare them.
@@ -80,6 +88,7 @@ def matrix(
     from gansemble.matrix.expand import expand
     from gansemble.matrix.plan import Costs
 
+    cluster, overrides = _divided(overrides, submit, launch)
     found = expand(file, overrides)
     places = run.Places.of(found, exp, data, num_processes, mini)
     chosen = [found.cell(name) for name in cells] if cells else found.cells
@@ -95,20 +104,41 @@ def matrix(
     _demand_possible(file, chosen if cells else [], runs)
     to_run = [each for each in runs if each.cell in chosen]
     if submit is not None:
-        _submit(to_run, submit, file, overrides, places)
-        return
+        return _submit(to_run, submit, file, overrides, places)
+    if launch == "slurm":
+        return _on_slurm(to_run, file, overrides, places, cluster)
     after = (lambda: None) if cells else (lambda: void(results.write(found, runs, costs, places.exp, with_page=False)))
     failed = [each.cell.name for each in run.sequence(to_run, say, after)]
     if not cells:
-        written = results.write(found, runs, costs, places.exp, say=say)
-        for line in written.read_text().splitlines()[2:3]:
-            say(line)
-        say(f"results: {written}")
-        if any(each.state().word == "done" for each in runs):
-            say(f"page:    {written.with_name('index.html')}")
+        _told(results.write(found, runs, costs, places.exp, say=say), runs)
     if failed:
         named = "; their logs are named above" if cells else f": {', '.join(failed)}"
         raise GansembleError(f"{len(failed)} of {len(to_run)} cells failed{named}")
+
+
+def _told(written: Path, runs: Sequence[CellRun]) -> None:
+    """Says where the results are, and what their first line is."""
+    for line in written.read_text().splitlines()[2:3]:
+        say(line)
+    say(f"results: {written}")
+    if any(each.state().word == "done" for each in runs):
+        say(f"page:    {written.with_name('index.html')}")
+
+
+def _divided(overrides: tuple[str, ...], submit: str | None, launch: str) -> tuple[list[str], tuple[str, ...]]:
+    """(``--set`` options about the cluster, where cells are its jobs; those of the recipe).
+
+    Raises:
+        GansembleError: if two ways to hand cells to a scheduler are asked for.
+    """
+    if launch != "slurm":
+        return [], overrides
+    if submit is not None:
+        raise GansembleError("--submit and --launch slurm both hand cells to a scheduler; leave one of them out")
+    from gansemble.cluster.settings import taken_out
+
+    cluster, changes = taken_out(overrides)
+    return cluster, tuple(changes)
 
 
 def _plan(cells: Sequence[Cell], costs: Costs, timed_steps: int) -> None:
@@ -154,18 +184,56 @@ def _submit(runs: list, template: str, file: Path, overrides: tuple[str, ...], p
                 if child.stopped:
                     continue
                 prepared.add(each.dump)
-            command = [
-                sys.executable,
-                "-m",
-                "gansemble",
-                "matrix",
-                str(file.resolve()),
-                *changes,
-                *where,
-                "--num-processes",
-                str(places.processes),
-                "--cell",
-                each.cell.name,
-            ]
+            command = _of_cell(each, file, overrides, places)
             say(f"{each.cell.name}: {run.submit(each, template, command) or 'submitted'}")
     say(f"when they are done: gansemble matrix {shlex.join([str(file), *changes, *where])} --results")
+
+
+def _of_cell(each: CellRun, file: Path, overrides: Sequence[str], places: Places) -> list[str]:
+    """The command that runs one cell, wherever it is started."""
+    changes = [word for change in overrides for word in ("--set", change)]
+    where = ["--exp", str(places.exp), "--data", str(places.data), "--num-processes", str(places.processes)]
+    return [
+        sys.executable,
+        "-m",
+        "gansemble",
+        "matrix",
+        str(file.resolve()),
+        *changes,
+        *where,
+        "--cell",
+        each.cell.name,
+    ]
+
+
+def _on_slurm(
+    runs: Sequence[CellRun], file: Path, overrides: Sequence[str], places: Places, cluster: Sequence[str]
+) -> None:
+    """Prepares the data here, and submits the cells that are left as an array."""
+    from gansemble.cluster import settings, submitting
+    from gansemble.matrix import arrays, run
+    from gansemble.stages.recipe_place import RecipePlace
+
+    asked = arrays.settings_of(settings.load(RecipePlace.of(file).root, cluster), places)
+    submitting.demand(asked)
+    there = arrays.waiting(runs, places.exp)
+    left = []
+    for each in runs:
+        word = "waits or runs" if each.cell.name in there else each.state().word
+        if word in ("done", "waits or runs"):
+            say(f"{each.cell.name}: {word}")
+        else:
+            left.append(each)
+    child = run.Child(say)
+    with child.listening():
+        for each in {each.dump: each for each in left}.values():
+            each.prepare(child)
+            if child.stopped:
+                raise Interrupted("stopped before anything was submitted; run the same command again")
+    words = [str(file), *(word for change in overrides for word in ("--set", change))]
+    words += ["--exp", str(places.exp), "--data", str(places.data), "--results"]
+    if left and (
+        status := arrays.submit(left, lambda each: _of_cell(each, file, overrides, places), asked, places, say)
+    ):
+        raise GansembleError(f"some of {len(left)} cells failed (exit {status}); gansemble cancel ends what is left")
+    say(f"when they are done: gansemble matrix {shlex.join(words)}")

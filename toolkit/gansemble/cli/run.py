@@ -84,17 +84,9 @@ def _recorded_corpus(exp: Path) -> Path | None:
 
 
 def _on_slurm(program: Program, given: Sequence[str], place: RecipePlace, options: RunOptions) -> None:
-    """Hands the run over to Slurm, which starts its stages as jobs.
+    """Hands the run over to SLURM, which starts its stages as jobs."""
+    from gansemble.cluster import slurm
 
-    Raises:
-        GansembleError: if this version cannot.
-    """
-    try:
-        from gansemble.cluster import slurm  # type: ignore[attr-defined]
-    except ImportError as error:
-        raise GansembleError(
-            "--launch slurm: not in this version of gansemble; see docs/guides/several-machines.md"
-        ) from error
     slurm.run(program, given, place, options)
 
 

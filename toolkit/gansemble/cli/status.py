@@ -9,6 +9,7 @@ import click
 
 from gansemble.cli import status_advice
 from gansemble.cli.options import PATH
+from gansemble.cluster import jobs
 from gansemble.scoring.printed import width_of
 from gansemble.stages import Ledger, Project
 from gansemble.stages.locks import holder
@@ -26,12 +27,12 @@ def status(exp: Path, as_json: bool) -> None:
     project = Project.recall(exp.resolve())
     states = Ledger(project).states()
     if as_json:
-        rows = [
+        rows: list[dict[str, object]] = [
             {"stage": s.stage.number, "name": s.stage.name, "state": s.word, "reasons": list(s.reasons)}
             | ({"training": status_advice.as_json(project)} if s.stage.name == "train" else {})
             for s in states
         ]
-        click.echo(json.dumps(rows, indent=1))
+        click.echo(json.dumps(jobs.beside(rows, project.exp), indent=1))
         return
     click.echo(f"recipe {project.recipe}\ndata   {project.data}\npacked {project.dump}\n")
     for state in states:
@@ -48,3 +49,5 @@ def status(exp: Path, as_json: bool) -> None:
             click.echo(f"{'':14}{reason}")
     if told := status_advice.lines(project, width_of()):
         click.echo("\n" + "\n".join(told))
+    for line in jobs.told(project.exp):
+        click.echo(line)

@@ -28,6 +28,7 @@ class Children:
     def __init__(self, told: Callable[[int], None] | None = None) -> None:
         self.received: int | None = None
         self._told = told
+        self._also: tuple[signal.Signals, ...] = ()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -36,13 +37,17 @@ class Children:
         return self.received is not None
 
     @contextmanager
-    def listening(self) -> Iterator[None]:
+    def listening(self, also: Sequence[signal.Signals] = ()) -> Iterator[None]:
         """Handles SIGTERM, SIGINT, SIGHUP and SIGUSR1 while in the ``with`` block, which only the main thread may enter.
 
         A signal that is ignored already stays ignored: ``nohup`` ignores SIGHUP for what it starts, and a shell ignores
         SIGINT for what it runs in the background.
+
+        Args:
+            also: further signals that are handled alike. What is run ignores them itself, whoever sends them to it.
         """
-        numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1)
+        self._also = tuple(also)
+        numbers = tuple(dict.fromkeys((signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, *also)))
         heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
         before = {number: signal.signal(number, self._pass_on) for number in heeded}
         before[signal.SIGWINCH] = signal.signal(signal.SIGWINCH, self._resized)
@@ -58,6 +63,12 @@ class Children:
         self.received = number
         if self._process is not None and self._process.poll() is None:
             os.killpg(self._process.pid, signal.SIGTERM)
+
+    def _in_child(self) -> None:
+        """What a child does before it becomes the command."""
+        for number in self._also:
+            signal.signal(number, signal.SIG_IGN)
+        die_with_parent()
 
     def _resized(self, number: int, _: Any) -> None:
         if self._process is not None and self._process.poll() is None:
@@ -95,7 +106,7 @@ class Children:
             cwd=folder,
             env=os.environ | dict(environment or {}),
             start_new_session=True,
-            preexec_fn=die_with_parent,
+            preexec_fn=self._in_child,
         )
         if self.stopped:  # a signal came before the process was known
             os.killpg(self._process.pid, signal.SIGTERM)
