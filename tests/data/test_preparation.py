@@ -261,6 +261,7 @@ def test_old_packs_are_deleted_and_no_other_files(place):
         "doctor.json",
         "facts.json",
         "stored.json",
+        "packed-as.json",
     }
 
 
