@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -243,3 +244,11 @@ def test_crops_are_the_same_with_an_index_and_without(tmp_path, monkeypatch):
         made.append([segments[epoch, number] for epoch in range(3) for number in range(4)])
     for one, other in zip(*made, strict=True):
         assert one["id"] == other["id"] and torch.equal(one["audio"], other["audio"])
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "a folder"])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, kind):
+    path = tmp_path / manifest.MANIFEST
+    path.mkdir() if kind == "a folder" else os.mkfifo(path)
+    with pytest.raises(DataError, match=r"manifest\.jsonl: expected a file, got"):
+        manifest.load(path)

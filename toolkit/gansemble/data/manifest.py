@@ -13,6 +13,7 @@ import functools
 import hashlib
 import json
 import logging
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,6 +202,8 @@ def load(path: Path) -> Manifest:
         raise DataError(
             f"{path}: no manifest here; run the prepare stage (run.sh --stage prepare --stop-stage prepare)"
         ) from error
+    if not stat.S_ISREG(facts.st_mode):  # a pipe would be waited for without end
+        raise DataError(f"{path}: expected a file, got {'a folder' if path.is_dir() else 'something else'}; {_REMEDY}")
     return _load(path, (facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns))
 
 
@@ -236,6 +239,8 @@ def _indexed(path: Path, header: _Header, begin: int) -> tuple[index.Lines, dict
         return None
     place = _index_path(path, known)
     try:
+        if not place.is_file():
+            raise FileNotFoundError("no such file")
         if index.file_hash(place) != known:
             raise ValueError("its content does not have the hash that the manifest states")
         columns, facts = index.opened(place)

@@ -91,7 +91,7 @@ class PackCache:
             name: of its pack, by which ``sources`` know it.
         """
         try:
-            descriptor = os.open(self.folder / key, os.O_RDONLY)
+            descriptor = os.open(self.folder / key, os.O_RDONLY | os.O_NONBLOCK)
         except OSError:
             self._ask(key, name)
             return None

@@ -140,7 +140,7 @@ class PackFiles:
         self._drop(name)
         path = self.folder / name
         try:
-            descriptor = os.open(path, os.O_RDONLY)
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
         except FileNotFoundError as error:
             if self.sign.exists():
                 raise DataError(

@@ -92,7 +92,7 @@ def wrong_in(path: Path, name: str, entries: Iterable[ManifestEntry]) -> list[Ma
     """
     try:
         # Read, not mapped: a page of a mapped file that cannot be read kills the process.
-        descriptor = os.open(path, os.O_RDONLY)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:
         raise DataError(f"{path}: the packed data cannot be read ({error.strerror}); prepare again") from error
     try:
