@@ -14,8 +14,12 @@ pytestmark = pytest.mark.processes
 LONG = ("--set", "plan.steps=100000", "--set", "plan.save_every=100000", "--set", "validation.every=100000")
 
 
-def unread(place, *words: str, lines: int = 0, streams: str = "both") -> tuple[int, str]:
-    """Runs a command of which some lines are read, and then no more: (its exit status, what it wrote to the other stream)."""
+def unread(place, *words: str, until: str = "", streams: str = "both") -> tuple[int, str]:
+    """Runs a command that is read up to a line with some words, and then no more.
+
+    Returns:
+        (its exit status, what it wrote to the other stream).
+    """
     both = {"both": (subprocess.PIPE, subprocess.STDOUT), "stdout": (subprocess.PIPE, subprocess.PIPE)}
     out, err = both[streams]
     child = subprocess.Popen(
@@ -26,8 +30,8 @@ def unread(place, *words: str, lines: int = 0, streams: str = "both") -> tuple[i
         text=True,
     )
     assert child.stdout is not None
-    for _ in range(lines):
-        child.stdout.readline()
+    while until and until not in (line := child.stdout.readline()):
+        assert line, f"it ended without saying {until!r}"
     child.stdout.close()
     said = child.stderr.read() if child.stderr is not None else ""
     return child.wait(90), said
@@ -35,8 +39,17 @@ def unread(place, *words: str, lines: int = 0, streams: str = "both") -> tuple[i
 
 def test_training_saves_its_state_when_nobody_reads_it(place, done):
     done("fetch", "prepare")
-    status, _ = unread(place, *place.words("train", *LONG), lines=1)
+    status, _ = unread(place, *place.words("train", *LONG), until="step 1/100,000")
     assert status == 75 and Store(place.experiment / "checkpoints").newest() is not None
+    assert not list(place.experiment.glob(".lock*"))
+
+
+def test_before_the_first_step_there_is_nothing_to_save(place, done):
+    """The validation before it is given up."""
+    done("fetch", "prepare")
+    status, _ = unread(place, *place.words("train", *LONG), until="training ")
+    newest = Store(place.experiment / "checkpoints").newest()
+    assert status == 75 and (newest is None or newest.step > 0)
     assert not list(place.experiment.glob(".lock*"))
 
 
