@@ -99,7 +99,7 @@ def test_grades_survive_a_reload_and_are_saved_from_a_file(made, begin, browser,
     browser.press("ArrowLeft")
     browser.until("Object.values(JSON.parse(Object.values(localStorage)[0]).partial.ratings)[0] === 99")
     browser.open(file_of(folder))
-    assert "Anna has answered 0 of 2 trials" in browser.run("document.getElementById('resume-text').textContent")
+    browser.until("document.getElementById('resume-text').textContent.includes('Anna has answered 0 of 2 trials')")
     browser.press("Enter")
     browser.until("document.getElementById('volume').getAttribute('aria-busy') === 'false'")
     browser.press("Enter")
