@@ -37,6 +37,15 @@ def straight(ground: Ground, drawn: random.Random) -> tuple[Path, tuple[str, ...
     return exp, sets
 
 
+def there(launched: Launched) -> list[int]:
+    """The processes of a launcher, which has none between two starts."""
+    limit = time.monotonic() + 90
+    while not (ranks := launched.ranks()):
+        assert time.monotonic() < limit, launched.said()
+        time.sleep(0.05)
+    return ranks
+
+
 @pytest.mark.parametrize("what", ["process", "launcher", "machine 1", "machine 0"])
 def test_whatever_is_killed_training_heals_and_ends_the_same(
     ground: Ground, straight: tuple[Path, tuple[str, ...]], drawn: random.Random, what: str
@@ -55,7 +64,7 @@ def test_whatever_is_killed_training_heals_and_ends_the_same(
         until(exp, step, *running)
         time.sleep(drawn.uniform(0, 0.2))
         machine = {"machine 1": 1, "machine 0": 0}.get(what, drawn.randrange(machines))
-        ranks = running[machine].ranks()
+        ranks = there(running[machine])
         if what == "process":
             kill(drawn.choice(ranks))
             continue
