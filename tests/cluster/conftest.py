@@ -9,10 +9,10 @@ import types
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-AS_TYPED = Path(__file__).parent / "as_typed.py"
+import tones
+
 RECIPE = """
 name: tiny
 audio: {sample_rate: 22050, n_fft: 256, hop: 64, window: 256, mels: 20, fmin: 0, fmax: null}
@@ -51,10 +51,9 @@ class House:
         return [str(self.recipe), *map(str, places), *(word for each in sets for word in ("--set", each))]
 
     def run(self, *words: str, slurm: bool = False, **variables: str) -> subprocess.CompletedProcess[str]:
-        """``gansemble run``, to its end; with ``slurm``, as with ``--launch slurm``."""
-        start = [str(AS_TYPED)] if slurm else ["-m", "gansemble", "run"]
+        """``gansemble run``, to its end; with ``slurm``, with ``--launch slurm``."""
         return subprocess.run(
-            [sys.executable, *start, *words],
+            [sys.executable, "-m", "gansemble", "run", *words, *(["--launch", "slurm"] if slurm else [])],
             capture_output=True,
             text=True,
             cwd=self.folder,
@@ -71,18 +70,10 @@ class House:
 @pytest.fixture(scope="session")
 def house(tmp_path_factory: pytest.TempPathFactory) -> House:
     """The recipe and its recordings, with nothing made of them yet."""
-    import soundfile
-
     place = House(tmp_path_factory.mktemp("house"))
     place.recipe.parent.mkdir()
     place.recipe.write_text(RECIPE)
-    (place.folder / "recordings").mkdir()
-    source = np.random.default_rng(0)
-    for number in range(7):
-        time_axis = np.arange(int(22050 * source.uniform(0.6, 1.0))) / 22050
-        tone = 0.3 * np.sin(2 * np.pi * source.uniform(100, 4000) * time_axis)
-        audio = tone + 0.05 * source.standard_normal(len(time_axis))
-        soundfile.write(place.folder / "recordings" / f"clip{number}.wav", audio, 22050)
+    tones.write(place.folder / "recordings", 7)
     return place
 
 

@@ -1,8 +1,8 @@
 """The jobs that SLURM would be given, run by submitit's local executor: the same files, and on again after a warning."""
 
 import pytest
-from checkpoint_files import files
 
+from checkpoint_files import files
 from gansemble.cluster import records
 
 pytest.importorskip("submitit", reason="submitit is not installed (extra cluster)")

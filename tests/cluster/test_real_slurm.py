@@ -9,9 +9,9 @@ import time
 from pathlib import Path
 
 import pytest
-from checkpoint_files import files
 from small_slurm import SmallSlurm, why_not
 
+from checkpoint_files import files
 from gansemble.cluster import jobs, records
 
 pytest.importorskip("submitit", reason="submitit is not installed (extra cluster)")

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from checkpoint_files import files
 from gansemble.recipe import check
 from gansemble.stages.group import Plan
 from gansemble.training.components import Components
@@ -165,18 +166,6 @@ def until(exp: Path, step: int, *launched: Launched) -> None:
         assert all(each.process.poll() is None for each in launched), "".join(each.said() for each in launched)
         assert time.monotonic() < limit, "".join(each.said() for each in launched)
         time.sleep(0.005)
-
-
-def files(exp: Path) -> dict[str, bytes]:
-    """All files of a run's checkpoints; of the manifests all but how long was trained, where and in how many goes."""
-    found = {}
-    for path in sorted((exp / "checkpoints").rglob("*")):
-        if path.is_file():
-            content = path.read_bytes()
-            if path.name == "manifest.json":
-                content = json.dumps({**json.loads(content), "work": None}).encode()
-            found[path.relative_to(exp).as_posix()] = content
-    return found
 
 
 def curves(exp: Path) -> list[dict[str, float]]:

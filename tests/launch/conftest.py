@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import signal
 import socket
@@ -13,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+import tones
+from checkpoint_files import files
 
 RECIPE = """
 name: tiny
@@ -81,16 +83,6 @@ def finished(*children: subprocess.Popen[str], status: int = 0) -> str:
     return "\n".join(said)
 
 
-def files(exp: Path) -> dict[str, str]:
-    """The digest of each file of each checkpoint; of the manifests, which tell dates and durations, the digests in them."""
-    found = {}
-    for path in sorted((exp / "checkpoints").glob("*/*")):
-        if path.name != "manifest.json":
-            found[str(path.relative_to(exp))] = hashlib.sha256(path.read_bytes()).hexdigest()
-    assert len([name for name in found if name.endswith("generator.safetensors")]) >= 2, found
-    return found
-
-
 def below(pid: int) -> list[int]:
     """All processes that a process has started, and those have."""
     found = [
@@ -108,25 +100,15 @@ def free_port() -> str:
 @pytest.fixture(scope="session")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     """Recipe and corpus, prepared."""
-    import numpy as np
-    import soundfile
-
     made = Place(tmp_path_factory.mktemp("launch"))
     made.recipe.write_text(RECIPE)
-    (made.folder / "corpus").mkdir()
-    source = np.random.default_rng(0)
-    for number in range(7):
-        time_axis = np.arange(int(22050 * source.uniform(0.3, 0.6))) / 22050
-        tone = 0.3 * np.sin(2 * np.pi * source.uniform(100, 4000) * time_axis)
-        soundfile.write(
-            made.folder / "corpus" / f"clip{number}.wav", tone + 0.05 * source.standard_normal(len(time_axis)), 22050
-        )
+    tones.write(made.folder / "corpus", 7, 0.3, 0.6)
     finished(made.start(made.folder / "exp", "--stop-stage", "statistics"))
     return made
 
 
 @pytest.fixture(scope="session")
-def straight(place: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def straight(place: Place, tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
     """The checkpoints of one launcher, the toolkit's own, with two processes."""
     exp = tmp_path_factory.mktemp("straight") / "exp"
     place.train(exp, "--num-processes", "2")

@@ -9,18 +9,14 @@ import pytest
 pytestmark = pytest.mark.processes
 
 
+def two_machines(launches) -> list[str]:
+    """The options by which two launchers of one host are two machines."""
+    place = f"--main-address 127.0.0.1 --main-port {launches.free_port()}"
+    return f"--num-processes 2 --num-machines 2 {place}".split()
+
+
 def test_two_launchers_on_one_host_train_as_one(place, straight, launches, tmp_path):
-    two = [
-        "--num-processes",
-        "2",
-        "--num-machines",
-        "2",
-        "--main-address",
-        "127.0.0.1",
-        "--main-port",
-        launches.free_port(),
-    ]
-    words = ["--stage", "train", "--stop-stage", "train", *two]
+    words = ["--stage", "train", "--stop-stage", "train", *two_machines(launches)]
     first = place.start(tmp_path / "exp", *words, "--machine-rank", "0")
     other = place.start(tmp_path / "exp", *words, "--machine-rank", "1")
     said = launches.finished(first, other)
@@ -41,17 +37,7 @@ def test_torchrun_trains_the_same(place, straight, launches, tmp_path):
 
 
 def test_torchrun_on_two_machines_trains_the_same(place, straight, launches, tmp_path):
-    two = [
-        "--num-processes",
-        "2",
-        "--num-machines",
-        "2",
-        "--main-address",
-        "127.0.0.1",
-        "--main-port",
-        launches.free_port(),
-    ]
-    words = ["--stage", "train", "--stop-stage", "train", "--launch", "torchrun", *two]
+    words = ["--stage", "train", "--stop-stage", "train", "--launch", "torchrun", *two_machines(launches)]
     launches.finished(*[place.start(tmp_path / "exp", *words, "--machine-rank", str(rank)) for rank in range(2)])
     assert launches.files(tmp_path / "exp") == straight
 

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
 from safetensors.torch import load_file
 from torch import Tensor
 
+import tones
 from gansemble.errors import Interrupted
 from gansemble.recipe import check
 from gansemble.recipe.schema import Recipe
@@ -228,17 +228,9 @@ def one_thread(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
-    import soundfile
-
     place = Workshop(tmp_path_factory.mktemp("workshop"))
     place.recipe.write_text(RECIPE)
-    (place.folder / "corpus").mkdir()
-    source = np.random.default_rng(0)
-    for number in range(CLIPS):
-        time_axis = np.arange(int(22050 * source.uniform(0.6, 1.0))) / 22050
-        tone = 0.3 * np.sin(2 * np.pi * source.uniform(100, 4000) * time_axis)
-        audio = tone + 0.05 * source.standard_normal(len(time_axis))
-        soundfile.write(place.folder / "corpus" / f"clip{number}.wav", audio, 22050)
+    tones.write(place.folder / "corpus", CLIPS)
     for name in ("fetch", "prepare"):
         result = place.stage(name, place.folder / "exp", options=("--jobs", "1") if name == "prepare" else ())
         assert result.exit_code == 0, result.output

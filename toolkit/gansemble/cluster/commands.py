@@ -14,6 +14,7 @@ from gansemble.cluster.task import Task
 from gansemble.errors import GansembleError
 from gansemble.stages import Stage
 from gansemble.stages.recipe_place import RecipePlace
+from gansemble.stages.restarts import SAVE_WITHIN
 
 #: Options that are told to each job anew, or that are about what was typed; true: the option has a value.
 LEFT_OUT = {
@@ -153,7 +154,7 @@ def variables(settings: Settings) -> dict[str, str]:
     found = {name: value for name, value in os.environ.items() if name.startswith(VARIABLES)}
     delay = settings.signal_delay_s
     # What is left of it is for the processes to end, and for the script's last lines.
-    found["GANSEMBLE_SAVE_WITHIN"] = str(delay - 15 if delay > 60 else max(1, delay * 3 // 4))
+    found[SAVE_WITHIN] = str(delay - 15 if delay > 60 else max(1, delay * 3 // 4))
     found["PYTHONSAFEPATH"] = "1"
     return found
 
