@@ -39,7 +39,7 @@ def cells(table: str) -> list[list[str]]:
             cell = (
                 re.sub(r"<span class=unseen>.*?</span>", "", cell)
                 .replace("<small>", "\n")
-                .replace("<small class=range>", "\n")
+                .replace("<small class=bounds>", "\n")
             )
             row.append((marks[mark.group(1)] if mark else "") + re.sub("<[^>]*>", "", cell).strip(" "))
         rows.append(row)

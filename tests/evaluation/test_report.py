@@ -388,6 +388,23 @@ def test_experiments_are_compared_side_by_side_on_their_common_files(copy):
     assert "class=best" not in page.source and "2 files are too few to tell any two apart" in page.text
 
 
+def test_whatever_is_in_a_table_stands_within_its_cell(browser, copy):
+    """An interval once had the class of the player's loop, and covered the whole page."""
+    page = report.write(copy("one", "evaluation.shown=1"), [("", copy("two", "evaluation.shown=1"))])
+    for width in (390, 1200):
+        browser.look(width, 844)
+        browser.open(page.as_uri())
+        assert browser.run("document.querySelectorAll('table.scores td small').length") > 0
+        outside = browser.run(
+            """[...document.querySelectorAll('table.scores :is(td, th) *')].filter((each) => {
+                 if (each.matches('.unseen')) return false;
+                 const [own, cell] = [each, each.closest('td, th')].map((one) => one.getBoundingClientRect());
+                 return own.left < cell.left - 1 || own.right > cell.right + 1 || own.top < cell.top - 1
+                   || own.bottom > cell.bottom + 1; }).map((each) => each.outerHTML)"""
+        )
+        assert outside == []
+
+
 @pytest.mark.slow
 def test_an_accessibility_checker_finds_nothing_serious_on_the_page(accessible, copy):
     one, two = copy("one", "evaluation.shown=1"), copy("two")

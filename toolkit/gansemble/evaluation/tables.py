@@ -199,7 +199,7 @@ def _of_set(systems: Sequence[System], key: str) -> bool:
 
 
 def _interval(mean: Summary) -> str:
-    return "" if math.isnan(mean.low) else f"<small class=range>{number(mean.low)} … {number(mean.high)}</small>"
+    return "" if math.isnan(mean.low) else f"<small class=bounds>{number(mean.low)} … {number(mean.high)}</small>"
 
 
 def _bounds(row: ScoreRow) -> str:
