@@ -25,7 +25,7 @@ signal.signal(signal.SIGTERM, end)
 
 
 def start(tmp_path: Path, *programs: str, count: int = 2, grace: float = 30.0, port: int = 0) -> subprocess.Popen[str]:
-    """Starts ``count`` processes, of which each runs the program of its rank, or the last one."""
+    """Starts ``count`` processes, of which each runs the program of its rank, or the last one, once all have begun."""
     program = (
         "import os, pathlib, signal, sys, time\n"
         "from gansemble.stages.last_words import leave\n"
@@ -34,6 +34,7 @@ def start(tmp_path: Path, *programs: str, count: int = 2, grace: float = 30.0, p
         f"here = pathlib.Path({str(tmp_path)!r})\n"
         f"programs = {programs!r}\n"
         "(here / f'{rank}').write_text(os.environ['WORLD_SIZE'] + ' ' + os.environ['MASTER_PORT'])\n"
+        f"while not all((here / str(other)).exists() for other in range({count})):\n    time.sleep(0.01)\n"
         "exec(programs[min(rank, len(programs) - 1)])\n"
     )
     launcher = (

@@ -297,7 +297,7 @@ def test_full_disk_does_not_end_the_run_through_its_curves(workshop, monkeypatch
 KILLED = """
 import os, sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
 from conftest import Workshop
 from gansemble.training import checkpoint
 import torch
