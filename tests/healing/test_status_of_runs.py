@@ -83,7 +83,21 @@ def test_a_finished_one_has_no_forecast(workshop, exp, tmp_path):
     workshop.train(tmp_path / "exp", *SETS)
     Project.of(exp.parent / "conf" / "tiny.yaml", SETS, tmp_path / "exp", workshop.folder, workshop.dump).remember()
     text = said(tmp_path / "exp")
-    assert "step 12 of 12, finished" in text and "at the end" not in text and "too early" not in text
+    assert "step 12 of 12, finished; it took " in text and "starts" not in text
+    assert "at the end" not in text and "too early" not in text
+
+
+def test_the_time_of_a_finished_run_is_that_since_its_first_start(workshop, tmp_path):
+    exp = tmp_path / "exp"
+    workshop.train(exp, *SETS, stop_after=6)
+    workshop.train(exp, *SETS)
+    Project.of(workshop.recipe, SETS, exp, workshop.folder, workshop.dump).remember()
+    manifest = sorted((exp / "checkpoints").glob("step-*"))[-1] / "manifest.json"
+    found = json.loads(manifest.read_text())
+    found["work"].append(found["work"][0] | {"seconds": 2200.0, "starts": 1})
+    found["work"][0]["seconds"] = 5000.0
+    manifest.write_text(json.dumps(found))
+    assert "step 12 of 12, finished; it took 2 h 0 min in 3 starts" in " ".join(said(exp).split())
 
 
 def test_a_run_is_compared_with_its_reference_and_told_where_its_recipe_differs(exp, with_reference):

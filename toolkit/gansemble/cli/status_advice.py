@@ -56,13 +56,20 @@ def _short(name: str) -> str:
 def _progress(found: RunStatus) -> str:
     text = f"step {found.step:,} of {found.steps:,}, {found.state}"
     if found.state == "finished":
-        return text
+        return text + _worked(found)
     text += f"; {found.steps_per_second:.3g} steps/s" if found.steps_per_second is not None else ""
     if found.seconds_left is None:
         return f"{text}; too early to say when it ends"
     again = "would take another " if found.state == "interrupted" else ""
     left = "" if found.state == "interrupted" else " left"
     return f"{text}; {again}{in_words(found.seconds_left)}{left}"
+
+
+def _worked(found: RunStatus) -> str:
+    """How long all of it took; the stage's own time is that since its latest start."""
+    if found.took is None:
+        return ""
+    return f"; it took {in_words(found.took)}" + (f" in {found.starts} starts" if found.starts > 1 else "")
 
 
 def _score(score: Score, found: RunStatus) -> str:

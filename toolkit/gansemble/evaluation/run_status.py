@@ -31,6 +31,7 @@ class _Stint(TypedDict):
 
     from_step: int
     seconds: float
+    starts: int
 
 
 class _Data(TypedDict):
@@ -54,11 +55,15 @@ class _Saved:
     Args:
         best: scores of the best checkpoints, by step.
         worked: steps and seconds of the latest stretch of work; None if that is not known.
+        took: seconds of all work up to the checkpoint; None if that is not known.
+        starts: how often training was started for it.
         clips: number of training clips; None if that is not known.
     """
 
     best: dict[int, float] = field(default_factory=dict)
     worked: tuple[int, float] | None = None
+    took: float | None = None
+    starts: int = 0
     clips: int | None = None
 
 
@@ -128,6 +133,8 @@ class RunStatus:
         steps: of the plan.
         steps_per_second: latest rate; None if there is no report.
         seconds_left: what the rest will take [s]; None if the rate is not known.
+        took: all work up to the newest checkpoint [s], however often the run was interrupted; None if it is not known.
+        starts: how often training was started for it.
         scores: validation scores by name.
         reference: the run beside others; None without any.
         no_reference: why there is no comparison; empty where there is one.
@@ -139,6 +146,8 @@ class RunStatus:
     steps: int
     steps_per_second: float | None
     seconds_left: float | None
+    took: float | None
+    starts: int
     scores: dict[str, Score]
     reference: Compared | None
     no_reference: str
@@ -170,6 +179,8 @@ def of(project: Project) -> RunStatus | None:
         planned,
         forecast.rate(train),
         forecast.seconds_left(train, done, planned, saved.worked),
+        saved.took,
+        saved.starts,
         {
             name: _score(name, values, None if ended else planned, reference)
             for name, values in curves.items()
@@ -200,14 +211,15 @@ def _saved(folder: Path | None, kept: int) -> _Saved:
         return _Saved()
     try:
         manifest = json_files.read(folder / "manifest.json", _Manifest, "the checkpoint is not looked at")
-        stints = [json_files.checked(each, _Stint) for each in manifest.get("work", [])[-1:]]
+        stints = [json_files.checked(each, _Stint) for each in manifest.get("work", [])]
         data = [json_files.checked(each, _Data) for each in manifest.get("data", [])[-1:]]
         best = {int(name.rpartition("-")[2]): score for name, score in manifest.get("best", {}).items()}
     except (GansembleError, ValueError):
         return _Saved()
-    worked = (kept - stints[0]["from_step"], stints[0]["seconds"]) if stints else None
+    worked = (kept - stints[-1]["from_step"], stints[-1]["seconds"]) if stints else None
     clips = data[0]["splits"].get("train", {}).get("clips") if data else None
-    return _Saved(best, worked, clips if isinstance(clips, int) else None)
+    took, starts = sum(stint["seconds"] for stint in stints), sum(stint["starts"] for stint in stints)
+    return _Saved(best, worked, took if stints else None, starts, clips if isinstance(clips, int) else None)
 
 
 def _planned(project: Project, flat: Mapping[str, object]) -> int:
