@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import torch
 
+from checkpoint_files import files
+from gansemble.errors import Interrupted
 from gansemble_plugins.basics.losses import MelL1
 
 LONG = ("plan.steps=40", "plan.save_every=3", "plan.log_every=1", "validation.every=1000")
@@ -83,6 +85,25 @@ def test_stopped_and_resumed_equals_straight(workshop, straight, tools, tmp_path
     assert trainer.counters.step == sum(stops)
     last = workshop.train(tmp_path).components.store.folders()[-1]
     assert tools.differences(tools.contents(last), tools.contents(straight)) == []
+
+
+@pytest.mark.parametrize("step", [6, 12])
+def test_stopped_within_a_validation_and_resumed_has_the_same_files(workshop, straight, tmp_path, step):
+    """In the middle of the run, and behind its last step, where nothing but the validation is left to do."""
+    trainer = workshop.trainer(tmp_path / "exp")
+    validate = trainer._validate
+
+    def asked() -> bool:
+        if trainer.counters.step == step:
+            trainer.stop.ask("stopped")
+        return validate()
+
+    trainer._validate = asked
+    with pytest.raises(Interrupted):
+        trainer.run()
+    assert trainer.counters.step == step
+    workshop.train(tmp_path / "exp")
+    assert files(tmp_path / "exp") == files(straight.parents[1])
 
 
 @pytest.mark.slow

@@ -166,6 +166,7 @@ class Trainer:
             if not self._validate():
                 self._stopped()
             if self.counters.step > 0:  # as if the run had not been stopped before it
+                self._set_rates(self.counters.step - 1)  # which are saved with the state of the optimisers
                 self._save(False)
             elif self.recipe.healing.against:  # so that there is a state to go back to from the first step on
                 self.saver.save(self.counters, last_chance=False)
@@ -212,11 +213,10 @@ class Trainer:
     def _step(self, window: list[Batch]) -> None:
         run, index, schedule = self.components, self.counters.step, self._schedule()
         epoch, progress = schedule.epoch(index), schedule.progress(index)
-        for side, network in run.networks.items():
-            lowered = run.step.interventions.rate(side)
-            for name, optimiser in network.optimisers.items():
-                network.set_rate(name, lowered * self.rates.factor(name, index, epoch))
-                if schedule.freshens(index):
+        self._set_rates(index)
+        if schedule.freshens(index):
+            for network in run.networks.values():
+                for optimiser in network.optimisers.values():
                     optimiser.state.clear()
         if progress is not None:
             for part in run.parts.growable():
@@ -245,6 +245,14 @@ class Trainer:
         self.counters = found
         self.reporter.open_curves(found.step, True)
         return True
+
+    def _set_rates(self, index: int) -> None:
+        """Sets the learning rates of a step, counted from 0."""
+        run, epoch = self.components, self._schedule().epoch(index)
+        for side, network in run.networks.items():
+            lowered = run.step.interventions.rate(side)
+            for name in network.optimisers:
+                network.set_rate(name, lowered * self.rates.factor(name, index, epoch))
 
     def _validate(self) -> bool:
         """Validates, and returns whether that came to its end: it is given up if the run is asked to stop meanwhile.
