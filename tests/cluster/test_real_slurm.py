@@ -61,9 +61,28 @@ def steps(exp: Path) -> int:
     return len(log.read_text().splitlines()) if log.is_file() else 0
 
 
-def at_once(slurm, number):
-    """SLURM lets a job that was queued again wait for as long as its credentials last; an administrator may shorten it."""
-    slurm.ask("scontrol", "update", f"JobId={number}", "StartTime=now")
+def begun_again(slurm, exp: Path, number: str, log: Path) -> None:
+    """Waits until a job that was queued again runs.
+
+    SLURM lets it wait for as long as its credentials last; an administrator may shorten it. That is asked for now and then only,
+    as each time the job is put back into the queue.
+    """
+    asked = time.monotonic()
+
+    def runs() -> bool:
+        nonlocal asked
+        if "running" in {job.word for job in jobs.found(exp)[0]}:
+            return True
+        if time.monotonic() - asked > 4:
+            slurm.ask("scontrol", "update", f"JobId={number}", "StartTime=now")
+            asked = time.monotonic()
+        return False
+
+    def told() -> str:
+        states = slurm.ask("scontrol", "show", "job", number) + slurm.ask("scontrol", "show", "nodes")
+        return log.read_text() + "\n" + states
+
+    until(runs, told)
 
 
 def test_stages_as_jobs_of_two_nodes_make_the_files_of_one_launcher(house, slurm, tmp_path):
@@ -93,12 +112,12 @@ def test_a_job_preempted_twice_and_queued_again_ends_with_the_files_of_one_that_
     slurm.ask("sbatch", "--partition=high", "--nodes=2", "--output=/dev/null", "--wrap", "sleep 1")
     until(lambda: "is queued again (1 of" in log.read_text(), log.read_text)
     first = steps(exp)
-    until(lambda: "running" in {job.word for job in jobs.found(exp)[0]} or at_once(slurm, number), log.read_text)
+    begun_again(slurm, exp, number, log)
     until(lambda: steps(exp) > first + 5, log.read_text)
     slurm.ask("scancel", "--signal=USR1", number)
     until(lambda: "is queued again (2 of" in log.read_text(), log.read_text)
     assert steps(exp) < 150, "it was to be interrupted"
-    until(lambda: "running" in {job.word for job in jobs.found(exp)[0]} or at_once(slurm, number), log.read_text)
+    begun_again(slurm, exp, number, log)
     [job] = ended(exp)
     assert (job.word, job.attempts) == ("done", 2)
     prepared.finished(*prepared.words(tmp_path / "alone", *LONG), *TRAIN, "--num-processes", "2")
