@@ -84,7 +84,7 @@ class Facts(TypedDict):
     task: str
     checkpoint: str
     step: int
-    audio: dict[str, int | float | None]
+    audio: dict[str, int | float | str | None]
     audio_digest: str
     holds: list[str]
     parameters: dict[str, int]
