@@ -109,6 +109,7 @@ def test_its_card_is_the_runs_with_the_licences_and_how_to_fine_tune(made):
     assert card.startswith("---\nlibrary_name: gansemble\nlicense: cc-by-4.0\n")
     for words in (
         "Its licence, as the toolkit knows it: CC0 1.0.",
+        "Licence of the model, as its owner states it: cc-by-4.0. Licence of its training data: CC0 1.0.",
         "| mel\\_distance | ",
         "  optimisers: true",
         "## What is in this folder",

@@ -212,6 +212,17 @@ def test_what_is_no_name_of_a_repository_is_refused(name, command, made, tmp_pat
     assert "USER/NAME" in refused(command("pull", name, "--output", str(tmp_path / "a")))
 
 
+def test_a_transfer_that_fails_is_told_with_a_way_round(pushed, command, tmp_path, monkeypatch):
+    from huggingface_hub import HfApi
+
+    def fails(*words, **options):
+        raise RuntimeError("CAS service error\nand more")
+
+    monkeypatch.setattr(HfApi, "hf_hub_download", fails)
+    said = refused(command("pull", NAME, "--output", str(tmp_path / "a")))
+    assert "the transfer failed (CAS service error)" in said and "HF_HUB_DISABLE_XET=1" in said
+
+
 def test_a_folder_that_is_taken_is_left_alone(pushed, command, tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / "mine.txt").write_text("mine")

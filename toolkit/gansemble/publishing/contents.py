@@ -133,7 +133,8 @@ def fidelity(recipe: Recipe) -> list[Fidelity]:
 
 def training_data(recipe: Recipe, account: Account, licence: str | None) -> TrainingData:
     """What a bundle says of its training data; ``licence`` is the one that the user states, None takes the corpus' own."""
-    corpus = recipe.single["corpus"].use if "corpus" in recipe.single else "unknown"
+    # The recipe made of published weights names a corpus to fine-tune on, not the one that they were trained on.
+    corpus = recipe.single["corpus"].use if "corpus" in recipe.single and not account.imported else "unknown"
     own = None if account.stand_in or account.imported else model_card.corpus_licence(recipe)
     return {
         "corpus": corpus if account.data is None else account.data.corpus,
@@ -195,6 +196,8 @@ def card(
         f"It is a bundle of gansemble: {plain(', '.join(holds))}. `{FACTS}` lists every file with its size and SHA-256, which are "
         "checked whenever it is read; nothing in it is a pickle, and nothing of it is executed. "
         "`gansemble pull USER/NAME` fetches a bundle from the hub and checks it.",
+        f"Licence of the model, as its owner states it: {plain(licence or 'none stated')}. Licence of its training data: "
+        f"{plain(data_licence or 'unknown')}.",
     ]
     if {"discriminators", "optimisers"} <= set(holds):
         section += [

@@ -215,11 +215,14 @@ def _told(repository: str, what: str, revision: str | None = None, writing: bool
         full = _full(error)
         if full is not None:
             raise GansembleError(f"{what}: {full.strerror}: free space, and give the same command again") from error
-        if not (
-            type(error).__module__.startswith(("httpx", "requests", "urllib3", "huggingface_hub"))
-            or isinstance(error, ConnectionError | TimeoutError)
-        ):
-            raise
+        of_network = type(error).__module__.startswith(("httpx", "requests", "urllib3", "huggingface_hub"))
+        if not of_network and not isinstance(error, ConnectionError | TimeoutError):
+            if not isinstance(error, RuntimeError | ValueError):  # what the transfers in compiled code raise
+                raise
+            raise HubError(
+                f"{what}: the transfer failed ({_first_line(error)}); give the same command again, with HF_HUB_DISABLE_XET=1 where the "
+                "hub does not store by Xet"
+            ) from error
         where = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
         raise HubError(
             f"{what}: {where} cannot be reached, or the connection broke ({_first_line(error)}); check the network (HF_ENDPOINT names "
