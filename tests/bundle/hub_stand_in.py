@@ -28,6 +28,7 @@ class Hub:
         address: of the server.
         repositories: files by name, by branch, by repository.
         private: repositories that only :data:`TOKEN` may see.
+        gated: repositories whose owner asks for an agreement.
         asked: method and path of each request.
         broken: paths that are cut after this many bytes, once each; then as they are.
         answers: a status for requests whose path begins so.
@@ -37,6 +38,7 @@ class Hub:
     address: str = ""
     repositories: dict[str, dict[str, dict[str, bytes]]] = field(default_factory=dict)
     private: set[str] = field(default_factory=set)
+    gated: set[str] = field(default_factory=set)
     asked: list[tuple[str, str]] = field(default_factory=list)
     broken: dict[str, int] = field(default_factory=dict)
     answers: dict[str, int] = field(default_factory=dict)
@@ -136,6 +138,8 @@ class Handler(BaseHTTPRequestHandler):
     def model(self, repository: str, rest: list[str], content: bytes) -> None:
         if not self.seen(repository):
             return self.refuse(404 if self.token() else 401, "RepoNotFound", "Repository not found")
+        if repository in self.hub.gated:
+            return self.refuse(403, "GatedRepo", f"Access to model {repository} is restricted")
         verb, revision = rest[0] if rest else "revision", rest[1] if len(rest) > 1 else "main"
         if verb == "branch":
             self.hub.repositories[repository].setdefault(revision, dict(self.hub.repositories[repository]["main"]))

@@ -175,6 +175,17 @@ def test_a_hub_that_cannot_be_reached_is_told(hub, made, command, tmp_path, monk
     assert not (tmp_path / "a").exists()
 
 
+def test_an_agreement_and_the_offline_mode_are_told(pushed, command, tmp_path, monkeypatch):
+    from huggingface_hub import constants
+
+    pushed.gated.add(NAME)
+    said = refused(command("pull", NAME, "--output", str(tmp_path / "a")))
+    assert f"its owner asks for an agreement first; agree on the hub's page of {NAME}" in said
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    said = refused(command("pull", NAME, "--output", str(tmp_path / "a")))
+    assert "HF_HUB_OFFLINE=1 keeps it from the network" in said
+
+
 def test_a_hub_that_fails_is_told_with_its_answer(hub, made, command, tmp_path):
     hub.answers["/api/models/"] = 418
     assert "the hub answered 418" in refused(command("pull", NAME, "--output", str(tmp_path / "a")))
