@@ -233,6 +233,15 @@ def test_a_transfer_that_fails_is_told_with_a_way_round(pushed, command, tmp_pat
     said = refused(command("pull", NAME, "--output", str(tmp_path / "a")))
     assert "the transfer failed (CAS service error)" in said and "HF_HUB_DISABLE_XET=1" in said
 
+    def refuses(*words, **options):
+        raise ConnectionError("403 Forbidden: /xet-read-token/main")
+
+    monkeypatch.setattr(HfApi, "hf_hub_download", refuses)
+    said = refused(command("pull", NAME, "--output", str(tmp_path / "a")))
+    assert "the connection broke (403 Forbidden" in said and said.endswith(
+        "HF_HUB_DISABLE_XET=1 if that hub does not store by Xet"
+    )
+
 
 def test_a_folder_that_is_taken_is_left_alone(pushed, command, tmp_path):
     (tmp_path / "a").mkdir()

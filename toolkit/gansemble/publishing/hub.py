@@ -223,10 +223,11 @@ def _told(repository: str, what: str, revision: str | None = None, writing: bool
                 f"{what}: the transfer failed ({_first_line(error)}); give the same command again, with HF_HUB_DISABLE_XET=1 where the "
                 "hub does not store by Xet"
             ) from error
-        where = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
+        where, said = os.environ.get("HF_ENDPOINT") or "https://huggingface.co", _first_line(error)
+        xet = ", with HF_HUB_DISABLE_XET=1 if that hub does not store by Xet" if "xet" in said.lower() else ""
         raise HubError(
-            f"{what}: {where} cannot be reached, or the connection broke ({_first_line(error)}); check the network (HF_ENDPOINT names "
-            "another hub), and give the same command again"
+            f"{what}: {where} cannot be reached, or the connection broke ({said}); check the network (HF_ENDPOINT names another "
+            f"hub), and give the same command again{xet}"
         ) from error
 
 
