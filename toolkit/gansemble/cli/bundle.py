@@ -141,7 +141,7 @@ def told(found: Bundle) -> str:
     """A bundle in two lines."""
     facts, data = found.facts, found.facts["data"]
     size = found.bytes / 1e6
-    whose = data["licence"] or ("a stand-in, none of the corpus'" if data["stand_in"] else "unknown")
+    whose = data["licence"] or ("none, it was a stand-in" if data["stand_in"] else "unknown")
     return (
         f"{found.folder}: {facts['name']} at step {facts['step']:,}, {len(facts['files'])} files, {size:,.1f} MB: {', '.join(facts['holds'])}\n"
         f"licence of the model: {facts['licence'] or 'not stated'}; of the training data ({data['corpus']}): {whose}"

@@ -90,7 +90,7 @@ def test_from_the_same_frames_it_makes_the_released_samples(files, kind):
     np.testing.assert_allclose(made[:, HOP // 2 : HOP // 2 + length], known["samples"], rtol=0, atol=2e-6)
 
 
-def test_its_features_are_the_released_ones_of_a_recording_half_a_hop_later():
+def test_features_are_the_released_ones_half_a_hop_later():
     """But at the ends, where the two are padded differently."""
     known = load("vocos_published")["mel"]
     spec = AudioSpec(**published.recipe_of(CONFIG)["audio"])
@@ -100,7 +100,9 @@ def test_its_features_are_the_released_ones_of_a_recording_half_a_hop_later():
     inner = slice(3, 22)
     np.testing.assert_allclose(found[..., inner], known[..., inner], rtol=0, atol=5e-6)
     other = log_mel(later, AudioSpec(24000, 256, HOP, 256, 20, 0, None, 1e-7))
-    assert np.abs(other[..., inner] - known[..., inner]).max() > 1, "Slaney's filters would be another thing"
+    assert float((other[..., inner] - torch.from_numpy(known[..., inner])).abs().max()) > 1, (
+        "Slaney's filters would be another thing"
+    )
 
 
 def test_the_published_configuration_has_the_published_size(tmp_path):
