@@ -15,6 +15,8 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "evaluation": ("toolkit/gansemble/evaluation", ("tests/evaluation", "tests/measure", "tests/synthesis")),
     "pages": ("toolkit/gansemble/pages", ("tests/pages",)),
     "scoring": ("toolkit/gansemble/scoring", ("tests/evaluation", "tests/training")),
+    "bundle": ("toolkit/gansemble/bundle", ("tests/bundle",)),
+    "publishing": ("toolkit/gansemble/publishing", ("tests/bundle",)),
     "parts": ("toolkit/gansemble/parts", ("tests/training", "tests/synthesis")),
     "metrics": ("plugins/gansemble_plugins/metrics", ("tests/plugins",)),
     "set_metrics": ("plugins/gansemble_plugins/set_metrics", ("tests/plugins",)),

@@ -54,6 +54,24 @@ def noise(samples: int, seed: int = 0, level: float = 0.1) -> np.ndarray:
 # the mel basis ----------------------------------------------------------
 
 
+def test_htk_filters_are_librosas_with_peaks_of_one():
+    spec = AudioSpec(sample_rate=24000, mels=100, fmax=None, mel_filters="htk")
+    expected = librosa.filters.mel(sr=24000, n_fft=1024, n_mels=100, fmin=0, fmax=12000, htk=True, norm=None)
+    np.testing.assert_allclose(mel_basis(spec, CPU, torch.float32), expected, rtol=0, atol=1e-5)
+    assert float(mel_basis(LJSPEECH, CPU, torch.float32).max()) < 0.1 < expected.max()
+    audio = torch.from_numpy(noise(4000)).float()[None]
+    assert (log_mel(audio, spec) - log_mel(audio, AudioSpec(sample_rate=24000, mels=100, fmax=None))).abs().min() > 1
+
+
+def test_slaneys_filters_are_left_out_of_what_is_written_and_others_are_kept():
+    """A digest, a folder's facts or a filled recipe of before there was the key stay what they were."""
+    assert "mel_filters" not in LJSPEECH.as_dict()
+    other = AudioSpec(mel_filters="htk")
+    assert AudioSpec(**other.as_dict()) == other and AudioSpec(**LJSPEECH.as_dict()) == LJSPEECH
+    with pytest.raises(ValueError, match=r"audio\.mel_filters: must be slaney or htk, got 'mel'"):
+        AudioSpec(mel_filters="mel")
+
+
 @pytest.mark.parametrize("name", SPECS)
 def test_the_mel_basis_is_librosas(name):
     spec = SPECS[name]
@@ -210,7 +228,7 @@ def test_an_integer_and_a_float_edge_are_one_specification():
 @pytest.mark.parametrize(
     "changes",
     [{"sample_rate": 24000}, {"n_fft": 2048}, {"hop": 128}, {"window": 512}, {"mels": 100}, {"fmin": 20.0},
-     {"fmax": None}, {"log_floor": 1e-7}, {"power_floor": 1e-10}],
+     {"fmax": None}, {"log_floor": 1e-7}, {"power_floor": 1e-10}, {"mel_filters": "htk"}],
     ids=lambda changes: next(iter(changes)),
 )  # fmt: skip
 def test_every_field_changes_the_digest_and_is_named_as_a_difference(changes):

@@ -285,7 +285,7 @@ def test_a_teacher_of_other_statistics_is_refused(workshop, source):
     class At:
         folder = source
 
-        def has(self, name):
+        def has_state(self, name):
             return True
 
         def parts(self):

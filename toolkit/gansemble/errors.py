@@ -29,6 +29,14 @@ class CheckpointError(GansembleError):
     """A checkpoint is missing, altered, or belongs to another recipe or audio specification."""
 
 
+class BundleError(GansembleError):
+    """A bundle was altered, is incomplete, holds what a bundle may not hold, or is of a newer format."""
+
+
+class HubError(GansembleError):
+    """The hub cannot be reached, refuses, or has not got what was asked for."""
+
+
 class PluginError(GansembleError):
     """A part cannot be found, or its plugin could not be loaded."""
 

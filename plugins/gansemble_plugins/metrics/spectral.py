@@ -42,7 +42,7 @@ class MelDistance:
         self.spec = audio.full_band() if full_band else audio
         spec = self.spec
         self.definition = (
-            f"mean |ln mel - ln mel'| [nat] at {spec.sample_rate} Hz: {spec.mels} Slaney bands "
+            f"mean |ln mel - ln mel'| [nat] at {spec.sample_rate} Hz: {spec.mels} {'Slaney' if spec.mel_filters == 'slaney' else 'HTK'} bands "
             f"{spec.fmin:g}-{spec.top:g} Hz of magnitudes, "
             f"n_fft {spec.n_fft}, hop {spec.hop}, Hann {spec.window}, floor {spec.log_floor:g}"
         )

@@ -1,10 +1,13 @@
 """Vocos (Siuzdak 2023, arXiv 2306.00814): ConvNeXt at frame rate with an inverse-STFT head, and its discriminator."""
 
+from collections.abc import Callable
+from typing import Any
+
 from gansemble import hookimpl
 
 
 @hookimpl
-def gansemble_register(register):
+def gansemble_register(register: Callable[..., None]) -> None:
     """Names the parts; nothing is imported until a recipe asks for it."""
     register(
         "generator",
@@ -27,3 +30,11 @@ def gansemble_register(register):
         "multi-resolution discriminator over complex spectrograms in five bands (Vocos, DAC)",
         example={"windows": [128, 64], "channels": 4},
     )
+
+
+@hookimpl
+def gansemble_commands(group: Any) -> None:
+    """Adds ``gansemble import vocos``."""
+    from gansemble_plugins.vocos.command import command
+
+    group.commands["import"].add_command(command)

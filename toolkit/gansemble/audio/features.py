@@ -42,7 +42,8 @@ def hann(window: int, device: torch.device, dtype: torch.dtype) -> Tensor:
 def mel_basis(spec: AudioSpec, device: torch.device, dtype: torch.dtype) -> Tensor:
     """The mel filter bank [M, F], with M = ``spec.mels`` bands and F = n_fft / 2 + 1 frequency bins; cached.
 
-    Slaney's mel scale and area normalisation, equal to librosa's filters within 1e-5.
+    By default, Slaney's mel scale and area normalisation, equal to librosa's filters within 1e-5; or HTK's scale and peaks
+    of one: see the specification's ``mel_filters``.
     """
     # Here, not above: every network that works on spectra imports this module, to be checked or described, too.
     from gansemble.audio.torchaudio import functional
@@ -53,8 +54,8 @@ def mel_basis(spec: AudioSpec, device: torch.device, dtype: torch.dtype) -> Tens
         f_max=spec.top,
         n_mels=spec.mels,
         sample_rate=spec.sample_rate,
-        norm="slaney",
-        mel_scale="slaney",
+        norm="slaney" if spec.mel_filters == "slaney" else None,
+        mel_scale=spec.mel_filters,
     )
     return filters.T.contiguous().to(device=device, dtype=dtype)
 

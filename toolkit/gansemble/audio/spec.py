@@ -6,9 +6,13 @@ import dataclasses
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from gansemble import numbers
 from gansemble.numbers import Channels, Floor, Hertz, SampleRate, Window
+
+#: How mel filters are spaced and weighted.
+MelFilters = Literal["slaney", "htk"]
 
 
 @dataclass(frozen=True)
@@ -20,12 +24,14 @@ class AudioSpec:
         n_fft: FFT length [samples].
         hop: frame shift [samples].
         window: Hann window length [samples].
-        mels: number of mel bands (Slaney scale and normalisation).
+        mels: number of mel bands.
         fmin: lower edge of the lowest band [Hz].
         fmax: upper edge of the highest band [Hz]; null is half the sample rate.
         log_floor: mel magnitudes are clamped to at least this before the natural logarithm; with 1e-5 silence becomes
             -11.512925.
         power_floor: added to the power spectrum before the square root that gives magnitudes.
+        mel_filters: ``slaney``: on Slaney's mel scale, each filter of the same area, as librosa's are unless told otherwise;
+            ``htk``: on HTK's scale, each filter with a peak of one, as torchaudio's are.
 
     Raises:
         ValueError: if the numbers cannot describe a spectrogram.
@@ -40,6 +46,7 @@ class AudioSpec:
     fmax: Hertz | None = 8000.0
     log_floor: Floor = 1e-5
     power_floor: Floor = 1e-9
+    mel_filters: MelFilters = "slaney"
 
     def __post_init__(self) -> None:
         for key, message in self.problems():
@@ -50,6 +57,8 @@ class AudioSpec:
         found = [(str(place[0]), wrong) for place, wrong in numbers.outside_fields(self)]
         if found:  # what these are compared with would be called wrong, too
             return found
+        if self.mel_filters not in get_args(MelFilters):
+            found.append(("mel_filters", f"must be slaney or htk, got {self.mel_filters!r}"))
         if self.window > self.n_fft:
             found.append(("window", f"must not exceed n_fft {self.n_fft}, got {self.window}"))
         if self.hop > self.window:
@@ -77,9 +86,18 @@ class AudioSpec:
         """A copy with mel bands up to half the sample rate, as mel-spectrogram losses use them."""
         return dataclasses.replace(self, fmax=None)
 
-    def as_dict(self) -> dict[str, int | float | None]:
-        """The fields by name, as JSON can hold them."""
-        return dataclasses.asdict(self)
+    @property
+    def filters(self) -> str:
+        """The mel filters in words, such as ``Slaney's scale and normalisation``."""
+        return "Slaney's scale and normalisation" if self.mel_filters == "slaney" else "HTK's scale and peaks of one"
+
+    def as_dict(self) -> dict[str, int | float | str | None]:
+        """The fields by name, as JSON can hold them; without ``mel_filters`` where these are Slaney's.
+
+        What was written before there was this key has none either, and stays equal.
+        """
+        found = dataclasses.asdict(self)
+        return {name: value for name, value in found.items() if (name, value) != ("mel_filters", "slaney")}
 
     def digest(self) -> str:
         """A hash [16 hexadecimal digits] that is equal for specifications that mean the same.
@@ -91,5 +109,5 @@ class AudioSpec:
 
     def differences(self, other: AudioSpec) -> list[str]:
         """A line ``audio.<key>: <this one's> -> <the other's>`` for every field whose meaning differs."""
-        mine, theirs = self.as_dict() | {"fmax": self.top}, other.as_dict() | {"fmax": other.top}
+        mine, theirs = (dataclasses.asdict(each) | {"fmax": each.top} for each in (self, other))
         return [f"audio.{name}: {mine[name]} -> {theirs[name]}" for name in mine if mine[name] != theirs[name]]

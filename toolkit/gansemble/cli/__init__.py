@@ -67,6 +67,12 @@ COMMANDS = {
         "End an experiment's jobs on a cluster: queued ones, and running ones once they have saved.",
     ),
     "import": ("imports:imports", "Turn published checkpoints into experiments."),
+    "bundle": (
+        "bundle:bundle",
+        "Make one folder of an experiment, discriminators included, for others to use and fine-tune.",
+    ),
+    "push": ("bundle:push", "Put a bundle on the Hugging Face hub."),
+    "pull": ("bundle:pull", "Fetch a bundle from the Hugging Face hub, and check it."),
 }
 
 

@@ -151,6 +151,18 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "gansemble cancel exp/v1 --now",
     ),
     "import": ("gansemble import --help",),
+    "bundle": (
+        "gansemble bundle exp/v1 --output bundles/v1 --licence cc-by-4.0",
+        "gansemble bundle exp/v1 --output bundles/v1 --without optimisers",
+    ),
+    "push": (
+        "gansemble push bundles/v1 alice/my-vocoder",
+        "gansemble push exp/v1 alice/my-vocoder --licence cc-by-4.0 --private",
+    ),
+    "pull": (
+        "gansemble pull alice/my-vocoder",
+        "gansemble pull alice/my-vocoder --output bundles/hers --revision main",
+    ),
 }
 
 

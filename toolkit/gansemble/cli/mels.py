@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +17,10 @@ from gansemble.cli.options import PATH, overwrite_option, set_option, writable_f
 from gansemble.cli.terminal import say
 from gansemble.errors import GansembleError
 from gansemble.stages import Project
+from gansemble.stages.project import RECORD
+
+if TYPE_CHECKING:
+    from gansemble.recipe.schema import Recipe
 
 #: File in the output folder that says how its spectrograms were computed.
 FACTS = "mels.json"
@@ -26,7 +31,7 @@ MADE = "mels-made.json"
 @click.command()
 @click.argument("recipe", type=PATH, required=False)
 @set_option
-@click.option("--exp", type=PATH, help="Take the recipe of this experiment.")
+@click.option("--exp", type=PATH, help="Take the recipe of this experiment, or bundle.")
 @click.option("--input", "inputs", type=PATH, multiple=True, required=True, help="Audio files, or folders of them.")
 @click.option("--output", type=PATH, required=True, help="Folder to write them in, named like the inputs.")
 @overwrite_option
@@ -52,8 +57,7 @@ def mels(
 
     if (recipe is None) == (exp is None):
         raise click.UsageError("give RECIPE or --exp")
-    project = Project.recall(exp) if exp is not None else Project.of(recipe or Path(), overrides)
-    checked = project.checked()
+    checked = _recipe_of(exp) if exp is not None else Project.of(recipe or Path(), overrides).checked()
     spec, policies = checked.audio, checked.data
     sources = [found for path in inputs for found in expand(path)]
     jobs = [Job(source, output / f"{name}.npy") for source, name in sources]
@@ -72,6 +76,15 @@ def mels(
                 with staged_file(job.target, overwrite, made.complete(job, {"frames": frames})) as temporary:
                     temporary.write_bytes(mel)
                 say(f"{job.target}: {frames} frames")
+
+
+def _recipe_of(exp: Path) -> Recipe:
+    """The recipe that an experiment was started with; of a bundle, or of imported weights, that of the checkpoint."""
+    if (exp / RECORD).exists() or not (exp / "checkpoints").is_dir():
+        return Project.recall(exp).checked()
+    from gansemble.inference.loading import recipe_of
+
+    return recipe_of(exp)
 
 
 def _demand_same_scale(output: Path, audio: Mapping[str, object], overwrite: bool) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from gansemble.bundle import layout
 from gansemble.cli.terminal import say, say_up_to_date
 from gansemble.errors import NO_ROOM, GansembleError
 from gansemble.stages import BY_NAME, Ledger, Project, StageState
@@ -106,6 +107,7 @@ class StageRun:
         return self
 
     def _enter(self) -> None:
+        layout.demand_experiment(self.project.exp, self.label)
         self.project.demand_apart()
         known: dict[str, StageState] = {}
         self.state = self.ledger.state(self.stage.name, known)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from gansemble.bundle import layout
 from gansemble.cli import status_advice
 from gansemble.cli.options import PATH
 from gansemble.cluster import jobs
@@ -22,8 +23,15 @@ def status(exp: Path, as_json: bool) -> None:
     """Show each stage of the experiment folder EXP: done, stale (and why), interrupted (where), or missing.
 
     Of a training, also how far it is, when it will end and with which scores, where its losses lie among those of other
-    runs of the recipe, and what is out of the ordinary.
+    runs of the recipe, and what is out of the ordinary. Of a bundle, what it holds, once every file is checked.
     """
+    if layout.is_bundle(exp):
+        from gansemble.bundle import sealed
+        from gansemble.cli.bundle import told as in_words
+
+        found = sealed.verify(exp)
+        click.echo(json.dumps(found.facts, indent=1) if as_json else f"a sound bundle\n{in_words(found)}")
+        return
     project = Project.recall(exp.resolve())
     states = Ledger(project).states()
     if as_json:

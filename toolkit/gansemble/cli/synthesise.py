@@ -42,7 +42,7 @@ FORMATS = click.Choice(["pcm16", "pcm24", "float"])
     type=PATH,
     multiple=True,
     help="Audio files, or .npy log-mels [mels, frames] as gansemble mels writes them (the natural logarithm of magnitudes in "
-    "Slaney bands); or folders of them.",
+    "the mel bands of its recipe); or folders of them.",
 )
 @click.option("--output", type=PATH, help="Folder for the waveforms of --input.")
 @click.option(

@@ -40,7 +40,7 @@ def front_matter(account: Account, summary: ScoresSummary | None, licence: str |
     """
     tags = ["audio", "gan", "gansemble", *(NAMES[account.task][1] if account.task else [])]
     tags += [slug(account.generator.use)] if account.generator else []
-    values: dict[str, object] = {"library_name": "gansemble", **_licence(licence)}
+    values: dict[str, object] = {"library_name": "gansemble", **licence_entries(licence)}
     if account.task in PIPELINES:
         values["pipeline_tag"] = PIPELINES[account.task]
     values["tags"] = list(dict.fromkeys(tag for tag in tags if tag))
@@ -57,7 +57,8 @@ def slug(text: str) -> str:
     return re.sub("[^a-z0-9]+", "-", flat).strip("-")
 
 
-def _licence(licence: str | None) -> dict[str, object]:
+def licence_entries(licence: str | None) -> dict[str, object]:
+    """The metadata that tell a licence: an identifier of the hub's, a name that the hub does not know, or that it is unknown."""
     if licence is None or not licence.strip():
         return {"license": UNKNOWN}
     if LICENCE.fullmatch(licence):

@@ -120,7 +120,7 @@ def _model(account: Account) -> str:
 def _use(account: Account, facts: Facts) -> str:
     spec = facts.spec
     mel = (
-        f"Mel spectrograms must be natural logarithms of mel magnitudes, with Slaney's scale and normalisation: {spec.mels} bands "
+        f"Mel spectrograms must be natural logarithms of mel magnitudes, with {spec.filters}: {spec.mels} bands "
         f"from {spec.fmin:g} to {spec.top:g} Hz, at {spec.sample_rate:,} Hz, FFT of {spec.n_fft}, Hann window of {spec.window}, "
         f"hop of {spec.hop}, magnitudes of at least {spec.log_floor:g}. Others sound wrong."
     )

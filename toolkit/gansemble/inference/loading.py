@@ -1,4 +1,4 @@
-"""Loads a trained generator from its experiment, ready for use."""
+"""Loads a trained generator from its experiment, or from a bundle of it, ready for use."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def load(
     device: str | torch.device | None = None,
     warn: Warn | None = None,
 ) -> TrainedGenerator:
-    """Loads the generator of an experiment: the moving average of its weights where there is one.
+    """Loads the generator of an experiment or a bundle: the moving average of its weights where there is one.
 
     Args:
-        exp: the experiment's folder.
+        exp: the folder of the experiment, or of the bundle, whose every file is checked first.
         which: ``best`` for the checkpoint with the best validation score, ``last`` for the newest undamaged one.
         device: where to put it; None takes the GPU where there is one.
         warn: called with a message about damaged checkpoints that were passed over, and about networks that had not
@@ -46,6 +46,7 @@ def load(
     Raises:
         CheckpointError: if the experiment has no undamaged checkpoint, its weights are not finite or not the generator's, or
             it lacks statistics of its representation.
+        BundleError: if a file of a bundle was altered, or it holds others than it says.
         GansembleError: if there is no such folder, or an argument is none of those above.
         RecipeError: if the checkpoint's recipe does not fit the installed toolkit and plugins.
     """
@@ -55,14 +56,14 @@ def load(
         raise GansembleError(f"which={which!r}: expected 'best' or 'last'")
     if not Path(exp).is_dir():
         what = "is a file" if Path(exp).is_file() else "no such folder"
-        raise GansembleError(f"{exp}: {what}; expected an experiment, the folder that holds checkpoints/")
+        raise GansembleError(f"{exp}: {what}; expected an experiment or a bundle, the folder that holds checkpoints/")
     place = default_device() if device is None else of_caller.device(device)
     saved = _saved(Path(exp), which, warn)
     recipe = _recipe(saved.folder / "recipe.yaml")
     network = generator(recipe)
     name = "ema" if saved.has("ema.safetensors") else "generator"
     weights.load(network, saved.network(name), str(saved.folder / f"{name}.safetensors"))
-    kept = saved.parts().get("representation") if saved.has("state.pt") else None
+    kept = saved.parts().get("representation") if saved.has_state("state") else None
     representation = _representation(recipe, kept, saved.folder)
     ready = fold(network).eval().requires_grad_(False).to(place)
     if isinstance(representation, nn.Module):
@@ -75,6 +76,15 @@ def load(
     return TrainedGenerator(
         ready, representation, recipe, saved.step, saved.folder, history, grown, names, saved.manifest.get("mel")
     )
+
+
+def recipe_of(exp: Path) -> Recipe:
+    """The recipe of an experiment's newest undamaged checkpoint, or of a bundle.
+
+    Raises:
+        CheckpointError, BundleError, RecipeError: as :func:`load` does.
+    """
+    return _recipe(_saved(exp, "last", None).folder / "recipe.yaml")
 
 
 def _recipe(path: Path) -> Recipe:
@@ -118,7 +128,7 @@ def _representation(recipe: Recipe, state: dict[str, object] | None, source: Pat
         return Waveform()
     made = construct(recipe.single["representation"], recipe)
     if state is not None:
-        weights.restore(made, state, f"{source / 'state.pt'}: the representation's statistics")
+        weights.restore(made, state, f"{source}: the representation's statistics")
     elif isinstance(made, Fitted) and not made.fitted:
         raise CheckpointError(f"{source}: holds no statistics of its representation; train it again")
     return made

@@ -150,8 +150,8 @@ class Init:
     """What a run begins with instead of random weights, as for fine-tuning. It looks at this once, before its first step.
 
     Args:
-        exp: an experiment's folder, one that ``gansemble import`` made as well; it is only read. Relative to where the
-            command is, which for a ``run.sh`` is the recipe's folder. Null begins with random weights.
+        exp: an experiment's folder, one that ``gansemble import`` made as well, or a bundle; it is only read. Relative to
+            where the command is, which for a ``run.sh`` is the recipe's folder. Null begins with random weights.
         checkpoint: of that experiment: the last one, or the best by its validation.
         networks: whose weights are taken. The generator's are those of its moving average where this recipe keeps none.
         optimisers: take the state of their optimisers, too; learning rates are this recipe's.
@@ -175,8 +175,8 @@ class Teacher:
     taken where it has one.
 
     Args:
-        exp: the experiment's folder, one that ``gansemble import`` made as well; it is only read. Relative to where the
-            command is, which for a ``run.sh`` is the recipe's folder. Null is no teacher.
+        exp: the experiment's folder, one that ``gansemble import`` made as well, or a bundle; it is only read. Relative to
+            where the command is, which for a ``run.sh`` is the recipe's folder. Null is no teacher.
         checkpoint: of that experiment: the last one, or the best by its validation.
     """
 

@@ -4,8 +4,8 @@ The files of a checkpoint are written into a folder with a temporary name; last 
 hash of each file, and the renaming of the folder.
 
 ``checkpoints/step-00012000/`` holds ``*.safetensors`` (networks), ``*.pt`` (everything else, read with
-``weights_only=True``), ``recipe.yaml`` and ``manifest.json``. A checkpoint is sound if every file has the size and hash
-that the manifest states. Loading falls back from one that is not to the newest sound one before it.
+``weights_only=True``; in a bundle, pairs of ``*.json`` and ``*.safetensors``), ``recipe.yaml`` and ``manifest.json``. A
+checkpoint is sound if every file has the size and hash that the manifest states, and a bundle's if the whole bundle is. Loading falls back from one that is not to the newest sound one before it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from gansemble import __version__
+from gansemble.bundle import layout, plain, sealed
 from gansemble.data.trained_on import TrainedData
 from gansemble.errors import CheckpointError, DataError, GansembleError
 from gansemble.files import alive, give_usual_mode, sha256, sync, unused, write_atomically
@@ -75,13 +76,24 @@ class Saved:
         """Whether the checkpoint has a file of this name, suffix included."""
         return name in self.manifest["files"]
 
+    def has_state(self, name: str) -> bool:
+        """Whether the checkpoint has a state of this name, in either form."""
+        return bool(self.state_files(name))
+
+    def state_files(self, name: str) -> list[str]:
+        """The names of the files that a state is in: ``<name>.pt``, or in a bundle ``<name>.json`` and its tensors; may be empty."""
+        forms = ([f"{name}.pt"], [f"{name}.json", f"{name}.safetensors"])
+        return next((found for form in forms if (found := [file for file in form if self.has(file)])), [])
+
     def state(self, name: str) -> Any:
-        """The content of ``<name>.pt``, with tensors on the CPU.
+        """The content of ``<name>.pt``, or in a bundle of ``<name>.json`` and its tensors, with tensors on the CPU.
 
         Raises:
             CheckpointError: if it is damaged, or holds anything but plain tensors and containers.
         """
         try:
+            if f"{name}.json" in self.state_files(name):
+                return plain.read(self.folder, name, RESTORE)
             return read_plain(self.folder / f"{name}.pt", "take another checkpoint, and ask who made this one")
         except GansembleError as error:
             raise CheckpointError(str(error)) from error
@@ -95,7 +107,8 @@ class Saved:
         found = self.state("state")
         parts = found.get("parts") if isinstance(found, Mapping) else None
         if not isinstance(parts, Mapping):
-            raise CheckpointError(f"{self.folder / 'state.pt'}: holds no parts by name; {RESTORE}")
+            file = (self.state_files("state") or ["state.pt"])[0]
+            raise CheckpointError(f"{self.folder / file}: holds no parts by name; {RESTORE}")
         return parts
 
 
@@ -201,12 +214,19 @@ class Store:
                 shutil.rmtree(path, ignore_errors=True)
 
     def sound(self, warn: Callable[[str], None] | None = None, quarantine: bool = False) -> Iterator[Saved]:
-        """Yields the sound checkpoints, newest first.
+        """Yields the sound checkpoints, newest first; that of a bundle.
 
         Args:
             warn: called with a message about each checkpoint that is not sound.
             quarantine: rename those to ``corrupt-…``, as soon as a sound one older than them is found.
+
+        Raises:
+            BundleError: if this is a bundle's, and anything of the bundle is not what it says.
         """
+        if layout.is_bundle(self.folder.parent):
+            found = sealed.verify(self.folder.parent)
+            yield verify(self.folder / found.facts["checkpoint"], found.hashes)
+            return
         unsound: list[Path] = []
         for folder in reversed(self.folders()):
             try:
@@ -279,8 +299,12 @@ class _Promised(TypedDict):
     name: NotRequired[str]
 
 
-def verify(folder: Path) -> Saved:
+def verify(folder: Path, hashes: Mapping[str, str] | None = None) -> Saved:
     """Checks that every file of a checkpoint has the size and hash that its manifest states.
+
+    Args:
+        folder: of the checkpoint.
+        hashes: of files that have just been hashed, by name; they are not read again.
 
     Raises:
         CheckpointError: if the manifest cannot be read, or a file is missing, cut or altered; it names the file.
@@ -300,7 +324,7 @@ def verify(folder: Path) -> Saved:
             raise CheckpointError(
                 f"{file}: expected {stated['bytes']} bytes, got {file.stat().st_size}: it was cut or altered"
             )
-        if sha256(file) != stated["sha256"]:
+        if ((hashes or {}).get(name) or sha256(file)) != stated["sha256"]:
             raise CheckpointError(f"{file}: its sha256 is not the manifest's: it was altered")
     return Saved(folder, manifest)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from gansemble.bundle import layout
 from gansemble.data.given import GivenSignals
 from gansemble.data.labels import Labels, prior
 from gansemble.data.pack_cache import PackCache
@@ -106,6 +107,7 @@ class Components:
             DataError: if packed data are missing, or are not what their manifest says.
         """
         options = options or Options()
+        layout.demand_experiment(exp, "training")
         plan, processes = recipe.plan, Processes(options.processes)
         _torch_settings(plan.deterministic)
         clips = Packed(data, "train", recipe.data.normalise, cache=PackCache.of(recipe))
@@ -121,7 +123,7 @@ class Components:
         parts.condition_builder.prior = prior(clips, labels)
         origin = initialisation.load_networks(recipe, source, parts)
         initialisation.freeze(recipe, parts)
-        if origin is None or "state.pt" not in origin["files"]:
+        if origin is None or not {"state.pt", "state.json"} & origin["files"].keys():
             fit(parts.representation, recipe, data)
         if taught is not None:
             taught.demand_statistics(parts.representation)

@@ -26,7 +26,7 @@ class Origin(TypedDict):
     """Where a run's first weights are from, as its checkpoints note it.
 
     Attributes:
-        exp: the experiment's folder.
+        exp: the folder of the experiment, or of the bundle.
         checkpoint: the name of its checkpoint.
         files: SHA-256 of each file that was read, by its name.
     """
@@ -114,12 +114,13 @@ def load_networks(recipe: Recipe, saved: Saved | None, parts: Parts) -> Origin |
                 f"{saved.folder / 'recipe.yaml'}, or leave {name} out of init.networks"
             ) from error
         read.append(f"{file}.safetensors")
-    if "generator" in recipe.init.networks and saved.has("state.pt"):
+    if "generator" in recipe.init.networks and saved.has_state("state"):
         known = saved.parts().get("representation")
         part = parts.stateful().get("representation")
         if known is not None and part is not None:
-            weights.restore(part, known, f"init.exp: {saved.folder / 'state.pt'}: the representation's statistics")
-            read.append("state.pt")
+            of_state = saved.state_files("state")
+            weights.restore(part, known, f"init.exp: {saved.folder / of_state[0]}: the representation's statistics")
+            read += of_state
     files = {name: str(saved.manifest["files"][name]["sha256"]) for name in read}
     return {"exp": str(saved.folder.parents[1]), "checkpoint": saved.folder.name, "files": files}
 
@@ -142,7 +143,7 @@ def load_training(
         each = networks[name]
         if not each.optimisers:
             continue
-        if not saved.has(f"optimiser-{name}.pt"):
+        if not saved.has_state(f"optimiser-{name}"):
             raise CheckpointError(
                 f"init.exp: {saved.folder}: has no optimiser of the {name}; set init.optimisers=false"
             )

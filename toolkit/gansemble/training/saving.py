@@ -137,7 +137,7 @@ class Saver:
         counters, adaptation = state.read(saved, self.parts, self.networks, self.ema)
         self.origin = saved.manifest.get("init")
         self.adaptation.load_state_dict(adaptation, self.processes.main)
-        if saved.has(f"rng-{self.processes.rank}.pt"):
+        if saved.has_state(f"rng-{self.processes.rank}"):
             state.restore_rng(saved.state(f"rng-{self.processes.rank}"))
         return Counters(**counters)
 

@@ -113,7 +113,7 @@ def read(
     if ema is not None:
         ema.load_state_dict(saved.network("ema" if saved.has("ema.safetensors") else "generator"))
     for name, each in networks.items():
-        if saved.has(f"optimiser-{name}.pt"):
+        if saved.has_state(f"optimiser-{name}"):
             try:
                 read_optimisers(saved, name, each)
             except (ValueError, KeyError) as error:

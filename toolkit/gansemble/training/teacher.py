@@ -81,7 +81,7 @@ class Teacher:
         Raises:
             CheckpointError: if the teacher's checkpoint holds other statistics of it.
         """
-        if not self.saved.has("state.pt") or not isinstance(representation, Stateful):
+        if not self.saved.has_state("state") or not isinstance(representation, Stateful):
             return
         theirs = self.saved.parts().get("representation")
         if theirs is not None and not _equal(theirs, representation.state_dict()):
