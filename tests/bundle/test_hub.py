@@ -59,6 +59,20 @@ def test_what_is_pushed_is_pulled_byte_by_byte(pushed, made, command, tmp_path):
     assert "gansemble synthesise --exp" in result.output
 
 
+@pytest.mark.slow
+def test_fine_tuning_from_what_was_pulled_is_that_from_the_experiment_bitwise(pushed, place, command, tmp_path):
+    """With its discriminators, averages and optimisers."""
+    assert command("pull", NAME, "--output", str(tmp_path / "pulled")).exit_code == 0
+    tuned = ("plan.steps=3", "plan.save_every=1", "init.optimisers=true", "optimisers.generator.lr=1e-4")
+    ends = []
+    for source in (place.exp, tmp_path / "pulled"):
+        place.train(tmp_path / f"from-{source.name}", f"init.exp={source}", *tuned)
+        last = sorted((tmp_path / f"from-{source.name}" / "checkpoints").iterdir())[-1]
+        ends.append({p.name: p.read_bytes() for p in last.iterdir() if p.name not in ("recipe.yaml", "manifest.json")})
+    assert ends[0] == ends[1]
+    assert {"discriminators.safetensors", "optimiser-discriminators.pt", "ema.safetensors"} <= ends[0].keys()
+
+
 def test_a_push_is_one_commit_that_takes_an_earlier_bundle_away(pushed, place, command):
     before = set(pushed.repositories[NAME]["main"])
     result = command("push", str(place.exp), NAME, "--checkpoint", "last", "--licence", "mit")
