@@ -23,6 +23,7 @@ ROOMS = (
     "matrix",
     "cluster",
     "suite",
+    "demo",
     "evaluation",
     "listening",
     "pages",
