@@ -72,7 +72,9 @@ def _scores(demo: Demonstration, say: Callable[[str], None]) -> str:
     confidence = demo.trained.recipe.evaluation.confidence
     head = ["score", "mean", f"{100 * confidence:g} % interval", "files", "better"]
     rows = "".join(_row(key, row) for key, row in summary["scores"].items())
-    cells = "".join(f"<th scope=col{' class=text' if not place else ''}>{html.escape(each)}</th>" for place, each in enumerate(head))
+    cells = "".join(
+        f"<th scope=col{' class=text' if not place else ''}>{html.escape(each)}</th>" for place, each in enumerate(head)
+    )
     table = document.scrolling(f"<table><thead><tr>{cells}</tr></thead><tbody>{rows}</tbody></table>", "scores")
     return f"{table}{_about(summary)}"
 
