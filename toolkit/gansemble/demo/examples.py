@@ -44,6 +44,8 @@ class Examples:
             say: called with a line if clips are left out.
         """
         recipe = trained.recipe
+        if recipe.synthesis.split == "train":
+            return cls(why_not="No held-out clips can be offered: the recipe's synthesis.split is train.")
         try:
             project = Project.recall(exp.resolve())
             packed = references(project, trained.history, recipe.synthesis.split, say)
