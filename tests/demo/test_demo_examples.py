@@ -48,21 +48,24 @@ def test_altered_data_are_told_and_nothing_is_offered(prepared):
     assert packs
     for path, content in packs.items():
         path.write_bytes(bytes(len(content)))
-    demo = Demonstration.of(prepared / "exp", "best", 60.0, lambda text: None)
+    said: list[str] = []
+    demo = Demonstration.of(prepared / "exp", "best", 60.0, said.append)
     for path, content in packs.items():
         path.write_bytes(content)
-    assert demo.examples.names == [] and str(prepared / "dump") in demo.examples.why_not
+    assert demo.examples.names == [] and "the recipe's data are not at hand" in demo.examples.why_not
+    assert len(said) == 1 and str(prepared / "dump") in said[0]
 
 
 def test_a_recipe_that_holds_nothing_out_offers_nothing(prepared):
     demo = Demonstration.of(prepared / "exp", "best", 60.0, lambda text: None)
     recipe = replace(demo.trained.recipe, synthesis=replace(demo.trained.recipe.synthesis, split="train"))
     found = Examples.of(prepared / "exp", replace(demo.trained, recipe=recipe), lambda text: None)
-    assert found.names == [] and "synthesis.split is train" in found.why_not
+    assert found.names == [] and "its recipe holds none out" in found.why_not
 
 
 def test_data_that_were_packed_anew_at_another_rate_are_not_offered(prepared):
     demo = Demonstration.of(prepared / "exp", "best", 60.0, lambda text: None)
     recipe = replace(demo.trained.recipe, audio=replace(demo.trained.recipe.audio, sample_rate=22050))
-    found = Examples.of(prepared / "exp", replace(demo.trained, recipe=recipe), lambda text: None)
-    assert found.names == [] and "is at 16,000 Hz by now, and the generator works at 22,050 Hz" in found.why_not
+    said: list[str] = []
+    assert Examples.of(prepared / "exp", replace(demo.trained, recipe=recipe), said.append).names == []
+    assert len(said) == 1 and "is at 16,000 Hz by now, and the generator works at 22,050 Hz" in said[0]

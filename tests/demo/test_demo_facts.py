@@ -138,7 +138,7 @@ def test_each_task_asks_for_what_it_reads(demos):
 def test_held_out_clips_are_offered_by_name(demos, packed):
     found = text(replace(demos["vocoding"], examples=Examples(packed, [0, 1])))
     assert '<button type=button data-example="1">clip &lt;1&gt;</button>' in found
-    assert "No held-out clips can be offered" in text(demos["vocoding"])
+    assert "No held-out clips are offered" in text(demos["vocoding"])
 
 
 def test_a_pair_of_recordings_is_offered_for_held_out_clips_only(demos, packed):

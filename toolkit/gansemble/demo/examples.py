@@ -36,23 +36,24 @@ class Examples:
 
     @classmethod
     def of(cls, exp: Path, trained: TrainedGenerator, say: Callable[[str], None]) -> Examples:
-        """Those of an experiment, spread over its held-out clips; what is wrong with the data is a sentence on the page.
+        """Those of an experiment, spread over its held-out clips. What is wrong with the data is said to who starts the page.
 
         Args:
             exp: the experiment's folder.
             trained: its generator, whose recipe says which split is held out, and with the history of its data.
-            say: called with a line if clips are left out.
+            say: called with a line if clips are left out, or none can be had.
         """
         recipe = trained.recipe
         if recipe.synthesis.split == "train":
-            return cls(why_not="No held-out clips can be offered: the recipe's synthesis.split is train.")
+            return cls(why_not="No held-out clips are offered: its recipe holds none out.")
         try:
             project = Project.recall(exp.resolve())
             packed = references(project, trained.history, recipe.synthesis.split, say)
             packed = packed.originals()
             _demand_rate(packed, recipe.audio.sample_rate)
         except (GansembleError, OSError) as error:
-            return cls(why_not=f"No held-out clips can be offered: {error}")
+            say(f"the page offers no held-out clips: {error}")
+            return cls(why_not="No held-out clips are offered, as the recipe's data are not at hand.")
         step = max(1, len(packed) // OFFERED)
         return cls(packed, list(range(0, len(packed), step))[:OFFERED])
 
