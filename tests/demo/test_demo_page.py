@@ -195,21 +195,19 @@ def test_what_is_no_recording_is_told_on_the_page_until_something_else_is_given(
 
 
 WEBM = """new Promise(async (done) => {
-  const context = new AudioContext(), source = context.createOscillator(), out = context.createMediaStreamDestination();
-  source.connect(out);
-  source.start();
-  const recorder = new MediaRecorder(out.stream, { mimeType: "audio/webm" });
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const recorder = new MediaRecorder(stream, { mimeType: "audio/webm" });
   recorder.ondataavailable = async ({ data }) => {
     const chosen = new DataTransfer();
     chosen.items.add(new File([data], "telephone.webm"));
     const input = document.getElementById("file");
     input.files = chosen.files;
     input.dispatchEvent(new Event("change"));
-    context.close();
+    stream.getTracks()[0].stop();
     done();
   };
   recorder.start();
-  setTimeout(() => recorder.stop(), 700);
+  setTimeout(() => recorder.stop(), 1500);
 })"""
 
 
@@ -218,7 +216,7 @@ def test_what_only_the_browser_can_decode_is_decoded_there(demos, visit):
     page.run(WEBM)
     page.until_results(1)
     assert "It was decoded by your browser." in page.of("#results")
-    assert 0.3 < page.run("Number(document.querySelector('[data-clip]').dataset.seconds)") < 1.5
+    assert 0.3 < page.run("Number(document.querySelector('[data-clip]').dataset.seconds)") <= 2
 
 
 def test_a_server_that_has_ended_is_told(demos, visit):

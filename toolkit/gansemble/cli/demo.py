@@ -49,7 +49,7 @@ def demo(exp: Path, port: int, host: str, show: bool, checkpoint: str, seconds: 
         if not server.local:
             tell(
                 f"warning: whoever reaches this machine and learns the address can use the generator, as --host is {host}; nothing is "
-                "encrypted, and browsers of other machines give the page no microphone (ssh -L 8050:127.0.0.1:8050 does without)"
+                "encrypted, and browsers of other machines give the page no microphone (ssh -L brings the port to a machine of yours instead)"
             )
         say(f"{server.address} demonstrates {shown.trained.recipe.name}, step {shown.trained.step:,}; Ctrl-C ends it")
         sys.stdout.flush()  # whoever started it, such as a script, waits for the address
