@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 from dataclasses import replace
@@ -112,7 +113,10 @@ def test_what_is_done_otherwise_than_in_the_papers_is_listed(demos):
     assert found and all(each.source and each.says and each.deviation and each.why for each in found)
     assert len({each.deviation for each in found}) == len(found)
     shown = text(demos["generation"])
-    assert "Where this implementation differs from the papers" in shown and len(papers_of(recipe)) >= 1
+    assert "Where this implementation differs from the papers" in shown
+    assert {each.paper for each in found} == set(
+        papers_of(recipe)
+    ) and f"<strong>Here:</strong> {html.escape(found[0].deviation)}" in shown
 
 
 def test_a_name_with_markup_is_a_name(tmp_path, demos):
@@ -131,7 +135,7 @@ def test_each_task_asks_for_what_it_reads(demos):
         for each in ("id=record", "id=degrade data-of-all=true", "id=draw", "data-move", "id=way"):
             assert (each in shown[task]) is (each in has), (task, each)
         assert all(each in shown[task] for each in has)
-        assert "deleted from the program&#x27;s disk" in shown[task] or "deleted from the program's disk" in shown[task]
+        assert ("a recording is deleted from the program&#x27;s disk" in shown[task]) is (task != "generation")
     assert "at most 2 s are taken" in shown["vocoding"]
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from gansemble.demo import page
 from gansemble.demo.latents import Wish, wish_of
 from gansemble.demo.recordings import Refused
 from gansemble.inference.directions import directions
@@ -99,6 +100,24 @@ def test_progress_is_told_between_clips(demos):
     told = []
     demos["generation"].making(b'{"draw": 0, "way": true}')(told.append)
     assert told == [0, 0.2, 0.4, 0.6, 0.8, 1]
+
+
+def test_clips_that_are_pictures_are_shown_and_not_played(demos):
+    """A page of them has no player, and loads without one."""
+    seen = []
+
+    def look(audio):
+        seen.append(audio)
+        return np.zeros((4, 4, 3), np.uint8)
+
+    demo = replace(demos["generation"], look=look)
+    reply = demo.making(b'{"draw": 0, "way": true}')(lambda share: None)
+    assert len(seen) == 5 and seen[0].ndim == 1 and reply["sounds"] == []
+    assert reply["html"].count("<figure class=look>") == 5 and "data-clip" not in reply["html"]
+    files = page.files(demo, 1000, lambda text: None)
+    assert b"id=listening" not in files[""].content and b"class Player" not in files["page.js"].content
+    files = page.files(demos["generation"], 1000, lambda text: None)
+    assert b"id=listening" in files[""].content and b"class Player" in files["page.js"].content
 
 
 class Silly(nn.Module):

@@ -95,6 +95,11 @@ def test_a_recording_is_degraded_as_in_training_when_that_is_asked_for(demos, as
     assert len(heard(ask("vocoding", audio, degrade="1"))) == 2
 
 
+def test_a_name_with_markup_is_a_name(ask):
+    reply = ask("vocoding", tone(0.5), name='<img src=x onerror=alert(1)>".wav')
+    assert "<img src=x" not in reply["html"] and "&lt;img src=x onerror=alert(1)&gt;&quot;.wav" in reply["html"]
+
+
 def test_a_degradation_that_fails_is_told(demos):
     work = demos["enhancement"].work
 

@@ -109,10 +109,19 @@ def _about(summary: ScoresSummary) -> str:
 
 
 def _deviations(found: Sequence[Deviation]) -> str:
+    """What is done otherwise than claimed, by paper; the cards are of whole methods, of which a recipe may use parts."""
     if not found:
         return ""
-    lines = [f"{each.source}: {each.deviation} Why: {each.why}" for each in found]
-    return document.details("Where this implementation differs from the papers", _list(lines))
+    pieces = ["<p class=note>Of each method as a whole, of which this model may use parts.</p>"]
+    for paper in dict.fromkeys(each.paper for each in found):
+        lines = [
+            f"<li>{html.escape(each.source)}: {html.escape(each.says)}<br><strong>Here:</strong> {html.escape(each.deviation)} "
+            f"<strong>Why:</strong> {html.escape(each.why)}</li>"
+            for each in found
+            if each.paper == paper
+        ]
+        pieces.append(f"<h4>{html.escape(paper)}</h4><ul>{''.join(lines)}</ul>")
+    return document.details("Where this implementation differs from the papers", "".join(pieces))
 
 
 def _papers(found: Sequence[str]) -> str:

@@ -40,6 +40,13 @@ _ASKS = {
     Task.GENERATION: "Each clip is made of random numbers alone. Draw others, mix two draws, or move along directions in which "
     "clips change most.",
 }
+#: What becomes of what a visitor gives, by whether that is a recording.
+_PRIVACY = {
+    True: "What you give goes to the program that shows this page, and to nobody else. Nothing of it is kept: a recording is deleted from "
+    "the program's disk when it has been read, and from its memory when the answer has been sent. Results stay in this page until "
+    "you close it.",
+    False: "Clips are made by the program that shows this page, and kept by nobody but the page, until you close it.",
+}
 _SCRIPTS = {
     Task.VOCODING: ("restoring.js", "recording.js"),
     Task.ENHANCEMENT: ("restoring.js", "recording.js"),
@@ -90,7 +97,7 @@ def _page(demo: Demonstration, largest: int, say: Callable[[str], None]) -> str:
     name = found.name if found is not None else trained.recipe.name
     use = trained.recipe.single["generator"].use
     told = f"{account_words.KINDS[trained.task]} · {use} · {trained.spec.sample_rate:,} Hz · step {trained.step:,}"
-    several = not isinstance(demo.work, Latents)
+    recordings = not isinstance(demo.work, Latents)
     pieces = {
         "title": html.escape(isolated(name)),
         "head": f"<header><h1>{named(name)}</h1><p>{html.escape(told)}</p></header>{facts.banner(found)}",
@@ -99,8 +106,9 @@ def _page(demo: Demonstration, largest: int, say: Callable[[str], None]) -> str:
         ),
         "asks": html.escape(_ASKS[trained.task]),
         "controls": _latents(demo, demo.work) if isinstance(demo.work, Latents) else _recordings(demo),
-        "toolbar": "" if demo.look is not None else toolbar(trained.spec.sample_rate, several=True, matched=several),
+        "toolbar": "" if demo.look is not None else toolbar(trained.spec.sample_rate, several=True, matched=recordings),
         "kept": str(KEPT),
+        "kept-where": html.escape(_PRIVACY[recordings]),
         "about": facts.sections(demo, found, say),
     }
     return document.put_in(_text("page.html"), pieces)
@@ -166,10 +174,11 @@ def _latents(demo: Demonstration, work: Latents) -> str:
             f"<input type=range id=truncation min={latents.LOWEST_TRUNCATION} max={latents.HIGHEST_TRUNCATION:g} step=0.05 value=1>"
             "<output>1</output></label>"
         )
+    make = "Make and play" if demo.look is None else "Make"
     way = f"<button type=button id=way>The way in {latents.WAY} clips</button>" if vector else ""
     return (
         f"{vector}<div class=choices>{_label(demo)}{truncation}</div><div class=sources>"
-        f"<button type=button id=make class=main>Make and play</button>{way}"
+        f"<button type=button id=make class=main>{make}</button>{way}"
         "<span class=note>Draw N is clip N of <code>gansemble sample --seed 0</code>.</span></div>"
     )
 

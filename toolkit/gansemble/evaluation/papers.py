@@ -23,12 +23,14 @@ class Deviation:
     """A claim of a paper that is done otherwise here.
 
     Args:
+        paper: whose claim it is.
         source: where the paper, or its code, says it.
         says: what it says.
         deviation: what is done otherwise.
         why: the reason.
     """
 
+    paper: str
     source: str
     says: str
     deviation: str
@@ -48,7 +50,11 @@ def deviations_of(recipe: Recipe) -> list[Deviation]:
         claims = card.get("claims")
         for claim in claims if isinstance(claims, list) else ():
             if isinstance(claim, dict) and _text(claim, "deviation"):
-                found.append(Deviation(*(_text(claim, name) for name in ("source", "says", "deviation", "why"))))
+                found.append(
+                    Deviation(
+                        _text(card, "paper"), *(_text(claim, name) for name in ("source", "says", "deviation", "why"))
+                    )
+                )
     return found
 
 
