@@ -229,8 +229,10 @@ def test_more_than_may_wait_are_sent_away_with_a_word(slow):
 
 def test_a_job_ends_when_nobody_waits_for_it_any_more(slow):
     served, demo = slow
-    first, second = begin(served, "first"), begin(served, "second")
-    until(lambda: demo.begun == ["first"] and len(served.server.turns._queue) == 2)
+    first = begin(served, "first")
+    until(lambda: demo.begun == ["first"])
+    second = begin(served, "second")
+    until(lambda: len(served.server.turns._queue) == 2)
     first.close()
     until(lambda: demo.ended == ["first"] and demo.begun == ["first", "second"])
     third = begin(served, "third")
@@ -254,8 +256,7 @@ def test_jobs_end_with_the_server(slow):
     served, demo = slow
     link = begin(served, "a")
     until(lambda: demo.begun == ["a"])
-    served.server.stopping = True
-    until(lambda: demo.ended == ["a"])
+    assert served.server.end(20) and demo.ended == ["a"]
     assert b"error" not in link.getresponse().read()
 
 

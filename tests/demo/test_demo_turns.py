@@ -69,3 +69,15 @@ def test_a_job_that_fails_gives_its_turn_and_its_place_back():
     for _ in range(3):
         with pytest.raises(KeyError), turns.place(), turns.turn(lambda ahead: None):
             raise KeyError
+
+
+def test_it_is_known_when_all_are_done():
+    turns = Turns(3)
+    assert turns.all_done(0)
+    with turns.place():
+        assert not turns.all_done(0.01)
+        waiting = threading.Thread(target=lambda: found.append(turns.all_done(20)))
+        found: list[bool] = []
+        waiting.start()
+    waiting.join(20)
+    assert found == [True]

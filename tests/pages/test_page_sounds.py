@@ -59,7 +59,7 @@ def test_channels_stay_apart_and_are_as_long_as_one(kind):
     ((_, data),) = embedded(sounds)[0].values()
     audio, _ = soundfile.read(io.BytesIO(data))
     assert audio.shape == (24_000, 2)
-    np.testing.assert_allclose(audio.T, clip, atol=0.05 if kind == "opus" else 1 / 32767)
+    np.testing.assert_allclose(audio.T[:, 1000:-1000], clip[:, 1000:-1000], atol=0.05 if kind == "opus" else 1 / 32767)
     np.testing.assert_allclose(mono(clip), clip.mean(0))
     np.testing.assert_array_equal(mono(clip[0]), clip[0])
 

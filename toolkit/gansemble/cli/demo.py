@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -9,6 +10,9 @@ import click
 
 from gansemble.cli.options import PATH, finite
 from gansemble.cli.terminal import say, tell
+
+#: How long jobs may take to end [s].
+PATIENCE = 3.0
 
 
 @click.command()
@@ -58,8 +62,15 @@ def demo(exp: Path, port: int, host: str, show: bool, checkpoint: str, seconds: 
         try:
             server.serve_forever()
         except KeyboardInterrupt:
-            server.stopping = True
             say("\nended; the page does not answer any more")
+            if not server.end(PATIENCE):
+                _leave()
+
+
+def _leave() -> None:
+    """Ends the process at once: Python's own end would take from under a thread that still computes what it computes with."""
+    sys.stdout.flush()
+    os._exit(0)
 
 
 def _warning(text: str) -> str:

@@ -69,6 +69,11 @@ class Server(ThreadingHTTPServer):
         host, port = self.server_address[:2]
         return f"http://{host!s}:{port}/{self.word}/"
 
+    def end(self, patience: float) -> bool:
+        """Tells jobs to end at their next step; whether all have ended within so many seconds."""
+        self.stopping = True
+        return self.turns.all_done(patience)
+
 
 class Handler(BaseHTTPRequestHandler):
     """Answers a request."""

@@ -44,6 +44,12 @@ class Turns:
         finally:
             with self._changed:
                 self._taken -= 1
+                self._changed.notify_all()
+
+    def all_done(self, patience: float) -> bool:
+        """Whether no job has a place any more, within so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._taken, patience)
 
     @contextmanager
     def turn(self, told: Callable[[int], None]) -> Iterator[None]:
