@@ -77,6 +77,12 @@ def test_scores_have_intervals_numbers_of_files_and_directions(scored):
     assert "Fewer than 10 files tell neither" in found and "95 % interval" in found and "d&lt;b&gt;" in found
 
 
+@pytest.mark.parametrize(("files", "few"), [(9, True), (10, False)])
+def test_few_files_are_told(scored, files, few):
+    scores = {"lsd": SCORE | {"n_ok": files, "n_total": files}, "odd": SCORE | {"n_ok": 0}}
+    assert ("Fewer than 10 files tell neither" in text(of(scored(scores=scores)))) is few
+
+
 def test_scores_of_another_checkpoint_are_not_shown(scored):
     found = text(of(scored(step=3)))
     assert "It was evaluated at step 3, and this page has the checkpoint of step 9." in found and "0.25" not in found

@@ -58,6 +58,12 @@ def test_a_vocoder_imitates_the_recording_as_it_does_when_called(demos, ask, len
     near_16_bits(made, wanted)
 
 
+def test_what_is_shorter_than_a_frame_is_imitated_with_silence_behind_it(demos):
+    """At low rates the shortest recording that is taken may have fewer samples than a frame."""
+    made = demos["vocoding"].work.made(Recording("a", tone(2.0)[None, :50]), None, lambda share: None, None)
+    assert [each.audio.shape for each in made.versions] == [(1, 50), (1, 50)]
+
+
 def test_an_enhancer_restores_each_channel_as_it_does_when_called(demos, ask):
     audio = np.stack([tone(0.7), tone(0.7, 3000.0)])
     reply = ask("enhancement", audio)
