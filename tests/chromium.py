@@ -37,7 +37,7 @@ KEYS = {
 class Browser:
     """Chromium without a window, showing one page."""
 
-    def __init__(self, program: str, folder: Path) -> None:
+    def __init__(self, program: str, folder: Path, *more: str) -> None:
         ours, theirs = os.pipe(), os.pipe()
         words = [
             program,
@@ -47,7 +47,7 @@ class Browser:
             "--disable-dev-shm-usage",
             "--no-first-run",
         ]
-        words += ["--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}", "about:blank"]
+        words += [*more, "--remote-debugging-pipe", f"--user-data-dir={folder / 'profile'}", "about:blank"]
         self.process = subprocess.Popen(
             [sys.executable, "-c", PIPES, str(ours[0]), str(theirs[1]), *words],
             pass_fds=(ours[0], theirs[1]),

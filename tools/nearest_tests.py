@@ -11,6 +11,7 @@ ROOMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "training": ("toolkit/gansemble/training", ("tests/training", "tests/measure")),
     "data": ("toolkit/gansemble/data", ("tests/data",)),
     "recipe": ("toolkit/gansemble/recipe", ("tests/recipe",)),
+    "demo": ("toolkit/gansemble/demo", ("tests/demo",)),
     "inference": ("toolkit/gansemble/inference", ("tests/synthesis",)),
     "evaluation": ("toolkit/gansemble/evaluation", ("tests/evaluation", "tests/measure", "tests/synthesis")),
     "pages": ("toolkit/gansemble/pages", ("tests/pages",)),

@@ -24,6 +24,7 @@ ROOMS = (
     "cluster",
     "suite",
     "publishing",
+    "demo",
     "evaluation",
     "listening",
     "pages",

@@ -9,7 +9,8 @@ import threading
 import pytest
 
 from gansemble.errors import DataError, GansembleError
-from gansemble.listening.serving import LARGEST, Server, is_local
+from gansemble.listening.serving import LARGEST, Server
+from gansemble.pages.local_server import is_local
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from gansemble.pages import document
-from gansemble.pages.sounds import HIGHEST_RATE, LOWEST_RATE, MEGABYTE, Sounds, gains
+from gansemble.pages.sounds import HIGHEST_RATE, LOWEST_RATE, MEGABYTE, Sounds, gains, mono
 from page_reading import held
 
 
@@ -47,6 +47,21 @@ def test_flac_holds_each_sound_as_it_is_at_its_own_rate(rate):
         assert given == rate and soundfile.info(io.BytesIO(data)).subtype == "PCM_16"
         np.testing.assert_allclose(audio, clip, atol=1 / 32767)
     assert said == [f"2 sounds of 1 s in all, as FLAC; {size_of(found) / MEGABYTE:.1f} MB"]
+
+
+@pytest.mark.parametrize("kind", ["flac", "wav", "opus"])
+def test_channels_stay_apart_and_are_as_long_as_one(kind):
+    sounds = Sounds(kind)
+    time_axis = np.arange(24_000) / 24_000
+    clip = np.stack([0.5 * np.sin(2 * np.pi * 500 * time_axis), 0.1 * np.sin(2 * np.pi * 900 * time_axis)])
+    sounds.add(clip, 24_000)
+    assert sounds.seconds == 1
+    ((_, data),) = embedded(sounds)[0].values()
+    audio, _ = soundfile.read(io.BytesIO(data))
+    assert audio.shape == (24_000, 2)
+    np.testing.assert_allclose(audio.T[:, 1000:-1000], clip[:, 1000:-1000], atol=0.05 if kind == "opus" else 1 / 32767)
+    np.testing.assert_allclose(mono(clip), clip.mean(0))
+    np.testing.assert_array_equal(mono(clip[0]), clip[0])
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "gansemble enhance old.wav --exp exp/restoring --output restored/",
         "gansemble enhance records/ --exp exp/restoring --output restored/ --resample",
     ),
+    "demo": (
+        "gansemble demo exp/v1",
+        "gansemble demo exp/v1 --open --port 9000",
+        "gansemble demo exp/v1 --seconds 20 --checkpoint last",
+    ),
     "evaluate": (
         "gansemble evaluate conf/v1.yaml",
         "gansemble evaluate conf/v1.yaml --jobs 4 --force",

@@ -131,15 +131,19 @@ def _use(account: Account, facts: Facts) -> str:
         Task.ENHANCEMENT: "It restores recordings that were degraded as those of its training were.",
         None: "What it reads is not on record.",
     }
-    limits = [
-        "Sounds unlike those it learnt from have not been tried, unless a score below says so.",
+    lines = "\n".join(f"* {plain(limit)}" for limit in limits(account))
+    return "\n\n".join([plain(made_for[account.task]), lines])
+
+
+def limits(account: Account) -> list[str]:
+    """What is not known of a model, as sentences: whoever uses it is to mind that."""
+    found = [
+        "Sounds unlike those it learnt from have not been tried, unless a score says so.",
         "Whom its training data represent, and whom not, has not been examined.",
         "Whether the people heard in its training data agreed to such a use is not on record; do not pass off what it makes as "
         "somebody's real voice or playing.",
     ]
-    if account.finished is False:
-        limits.insert(0, "Its training had not reached the end of its plan.")
-    return "\n\n".join([plain(made_for[account.task]), "\n".join(f"* {plain(limit)}" for limit in limits)])
+    return ["Its training had not reached the end of its plan.", *found] if account.finished is False else found
 
 
 def _how(account: Account) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from gansemble.audio.spec import AudioSpec
 from gansemble.pages import pictures
 from gansemble.pages.names import in_attribute, isolated, named
-from gansemble.pages.sounds import Sounds, gains
+from gansemble.pages.sounds import Sounds, gains, mono
 
 Heading = Literal["h3", "h4"]
 
@@ -23,7 +23,7 @@ class Version:
 
     Args:
         name: as displayed.
-        audio: samples [T].
+        audio: samples [T], or [C, T] of C channels, whose mean the spectrogram shows.
         note: a short line below the name, such as its scores.
         colour: as in CSS, a dot beside the name; empty without one.
     """
@@ -78,7 +78,7 @@ def compared(title: str, note: str, versions: Sequence[Version], spec: AudioSpec
         spec: gives the sample rate and the spectrograms.
         sounds: of the page, which the versions are added to.
     """
-    top = pictures.top(versions[0].audio, spec)
+    top = pictures.top(mono(versions[0].audio), spec)
     matched, plain = gains([each.audio for each in versions])
     cells = []
     for place, (version, factor) in enumerate(zip(versions, matched, strict=True)):
@@ -90,9 +90,9 @@ def compared(title: str, note: str, versions: Sequence[Version], spec: AudioSpec
         )
         cells.append(
             f"<figure {data}><figcaption>{pick}<small>{html.escape(version.note)}</small></figcaption>"
-            f"{_picture(version.audio, spec, top, f'{isolated(version.name)}, {isolated(title)}', loops=True)}</figure>"
+            f"{_picture(mono(version.audio), spec, top, f'{isolated(version.name)}, {isolated(title)}', loops=True)}</figure>"
         )
-    seconds = max(len(each.audio) for each in versions) / spec.sample_rate
+    seconds = max(each.audio.shape[-1] for each in versions) / spec.sample_rate
     name = in_attribute(title)
     return (
         f'<section class=clip data-clip data-seconds="{seconds:.4f}" aria-label="clip {name}">'

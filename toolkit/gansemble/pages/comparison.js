@@ -237,6 +237,7 @@ async function go(clip, by) {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || !clips.length) return;
   const focus = document.activeElement;
+  if (focus.closest(".controls")) return; // what a page has beside its clips, such as a field for a number
   const own = focus.matches("summary, a, input[type=checkbox], .listening button");
   if (own && [" ", "Enter"].includes(event.key)) return;
   if (focus.matches("input[type=range]") && event.key.startsWith("Arrow")) return;

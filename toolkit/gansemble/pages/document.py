@@ -32,7 +32,12 @@ def put_in(frame: str, pieces: Mapping[str, str]) -> str:
 
 def scoped(scripts: Sequence[str]) -> str:
     """Scripts in a scope of their own, so that nothing of them is a name of the browser's window."""
-    return f'<script>(() => {{\n"use strict";\n{chr(10).join(scripts)}}})();</script>'
+    return f"<script>{in_scope(scripts)}</script>"
+
+
+def in_scope(scripts: Sequence[str]) -> str:
+    """The same without the element, for a file of its own."""
+    return f'(() => {{\n"use strict";\n{chr(10).join(scripts)}}})();'
 
 
 def assemble(

@@ -63,13 +63,15 @@ class Sounds:
         """Adds a sound and returns the name of its element.
 
         Args:
-            audio: samples [T]; those beyond full scale are clipped, NaN and Inf are silence.
+            audio: samples [T], or [C, T] of C channels; those beyond full scale are clipped, NaN and Inf are silence.
             rate: of them [Hz].
         """
-        whole = np.clip(np.nan_to_num(audio, nan=0.0, posinf=0.0, neginf=0.0), -1, 1).astype(np.float32)
+        whole = np.clip(np.nan_to_num(audio.T, nan=0.0, posinf=0.0, neginf=0.0), -1, 1).astype(np.float32)
         # A file of no samples would have no header either, and could not be read.
-        self._flac.append(_encode(whole if len(whole) else np.zeros(1, np.float32), rate, "FLAC", "PCM_16"))
-        self.seconds += len(audio) / rate
+        self._flac.append(
+            _encode(whole if len(whole) else np.zeros((1, *whole.shape[1:]), np.float32), rate, "FLAC", "PCM_16")
+        )
+        self.seconds += len(whole) / rate
         return f"sound-{len(self._flac)}"
 
     def embedded(self, rest: int, say: Callable[[str], None]) -> list[Embedded]:
@@ -127,25 +129,30 @@ def _decode(flac: bytes) -> tuple[np.ndarray, int]:
 def _opus(audio: np.ndarray, rate: int, kilobits: float) -> bytes:
     at = next((each for each in OPUS_RATES if each >= rate), OPUS_RATES[-1])
     level = 1 - (kilobits - _SMALLEST) / (_LARGEST - _SMALLEST)
-    return _encode(files.resample(audio[None], rate, at)[0], at, "OGG", "OPUS", level)
+    return _encode(files.resample(np.atleast_2d(audio.T), rate, at).T, at, "OGG", "OPUS", level)
+
+
+def mono(audio: np.ndarray) -> np.ndarray:
+    """The mean [T] of the channels of samples [T] or [C, T], for pictures."""
+    return audio if audio.ndim == 1 else audio.mean(0)
 
 
 def gains(versions: list[np.ndarray]) -> tuple[list[float], float]:
     """Factors that give all versions of a clip the level of the first one, its reference.
 
     Args:
-        versions: audio [T] each.
+        versions: audio [T], or [C, T], each.
 
     Returns:
         (a factor for each version, so that all have the root mean square of the first and none exceeds full scale; the factor
         of all of them where levels are left as they are). A silent version, and one that is more than 20 dB louder or softer
         than the first, keeps its own level.
     """
-    levels = [float(np.sqrt(np.mean(np.square(each, dtype=np.float64)))) if len(each) else 0.0 for each in versions]
+    levels = [float(np.sqrt(np.mean(np.square(each, dtype=np.float64)))) if each.size else 0.0 for each in versions]
     own = [levels[0] / level if level > 0 and levels[0] > 0 else 1.0 for level in levels]
     own = [factor if abs(20 * math.log10(factor)) <= 20 else 1.0 for factor in own]
     loudest = max(
-        (f * float(np.abs(each).max()) for f, each in zip(own, versions, strict=True) if len(each)), default=0.0
+        (f * float(np.abs(each).max()) for f, each in zip(own, versions, strict=True) if each.size), default=0.0
     )
     down = 1 / loudest if loudest > 1 else 1.0
     return [factor * down for factor in own], 1.0

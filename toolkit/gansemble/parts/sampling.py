@@ -149,6 +149,12 @@ class LatentSampler:
         vector = np.zeros(0, np.float32) if z is None else z[0].cpu().numpy()
         return Sample(audio, vector, told_label, made[0].cpu())
 
+    @torch.no_grad()
+    def latent(self, index: int) -> Tensor | None:
+        """The latent vector [Z] that clip ``index`` is made from, before truncation; None for a generator that reads none."""
+        _, condition = self.condition_builder(self._batch([index], "sample"), "sample")
+        return None if condition.latent is None else condition.latent[0]
+
     @property
     def phase(self) -> str | None:
         """Where the phase of decoded clips comes from, in words; None for a representation that keeps the phase."""
