@@ -26,6 +26,7 @@ ROOMS = (
     "evaluation",
     "listening",
     "pages",
+    "exporting",
     "inference",
     "training",
     "scoring",

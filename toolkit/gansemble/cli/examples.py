@@ -104,6 +104,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "gansemble enhance old.wav --exp exp/restoring --output restored/",
         "gansemble enhance records/ --exp exp/restoring --output restored/ --resample",
     ),
+    "export": (
+        "gansemble export exp/v1",
+        "gansemble export exp/v1 --output vocoder.onnx --licence cc-by-4.0",
+        "gansemble export exp/v1 --format torchscript --output vocoder.pt",
+    ),
     "evaluate": (
         "gansemble evaluate conf/v1.yaml",
         "gansemble evaluate conf/v1.yaml --jobs 4 --force",
