@@ -41,6 +41,13 @@ class Audio(TypedDict):
     power_floor: float
 
 
+class MelStatistics(TypedDict):
+    """Mean and standard deviation of the mel spectrograms that the generator learnt from."""
+
+    mean: float
+    deviation: float
+
+
 class Facts(TypedDict):
     """What a file says of itself, as far as it is needed to run it."""
 
@@ -58,6 +65,7 @@ class Facts(TypedDict):
     hop: int | None
     context_frames: int | None
     alignment: int
+    mel: MelStatistics | None
 
 
 class UnusableFile(ValueError):
