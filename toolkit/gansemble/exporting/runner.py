@@ -244,13 +244,23 @@ class Runner:
 
 
 def mel_basis(audio: Audio) -> np.ndarray:
-    """Slaney's mel filters [M, F], M bands and F = n_fft / 2 + 1 bins, each of area 2 / (its width in Hz)."""
+    """Slaney's mel filters [M, F], M bands and F = n_fft / 2 + 1 bins, each of area 2 / (its width in Hz).
+
+    In float32, as they were for the generator: weights at the feet of the triangles differ by their rounding.
+    """
     top = audio["sample_rate"] / 2 if audio["fmax"] is None else audio["fmax"]
-    edges = _hertz(np.linspace(_mels(audio["fmin"]), _mels(top), audio["mels"] + 2))
-    bins = np.arange(audio["n_fft"] // 2 + 1) * audio["sample_rate"] / audio["n_fft"]
+    edges = _hertz(_spaced(_mels(audio["fmin"]), _mels(top), audio["mels"] + 2))
+    bins = _spaced(0, audio["sample_rate"] // 2, audio["n_fft"] // 2 + 1)
     low, middle, high = (edges[place : place + audio["mels"], None] for place in range(3))
     triangles = np.maximum(0, np.minimum((bins - low) / (middle - low), (high - bins) / (high - middle)))
-    return triangles * 2 / (high - low)
+    return triangles * (np.float32(2) / (high - low))
+
+
+def _spaced(first: float, last: float, count: int) -> np.ndarray:
+    """Equally spaced float32 numbers, rounded as torch rounds them: counted from the nearer end."""
+    start, end, place = np.float32(first), np.float32(last), np.arange(count)
+    step = np.float64((end - start) / np.float32(count - 1))  # products of float32 numbers are exact in float64
+    return np.where(place < count // 2, start + step * place, end - step * place[::-1]).astype(np.float32)
 
 
 def _mels(hertz: float) -> float:
@@ -259,7 +269,10 @@ def _mels(hertz: float) -> float:
 
 
 def _hertz(mels: np.ndarray) -> np.ndarray:
-    return np.where(mels < 15, 200 * mels / 3, 1000 * 6.4 ** ((mels - 15) / 27))
+    step = np.float32(np.log(6.4) / 27)
+    return np.where(
+        mels < 15, np.float32(200 / 3) * mels, 1000 * np.exp(np.float64(step * (mels - 15))).astype(np.float32)
+    )
 
 
 def _first(error: Exception) -> str:
