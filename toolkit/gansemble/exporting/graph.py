@@ -110,6 +110,7 @@ def onnx_of(program: torch.export.ExportedProgram, plain: PlainGenerator, opset:
                 input_names=plain.inputs.names,
                 output_names=[output],
                 custom_translation_table=_translations(),
+                optimize=False,  # it would drop a floor of 1e-9 as if it were zero
             )
             assert made is not None
             model = made.model_proto
