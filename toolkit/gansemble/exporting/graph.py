@@ -82,9 +82,26 @@ def traced(plain: PlainGenerator, who: str) -> torch.export.ExportedProgram:
     plain(*example)
     try:
         with quiet():
-            return torch.export.export(plain, example, dynamic_shapes=(axes,), strict=False)
+            program = torch.export.export(plain, example, dynamic_shapes=(axes,), strict=False)
     except Exception as error:
         raise NotExportable(f"{who} cannot be exported: {reason(error)}") from error
+    _demand_free(program, plain, who)
+    return program
+
+
+def _demand_free(program: torch.export.ExportedProgram, plain: PlainGenerator, who: str) -> None:
+    """Refuses a graph for one length or number of items only, which tracing makes without a word."""
+    given = set(program.graph_signature.user_inputs)
+    values = [node.meta["val"] for node in program.graph.nodes if node.op == "placeholder" and node.name in given]
+    for name, value in zip(plain.inputs.names, values, strict=True):
+        axes = {0: "batch"} | ({2: plain.inputs.length_name} if name in plain.inputs.channels else {})
+        for place, axis in axes.items():
+            if str(value.shape[place]).isdecimal():  # a number, or a symbol that came to stand for one
+                instead = "x.shape[0] for len(x)" if axis == "batch" else "no loop over the length, and no int() of it"
+                raise NotExportable(
+                    f"{who} cannot be exported: the axis {axis!r} of its input {name!r} was fixed at {value.shape[place]} on "
+                    f"the way; write {instead}"
+                )
 
 
 def onnx_of(program: torch.export.ExportedProgram, plain: PlainGenerator, opset: int, who: str) -> ModelProto:
@@ -116,7 +133,7 @@ def onnx_of(program: torch.export.ExportedProgram, plain: PlainGenerator, opset:
             model = made.model_proto
     except Exception as error:
         raise NotExportable(f"{who} cannot be written as ONNX, opset {opset}: {reason(error)}") from error
-    _name_axes(model, plain, who)
+    _name_axes(model, plain)
     if model.ByteSize() > MOST_BYTES:
         raise NotExportable(f"{who} cannot be written as ONNX: it has more than {MOST_BYTES:,} bytes")
     return model
@@ -136,20 +153,14 @@ def _translations() -> dict[Callable[..., object], Callable[..., object]]:
     return {operator.floordiv: floor_division}
 
 
-def _name_axes(model: ModelProto, plain: PlainGenerator, who: str) -> None:
+def _name_axes(model: ModelProto, plain: PlainGenerator) -> None:
     """Gives axes of inputs and output the names that the documentation uses; those of values between them are dropped."""
     del model.graph.value_info[:]
     for value in model.graph.input:
         axes = value.type.tensor_type.shape.dim
-        free = {0: "batch"} | ({2: plain.inputs.length_name} if value.name in plain.inputs.channels else {})
-        for place, name in free.items():
-            if not axes[place].dim_param:
-                raise NotExportable(
-                    f"{who} cannot be exported: the axis {name!r} of its input {value.name!r} was fixed at "
-                    f"{axes[place].dim_value} on the way; write x.shape[{0 if name == 'batch' else -1}] for len(x) and "
-                    "int(…) of a size, and loop over no size"
-                )
-            axes[place].dim_param = str(name)
+        axes[0].dim_param = "batch"
+        if value.name in plain.inputs.channels:
+            axes[2].dim_param = plain.inputs.length_name or ""
     for value in model.graph.output:
         axes = value.type.tensor_type.shape.dim
         for place, axis in enumerate(axes):
