@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gansemble.abilities import why_not_exported
 from gansemble.contract import GeneratorContract
@@ -21,13 +21,9 @@ def can_be_exported(subject: Subject) -> None:
     filled for that, since a new network may do nothing.
     """
     demand_onnx()
-    network = fold(subject.make()).eval().requires_grad_(False)
-    drawn = torch.Generator().manual_seed(1)
-    for parameter in network.parameters():
-        if parameter.dim() > 1 and not parameter.any():
-            parameter.data = 0.1 * torch.randn(parameter.shape, generator=drawn)
+    network = ready(subject)
     why = why_not_exported(network)
-    plain = PlainGenerator(network, Inputs.of(subject.stated(GeneratorContract), subject.spec), _as_it_is).eval()
+    plain = PlainGenerator(network, Inputs.of(subject.stated(GeneratorContract), subject.spec), as_it_is).eval()
     try:
         checked_model(plain, f"generator {subject.entry.name}")
     except NotExportable as error:
@@ -41,7 +37,18 @@ def can_be_exported(subject: Subject) -> None:
         demand(str(why) in str(error), f"it is refused with other words than its own: {error}")
 
 
-def _as_it_is(made: Tensor) -> Tensor:
+def ready(subject: Subject) -> nn.Module:
+    """The generator as it is exported, folded and in eval mode; weights that begin at zero are filled."""
+    network = fold(subject.make()).eval().requires_grad_(False)
+    drawn = torch.Generator().manual_seed(1)
+    for parameter in network.parameters():
+        if parameter.dim() > 1 and not parameter.any():
+            parameter.data = 0.1 * torch.randn(parameter.shape, generator=drawn)
+    return network
+
+
+def as_it_is(made: Tensor) -> Tensor:
+    """What a generator of waveforms makes, as its representation decodes it."""
     return made
 
 
