@@ -274,3 +274,15 @@ def test_a_newer_opset_is_written(vocoder, tmp_path):
     gansemble.export(vocoder / "exp", tmp_path / "file.onnx", opset=graph.NEWEST_OPSET)
     versions = {each.version for each in onnx.load(tmp_path / "file.onnx").opset_import if not each.domain}
     assert versions == {graph.NEWEST_OPSET}
+
+
+# third parties --------------------------------------------------------------
+
+
+def test_the_generator_of_a_new_plugin_is_exported_unchanged():
+    """``gansemble plugins new`` writes it; nothing in it knows of exporting."""
+    from gansemble.plugins.registry import Entry
+    from gansemble.testing.conformance import hold
+    from gansemble.testing.export import can_be_exported
+
+    hold(Entry("generator", "acme", "gansemble.scaffold.parts.generator:AcmeGenerator", "", "acme", {}), can_be_exported)
