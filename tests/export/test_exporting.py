@@ -285,4 +285,6 @@ def test_the_generator_of_a_new_plugin_is_exported_unchanged():
     from gansemble.testing.conformance import hold
     from gansemble.testing.export import can_be_exported
 
-    hold(Entry("generator", "acme", "gansemble.scaffold.parts.generator:AcmeGenerator", "", "acme", {}), can_be_exported)
+    hold(
+        Entry("generator", "acme", "gansemble.scaffold.parts.generator:AcmeGenerator", "", "acme", {}), can_be_exported
+    )
