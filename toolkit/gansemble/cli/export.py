@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Which checkpoint of the experiment.",
 )
-@click.option("--opset", type=int, help="Of ONNX (default: the least that works, 18).")
+@click.option("--opset", type=click.IntRange(1, 99), help="Of ONNX (default: the least that works, 18).")
 @click.option("--output", type=PATH, help="The file (default: EXP/export/ with the experiment's name).")
 @click.option("--licence", metavar="NAME", help="Of the model, for the metadata, such as cc-by-4.0 (default: unknown).")
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
