@@ -19,8 +19,9 @@ from gansemble.errors import GansembleError
 from gansemble.exporting import graph, parity
 from gansemble.exporting.graph import NotExportable
 from gansemble.exporting.plain import Inputs, PlainGenerator
-from gansemble.exporting.writing import checked_model
+from gansemble.exporting.writing import checked_model, demand_exportable
 from gansemble.interfaces import Condition
+from gansemble_plugins.superres.baselines import BandReplication, SincLowpass
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -197,6 +198,23 @@ def test_what_it_declares_is_the_reason(vocoder, tmp_path):
     with pytest.raises(NotExportable, match="cannot be exported: it asks a server"):
         gansemble.export(trained, tmp_path / "refused.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [SincLowpass, BandReplication])
+def test_baselines_that_find_the_cutoff_say_so(name):
+    with pytest.raises(NotExportable, match="it finds the cut-off of each recording, by SciPy; give it a cutoff"):
+        demand_exportable(name(audio=AudioSpec()), "it")
+    demand_exportable(name(audio=AudioSpec(), cutoff=2000.0), "it")
+
+
+def test_batch_statistics_are_measured_before_the_file_is_written(tmp_path):
+    """As before sampling: those of training are for other latent vectors."""
+    trained = gansemble.load(experiments.make(tmp_path / "exp", experiments.GENERATOR), device="cpu")
+    seen = []
+    trained.generator.standing_passes = 2
+    trained.generator.standing_statistics = lambda conditions: seen.extend(conditions)
+    gansemble.export(trained, tmp_path / "file.pt", format="torchscript")
+    assert [condition.latent.shape for condition in seen] == [(64, 8), (64, 8)]
 
 
 # traps of the exporter that are mended here ----------------------------------

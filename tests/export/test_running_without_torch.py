@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import exported_experiments as experiments
 import numpy as np
@@ -27,6 +28,7 @@ pytest.importorskip("onnxscript")
 pytest.importorskip("onnxruntime")
 
 from gansemble.exporting import runner as runner_module  # noqa: E402  # needs onnxruntime
+from gansemble.exporting.files import label_of, open_runner  # noqa: E402
 from gansemble.exporting.runner import Runner, UnusableFile, mel_basis  # noqa: E402
 
 torch.set_num_threads(1)
@@ -273,6 +275,15 @@ def test_options_that_do_not_go_together_are_told(folder, tmp_path, words, told)
     assert told in fault("--onnx", folder / "generator.onnx", "--output", tmp_path / "made", *words)
 
 
+@pytest.mark.parametrize(("given", "index"), [("24", 0), ("84", 60)])
+def test_a_pitch_is_counted_from_the_lowest(given, index):
+    built = SimpleNamespace(facts={"labels": 61, "classes": [], "first_pitch": 24})
+    assert label_of(built, Path("notes.onnx"), given) == index
+    for other in ("23", "85", "low"):
+        with pytest.raises(GansembleError, match="expected 24 to 84"):
+            label_of(built, Path("notes.onnx"), other)
+
+
 # inputs of the runner -------------------------------------------------------
 
 
@@ -335,8 +346,6 @@ def test_files_that_are_none_are_told(folder, tmp_path):
 def test_a_file_that_makes_no_audio_is_told(folder, tmp_path):
     def of_items(facts):
         return json.dumps(facts | {"output": {"name": "items", "domain": "pictures"}})
-
-    from gansemble.exporting.files import open_runner
 
     with pytest.raises(GansembleError, match="makes items of pictures, no audio"):
         open_runner(changed(folder, tmp_path / "file.onnx", of_items))

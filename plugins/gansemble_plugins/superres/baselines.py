@@ -89,7 +89,7 @@ class SincLowpass(nn.Module):
             if self.cutoff is not None:
                 taps = self.taps.to(wide)
                 # The length of the fast transform is looked up, which a graph for any length cannot do.
-                exporting = torch.compiler.is_exporting()
+                exporting = torch.compiler.is_exporting() or torch.jit.is_tracing()
                 return F.conv1d(wide, taps[None, None], padding="same") if exporting else _convolve(wide, taps)
             made = []
             for item in wide:

@@ -125,7 +125,8 @@ def _demand_writable(target: Path, format: str, opset: int | None, overwrite: bo
 
 def _on_cpu(trained: TrainedGenerator) -> tuple[nn.Module, Callable[[torch.Tensor], torch.Tensor] | None]:
     """Copies of the generator and of its representation's decoding on the CPU; None for waveforms."""
-    if trained.task is Task.GENERATION and isinstance(trained.generator, Standing):
+    network = trained.generator
+    if trained.task is Task.GENERATION and isinstance(network, Standing) and network.standing_passes:
         trained.sampler().one(0, label=0)  # measures the batch statistics that it samples with
     generator = copy.deepcopy(trained.generator).cpu().eval()
     if isinstance(trained.representation, Waveform):
