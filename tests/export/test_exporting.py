@@ -158,6 +158,11 @@ def test_a_number_taken_of_a_tensor_is_named(capfd):
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_generator_that_reads_other_channels_than_it_says_is_named():
+    said = refusal(lambda x: nn.functional.conv1d(x, torch.ones(1, 5, 1)))
+    assert "of mel [2, 8, 13], as its contract states them, it makes nothing" in said and "conv1d" in said
+
+
 def test_an_operation_that_onnx_lacks_is_named():
     assert "aten.linalg_qr" in refusal(lambda x: torch.linalg.qr(x)[0])
 

@@ -78,8 +78,7 @@ def traced(plain: PlainGenerator, who: str) -> torch.export.ExportedProgram:
     example = tuple(inputs.example(ITEMS, length).tensors())
     free = torch.export.Dim.AUTO
     axes = tuple({0: free, 2: free} if name in inputs.channels else {0: free} for name in inputs.names)
-    # Windows and filters that are computed once and kept are computed here: those of a trace would hold no numbers.
-    plain(*example)
+    call_first(plain, example, who)
     try:
         with quiet():
             program = torch.export.export(plain, example, dynamic_shapes=(axes,), strict=False)
@@ -87,6 +86,23 @@ def traced(plain: PlainGenerator, who: str) -> torch.export.ExportedProgram:
         raise NotExportable(f"{who} cannot be exported: {reason(error)}") from error
     _demand_free(program, plain, who)
     return program
+
+
+@torch.no_grad()
+def call_first(plain: PlainGenerator, example: tuple[torch.Tensor, ...], who: str) -> None:
+    """Calls a generator before it is traced, so that windows and filters that it computes once and keeps are computed here:
+    those of a trace would hold no numbers.
+
+    Raises:
+        NotExportable: if it fails, as where its contract does not state the channels of what it reads.
+    """
+    try:
+        plain(*example)
+    except Exception as error:
+        shapes = ", ".join(f"{name} {list(x.shape)}" for name, x in zip(plain.inputs.names, example, strict=True))
+        raise NotExportable(
+            f"{who} cannot be exported: of {shapes}, as its contract states them, it makes nothing: {reason(error)}"
+        ) from error
 
 
 def _demand_free(program: torch.export.ExportedProgram, plain: PlainGenerator, who: str) -> None:

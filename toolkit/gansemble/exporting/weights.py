@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from gansemble.exporting import metadata
-from gansemble.exporting.graph import FRAMES, ITEMS, SAMPLES, NotExportable, quiet
+from gansemble.exporting.graph import FRAMES, ITEMS, SAMPLES, NotExportable, call_first, quiet
 from gansemble.exporting.parity import Run
 from gansemble.exporting.plain import PlainGenerator
 from gansemble.exporting.reasons import reason
@@ -55,7 +55,7 @@ def save_script(plain: PlainGenerator, path: Path, facts: Mapping[str, object], 
     """
     length = SAMPLES if plain.inputs.length_name == "samples" else FRAMES
     example = tuple(plain.inputs.example(ITEMS, length).tensors())
-    plain(*example)  # see traced: what is computed once and kept
+    call_first(plain, example, who)
     try:
         with quiet():
             script = torch.jit.trace(plain, example, check_trace=False)
