@@ -28,6 +28,7 @@ ROOMS = (
     "evaluation",
     "listening",
     "pages",
+    "exporting",
     "inference",
     "training",
     "scoring",

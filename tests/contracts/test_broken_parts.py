@@ -51,6 +51,12 @@ LISTING = {
         ("DoublePrecision", "keeps_dtype_device_and_finiteness", "expected float32 of float32 inputs"),
         ("SwitchesMode", "knows_training_from_eval", "calling it changes the mode"),
         ("Positional", "constructor_can_be_checked", "keyword-only"),
+        ("DecidesByItsValues", "can_be_exported", "if hidden.abs().max() < 1 else hidden: what it computes depends on"),
+        (
+            "SaysItCannotBeExported",
+            "can_be_exported",
+            "it says that it cannot be exported (nobody has tried), but it can",
+        ),
         ("SilentOnItsTask", "says_what_it_reads", "the generator does not say what it reads"),
         ("OfAnotherKind", "contract_is_sound", "returns TermContract, but a generator has a GeneratorContract"),
         ("MisnamedReason", "contract_is_sound", "because names 'condition', which is no parameter"),

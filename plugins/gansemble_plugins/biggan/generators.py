@@ -69,7 +69,7 @@ class SaGan(nn.Module):
         z = latent_of(condition, self.latent, "sagan")
         label = None
         if self.classes is not None:
-            label = check_label(condition.label, self.classes, len(z), "sagan", self.training)
+            label = check_label(condition.label, self.classes, z.shape[0], "sagan", self.training)
         return self.painter(z, [label] * len(self.painter.blocks))
 
     def standing_statistics(self, conditions: Iterator[Condition]) -> None:

@@ -127,7 +127,7 @@ class BlockConditions(nn.Module):
         embedded: list[Tensor] = []
         if self.embed is not None:
             assert self.classes is not None
-            label = check_label(condition.label, self.classes, len(z), whose, self.training)
+            label = check_label(condition.label, self.classes, z.shape[0], whose, self.training)
             embedded = [self.embed(label).to(z.dtype)]
         parts = list(z.split(self.chunk, 1)) if self.skip_z == "chunks" else [z] * (self.blocks + 1)
         first = torch.cat([parts[0], *embedded], 1) if self.linear_in == "z+c" else parts[0]

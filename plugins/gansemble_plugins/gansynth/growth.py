@@ -150,7 +150,9 @@ class Growth(nn.Module):
     @property
     def progress(self) -> float:
         """From 0 to blocks - 1; an average of weights is read in eval mode, and has its buffer set from outside."""
-        return self._progress if self.training else float(self.reached)
+        # An exported graph has no numbers to read, and a network that is exported has been loaded or set.
+        known = self.training or torch.compiler.is_exporting()
+        return self._progress if known else float(self.reached)
 
     def _load_from_state_dict(self, *arguments: Any) -> None:
         super()._load_from_state_dict(*arguments)

@@ -74,7 +74,7 @@ class UnitHifiGan(HifiGan):
 
     def features(self, condition: Condition) -> Tensor:
         codes = condition.signal(self.signal).round().long()  # [B, K, L]
-        if codes.device.type == "cpu" and codes.numel():
+        if codes.device.type == "cpu" and not torch.compiler.is_exporting() and codes.numel():
             low, high = int(codes.min()), int(codes.max())
             if low < 0 or high >= self.size:
                 raise ValueError(

@@ -61,7 +61,7 @@ class SpecGan(nn.Module):
     def forward(self, condition: Condition) -> Tensor:
         z = self._latent(condition)
         x = F.relu(self.project(z))
-        x = x.view(len(z), *self.base, -1).permute(0, 3, 1, 2)  # [B, 16 d, 4, 4]; channels last, as published
+        x = x.view(z.shape[0], *self.base, -1).permute(0, 3, 1, 2)  # [B, 16 d, 4, 4]; channels last, as published
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
         return torch.tanh(self.layers[-1](x))

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from scipy import fft, ndimage, signal
 from torch import Tensor, nn
 
-from gansemble.audio.features import hann
+from gansemble.audio.features import hann, overlap_add
 from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
@@ -25,6 +26,9 @@ OVERLAP = 4
 
 #: An extrapolated spectrum falls by at most this [dB per octave], and never rises.
 STEEPEST_DB = 30.0
+
+#: Why a baseline without a cut-off of its own is not exported.
+_FOUND = "it finds the cut-off of each recording, by SciPy; give it a cutoff"
 
 # A spectrum was cut where it falls by EDGE_DB within about half an octave and nothing louder comes above: recorded music
 # falls by less than half of that. Of 408 low-passed recordings (music, notes, speech, noises; Chebyshev, Butterworth, sinc;
@@ -76,13 +80,17 @@ class SincLowpass(nn.Module):
         taps = torch.zeros(0) if cutoff is None else _sinc(cutoff, self.rate)
         self.register_buffer("taps", taps, persistent=False)
         self.context_frames = None if cutoff is None else len(taps) // 2
+        self.cannot_be_exported = _FOUND if cutoff is None else None
 
     def forward(self, condition: Condition) -> Tensor:
         x = _signal(condition)
         with torch.autocast(x.device.type, enabled=False):
             wide = _wide(x)
             if self.cutoff is not None:
-                return _convolve(wide, self.taps.to(wide))
+                taps = self.taps.to(wide)
+                # The length of the fast transform is looked up, which a graph for any length cannot do.
+                exporting = torch.compiler.is_exporting() or torch.jit.is_tracing()
+                return F.conv1d(wide, taps[None, None], padding="same") if exporting else _convolve(wide, taps)
             made = []
             for item in wide:
                 cutoff = find_cutoff(item[0], self.rate)
@@ -125,6 +133,7 @@ class BandReplication(nn.Module):
         self.rate, self.cutoff, self.window = audio.sample_rate, cutoff, _window(audio.sample_rate)
         self.alignment = self.window // OVERLAP
         self.context_frames = None if cutoff is None else self.window
+        self.cannot_be_exported = _FOUND if cutoff is None else None
 
     def forward(self, condition: Condition) -> Tensor:
         x = _signal(condition)
@@ -142,15 +151,34 @@ class BandReplication(nn.Module):
     def _filled(self, x: Tensor, cutoff: float) -> Tensor:
         """The recordings [B, T] with what was above the cut-off replaced."""
         shape, hop = hann(self.window, x.device, x.dtype), self.window // OVERLAP
+        if torch.compiler.is_exporting():
+            return x + self._exported(x, cutoff, shape, hop)
         spectrum = torch.stft(x, self.window, hop, window=shape, pad_mode="constant", return_complex=True)
-        first, octave = _bins(cutoff, self.rate)
-        bins = torch.arange(first, spectrum.shape[1], device=x.device)
-        source = first - octave + (bins - first) % octave
-        octaves = torch.log2(bins.to(x.dtype) / source)
-        gain = 10 ** (self._tilt(spectrum, first, octave)[:, None] * octaves[:, None] / 20)
+        first, source, gain = self._copies(spectrum, cutoff)
         change = torch.zeros_like(spectrum)
         change[:, first:] = spectrum[:, source] * gain - spectrum[:, first:]
         return x + torch.istft(change, self.window, hop, window=shape, length=x.shape[-1])
+
+    def _exported(self, x: Tensor, cutoff: float, shape: Tensor, hop: int) -> Tensor:
+        """The change of recordings [B, T] without operations on complex numbers that ONNX has not."""
+        half = self.window // 2
+        padded = F.pad(x, (half, half))
+        spectrum = torch.stft(padded, self.window, hop, window=shape, center=False, return_complex=True)
+        first, source, gain = self._copies(spectrum, cutoff)
+        parts = [
+            torch.cat([torch.zeros_like(part[:, :first]), part[:, source] * gain - part[:, first:]], 1)
+            for part in (spectrum.real, spectrum.imag)
+        ]
+        frames = torch.fft.irfft(torch.complex(*parts), n=self.window, dim=1)
+        return overlap_add(frames, hop, shape, x.shape[-1], half)
+
+    def _copies(self, spectrum: Tensor, cutoff: float) -> tuple[int, Tensor, Tensor]:
+        """(the first bin above the cut-off, which bin each one from there on is a copy of, its gain [B, bins, L])."""
+        first, octave = _bins(cutoff, self.rate)
+        bins = torch.arange(first, spectrum.shape[1], device=spectrum.device)
+        source = first - octave + (bins - first) % octave
+        octaves = torch.log2(bins.to(spectrum.real.dtype) / source)
+        return first, source, 10 ** (self._tilt(spectrum, first, octave)[:, None] * octaves[:, None] / 20)
 
     def _tilt(self, spectrum: Tensor, first: int, octave: int) -> Tensor:
         """How the level changes from octave to octave below the cut-off in each frame [B, L], in dB, at most 0."""

@@ -84,7 +84,7 @@ class WaveGan(nn.Module):
     def forward(self, condition: Condition) -> Tensor:
         z = self._latent(condition)
         x = F.relu(self.project(z))
-        x = x.view(len(z), self.base, -1).transpose(1, 2)  # [B, 16 d, base]; time before channels, as published
+        x = x.view(z.shape[0], self.base, -1).transpose(1, 2)  # [B, 16 d, base]; time before channels, as published
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
         x = torch.tanh(self.layers[-1](x))

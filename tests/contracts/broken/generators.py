@@ -51,6 +51,20 @@ class BatchNormed(Sound):
         return self.norm(super().hidden(signal))
 
 
+class DecidesByItsValues(Sound):
+    """Amplifies what is quiet, by a condition on numbers, which no graph has."""
+
+    def hidden(self, signal: Tensor) -> Tensor:
+        hidden = super().hidden(signal)
+        return hidden * 2 if hidden.abs().max() < 1 else hidden
+
+
+class SaysItCannotBeExported(Sound):
+    """Declares what is not so."""
+
+    cannot_be_exported = "nobody has tried"
+
+
 class MainProcessOnly(Sound):
     """Uses a branch on the main process only: the others wait for its gradients, or it for theirs."""
 

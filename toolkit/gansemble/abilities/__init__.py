@@ -27,11 +27,13 @@ from gansemble.abilities.networks import (
     JudgesItemsApart,
     MixesLabels,
     Standing,
+    Unexportable,
     alignment,
     context_frames,
     items_apart,
     learns,
     mixes_labels,
+    why_not_exported,
 )
 from gansemble.abilities.parts import Contracted, Stateful
 from gansemble.abilities.perturbations import FixedPerturbation, PairedPerturbation, Stretching, draws, suits_pairs
@@ -99,6 +101,7 @@ __all__ = [
     "Stateful",
     "Stretching",
     "SuspiciousMonitor",
+    "Unexportable",
     "alignment",
     "context_frames",
     "draws",
@@ -108,5 +111,6 @@ __all__ = [
     "needs_real_output",
     "suits_pairs",
     "wants_real_scores",
+    "why_not_exported",
     "works_on_waveforms",
 ]

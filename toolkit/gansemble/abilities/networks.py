@@ -76,6 +76,22 @@ def context_frames(generator: object) -> int | None:
 
 
 @runtime_checkable
+class Unexportable(Protocol):
+    """A generator that cannot be exported to a file that runs without the toolkit.
+
+    Attributes:
+        cannot_be_exported: why, in words that end a sentence; None if it can be, such as under other parameters.
+    """
+
+    cannot_be_exported: str | None
+
+
+def why_not_exported(generator: object) -> str | None:
+    """Why a generator cannot be exported, as it declares; None for one that declares nothing of the kind."""
+    return generator.cannot_be_exported if isinstance(generator, Unexportable) else None
+
+
+@runtime_checkable
 class MixesLabels(Protocol):
     """A generator that may take mixtures of classes as its label, for clips between two classes.
 

@@ -53,6 +53,10 @@ COMMANDS = {
     "mels": ("mels:mels", "Write log-mel spectrograms of audio, as a vocoder reads them, for text-to-speech systems."),
     "enhance": ("enhance:enhance", "Restore audio files, with a generator that reads degraded recordings."),
     "demo": ("demo:demo", "Show a page in the browser that demonstrates a trained generator, with a record button."),
+    "export": (
+        "export:export",
+        "Write a trained generator to a file that runs without the toolkit: ONNX, TorchScript.",
+    ),
     "evaluate": ("evaluate:evaluate", "Stage 5: score what was generated."),
     "report": ("evaluate:report", "Stage 6: write the listening page."),
     "score": ("score:score", "Score any folders of audio against a folder of references."),

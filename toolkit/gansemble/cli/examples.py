@@ -109,6 +109,11 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "gansemble demo exp/v1 --open --port 9000",
         "gansemble demo exp/v1 --seconds 20 --checkpoint last",
     ),
+    "export": (
+        "gansemble export exp/v1",
+        "gansemble export exp/v1 --output vocoder.onnx --licence cc-by-4.0",
+        "gansemble export exp/v1 --format torchscript --output vocoder.pt",
+    ),
     "evaluate": (
         "gansemble evaluate conf/v1.yaml",
         "gansemble evaluate conf/v1.yaml --jobs 4 --force",

@@ -13,7 +13,7 @@ import click
 from gansemble.cli.each_file import EachFile
 from gansemble.cli.input_files import expand
 from gansemble.cli.made_files import Job, MadeFiles, demand_apart, demand_outside_inputs
-from gansemble.cli.options import CHUNK, PATH, finite, output_folder, overwrite_option, page_option, set_option
+from gansemble.cli.options import CHUNK, CLIPS, PATH, finite, output_folder, overwrite_option, page_option, set_option
 from gansemble.cli.page_of_files import demand_page, write_page
 from gansemble.cli.stage_run import StageRun
 from gansemble.cli.terminal import say
@@ -78,6 +78,14 @@ FORMATS = click.Choice(["pcm16", "pcm24", "float"])
     help="A signal that the generator reads, .npy [channels, frames], instead of what is computed of --input; or a folder "
     "of them, named like the inputs.",
 )
+@click.option(
+    "--onnx",
+    type=PATH,
+    metavar="FILE",
+    help="Use a file that gansemble export wrote, in place of --exp, for any task, without torch.",
+)
+@click.option("--count", type=CLIPS, help="With --onnx: how many clips, of a generator that makes its own.")
+@click.option("--seed", type=click.IntRange(0, 2**53), help="With --count: of the latent vectors (default: 0).")
 @page_option
 @overwrite_option
 def synthesise(
@@ -96,15 +104,27 @@ def synthesise(
     resample: bool,
     label: str | None,
     signals: tuple[str, ...],
+    onnx: Path | None,
+    count: int | None,
+    seed: int | None,
     page: Path | None,
     overwrite: bool,
 ) -> None:
     """Generate waveforms.
 
     With RECIPE: stage 4, copy-synthesis of the held-out clips into exp/<name>/samples. With --exp, --input and
-    --output: copy-synthesis of any audio, or waveforms of mel spectrograms. A waveform that such a command has made already
+    --output: copy-synthesis of any audio, or waveforms of mel spectrograms; with --onnx in place of --exp the same, or what
+    else an exported generator makes: restored recordings, or --count clips. A waveform that such a command has made already
     is left as it is, so that an interrupted command can be given again; any other file that is there is refused.
     """
+    _demand_place(onnx, recipe or exp or page, count, seed)
+    if onnx is not None:
+        from gansemble.cli import onnx_files
+
+        settings = {"sample_format": sample_format, "seconds": chunk_seconds, "resample": resample}
+        places = _Signals.read(signals).places
+        onnx_files.make(onnx, inputs, output, count, seed or 0, label, places, {**settings, "overwrite": overwrite})
+        return
     if inputs:
         if exp is None or output is None:
             raise click.UsageError("--input needs --exp and --output")
@@ -127,6 +147,14 @@ def synthesise(
 
         index = synthesis.synthesise(project, say)
         run.done(index.promised(project.exp), sha256(index.path(project.exp))[:16])
+
+
+def _demand_place(onnx: Path | None, other: Path | None, count: int | None, seed: int | None) -> None:
+    """Refuses an exported file beside what it takes the place of, and its options without one."""
+    if onnx is not None and other is not None:
+        raise click.UsageError("--onnx takes the place of RECIPE and --exp, and --page goes with --exp")
+    if onnx is None and (count is not None or seed is not None):
+        raise click.UsageError("--count and --seed go with --onnx; gansemble sample makes clips with an experiment")
 
 
 def _files(

@@ -1,0 +1,72 @@
+"""``export``: writes a trained generator to a file that runs without the toolkit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gansemble.cli.options import PATH
+from gansemble.cli.terminal import printable, say
+
+if TYPE_CHECKING:
+    from gansemble.exporting.writing import Exported, Format
+
+
+@click.command()
+@click.argument("exp", type=PATH)
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["onnx", "torchscript", "safetensors"]),
+    default="onnx",
+    show_default=True,
+    help="ONNX, TorchScript, or the weights alone.",
+)
+@click.option(
+    "--checkpoint",
+    type=click.Choice(["best", "last"]),
+    default="best",
+    show_default=True,
+    help="Which checkpoint of the experiment.",
+)
+@click.option("--opset", type=click.IntRange(1, 99), help="Of ONNX (default: the least that works, 18).")
+@click.option("--output", type=PATH, help="The file (default: EXP/export/ with the experiment's name).")
+@click.option("--licence", metavar="NAME", help="Of the model, for the metadata, such as cc-by-4.0 (default: unknown).")
+@click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
+def export(
+    exp: Path,
+    format_: Format,
+    checkpoint: str,
+    opset: int | None,
+    output: Path | None,
+    licence: str | None,
+    overwrite: bool,
+) -> None:
+    """Write the generator of the experiment EXP to one file: for any length, with audio as its output and the audio
+    specification in its metadata. Such an ONNX file is run by gansemble synthesise --onnx without torch, and by ONNX
+    Runtime in any language.
+
+    The file is compared with torch at several lengths first; if a sample differs by more than 1e-4, nothing is written.
+    """
+    from gansemble.exporting import writing
+
+    name = f"{exp.resolve().name}{writing.SUFFIXES[format_]}"
+    path = exp / "export" / name if output is None else output
+    made = writing.export(
+        exp, path, format=format_, which=checkpoint, opset=opset, overwrite=overwrite, licence=licence
+    )
+    _tell(made)
+
+
+def _tell(made: Exported) -> None:
+    """Prints what was written, and what the file reads and makes."""
+    facts = made.facts
+    output = facts.get("output")
+    if isinstance(output, dict) and "why" in output:
+        click.echo(f"warning: the file makes items of {output['domain']}, no audio: {output['why']}", err=True)
+    if "opset" in facts:
+        say(f"opset {facts['opset']}")
+    megabytes = made.path.stat().st_size / 1e6
+    say(f"{printable(str(made.path))}: {megabytes:.1f} MB, made in {made.seconds:.1f} s; {made.comparison}")

@@ -1,0 +1,1 @@
+"""Exports trained generators to files that run without the toolkit, and runs such files without torch."""
