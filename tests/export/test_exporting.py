@@ -21,6 +21,8 @@ from gansemble.exporting.graph import NotExportable
 from gansemble.exporting.plain import Inputs, PlainGenerator
 from gansemble.exporting.writing import checked_model, demand_exportable
 from gansemble.interfaces import Condition
+from gansemble.plugins.loading import Plugins
+from gansemble.testing.subject import Subject
 from gansemble_plugins.superres.baselines import BandReplication, SincLowpass
 
 onnx = pytest.importorskip("onnx")
@@ -28,6 +30,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
 torch.set_num_threads(1)
+registry = Plugins().registry
 MEL = Inputs.of(GeneratorContract(reads=frozenset({"mel"})), AudioSpec(mels=8))
 
 
@@ -197,6 +200,21 @@ def test_the_largest_difference_is_that_of_the_worst_sample():
         parity.compare(run, plain, "it")
 
 
+def test_what_magnifies_rounding_is_held_against_float64():
+    """Torch's own float32 is as far off as the file here; a file that is farther off is refused all the same."""
+    plain = PlainGenerator(Summed(lambda x: torch.sin(3000 * x)), MEL, torch.clone)
+
+    def run(arrays, apart=0.0):
+        return np.sin(3000 * arrays[0][:, ::-1].sum(1, keepdims=True, dtype=np.float32)).astype(np.float32) + apart
+
+    found = parity.compare(run, plain, "it")
+    assert found.largest > parity.TOLERANCE and found.rounding is not None and 1e-4 < found.rounding < 1e-1
+    assert "it magnifies rounding: torch's own float32 is" in found.words(MEL)
+    assert found.facts()["rounding_of_float32"] == found.rounding
+    with pytest.raises(NotExportable, match="differs from torch by"):
+        parity.compare(lambda arrays: run(arrays, 5 * found.rounding), plain, "it")
+
+
 def test_what_it_declares_is_the_reason(vocoder, tmp_path):
     trained = gansemble.load(vocoder / "exp", device="cpu")
     trained.generator.cannot_be_exported = "it asks a server"
@@ -266,6 +284,36 @@ def test_decoding_is_part_of_the_file_where_it_can_be(vocoder, tmp_path, represe
     assert made.facts["output"]["name"] == output
     if output == "items":
         assert made.facts["output"]["domain"] == "questions" and "float(x.mean())" in made.facts["output"]["why"]
+
+
+class Louder(nn.Module):
+    """One item, louder or softer by what is drawn."""
+
+    def __init__(self, item: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("item", item)
+
+    def forward(self, condition: Condition) -> Tensor:
+        by = 1 + 0.1 * torch.tanh(condition.latent.mean(1))
+        return self.item * by.reshape(-1, *[1] * (self.item.dim() - 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("entry", registry.entries("representation"), ids=lambda entry: entry.name)
+def test_which_registered_representations_can_be_decoded_in_a_file(entry):
+    """All but two, which find phases by steps that depend on the values, or draw them; their files make items."""
+    subject = Subject(entry)
+    made = subject.make()
+    if hasattr(made, "fit") and not made.fitted:
+        made.fit(iter([subject.audio(4)]))
+    inputs = Inputs.of(GeneratorContract(reads=frozenset({"latent"}), latent=8), subject.spec)
+    plain = PlainGenerator(Louder(made.encode(subject.audio(1))), inputs, made.decode).eval()
+    if entry.name in ("cwt", "stft_image"):
+        with pytest.raises(NotExportable):
+            checked_model(plain, entry.name)
+        return
+    _, found = checked_model(plain, entry.name)
+    assert found.largest <= parity.TOLERANCE and found.rounding is None
 
 
 # bad input ------------------------------------------------------------------

@@ -63,7 +63,10 @@ class Framing:
 
         The dual window is that of frames without end: the last n_fft - hop samples, which fewer frames cover, fade.
         """
-        frames = torch.fft.irfft(F.pad(spectrum, (1, 0)), n=self.n_fft)
+        padded = torch.complex(
+            F.pad(spectrum.real, (1, 0)), F.pad(spectrum.imag, (1, 0))
+        )  # ONNX pads no complex numbers
+        frames = torch.fft.irfft(padded, n=self.n_fft)
         frames = frames * _dual_window(self.n_fft, self.hop, frames.device, frames.dtype)
         total = self.padding + self.segment
         signal = F.fold(frames.transpose(1, 2), (1, total), (1, self.n_fft), stride=(1, self.hop))
@@ -110,7 +113,7 @@ def framing(segment: int, hires: bool, n_fft: int | None = None, hop: int | None
 def wrap(phases: Tensor) -> Tensor:
     """Phases within [-pi, pi] [rad]; odd multiples of pi keep their sign, as in the released code."""
     turns = torch.ceil(phases.abs() / (2 * math.pi) - 0.5)
-    return phases - 2 * math.pi * torch.copysign(turns, phases)
+    return phases - 2 * math.pi * torch.where(phases < 0, -turns, turns)
 
 
 def instantaneous_frequency(phases: Tensor) -> Tensor:
