@@ -26,6 +26,7 @@ ROOMS = (
     "evaluation",
     "listening",
     "pages",
+    "live",
     "inference",
     "training",
     "scoring",
