@@ -99,14 +99,14 @@ class Clock:
     def first(self, flow: Flow) -> Count:
         """Position of the first of them."""
         up, _, down = flow.counting
-        return self.position * up // down - flow.delay
+        return (self.position * up if down == 1 else self.position * up // down) - flow.delay
 
     def count(self, flow: Flow) -> Count | None:
         """Elements of the whole signal; None while that is not known."""
         if self.end is None:
             return None
         up, more, down = flow.counting
-        return (self.end * up + more) // down
+        return self.end * up + more if down == 1 else (self.end * up + more) // down
 
     def inside(self, flow: Flow, before: int = 0) -> bool:
         """Whether all elements that come now, and ``before`` earlier ones, are known to be of the signal."""

@@ -71,6 +71,9 @@ class Stream:
             play(live.close())
 
     Attributes:
+        trained: the generator.
+        engine: what does the work.
+        rows: channels of each signal that is pushed, by name.
         block: frames that are made at a time; samples, for enhancement.
         reason: why each block is made anew with its context; empty if the stream goes layer by layer.
     """
@@ -78,7 +81,7 @@ class Stream:
     def __init__(
         self, trained: TrainedGenerator, engine: Engine, rows: Mapping[str, int], lanes: int, reason: str
     ) -> None:
-        self._trained, self.engine, self._rows, self._lanes = trained, engine, rows, lanes
+        self.trained, self.engine, self.rows, self._lanes = trained, engine, rows, lanes
         self.block, self.reason = engine.block, reason
         self._closed = False
 
@@ -86,14 +89,14 @@ class Stream:
         """What it is in one line."""
         form = "by overlap" if self.reason else "by layers"
         return (
-            f"Stream({str(self._trained.source)!r}: {form}, blocks of {self.block}, latency {1000 * self.latency:.1f} ms, "
+            f"Stream({str(self.trained.source)!r}: {form}, blocks of {self.block}, latency {1000 * self.latency:.1f} ms, "
             f"of it look-ahead {1000 * self.look_ahead:.1f} ms)"
         )
 
     @property
     def look_ahead(self) -> float:
         """How much signal must have come behind a sample before it can be made [s]."""
-        return self.engine.look_ahead / self._trained.spec.sample_rate
+        return self.engine.look_ahead / self.trained.spec.sample_rate
 
     @property
     def look_ahead_frames(self) -> int:
@@ -104,7 +107,7 @@ class Stream:
     def latency(self) -> float:
         """From the moment a sample's own time begins to come in to the moment at which it is made, at most, without the time of
         computing [s]: a block and the look-ahead."""
-        return self.block * self.engine.hop / self._trained.spec.sample_rate + self.look_ahead
+        return self.block * self.engine.hop / self.trained.spec.sample_rate + self.look_ahead
 
     @property
     def held_bytes(self) -> int:
@@ -129,7 +132,7 @@ class Stream:
                 has been taken then.
         """
         if self._closed:
-            raise GansembleError(f"{self._trained.source}: the stream is closed; reset() begins another")
+            raise GansembleError(f"{self.trained.source}: the stream is closed; reset() begins another")
         return self.engine.push(self._stacked(signal, signals))
 
     def close(self) -> Tensor:
@@ -160,16 +163,16 @@ class Stream:
 
     def _stacked(self, signal: Array, signals: Mapping[str, Array]) -> Tensor:
         """Signals of a push, looked at, one above the other [R, L]."""
-        trained, main = self._trained, self._trained.main_signal
+        trained, main = self.trained, self.trained.main_signal
         given = {main: self._looked_at(main, signal)}
         for name in signals:
-            if name not in self._rows:
-                raise GansembleError(f"{trained.source}: the stream reads {_named(self._rows)}, and no {name}")
+            if name not in self.rows:
+                raise GansembleError(f"{trained.source}: the stream reads {_named(self.rows)}, and no {name}")
             given[name] = self._looked_at(name, signals[name])
         frames = given[main].shape[1]
-        for name in self._rows:
+        for name in self.rows:
             if name not in given:
-                raise GansembleError(f"{trained.source}: the stream reads {_named(self._rows)}; {name} is missing")
+                raise GansembleError(f"{trained.source}: the stream reads {_named(self.rows)}; {name} is missing")
             if name in trained.recipe.data.embeddings and given[name].shape[1] == 1:
                 given[name] = given[name].expand(-1, frames)
             if given[name].shape[1] != frames:
@@ -179,7 +182,7 @@ class Stream:
         return torch.cat([given[name].cpu() for name in sorted(given)])
 
     def _looked_at(self, name: str, value: Array) -> Tensor:
-        source, rows = self._trained.source, self._rows[name]
+        source, rows = self.trained.source, self.rows[name]
         whole_numbers = name not in ("mel", DEGRADED)
         shape = list(value.shape) if isinstance(value, Tensor | np.ndarray) else None
         if shape is not None and len(shape) == 2 and shape[0] == rows and not shape[1]:

@@ -5,8 +5,9 @@ A number that is the same in both belongs to the network; one that differs belon
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -70,7 +71,7 @@ def trace(network: Network, signals: tuple[Tensor, Tensor]) -> Trace:
 def _graph(network: Network, signal: Tensor) -> fx.GraphModule:
     functional = torch.func.functionalize(network, remove="mutations_and_views")
     try:
-        with torch.no_grad():
+        with torch.no_grad(), _exporting():
             return make_fx(functional)(signal)
     except Exception as error:
         # Whatever the tracer raises says that it cannot follow; the network itself has just run.
@@ -79,6 +80,17 @@ def _graph(network: Network, signal: Tensor) -> fx.GraphModule:
         if "data-dependent" in text and asked:
             raise NotLayered(f"it decides by the numbers that it reads ({asked[1]})") from error
         raise NotLayered(f"its operations cannot be listed ({text.strip().splitlines()[0][:200]})") from error
+
+
+@contextlib.contextmanager
+def _exporting() -> Iterator[None]:
+    """Context manager in which ``torch.compiler.is_exporting()`` is true, so that networks leave out checks of values."""
+    before = getattr(torch.compiler, "_is_exporting_flag", False)
+    torch.compiler._is_exporting_flag = True
+    try:
+        yield
+    finally:
+        torch.compiler._is_exporting_flag = before
 
 
 def _name(node: fx.Node) -> str:
