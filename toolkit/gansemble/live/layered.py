@@ -76,11 +76,12 @@ def layered(network: Network, start: Tensor) -> Layered:
 
     Args:
         network: makes samples [C, T] of a signal [R, L].
-        start: a signal [R, L] that the network can read, of which two beginnings are used.
+        start: a signal [R, L] that the network can read, as it can its first half. Both are to be multiples of the lengths that
+            the network works on at once.
 
     Raises:
         NotLayered: if one of its operations is none that a stream can be made of; the message names it.
     """
     length = start.shape[1]
-    found = Layered(Planner(trace(network, (start[:, : length * 2 // 3], start))).plan(RULES))
+    found = Layered(Planner(trace(network, (start[:, : length // 2], start))).plan(RULES))
     return found.eval().requires_grad_(False)

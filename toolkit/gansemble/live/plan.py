@@ -66,6 +66,7 @@ class Planner:
     Attributes:
         flows: of values by number; a value of several tensors has the flow of the first of its inputs.
         ends: values that are elements of the beginning or the end of a flow, by number.
+        padded: (number of a flow, zeros in front) of values that are padded for convolutions alone, which see to it themselves.
     """
 
     def __init__(self, trace: Trace) -> None:
@@ -74,6 +75,7 @@ class Planner:
         self.lines: dict[int, Line] = {}
         self.flows: dict[int, Flow] = {}
         self.ends: dict[int, Ends] = {}
+        self.padded: dict[int, tuple[int, int]] = {}
         self.constants: dict[int, Tensor] = {}
         self.steps: list[tuple[int, Step]] = []
         self.states: list[tuple[Shape, torch.dtype]] = []

@@ -222,8 +222,9 @@ def _convolution(planner: Planner, line: Line) -> None:
         shift = None if bias is None else bias.view(-1, *[1] * dims)
         _overlap_add(planner, line, number, width, stride[place], padding[place], spread, shift)
         return
+    number, zeros = planner.padded.get(number, (number, 0))
     call = kernels.convolution(weight, bias, stride, ours, dilation, groups)
-    _window(planner, line, number, width, stride[place], padding[place], call)
+    _window(planner, line, number, width, stride[place], padding[place] + zeros, call)
 
 
 def _each(sizes: object, dims: int) -> list[int]:
@@ -279,11 +280,20 @@ def _pad(planner: Planner, line: Line) -> None:
         return
     if any(pads[:place]) or any(pads[place + 2 :]):
         raise NotLayered("constant_pad_nd pads time and other dimensions at once")
+    users = line.nodes[0].users
+    value = float(cast("float", arguments["value"]))
+    if not value and min(along) >= 0 and all(_is_plain_convolution(user) for user in users):
+        planner.padded[planner.give(line, planner.flow_of(line, 0))] = (number, along[0])
+        return
     delay = max(0, flow.delay - along[0])
     kept, made = delay + along[0] - flow.delay, planner.flow_of(line, delay)
-    value = float(cast("float", arguments["value"]))
     step = Pad(number, flow, flow.later(flow.delay + kept), value, kept)
     planner.step(planner.give(line, made), step, with_axis(shape, flow.axis, kept), dtype_of(planner.lines[number]))
+
+
+def _is_plain_convolution(node: fx.Node) -> bool:
+    """Whether an operation is a convolution, none transposed: outside of the signal its input is zero anyway."""
+    return node.target is torch.ops.aten.convolution.default and not bound(node)["transposed"]
 
 
 def _cat(planner: Planner, line: Line) -> None:
