@@ -25,13 +25,14 @@ plan: {steps: 9, batch_size: 2, segment: 1024}
 optimisers: {generator: {use: adamw}}
 """
 RESTORER = """
-name: restore
+name: tiny
 audio: {sample_rate: 16000, n_fft: 256, hop: 64, window: 256, mels: 20, fmax: null}
-corpus: {use: folder, degrade: {low: {use: low_pass, cutoff: 4000}}}
+corpus: {use: folder}
+degradation: {use: low_pass, cutoff: [3000, 5000]}
 generator: GENERATOR
-losses: {l1: {use: waveform_l1}}
-metrics: {log_spectral_distance: {use: log_spectral_distance}}
-plan: {steps: 9, batch_size: 2, segment: 1024}
+losses: {time: {use: waveform_l2}}
+metrics: {lsd: {use: lsd}}
+plan: {steps: 3, batch_size: 2, segment: 4096}
 optimisers: {generator: {use: adamw}}
 """
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import TracebackType
 
 import numpy as np
@@ -17,45 +16,17 @@ from gansemble.errors import GansembleError
 from gansemble.inference import given as of_caller
 from gansemble.inference.given import Array
 from gansemble.inference.loading import load
-from gansemble.inference.streaming import bounds, enhancement_stream, vocoder_stream
 from gansemble.inference.trained import TrainedGenerator
-from gansemble.live.engines import ByOverlap, Engine, Network, by_layers
-from gansemble.live.flow import NotLayered
-from gansemble.recipe.task import NO_SIGNALS, Task
+from gansemble.live.engines import Engine
+from gansemble.live.reading import engine_of, read_by
+from gansemble.recipe.task import Task
 
 #: Length of a block where none is asked for [s].
 BLOCK_SECONDS = 0.02
-#: Audio that is made at once where more has been pushed [s].
-LARGEST_SECONDS = 1.0
-#: Frames, in multiples of the alignment, of the signal that a network is tried with.
-TRIED = 12
 
 
 class StreamWarning(UserWarning):
     """A generator that is no stream layer by layer, so that each block is made with its context."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What a generator is fed with, and the network that makes audio of it.
-
-    Args:
-        make: turns a signal [R, L] of one lane into audio [1, L * hop].
-        rows: channels of each signal by name, one above the other in the order of their names.
-        start: a signal of one lane that it can read.
-        lanes: signals that are made each by itself, such as the channels of a recording.
-        hop: samples for each frame.
-        context: frames to either side that an output sample depends on.
-        alignment: of the generator [frames].
-    """
-
-    make: Network
-    rows: Mapping[str, int]
-    start: Tensor
-    lanes: int
-    hop: int
-    context: int
-    alignment: int
 
 
 class Stream:
@@ -236,12 +207,8 @@ def stream(
     per_second = trained.spec.sample_rate / reading.hop
     block = block or max(1, round(BLOCK_SECONDS * per_second))
     rows = {DEGRADED: channels} if trained.task is Task.ENHANCEMENT else reading.rows
-    largest = max(block, int(LARGEST_SECONDS * per_second))
-    try:
-        engine: Engine = by_layers(reading.make, reading.start, block, reading.lanes, largest, reading.alignment)
-        reason = ""
-    except NotLayered as error:
-        engine, reason = _overlapping(reading, block), str(error)
+    engine, reason = engine_of(reading, block, max(block, int(per_second)))
+    if reason:
         use = trained.recipe.single["generator"].use
         warnings.warn(
             f"{trained.source}: generator {use} is fed with overlapping blocks, as {reason}; a block of {engine.block} frames "
@@ -250,69 +217,6 @@ def stream(
             stacklevel=2,
         )
     return Stream(trained, engine, rows, reading.lanes, reason)
-
-
-def _overlapping(reading: Reading, block: int) -> ByOverlap:
-    aligned = -(-block // reading.alignment) * reading.alignment
-
-    def make(signal: Tensor) -> Tensor:
-        rows = signal.split(len(signal) // reading.lanes)
-        return torch.cat([reading.make(row) for row in rows])
-
-    return ByOverlap(make, aligned, reading.context, reading.lanes, reading.hop)
-
-
-def read_by(trained: TrainedGenerator, label: int | str | None, channels: int) -> Reading:
-    """What a trained generator is fed with.
-
-    Raises:
-        GansembleError: if it cannot be a stream, or the label is none that it reads.
-    """
-    use, contract = trained.recipe.single["generator"].use, trained.recipe.generator_contract
-    if trained.task is Task.GENERATION:
-        raise GansembleError(
-            f"{trained.source}: generator {use} reads no signal that could be streamed; use sample(count)"
-        )
-    context, alignment = bounds(trained.generator)
-    if context is None:
-        raise GansembleError(
-            f"{trained.source}: generator {use} cannot be streamed: what it makes depends on the whole signal (its context_frames "
-            "is None)"
-        )
-    names = sorted(set(contract.reads or ()) - NO_SIGNALS)
-    trained.demand_read(set(names), label is not None)
-    index = None if label is None else trained.label(label)
-    if trained.task is Task.ENHANCEMENT:
-        make = enhancement_stream(trained.generator, trained.representation, alignment, index).make
-        rows, lanes, hop = {DEGRADED: 1}, channels, 1
-    else:
-        rows = {name: _channels(trained, name) for name in names}
-        make = vocoder_stream(trained.generator, trained.representation, alignment, rows, index).make
-        lanes, hop = 1, contract.upsampling or trained.spec.hop
-    start = _tried(rows, contract.codes, TRIED * alignment).to(trained.device)
-    return Reading(make, rows, start, lanes, hop, context, alignment)
-
-
-def _channels(trained: TrainedGenerator, name: str) -> int:
-    found = trained.spec.mels if name == "mel" else trained.recipe.generator_contract.channels.get(name)
-    if found is None:
-        raise GansembleError(
-            f"{trained.source}: the generator does not say how many channels its signal {name} has; its contract's channels must "
-            "name it for a stream"
-        )
-    return found
-
-
-def _tried(rows: Mapping[str, int], codes: Mapping[str, int], frames: int) -> Tensor:
-    """Noise [R, L] of the kind of each signal."""
-    drawn, parts = torch.Generator().manual_seed(0), []
-    for name in sorted(rows):
-        if name in codes:
-            parts.append(torch.randint(codes[name], (rows[name], frames), generator=drawn).float())
-            continue
-        noise = torch.randn(rows[name], frames, generator=drawn)
-        parts.append(noise - 5 if name == "mel" else 0.1 * noise if name == DEGRADED else noise.abs())
-    return torch.cat(parts)
 
 
 def _named(rows: Mapping[str, int]) -> str:
