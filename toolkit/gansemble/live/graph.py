@@ -19,7 +19,7 @@ from gansemble.files import staged_file
 from gansemble.inference.trained import TrainedGenerator
 from gansemble.live.engines import ByLayers
 from gansemble.live.layered import Layered
-from gansemble.live.runner import FORMAT, KEY, UNKNOWN_END
+from gansemble.live.runner import FORMAT, KEY, UNKNOWN_END, Facts, State
 from gansemble.live.stream import Stream, StreamWarning, stream
 
 #: The oldest opset that torch writes for all layers, and the newest that it knows.
@@ -104,10 +104,10 @@ def _demand_packages() -> None:
         ) from error
 
 
-def _facts(live: Stream, network: Layered) -> dict[str, object]:
+def _facts(live: Stream, network: Layered) -> Facts:
     """What the file says of itself."""
     spec = live.trained.spec
-    states = [
+    states: list[State] = [
         {"input": f"state_{place}", "output": f"next_state_{place}", "shape": list(state.shape), "initially": 0}
         for place, state in enumerate(network.states())
     ]
@@ -129,13 +129,13 @@ def _facts(live: Stream, network: Layered) -> dict[str, object]:
     }
 
 
-def _written(network: Layered, block: int, facts: dict[str, object], opset: int) -> bytes:
+def _written(network: Layered, block: int, facts: Facts, opset: int) -> bytes:
     """The graph as the bytes of a file.
 
     Raises:
         GansembleError: if torch cannot write an operation.
     """
-    states, rows = network.states(), int(sum(facts["rows"].values()))  # type: ignore[attr-defined]
+    states, rows = network.states(), sum(facts["rows"].values())
     names = ["frames", "position", "end", *(f"state_{place}" for place in range(len(states)))]
     given = (torch.zeros(rows, block), torch.tensor(0), torch.tensor(UNKNOWN_END), *states)
     try:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import TypedDict
 
 import numpy as np
 
@@ -16,6 +17,51 @@ KEY = "gansemble_stream"
 FORMAT = 1
 #: What a graph is given as the number of frames of a signal that has not ended.
 UNKNOWN_END = 1 << 40
+
+
+class State(TypedDict):
+    """A state of a graph: names of the input and of the output that is the next block's, shape, and what it begins with."""
+
+    input: str
+    output: str
+    shape: list[int]
+    initially: int
+
+
+class Facts(TypedDict):
+    """What a graph says of itself.
+
+    Attributes:
+        format: of this text.
+        generator: its name.
+        checkpoint: a hash of weights and recipe.
+        task: vocoding or enhancement.
+        audio: the audio specification.
+        rows: channels of each signal in ``frames``, in this order.
+        block: frames that are read at a time; samples, for enhancement.
+        hop: samples that are made of each.
+        delay: samples at the beginning that are none of the signal.
+        unit: the end is given as a multiple of this [frames].
+        latency_seconds: block and look-ahead together.
+        look_ahead_seconds: how much signal must have come behind a sample before it can be made.
+        unknown_end: what is given as the end before it is known.
+        states: in the order of the inputs.
+    """
+
+    format: int
+    generator: str
+    checkpoint: str
+    task: str
+    audio: Mapping[str, object]
+    rows: dict[str, int]
+    block: int
+    hop: int
+    delay: int
+    unit: int
+    latency_seconds: float
+    look_ahead_seconds: float
+    unknown_end: int
+    states: list[State]
 
 
 class GraphStream:
@@ -44,7 +90,7 @@ class GraphStream:
         options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(os.fspath(path), options, ["CPUExecutionProvider"])
-            self.facts: dict[str, Any] = json.loads(self._session.get_modelmeta().custom_metadata_map[KEY])
+            self.facts: Facts = json.loads(self._session.get_modelmeta().custom_metadata_map[KEY])
         except KeyError:
             raise GansembleError(f"{path}: is no streaming graph; streaming_graph() writes one") from None
         except Exception as error:
@@ -85,7 +131,7 @@ class GraphStream:
             self._closed = True
             return np.zeros((1, 0), np.float32)
         self._closed = True
-        block, hop, delay, unit = (self.facts[name] for name in ("block", "hop", "delay", "unit"))
+        block, hop, delay, unit = self.facts["block"], self.facts["hop"], self.facts["delay"], self.facts["unit"]
         blocks = -(-(length * hop + delay) // (hop * block)) - self._position // block
         zeros = np.zeros((self._rows, blocks * block - self._waiting.shape[1]), np.float32)
         self._waiting = np.concatenate([self._waiting, zeros], 1)
