@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from fractions import Fraction
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from gansemble.audio.features import istft, overlap_add, reflect
-from gansemble.live.flow import NotLayered
+from gansemble.live.flow import Clock, Flow, NotLayered
 from gansemble.live.layered import layered
+from gansemble.live.steps import Delay
 
 ROWS = 3
 
@@ -203,6 +205,24 @@ def test_states_have_one_size_whatever_comes_at_a_time():
     for position, size in ((0, 1), (1, 2), (3, 30)):
         _, states = live(drawn(ROWS, size), position, None, states)
         assert [tuple(state.shape) for state in states] == begun
+
+
+@pytest.mark.parametrize("pieces", [(1,), (5, 2, 1), (11, 1), (100, 3)])
+def test_a_long_delay_is_a_ring_that_gives_what_one_that_moves_along_gives(pieces):
+    """Pieces shorter and longer than the ring, which begins anew within a piece."""
+    flow = Flow(1, Fraction(1), Fraction(0), 2)
+    signal = drawn(ROWS, 150)
+    made = []
+    for ring in (False, True):
+        step, state, position, parts = Delay(0, flow, 7, ring), drawn(ROWS, 7) * 0, 0, []
+        while position < 150:
+            piece = signal[:, position : position + pieces[len(parts) % len(pieces)]]
+            part, state = step.run([piece], state, Clock(piece.shape[1], position, None))
+            parts.append(part.clone())
+            position += piece.shape[1]
+        made.append(torch.cat(parts, 1))
+    assert torch.equal(made[0], torch.cat([signal[:, :7] * 0, signal[:, :-7]], 1))
+    assert torch.equal(made[0], made[1])
 
 
 def attention(x):

@@ -81,10 +81,7 @@ def streaming_graph(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StreamWarning)
         live = stream(exp, block, label, which=which, device="cpu")
-    if not isinstance(live.engine, ByLayers):
-        raise GansembleError(f"{live.trained.source}: cannot be made a streaming graph, as {live.reason}")
-    facts = _facts(live, live.engine.network)
-    content = _written(live.engine.network, live.block, facts, opset)
+    content = graph_of(live, opset)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with staged_file(target, overwrite) as temporary:
@@ -92,6 +89,18 @@ def streaming_graph(
     except OSError as error:
         raise GansembleError(f"{target}: cannot be written ({error.strerror or error})") from error
     return target
+
+
+def graph_of(live: Stream, opset: int = OPSETS[0]) -> bytes:
+    """A stream's graph of one block, as the bytes of a file; see :func:`streaming_graph`.
+
+    Raises:
+        GansembleError: if the stream does not go layer by layer, or torch cannot write an operation.
+    """
+    if not isinstance(live.engine, ByLayers):
+        raise GansembleError(f"{live.trained.source}: cannot be made a streaming graph, as {live.reason}")
+    facts = _facts(live, live.engine.network)
+    return _written(live.engine.network, live.block, facts, opset)
 
 
 def _demand_packages() -> None:
@@ -114,7 +123,7 @@ def _facts(live: Stream, network: Layered) -> Facts:
     return {
         "format": FORMAT,
         "generator": live.trained.recipe.single["generator"].use,
-        "checkpoint": live.trained.identity,
+        "checkpoint": _identity(live.trained),
         "task": live.trained.task.value,
         "audio": spec.as_dict(),
         "rows": dict(sorted(live.rows.items())),
@@ -127,6 +136,11 @@ def _facts(live: Stream, network: Layered) -> Facts:
         "unknown_end": UNKNOWN_END,
         "states": states,
     }
+
+
+def _identity(trained: TrainedGenerator) -> str:
+    """A hash of weights and recipe; empty for a generator that is of no checkpoint."""
+    return trained.identity if (trained.source / "manifest.json").is_file() else ""
 
 
 def _written(network: Layered, block: int, facts: Facts, opset: int) -> bytes:

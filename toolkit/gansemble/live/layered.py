@@ -53,7 +53,7 @@ class Layered(nn.Module):
             frames: that come now.
             position: how many came before.
             end: frames of the whole signal, as a multiple of the unit; None while that is not known.
-            states: after the part before.
+            states: after the part before; they may be changed in place.
             exact: whether elements are masked even where all are known to be of the signal, for a graph.
         """
         clock, none = Clock(frames.shape[1], position, end, exact), frames.new_zeros(0)

@@ -21,6 +21,9 @@ from gansemble.live.trace import Line, Trace
 
 Shape: TypeAlias = tuple[int, ...]
 
+#: Numbers in a delay's state from which on they are not moved along at each call.
+LONG = 1 << 16
+
 
 @dataclass(frozen=True)
 class Ends:
@@ -172,7 +175,8 @@ class Planner:
             self.flows[waiting], self.lines[waiting] = flow.later(delay), line
             assert line.shapes is not None
             by = delay - flow.delay
-            self.step(waiting, Delay(number, flow, by), with_axis(line.shapes[0], flow.axis, by), dtype_of(line))
+            shape = with_axis(line.shapes[0], flow.axis, by)
+            self.step(waiting, Delay(number, flow, by, math.prod(shape) >= LONG), shape, dtype_of(line))
             self._waiting[key] = waiting
         return self._waiting[key]
 

@@ -71,16 +71,41 @@ class Apply:
 
 @dataclass(frozen=True)
 class Delay:
-    """The elements of a flow, ``kept`` later."""
+    """The elements of a flow, ``kept`` later.
+
+    Args:
+        source: number of its input.
+        flow: of the input.
+        kept: by how many elements.
+        ring: whether an element's place in the state is its position modulo ``kept``, where it is overwritten by the one that
+            is so much later. Otherwise the state is moved along at each call, which is slow for long delays of many channels.
+    """
 
     source: int
     flow: Flow
     kept: int
+    ring: bool = False
 
     def run(self, values: Sequence[Made | None], state: Tensor, clock: Clock) -> tuple[Made, Tensor]:
-        x = _tensor(values, self.source)
-        held, after = _with_state(x, state, self.flow.axis, self.kept)
-        return held.narrow(self.flow.axis, 0, x.shape[self.flow.axis]), after
+        x, axis = _tensor(values, self.source), self.flow.axis
+        if self.ring and not clock.exact:
+            return self._in_place(x, state, int(clock.first(self.flow)) % self.kept)
+        held, after = _with_state(x, state, axis, self.kept)
+        return held.narrow(axis, 0, x.shape[axis]), after
+
+    def _in_place(self, x: Tensor, state: Tensor, begin: int) -> tuple[Tensor, Tensor]:
+        """The same with the state changed in place; ``begin`` is the place of the first element that comes."""
+        axis, size = self.flow.axis, x.shape[self.flow.axis]
+        if size > self.kept:
+            held = torch.cat([state.roll(-begin, axis), x], axis)
+            last = held.narrow(axis, size, self.kept)
+            return held.narrow(axis, 0, size), last.roll((begin + size) % self.kept, axis)
+        first = min(size, self.kept - begin)
+        stretches = [(begin, 0, first), (0, first, size - first)]
+        made = torch.cat([state.narrow(axis, place, count) for place, _, count in stretches], axis)
+        for place, of, count in stretches:
+            state.narrow(axis, place, count).copy_(x.narrow(axis, of, count))
+        return made, state
 
 
 @dataclass(frozen=True)
