@@ -159,6 +159,7 @@ def _written(network: Layered, block: int, facts: Facts, opset: int) -> bytes:
                 given,
                 dynamo=True,
                 verbose=False,
+                optimize=False,  # torch's optimiser drops a floor of 1e-9 as if it were zero; ONNX Runtime has its own
                 opset_version=opset,
                 input_names=names,
                 output_names=["samples", "next_position", *(f"next_{name}" for name in names[3:])],
