@@ -81,6 +81,7 @@ def close_to_the_whole(made, whole):
     return float((made - whole).abs().max()) <= 1e-5 * max(1.0, float(whole.abs().max()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LAYERED)
 def test_frames_pushed_in_any_number_give_the_whole(loaded, live_of, name):
     vocoder, live = loaded(name), live_of(name)
@@ -92,6 +93,7 @@ def test_frames_pushed_in_any_number_give_the_whole(loaded, live_of, name):
             assert close_to_the_whole(pushed(live, mel(frames), sizes), whole)
 
 
+@pytest.mark.slow
 def test_samples_of_two_channels_pushed_in_any_number_are_restored_as_the_whole(loaded):
     restorer = loaded("unet")
     for block in (None, 1, 100):

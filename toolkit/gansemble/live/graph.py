@@ -97,6 +97,10 @@ def graph_of(live: Stream, opset: int = OPSETS[0]) -> bytes:
     Raises:
         GansembleError: if the stream does not go layer by layer, or torch cannot write an operation.
     """
+    if live.trained.device.type != "cpu":
+        raise GansembleError(
+            f"{live.trained.source}: is on {live.trained.device}; load it with device='cpu' for a streaming graph"
+        )
     if not isinstance(live.engine, ByLayers):
         raise GansembleError(f"{live.trained.source}: cannot be made a streaming graph, as {live.reason}")
     facts = _facts(live, live.engine.network)
