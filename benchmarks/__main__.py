@@ -22,6 +22,7 @@ NAMES = (
     "normality",
     "wavelets",
     "suite",
+    "streaming",
 )
 
 

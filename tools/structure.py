@@ -28,6 +28,7 @@ ROOMS = (
     "evaluation",
     "listening",
     "pages",
+    "live",
     "exporting",
     "inference",
     "training",

@@ -34,6 +34,11 @@ LISTING = {
         ("NeverGrows", "grows_as_it_says", "says that it grows to 2, but it has no set_progress"),
         ("Shortsighted", "restores_in_chunks", "restored in chunks with 2 samples of context"),
         ("ByPairs", "restores_in_chunks", "or an alignment that chunks must begin at"),
+        (
+            "SmoothsFurther",
+            "streams_as_the_whole",
+            "of overlapping blocks (there is no rule for the operation avg_pool2d)",
+        ),
         ("LearnsAfterAll", "is_a_network", "it says learns = False and has parameters"),
         ("BatchNormed", "two_processes_agree", "running statistics need synchronising, or a norm without them"),
         ("MainProcessOnly", "two_processes_agree", "no gradient reaches residual.weight, residual.bias in process 1"),

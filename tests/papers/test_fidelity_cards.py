@@ -244,12 +244,14 @@ V1 = {
     "kernels": [3, 7, 11], "dilations": [[1, 3, 5]] * 3, "residual": "1",
     "initialisation": "torch",
     "classes": None,
+    "causal": False,
 }  # fmt: skip
 V3 = {
     "use": "hifigan", "channels": 256, "upsample_rates": [8, 8, 4], "upsample_kernels": [16, 16, 8],
     "kernels": [3, 5, 7], "dilations": [[1, 2], [2, 6], [3, 12]], "residual": "2",
     "initialisation": "torch",
     "classes": None,
+    "causal": False,
 }  # fmt: skip
 SCHEDULE = {
     "beta_first": 1e-6, "beta_last": 1e-2, "t_min": 10, "t_max": 1000, "fixed_t": None, "pool": 64, "target": 0.6,

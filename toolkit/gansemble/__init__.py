@@ -35,6 +35,7 @@ _OFFERED = {
     "log_mel": "gansemble.audio.features:log_mel",
     "run": "gansemble.cli.from_python:run",
     "score": "gansemble.suite.api:score",
+    "stream": "gansemble.live.stream:stream",
 }
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "log_mel",
     "run",
     "score",
+    "stream",
 ]
 
 

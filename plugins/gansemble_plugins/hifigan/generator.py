@@ -12,6 +12,7 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 from gansemble.numbers import Channels, Classes, Several, Width
+from gansemble.parts.causal import CausalConv1d, CausalConvTranspose1d
 from gansemble.parts.upsampling import demand_blocks, demand_stages
 
 SLOPE = 0.1
@@ -27,21 +28,40 @@ def _normed(conv: nn.Module, initialisation: Initialisation) -> nn.Module:
     return weight_norm(conv)
 
 
-def _conv(channels: int, kernel: int, dilation: int, initialisation: Initialisation) -> nn.Module:
+def _conv(channels: int, kernel: int, dilation: int, initialisation: Initialisation, causal: bool) -> nn.Module:
     """A length-keeping weight-normed convolution."""
+    if causal:
+        return _normed(CausalConv1d(channels, channels, kernel, dilation), initialisation)
     padding = (kernel - 1) * dilation // 2
     return _normed(nn.Conv1d(channels, channels, kernel, dilation=dilation, padding=padding), initialisation)
+
+
+def _first(read: int, made: int, kernel: int, causal: bool) -> nn.Module:
+    """A length-keeping convolution to another number of channels."""
+    return CausalConv1d(read, made, kernel) if causal else nn.Conv1d(read, made, kernel, padding=kernel // 2)
+
+
+def _upsampling(channels: int, kernel: int, rate: int, causal: bool) -> nn.Module:
+    """[B, C, T] -> [B, C / 2, T * rate]."""
+    if causal:
+        return CausalConvTranspose1d(channels, channels // 2, kernel, rate)
+    return nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2)
 
 
 class ResBlock1(nn.Module):
     """x + conv(act(dilated conv(act(x)))), once for each dilation; [B, C, T] -> [B, C, T]."""
 
     def __init__(
-        self, channels: int, kernel: int, dilations: tuple[int, ...], initialisation: Initialisation = "torch"
+        self,
+        channels: int,
+        kernel: int,
+        dilations: tuple[int, ...],
+        initialisation: Initialisation = "torch",
+        causal: bool = False,
     ) -> None:
         super().__init__()
-        self.convs1 = nn.ModuleList(_conv(channels, kernel, dilation, initialisation) for dilation in dilations)
-        self.convs2 = nn.ModuleList(_conv(channels, kernel, 1, initialisation) for _ in dilations)
+        self.convs1 = nn.ModuleList(_conv(channels, kernel, dilation, initialisation, causal) for dilation in dilations)
+        self.convs2 = nn.ModuleList(_conv(channels, kernel, 1, initialisation, causal) for _ in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
         for first, second in zip(self.convs1, self.convs2, strict=True):
@@ -53,10 +73,15 @@ class ResBlock2(nn.Module):
     """x + dilated conv(act(x)), once for each dilation; [B, C, T] -> [B, C, T]."""
 
     def __init__(
-        self, channels: int, kernel: int, dilations: tuple[int, ...], initialisation: Initialisation = "torch"
+        self,
+        channels: int,
+        kernel: int,
+        dilations: tuple[int, ...],
+        initialisation: Initialisation = "torch",
+        causal: bool = False,
     ) -> None:
         super().__init__()
-        self.convs = nn.ModuleList(_conv(channels, kernel, dilation, initialisation) for dilation in dilations)
+        self.convs = nn.ModuleList(_conv(channels, kernel, dilation, initialisation, causal) for dilation in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
         for conv in self.convs:
@@ -80,6 +105,8 @@ class HifiGan(nn.Module):
             that draw effective for all but the first convolution.
         classes: of labels, such as speakers, each with a vector that is added behind the first convolution; null reads no
             label, as published.
+        causal: pad on the left alone, so that a sample depends on its own frame and those before, and a stream has no
+            look-ahead; the parameters are those of the published network, which looks to both sides.
 
     Shape: signal "mel" [B, mels, L], label [B] with ``classes`` -> [B, 1, L * hop] within ±1.
     """
@@ -100,22 +127,23 @@ class HifiGan(nn.Module):
         residual: Literal["1", "2"] = "1",
         initialisation: Literal["torch", "normal"] = "torch",
         classes: Classes | None = None,
+        causal: bool = False,
     ) -> None:
         super().__init__()
-        width = channels
+        width, self.causal = channels, causal
         self.kernels, self.dilations, self.residual = kernels, dilations, residual
         self.upsample_rates, self.upsample_kernels = upsample_rates, upsample_kernels
-        self.conv_pre = weight_norm(nn.Conv1d(audio.mels, channels, 7, padding=3))
+        self.conv_pre = weight_norm(_first(audio.mels, channels, 7, causal))
         self.ups, self.resblocks = nn.ModuleList(), nn.ModuleList()
         block = ResBlock1 if residual == "1" else ResBlock2
         for rate, kernel in zip(upsample_rates, upsample_kernels, strict=True):
-            up = nn.ConvTranspose1d(channels, channels // 2, kernel, rate, padding=(kernel - rate) // 2)
+            up = _upsampling(channels, kernel, rate, causal)
             self.ups.append(_normed(up, initialisation))
             channels //= 2
             self.resblocks.extend(
-                block(channels, k, d, initialisation) for k, d in zip(kernels, dilations, strict=True)
+                block(channels, k, d, initialisation, causal) for k, d in zip(kernels, dilations, strict=True)
             )
-        self.conv_post = _normed(nn.Conv1d(channels, 1, 7, padding=3), initialisation)
+        self.conv_post = _normed(_first(channels, 1, 7, causal), initialisation)
         self.embed = None if classes is None else nn.Embedding(classes, width)
 
     def features(self, condition: Condition) -> Tensor:
@@ -138,13 +166,15 @@ class HifiGan(nn.Module):
 
     @property
     def context_frames(self) -> int:
-        """One-sided receptive field, rounded up [frames]."""
-        reach, rate = 3.0, 1
+        """One-sided receptive field, rounded up [frames]; a causal network's has all of it before the sample."""
+        sides = 2 if self.causal else 1
+        reach, rate = 3.0 * sides, 1
         for factor, kernel in zip(self.upsample_rates, self.upsample_kernels, strict=True):
             rate *= factor
-            reach += (kernel / 2 + 1) / rate
-            reach += max(self._block_reach(k, d) for k, d in zip(self.kernels, self.dilations, strict=True)) / rate
-        return int(reach + 3 / rate) + 2
+            reach += (kernel / 2 * sides + 1) / rate
+            longest = max(self._block_reach(k, d) for k, d in zip(self.kernels, self.dilations, strict=True))
+            reach += longest * sides / rate
+        return int(reach + 3 * sides / rate) + 2
 
     def _block_reach(self, kernel: int, dilations: tuple[int, ...]) -> int:
         second = len(dilations) if self.residual == "1" else 0

@@ -11,15 +11,16 @@ from gansemble.audio.spec import AudioSpec
 from gansemble.contract import GeneratorContract
 from gansemble.interfaces import Condition
 from gansemble.numbers import Channels, CountOrZero, Layers, Positive, Width
+from gansemble.parts.causal import CausalConv1d
 from gansemble_plugins.vocos.phases import agreeing_phases, centre_turn
 
 
 class ConvNeXtBlock(nn.Module):
     """Depth-wise convolution, LayerNorm, two-layer perceptron, layer scale, residual; [B, C, L] -> [B, C, L]."""
 
-    def __init__(self, dim: int, hidden: int, kernel: int, scale: float) -> None:
+    def __init__(self, dim: int, hidden: int, kernel: int, scale: float, causal: bool) -> None:
         super().__init__()
-        self.depthwise = nn.Conv1d(dim, dim, kernel, padding=kernel // 2, groups=dim)
+        self.depthwise = _conv(dim, dim, kernel, causal, groups=dim)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.expand = nn.Linear(dim, hidden)
         self.contract_back = nn.Linear(hidden, dim)
@@ -47,6 +48,8 @@ class Vocos(nn.Module):
         phase_from: where in a frame its phases are counted from. At ``frame_centre`` a head of zeros makes a pulse in the
             middle of each frame, where the window is widest, and not at its ends, where it is zero; the published network
             counts from the start.
+        causal: pad convolutions on the left alone, so that only the overlap of the inverse STFT's frames looks ahead; published
+            are convolutions that look to both sides. The parameters are the same.
         griffin_lim: rounds of the fast Griffin-Lim algorithm after the head, which hold the magnitudes and make the phases
             of overlapping frames agree. They learn nothing, and gradients take their turn of each phase for a constant.
 
@@ -68,15 +71,16 @@ class Vocos(nn.Module):
         amplitude: Literal["predicted", "corrected"] = "predicted",
         phase_from: Literal["frame_start", "frame_centre"] = "frame_start",
         griffin_lim: CountOrZero = 0,
+        causal: bool = False,
     ) -> None:
         super().__init__()
         _demand_spectrum(amplitude, audio)
         self.corrects, self.centred = amplitude == "corrected", phase_from == "frame_centre"
-        self.griffin_lim = griffin_lim
+        self.griffin_lim, self.causal = griffin_lim, causal
         self.audio, self.largest, self.kernel = audio, largest, kernel
-        self.embed = nn.Conv1d(audio.mels, dim, 7, padding=3)
+        self.embed = _conv(audio.mels, dim, 7, causal)
         self.norm = nn.LayerNorm(dim, eps=1e-6)
-        self.blocks = nn.ModuleList(ConvNeXtBlock(dim, hidden, kernel, 1 / blocks) for _ in range(blocks))
+        self.blocks = nn.ModuleList(ConvNeXtBlock(dim, hidden, kernel, 1 / blocks, causal) for _ in range(blocks))
         self.final_norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = nn.Linear(dim, audio.n_fft + 2)
         self.apply(_initialise)
@@ -108,7 +112,9 @@ class Vocos(nn.Module):
     def context_frames(self) -> int:
         """One-sided receptive field [frames], with the frames that overlap in the inverse STFT."""
         overlapping = -(-self.audio.n_fft // self.audio.hop)
-        return 3 + len(self.blocks) * (self.kernel // 2) + (1 + self.griffin_lim) * overlapping
+        sides = 2 if self.causal else 1  # a causal network's is all before the sample, but for the overlap
+        reach = 3 + len(self.blocks) * (self.kernel // 2)
+        return reach * sides + (1 + self.griffin_lim) * overlapping
 
     @staticmethod
     def contract(parameters: dict[str, Any]) -> GeneratorContract:
@@ -116,7 +122,18 @@ class Vocos(nn.Module):
         if parameters["kernel"] % 2 == 0:
             raise ValueError(f"kernel must be odd to keep the number of frames, got {parameters['kernel']}")
         _demand_spectrum(parameters["amplitude"], parameters["audio"])
+        if parameters["causal"] and parameters["griffin_lim"]:
+            raise ValueError(
+                f"causal: true needs griffin_lim: 0, as each of its {parameters['griffin_lim']} rounds looks ahead; leave one out"
+            )
         return GeneratorContract(reads=frozenset({"mel"}), domain="waveform", shape=(1, None))
+
+
+def _conv(read: int, made: int, kernel: int, causal: bool, groups: int = 1) -> nn.Module:
+    """A length-keeping convolution."""
+    if causal:
+        return CausalConv1d(read, made, kernel, groups=groups)
+    return nn.Conv1d(read, made, kernel, padding=kernel // 2, groups=groups)
 
 
 def _demand_spectrum(amplitude: str, audio: AudioSpec) -> None:

@@ -322,6 +322,19 @@ class ByPairs(nn.Module):
         return condition.signal("degraded") + coarse.repeat_interleave(2, -1)[..., :length]
 
 
+class SmoothsFurther(nn.Module):
+    """Averages more samples than it says, by an operation that no stream is known for."""
+
+    learns, context_frames = False, 2
+
+    @staticmethod
+    def contract(parameters: dict[str, Any]) -> GeneratorContract:
+        return GeneratorContract(reads=frozenset({"degraded"}), domain="waveform")
+
+    def forward(self, condition: Condition) -> Tensor:
+        return torch.nn.functional.avg_pool1d(condition.signal("degraded"), 9, 1, 4)
+
+
 class LearnsAfterAll(nn.Module):
     """Says that it has nothing to learn."""
 

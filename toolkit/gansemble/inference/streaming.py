@@ -60,32 +60,54 @@ class ChunkedStream:
             if held:
                 yield self.make(torch.cat(held, 1)).cpu()
             return
-        yield from self._bounded(blocks, self.context)
-
-    def _bounded(self, blocks: Iterator[Tensor], context: int) -> Iterator[Tensor]:
-        held = torch.empty(0)
-        # before: the first frames of held whose output was given already, kept as left context.
-        before, ended = 0, False
-        while not ended:
-            block = next(blocks, None)
-            ended = block is None
-            if block is not None:
-                held = torch.cat([held, block], 1) if held.numel() else block
-            while held.numel() and before < held.shape[1]:
-                last = before + self.core
-                if not ended and held.shape[1] < last + context:
-                    break
-                stretch = held[:, : last + context]
-                made = self.make(stretch)
-                # The output of the left context (before) and of the right one (from last on) is cut off.
-                hop = made.shape[-1] // stretch.shape[1]
-                yield made[:, before * hop : min(last, held.shape[1]) * hop].cpu()
-                drop = max(0, last - context)  # of what is made, the next chunk needs the last context frames
-                held, before = held[:, drop:], last - drop
+        chunks = Chunks(self.make, self.core, self.context)
+        for block in blocks:
+            yield from chunks.push(block)
+        yield from chunks.finish()
 
     def whole(self, signal: Tensor) -> Tensor:
         """The waveform [C, T] of a whole signal [R, L], made in chunks."""
         return torch.cat(list(self.pieces(iter([signal]))), 1)
+
+
+class Chunks:
+    """A signal that arrives in blocks, and the audio that can be made of what has come; see :class:`ChunkedStream`.
+
+    Args:
+        make: turns a stretch of the signal [R, L] into audio [C, L * hop].
+        core: frames made at a time.
+        context: frames to either side that an output sample depends on.
+    """
+
+    def __init__(self, make: Callable[[Tensor], Tensor], core: int, context: int) -> None:
+        self.make, self.core, self.context = make, core, context
+        self.held = torch.empty(0)
+        # The first frames of held whose output was given already, kept as left context.
+        self._before = 0
+
+    def push(self, block: Tensor) -> Iterator[Tensor]:
+        """Yields the pieces [C, T'] of audio, on the CPU, that can be made with one more block [R, L'] of the signal."""
+        self.held = torch.cat([self.held, block], 1) if self.held.numel() else block
+        return self._made(ended=False)
+
+    def finish(self) -> Iterator[Tensor]:
+        """Yields the rest of the audio, as the signal has ended."""
+        return self._made(ended=True)
+
+    @torch.no_grad()
+    def _made(self, ended: bool) -> Iterator[Tensor]:
+        while self.held.numel() and self._before < self.held.shape[1]:
+            before, last = self._before, self._before + self.core
+            if not ended and self.held.shape[1] < last + self.context:
+                return
+            stretch = self.held[:, : last + self.context]
+            made = self.make(stretch)
+            # The output of the left context (before) and of the right one (from last on) is cut off.
+            hop = made.shape[-1] // stretch.shape[1]
+            piece = made[:, before * hop : min(last, self.held.shape[1]) * hop].cpu()
+            drop = max(0, last - self.context)  # of what is made, the next chunk needs the last context frames
+            self.held, self._before = self.held[:, drop:], last - drop
+            yield piece
 
 
 def stack(signals: Mapping[str, Tensor]) -> Tensor:

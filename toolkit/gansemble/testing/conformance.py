@@ -32,6 +32,7 @@ from gansemble.testing import (
     export,
     features,
     injectors,
+    live,
     monitors,
     networks,
     objectives,
@@ -132,7 +133,7 @@ def _together(key: str) -> dict[str, str]:
 
 EVERY: tuple[Check, ...] = (constructor_can_be_checked, contract_is_sound, is_built_the_same_from_one_seed)
 CHECKS: dict[str, tuple[Check, ...]] = {
-    "generator": (*EVERY, *networks.GENERATOR, *export.GENERATOR, two_processes_agree),
+    "generator": (*EVERY, *networks.GENERATOR, *export.GENERATOR, *live.GENERATOR, two_processes_agree),
     "discriminator": (*EVERY, *discriminators.DISCRIMINATOR, two_processes_agree),
     "noise_injector": (*EVERY, *injectors.INJECTOR),
     "regulariser": (*EVERY, *terms.TERM),
