@@ -34,6 +34,16 @@ if TYPE_CHECKING:
 @click.option("--opset", type=click.IntRange(1, 99), help="Of ONNX (default: the least that works, 18).")
 @click.option("--output", type=PATH, help="The file (default: EXP/export/ with the experiment's name).")
 @click.option("--licence", metavar="NAME", help="Of the model, for the metadata, such as cc-by-4.0 (default: unknown).")
+@click.option(
+    "--stream",
+    "block",
+    type=click.IntRange(1, 10_000_000),
+    metavar="BLOCK",
+    help="A graph that makes BLOCK frames (samples, for enhancement) at a time, with what it keeps as inputs and outputs.",
+)
+@click.option(
+    "--label", metavar="NAME", help="With --stream: of a generator that reads one; it becomes part of the graph."
+)
 @click.option("--overwrite", is_flag=True, help="Replace a file that is there.")
 def export(
     exp: Path,
@@ -42,6 +52,8 @@ def export(
     opset: int | None,
     output: Path | None,
     licence: str | None,
+    block: int | None,
+    label: str | None,
     overwrite: bool,
 ) -> None:
     """Write the generator of the experiment EXP to one file: for any length, with audio as its output and the audio
@@ -50,6 +62,11 @@ def export(
 
     The file is compared with torch at several lengths first; if a sample differs by more than 1e-4, nothing is written.
     """
+    if block is not None:
+        _export_stream(exp, format_, checkpoint, opset, output, licence, block, label, overwrite)
+        return
+    if label is not None:
+        raise click.UsageError("--label goes with --stream BLOCK: other files read the label as an input")
     from gansemble.exporting import writing
 
     name = f"{exp.resolve().name}{writing.SUFFIXES[format_]}"
@@ -58,6 +75,37 @@ def export(
         exp, path, format=format_, which=checkpoint, opset=opset, overwrite=overwrite, licence=licence
     )
     _tell(made)
+
+
+def _export_stream(
+    exp: Path,
+    format_: Format,
+    checkpoint: str,
+    opset: int | None,
+    output: Path | None,
+    licence: str | None,
+    block: int,
+    label: str | None,
+    overwrite: bool,
+) -> None:
+    """Writes a streaming graph, and prints how late it is.
+
+    Raises:
+        UsageError: for a format or a licence, which such a graph has not.
+    """
+    if format_ != "onnx" or licence is not None:
+        wrong = "--licence" if format_ == "onnx" else f"--format {format_}"
+        raise click.UsageError(f"--stream writes an ONNX graph of one block, without {wrong}; leave that out")
+    from gansemble.live.graph import OPSETS, streaming_graph
+    from gansemble.live.runner import GraphStream
+
+    path = exp / "export" / f"{exp.resolve().name}-stream.onnx" if output is None else output
+    streaming_graph(exp, path, block, label, checkpoint, opset or OPSETS[0], overwrite)
+    facts = GraphStream(path).facts
+    say(
+        f"{printable(str(path))}: {path.stat().st_size / 1e6:.1f} MB; blocks of {facts['block']}, latency "
+        f"{1000 * facts['latency_seconds']:.1f} ms, of it look-ahead {1000 * facts['look_ahead_seconds']:.1f} ms"
+    )
 
 
 def _tell(made: Exported) -> None:

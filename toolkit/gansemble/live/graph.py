@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
-import logging
 import os
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from gansemble.errors import GansembleError, MissingNeed
+from gansemble.errors import GansembleError
+from gansemble.exporting.graph import demand_onnx, quiet
 from gansemble.files import staged_file
 from gansemble.inference.trained import TrainedGenerator
 from gansemble.live.engines import ByLayers
@@ -77,7 +74,7 @@ def streaming_graph(
         raise GansembleError(f"opset={opset!r}: expected {OPSETS[0]} to {OPSETS[-1]}")
     if target.exists() and not overwrite:
         raise GansembleError(f"{target}: is there already; give another name, or overwrite=True")
-    _demand_packages()
+    demand_onnx()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StreamWarning)
         live = stream(exp, block, label, which=which, device="cpu")
@@ -105,16 +102,6 @@ def graph_of(live: Stream, opset: int = OPSETS[0]) -> bytes:
         raise GansembleError(f"{live.trained.source}: cannot be made a streaming graph, as {live.reason}")
     facts = _facts(live, live.engine.network)
     return _written(live.engine.network, live.block, facts, opset)
-
-
-def _demand_packages() -> None:
-    try:
-        import onnx  # noqa: F401
-        import onnxscript  # noqa: F401
-    except (ImportError, OSError) as error:
-        raise MissingNeed(
-            f'a streaming graph needs the packages onnx and onnxscript ({error}); pip install "gansemble[onnx]"'
-        ) from error
 
 
 def _facts(live: Stream, network: Layered) -> Facts:
@@ -157,7 +144,7 @@ def _written(network: Layered, block: int, facts: Facts, opset: int) -> bytes:
     names = ["frames", "position", "end", *(f"state_{place}" for place in range(len(states)))]
     given = (torch.zeros(rows, block), torch.tensor(0), torch.tensor(UNKNOWN_END), *states)
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             program = torch.onnx.export(
                 _OneBlock(network).eval(),
                 given,
@@ -178,20 +165,3 @@ def _written(network: Layered, block: int, facts: Facts, opset: int) -> bytes:
     entry = model.metadata_props.add()
     entry.key, entry.value = KEY, json.dumps(facts)
     return model.SerializeToString()
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Context manager in which torch's exporter prints, warns and logs nothing."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with (
-            warnings.catch_warnings(),
-            contextlib.redirect_stdout(io.StringIO()),
-            contextlib.redirect_stderr(io.StringIO()),
-        ):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
