@@ -18,6 +18,7 @@ NAMES = (
     "metrics",
     "injection",
     "training_step",
+    "released_step",
     "latent",
     "normality",
     "wavelets",
