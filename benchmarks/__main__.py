@@ -15,6 +15,7 @@ NAMES = (
     "perturbations",
     "identity",
     "synthesis",
+    "synthesis_table",
     "metrics",
     "injection",
     "training_step",

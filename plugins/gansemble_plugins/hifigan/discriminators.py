@@ -37,8 +37,8 @@ class TimeConv2d(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         if input.device.type != "cpu":
             return super().forward(input)
-        (stride, _), (padding, _) = self.stride, self.padding
-        return F.conv2d(input, self.weight.transpose(2, 3), self.bias, (1, stride), (0, int(padding)))
+        stride, padding = (1, self.stride[0]), (0, int(self.padding[0]))
+        return F.conv2d(input, self.weight.transpose(2, 3), self.bias, stride, padding)
 
 
 class FoldedConv1d(nn.Conv1d):
@@ -50,8 +50,8 @@ class FoldedConv1d(nn.Conv1d):
     def forward(self, input: Tensor) -> Tensor:
         if input.device.type != "cpu" or self.groups == 1 or self.stride[0] == 1:
             return super().forward(input)
-        (stride,), (padding,) = self.stride, self.padding
-        return folded_conv1d(input, self.weight, self.bias, stride, int(padding), self.groups, fold=4)
+        stride, padding = self.stride[0], int(self.padding[0])
+        return folded_conv1d(input, self.weight, self.bias, stride, padding, self.groups, fold=4)
 
 
 class PeriodDiscriminator(nn.Module):
