@@ -14,6 +14,7 @@ import logging
 import multiprocessing
 import os
 import resource
+import statistics
 import sys
 import tempfile
 import warnings
@@ -193,7 +194,8 @@ def rows(rounds: int, names: tuple[str, ...]) -> Iterator[str]:
                     where = f"{name}, {what}, {threads} threads, load {os.getloadavg()[0]:.1f}"
                     for way, each in taken.items():
                         spread = f"{min(each.wall) / made:.4f} to {max(each.wall) / made:.4f}"
-                        note = f"{each.median * 1e3:.0f} ms; {spread}; {each.ratio(taken['folded'])[0]:.2f} x the time of folded"
+                        busy = f"processor time {statistics.median(each.processor) / made:.4f}"
+                        note = f"{each.median * 1e3:.0f} ms; {spread}; {busy}, {each.ratio(taken['folded'], True)[0]:.2f} of folded"
                         yield line(f"real-time factor, {where}, {way}", each.median / made, "", note)
 
 
