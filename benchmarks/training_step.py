@@ -67,7 +67,8 @@ class Published:
         return (log_mel(real, spec) - log_mel(fake, spec)).abs().mean()
 
 
-def _make(precision: str) -> tuple[Parts, dict[str, Any], TrainingStep, Any]:
+def made(precision: str) -> tuple[Parts, dict[str, Any], TrainingStep, Any]:
+    """The recipe's parts, its two optimisers by side, its step in a precision, and the recipe."""
     recipe = check.load(RECIPE, (f"plan.precision={precision}",))
     parts = build(recipe, DEVICE)
     made = optimisers(recipe, parts)
@@ -81,7 +82,8 @@ def _make(precision: str) -> tuple[Parts, dict[str, Any], TrainingStep, Any]:
     return parts, chosen, TrainingStep(parts, sides["generator"], sides["discriminators"], recipe.plan, DEVICE), recipe
 
 
-def _batch(size: int, seed: int = 0) -> Batch:
+def noise(size: int, seed: int = 0) -> Batch:
+    """A batch of quiet noise [size, 1, 8192]."""
     audio = torch.randn(size, 1, 8192, generator=torch.Generator().manual_seed(seed)) * 0.1
     return Batch(audio.to(DEVICE), ("noise",) * size, Draws.plain(seed, size, DEVICE))
 
@@ -90,15 +92,15 @@ def gradients_differ(size: int = 1) -> float:
     """The largest relative difference of the generator's gradients between the two orders, on equal weights."""
     found = []
     for published in (False, True):
-        parts, chosen, training_step, _ = _make("no")
+        parts, chosen, training_step, _ = made("no")
         parts.discriminators.eval()  # spectral norm would otherwise move its vectors between forwards
         for optimiser in chosen.values():
             optimiser.step = lambda *_, **__: None  # type: ignore[method-assign]
         if published:
-            Published(parts, chosen)(_batch(size), learn=False)
+            Published(parts, chosen)(noise(size), learn=False)
         else:
             training_step.generator.learn = lambda measure: None  # type: ignore[method-assign, assignment]
-            training_step(0, [_batch(size)])
+            training_step(0, [noise(size)])
         found.append([p.grad.clone() for p in parts.generator.parameters() if p.grad is not None])
     return max(float((a - b).abs().max() / b.abs().max().clamp_min(1e-30)) for a, b in zip(*found, strict=True))
 
@@ -106,11 +108,11 @@ def gradients_differ(size: int = 1) -> float:
 def run(size: int | None = None, rounds: int = 3) -> list[str]:
     """Rows: times and ratios, in float32 and with bf16 autocast."""
     size = size or (16 if DEVICE.type == "cuda" else 2)
-    parts, chosen, training_step, _ = _make("no")
-    stepper_b = _make("bf16")[2]
+    parts, chosen, training_step, _ = made("no")
+    stepper_b = made("bf16")[2]
     published = Published(parts, chosen)
     seconds = alternate(
-        {"published": lambda: published(_batch(size)), "float32": lambda: training_step(0, [_batch(size)]), "bf16": lambda: stepper_b(0, [_batch(size)])},
+        {"published": lambda: published(noise(size)), "float32": lambda: training_step(0, [noise(size)]), "bf16": lambda: stepper_b(0, [noise(size)])},
         rounds,
     )  # fmt: skip
     where = f"batch {size} x 8192 on {DEVICE.type}"

@@ -231,7 +231,7 @@ def test_what_was_made_of_the_same_is_passed_over_and_of_anything_else_refused(r
         and there(tmp_path / "out") == before
     )
     assert "0 of 1 waveforms made in" in again.said and "1 were there already" in again.said
-    assert run(*words, "--format", "float").code == 1
+    assert run(*words, "--format", "float").code == 1 and run(*words, "--precision", "bf16").code == 1
     assert run(*words[:2], made_exp(tmp_path / "other", 1), *words[3:]).code == 1
     assert there(tmp_path / "out") == before
     mel(source, level=-4)

@@ -390,6 +390,18 @@ def command(*arguments: object):
     return CliRunner().invoke(cli.group, ["synthesise", *map(str, arguments)])
 
 
+def test_bf16_is_for_files_alone_and_makes_nearly_the_same(experiment, tmp_path):
+    np.save(tmp_path / "a.npy", np.full((20, 30), -5, np.float32))
+    words = ("--exp", experiment, "--input", tmp_path / "a.npy", "--format", "float", "--output")
+    made = []
+    for precision in ("float32", "bf16"):
+        assert command(*words, tmp_path / precision, "--precision", precision).exit_code == 0
+        made.append(soundfile.read(tmp_path / precision / "a.wav")[0])
+    assert 0 < np.abs(made[1] - made[0]).max() < 0.05 * np.abs(made[0]).max()
+    refused = command(tmp_path / "recipe.yaml", "--precision", "bf16")
+    assert refused.exit_code == 2 and "--precision" in refused.output
+
+
 def test_the_command_makes_a_waveform_of_each_input(experiment, tmp_path):
     folder = tmp_path / "in"
     (folder / "sub").mkdir(parents=True)
