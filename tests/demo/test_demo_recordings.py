@@ -80,7 +80,7 @@ def cut_in_half(data: bytes) -> bytes:
             "a.wav: is at 384,000 Hz; at most 192,000 Hz are taken here: resample it first",
         ),
     ],
-    ids="empty page text movie cut none nan silent faint short channels rate".split(),
+    ids=["empty", "page", "text", "movie", "cut", "none", "nan", "silent", "faint", "short", "channels", "rate"],
 )
 def test_what_is_no_recording_is_refused_in_words(body, said):
     with pytest.raises(Refused, match=said) as told:

@@ -269,6 +269,7 @@ def test_spectrograms_that_cannot_be_used_are_told(folder, tmp_path, mel, told):
     [
         (["--input", "x.wav"], "makes clips of its own: give --count"),
         (["--count", 2, "--exp", "exp"], "--onnx takes the place of RECIPE and --exp"),
+        (["--count", 2, "--precision", "bf16"], "--precision goes with --exp"),
         ([], "give --count"),
     ],
 )

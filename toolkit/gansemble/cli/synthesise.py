@@ -125,7 +125,7 @@ def synthesise(
     else an exported generator makes: restored recordings, or --count clips. A waveform that such a command has made already
     is left as it is, so that an interrupted command can be given again; any other file that is there is refused.
     """
-    _demand_place(onnx, recipe or exp or page, count, seed)
+    _demand_place(onnx, recipe or exp or page, count, seed, precision)
     if onnx is not None:
         from gansemble.cli import onnx_files
 
@@ -136,8 +136,7 @@ def synthesise(
     if inputs:
         if exp is None or output is None:
             raise click.UsageError("--input needs --exp and --output")
-        given = _Signals.read(signals)
-        half = precision == "bf16"
+        given, half = _Signals.read(signals), precision == "bf16"
         _files(
             exp, inputs, output, sample_format, checkpoint, chunk_seconds, half, resample, label, given, page, overwrite
         )
@@ -149,7 +148,11 @@ def synthesise(
         )
     if recipe is None:
         raise click.UsageError("expected RECIPE (stage 4), or --exp, --input and --output")
-    project = Project.of(recipe, overrides, exp, data, dump)
+    _held_out(Project.of(recipe, overrides, exp, data, dump), force, dry_run)
+
+
+def _held_out(project: Project, force: bool, dry_run: bool) -> None:
+    """Stage 4."""
     with StageRun(project, "synthesise", force, dry_run, lock=project.exp) as run:
         if not run.needed:
             return
@@ -160,8 +163,10 @@ def synthesise(
         run.done(index.promised(project.exp), sha256(index.path(project.exp))[:16])
 
 
-def _demand_place(onnx: Path | None, other: Path | None, count: int | None, seed: int | None) -> None:
+def _demand_place(onnx: Path | None, other: Path | None, count: int | None, seed: int | None, precision: str) -> None:
     """Refuses an exported file beside what it takes the place of, and its options without one."""
+    if onnx is not None and precision != "float32":
+        raise click.UsageError("--precision goes with --exp; an exported file computes in what it was exported in")
     if onnx is not None and other is not None:
         raise click.UsageError("--onnx takes the place of RECIPE and --exp, and --page goes with --exp")
     if onnx is None and (count is not None or seed is not None):
