@@ -113,6 +113,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "gansemble export exp/v1",
         "gansemble export exp/v1 --output vocoder.onnx --licence cc-by-4.0",
         "gansemble export exp/v1 --format torchscript --output vocoder.pt",
+        "gansemble export exp/v1 --int8 recordings/ --output small.onnx",
     ),
     "evaluate": (
         "gansemble evaluate conf/v1.yaml",
