@@ -48,7 +48,7 @@ def test_it_is_smaller_near_and_says_what_it_lost(place, tmp_path, capfd):
     small = gansemble.export(place / "exp", tmp_path / "small.onnx", int8=recordings(place))
     assert capfd.readouterr() == ("", "")
     told = small.facts["int8"]
-    assert told["recordings"] == 1 and 0 < told["mel_distance"] < 0.5 and told["decibels"] > 5
+    assert told["recordings"] == 1 and 0 < told["spectral_difference"] < 0.5 and told["decibels"] > 5
     assert small.comparison.startswith("int8 differs from float32 by ") and "listen before" in small.comparison
     assert "int8" not in whole.facts
     (entry,) = [each for each in onnx.load(small.path).metadata_props if each.key == "gansemble"]
@@ -90,7 +90,7 @@ def test_the_loss_is_that_of_both_files(monkeypatch):
     monkeypatch.setattr(int8.parity, "onnx_run", lambda content: lambda arrays: arrays[0] * float(content))
     found = int8.loss(b"1.0", b"0.5", [{"mel": noise}, {"mel": 2 * noise}], spec)
     assert found.recordings == 2 and found.decibels == pytest.approx(20 * np.log10(2))
-    assert found.mel_distance == pytest.approx(np.log(2), rel=1e-3)
+    assert found.spectral_difference == pytest.approx(np.log(2), rel=1e-3)
 
 
 @pytest.mark.parametrize(

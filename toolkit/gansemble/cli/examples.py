@@ -112,7 +112,6 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "export": (
         "gansemble export exp/v1",
         "gansemble export exp/v1 --output vocoder.onnx --licence cc-by-4.0",
-        "gansemble export exp/v1 --format torchscript --output vocoder.pt",
         "gansemble export exp/v1 --int8 recordings/ --output small.onnx",
     ),
     "evaluate": (

@@ -37,24 +37,28 @@ class Loss:
 
     Args:
         recordings: that were compared, the last of those given; they were not fitted to where there are several.
-        mel_distance: mean difference of log-mel spectrograms of what both make [nat].
+        spectral_difference: mean difference of log-mel spectrograms of what both make [nat].
         decibels: energy of what float32 makes over that of the difference [dB]; low where phases turn, which is hardly heard.
     """
 
     recordings: int
-    mel_distance: float
+    spectral_difference: float
     decibels: float
 
     def words(self) -> str:
         """The same for people."""
         return (
-            f"int8 differs from float32 by {self.mel_distance:.3f} nat of log-mel spectrogram, {self.decibels:.1f} dB below the "
+            f"int8 differs from float32 by {self.spectral_difference:.3f} nat of log-mel spectrogram, {self.decibels:.1f} dB below the "
             f"signal, on {self.recordings} recording{'s' if self.recordings != 1 else ''}; listen before you rely on it"
         )
 
     def facts(self) -> dict[str, object]:
         """The same for a file's metadata."""
-        return {"recordings": self.recordings, "mel_distance": self.mel_distance, "decibels": self.decibels}
+        return {
+            "recordings": self.recordings,
+            "spectral_difference": self.spectral_difference,
+            "decibels": self.decibels,
+        }
 
 
 def feeds(trained: TrainedGenerator, inputs: Inputs, recordings: Sequence[Path], who: str) -> list[Feed]:

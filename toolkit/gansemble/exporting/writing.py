@@ -90,9 +90,7 @@ def export(
             than 1e-4. No file is left.
     """
     begun, target = time.monotonic(), Path(path)
-    _demand_writable(target, format, opset, overwrite)
-    if int8 is not None and format != "onnx":
-        raise GansembleError(f"int8: goes with the format onnx, not with {format}")
+    _demand_writable(target, format, opset, overwrite, int8 is not None)
     trained = exp if isinstance(exp, TrainedGenerator) else loading.load(exp, which, "cpu")
     who = f"{trained.source}: generator {trained.recipe.single['generator'].use}"
     generator, decode = _on_cpu(trained)
@@ -103,33 +101,45 @@ def export(
     plain = PlainGenerator(generator, inputs, decode).eval()
     try:
         with staged_file(target, overwrite) as temporary:
-            if format == "safetensors":
-                recipe = (trained.source / "recipe.yaml").read_text(encoding="utf-8")
-                weights.save_tensors(generator, temporary, facts, recipe)
-                if weights.tensors_differ(generator, temporary):
-                    raise NotExportable(f"{who}: the file does not hold its weights")
-                return Exported(target, facts, "its weights, bit for bit", time.monotonic() - begun)
-            found = _decoded_or_not(
-                plain,
-                trained,
-                facts,
-                who,
-                lambda each: (
-                    _write_onnx(each, temporary, facts, who, opset, fitted, trained.spec)
-                    if format == "onnx"
-                    else _write_script(each, temporary, facts, who)
-                ),
-            )
+            told = _written(plain, trained, format, temporary, facts, who, opset, fitted)
     except FileExistsError as error:
         raise GansembleError(f"{target}: is there by now, made by another; it was left as it is") from error
-    told = found.words(inputs) if fitted is None else rounding.Loss(**facts["int8"]).words()  # type: ignore[arg-type]
     return Exported(target, facts, told, time.monotonic() - begun)
 
 
-def _demand_writable(target: Path, format: str, opset: int | None, overwrite: bool) -> None:
+def _written(
+    plain: PlainGenerator,
+    trained: TrainedGenerator,
+    format: Format,
+    path: Path,
+    facts: dict[str, object],
+    who: str,
+    opset: int | None,
+    fitted: Sequence[rounding.Feed] | None,
+) -> str:
+    """Writes a file, and returns how it compares with torch, in words."""
+    if format == "safetensors":
+        recipe = (trained.source / "recipe.yaml").read_text(encoding="utf-8")
+        weights.save_tensors(plain.generator, path, facts, recipe)
+        if weights.tensors_differ(plain.generator, path):
+            raise NotExportable(f"{who}: the file does not hold its weights")
+        return "its weights, bit for bit"
+
+    def write(each: PlainGenerator) -> parity.Parity:
+        if format == "onnx":
+            return _write_onnx(each, path, facts, who, opset, fitted, trained.spec)
+        return _write_script(each, path, facts, who)
+
+    found = _decoded_or_not(plain, trained, facts, who, write)
+    return found.words(plain.inputs) if fitted is None else rounding.Loss(**facts["int8"]).words()  # type: ignore[arg-type]
+
+
+def _demand_writable(target: Path, format: str, opset: int | None, overwrite: bool, rounded: bool) -> None:
     formats = get_args(Format)
     if format not in formats:
         raise GansembleError(f"format={format!r}: expected one of {', '.join(formats)}{near(str(format), formats)}")
+    if rounded and format != "onnx":
+        raise GansembleError(f"int8: goes with the format onnx, not with {format}")
     if opset is not None and format != "onnx":
         raise GansembleError(f"opset={opset}: goes with the format onnx, not with {format}")
     graph.demand_opset(graph.OLDEST_OPSET if opset is None else opset)
