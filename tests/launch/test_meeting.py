@@ -50,10 +50,10 @@ def test_all_who_belong_together_go_on_without_a_word(place):
 
 
 def test_one_that_never_comes_is_named_with_the_place_and_how_many_came(place):
-    three = replace(place, world=3, limit=0.5)
+    three = replace(place, world=3, limit=3.0)
     met = Meeting(three, of(three, 1))
     assert met.faults[0] == met.faults[1]
-    assert f"only 2 of 3 processes came to 127.0.0.1, port {place.port} within 0 s; missing: 2" in met.faults[0]
+    assert f"only 2 of 3 processes came to 127.0.0.1, port {place.port} within 3 s; missing: 2" in met.faults[0]
     assert "--machine-rank" in met.faults[0]
 
 
