@@ -87,6 +87,7 @@ class GraphStream:
                 f'{path}: needs the package onnxruntime ({error}); pip install "gansemble[onnx]"'
             ) from error
         options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # of constants that it does not fold, a hundred lines
         options.intra_op_num_threads = threads
         try:
             self._session = onnxruntime.InferenceSession(os.fspath(path), options, ["CPUExecutionProvider"])
