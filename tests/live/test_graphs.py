@@ -142,8 +142,17 @@ def test_a_generator_with_an_unknown_operation_is_no_graph_and_the_operation_is_
 
 @pytest.mark.parametrize("opset", [11, 17, 24])
 def test_an_opset_that_cannot_be_written_is_refused(tmp_path, opset):
-    with pytest.raises(GansembleError, match=f"opset={opset}: expected 18 to 23"):
+    with pytest.raises(GansembleError, match=rf"--opset {opset}: .*the least that works is 18 .*the newest 23"):
         streaming_graph(tmp_path, tmp_path / "no.onnx", opset=opset)
+
+
+def test_a_graph_that_differs_from_the_stream_is_not_written(written, tmp_path, monkeypatch):
+    vocoder, _ = written("hifigan")
+    push = GraphStream.push
+    monkeypatch.setattr(GraphStream, "push", lambda self, frames: push(self, frames) + np.float32(2e-4))
+    with pytest.raises(GansembleError, match=r"the streaming graph differs from the stream by 0\.0002"):
+        streaming_graph(vocoder, tmp_path / "off.onnx")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_of_another_kind_is_no_streaming_graph(tmp_path):

@@ -110,11 +110,12 @@ def _export_stream(
     if format_ != "onnx" or licence is not None:
         wrong = "--licence" if format_ == "onnx" else f"--format {format_}"
         raise click.UsageError(f"--stream writes an ONNX graph of one block, without {wrong}; leave that out")
-    from gansemble.live.graph import OPSETS, streaming_graph
+    from gansemble.exporting.graph import OLDEST_OPSET
+    from gansemble.live.graph import streaming_graph
     from gansemble.live.runner import GraphStream
 
     path = exp / "export" / f"{exp.resolve().name}-stream.onnx" if output is None else output
-    streaming_graph(exp, path, block, label, checkpoint, opset or OPSETS[0], overwrite)
+    streaming_graph(exp, path, block, label, checkpoint, opset or OLDEST_OPSET, overwrite)
     facts = GraphStream(path).facts
     say(
         f"{printable(str(path))}: {path.stat().st_size / 1e6:.1f} MB; blocks of {facts['block']}, latency "

@@ -7,20 +7,19 @@ import os
 import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from gansemble.errors import GansembleError
-from gansemble.exporting.graph import demand_onnx, quiet
+from gansemble.exporting.graph import OLDEST_OPSET, NotExportable, demand_onnx, demand_opset, quiet
+from gansemble.exporting.parity import TOLERANCE
 from gansemble.files import staged_file
 from gansemble.inference.trained import TrainedGenerator
 from gansemble.live.engines import ByLayers
 from gansemble.live.layered import Layered
-from gansemble.live.runner import FORMAT, KEY, UNKNOWN_END, Facts, State
+from gansemble.live.runner import FORMAT, KEY, UNKNOWN_END, Facts, GraphStream, State
 from gansemble.live.stream import Stream, StreamWarning, stream
-
-#: The oldest opset that torch writes for all layers, and the newest that it knows.
-OPSETS = range(18, 24)
 
 
 class _OneBlock(nn.Module):
@@ -41,7 +40,7 @@ def streaming_graph(
     block: int | None = None,
     label: int | str | None = None,
     which: str = "best",
-    opset: int = OPSETS[0],
+    opset: int = OLDEST_OPSET,
     overwrite: bool = False,
 ) -> Path:
     """Writes a trained generator's stream as an ONNX graph that makes one block.
@@ -66,12 +65,11 @@ def streaming_graph(
 
     Raises:
         GansembleError: if the generator cannot be streamed layer by layer, with the operation, for an opset that cannot be
-            written, a file that is there, and for what :func:`gansemble.stream` raises.
+            written, a file that is there, a graph that differs from the stream, and for what :func:`gansemble.stream` raises.
         MissingNeed: if the packages of the extra ``onnx`` are missing.
     """
     target = Path(path)
-    if opset not in OPSETS:
-        raise GansembleError(f"opset={opset!r}: expected {OPSETS[0]} to {OPSETS[-1]}")
+    demand_opset(opset)
     if target.exists() and not overwrite:
         raise GansembleError(f"{target}: is there already; give another name, or overwrite=True")
     demand_onnx()
@@ -83,12 +81,33 @@ def streaming_graph(
     try:
         with staged_file(target, overwrite) as temporary:
             temporary.write_bytes(content)
+            _demand_equal(live, temporary)
     except OSError as error:
         raise GansembleError(f"{target}: cannot be written ({error.strerror or error})") from error
     return target
 
 
-def graph_of(live: Stream, opset: int = OPSETS[0]) -> bytes:
+def _demand_equal(live: Stream, path: Path) -> None:
+    """Refuses a graph that does not give, block by block, what the stream gives of a drawn signal.
+
+    Raises:
+        NotExportable: with the difference.
+    """
+    rows, length = sum(live.rows.values()), 3 * live.block + 1
+    level = -5.0 if "mel" in live.rows else 0.0  # about that of speech
+    signal = level + 0.1 * torch.randn(rows, length, generator=torch.Generator().manual_seed(0))
+    written = GraphStream(path)
+    ours = np.concatenate([written.push(signal.numpy()), written.close()], -1)
+    theirs = torch.cat([live.push(signal), live.close()], -1).numpy()
+    apart = float(np.abs(ours - theirs).max(initial=0)) if ours.shape == theirs.shape else float("nan")
+    if not apart <= TOLERANCE:  # NaN is none
+        raise NotExportable(
+            f"{live.trained.source}: the streaming graph differs from the stream by {apart:.2g}, more than {TOLERANCE:g}, so it "
+            "was not written"
+        )
+
+
+def graph_of(live: Stream, opset: int = OLDEST_OPSET) -> bytes:
     """A stream's graph of one block, as the bytes of a file; see :func:`streaming_graph`.
 
     Raises:
